@@ -1,0 +1,31 @@
+/* cpu.h - what this process may use of the machine, and how it must compute on it.
+ *
+ * Why: sums are reproducible only if every thread rounds alike, and waiting must know whether the
+ * ranks fit the cores.
+ */
+#ifndef T2I_CPU_H
+#define T2I_CPU_H
+
+/* Cores that this process may run on (its affinity mask), at least 1. */
+int t2i_cpu_usable(void);
+
+/* Round to nearest, no flush-to-zero, no denormals-are-zero: for the calling thread. Every thread that
+ * computes calls this first. */
+void t2i_cpu_set_rounding(void);
+
+/* Widest vectors that our kernels use here: "avx512", "avx2" or "plain". */
+const char *t2i_cpu_vectors(void);
+
+/* Seconds on a clock that only goes forward. */
+double t2i_cpu_seconds(void);
+
+/* Kernels marked with this are compiled for several instruction sets, and the loader picks one. They use no fused
+ * multiply-add and sum in a written-out number of lanes, so that all of them give the same bits. Not under
+ * sanitizers, which cannot run in an ifunc resolver. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(T2I_DEBUG)
+#define T2I_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define T2I_CLONES
+#endif
+
+#endif

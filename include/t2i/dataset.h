@@ -1,0 +1,132 @@
+/* dataset.h - the dataset file: prompts, pairs, pictures, features, decoder, in HDF5.
+ *
+ * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by
+ * prompt bytes, then by row of the user's file. N pairs, M pictures, D features, H x W pixels.
+ *
+ * Why so narrow: HDF5 1.10 can crash on damaged files. All reading goes through open, info and
+ * ranges, so that a separate process can do it and hand over bytes without any caller changing.
+ * Every size is checked against the others at open, every range read is checked (fletcher32, XXH3
+ * per block of rows) before it is handed out, and offsets and indices are checked to be in range.
+ *
+ * Nothing here is collective; every rank opens the file by itself, read-only.
+ */
+#ifndef T2I_DATASET_H
+#define T2I_DATASET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "t2i/error.h"
+#include "t2i/hash.h"
+
+enum {
+    T2I_TRAIN = 0,
+    T2I_VALIDATION = 1,
+    T2I_UNSEEN_PROMPTS = 2,
+    T2I_UNSEEN_PICTURES = 3,
+    T2I_SPLITS = 4
+};
+
+/* "train", "validation", "unseen prompts", "unseen pictures" */
+extern const char *const t2i_split_names[T2I_SPLITS];
+/* The split of that name; '-', '_' and ' ' are alike, and "val" is validation. -1 when there is
+ * none. */
+int t2i_split_find(const char *name);
+
+typedef struct {
+    char encoder[32];       /* "pca", "resnet18", "features" */
+    uint64_t height, width; /* of the stored pictures; 0 without pictures */
+    double scale;           /* of the encoder; 1 where it has none */
+    char weights[T2I_HEX];  /* XXH3-128 of the encoder's weights file; "" where it has none */
+} t2i_encoder_info;
+
+typedef struct {
+    uint64_t pairs, images, features; /* N, M, D */
+    uint64_t prompt_bytes;            /* all prompts together */
+    t2i_encoder_info encoder;
+    int has_pixels, has_decoder;
+    char tool[64];
+    char digest[T2I_HEX];
+} t2i_dataset_info;
+
+typedef struct t2i_dataset t2i_dataset;
+
+/* T2I_NOINPUT: missing; T2I_DATA: not HDF5, cut, another schema, sizes that contradict each other.
+ */
+T2I_CHECKED t2i_status t2i_dataset_open(t2i_dataset **out, const char *path, t2i_error *err);
+void t2i_dataset_close(t2i_dataset *dataset);
+const t2i_dataset_info *t2i_dataset_get_info(const t2i_dataset *dataset);
+const char *t2i_dataset_path(const t2i_dataset *dataset);
+
+/* Ranges of rows; out is the caller's. first + count beyond the end is T2I_BUG. */
+/* count + 1 offsets into the prompts' bytes, ascending. */
+T2I_CHECKED t2i_status t2i_dataset_prompt_offsets(t2i_dataset *dataset, uint64_t first,
+                                                  uint64_t count, uint64_t *out, t2i_error *err);
+/* Bytes [first, first + count) of all prompts laid end to end. */
+T2I_CHECKED t2i_status t2i_dataset_prompt_bytes(t2i_dataset *dataset, uint64_t first,
+                                                uint64_t count, char *out, t2i_error *err);
+/* Each of image, row, split may be NULL. Pictures are < M, splits < T2I_SPLITS. */
+T2I_CHECKED t2i_status t2i_dataset_pairs(t2i_dataset *dataset, uint64_t first, uint64_t count,
+                                         uint32_t *image, uint32_t *row, uint8_t *split,
+                                         t2i_error *err);
+/* count x D floats, all finite. */
+T2I_CHECKED t2i_status t2i_dataset_features(t2i_dataset *dataset, uint64_t first, uint64_t count,
+                                            float *out, t2i_error *err);
+/* count x H x W x 3 bytes. */
+T2I_CHECKED t2i_status t2i_dataset_pixels(t2i_dataset *dataset, uint64_t first, uint64_t count,
+                                          uint8_t *out, t2i_error *err);
+T2I_CHECKED t2i_status t2i_dataset_groups(t2i_dataset *dataset, uint64_t first, uint64_t count,
+                                          uint32_t *out, t2i_error *err);
+/* The name of one picture, newly allocated, NUL-terminated (a name with a NUL byte is T2I_DATA). */
+T2I_CHECKED t2i_status t2i_dataset_image_name(t2i_dataset *dataset, uint64_t image, char **out,
+                                              t2i_error *err);
+/* Rows [first, first + count) of the basis: count x (H*W*3) floats; and the whole mean. */
+T2I_CHECKED t2i_status t2i_dataset_basis(t2i_dataset *dataset, uint64_t first, uint64_t count,
+                                         float *out, t2i_error *err);
+T2I_CHECKED t2i_status t2i_dataset_mean(t2i_dataset *dataset, float *out, t2i_error *err);
+
+/* Reads everything: every checksum, range, order (pairs sorted, pictures in order of first use by
+ * row), UTF-8, and the digest. */
+T2I_CHECKED t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err);
+
+/* ---- writing ---- */
+
+/* The pairs of a dataset to be written, in the order of the user's file; borrowed. */
+typedef struct {
+    size_t pairs, images;
+    const char *prompt_bytes;      /* all prompts, end to end */
+    const uint64_t *prompt_offset; /* pairs + 1 */
+    const uint32_t *image;         /* of each pair; numbered in order of first use */
+    const uint32_t *row;           /* of each pair: position in the user's file */
+    const uint8_t *split;
+    const char *const *image_name;
+    const uint32_t *group; /* of each picture */
+} t2i_pairs;
+
+typedef struct t2i_dataset_out t2i_dataset_out;
+
+/* Creates path's temporary file and writes the pairs (sorted here). features = D; encoder's height
+ * and width say whether there are pictures. T2I_CANTCREATE, T2I_IO. */
+T2I_CHECKED t2i_status t2i_dataset_create(t2i_dataset_out **out, const char *path, const char *tool,
+                                          const t2i_pairs *pairs, size_t features,
+                                          const t2i_encoder_info *encoder, t2i_error *err);
+/* Appends pictures' pixels or features: rows of the next `count` pictures. */
+T2I_CHECKED t2i_status t2i_dataset_put_pixels(t2i_dataset_out *out, size_t count,
+                                              const uint8_t *pixels, t2i_error *err);
+T2I_CHECKED t2i_status t2i_dataset_put_features(t2i_dataset_out *out, size_t count,
+                                                const float *features, t2i_error *err);
+/* Reads back pixels that were put, so that an encoder can pass over them several times in bounded
+ * memory. */
+T2I_CHECKED t2i_status t2i_dataset_get_pixels(t2i_dataset_out *out, size_t first, size_t count,
+                                              uint8_t *pixels, t2i_error *err);
+/* basis: features x (H*W*3); mean: H*W*3. */
+T2I_CHECKED t2i_status t2i_dataset_put_decoder(t2i_dataset_out *out, const float *basis,
+                                               const float *mean, t2i_error *err);
+/* Known only after the encoder was fitted; before commit. */
+void t2i_dataset_set_scale(t2i_dataset_out *out, double scale);
+/* Digest, close, open again and verify, fsync, rename. Frees out, whatever happens; on failure
+ * nothing is left. */
+T2I_CHECKED t2i_status t2i_dataset_commit(t2i_dataset_out *out, t2i_error *err);
+void t2i_dataset_drop(
+    t2i_dataset_out *out); /* closes and removes the temporary file; NULL is legal */
+
+#endif

@@ -1,0 +1,58 @@
+/* error.h - one status and one line of text for everything that can go wrong.
+ *
+ * Why: every failure a user can cause ends as one line on stderr and one exit
+ * code. A function that fails fills the caller's t2i_error with a sentence that
+ * can be printed as it is (what, where, what to do), and returns its status. On
+ * success the error is left alone. The statuses are the programs' exit codes.
+ */
+#ifndef T2I_ERROR_H
+#define T2I_ERROR_H
+
+#include <stddef.h>
+
+typedef enum {
+    T2I_OK = 0,
+    T2I_USAGE = 64,      /* the command line or a job file is wrong          */
+    T2I_DATA = 65,       /* an input was read, and what it says is bad       */
+    T2I_NOINPUT = 66,    /* an input is missing or cannot be opened          */
+    T2I_BUG = 70,        /* our own mistake                                  */
+    T2I_SYSTEM = 71,     /* MPI, memory, the machine                         */
+    T2I_CANTCREATE = 73, /* an output cannot be created                      */
+    T2I_IO = 74,         /* reading or writing failed half-way               */
+    T2I_STOPPED = 75     /* stopped early with a sound checkpoint: run again */
+} t2i_status;
+
+/* Plain bytes, so that a rank can send it to the others. */
+typedef struct {
+    t2i_status status;
+    char text[1024];
+} t2i_error;
+
+#define T2I_CHECKED            __attribute__((warn_unused_result))
+#define T2I_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+
+/* Fills *err (which may be NULL) and returns status. Control characters in the
+ * text become '?', so that a hostile name cannot forge a second line. */
+t2i_status t2i_fail(t2i_error *err, t2i_status status, const char *format, ...) T2I_PRINTF(3, 4);
+
+/* The same for "cannot get N bytes for WHAT" (T2I_SYSTEM). */
+t2i_status t2i_fail_memory(t2i_error *err, size_t bytes, const char *what);
+
+/* Returns from the calling function when call fails. For local functions that
+ * hold nothing that must be closed; never between two collectives. */
+#define T2I_TRY(call)                                                                              \
+    do {                                                                                           \
+        t2i_status t2i_try_ = (call);                                                              \
+        if (t2i_try_ != T2I_OK) return t2i_try_;                                                   \
+    } while (0)
+
+/* A condition that only a bug of ours can break. Prints where, then ends the
+ * process through the hook below (default: exit code 70). Always compiled in. */
+#define T2I_ASSERT(condition)                                                                      \
+    ((condition) ? (void)0 : t2i_assert_failed(#condition, __FILE__, __LINE__))
+_Noreturn void t2i_assert_failed(const char *condition, const char *file, int line);
+
+/* comm sets this to MPI_Abort, so that base need not know MPI. */
+void t2i_set_abort_hook(void (*hook)(int code));
+
+#endif

@@ -1,0 +1,44 @@
+/* image.h - pictures: reading, writing, resizing. RGB, 8 bits, rows top to bottom.
+ *
+ * Conversion to RGB is that of Pillow's convert("RGB"): grey is repeated, a palette looked up,
+ * alpha dropped, of 16 bits the high byte taken. Limits are checked before memory is taken.
+ */
+#ifndef T2I_IMAGE_H
+#define T2I_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "t2i/error.h"
+
+#define T2I_IMAGE_SIDE_MAX 32768u      /* pixels */
+#define T2I_IMAGE_AREA_MAX (64u << 20) /* pixels: 192 MiB as RGB */
+
+typedef struct {
+    size_t width, height;
+    uint8_t *rgb; /* owned: height x width x 3; NULL when empty */
+} t2i_image;
+
+void t2i_image_free(t2i_image *image); /* empties it */
+/* White. T2I_SYSTEM without memory. */
+T2I_CHECKED t2i_status t2i_image_new(t2i_image *out, size_t width, size_t height, t2i_error *err);
+
+/* Reads a PNG of any colour type, depth and interlacing. T2I_NOINPUT when it cannot be opened,
+ * T2I_DATA when it is empty, no PNG, damaged, cut or over the limits. *out is empty on failure. */
+T2I_CHECKED t2i_status t2i_image_read(t2i_image *out, const char *path, t2i_error *err);
+/* The same from memory (for fuzzing and tests); name stands in messages. */
+T2I_CHECKED t2i_status t2i_image_decode(t2i_image *out, const void *bytes, size_t size,
+                                        const char *name, t2i_error *err);
+
+/* Writes an RGB PNG without time stamps, whole or not at all (fs.h). */
+T2I_CHECKED t2i_status t2i_image_write(const t2i_image *image, const char *path, t2i_error *err);
+
+/* Bilinear with antialiasing, bit-exact to Pillow's Image.resize(..., BILINEAR). */
+T2I_CHECKED t2i_status t2i_image_resize(t2i_image *out, const t2i_image *in, size_t width,
+                                        size_t height, t2i_error *err);
+
+/* torchvision's Resize(side) then CenterCrop(crop) (facts.md gives the rounding): shorter side to
+ * `side`, then the middle crop x crop. crop at most side. */
+T2I_CHECKED t2i_status t2i_image_fit(t2i_image *out, const t2i_image *in, size_t side, size_t crop,
+                                     t2i_error *err);
+
+#endif

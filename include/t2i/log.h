@@ -1,0 +1,37 @@
+/* log.h - lines for people, on stderr, each begun with the program's name.
+ *
+ * Why: in a program of many ranks a line must come once. Warnings and notes are
+ * printed by rank 0 only; so is an error, which by the time it is printed has
+ * been agreed on by all ranks (t2i_comm_agree).
+ */
+#ifndef T2I_LOG_H
+#define T2I_LOG_H
+
+#include "t2i/error.h"
+
+/* program: "t2i-train"; borrowed for the life of the process. */
+void t2i_log_program(const char *program);
+
+/* Only rank 0 prints. A process that never calls this is rank 0. */
+void t2i_log_rank(int rank);
+
+/* "t2i-train: TEXT" */
+void t2i_log_error(const t2i_error *err);
+
+/* "t2i-train: warning: TEXT" */
+void t2i_log_warn(const char *format, ...) T2I_PRINTF(1, 2);
+
+/* "t2i-train: TEXT", for what is worth knowing and no cause for worry. */
+void t2i_log_note(const char *format, ...) T2I_PRINTF(1, 2);
+
+/* A progress line: on a terminal it overwrites the one before, elsewhere it is a plain line.
+ * Any other line of this module ends it first. last: this one stays (a newline follows). */
+void t2i_log_progress(int last, const char *format, ...) T2I_PRINTF(2, 3);
+
+/* Is stderr a terminal? Decides how often progress is worth printing. */
+int t2i_log_is_terminal(void);
+
+/* "1 h 02 min", "3 min 20 s", "12 s" into out (at least 32 bytes); returns out. */
+char *t2i_log_duration(double seconds, char *out);
+
+#endif

@@ -1,0 +1,45 @@
+/* Affinity is not in POSIX: the only file that asks for GNU's names. */
+#define _GNU_SOURCE
+#include "t2i/cpu.h"
+
+#include <fenv.h>
+#include <sched.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+int t2i_cpu_usable(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}
+
+void t2i_cpu_set_rounding(void)
+{
+    fesetround(FE_TONEAREST);
+#if defined(__x86_64__)
+    enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x0040 };
+    _mm_setcsr(_mm_getcsr() & ~(unsigned)(FLUSH_TO_ZERO | DENORMALS_ARE_ZERO));
+#endif
+}
+
+const char *t2i_cpu_vectors(void)
+{
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(T2I_DEBUG)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return "avx512";
+    if (__builtin_cpu_supports("avx2")) return "avx2";
+#endif
+    return "plain";
+}
+
+double t2i_cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}

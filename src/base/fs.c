@@ -1,0 +1,225 @@
+#include "t2i/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "t2i/mem.h"
+
+static char *with_suffix(const char *path, const char *suffix)
+{
+    size_t size = strlen(path), more = strlen(suffix) + 1;
+    char *joined = t2i_alloc(size + more, 1);
+    if (joined == NULL) return NULL;
+    memcpy(joined, path, size);
+    memcpy(joined + size, suffix, more);
+    return joined;
+}
+
+t2i_status t2i_out_open(t2i_out *out, const char *path, t2i_error *err)
+{
+    *out = (t2i_out){.fd = -1};
+    out->path = t2i_strdup(path);
+    out->temp = with_suffix(path, ".tmp");
+    if (out->path == NULL || out->temp == NULL) {
+        t2i_out_drop(out);
+        return t2i_fail_memory(err, strlen(path), "a file name");
+    }
+    out->fd = open(out->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (out->fd < 0) {
+        t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
+        t2i_free(out->temp); /* not ours: nothing to remove */
+        out->temp = NULL;
+        t2i_out_drop(out);
+        return T2I_CANTCREATE;
+    }
+    return T2I_OK;
+}
+
+t2i_status t2i_out_write(t2i_out *out, const void *bytes, size_t size, t2i_error *err)
+{
+    const char *at = bytes;
+    while (size > 0) {
+        ssize_t wrote = write(out->fd, at, size < (1u << 30) ? size : (1u << 30));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0)
+            return t2i_fail(err, T2I_IO, "cannot write %s: %s", out->path, strerror(errno));
+        at += wrote;
+        size -= (size_t)wrote;
+    }
+    return T2I_OK;
+}
+
+/* Makes a rename durable. */
+static t2i_status sync_folder_of(const char *path, t2i_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = t2i_strdup(slash == NULL ? "." : path);
+    if (folder == NULL) return t2i_fail_memory(err, strlen(path), "a file name");
+    if (slash != NULL) folder[slash == path ? 1 : slash - path] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Some file systems cannot fsync a folder and say so with EINVAL: nothing more can be done
+     * there. */
+    int failed = fd < 0 || (fsync(fd) != 0 && errno != EINVAL);
+    int why = errno;
+    if (fd >= 0) close(fd);
+    t2i_free(folder);
+    return failed ? t2i_fail(err, T2I_IO, "cannot make %s durable: %s", path, strerror(why))
+                  : T2I_OK;
+}
+
+t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
+{
+    const char *step = "fsync";
+    int failed = fsync(out->fd) != 0;
+    if (!failed) {
+        step = "close";
+        failed = close(out->fd) != 0;
+        out->fd = -1;
+    }
+    if (!failed) {
+        step = "rename";
+        failed = rename(out->temp, out->path) != 0;
+    }
+    t2i_status status = T2I_OK;
+    if (failed)
+        status = t2i_fail(err, T2I_IO, "cannot write %s: %s: %s", out->path, step, strerror(errno));
+    else {
+        t2i_free(out->temp); /* it has its final name now */
+        out->temp = NULL;
+        status = sync_folder_of(out->path, err);
+    }
+    t2i_out_drop(out);
+    return status;
+}
+
+void t2i_out_drop(t2i_out *out)
+{
+    if (out->path == NULL && out->temp == NULL) return; /* empty: fd may be 0 in a zeroed struct */
+    if (out->fd >= 0) close(out->fd);
+    if (out->temp != NULL) unlink(out->temp);
+    t2i_free(out->temp);
+    t2i_free(out->path);
+    *out = (t2i_out){.fd = -1};
+}
+
+t2i_status t2i_fs_write(const char *path, const void *bytes, size_t size, t2i_error *err)
+{
+    t2i_out out;
+    T2I_TRY(t2i_out_open(&out, path, err));
+    t2i_status status = t2i_out_write(&out, bytes, size, err);
+    if (status == T2I_OK) return t2i_out_commit(&out, err);
+    t2i_out_drop(&out);
+    return status;
+}
+
+t2i_status t2i_fs_publish(const char *temp, const char *path, t2i_error *err)
+{
+    int fd = open(temp, O_RDONLY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd) != 0;
+    int why = errno;
+    if (fd >= 0 && close(fd) != 0 && !failed) {
+        failed = 1;
+        why = errno;
+    }
+    if (!failed && rename(temp, path) != 0) {
+        failed = 1;
+        why = errno;
+    }
+    if (failed) {
+        unlink(temp);
+        return t2i_fail(err, T2I_IO, "cannot write %s: %s", path, strerror(why));
+    }
+    return sync_folder_of(path, err);
+}
+
+static t2i_status read_all(int fd, const char *path, size_t limit, t2i_text *text, t2i_error *err)
+{
+    char piece[1 << 16];
+    size_t total = 0;
+    for (;;) {
+        ssize_t got = read(fd, piece, sizeof piece);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            return t2i_fail(err, errno == EISDIR ? T2I_NOINPUT : T2I_IO, "cannot read %s: %s", path,
+                            strerror(errno));
+        if (got == 0) return t2i_text_add(text, "", 0, err);
+        total += (size_t)got;
+        if (total > limit)
+            return t2i_fail(err, T2I_DATA,
+                            "%s is longer than the %zu bytes that such a file may have", path,
+                            limit);
+        T2I_TRY(t2i_text_add(text, piece, (size_t)got, err));
+    }
+}
+
+t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(errno));
+    t2i_status status = read_all(fd, path, limit, text, err);
+    close(fd);
+    return status;
+}
+
+t2i_status t2i_fs_mkdir(const char *path, t2i_error *err)
+{
+    char *part = t2i_strdup(path);
+    if (part == NULL) return t2i_fail_memory(err, strlen(path), "a folder's name");
+    int failed = 0;
+    for (char *c = part + 1; !failed; c++) {
+        if (*c != '/' && *c != '\0') continue;
+        char kept = *c;
+        *c = '\0';
+        failed = mkdir(part, 0777) != 0 && errno != EEXIST;
+        *c = kept;
+        if (kept == '\0') break;
+    }
+    int why = errno;
+    t2i_free(part);
+    if (!failed && !t2i_fs_is_folder(path)) {
+        failed = 1;
+        why = ENOTDIR;
+    }
+    return failed ? t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
+                             strerror(why))
+                  : T2I_OK;
+}
+
+int t2i_fs_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+int t2i_fs_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+t2i_status t2i_fs_size(const char *path, uint64_t *size, t2i_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) return t2i_fail(err, T2I_NOINPUT, "%s is not a regular file", path);
+    *size = (uint64_t)info.st_size;
+    return T2I_OK;
+}
+
+char *t2i_fs_join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *joined = t2i_alloc(size, 1);
+    if (joined == NULL) return NULL;
+    if (name[0] == '/' || folder[0] == '\0')
+        snprintf(joined, size, "%s", name);
+    else
+        snprintf(joined, size, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/",
+                 name);
+    return joined;
+}

@@ -1,0 +1,59 @@
+#include "t2i/mem.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64 };
+
+/* Counters for tests; atomic, as threads may allocate. */
+static atomic_size_t calls, live;
+
+void *t2i_alloc(size_t count, size_t size)
+{
+    if (size != 0 && count > (SIZE_MAX - 2 * ALIGN) / size) return NULL;
+    size_t bytes = count * size;
+    void *pointer = aligned_alloc(ALIGN, (bytes / ALIGN + 1) * ALIGN);
+    if (pointer == NULL) return NULL;
+    memset(pointer, 0, bytes);
+    atomic_fetch_add(&calls, 1);
+    atomic_fetch_add(&live, 1);
+    return pointer;
+}
+
+int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size)
+{
+    void *old;
+    memcpy(&old, pointer, sizeof old);
+    void *grown = t2i_alloc(new_count, size);
+    if (grown == NULL) return -1;
+    if (old != NULL) memcpy(grown, old, old_count * size);
+    t2i_free(old);
+    memcpy(pointer, &grown, sizeof grown);
+    return 0;
+}
+
+char *t2i_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = t2i_alloc(size, 1);
+    return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+void t2i_free(void *pointer)
+{
+    if (pointer == NULL) return;
+    atomic_fetch_sub(&live, 1);
+    free(pointer);
+}
+
+size_t t2i_alloc_calls(void)
+{
+    return atomic_load(&calls);
+}
+
+size_t t2i_alloc_live(void)
+{
+    return atomic_load(&live);
+}

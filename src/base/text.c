@@ -1,0 +1,129 @@
+#include "t2i/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "t2i/mem.h"
+
+static t2i_status reserve(t2i_text *text, size_t more, t2i_error *err)
+{
+    if (more < SIZE_MAX / 4 && text->size + more < text->room) return T2I_OK;
+    size_t room = (text->size + more + 32) * 2;
+    if (more >= SIZE_MAX / 4 || t2i_grow(&text->data, text->size, room, 1) != 0)
+        return t2i_fail_memory(err, more, "text");
+    text->room = room;
+    return T2I_OK;
+}
+
+t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err)
+{
+    T2I_TRY(reserve(text, size + 1, err));
+    if (size > 0) memcpy(text->data + text->size, bytes, size);
+    text->size += size;
+    text->data[text->size] = '\0';
+    return T2I_OK;
+}
+
+t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    t2i_status status = size < 0 ? t2i_fail(err, T2I_BUG, "a text cannot be formatted")
+                                 : reserve(text, (size_t)size + 1, err);
+    if (status == T2I_OK) {
+        vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
+        text->size += (size_t)size;
+    }
+    va_end(again);
+    return status;
+}
+
+void t2i_text_free(t2i_text *text)
+{
+    t2i_free(text->data);
+    *text = (t2i_text){0};
+}
+
+size_t t2i_utf8_decode(const char *bytes, size_t size, uint32_t *code)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (size == 0) return 0;
+    unsigned char first = (unsigned char)bytes[0];
+    size_t length = first < 0x80   ? 1
+                    : first < 0xc2 ? 0
+                    : first < 0xe0 ? 2
+                    : first < 0xf0 ? 3
+                    : first < 0xf5 ? 4
+                                   : 0;
+    if (length == 0 || length > size) return 0;
+    uint32_t value = length == 1 ? first : first & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        if (((unsigned char)bytes[i] & 0xc0u) != 0x80u) return 0;
+        value = value << 6 | ((unsigned char)bytes[i] & 0x3fu);
+    }
+    if (value < least[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000)) return 0;
+    *code = value;
+    return length;
+}
+
+size_t t2i_utf8_encode(uint32_t code, char *out)
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = length; i-- > 1; code >>= 6) out[i] = (char)(0x80u | (code & 0x3fu));
+    out[0] = (char)(code | (0xf00u >> length & 0xffu));
+    return length;
+}
+
+size_t t2i_utf8_valid(const char *bytes, size_t size)
+{
+    uint32_t code;
+    for (size_t at = 0; at < size;) {
+        size_t length = t2i_utf8_decode(bytes + at, size - at, &code);
+        if (length == 0) return at;
+        at += length;
+    }
+    return size;
+}
+
+/* Levenshtein distance; words longer than the table are "far". */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 63 };
+    size_t row[LONGEST + 1], n = strlen(a), m = strlen(b);
+    if (n > LONGEST || m > LONGEST) return LONGEST;
+    for (size_t j = 0; j <= m; j++) row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *t2i_nearest_name(const char *word, const char *const *names, size_t count)
+{
+    const char *best = NULL;
+    size_t nearest = strlen(word) / 3 + 2;
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = edit_distance(word, names[i]);
+        if (distance < nearest) {
+            nearest = distance;
+            best = names[i];
+        }
+    }
+    return best;
+}
