@@ -4,8 +4,14 @@
  * `--key value` or `--key=value` on the command line, `key = value` in a job file (INI, through
  * inih); the command line wins. A switch takes no value on the command line (in a job file: key =
  * true|false). Options and operands mix freely; "--" ends the options. An unknown key is an error
- * that names the nearest known one. Long names only.
- * --help and --version are built in.
+ * that names the nearest known one. Long names only: any other word that begins with '-' is an
+ * error. A next word that begins with "--" is not taken for a value (--key=--value is). Given twice
+ * on the command line, the last wins; twice in a job file, it is an error. --help and --version are
+ * built in and stop the parsing, so they work beside a broken job file too.
+ *
+ * Numbers are decimal. A TEXT is UTF-8 that a job file can keep: no control characters, no blank at
+ * its ends, no ';' at its start or after a blank (a comment would begin there). A job file is UTF-8
+ * of at most 1 MiB; [sections] and indentation mean nothing in it, so no line continues another.
  */
 #ifndef T2I_OPTS_H
 #define T2I_OPTS_H
@@ -28,8 +34,8 @@ typedef struct {
     const char *name;
     t2i_opt_kind kind;
     void *value;
-    const char *preset;    /* the default as text; NULL: none (TEXT only) */
-    double min, max;       /* INT and REAL, both ends allowed */
+    const char *preset;    /* the default as text; NULL: none (TEXT), false (SWITCH) */
+    double min, max;       /* INT, REAL, ends allowed; no bound: LONG_*, DBL_MAX */
     const char *choices;   /* CHOICE: "constant|cosine" */
     const char *argument;  /* for --help: "N", "FILE"; NULL: from the kind */
     const char *help;      /* one or more sentences; wrapped by --help */
@@ -53,9 +59,9 @@ typedef struct {
     void *keep;        /* private: texts that values point to */
 } t2i_opts;
 
-/* Sets defaults, reads the job file (if any), then the command line. T2I_USAGE, or T2I_NOINPUT for
- * a job file that cannot be read. t2i_opts_free is legal afterwards in every case. argv[0] is
- * skipped. */
+/* Sets defaults, reads the command line, then the job file (if any) for what the command line left
+ * open; all values are checked. T2I_USAGE, or T2I_NOINPUT for a job file that cannot be read
+ * (T2I_DATA: too long). t2i_opts_free is legal afterwards in every case. argv[0] is skipped. */
 T2I_CHECKED t2i_status t2i_opts_parse(t2i_opts *opts, int argc, char **argv, t2i_error *err);
 void t2i_opts_free(t2i_opts *opts);
 

@@ -1,0 +1,607 @@
+#include "t2i/opts.h"
+
+#include <errno.h>
+#include <float.h>
+#include <ini.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "t2i/fs.h"
+#include "t2i/mem.h"
+
+enum {
+    JOB_LIMIT = 1 << 20, /* bytes of a job file */
+    /* inih cuts lines at 200 bytes without a word, so it never gets to see more than this. */
+    PIECE = 190,
+    COLUMNS = 80,
+    HELP_COLUMN = 26
+};
+
+/* Where a value comes from, and how a complaint about it begins: "--" or "jobs/x.ini:7: ". */
+typedef struct {
+    t2i_opt_origin origin;
+    t2i_status status;
+    char prefix[400];
+} source;
+
+/* ---- values ---- */
+
+/* The shortest text that reads back as the same number. */
+static t2i_status add_real(t2i_text *out, double value, t2i_error *err)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    return t2i_text_add(out, text, strlen(text), err);
+}
+
+static t2i_status add_bound(t2i_text *out, const t2i_opt *row, double bound, t2i_error *err)
+{
+    if (row->kind == T2I_OPT_INT) return t2i_text_addf(out, err, "%.0f", bound);
+    return add_real(out, bound, err);
+}
+
+/* "from 1 to 8", "from 0 up", "constant, linear or cosine"; nothing where all is allowed. */
+static t2i_status add_range(t2i_text *out, const t2i_opt *row, t2i_error *err)
+{
+    if (row->kind == T2I_OPT_CHOICE) {
+        for (const char *word = row->choices; *word != '\0';) {
+            size_t length = strcspn(word, "|");
+            const char *next = word[length] == '|' ? word + length + 1 : word + length;
+            const char *after = *next == '\0' ? "" : strchr(next, '|') == NULL ? " or " : ", ";
+            T2I_TRY(t2i_text_addf(out, err, "%.*s%s", (int)length, word, after));
+            word = next;
+        }
+        return T2I_OK;
+    }
+    if (row->kind != T2I_OPT_INT && row->kind != T2I_OPT_REAL) return T2I_OK;
+    double widest = row->kind == T2I_OPT_INT ? 0x1p63 : DBL_MAX;
+    int below = row->min > -widest, above = row->max < widest;
+    if (below) {
+        T2I_TRY(t2i_text_addf(out, err, "from "));
+        T2I_TRY(add_bound(out, row, row->min, err));
+        if (!above) return t2i_text_addf(out, err, " up");
+    }
+    if (!above) return T2I_OK;
+    T2I_TRY(t2i_text_addf(out, err, below ? " to " : "up to "));
+    return add_bound(out, row, row->max, err);
+}
+
+static t2i_status wants(const t2i_opt *row, const char *text, const source *from, t2i_error *err)
+{
+    static const char *const noun[] = {
+        [T2I_OPT_SWITCH] = "true or false",
+        [T2I_OPT_INT] = "a whole number",
+        [T2I_OPT_REAL] = "a number",
+        [T2I_OPT_TEXT] = "a text",
+        [T2I_OPT_CHOICE] = "",
+    };
+    t2i_text range = {0};
+    t2i_status status = add_range(&range, row, err);
+    const char *said = range.data == NULL ? "" : range.data;
+    if (status == T2I_OK)
+        status =
+            t2i_fail(err, from->status, "%s%s wants %s%s%s, not '%.200s'", from->prefix, row->name,
+                     noun[row->kind], *noun[row->kind] && *said ? " " : "", said, text);
+    t2i_text_free(&range);
+    return status;
+}
+
+static int is_int(const char *text, const t2i_opt *row, long *value)
+{
+    const char *digits = text + (*text == '-');
+    if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits)) return 0;
+    errno = 0;
+    *value = strtol(text, NULL, 10);
+    return errno == 0 && (double)*value >= row->min && (double)*value <= row->max;
+}
+
+/* The allowed letters leave out hexadecimal, "inf" and "nan". */
+static int is_real(const char *text, const t2i_opt *row, double *value)
+{
+    char *end;
+    if (*text == '\0' || strspn(text, "0123456789+-.eE") != strlen(text)) return 0;
+    *value = strtod(text, &end);
+    return *end == '\0' && isfinite(*value) && *value >= row->min && *value <= row->max;
+}
+
+static int is_choice(const char *text, const t2i_opt *row)
+{
+    size_t length = strlen(text);
+    for (const char *word = row->choices; word != NULL; word = strchr(word, '|')) {
+        if (*word == '|') word++;
+        if (strcspn(word, "|") == length && memcmp(word, text, length) == 0) return 1;
+    }
+    return 0;
+}
+
+/* Refuses what a job file could not keep: then the saved configuration can always be run again. */
+static t2i_status check_text(const t2i_opt *row, const char *text, const source *from,
+                             t2i_error *err)
+{
+    size_t size = strlen(text);
+    if (t2i_utf8_valid(text, size) != size)
+        return t2i_fail(err, from->status, "%s%s wants UTF-8 text, and this is not", from->prefix,
+                        row->name);
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 32 || *c == 127)
+            return t2i_fail(err, from->status,
+                            "%s%s wants text without control characters, not '%.200s'",
+                            from->prefix, row->name, text);
+    if (*text == ' ' || *text == ';' || (size > 0 && text[size - 1] == ' ') || strstr(text, " ;"))
+        return t2i_fail(err, from->status,
+                        "%s%s wants a text that a job file can keep: no blank at its ends, no ';' "
+                        "at its start or after a blank, not '%.200s'",
+                        from->prefix, row->name, text);
+    return T2I_OK;
+}
+
+static t2i_status keep_text(t2i_opts *opts, t2i_opt *row, const char *text, t2i_error *err)
+{
+    char **kept = (char **)opts->keep + (row - opts->opt), *copy = NULL;
+    if (text != NULL && (*text != '\0' || row->preset != NULL)) {
+        copy = t2i_strdup(text);
+        if (copy == NULL) return t2i_fail_memory(err, strlen(text), "an option");
+    }
+    t2i_free(*kept);
+    *kept = copy;
+    *(char **)row->value = copy;
+    return T2I_OK;
+}
+
+/* Checks the text and stores it, unless the row's present value has a higher origin. */
+static t2i_status set(t2i_opts *opts, t2i_opt *row, const char *text, const source *from,
+                      t2i_error *err)
+{
+    long whole = 0;
+    double real = 0;
+    int on = strcmp(text, "true") == 0, good = 1;
+    switch (row->kind) {
+    case T2I_OPT_SWITCH:
+        good = on || strcmp(text, "false") == 0;
+        break;
+    case T2I_OPT_INT:
+        good = is_int(text, row, &whole);
+        break;
+    case T2I_OPT_REAL:
+        good = is_real(text, row, &real);
+        break;
+    case T2I_OPT_CHOICE:
+        good = is_choice(text, row);
+        break;
+    case T2I_OPT_TEXT:
+        T2I_TRY(check_text(row, text, from, err));
+        break;
+    }
+    if (!good) return wants(row, text, from, err);
+    if (from->origin < row->origin) return T2I_OK;
+    if (row->kind == T2I_OPT_SWITCH) *(int *)row->value = on;
+    if (row->kind == T2I_OPT_INT) *(long *)row->value = whole;
+    if (row->kind == T2I_OPT_REAL) *(double *)row->value = real;
+    if (row->kind == T2I_OPT_TEXT || row->kind == T2I_OPT_CHOICE)
+        T2I_TRY(keep_text(opts, row, text, err));
+    row->origin = from->origin;
+    return T2I_OK;
+}
+
+static t2i_status set_defaults(t2i_opts *opts, t2i_error *err)
+{
+    source from = {T2I_FROM_DEFAULT, T2I_BUG, "a bug of ours: the default of --"};
+    for (size_t i = 0; i < opts->opts; i++) {
+        t2i_opt *row = &opts->opt[i];
+        const char *preset = row->preset;
+        row->origin = T2I_FROM_DEFAULT;
+        if (preset == NULL && row->kind == T2I_OPT_TEXT) *(char **)row->value = NULL;
+        if (preset == NULL && row->kind == T2I_OPT_SWITCH) preset = "false";
+        if (preset == NULL && row->kind != T2I_OPT_TEXT) preset = "";
+        if (preset != NULL) T2I_TRY(set(opts, row, preset, &from, err));
+    }
+    return T2I_OK;
+}
+
+static t2i_opt *find(const t2i_opts *opts, const char *name, size_t length)
+{
+    for (size_t i = 0; i < opts->opts; i++)
+        if (strlen(opts->opt[i].name) == length && memcmp(opts->opt[i].name, name, length) == 0)
+            return &opts->opt[i];
+    return NULL;
+}
+
+/* dashes: "--" when the name was said on the command line, where --help and --version exist too. */
+static t2i_status unknown(const t2i_opts *opts, const char *name, const char *dashes,
+                          const char *prefix, t2i_error *err)
+{
+    const char **names = t2i_alloc(opts->opts + 2, sizeof *names);
+    if (names == NULL) return t2i_fail_memory(err, opts->opts * sizeof *names, "names");
+    for (size_t i = 0; i < opts->opts; i++) names[i] = opts->opt[i].name;
+    names[opts->opts] = "help";
+    names[opts->opts + 1] = "version";
+    const char *near = t2i_nearest_name(name, names, opts->opts + (*dashes ? 2 : 0));
+    const char *what = *dashes ? "option" : "key";
+    t2i_status status =
+        near != NULL ? t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s': did you mean '%s%s'?",
+                                prefix, what, dashes, name, dashes, near)
+                     : t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s' (--help lists all)",
+                                prefix, what, dashes, name);
+    t2i_free(names);
+    return status;
+}
+
+/* ---- the command line ---- */
+
+/* One "--word"; *i moves on when its value is the next word. */
+static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i_error *err)
+{
+    const source from = {T2I_FROM_COMMAND, T2I_USAGE, "--"};
+    const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+    size_t length = equals == NULL ? strlen(name) : (size_t)(equals - name);
+    int help = length == 4 && memcmp(name, "help", 4) == 0;
+    int version = length == 7 && memcmp(name, "version", 7) == 0;
+    t2i_opt *row = help || version ? NULL : find(opts, name, length);
+    if (row == NULL && !help && !version) {
+        char word[80];
+        snprintf(word, sizeof word, "%.*s", (int)length, name);
+        return unknown(opts, word, "--", "", err);
+    }
+    if (row == NULL || row->kind == T2I_OPT_SWITCH) {
+        if (equals != NULL)
+            return t2i_fail(err, T2I_USAGE, "--%.*s takes no value", (int)length, name);
+        opts->help = help;
+        opts->version = version;
+        return row == NULL ? T2I_OK : set(opts, row, "true", &from, err);
+    }
+    if (equals != NULL) return set(opts, row, equals + 1, &from, err);
+    /* A forgotten value must not swallow the next option. */
+    if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
+        return t2i_fail(err, T2I_USAGE, "--%s needs a value", row->name);
+    *i += 1;
+    return set(opts, row, argv[*i], &from, err);
+}
+
+static int is_job(const t2i_opts *opts, const char *word)
+{
+    size_t length = strlen(word);
+    return opts->takes_job && opts->job == NULL && length > 4 &&
+           strcmp(word + length - 4, ".ini") == 0;
+}
+
+static t2i_status read_command(t2i_opts *opts, int argc, char **argv, t2i_error *err)
+{
+    int ended = 0;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (!ended && strcmp(word, "--") == 0) {
+            ended = 1;
+        } else if (!ended && strncmp(word, "--", 2) == 0) {
+            T2I_TRY(read_option(opts, argc, argv, &i, err));
+            if (opts->help || opts->version) return T2I_OK;
+        } else if (!ended && word[0] == '-' && word[1] != '\0') {
+            return t2i_fail(err, T2I_USAGE,
+                            "unknown option '%.200s': options have long names (--help lists them), "
+                            "and '--' goes before other words that begin with '-'",
+                            word);
+        } else if (is_job(opts, word)) {
+            opts->job = word;
+        } else {
+            opts->operand[opts->operands++] = word;
+        }
+    }
+    return T2I_OK;
+}
+
+/* ---- the job file ---- */
+
+/* Feeds inih and takes what it finds. inih knows no line numbers in its handler, cuts long lines,
+ * and takes an indented line for more of the value above. So indentation is removed here, and a
+ * long line is handed on in pieces, of which all but the first are indented. */
+typedef struct {
+    t2i_opts *opts;
+    const char *start, *at, *end;
+    int line;        /* of the file, from 1 */
+    int pieces;      /* handed to inih: its idea of a line number */
+    int first, more; /* is this piece the first of its line; do others follow */
+    int *seen;       /* a row's line, 0 when it had none yet */
+    t2i_opt *row;    /* of the present line */
+    t2i_text value;  /* of the present line, up to this piece */
+    source from;
+    t2i_status status;
+    t2i_error *err;
+} job;
+
+/* inih strips blanks from a piece's ends and may take it for a comment. */
+static int splits(char before, char after)
+{
+    return strchr(" \t;#", before) == NULL && strchr(" \t;#", after) == NULL &&
+           ((unsigned char)after & 0xc0u) != 0x80u;
+}
+
+/* Where a comment begins, or end: no piece may come out of a comment. */
+static const char *comment_or(const char *at, const char *end)
+{
+    if (at < end && (*at == ';' || *at == '#')) return at;
+    for (const char *c = at + 1; c < end; c++)
+        if (*c == ';' && (c[-1] == ' ' || c[-1] == '\t')) return c;
+    return end;
+}
+
+static char *next_piece(char *piece, int room, void *stream)
+{
+    job *j = stream;
+    T2I_ASSERT(room >= PIECE + 3);
+    if (j->at == j->end || j->status != T2I_OK) return NULL;
+    const char *newline = memchr(j->at, '\n', (size_t)(j->end - j->at));
+    const char *next_line = newline == NULL ? j->end : newline + 1;
+    j->first = !j->more;
+    if (j->first) {
+        j->line++;
+        j->row = NULL;
+        while (j->at < j->end && strchr(" \t\r\f\v", *j->at) != NULL) j->at++;
+    }
+    const char *end = comment_or(j->at, newline == NULL ? j->end : newline);
+    size_t length = (size_t)(end - j->at);
+    j->more = length > PIECE;
+    if (j->more) {
+        for (length = PIECE; length > 0 && !splits(j->at[length - 1], j->at[length]);) length--;
+        if (length == 0) {
+            j->status = t2i_fail(j->err, T2I_USAGE, "%.300s:%d: the line is too long", j->opts->job,
+                                 j->line);
+            return NULL;
+        }
+    }
+    char *out = piece;
+    if (!j->first) *out++ = ' ';
+    memcpy(out, j->at, length);
+    memcpy(out + length, "\n", 2);
+    j->at = j->more ? j->at + length : next_line;
+    j->pieces++;
+    return piece;
+}
+
+static t2i_status take_piece(job *j, const char *name, const char *value)
+{
+    snprintf(j->from.prefix, sizeof j->from.prefix, "%.300s:%d: ", j->opts->job, j->line);
+    if (j->first) {
+        j->row = find(j->opts, name, strlen(name));
+        if (j->row == NULL) return unknown(j->opts, name, "", j->from.prefix, j->err);
+        int *seen = &j->seen[j->row - j->opts->opt];
+        if (*seen != 0)
+            return t2i_fail(j->err, T2I_USAGE, "%s%s was set on line %d already", j->from.prefix,
+                            name, *seen);
+        *seen = j->line;
+        j->value.size = 0;
+    }
+    T2I_TRY(t2i_text_add(&j->value, value, strlen(value), j->err));
+    return j->more ? T2I_OK : set(j->opts, j->row, j->value.data, &j->from, j->err);
+}
+
+static int handle(void *user, const char *section, const char *name, const char *value)
+{
+    (void)section;
+    job *j = user;
+    if (j->first || j->row != NULL) j->status = take_piece(j, name, value);
+    return j->status == T2I_OK;
+}
+
+/* Bytes that inih would misread. */
+static t2i_status check_bytes(const char *path, const t2i_text *text, t2i_error *err)
+{
+    const char *nul = text->size == 0 ? NULL : memchr(text->data, '\0', text->size);
+    size_t bad = t2i_utf8_valid(text->data, text->size);
+    const char *what = "is not UTF-8";
+    if (nul != NULL && (size_t)(nul - text->data) < bad) {
+        bad = (size_t)(nul - text->data);
+        what = "holds a NUL byte";
+    }
+    if (bad == text->size) return T2I_OK;
+    int line = 1;
+    for (size_t i = 0; i < bad; i++) line += text->data[i] == '\n';
+    return t2i_fail(err, T2I_USAGE, "%.300s:%d: the line %s", path, line, what);
+}
+
+static t2i_status parse_job(job *j, t2i_error *err)
+{
+    int bad = ini_parse_stream(next_piece, j, handle, j);
+    if (bad < 0) return t2i_fail_memory(err, 0, j->opts->job);
+    if (bad == 0 || (j->status != T2I_OK && bad == j->pieces)) return j->status;
+    /* inih could make nothing of its piece number `bad`: find the line it was on. */
+    char piece[PIECE + 3];
+    j->at = j->start;
+    j->line = j->pieces = j->more = 0;
+    j->status = T2I_OK;
+    while (j->pieces < bad) next_piece(piece, sizeof piece, j);
+    return t2i_fail(err, T2I_USAGE,
+                    "%.300s:%d: neither 'key = value' nor a [section] nor a comment (;)",
+                    j->opts->job, j->line);
+}
+
+static t2i_status read_job(t2i_opts *opts, t2i_error *err)
+{
+    t2i_text text = {0};
+    job j = {.opts = opts, .from = {T2I_FROM_JOB, T2I_USAGE, ""}, .err = err};
+    t2i_status status = t2i_fs_read(opts->job, JOB_LIMIT, &text, err);
+    if (status == T2I_OK) status = check_bytes(opts->job, &text, err);
+    j.seen = t2i_alloc(opts->opts, sizeof *j.seen);
+    if (status == T2I_OK && j.seen == NULL) status = t2i_fail_memory(err, opts->opts, opts->job);
+    if (status == T2I_OK && text.size > 0) {
+        int mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
+        j.start = j.at = text.data + (mark ? 3 : 0);
+        j.end = text.data + text.size;
+        status = parse_job(&j, err);
+    }
+    t2i_text_free(&j.value);
+    t2i_free(j.seen);
+    t2i_text_free(&text);
+    return status;
+}
+
+t2i_status t2i_opts_parse(t2i_opts *opts, int argc, char **argv, t2i_error *err)
+{
+    opts->job = NULL;
+    opts->operands = 0;
+    opts->help = opts->version = 0;
+    opts->keep = t2i_alloc(opts->opts, sizeof(char *));
+    opts->operand = t2i_alloc(argc > 0 ? (size_t)argc : 0, sizeof *opts->operand);
+    if (opts->keep == NULL || opts->operand == NULL)
+        return t2i_fail_memory(err, opts->opts * sizeof(char *), "options");
+    T2I_TRY(set_defaults(opts, err));
+    /* Before the job file, which cannot override it: --help must work beside a broken one. */
+    T2I_TRY(read_command(opts, argc, argv, err));
+    return opts->job == NULL || opts->help || opts->version ? T2I_OK : read_job(opts, err);
+}
+
+void t2i_opts_free(t2i_opts *opts)
+{
+    char **kept = opts->keep;
+    for (size_t i = 0; kept != NULL && i < opts->opts; i++) {
+        const t2i_opt *row = &opts->opt[i];
+        if (row->kind == T2I_OPT_TEXT || row->kind == T2I_OPT_CHOICE) *(char **)row->value = NULL;
+        t2i_free(kept[i]);
+    }
+    t2i_free(opts->keep);
+    opts->keep = NULL;
+    t2i_free(opts->operand);
+    opts->operand = NULL;
+    opts->operands = 0;
+}
+
+/* ---- telling ---- */
+
+/* Bytes of the first output line of text: all, or up to a blank, in at most so many columns (more
+ * where one word is longer). */
+static size_t fold(const char *text, size_t length, size_t columns)
+{
+    size_t blank = 0, used = 0, lead = strspn(text, " ");
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == ' ' && i > lead) blank = i;
+        used += ((unsigned char)text[i] & 0xc0u) != 0x80u;
+        if (used > columns && blank > 0) return blank;
+    }
+    return length;
+}
+
+/* Adds text, broken at blanks, each line but the first indented; ends with a newline. A newline in
+ * text stays one, and what follows a line's own indentation keeps it. */
+static t2i_status wrap(t2i_text *out, const char *text, size_t indent, t2i_error *err)
+{
+    size_t pad = 0;
+    do {
+        size_t length = strcspn(text, "\n"), left = indent, at = 0;
+        do {
+            size_t bytes = fold(text + at, length - at, COLUMNS - left);
+            T2I_TRY(t2i_text_addf(out, err, "%*s%.*s\n", bytes > 0 ? (int)pad : 0, "", (int)bytes,
+                                  text + at));
+            at += bytes;
+            at += strspn(text + at, " ");
+            pad = left = indent + strspn(text, " ");
+        } while (at < length);
+        pad = indent;
+        text += length + (text[length] == '\n');
+    } while (*text != '\0');
+    return T2I_OK;
+}
+
+/* "  --name ARGUMENT", then the help beside it or, where that is too long, below it. */
+static t2i_status add_row(t2i_text *out, const char *name, const char *argument, const char *help,
+                          t2i_error *err)
+{
+    size_t before = out->size;
+    T2I_TRY(t2i_text_addf(out, err, "  --%s%s%s", name, *argument ? " " : "", argument));
+    size_t used = out->size - before;
+    if (used + 2 > HELP_COLUMN) {
+        T2I_TRY(t2i_text_add(out, "\n", 1, err));
+        used = 0;
+    }
+    T2I_TRY(t2i_text_addf(out, err, "%*s", (int)(HELP_COLUMN - used), ""));
+    return wrap(out, help, HELP_COLUMN, err);
+}
+
+/* The help and, in brackets, what is allowed and what is the default. */
+static t2i_status add_help(t2i_text *out, const t2i_opt *row, t2i_error *err)
+{
+    T2I_TRY(t2i_text_addf(out, err, "%s", row->help));
+    size_t bare = out->size;
+    T2I_TRY(t2i_text_addf(out, err, " ("));
+    size_t open = out->size;
+    T2I_TRY(add_range(out, row, err));
+    const char *preset = row->preset == NULL ? "" : row->preset;
+    if (row->kind != T2I_OPT_SWITCH && *preset != '\0')
+        T2I_TRY(t2i_text_addf(out, err, "%sdefault %s", out->size > open ? "; " : "", preset));
+    if (out->size > open) return t2i_text_add(out, ")", 1, err);
+    out->size = bare;
+    return t2i_text_add(out, "", 0, err);
+}
+
+t2i_status t2i_opts_help(const t2i_opts *opts, t2i_text *out, t2i_error *err)
+{
+    static const char *const argument[] = {
+        [T2I_OPT_SWITCH] = "",   [T2I_OPT_INT] = "N",       [T2I_OPT_REAL] = "X",
+        [T2I_OPT_TEXT] = "TEXT", [T2I_OPT_CHOICE] = "WORD",
+    };
+    T2I_TRY(t2i_text_addf(out, err, "Usage: %s ", opts->program));
+    T2I_TRY(wrap(out, opts->usage, strlen("Usage: ") + strlen(opts->program) + 1, err));
+    T2I_TRY(t2i_text_add(out, "\n", 1, err));
+    T2I_TRY(wrap(out, opts->about, 0, err));
+    T2I_TRY(t2i_text_addf(out, err, "\nOptions:\n"));
+    for (size_t i = 0; i < opts->opts; i++) {
+        const t2i_opt *row = &opts->opt[i];
+        t2i_text help = {0};
+        t2i_status status = add_help(&help, row, err);
+        if (status == T2I_OK)
+            status =
+                add_row(out, row->name, row->argument != NULL ? row->argument : argument[row->kind],
+                        help.data, err);
+        t2i_text_free(&help);
+        T2I_TRY(status);
+    }
+    T2I_TRY(add_row(out, "help", "", "Print this text.", err));
+    T2I_TRY(add_row(out, "version", "", "Print the version.", err));
+    if (opts->epilog == NULL) return T2I_OK;
+    T2I_TRY(t2i_text_add(out, "\n", 1, err));
+    return wrap(out, opts->epilog, 0, err);
+}
+
+t2i_status t2i_opts_value(const t2i_opt *opt, t2i_text *out, t2i_error *err)
+{
+    const char *text = "";
+    switch (opt->kind) {
+    case T2I_OPT_SWITCH:
+        text = *(const int *)opt->value ? "true" : "false";
+        break;
+    case T2I_OPT_INT:
+        return t2i_text_addf(out, err, "%ld", *(const long *)opt->value);
+    case T2I_OPT_REAL:
+        return add_real(out, *(const double *)opt->value, err);
+    case T2I_OPT_TEXT:
+    case T2I_OPT_CHOICE:
+        if (*(char *const *)opt->value != NULL) text = *(char *const *)opt->value;
+        break;
+    }
+    return t2i_text_add(out, text, strlen(text), err);
+}
+
+t2i_status t2i_opts_echo(const t2i_opts *opts, t2i_text *out, t2i_error *err)
+{
+    static const char *const comment[] = {
+        [T2I_FROM_DEFAULT] = "",
+        [T2I_FROM_JOB] = "; from the job file\n",
+        [T2I_FROM_COMMAND] = "; from the command line\n",
+    };
+    for (size_t i = 0; i < opts->opts; i++) {
+        const t2i_opt *row = &opts->opt[i];
+        T2I_TRY(t2i_text_addf(out, err, "%s%s = ", comment[row->origin], row->name));
+        T2I_TRY(t2i_opts_value(row, out, err));
+        T2I_TRY(t2i_text_add(out, "\n", 1, err));
+    }
+    return T2I_OK;
+}
+
+const t2i_opt *t2i_opts_find(const t2i_opts *opts, const char *name)
+{
+    const t2i_opt *row = find(opts, name, strlen(name));
+    T2I_ASSERT(row != NULL);
+    return row;
+}
