@@ -13,7 +13,9 @@
 void t2i_canvas_fill(t2i_image *image, long x, long y, long width, long height, uint32_t colour);
 /* One pixel wide frame. */
 void t2i_canvas_frame(t2i_image *image, long x, long y, long width, long height, uint32_t colour);
-/* Antialiased line, thickness in pixels. */
+/* Antialiased line with round ends, thickness in pixels. The centre of pixel (x, y) is at (x, y),
+ * so a line of no length draws a dot. Nothing is drawn when a coordinate is no number or beyond
+ * 1e9. */
 void t2i_canvas_line(t2i_image *image, double x0, double y0, double x1, double y1, double thickness,
                      uint32_t colour);
 /* Copies `from` so that its top left corner is at (x, y). */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "t2i/error.h"
+#include "t2i/text.h"
 
 #define T2I_IMAGE_SIDE_MAX 32768u      /* pixels */
 #define T2I_IMAGE_AREA_MAX (64u << 20) /* pixels: 192 MiB as RGB */
@@ -19,7 +20,8 @@ typedef struct {
 } t2i_image;
 
 void t2i_image_free(t2i_image *image); /* empties it */
-/* White. T2I_SYSTEM without memory. */
+/* White. T2I_DATA when a side is 0 or over the limits, T2I_SYSTEM without memory. *out is empty on
+ * failure. */
 T2I_CHECKED t2i_status t2i_image_new(t2i_image *out, size_t width, size_t height, t2i_error *err);
 
 /* Reads a PNG of any colour type, depth and interlacing. T2I_NOINPUT when it cannot be opened,
@@ -29,10 +31,15 @@ T2I_CHECKED t2i_status t2i_image_read(t2i_image *out, const char *path, t2i_erro
 T2I_CHECKED t2i_status t2i_image_decode(t2i_image *out, const void *bytes, size_t size,
                                         const char *name, t2i_error *err);
 
+/* Appends the picture as an RGB PNG without time stamps. */
+T2I_CHECKED t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err);
 /* Writes an RGB PNG without time stamps, whole or not at all (fs.h). */
 T2I_CHECKED t2i_status t2i_image_write(const t2i_image *image, const char *path, t2i_error *err);
 
-/* Bilinear with antialiasing, bit-exact to Pillow's Image.resize(..., BILINEAR). */
+/* Bilinear with antialiasing, bit-exact to Image.resize(..., BILINEAR) of Pillow up to 12: across,
+ * then down. (Pillow 13 goes down first where that is faster, which moves some values by one.)
+ * T2I_DATA when the new size is 0 or over the limits. *out is empty on failure; it must not be in.
+ */
 T2I_CHECKED t2i_status t2i_image_resize(t2i_image *out, const t2i_image *in, size_t width,
                                         size_t height, t2i_error *err);
 
