@@ -20,7 +20,7 @@ void t2i_embed_back(float *dembedding, const float *dout, const uint16_t *ids, s
  * mean, rstd (T) are kept for the backward pass. */
 void t2i_layer_norm(float *out, float *mean, float *rstd, const float *x, const float *weight, const float *bias,
                     size_t T, size_t C);
-/* dx (T, C) += the gradient; dweight, dbias (C) are set. scratch: 2 * C floats. */
+/* dx (T, C) += the gradient; dweight, dbias (C) are set. */
 void t2i_layer_norm_back(float *dx, float *dweight, float *dbias, const float *dout, const float *x,
                          const float *mean, const float *rstd, const float *weight, size_t T, size_t C);
 
@@ -28,8 +28,8 @@ void t2i_layer_norm_back(float *dx, float *dweight, float *dbias, const float *d
 void t2i_add_bias(float *x, const float *bias, size_t T, size_t C);
 /* x (T, C) = max(x + bias, 0); bias may be NULL. */
 void t2i_add_bias_relu(float *x, const float *bias, size_t T, size_t C);
-/* x (T, C) += y (T, C) + bias (C); bias may be NULL. */
-void t2i_add_residual(float *x, const float *y, const float *bias, size_t T, size_t C);
+/* out (T, C) = x + (y + bias), bias (C) or NULL. */
+void t2i_add_residual(float *out, const float *x, const float *y, const float *bias, size_t T, size_t C);
 /* dx = 0 where out = 0 (ReLU's gradient, in place on the gradient of its output). */
 void t2i_relu_back(float *dx, const float *out, size_t count);
 /* dbias (C) = column sums of dout (T, C), rows in order. */

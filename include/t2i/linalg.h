@@ -1,0 +1,20 @@
+/* linalg.h - matrix products over BLAS, one thread a call, all matrices row-major. */
+#ifndef T2I_LINALG_H
+#define T2I_LINALG_H
+
+#include <stddef.h>
+#include "t2i/error.h"
+
+/* Makes BLAS single-threaded: a thread of ours works on a whole shard, and shapes alone decide the bits. */
+void t2i_blas_begin(void);
+/* Name of the kernels that BLAS picked ("SkylakeX"): ranks must agree on it. */
+const char *t2i_blas_core(void);
+
+/* out (M, N) = a (M, K) x b (N, K)^T: a layer forward, b its weight. */
+void t2i_gemm_nt(float *out, const float *a, const float *b, size_t M, size_t N, size_t K);
+/* out (M, N) = a (M, K) x b (K, N): the gradient of a layer's input. */
+void t2i_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K);
+/* out (M, N) = [out +] a (K, M)^T x b (K, N): the gradient of a weight. */
+void t2i_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K, int add);
+
+#endif

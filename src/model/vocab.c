@@ -1,0 +1,148 @@
+#include "t2i/vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "t2i/mem.h"
+#include "t2i/text.h"
+
+void t2i_vocab_free(t2i_vocab *vocab)
+{
+    for (size_t i = 0; vocab->name != NULL && i < vocab->size; i++) t2i_free(vocab->name[i]);
+    t2i_free(vocab->name);
+    t2i_free(vocab->code);
+    t2i_free(vocab->order);
+    *vocab = (t2i_vocab){0};
+}
+
+/* The code point when name is one character, T2I_NO_CODE for a special, 0 (no legal character) for neither. */
+static uint32_t code_of(const char *name)
+{
+    uint32_t code;
+    size_t size = strlen(name), length = t2i_utf8_decode(name, size, &code);
+    if (length > 0 && length == size) return code;
+    return size > 2 && name[0] == '<' && name[size - 1] == '>' && t2i_utf8_valid(name, size) == size ? T2I_NO_CODE : 0;
+}
+
+/* Inserts id into the sorted order; -1 when its code is there already. */
+static int insert(t2i_vocab *vocab, uint16_t id)
+{
+    size_t low = 0, high = vocab->characters;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (vocab->code[vocab->order[middle]] < vocab->code[id])
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < vocab->characters && vocab->code[vocab->order[low]] == vocab->code[id]) return -1;
+    memmove(vocab->order + low + 1, vocab->order + low, (vocab->characters - low) * sizeof *vocab->order);
+    vocab->order[low] = id;
+    vocab->characters++;
+    return 0;
+}
+
+static t2i_status fill(t2i_vocab *out, const char *const *names, size_t count, t2i_error *err)
+{
+    long pad = -1, unknown = -1;
+    for (size_t i = 0; i < count; i++) {
+        out->name[i] = t2i_strdup(names[i]);
+        if (out->name[i] == NULL) return t2i_fail_memory(err, 8, "a vocabulary");
+        out->code[i] = code_of(names[i]);
+        if (out->code[i] == 0)
+            return t2i_fail(err, T2I_DATA, "vocabulary entry %zu ('%s') is neither one character nor a <SPECIAL>", i,
+                            names[i]);
+        if (out->code[i] != T2I_NO_CODE && insert(out, (uint16_t)i) != 0)
+            return t2i_fail(err, T2I_DATA, "vocabulary entry %zu ('%s') stands there twice", i, names[i]);
+        if (strcmp(names[i], "<PAD>") == 0) pad = (long)i;
+        if (strcmp(names[i], "<UNK>") == 0) unknown = (long)i;
+    }
+    if (pad < 0) return t2i_fail(err, T2I_DATA, "the vocabulary has no <PAD>");
+    out->pad = (uint16_t)pad;
+    out->unknown = (uint16_t)(unknown >= 0 ? unknown : pad);
+    return T2I_OK;
+}
+
+t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count, t2i_error *err)
+{
+    *out = (t2i_vocab){.size = count};
+    if (count == 0 || count > T2I_VOCAB_MAX)
+        {
+        out->size = 0;
+        return t2i_fail(err, T2I_DATA, "a vocabulary of %zu entries; it must have 1 to %u", count, T2I_VOCAB_MAX);
+    }
+    out->name = t2i_alloc(count, sizeof *out->name);
+    out->code = t2i_alloc(count, sizeof *out->code);
+    out->order = t2i_alloc(count, sizeof *out->order);
+    t2i_status status = out->name == NULL || out->code == NULL || out->order == NULL
+                            ? t2i_fail_memory(err, count * 16, "a vocabulary")
+                            : fill(out, names, count, err);
+    if (status != T2I_OK) t2i_vocab_free(out);
+    return status;
+}
+
+t2i_status t2i_vocab_of_text(t2i_vocab *out, const char *bytes, size_t size, t2i_error *err)
+{
+    enum { CODES = 0x110000 };
+    *out = (t2i_vocab){0};
+    unsigned char *seen = t2i_alloc(CODES, 1);
+    char(*text)[8] = t2i_alloc(T2I_VOCAB_MAX + 1, sizeof *text);
+    const char **names = t2i_alloc(T2I_VOCAB_MAX + 1, sizeof *names);
+    t2i_status status = T2I_OK;
+    if (seen == NULL || text == NULL || names == NULL) {
+        status = t2i_fail_memory(err, CODES, "a vocabulary");
+    } else {
+        uint32_t code = 0;
+        size_t count = 0, length;
+        for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0; at += length)
+            seen[code] = 1;
+        for (code = 1; code < CODES && count < T2I_VOCAB_MAX; code++) {
+            if (!seen[code]) continue;
+            text[count][t2i_utf8_encode(code, text[count])] = '\0';
+            names[count] = text[count];
+            count++;
+        }
+        if (count + 2 > T2I_VOCAB_MAX)
+            status = t2i_fail(err, T2I_DATA, "the training prompts have more than %u different characters",
+                              T2I_VOCAB_MAX - 2);
+        else {
+            names[count] = "<PAD>";
+            names[count + 1] = "<UNK>";
+            status = t2i_vocab_new(out, names, count + 2, err);
+        }
+    }
+    t2i_free(seen);
+    t2i_free(text);
+    t2i_free(names);
+    return status;
+}
+
+long t2i_vocab_id(const t2i_vocab *vocab, uint32_t code)
+{
+    size_t low = 0, high = vocab->characters;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (vocab->code[vocab->order[middle]] < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < vocab->characters && vocab->code[vocab->order[low]] == code ? (long)vocab->order[low] : -1;
+}
+
+t2i_encoded t2i_vocab_encode(const t2i_vocab *vocab, const char *bytes, size_t size, size_t limit, uint16_t *ids)
+{
+    t2i_encoded done = {0};
+    uint32_t code;
+    size_t length;
+    for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0; at += length) {
+        if (done.length == limit) {
+            done.cut++;
+            continue;
+        }
+        long id = t2i_vocab_id(vocab, code);
+        if (id < 0 && done.unknown++ == 0) done.first_unknown = code;
+        ids[done.length++] = id < 0 ? vocab->unknown : (uint16_t)id;
+    }
+    return done;
+}

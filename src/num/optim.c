@@ -1,0 +1,47 @@
+#include "t2i/optim.h"
+
+#include <math.h>
+
+#include "t2i/cpu.h"
+
+T2I_CLONES static void update(float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
+                              size_t count, float factor, const float k[7])
+{
+    for (size_t i = 0; i < count; i++) {
+        float grad = factor * g[i];
+        float p = w[i] * k[0];
+        m[i] = m[i] + k[1] * (grad - m[i]);
+        v[i] = k[2] * v[i] + k[3] * grad * grad;
+        w[i] = p - k[4] * (m[i] / (sqrtf(v[i]) / k[5] + k[6]));
+    }
+}
+
+void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count, const t2i_adamw *options,
+                      float factor, unsigned long number)
+{
+    double bias1 = 1.0 - pow(options->beta1, (double)number), bias2 = 1.0 - pow(options->beta2, (double)number);
+    const float k[7] = {(float)(1.0 - options->lr * options->weight_decay),
+                        (float)(1.0 - options->beta1),
+                        (float)options->beta2,
+                        (float)(1.0 - options->beta2),
+                        (float)(options->lr / bias1),
+                        (float)sqrt(bias2),
+                        (float)options->eps};
+    update(w, m, v, g, count, factor, k);
+}
+
+double t2i_schedule_lr(const t2i_schedule *schedule, long step)
+{
+    if (step <= schedule->warmup) return schedule->lr * (double)step / (double)schedule->warmup;
+    if (!schedule->cosine || schedule->steps <= schedule->warmup) return schedule->lr;
+    double done = (double)(step - schedule->warmup) / (double)(schedule->steps - schedule->warmup);
+    if (done > 1.0) done = 1.0;
+    return schedule->min_lr + 0.5 * (schedule->lr - schedule->min_lr) * (1.0 + cos(3.141592653589793 * done));
+}
+
+float t2i_clip_factor(double norm, double clip)
+{
+    if (clip <= 0.0) return 1.0f;
+    double factor = clip / (norm + 1e-6);
+    return factor < 1.0 ? (float)factor : 1.0f;
+}
