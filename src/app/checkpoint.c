@@ -1,0 +1,477 @@
+#include "t2i/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "t2i/fs.h"
+#include "t2i/json.h"
+#include "t2i/mem.h"
+#include "t2i/safetensors.h"
+#include "t2i/text.h"
+
+/* The configuration's keys, as the tutorial names them, for reading and writing. */
+typedef struct {
+    const char *key;
+    size_t offset;
+} config_key;
+
+static const config_key config_keys[] = {
+    {"vocab_size", offsetof(t2i_config, vocab_size)}, {"d_model", offsetof(t2i_config, d_model)},
+    {"n_heads", offsetof(t2i_config, n_heads)},       {"n_layers", offsetof(t2i_config, n_layers)},
+    {"d_ff", offsetof(t2i_config, d_ff)},             {"block_size", offsetof(t2i_config, block_size)},
+    {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
+};
+enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
+
+static const char meta_mark[] = "\"t2i.meta_xxh3\":\"";
+static const char no_digits[] = "00000000000000000000000000000000";
+
+void t2i_checkpoint_free(t2i_checkpoint *checkpoint)
+{
+    t2i_model_free(&checkpoint->model);
+    t2i_vocab_free(&checkpoint->vocab);
+    t2i_free(checkpoint->weights);
+    t2i_free(checkpoint->m);
+    t2i_free(checkpoint->v);
+    t2i_free(checkpoint->run.options);
+    *checkpoint = (t2i_checkpoint){0};
+}
+
+/* ---- writing ---- */
+
+/* Adds key: the text of value, which is taken. */
+static t2i_status put_json(t2i_json *meta, const char *key, t2i_json *value, t2i_error *err)
+{
+    char *text = NULL;
+    t2i_status status = t2i_json_text(value, 0, &text, err);
+    if (status == T2I_OK) t2i_json_set_string(meta, key, text);
+    t2i_free(text);
+    t2i_json_free(value);
+    return status;
+}
+
+static t2i_json *config_json(const t2i_config *config)
+{
+    t2i_json *json = t2i_json_object();
+    for (size_t i = 0; i < CONFIG_KEYS; i++) {
+        size_t value;
+        memcpy(&value, (const char *)config + config_keys[i].offset, sizeof value);
+        t2i_json_set_integer(json, config_keys[i].key, (int64_t)value);
+    }
+    return json;
+}
+
+static t2i_json *vocab_json(const t2i_vocab *vocab)
+{
+    t2i_json *json = t2i_json_array();
+    for (size_t i = 0; i < vocab->size; i++)
+        t2i_json_append(json, t2i_json_string(vocab->name[i], strlen(vocab->name[i])));
+    return json;
+}
+
+static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
+{
+    t2i_json *json = t2i_json_object(), *options = NULL;
+    t2i_json_set_integer(json, "step", run->step);
+    t2i_json_set_integer(json, "updates", run->updates);
+    t2i_json_set_integer(json, "skipped", run->skipped);
+    t2i_json_set_integer(json, "shards", run->shards);
+    if (run->best >= 0.0)
+        t2i_json_set_real(json, "best", run->best);
+    else
+        t2i_json_set(json, "best", t2i_json_null());
+    t2i_json_set_string(json, "dataset", run->dataset);
+    if (run->options != NULL &&
+        t2i_json_parse(&options, run->options, strlen(run->options), "the run's options", err) != T2I_OK) {
+        t2i_json_free(json);
+        return NULL;
+    }
+    t2i_json_set(json, "options", options == NULL ? t2i_json_object() : options);
+    return json;
+}
+
+static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, size_t parts, t2i_json *meta,
+                            t2i_error *err)
+{
+    t2i_json_set_string(meta, "t2i.format", "1");
+    T2I_TRY(put_json(meta, "t2i.config", config_json(&c->model.config), err));
+    T2I_TRY(put_json(meta, "t2i.vocab", vocab_json(&c->vocab), err));
+    T2I_TRY(put_json(meta, "t2i.run", run_json(&c->run, err), err));
+    t2i_json *digests = t2i_json_object();
+    for (size_t i = 0; i < parts; i++) {
+        size_t count = (size_t)(part[i].dim[0] * (part[i].dims > 1 ? part[i].dim[1] : 1));
+        char hex[T2I_HEX];
+        t2i_hash_hex(part[i].data, count * sizeof(float), hex);
+        t2i_json_set_string(digests, part[i].name, hex);
+    }
+    T2I_TRY(put_json(meta, "t2i.xxh3", digests, err));
+    t2i_json_set_string(meta, "t2i.meta_xxh3", no_digits);
+    return T2I_OK;
+}
+
+typedef char part_name[T2I_NAME_MAX + 8];
+
+/* Describes a block's tensors under a prefix; returns how many. */
+static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_layout *layout, const char *prefix,
+                        const float *block)
+{
+    if (block == NULL) return 0;
+    for (size_t i = 0; i < layout->tensors; i++) {
+        const t2i_tensor *t = &layout->tensor[i];
+        snprintf(name[i], sizeof *name, "%s%s", prefix, t->name);
+        part[i] = (t2i_st_part){.name = name[i], .dims = t->rows > 0 ? 2 : 1, .data = block + t->offset};
+        part[i].dim[0] = t->rows > 0 ? t->rows : t->columns;
+        part[i].dim[1] = t->columns;
+    }
+    return layout->tensors;
+}
+
+static t2i_status write_file(const char *path, const char *header, size_t size, const t2i_st_part *part,
+                             size_t parts, t2i_error *err)
+{
+    t2i_out out;
+    T2I_TRY(t2i_out_open(&out, path, err));
+    t2i_status status = t2i_st_write(&out, header, size, part, parts, err);
+    if (status == T2I_OK) return t2i_out_commit(&out, err);
+    t2i_out_drop(&out);
+    return status;
+}
+
+t2i_status t2i_checkpoint_save(const t2i_checkpoint *c, const char *path, t2i_error *err)
+{
+    size_t most = 3 * c->model.layout.tensors, parts = 0, size = 0;
+    t2i_st_part *part = t2i_alloc(most, sizeof *part);
+    part_name *name = t2i_alloc(most, sizeof *name);
+    t2i_json *meta = t2i_json_object();
+    char *header = NULL;
+    t2i_status status = T2I_OK;
+    if (part == NULL || name == NULL) {
+        status = t2i_fail_memory(err, most * sizeof *part, "a checkpoint's table");
+        goto done;
+    }
+    parts += add_parts(part, name, &c->model.layout, "", c->weights);
+    parts += add_parts(part + parts, name + parts, &c->model.layout, "adamw.m.", c->m);
+    parts += add_parts(part + parts, name + parts, &c->model.layout, "adamw.v.", c->v);
+    status = make_meta(c, part, parts, meta, err);
+    if (status == T2I_OK) status = t2i_st_make_header(part, parts, meta, &header, &size, err);
+    if (status != T2I_OK) goto done;
+    char hex[T2I_HEX], *digits = strstr(header, meta_mark);
+    T2I_ASSERT(digits != NULL);
+    t2i_hash_hex(header, size, hex);
+    memcpy(digits + strlen(meta_mark), hex, T2I_HEX - 1);
+    status = write_file(path, header, size, part, parts, err);
+done:
+    t2i_free(part);
+    t2i_free(name);
+    t2i_free(header);
+    t2i_json_free(meta);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static t2i_status parse_meta(const t2i_st *st, const char *key, const char *path, t2i_json **out, t2i_error *err)
+{
+    const char *text = t2i_st_meta(st, key);
+    *out = NULL;
+    if (text == NULL)
+        return t2i_fail(err, T2I_DATA, "%s has no %s in its metadata: it is not a model that t2i-train can read", path,
+                        key);
+    char what[300];
+    snprintf(what, sizeof what, "%s in %.200s", key, path);
+    return t2i_json_parse(out, text, strlen(text), what, err);
+}
+
+static t2i_status read_config(const t2i_st *st, const char *path, t2i_config *config, t2i_error *err)
+{
+    t2i_json *json;
+    T2I_TRY(parse_meta(st, "t2i.config", path, &json, err));
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < CONFIG_KEYS; i++) {
+        int64_t value;
+        if (!t2i_json_as_integer(t2i_json_get(json, config_keys[i].key), &value) || value < 1 || value > INT32_MAX) {
+            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", path, config_keys[i].key);
+            break;
+        }
+        size_t size = (size_t)value;
+        memcpy((char *)config + config_keys[i].offset, &size, sizeof size);
+    }
+    t2i_json_free(json);
+    config->qkv_bias = t2i_st_find(st, "layers.0.qkv.bias") != NULL;
+    config->out_bias = t2i_st_find(st, "layers.0.out.bias") != NULL;
+    config->ffn1_bias = t2i_st_find(st, "layers.0.ffn1.bias") != NULL;
+    config->ffn2_bias = t2i_st_find(st, "layers.0.ffn2.bias") != NULL;
+    config->head_bias = t2i_st_find(st, "head.bias") != NULL;
+    return status;
+}
+
+static t2i_status read_vocab(const t2i_st *st, const char *path, size_t size, t2i_vocab *vocab, t2i_error *err)
+{
+    t2i_json *json;
+    T2I_TRY(parse_meta(st, "t2i.vocab", path, &json, err));
+    size_t count = t2i_json_size(json);
+    const char **name = t2i_alloc(count + 1, sizeof *name);
+    t2i_status status = T2I_OK;
+    if (name == NULL)
+        status = t2i_fail_memory(err, count * sizeof *name, "a vocabulary");
+    else if (!t2i_json_is_array(json) || count != size)
+        status = t2i_fail(err, T2I_DATA, "%s: t2i.vocab is not an array of vocab_size = %zu strings", path, size);
+    for (size_t i = 0; status == T2I_OK && i < count; i++)
+        if (!t2i_json_as_string(t2i_json_at(json, i), &name[i], NULL))
+            status = t2i_fail(err, T2I_DATA, "%s: entry %zu of t2i.vocab is no string", path, i);
+    t2i_error why = {0};
+    if (status == T2I_OK && t2i_vocab_new(vocab, name, count, &why) != T2I_OK)
+        status = t2i_fail(err, why.status, "%s: %s", path, why.text);
+    t2i_free(name);
+    t2i_json_free(json);
+    return status;
+}
+
+static t2i_status read_run(const t2i_st *st, const char *path, t2i_run_state *run, t2i_error *err)
+{
+    t2i_json *json;
+    T2I_TRY(parse_meta(st, "t2i.run", path, &json, err));
+    int64_t step = -1, updates = -1, skipped = -1, shards = -1;
+    const char *dataset = "";
+    t2i_status status = T2I_OK;
+    if (!t2i_json_as_integer(t2i_json_get(json, "step"), &step) || step < 0 ||
+        !t2i_json_as_integer(t2i_json_get(json, "updates"), &updates) || updates < 0 || updates > step ||
+        !t2i_json_as_integer(t2i_json_get(json, "skipped"), &skipped) || skipped < 0 ||
+        !t2i_json_as_integer(t2i_json_get(json, "shards"), &shards) || shards < 1 || shards > 1 << 20 ||
+        !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) || strlen(dataset) >= T2I_HEX)
+        status = t2i_fail(err, T2I_DATA, "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset", path);
+    *run = (t2i_run_state){.step = (long)step, .updates = (long)updates, .skipped = (long)skipped, .shards = (long)shards};
+    if (!t2i_json_as_real(t2i_json_get(json, "best"), &run->best)) run->best = -1.0;
+    if (status == T2I_OK) {
+        memcpy(run->dataset, dataset, strlen(dataset) + 1);
+        status = t2i_json_text(t2i_json_get(json, "options"), 0, &run->options, err);
+    }
+    t2i_json_free(json);
+    return status;
+}
+
+/* The header against its own digest. */
+static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *err)
+{
+    size_t size;
+    const char *header = t2i_st_header(st, &size), *said = t2i_st_meta(st, "t2i.meta_xxh3");
+    char *copy = t2i_alloc(size + 1, 1), hex[T2I_HEX] = "";
+    if (copy == NULL) return t2i_fail_memory(err, size, "a file's header");
+    memcpy(copy, header, size);
+    char *digits = strstr(copy, meta_mark);
+    if (digits != NULL && strlen(said) == T2I_HEX - 1) {
+        memcpy(digits + strlen(meta_mark), no_digits, T2I_HEX - 1);
+        t2i_hash_hex(copy, size, hex);
+    }
+    t2i_free(copy);
+    if (strcmp(hex, said) != 0)
+        return t2i_fail(err, T2I_DATA, "%s is damaged: its header does not match its digest", path);
+    return T2I_OK;
+}
+
+/* One tensor of the model, under a prefix, into its place; checked against digests where there are any. */
+static t2i_status read_tensor(const t2i_st *st, const char *path, const char *prefix, const t2i_tensor *tensor,
+                              const t2i_json *digests, float *block, t2i_error *err)
+{
+    part_name name;
+    snprintf(name, sizeof name, "%s%s", prefix, tensor->name);
+    const t2i_st_tensor *found = t2i_st_find(st, name);
+    if (found == NULL) return t2i_fail(err, T2I_DATA, "%s has no tensor %s", path, name);
+    int fits = tensor->rows > 0
+                   ? found->dims == 2 && found->dim[0] == tensor->rows && found->dim[1] == tensor->columns
+                   : found->dims == 1 && found->dim[0] == tensor->columns;
+    if (!fits)
+        return t2i_fail(err, T2I_DATA, "%s: tensor %s does not have the shape (%zu, %zu) of the configuration", path,
+                        name, tensor->rows, tensor->columns);
+    float *out = block + tensor->offset;
+    T2I_TRY(t2i_st_floats(st, found, out, err));
+    if (digests != NULL) {
+        char hex[T2I_HEX];
+        const char *said = NULL;
+        t2i_hash_hex(out, t2i_tensor_count(tensor) * sizeof(float), hex);
+        if (!t2i_json_as_string(t2i_json_get(digests, name), &said, NULL) || strcmp(said, hex) != 0)
+            return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest", path, name);
+    }
+    for (size_t i = 0; i < t2i_tensor_count(tensor); i++)
+        if (!isfinite(out[i]))
+            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", path, i, name);
+    return T2I_OK;
+}
+
+static t2i_status read_block(const t2i_st *st, const char *path, const char *prefix, const t2i_checkpoint *c,
+                             const t2i_json *digests, float **block, t2i_error *err)
+{
+    const t2i_layout *layout = &c->model.layout;
+    *block = t2i_block_new(layout);
+    if (*block == NULL) return t2i_fail_memory(err, layout->floats * sizeof(float), "a model's weights");
+    for (size_t i = 0; i < layout->tensors; i++) {
+        if (!c->has_head && strncmp(layout->tensor[i].name, "head.", 5) == 0) continue;
+        T2I_TRY(read_tensor(st, path, prefix, &layout->tensor[i], digests, *block, err));
+    }
+    return T2I_OK;
+}
+
+static t2i_status load(t2i_checkpoint *out, const t2i_st *st, const char *path, int moments, size_t features,
+                       t2i_error *err)
+{
+    out->ours = t2i_st_meta(st, "t2i.run") != NULL;
+    if (out->ours && (t2i_st_meta(st, "t2i.meta_xxh3") == NULL || t2i_st_meta(st, "t2i.xxh3") == NULL))
+        return t2i_fail(err, T2I_DATA, "%s is damaged: its digests are gone", path);
+    if (out->ours) T2I_TRY(check_header(st, path, err));
+    t2i_config config = {0};
+    T2I_TRY(read_config(st, path, &config, err));
+    out->has_head = t2i_st_find(st, "head.weight") != NULL;
+    if (!out->has_head) {
+        if (features == 0) return t2i_fail(err, T2I_DATA, "%s has no head.weight: it cannot predict", path);
+        config.vision_feature_dim = features;
+        config.head_bias = 1;
+    }
+    t2i_error why = {0};
+    if (t2i_model_new(&out->model, &config, &why) != T2I_OK)
+        return t2i_fail(err, why.status == T2I_USAGE ? T2I_DATA : why.status, "%s: %s", path, why.text);
+    T2I_TRY(read_vocab(st, path, config.vocab_size, &out->vocab, err));
+    t2i_json *digests = NULL;
+    if (out->ours) {
+        T2I_TRY(read_run(st, path, &out->run, err));
+        T2I_TRY(parse_meta(st, "t2i.xxh3", path, &digests, err));
+    }
+    t2i_status status = read_block(st, path, "", out, digests, &out->weights, err);
+    if (status == T2I_OK && moments) {
+        status = read_block(st, path, "adamw.m.", out, digests, &out->m, err);
+        if (status == T2I_OK) status = read_block(st, path, "adamw.v.", out, digests, &out->v, err);
+    }
+    t2i_json_free(digests);
+    return status;
+}
+
+t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments, size_t features, t2i_error *err)
+{
+    t2i_st *st;
+    *out = (t2i_checkpoint){0};
+    T2I_TRY(t2i_st_open(&st, path, err));
+    t2i_status status = load(out, st, path, moments, features, err);
+    if (status != T2I_OK) t2i_checkpoint_free(out);
+    t2i_st_close(st);
+    return status;
+}
+
+/* ---- the run folder ---- */
+
+char *t2i_checkpoint_path(const char *run, long step)
+{
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%ld.safetensors", step);
+    return t2i_fs_join(run, name);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    long x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x < y) - (x > y);
+}
+
+/* N of "step-N.safetensors", -1 for any other name (temporary ones too). */
+static long step_of(const char *name)
+{
+    char *end, again[64];
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
+    errno = 0;
+    long step = strtol(name + 5, &end, 10);
+    snprintf(again, sizeof again, "step-%ld.safetensors", step);
+    return errno == 0 && strcmp(again, name) == 0 ? step : -1;
+}
+
+t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    *steps = NULL;
+    *count = 0;
+    char *folder = t2i_fs_join(run, "checkpoints");
+    if (folder == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    DIR *dir = opendir(folder);
+    t2i_status status = T2I_OK;
+    if (dir == NULL && errno != ENOENT)
+        status = t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
+    for (struct dirent *entry; dir != NULL && status == T2I_OK && (entry = readdir(dir)) != NULL;) {
+        long step = step_of(entry->d_name);
+        if (step < 0) continue;
+        if (t2i_grow(steps, *count, *count + 1, sizeof **steps) != 0)
+            status = t2i_fail_memory(err, *count, "a list of checkpoints");
+        else
+            (*steps)[(*count)++] = step;
+    }
+    if (dir != NULL) closedir(dir);
+    t2i_free(folder);
+    if (status == T2I_OK && *count > 0) qsort(*steps, *count, sizeof **steps, newest_first);
+    if (status != T2I_OK) {
+        t2i_free(*steps);
+        *steps = NULL;
+        *count = 0;
+    }
+    return status;
+}
+
+t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err)
+{
+    if (!t2i_fs_exists(run_or_file))
+        return t2i_fail(err, T2I_NOINPUT, "cannot open %s: there is no such run folder or model file", run_or_file);
+    if (!t2i_fs_is_folder(run_or_file)) {
+        *path = t2i_strdup(run_or_file);
+        return *path == NULL ? t2i_fail_memory(err, strlen(run_or_file), "a file name") : T2I_OK;
+    }
+    *path = t2i_fs_join(run_or_file, "model.safetensors");
+    if (*path == NULL) return t2i_fail_memory(err, strlen(run_or_file), "a file name");
+    if (t2i_fs_exists(*path)) return T2I_OK;
+    t2i_free(*path);
+    *path = NULL;
+    long *steps;
+    size_t count;
+    T2I_TRY(t2i_checkpoint_list(run_or_file, &steps, &count, err));
+    t2i_error why = {0};
+    for (size_t i = 0; i < count && *path == NULL; i++) {
+        t2i_checkpoint probe;
+        char *candidate = t2i_checkpoint_path(run_or_file, steps[i]);
+        if (candidate != NULL && t2i_checkpoint_load(&probe, candidate, 0, 0, &why) == T2I_OK) {
+            t2i_checkpoint_free(&probe);
+            *path = candidate;
+        } else
+            t2i_free(candidate);
+    }
+    t2i_free(steps);
+    if (*path != NULL) return T2I_OK;
+    if (count > 0) return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
+    return t2i_fail(err, T2I_NOINPUT, "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
+}
+
+t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err)
+{
+    char *job = t2i_fs_join(run, "job.ini");
+    t2i_text text = {0};
+    *path = NULL;
+    t2i_status status = job == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
+                                    : t2i_fs_read(job, 1 << 20, &text, err);
+    const char *line = status == T2I_OK ? text.data : NULL;
+    while (line != NULL && strncmp(line, "data = ", 7) != 0) {
+        line = strchr(line, '\n');
+        if (line != NULL) line++;
+    }
+    if (status == T2I_OK && line == NULL)
+        status = t2i_fail(err, T2I_DATA, "%s does not name the run's dataset (data = ...); give it with --data", job);
+    if (status == T2I_OK) {
+        size_t size = strcspn(line + 7, "\r\n");
+        *path = t2i_alloc(size + 1, 1);
+        if (*path == NULL)
+            status = t2i_fail_memory(err, size, "a file name");
+        else
+            memcpy(*path, line + 7, size);
+    }
+    t2i_text_free(&text);
+    t2i_free(job);
+    return status;
+}
