@@ -1,12 +1,23 @@
 /* dataset.h - the dataset file: prompts, pairs, pictures, features, decoder, in HDF5.
  *
- * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by
- * prompt bytes, then by row of the user's file. N pairs, M pictures, D features, H x W pixels.
+ * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by prompt bytes, then
+ * by row of the user's file. N pairs, M pictures, D features, H x W pixels.
  *
- * Why so narrow: HDF5 1.10 can crash on damaged files. All reading goes through open, info and
- * ranges, so that a separate process can do it and hand over bytes without any caller changing.
- * Every size is checked against the others at open, every range read is checked (fletcher32, XXH3
- * per block of rows) before it is handed out, and offsets and indices are checked to be in range.
+ * Why so narrow: HDF5 1.10 can crash on damaged files. All reading goes through open, info and ranges, so that a
+ * separate process can do it and hand over bytes without any caller changing. Every size is checked against the
+ * others at open, every range read is checked (fletcher32, XXH3 per block of rows) before it is handed out, and
+ * offsets and indices are checked to be in range.
+ *
+ * Blocks: each dataset X has a sibling X_xxh3 (u64): the XXH3-64 of the little-endian values of each block of rows,
+ * whose attribute block_rows (u64) is the rows of a chunk of X, about 256 KiB. A block is read whole and kept, so
+ * that small ranges in sequence decode it once; memory is one block a dataset.
+ *
+ * Digest: XXH3-128 over, for each dataset of the schema that is present, in its order: its path, NUL, its type (u8,
+ * u32, u64, f32), NUL, rank and dimensions as u64, its values; then for each of the attributes format,
+ * format_version (as u32), tool, encoder: name, NUL, value, NUL. All numbers little-endian.
+ *
+ * Limits: N and M below 2^32, M <= N, D <= 65536, H and W <= 4096, a row (picture, feature or line of the basis)
+ * <= 16 MiB, a prompt or name <= 1 MiB; what a file claims must fit its length at gzip's greatest ratio.
  *
  * Nothing here is collective; every rank opens the file by itself, read-only.
  */
@@ -35,7 +46,7 @@ int t2i_split_find(const char *name);
 typedef struct {
     char encoder[32];       /* "pca", "resnet18", "features" */
     uint64_t height, width; /* of the stored pictures; 0 without pictures */
-    double scale;           /* of the encoder; 1 where it has none */
+    double scale;           /* of the encoder, kept as a float; 1 where it has none */
     char weights[T2I_HEX];  /* XXH3-128 of the encoder's weights file; "" where it has none */
 } t2i_encoder_info;
 
@@ -109,7 +120,7 @@ typedef struct t2i_dataset_out t2i_dataset_out;
 T2I_CHECKED t2i_status t2i_dataset_create(t2i_dataset_out **out, const char *path, const char *tool,
                                           const t2i_pairs *pairs, size_t features,
                                           const t2i_encoder_info *encoder, t2i_error *err);
-/* Appends pictures' pixels or features: rows of the next `count` pictures. */
+/* Appends pictures' pixels or features: rows of the next `count` pictures. A feature that is not finite is T2I_DATA. */
 T2I_CHECKED t2i_status t2i_dataset_put_pixels(t2i_dataset_out *out, size_t count,
                                               const uint8_t *pixels, t2i_error *err);
 T2I_CHECKED t2i_status t2i_dataset_put_features(t2i_dataset_out *out, size_t count,
@@ -118,7 +129,7 @@ T2I_CHECKED t2i_status t2i_dataset_put_features(t2i_dataset_out *out, size_t cou
  * memory. */
 T2I_CHECKED t2i_status t2i_dataset_get_pixels(t2i_dataset_out *out, size_t first, size_t count,
                                               uint8_t *pixels, t2i_error *err);
-/* basis: features x (H*W*3); mean: H*W*3. */
+/* basis: features x (H*W*3); mean: H*W*3. Optional, once. */
 T2I_CHECKED t2i_status t2i_dataset_put_decoder(t2i_dataset_out *out, const float *basis,
                                                const float *mean, t2i_error *err);
 /* Known only after the encoder was fitted; before commit. */
