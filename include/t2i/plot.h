@@ -7,7 +7,7 @@
 #include "t2i/image.h"
 
 typedef struct {
-    const char *label;   /* for the legend */
+    const char *label;   /* for the legend; NULL: not in it */
     const double *x, *y; /* count points, x ascending; points that are not finite (or <= 0 on a log
                             axis) are gaps */
     size_t count;
@@ -15,15 +15,16 @@ typedef struct {
 } t2i_series;
 
 typedef struct {
-    const char *title, *x_label, *y_label;
+    const char *title, *x_label, *y_label; /* NULL: none */
     int log_y;
-    size_t width, height; /* pixels; 0: 960 x 540 */
+    size_t width, height; /* pixels, at least 240 x 160; 0: 960 x 540 */
 } t2i_plot;
 
 /* Draws axes with ticks at round values (1, 2, 5 x 10^k; decades on a log axis, with minor grid
  * lines), grid, legend, series in distinguishable colours. No point at all gives an empty chart
- * that says so. A series of more points than pixels is drawn as the line through its per-column
- * minimum, maximum and mean. */
+ * that says so. A series of more points than pixels is drawn as the range of each column of pixels,
+ * pale, and the line through the columns' means (of the logarithms, on a log axis). Values beyond
+ * 1e300 count as not finite. */
 T2I_CHECKED t2i_status t2i_plot_draw(t2i_image *out, const t2i_plot *plot, const t2i_series *series,
                                      size_t count, t2i_error *err);
 
