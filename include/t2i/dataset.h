@@ -1,23 +1,26 @@
 /* dataset.h - the dataset file: prompts, pairs, pictures, features, decoder, in HDF5.
  *
- * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by prompt bytes, then
- * by row of the user's file. N pairs, M pictures, D features, H x W pixels.
+ * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by
+ * prompt bytes, then by row of the user's file. N pairs, M pictures, D features, H x W pixels.
  *
- * Why so narrow: HDF5 1.10 can crash on damaged files. All reading goes through open, info and ranges, so that a
- * separate process can do it and hand over bytes without any caller changing. Every size is checked against the
- * others at open, every range read is checked (fletcher32, XXH3 per block of rows) before it is handed out, and
- * offsets and indices are checked to be in range.
+ * Why so narrow: HDF5 1.10 can crash on damaged files. All reading goes through open, info and
+ * ranges, so that a separate process can do it and hand over bytes without any caller changing.
+ * Every size is checked against the others at open, every range read is checked (fletcher32, XXH3
+ * per block of rows) before it is handed out, and offsets and indices are checked to be in range.
  *
- * Blocks: each dataset X has a sibling X_xxh3 (u64): the XXH3-64 of the little-endian values of each block of rows,
- * whose attribute block_rows (u64) is the rows of a chunk of X, about 256 KiB. A block is read whole and kept, so
- * that small ranges in sequence decode it once; memory is one block a dataset.
+ * Blocks: each dataset X has a sibling X_xxh3 (u64): the XXH3-64 of the little-endian values of
+ * each block of rows, whose attribute block_rows (u64) is the rows of a chunk of X, about 256 KiB.
+ * A block is read whole and kept, so that small ranges in sequence decode it once; memory is one
+ * block a dataset.
  *
- * Digest: XXH3-128 over, for each dataset of the schema that is present, in its order: its path, NUL, its type (u8,
- * u32, u64, f32), NUL, rank and dimensions as u64, its values; then for each of the attributes format,
- * format_version (as u32), tool, encoder: name, NUL, value, NUL. All numbers little-endian.
+ * Digest: XXH3-128 over, for each dataset of the schema that is present, in its order: its path,
+ * NUL, its type (u8, u32, u64, f32), NUL, rank and dimensions as u64, its values; then for each of
+ * the attributes format, format_version (as u32), tool, encoder: name, NUL, value, NUL. All numbers
+ * little-endian.
  *
- * Limits: N and M below 2^32, M <= N, D <= 65536, H and W <= 4096, a row (picture, feature or line of the basis)
- * <= 16 MiB, a prompt or name <= 1 MiB; what a file claims must fit its length at gzip's greatest ratio.
+ * Limits: N and M below 2^32, M <= N, D <= 65536, H and W <= 4096, a row (picture, feature or line
+ * of the basis) <= 16 MiB, a prompt or name <= 1 MiB; what a file claims must fit its length at
+ * gzip's greatest ratio.
  *
  * Nothing here is collective; every rank opens the file by itself, read-only.
  */
@@ -116,11 +119,15 @@ typedef struct {
 typedef struct t2i_dataset_out t2i_dataset_out;
 
 /* Creates path's temporary file and writes the pairs (sorted here). features = D; encoder's height
- * and width say whether there are pictures. T2I_CANTCREATE, T2I_IO. */
+ * and width say whether there are pictures. T2I_CANTCREATE, T2I_IO; T2I_DATA for a prompt that is
+ * not UTF-8 and for what is beyond the limits above; T2I_BUG when rows are not ascending or
+ * pictures not numbered in order of first use. The same calls with the same arguments give the same
+ * bytes. */
 T2I_CHECKED t2i_status t2i_dataset_create(t2i_dataset_out **out, const char *path, const char *tool,
                                           const t2i_pairs *pairs, size_t features,
                                           const t2i_encoder_info *encoder, t2i_error *err);
-/* Appends pictures' pixels or features: rows of the next `count` pictures. A feature that is not finite is T2I_DATA. */
+/* Appends pictures' pixels or features: rows of the next `count` pictures. A feature that is not
+ * finite is T2I_DATA. */
 T2I_CHECKED t2i_status t2i_dataset_put_pixels(t2i_dataset_out *out, size_t count,
                                               const uint8_t *pixels, t2i_error *err);
 T2I_CHECKED t2i_status t2i_dataset_put_features(t2i_dataset_out *out, size_t count,
@@ -137,7 +144,9 @@ void t2i_dataset_set_scale(t2i_dataset_out *out, double scale);
 /* Digest, close, open again and verify, fsync, rename. Frees out, whatever happens; on failure
  * nothing is left. */
 T2I_CHECKED t2i_status t2i_dataset_commit(t2i_dataset_out *out, t2i_error *err);
-void t2i_dataset_drop(
-    t2i_dataset_out *out); /* closes and removes the temporary file; NULL is legal */
+/* Closes and removes the temporary file; NULL is legal. After a write that failed, the file (empty,
+ * without a name) stays open inside HDF5 until the process ends: HDF5 1.10 crashes when it closes
+ * what it could not write. */
+void t2i_dataset_drop(t2i_dataset_out *out);
 
 #endif
