@@ -90,6 +90,7 @@ static void lines(void)
     t2i_canvas_line(&image, 1, 1, 10, 10, 0, RED);
     t2i_canvas_line(&image, -9, 1, 10, -30, 1, RED); /* passes by */
     t2i_canvas_line(&image, 1e300, 1, -1e300, -1e300, 2, RED);
+    t2i_canvas_line(&image, 7, 0, 7, 1e300, 2, RED);
     t2i_canvas_line(&image, 25, 3, 90, 3, 2, RED);
     CU_ASSERT_EQUAL(inked(&image), 0);
     t2i_image_free(&image);

@@ -32,11 +32,17 @@ static double row_of(const t2i_image *image, size_t x)
     return count > 0.0 ? sum / count : -1.0;
 }
 
+static size_t inked_in(const t2i_image *image, size_t x, uint32_t colour)
+{
+    size_t count = 0;
+    for (size_t y = 80; y < image->height; y++) count += at(image, x, y) == colour;
+    return count;
+}
+
 static size_t inked(const t2i_image *image, uint32_t colour)
 {
     size_t count = 0;
-    for (size_t x = 0; x < image->width; x++)
-        for (size_t y = 80; y < image->height; y++) count += at(image, x, y) == colour;
+    for (size_t x = 0; x < image->width; x++) count += inked_in(image, x, colour);
     return count;
 }
 
@@ -104,7 +110,8 @@ static void logarithmic(void)
     const t2i_series series = {NULL, x, y, 101, 0};
     t2i_image image = draw((t2i_plot){NULL, NULL, NULL, 1, 800, 400}, &series, 1);
     CU_ASSERT(image.width == 800 && image.height == 400);
-    static const char *const ticks[] = {"1", "0.1", "0.01", "0.001", "1e-4", "1e-5", "20", "100"};
+    static const char *const ticks[] = {" 1 ",  "0.1",  "0.01", "0.001",
+                                        "1e-4", "1e-5", " 20 ", "100"};
     for (size_t i = 0; i < sizeof ticks / sizeof *ticks; i++)
         CU_ASSERT(shows(&image, ticks[i], GREY));
     /* A falling exponential is a straight line. */
@@ -126,7 +133,7 @@ static void log_of_few_decades(void)
     series.y = wide;
     image = draw((t2i_plot){.log_y = 1}, &series, 1);
     CU_ASSERT(shows(&image, "0.1", GREY) && shows(&image, "0.5", GREY));
-    CU_ASSERT(shows(&image, "2", GREY) && shows(&image, "5", GREY));
+    CU_ASSERT(shows(&image, " 2 ", GREY) && shows(&image, " 5 ", GREY));
     t2i_image_free(&image);
 }
 
@@ -160,23 +167,39 @@ static void dense(void)
         x[i] = (double)i;
         y[i] = 1.0 + 0.1 * (double)(i % 2);
     }
-    y[MANY / 2] = 9.5; /* one spike among 100,000 points must show */
+    y[MANY / 2] = 9.5; /* single points among 100,000 must show */
+    y[MANY / 4] = -7.5;
     const t2i_series series = {NULL, x, y, MANY, 0};
     t2i_image image = draw((t2i_plot){0}, &series, 1);
     CU_ASSERT(inked(&image, BLUE) > 700);
     size_t high = 0, where = 0;
     for (size_t column = 0; column < image.width; column++) {
-        size_t pale = 0;
-        for (size_t row = 80; row < image.height; row++) pale += at(&image, column, row) == PALE;
-        if (pale > high) {
-            high = pale;
-            where = column;
-        }
+        size_t pale = inked_in(&image, column, PALE);
+        if (pale <= 100) continue; /* not one of the two */
+        high++;
+        where += column;
     }
-    CU_ASSERT(high > 300 && where > 450 && where < 520);
+    CU_ASSERT_EQUAL(high, 2);
+    CU_ASSERT(where > 260 + 480 && where < 300 + 520); /* a quarter and half of the way */
     t2i_image_free(&image);
     t2i_free(x);
     t2i_free(y);
+}
+
+/* Steps that start just above 0 have a tick there; others start with the data. */
+static void start_of_x(void)
+{
+    const double x[] = {5, 1000}, later[] = {500, 1000}, y[] = {3, 5};
+    t2i_series series = {NULL, x, y, 2, 0};
+    t2i_image image = draw((t2i_plot){0}, &series, 1);
+    CU_ASSERT(shows(&image, " 0 ", GREY));
+    CU_ASSERT(row_of(&image, 60) > 0.0);
+    t2i_image_free(&image);
+    series.x = later;
+    image = draw((t2i_plot){0}, &series, 1);
+    CU_ASSERT(shows(&image, "500", GREY));
+    CU_ASSERT(row_of(&image, 60) > 0.0);
+    t2i_image_free(&image);
 }
 
 static void nothing_one_equal(void)
@@ -253,6 +276,7 @@ int main(void)
         {"log of few decades: digits are labelled", log_of_few_decades},
         {"gaps are not bridged, lone points show", gaps},
         {"many points: ranges, means, and a single spike shows", dense},
+        {"x starts at 0 or with the data", start_of_x},
         {"no point, one point, all equal", nothing_one_equal},
         {"extreme numbers do no harm", extremes},
         {"endless labels and many series leave room for the chart", long_labels},
