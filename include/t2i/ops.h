@@ -54,7 +54,4 @@ double t2i_squared_error(float *dprediction, const float *prediction, const floa
 /* exp(x) for x <= 0 within 2 units in the last place, 0 below -87: Cephes' polynomial, in plain operations. */
 void t2i_exp(float *x, size_t count);
 
-/* Sum and sum of squares in double, in 16 lanes. */
-double t2i_sum_squares(const float *x, size_t count);
-
 #endif

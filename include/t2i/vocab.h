@@ -22,8 +22,14 @@ typedef struct {
 /* From names in id order (copied). T2I_DATA: none or too many, a name twice, no <PAD>, a name that is neither one
  * character nor a special in <>. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count, t2i_error *err);
-/* From the distinct characters of `size` bytes of valid UTF-8: by code point, then <PAD>, <UNK>. */
-T2I_CHECKED t2i_status t2i_vocab_of_text(t2i_vocab *out, const char *bytes, size_t size, t2i_error *err);
+/* A fresh vocabulary: add texts of valid UTF-8, then end gives their distinct characters by code point, then <PAD>,
+ * <UNK>. T2I_DATA when there are too many. free is due in every case. */
+typedef struct t2i_vocab_builder t2i_vocab_builder;
+T2I_CHECKED t2i_status t2i_vocab_builder_new(t2i_vocab_builder **out, t2i_error *err);
+void t2i_vocab_builder_add(t2i_vocab_builder *builder, const char *bytes, size_t size);
+T2I_CHECKED t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, t2i_vocab *out, t2i_error *err);
+void t2i_vocab_builder_free(t2i_vocab_builder *builder);
+
 void t2i_vocab_free(t2i_vocab *vocab);
 
 /* The id of a character, or -1. */

@@ -81,40 +81,48 @@ t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count,
     return status;
 }
 
-t2i_status t2i_vocab_of_text(t2i_vocab *out, const char *bytes, size_t size, t2i_error *err)
+enum { CODES = 0x110000 };
+
+struct t2i_vocab_builder {
+    unsigned char seen[CODES];
+    char text[T2I_VOCAB_MAX + 1][8];
+    const char *name[T2I_VOCAB_MAX + 1];
+};
+
+t2i_status t2i_vocab_builder_new(t2i_vocab_builder **out, t2i_error *err)
 {
-    enum { CODES = 0x110000 };
+    *out = t2i_alloc(1, sizeof **out);
+    return *out == NULL ? t2i_fail_memory(err, sizeof **out, "a vocabulary") : T2I_OK;
+}
+
+void t2i_vocab_builder_add(t2i_vocab_builder *builder, const char *bytes, size_t size)
+{
+    uint32_t code;
+    size_t length;
+    for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0; at += length)
+        builder->seen[code] = 1;
+}
+
+t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, t2i_vocab *out, t2i_error *err)
+{
+    size_t count = 0;
     *out = (t2i_vocab){0};
-    unsigned char *seen = t2i_alloc(CODES, 1);
-    char(*text)[8] = t2i_alloc(T2I_VOCAB_MAX + 1, sizeof *text);
-    const char **names = t2i_alloc(T2I_VOCAB_MAX + 1, sizeof *names);
-    t2i_status status = T2I_OK;
-    if (seen == NULL || text == NULL || names == NULL) {
-        status = t2i_fail_memory(err, CODES, "a vocabulary");
-    } else {
-        uint32_t code = 0;
-        size_t count = 0, length;
-        for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0; at += length)
-            seen[code] = 1;
-        for (code = 1; code < CODES && count < T2I_VOCAB_MAX; code++) {
-            if (!seen[code]) continue;
-            text[count][t2i_utf8_encode(code, text[count])] = '\0';
-            names[count] = text[count];
-            count++;
-        }
-        if (count + 2 > T2I_VOCAB_MAX)
-            status = t2i_fail(err, T2I_DATA, "the training prompts have more than %u different characters",
-                              T2I_VOCAB_MAX - 2);
-        else {
-            names[count] = "<PAD>";
-            names[count + 1] = "<UNK>";
-            status = t2i_vocab_new(out, names, count + 2, err);
-        }
+    for (uint32_t code = 1; code < CODES; code++) {
+        if (!builder->seen[code]) continue;
+        if (count + 2 == T2I_VOCAB_MAX)
+            return t2i_fail(err, T2I_DATA, "the training prompts have more than %u different characters", T2I_VOCAB_MAX - 2);
+        builder->text[count][t2i_utf8_encode(code, builder->text[count])] = '\0';
+        builder->name[count] = builder->text[count];
+        count++;
     }
-    t2i_free(seen);
-    t2i_free(text);
-    t2i_free(names);
-    return status;
+    builder->name[count] = "<PAD>";
+    builder->name[count + 1] = "<UNK>";
+    return t2i_vocab_new(out, builder->name, count + 2, err);
+}
+
+void t2i_vocab_builder_free(t2i_vocab_builder *builder)
+{
+    t2i_free(builder);
 }
 
 long t2i_vocab_id(const t2i_vocab *vocab, uint32_t code)

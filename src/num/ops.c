@@ -279,15 +279,3 @@ T2I_CLONES double t2i_squared_error(float *restrict dprediction, const float *re
         for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
     return sum[0];
 }
-
-T2I_CLONES double t2i_sum_squares(const float *x, size_t count)
-{
-    double sum[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (size_t l = 0; l < LANES; l++) sum[l] += (double)x[i + l] * (double)x[i + l];
-    for (size_t l = 0; i + l < count; l++) sum[l] += (double)x[i + l] * (double)x[i + l];
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
-    return sum[0];
-}

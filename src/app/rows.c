@@ -1,0 +1,230 @@
+#include "t2i/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "t2i/mem.h"
+#include "t2i/text.h"
+
+enum { BLOCK = 8192 }; /* pairs read at a time */
+
+void t2i_rows_free(t2i_rows *rows)
+{
+    t2i_free(rows->row);
+    t2i_free(rows->ids);
+    t2i_free(rows->target);
+    t2i_free(rows->user_row);
+    t2i_free(rows->pair);
+    t2i_free(rows->features);
+    *rows = (t2i_rows){0};
+}
+
+const float *t2i_rows_feature(const t2i_rows *rows, size_t index)
+{
+    return rows->features + (size_t)rows->target[index] * rows->dim;
+}
+
+/* ---- passing over the pairs, a block at a time ---- */
+
+typedef struct {
+    uint64_t first; /* pair */
+    size_t count;
+    uint8_t split[BLOCK];
+    uint32_t image[BLOCK], user_row[BLOCK];
+    uint64_t offset[BLOCK + 1];
+    char *bytes; /* owned: prompts of the block */
+    size_t room;
+} pass;
+
+static t2i_status pass_new(pass **out, t2i_error *err)
+{
+    *out = t2i_alloc(1, sizeof **out);
+    return *out == NULL ? t2i_fail_memory(err, sizeof **out, "reading the dataset") : T2I_OK;
+}
+
+static void pass_free(pass *p)
+{
+    if (p != NULL) t2i_free(p->bytes);
+    t2i_free(p);
+}
+
+/* Reads the block from pair `first` on; prompts too when wanted. */
+static t2i_status pass_read(pass *p, t2i_dataset *dataset, uint64_t first, int prompts, t2i_error *err)
+{
+    uint64_t left = t2i_dataset_get_info(dataset)->pairs - first;
+    p->first = first;
+    p->count = left < BLOCK ? (size_t)left : BLOCK;
+    T2I_TRY(t2i_dataset_pairs(dataset, first, p->count, p->image, p->user_row, p->split, err));
+    if (!prompts) return T2I_OK;
+    T2I_TRY(t2i_dataset_prompt_offsets(dataset, first, p->count, p->offset, err));
+    size_t size = (size_t)(p->offset[p->count] - p->offset[0]);
+    if (size > p->room) {
+        if (t2i_grow(&p->bytes, 0, size, 1) != 0) return t2i_fail_memory(err, size, "prompts");
+        p->room = size;
+    }
+    return t2i_dataset_prompt_bytes(dataset, p->offset[0], size, p->bytes, err);
+}
+
+static const char *prompt(const pass *p, size_t i, size_t *size)
+{
+    *size = (size_t)(p->offset[i + 1] - p->offset[i]);
+    return p->bytes + (p->offset[i] - p->offset[0]);
+}
+
+t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS], t2i_error *err)
+{
+    pass *p;
+    T2I_TRY(pass_new(&p, err));
+    t2i_status status = T2I_OK;
+    memset(counts, 0, T2I_SPLITS * sizeof *counts);
+    for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs; at += BLOCK) {
+        status = pass_read(p, dataset, at, 0, err);
+        for (size_t i = 0; status == T2I_OK && i < p->count; i++) counts[p->split[i]]++;
+    }
+    pass_free(p);
+    return status;
+}
+
+t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err)
+{
+    pass *p;
+    t2i_vocab_builder *builder;
+    *out = (t2i_vocab){0};
+    T2I_TRY(t2i_vocab_builder_new(&builder, err));
+    t2i_status status = pass_new(&p, err);
+    for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs; at += BLOCK) {
+        status = pass_read(p, dataset, at, 1, err);
+        for (size_t i = 0; status == T2I_OK && i < p->count; i++) {
+            size_t size;
+            const char *text = prompt(p, i, &size);
+            if (p->split[i] == T2I_TRAIN) t2i_vocab_builder_add(builder, text, size);
+        }
+    }
+    if (status == T2I_OK) status = t2i_vocab_builder_end(builder, out, err);
+    t2i_vocab_builder_free(builder);
+    pass_free(p);
+    return status;
+}
+
+/* ---- loading ---- */
+
+/* Bytes of the prompts of the wanted rows, and the pair to begin and end at: sizes before memory. */
+typedef struct {
+    uint64_t begin, end; /* pairs */
+    size_t bytes;
+} extent;
+
+static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split, uint64_t first, uint64_t end,
+                          t2i_error *err)
+{
+    uint64_t seen = 0, pairs = t2i_dataset_get_info(dataset)->pairs;
+    *out = (extent){.begin = pairs, .end = 0};
+    for (uint64_t at = 0; at < pairs && seen < end; at += BLOCK) {
+        T2I_TRY(pass_read(p, dataset, at, 0, err));
+        T2I_TRY(t2i_dataset_prompt_offsets(dataset, at, p->count, p->offset, err));
+        for (size_t i = 0; i < p->count; i++) {
+            if (split != T2I_ANY_SPLIT && p->split[i] != split) continue;
+            if (seen >= first && seen < end) {
+                if (at + i < out->begin) out->begin = at + i;
+                out->end = at + i + 1;
+                out->bytes += (size_t)(p->offset[i + 1] - p->offset[i]);
+            }
+            seen++;
+        }
+    }
+    T2I_ASSERT(seen >= end);
+    return T2I_OK;
+}
+
+static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i, const t2i_vocab *vocab,
+                          size_t block_size, int known, const char *path, t2i_error *err)
+{
+    size_t size;
+    const char *text = prompt(p, i, &size);
+    t2i_encoded e = t2i_vocab_encode(vocab, text, size, block_size, r->ids + *used);
+    if (known && e.unknown > 0) {
+        char shown[8] = "";
+        t2i_utf8_encode(e.first_unknown, shown);
+        return t2i_fail(err, T2I_DATA,
+                        "%s: row %u has the character '%s' (U+%04X), which is not in the model's vocabulary; train a "
+                        "fresh model, or leave that row out",
+                        path, (unsigned)p->user_row[i], shown, (unsigned)e.first_unknown);
+    }
+    r->row[r->count] = (t2i_row){r->ids + *used, e.length};
+    r->target[r->count] = p->image[i]; /* becomes an index into features below */
+    r->user_row[r->count] = p->user_row[i];
+    r->pair[r->count] = p->first + i;
+    r->count++;
+    *used += e.length;
+    if (e.length > r->longest) r->longest = e.length;
+    if (e.cut > 0) r->cut++;
+    return T2I_OK;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* Reads each named picture's features once; target becomes an index into them. */
+static t2i_status load_features(t2i_rows *r, t2i_dataset *dataset, t2i_error *err)
+{
+    uint32_t *image = t2i_alloc(r->count, sizeof *image);
+    if (image == NULL) return t2i_fail_memory(err, r->count * sizeof *image, "a list of pictures");
+    memcpy(image, r->target, r->count * sizeof *image);
+    qsort(image, r->count, sizeof *image, ascending);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->images == 0 || image[i] != image[r->images - 1]) image[r->images++] = image[i];
+    r->dim = (size_t)t2i_dataset_get_info(dataset)->features;
+    r->features = t2i_alloc(r->images * r->dim, sizeof *r->features);
+    t2i_status status = r->features == NULL ? t2i_fail_memory(err, r->images * r->dim * sizeof(float), "features")
+                                            : T2I_OK;
+    for (size_t i = 0, run; status == T2I_OK && i < r->images; i += run) {
+        for (run = 1; i + run < r->images && image[i + run] == image[i] + run; run++) continue;
+        status = t2i_dataset_features(dataset, image[i], run, r->features + i * r->dim, err);
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        const uint32_t *found = bsearch(&r->target[i], image, r->images, sizeof *image, ascending);
+        r->target[i] = (uint32_t)(found - image);
+    }
+    t2i_free(image);
+    return status;
+}
+
+static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, uint64_t first, uint64_t end,
+                       const t2i_vocab *vocab, size_t block_size, int known, t2i_error *err)
+{
+    extent e;
+    T2I_TRY(measure(&e, dataset, p, split, first, end, err));
+    size_t count = (size_t)(end - first), used = 0;
+    r->row = t2i_alloc(count, sizeof *r->row);
+    r->ids = t2i_alloc(e.bytes, sizeof *r->ids);
+    r->target = t2i_alloc(count, sizeof *r->target);
+    r->user_row = t2i_alloc(count, sizeof *r->user_row);
+    r->pair = t2i_alloc(count, sizeof *r->pair);
+    if (r->row == NULL || r->ids == NULL || r->target == NULL || r->user_row == NULL || r->pair == NULL)
+        return t2i_fail_memory(err, count * sizeof *r->row + e.bytes * 2, "prompts");
+    for (uint64_t at = e.begin; at < e.end && r->count < count; at += BLOCK) {
+        T2I_TRY(pass_read(p, dataset, at, 1, err));
+        for (size_t i = 0; i < p->count && r->count < count; i++)
+            if (split == T2I_ANY_SPLIT || p->split[i] == split)
+                T2I_TRY(add_row(r, &used, p, i, vocab, block_size, known, t2i_dataset_path(dataset), err));
+    }
+    return load_features(r, dataset, err);
+}
+
+t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first, uint64_t end,
+                         const t2i_vocab *vocab, size_t block_size, int known, t2i_error *err)
+{
+    pass *p;
+    *out = (t2i_rows){0};
+    if (first == end) return T2I_OK;
+    T2I_TRY(pass_new(&p, err));
+    t2i_status status = load(out, dataset, p, split, first, end, vocab, block_size, known, err);
+    pass_free(p);
+    if (status != T2I_OK) t2i_rows_free(out);
+    return status;
+}

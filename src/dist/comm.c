@@ -1,0 +1,312 @@
+#include "t2i/comm.h"
+
+#include <limits.h>
+#include <mpi.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "t2i/cpu.h"
+#include "t2i/mem.h"
+
+struct t2i_comm {
+    MPI_Comm mpi;
+    int rank, size, node_size;
+    int crowded; /* more ranks on the node than cores: yield while waiting */
+    char host[MPI_MAX_PROCESSOR_NAME + 1];
+    MPI_Request *request; /* started and not yet waited for */
+    size_t requests, room;
+    int *count, *start; /* size each: shares, for the vector collectives */
+};
+
+static int number_in_environment(const char *name, int otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL || *text == '\0' ? otherwise : atoi(text);
+}
+
+int t2i_comm_rank_before_start(void)
+{
+    int slurm = number_in_environment("SLURM_PROCID", 0);
+    return number_in_environment("OMPI_COMM_WORLD_RANK", number_in_environment("PMIX_RANK", slurm));
+}
+
+/* A launcher and an MPI library that do not fit give N programs that are each "rank 0 of 1". */
+static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
+{
+    int slurm = number_in_environment("SLURM_STEP_NUM_TASKS", comm->size);
+    int started = number_in_environment("OMPI_COMM_WORLD_SIZE", slurm);
+    if (comm->size > 1 || started <= 1) return T2I_OK;
+    return t2i_fail(err, T2I_SYSTEM,
+                    "the launcher started %d tasks, but MPI sees only this one; with Slurm use `srun --mpi=pmix`, and "
+                    "the mpirun that belongs to the MPI library this program was built with",
+                    started);
+}
+
+static void abort_all(int code)
+{
+    MPI_Abort(MPI_COMM_WORLD, code);
+}
+
+static t2i_status start(t2i_comm *comm, t2i_error *err)
+{
+    int length = 0;
+    MPI_Comm node;
+    MPI_Comm_dup(MPI_COMM_WORLD, &comm->mpi);
+    MPI_Comm_rank(comm->mpi, &comm->rank);
+    MPI_Comm_size(comm->mpi, &comm->size);
+    MPI_Get_processor_name(comm->host, &length);
+    MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node);
+    MPI_Comm_size(node, &comm->node_size);
+    MPI_Comm_free(&node);
+    comm->crowded = comm->node_size > t2i_cpu_usable();
+    comm->count = t2i_alloc((size_t)comm->size, sizeof *comm->count);
+    comm->start = t2i_alloc((size_t)comm->size, sizeof *comm->start);
+    comm->room = 64;
+    comm->request = t2i_alloc(comm->room, sizeof *comm->request);
+    if (comm->count == NULL || comm->start == NULL || comm->request == NULL)
+        return t2i_fail_memory(err, (size_t)comm->size * 16, "the ranks' table");
+    return T2I_OK;
+}
+
+t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err)
+{
+    t2i_comm *comm = *out = t2i_alloc(1, sizeof *comm);
+    if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
+    if (MPI_Init(argc, argv) != MPI_SUCCESS) {
+        t2i_free(comm);
+        *out = NULL;
+        return t2i_fail(err, T2I_SYSTEM, "MPI does not start");
+    }
+    t2i_set_abort_hook(abort_all);
+    t2i_status status = t2i_comm_agree(comm, start(comm, err), err);
+    if (status == T2I_OK) status = check_launch(comm, err); /* each such task fails alike, alone */
+    if (status != T2I_OK) {
+        t2i_comm_close(comm);
+        *out = NULL;
+    }
+    return status;
+}
+
+void t2i_comm_close(t2i_comm *comm)
+{
+    if (comm == NULL) return;
+    t2i_comm_barrier(comm);
+    MPI_Comm_free(&comm->mpi);
+    t2i_free(comm->count);
+    t2i_free(comm->start);
+    t2i_free(comm->request);
+    t2i_free(comm);
+    MPI_Finalize();
+    t2i_set_abort_hook(NULL);
+}
+
+int t2i_comm_rank(const t2i_comm *comm)
+{
+    return comm->rank;
+}
+
+int t2i_comm_size(const t2i_comm *comm)
+{
+    return comm->size;
+}
+
+int t2i_comm_node_size(const t2i_comm *comm)
+{
+    return comm->node_size;
+}
+
+const char *t2i_comm_host(const t2i_comm *comm)
+{
+    return comm->host;
+}
+
+/* ---- waiting ---- */
+
+/* Polls until all started requests are done. Spinning is fastest while each rank has a core of its own. */
+static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
+{
+    int done = 0;
+    T2I_ASSERT(count <= INT_MAX);
+    for (;;) {
+        MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
+        if (done) return;
+        if (comm->crowded) sched_yield();
+    }
+}
+
+static void add_request(t2i_comm *comm, MPI_Request request)
+{
+    if (comm->requests == comm->room) {
+        T2I_ASSERT(t2i_grow(&comm->request, comm->room, 2 * comm->room, sizeof *comm->request) == 0);
+        comm->room *= 2;
+    }
+    comm->request[comm->requests++] = request;
+}
+
+void t2i_comm_wait(t2i_comm *comm)
+{
+    wait_for(comm, comm->request, comm->requests);
+    comm->requests = 0;
+}
+
+/* ---- collectives ---- */
+
+t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
+{
+    t2i_error say = {.status = T2I_OK};
+    int first = mine == T2I_OK ? comm->size : comm->rank, lowest = comm->size;
+    MPI_Request request;
+    MPI_Iallreduce(&first, &lowest, 1, MPI_INT, MPI_MIN, comm->mpi, &request);
+    wait_for(comm, &request, 1);
+    if (lowest == comm->size) return T2I_OK;
+    if (comm->rank == lowest) {
+        say = *err;
+        say.status = mine;
+        size_t used = strlen(say.text);
+        if (comm->rank != 0 && used < sizeof say.text)
+            snprintf(say.text + used, sizeof say.text - used, " (rank %d on %s)", comm->rank, comm->host);
+    }
+    t2i_comm_bcast(comm, lowest, &say, sizeof say);
+    *err = say;
+    return say.status;
+}
+
+void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size)
+{
+    static const size_t most = 1u << 30;
+    for (char *at = bytes; size > 0;) {
+        size_t part = size < most ? size : most;
+        MPI_Request request;
+        MPI_Ibcast(at, (int)part, MPI_BYTE, root, comm->mpi, &request);
+        wait_for(comm, &request, 1);
+        at += part;
+        size -= part;
+    }
+}
+
+static int64_t fold(t2i_comm *comm, int64_t value, MPI_Op op)
+{
+    int64_t result = 0;
+    MPI_Request request;
+    MPI_Iallreduce(&value, &result, 1, MPI_INT64_T, op, comm->mpi, &request);
+    wait_for(comm, &request, 1);
+    return result;
+}
+
+int64_t t2i_comm_max(t2i_comm *comm, int64_t value)
+{
+    return fold(comm, value, MPI_MAX);
+}
+
+int64_t t2i_comm_sum(t2i_comm *comm, int64_t value)
+{
+    return fold(comm, value, MPI_SUM);
+}
+
+int t2i_comm_same(t2i_comm *comm, const void *bytes, size_t size)
+{
+    char of_root[256];
+    T2I_ASSERT(size <= sizeof of_root);
+    memcpy(of_root, bytes, size);
+    t2i_comm_bcast(comm, 0, of_root, size);
+    return t2i_comm_max(comm, memcmp(of_root, bytes, size) != 0) == 0;
+}
+
+void t2i_comm_barrier(t2i_comm *comm)
+{
+    MPI_Request request;
+    MPI_Ibarrier(comm->mpi, &request);
+    wait_for(comm, &request, 1);
+}
+
+size_t t2i_share(size_t items, int rank, int size)
+{
+    size_t whole = items / (size_t)size, rest = items % (size_t)size; /* no overflow in rank * items */
+    return whole * (size_t)rank + rest * (size_t)rank / (size_t)size;
+}
+
+/* An MPI type of item_bytes, so that counts of large things fit an int. */
+static MPI_Datatype item_type(size_t item_bytes)
+{
+    MPI_Datatype type;
+    T2I_ASSERT(item_bytes <= INT_MAX);
+    MPI_Type_contiguous((int)item_bytes, MPI_BYTE, &type);
+    MPI_Type_commit(&type);
+    return type;
+}
+
+static void fill_shares(t2i_comm *comm, size_t items)
+{
+    T2I_ASSERT(items <= INT_MAX);
+    for (int r = 0; r < comm->size; r++) {
+        comm->start[r] = (int)t2i_share(items, r, comm->size);
+        comm->count[r] = (int)t2i_share(items, r + 1, comm->size) - comm->start[r];
+    }
+}
+
+void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t items)
+{
+    if (comm->size == 1) return;
+    MPI_Datatype type = item_type(item_bytes);
+    MPI_Request request;
+    fill_shares(comm, items);
+    MPI_Iallgatherv(MPI_IN_PLACE, 0, type, all, comm->count, comm->start, type, comm->mpi, &request);
+    wait_for(comm, &request, 1);
+    MPI_Type_free(&type);
+}
+
+void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_bytes, size_t items)
+{
+    char *place = all; /* rank 0's share comes first */
+    if (comm->rank == 0 && place != mine) memcpy(place, mine, t2i_share(items, 1, comm->size) * item_bytes);
+    if (comm->rank == 0)
+        for (int r = 1; r < comm->size; r++) {
+            size_t first = t2i_share(items, r, comm->size);
+            t2i_comm_receive(comm, r, place + first * item_bytes, item_bytes,
+                             t2i_share(items, r + 1, comm->size) - first);
+        }
+    else
+        t2i_comm_send(comm, 0, mine, item_bytes,
+                      t2i_share(items, comm->rank + 1, comm->size) - t2i_share(items, comm->rank, comm->size));
+    t2i_comm_wait(comm);
+}
+
+void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_bytes, size_t items)
+{
+    const char *from = all;
+    if (comm->rank == 0 && from != mine) memcpy(mine, from, t2i_share(items, 1, comm->size) * item_bytes);
+    if (comm->rank == 0)
+        for (int r = 1; r < comm->size; r++) {
+            size_t first = t2i_share(items, r, comm->size);
+            t2i_comm_send(comm, r, from + first * item_bytes, item_bytes,
+                          t2i_share(items, r + 1, comm->size) - first);
+        }
+    else
+        t2i_comm_receive(comm, 0, mine, item_bytes,
+                         t2i_share(items, comm->rank + 1, comm->size) - t2i_share(items, comm->rank, comm->size));
+    t2i_comm_wait(comm);
+}
+
+void t2i_comm_send(t2i_comm *comm, int to, const void *items, size_t item_bytes, size_t count)
+{
+    if (count == 0) return;
+    MPI_Datatype type = item_type(item_bytes);
+    MPI_Request request;
+    T2I_ASSERT(count <= INT_MAX);
+    MPI_Isend(items, (int)count, type, to, 0, comm->mpi, &request);
+    MPI_Type_free(&type); /* lives on until the message is done */
+    add_request(comm, request);
+}
+
+void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, size_t count)
+{
+    if (count == 0) return;
+    MPI_Datatype type = item_type(item_bytes);
+    MPI_Request request;
+    T2I_ASSERT(count <= INT_MAX);
+    MPI_Irecv(items, (int)count, type, from, 0, comm->mpi, &request);
+    MPI_Type_free(&type);
+    add_request(comm, request);
+}
