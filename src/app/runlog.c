@@ -1,0 +1,219 @@
+#include "t2i/runlog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "t2i/fs.h"
+#include "t2i/json.h"
+#include "t2i/mem.h"
+#include "t2i/plot.h"
+#include "t2i/text.h"
+
+/* A growing list of (step, loss). */
+typedef struct {
+    double *x, *y; /* owned */
+    size_t count, room;
+} curve;
+
+struct t2i_runlog {
+    char *run, *path; /* owned */
+    int fd;
+    curve train, validation;
+};
+
+static t2i_status add_point(curve *c, double x, double y, t2i_error *err)
+{
+    if (c->count == c->room) {
+        size_t room = c->room * 2 + 256;
+        if (t2i_grow(&c->x, c->count, room, sizeof *c->x) != 0 || t2i_grow(&c->y, c->count, room, sizeof *c->y) != 0)
+            return t2i_fail_memory(err, room * 16, "the loss curve");
+        c->room = room;
+    }
+    c->x[c->count] = x;
+    c->y[c->count++] = y;
+    return T2I_OK;
+}
+
+void t2i_runlog_close(t2i_runlog *log)
+{
+    if (log == NULL) return;
+    if (log->fd >= 0) close(log->fd);
+    t2i_free(log->run);
+    t2i_free(log->path);
+    t2i_free(log->train.x);
+    t2i_free(log->train.y);
+    t2i_free(log->validation.x);
+    t2i_free(log->validation.y);
+    t2i_free(log);
+}
+
+/* Keeps the whole lines of steps up to last_step, and their losses. A torn last line (no newline) is dropped. */
+static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_step, t2i_text *kept, t2i_error *err)
+{
+    const char *at = old->data, *end = at + old->size, *newline;
+    for (; at < end && (newline = memchr(at, '\n', (size_t)(end - at))) != NULL; at = newline + 1) {
+        t2i_json *line;
+        int64_t step;
+        double loss;
+        t2i_error ignored;
+        if (t2i_json_parse(&line, at, (size_t)(newline - at), "log.jsonl", &ignored) != T2I_OK) continue;
+        t2i_status status = T2I_OK;
+        if (t2i_json_as_integer(t2i_json_get(line, "step"), &step) && step <= last_step) {
+            status = t2i_text_add(kept, at, (size_t)(newline + 1 - at), err);
+            if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "loss"), &loss))
+                status = add_point(&log->train, (double)step, loss, err);
+            if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "val_loss"), &loss))
+                status = add_point(&log->validation, (double)step, loss, err);
+        }
+        t2i_json_free(line);
+        T2I_TRY(status);
+    }
+    return T2I_OK;
+}
+
+static t2i_status cut_back(t2i_runlog *log, long last_step, t2i_error *err)
+{
+    static const size_t most = (size_t)1 << 32;
+    t2i_text old = {0}, kept = {0};
+    t2i_status status = T2I_OK;
+    if (t2i_fs_exists(log->path) && last_step > 0) status = t2i_fs_read(log->path, most, &old, err);
+    if (status == T2I_OK && old.size > 0) status = keep_lines(log, &old, last_step, &kept, err);
+    if (status == T2I_OK) status = t2i_fs_write(log->path, kept.size > 0 ? kept.data : "", kept.size, err);
+    t2i_text_free(&old);
+    t2i_text_free(&kept);
+    return status;
+}
+
+t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2i_error *err)
+{
+    t2i_runlog *log = *out = t2i_alloc(1, sizeof *log);
+    if (log == NULL) return t2i_fail_memory(err, sizeof *log, "the log");
+    log->fd = -1;
+    log->run = t2i_strdup(run);
+    log->path = t2i_fs_join(run, "log.jsonl");
+    t2i_status status = log->run == NULL || log->path == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
+                                                              : cut_back(log, last_step, err);
+    if (status == T2I_OK) {
+        log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        if (log->fd < 0) status = t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", log->path, strerror(errno));
+    }
+    if (status != T2I_OK) {
+        t2i_runlog_close(log);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* Takes json. */
+static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
+{
+    char *text = NULL;
+    t2i_status status = t2i_json_text(json, 0, &text, err);
+    t2i_json_free(json);
+    if (status == T2I_OK) {
+        size_t size = strlen(text);
+        text[size] = '\n'; /* in the terminator's place: the line goes out in one write */
+        ssize_t wrote = write(log->fd, text, size + 1);
+        if (wrote != (ssize_t)size + 1)
+            status = t2i_fail(err, T2I_IO, "cannot write %s: %s", log->path, wrote < 0 ? strerror(errno) : "disk full");
+    }
+    t2i_free(text);
+    return status;
+}
+
+t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err)
+{
+    t2i_json *json = t2i_json_object(), *seconds = t2i_json_object();
+    t2i_json_set_integer(json, "step", line->step);
+    if (line->skipped > 0)
+        t2i_json_set_integer(json, "skipped", line->skipped);
+    else
+        t2i_json_set_real(json, "loss", line->loss);
+    t2i_json_set_real(json, "lr", line->lr);
+    t2i_json_set_real(json, "grad_norm", line->grad_norm);
+    t2i_json_set_real(json, "samples_per_s", line->samples_per_s);
+    t2i_json_set_real(seconds, "data", line->seconds.data);
+    t2i_json_set_real(seconds, "compute", line->seconds.compute);
+    t2i_json_set_real(seconds, "sync", line->seconds.sync);
+    t2i_json_set_real(seconds, "checkpoint", line->seconds.checkpoint);
+    t2i_json_set(json, "seconds", seconds);
+    t2i_json_set_integer(json, "tokens", (int64_t)line->tokens);
+    t2i_json_set_integer(json, "tokens_saved", (int64_t)line->tokens_saved);
+    T2I_TRY(append(log, json, err));
+    return line->skipped > 0 ? T2I_OK : add_point(&log->train, (double)line->step, line->loss, err);
+}
+
+t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss, t2i_error *err)
+{
+    t2i_json *json = t2i_json_object();
+    t2i_json_set_integer(json, "step", step);
+    t2i_json_set_real(json, "val_loss", loss);
+    T2I_TRY(append(log, json, err));
+    return add_point(&log->validation, (double)step, loss, err);
+}
+
+t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err)
+{
+    const t2i_series series[] = {
+        {"train (a batch)", log->train.x, log->train.y, log->train.count, 0},
+        {"validation (all rows)", log->validation.x, log->validation.y, log->validation.count, 1},
+    };
+    t2i_plot plot = {.title = log->run, .x_label = "step", .y_label = "mean squared error", .log_y = 1};
+    t2i_image image;
+    T2I_TRY(t2i_plot_draw(&image, &plot, series, log->validation.count > 0 ? 2 : 1, err));
+    char *path = t2i_fs_join(log->run, "loss.png");
+    t2i_status status = path == NULL ? t2i_fail_memory(err, strlen(log->run), "a file name")
+                                     : t2i_image_write(&image, path, err);
+    t2i_free(path);
+    t2i_image_free(&image);
+    return status;
+}
+
+t2i_status t2i_runlog_status(const char *run, const t2i_run_status *s, t2i_error *err)
+{
+    t2i_json *json = t2i_json_object(), *options = NULL;
+    t2i_json_set_string(json, "state", s->state);
+    t2i_json_set_integer(json, "step", s->step);
+    t2i_json_set_integer(json, "exit", s->exit);
+    t2i_json_set_string(json, "message", s->message);
+    if (s->dataset != NULL) t2i_json_set_string(json, "dataset", s->dataset);
+    t2i_status status = T2I_OK;
+    if (s->options != NULL) {
+        status = t2i_json_parse(&options, s->options, strlen(s->options), "the options", err);
+        t2i_json_set(json, "options", options);
+    }
+    char *text = NULL, *path = t2i_fs_join(run, "status.json");
+    if (status == T2I_OK) status = t2i_json_text(json, 1, &text, err);
+    if (status == T2I_OK)
+        status = path == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
+                              : t2i_fs_write(path, text, strlen(text), err);
+    t2i_free(text);
+    t2i_free(path);
+    t2i_json_free(json);
+    return status;
+}
+
+t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i_error *err)
+{
+    *dataset = *options = NULL;
+    char *path = t2i_fs_join(run, "status.json");
+    t2i_text text = {0};
+    t2i_json *json = NULL;
+    t2i_error ignored;
+    t2i_status status = path == NULL ? t2i_fail_memory(err, strlen(run), "a file name") : T2I_OK;
+    if (status == T2I_OK && t2i_fs_exists(path)) status = t2i_fs_read(path, 1 << 20, &text, err);
+    /* a status file that cannot be parsed says nothing; the checkpoints still do */
+    if (status == T2I_OK && text.size > 0 && t2i_json_parse(&json, text.data, text.size, path, &ignored) == T2I_OK) {
+        const char *digest;
+        if (t2i_json_as_string(t2i_json_get(json, "dataset"), &digest, NULL)) *dataset = t2i_strdup(digest);
+        if (t2i_json_is_object(t2i_json_get(json, "options")))
+            status = t2i_json_text(t2i_json_get(json, "options"), 0, options, err);
+    }
+    t2i_json_free(json);
+    t2i_text_free(&text);
+    t2i_free(path);
+    return status;
+}
