@@ -110,7 +110,7 @@ static void logarithmic(void)
     const t2i_series series = {NULL, x, y, 101, 0};
     t2i_image image = draw((t2i_plot){NULL, NULL, NULL, 1, 800, 400}, &series, 1);
     CU_ASSERT(image.width == 800 && image.height == 400);
-    static const char *const ticks[] = {" 1 ",  "0.1",  "0.01", "0.001",
+    static const char *const ticks[] = {" 1",   "0.1",  "0.01", "0.001",
                                         "1e-4", "1e-5", " 20 ", "100"};
     for (size_t i = 0; i < sizeof ticks / sizeof *ticks; i++)
         CU_ASSERT(shows(&image, ticks[i], GREY));
