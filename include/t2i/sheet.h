@@ -1,0 +1,42 @@
+/* sheet.h - contact sheets: rows of pictures with headings, labels and captions, as one PNG. */
+#ifndef T2I_SHEET_H
+#define T2I_SHEET_H
+
+#include <stddef.h>
+#include "t2i/error.h"
+#include "t2i/gallery.h"
+#include "t2i/image.h"
+#include "t2i/predict.h"
+
+/* All borrowed. */
+typedef struct {
+    const t2i_image *picture; /* NULL or empty: a grey tile stands in its place */
+    const char *name, *note;  /* below it: name in two lines at most, note in one; NULL: nothing */
+} t2i_tile;
+
+typedef struct {
+    const char *title;
+    const char *const *heading; /* above each column of tiles */
+    size_t columns, rows;
+    const char *const *label; /* left of each row; wraps */
+    const t2i_tile *tile;     /* (rows, columns) */
+} t2i_sheet;
+
+/* Small pictures are enlarged by whole factors, large ones made smaller, so that a tile has 128 to
+ * 256 pixels. Rows beyond what a picture may hold are left out, and a line at the bottom says how
+ * many. Empty on failure. */
+T2I_CHECKED t2i_status t2i_sheet_draw(t2i_image *out, const t2i_sheet *sheet, t2i_error *err);
+
+/* "distance 1.8634", as a tile's note. */
+#define T2I_NOTE 32
+void t2i_sheet_distance(char note[T2I_NOTE], double distance);
+
+/* What training shows of itself: a row a prompt: prompt | decoded (where the dataset has a decoder)
+ * | nearest | true. prediction (prompts, D); truth: the picture of each prompt. Written whole or
+ * not at all. */
+T2I_CHECKED t2i_status t2i_sheet_samples(const char *path, const char *title, t2i_gallery *gallery,
+                                         const t2i_prompt *prompt, size_t prompts,
+                                         const float *prediction, const uint32_t *truth,
+                                         t2i_error *err);
+
+#endif

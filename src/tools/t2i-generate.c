@@ -1,0 +1,125 @@
+/* t2i-generate - prompts in; nearest pictures, decoded pictures and a sheet out. */
+#include <stdio.h>
+#include <string.h>
+
+#include "t2i/cpu.h"
+#include "t2i/generate.h"
+#include "t2i/linalg.h"
+#include "t2i/log.h"
+#include "t2i/opts.h"
+#include "t2i/version.h"
+
+#define PROGRAM "t2i-generate"
+
+static t2i_status print(const char *text, t2i_error *err)
+{
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+        return t2i_fail(err, T2I_IO, "cannot write to standard output");
+    return T2I_OK;
+}
+
+typedef struct {
+    char *data, *metric, *out;
+    long top;
+    int json;
+} settings;
+
+static t2i_status ask(const t2i_opts *opts, const settings *s, t2i_error *err)
+{
+    if (opts->operands < 2)
+        return t2i_fail(
+            err, T2I_USAGE,
+            "give a run folder or a model file, then one prompt or more in quotes; see --help");
+    const t2i_generate_options options = {
+        .source = opts->operand[0],
+        .data = s->data,
+        .prompt = opts->operand + 1,
+        .prompts = opts->operands - 1,
+        .top = (size_t)s->top,
+        .metric = strcmp(s->metric, "cosine") == 0 ? T2I_COSINE : T2I_EUCLIDEAN,
+        .out = s->out,
+        .json = s->json};
+    t2i_text report = {0};
+    t2i_status status = t2i_generate(&options, &report, err);
+    if (status == T2I_OK) status = print(report.data, err);
+    t2i_text_free(&report);
+    return status;
+}
+
+static t2i_status run(int argc, char **argv, t2i_error *err)
+{
+    settings s = {0};
+    t2i_opt table[] = {
+        {.name = "data",
+         .kind = T2I_OPT_TEXT,
+         .value = &s.data,
+         .argument = "F.h5",
+         .help = "The dataset whose pictures can be found. A run folder names its own; a model "
+                 "file needs this."},
+        {.name = "top",
+         .kind = T2I_OPT_INT,
+         .value = &s.top,
+         .preset = "5",
+         .min = 1,
+         .max = 100,
+         .argument = "K",
+         .help = "How many nearest pictures to show for each prompt."},
+        {.name = "metric",
+         .kind = T2I_OPT_CHOICE,
+         .value = &s.metric,
+         .preset = "euclidean",
+         .choices = "euclidean|cosine",
+         .help = "The distance between a prediction and a picture's features; cosine is 1 - "
+                 "similarity."},
+        {.name = "out",
+         .kind = T2I_OPT_TEXT,
+         .value = &s.out,
+         .argument = "PNG",
+         .help = "The sheet to write; the decoded pictures go beside it as NAME-1.png, NAME-2.png, "
+                 "... By default "
+                 "generated.png in the run folder, or in the current folder for a model file."},
+        {.name = "json",
+         .kind = T2I_OPT_SWITCH,
+         .value = &s.json,
+         .help =
+             "Print a JSON array with one object a prompt, and nothing else, on standard output."},
+    };
+    t2i_opts opts = {
+        .program = PROGRAM,
+        .usage = "RUN|MODEL PROMPT... [--key value]...",
+        .about = "Asks a trained model for pictures: names the pictures of the dataset that are "
+                 "nearest to what it "
+                 "predicts for each prompt, draws the prediction itself where the dataset's "
+                 "encoder can be inverted, "
+                 "and puts everything on one sheet. RUN is the folder of a run, MODEL a model or "
+                 "checkpoint file.",
+        .epilog =
+            "Example: " PROGRAM " runs/shapes \"a small red circle\" \"a large blue star\" --top 3",
+        .opt = table,
+        .opts = sizeof table / sizeof *table,
+    };
+    t2i_text help = {0};
+    t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
+    if (status == T2I_OK && opts.version) {
+        status = print(PROGRAM " " T2I_VERSION "\n", err);
+    } else if (status == T2I_OK && opts.help) {
+        status = t2i_opts_help(&opts, &help, err);
+        if (status == T2I_OK) status = print(help.data, err);
+    } else if (status == T2I_OK) {
+        status = ask(&opts, &s, err);
+    }
+    t2i_text_free(&help);
+    t2i_opts_free(&opts);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    t2i_error err = {0};
+    t2i_log_program(PROGRAM);
+    t2i_cpu_set_rounding();
+    t2i_blas_begin();
+    t2i_status status = run(argc, argv, &err);
+    if (status != T2I_OK) t2i_log_error(&err);
+    return (int)status;
+}
