@@ -67,6 +67,7 @@ static plan lay_out(const t2i_sheet *sheet)
 static t2i_status draw_picture(t2i_image *out, const plan *p, const t2i_image *picture, long x,
                                long y, t2i_error *err)
 {
+    static const char none[] = "no picture";
     if (picture == NULL || picture->rgb == NULL) {
         t2i_canvas_fill(out, x, y, (long)p->tile, (long)p->tile, EMPTY);
         t2i_canvas_text(out, x + ((long)p->tile - t2i_canvas_text_width(none, 1)) / 2,
