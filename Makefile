@@ -1,23 +1,38 @@
-# t2i-train. Targets: all, demo, check, asan-check, bench, format, clean; MODE = release | debug | asan.
+# t2i-train. `make help` lists the targets. MODE = release | debug | asan; each has its own folder build/MODE.
 MODE ?= release
 B    := build/$(MODE)
 
 OPT.release := -O3 -g
 OPT.debug   := -O0 -g3 -DT2I_DEBUG
-OPT.asan    := -O1 -g3 -DT2I_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT.asan    := -O1 -g3 -DT2I_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
+ifeq ($(CI),true)
+WARN += -Werror
+endif
 
-# MPI's own flags, so that any compiler (CC=clang) can be used.
-PKGS     := ompi-c openblas hdf5-serial libpng inih jansson libxxhash
-PKG_CF   := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-LIBS      = $(shell pkg-config --libs $(PKGS)) -lm
-ALL       = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude $(PKG_CF) $(WARN) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
+# The launcher for targets below; override it for another one. More ranks than cores and root are fine here, and
+# containers often forbid ranks to read each other's memory (single copy).
+ROOT   := $(filter 0,$(shell id -u))
+MPIRUN ?= mpirun --oversubscribe $(if $(ROOT),--allow-run-as-root) --mca btl_vader_single_copy_mechanism none
+
+# Names differ between distributions: the first that pkg-config knows (the first of all, for its message, if none).
+pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
+PKGS    := $(call pick,ompi-c ompi mpich) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
+           libpng inih jansson libxxhash
+LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
+INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+STD      = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude $(INCLUDES) $(WARN)
+ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
 LIB_SRC := $(filter-out src/tools/%,$(wildcard src/*/*.c))
 TOOLS   := $(basename $(notdir $(wildcard src/tools/t2i-*.c)))
-UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c tests/golden/*.c tests/mpi/*.c))
+SOURCES := $(LIB_SRC) $(wildcard src/tools/*.c tests/*/*.c)
+programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c))
+scripts  = $(wildcard tests/$(1)/*.sh)
+TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,mpi)
 
 all: $(TOOLS:%=$B/%)
+
 $(TOOLS:%=$B/%): $B/%: $B/src/tools/%.o $B/libt2i.a
 	$(CC) $(ALL) -o $@ $^ $(LIBS)
 $B/libt2i.a: $(LIB_SRC:%.c=$B/%.o)
@@ -26,9 +41,49 @@ $B/libt2i.a: $(LIB_SRC:%.c=$B/%.o)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) -c -o $@ $<
-$(UNIT): $B/%: $B/%.o $B/libt2i.a
+$(TESTS): $B/%: $B/%.o $B/libt2i.a
 	$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
 
+help:
+	@echo "make            the programs, in $B"
+	@echo "make demo       captioned shapes: dataset, training on 8 ranks, pictures for five prompts (4 minutes)"
+	@echo "make score      how close the demo's pictures of unseen combinations are"
+	@echo "make check      all tests; make asan-check: the same under address and undefined-behaviour sanitizers"
+	@echo "make bench      speed, beside PyTorch where PYTHON has it"
+	@echo "make format     clang-format over all sources; make clean"
+	@echo "variables       MODE=release|debug|asan CC CFLAGS MPIRUN='$(MPIRUN)'"
+
+# ---- the demo ----
+
+demo: all
+	@B=$B MPIRUN="$(MPIRUN)" sh jobs/demo.sh
+score: all
+	@B=$B sh jobs/score.sh
+
+# ---- tests ----
+
+RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
+check: all $(TESTS) check-clang
+	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,e2e) $(call scripts,fault)
+check-unit check-golden check-mpi: check-%: all $(TESTS)
+	@$(RUN) $(call programs,$*)
+check-e2e check-fault: check-%: all
+	@$(RUN) $(call scripts,$*)
+# Another compiler sees other mistakes; warnings of either are errors in CI.
+check-clang:
+	@if command -v clang >/dev/null; then for f in $(SOURCES); do clang $(STD) -fsyntax-only $$f || exit 1; done; \
+	else echo "clang is not here: its warnings were not looked at"; fi
+asan-check:
+	@$(MAKE) MODE=asan check
+
+bench: all
+	@B=$B MPIRUN="$(MPIRUN)" sh tests/bench/bench.sh
+
+format:
+	clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
+clean:
+	rm -rf build
+
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all
+.PHONY: all help demo score check check-unit check-golden check-mpi check-e2e check-fault check-clang asan-check bench format clean
 .SECONDARY:
