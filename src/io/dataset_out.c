@@ -74,16 +74,15 @@ static t2i_status check_encoder(const t2i_encoder_info *encoder, const char *too
                     (unsigned long long)encoder->width);
 }
 
-static int compare_pairs(const t2i_pairs *pairs, uint32_t a, uint32_t b)
+static int compare_prompts(const t2i_pairs *pairs, uint32_t a, uint32_t b)
 {
     const uint64_t *offset = pairs->prompt_offset;
-    int order =
-        t2i_prompt_compare(pairs->prompt_bytes + offset[a], (size_t)(offset[a + 1] - offset[a]),
-                           pairs->prompt_bytes + offset[b], (size_t)(offset[b + 1] - offset[b]));
-    return order != 0 ? order : (pairs->row[a] > pairs->row[b]) - (pairs->row[a] < pairs->row[b]);
+    return t2i_prompt_compare(pairs->prompt_bytes + offset[a], (size_t)(offset[a + 1] - offset[a]),
+                              pairs->prompt_bytes + offset[b], (size_t)(offset[b + 1] - offset[b]));
 }
 
-/* Merge sort, from pairs of one up; the result is in index, spare is as long. */
+/* Merge sort, from pairs of one up; the result is in index, spare is as long. It is stable, so that
+ * equal prompts stay in the order of their rows. */
 static void sort_pairs(const t2i_pairs *pairs, uint32_t *index, uint32_t *spare)
 {
     size_t count = pairs->pairs;
@@ -96,7 +95,7 @@ static void sort_pairs(const t2i_pairs *pairs, uint32_t *index, uint32_t *spare)
             size_t left = begin, right = middle;
             for (size_t i = begin; i < end; i++)
                 to[i] = right == end || (left < middle &&
-                                         compare_pairs(pairs, from[left], from[right]) <= 0)
+                                         compare_prompts(pairs, from[left], from[right]) <= 0)
                             ? from[left++]
                             : from[right++];
         }

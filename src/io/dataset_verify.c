@@ -12,6 +12,7 @@ enum { WINDOW = 4096 }; /* strings looked at at a time */
 typedef struct {
     t2i_dataset *dataset;
     char *before; /* the prompt before this one */
+    size_t room;  /* of before, and for strings at a time: no prompt is longer */
     size_t before_size;
     uint32_t before_row;
     uint32_t *first_row; /* of each picture; UINT32_MAX: not used so far */
@@ -52,7 +53,7 @@ static t2i_status check_prompts(walk *state, char *bytes, t2i_error *err)
     for (uint64_t first = 0; first < pairs;) {
         uint64_t count = pairs - first < WINDOW ? pairs - first : WINDOW, end = 0;
         T2I_TRY(t2i_dataset_prompt_offsets(state->dataset, first, count, offset, err));
-        while (end < count && offset[end + 1] - offset[0] <= STRING_MAX) end++;
+        while (end < count && offset[end + 1] - offset[0] <= state->room) end++;
         T2I_TRY(t2i_dataset_prompt_bytes(state->dataset, offset[0], offset[end] - offset[0], bytes,
                                          err));
         for (uint64_t i = 0; i < end; i++)
@@ -81,10 +82,11 @@ static t2i_status check_images(const walk *state, t2i_error *err)
 t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err)
 {
     uint64_t images = t2i_dataset_get_info(dataset)->images;
+    uint64_t all = t2i_dataset_get_info(dataset)->prompt_bytes;
     T2I_TRY(t2i_dataset_check_digest(dataset, err)); /* first: what follows trusts the sizes */
-    walk state = {.dataset = dataset};
-    char *bytes = t2i_alloc(STRING_MAX, 1);
-    state.before = t2i_alloc(STRING_MAX, 1);
+    walk state = {.dataset = dataset, .room = all < STRING_MAX ? (size_t)all : STRING_MAX};
+    char *bytes = t2i_alloc(state.room, 1);
+    state.before = t2i_alloc(state.room, 1);
     state.first_row = t2i_alloc((size_t)images, sizeof *state.first_row);
     t2i_status status = T2I_OK;
     if (bytes == NULL || state.before == NULL || state.first_row == NULL) {
