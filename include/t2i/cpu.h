@@ -23,7 +23,7 @@ double t2i_cpu_seconds(void);
  * multiply-add and sum in a written-out number of lanes, so that all of them give the same bits. Not under
  * sanitizers, which cannot run in an ifunc resolver. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(T2I_DEBUG)
-#define T2I_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define T2I_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define T2I_CLONES
 #endif
