@@ -28,6 +28,9 @@ void t2i_log_note(const char *format, ...) T2I_PRINTF(1, 2);
  * Any other line of this module ends it first. last: this one stays (a newline follows). */
 void t2i_log_progress(int last, const char *format, ...) T2I_PRINTF(2, 3);
 
+/* A program's results, as they are, on standard output. T2I_IO when it cannot be written. */
+T2I_CHECKED t2i_status t2i_log_print(const char *text, t2i_error *err);
+
 /* Is stderr a terminal? Decides how often progress is worth printing. */
 int t2i_log_is_terminal(void);
 

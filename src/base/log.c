@@ -1,5 +1,6 @@
 #include "t2i/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,13 @@ void t2i_log_program(const char *program)
 void t2i_log_rank(int rank)
 {
     log_rank = rank;
+}
+
+t2i_status t2i_log_print(const char *text, t2i_error *err)
+{
+    if (fputs(text, stdout) == EOF || fflush(stdout) != 0)
+        return t2i_fail(err, T2I_IO, "cannot write to standard output: %s", strerror(errno));
+    return T2I_OK;
 }
 
 int t2i_log_is_terminal(void)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "t2i/fs.h"
+#include "t2i/log.h"
 #include "t2i/mem.h"
 
 enum {
@@ -581,6 +582,17 @@ t2i_status t2i_opts_value(const t2i_opt *opt, t2i_text *out, t2i_error *err)
         break;
     }
     return t2i_text_add(out, text, strlen(text), err);
+}
+
+t2i_status t2i_opts_answer(const t2i_opts *opts, t2i_error *err)
+{
+    t2i_text text = {0};
+    t2i_status status = opts->version
+                            ? t2i_text_addf(&text, err, "%s %s\n", opts->program, T2I_VERSION)
+                            : t2i_opts_help(opts, &text, err);
+    if (status == T2I_OK) status = t2i_log_print(text.data, err);
+    t2i_text_free(&text);
+    return status;
 }
 
 t2i_status t2i_opts_echo(const t2i_opts *opts, t2i_text *out, t2i_error *err)

@@ -8,16 +8,8 @@
 #include "t2i/log.h"
 #include "t2i/opts.h"
 #include "t2i/trained.h"
-#include "t2i/version.h"
 
 #define PROGRAM "t2i-eval"
-
-static t2i_status print(const char *text, t2i_error *err)
-{
-    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
-        return t2i_fail(err, T2I_IO, "cannot write to standard output");
-    return T2I_OK;
-}
 
 typedef struct {
     char *data, *split;
@@ -35,7 +27,7 @@ static t2i_status report(const t2i_eval_result *result, int json, t2i_error *err
                      result->prompts);
     t2i_status status =
         json ? t2i_eval_json(result, &text, err) : t2i_eval_table(result, &text, err);
-    if (status == T2I_OK) status = print(text.data, err);
+    if (status == T2I_OK) status = t2i_log_print(text.data, err);
     t2i_text_free(&text);
     return status;
 }
@@ -94,17 +86,12 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
         .opt = table,
         .opts = sizeof table / sizeof *table,
     };
-    t2i_text help = {0};
     t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
-    if (status == T2I_OK && opts.version) {
-        status = print(PROGRAM " " T2I_VERSION "\n", err);
-    } else if (status == T2I_OK && opts.help) {
-        status = t2i_opts_help(&opts, &help, err);
-        if (status == T2I_OK) status = print(help.data, err);
+    if (status == T2I_OK && (opts.help || opts.version)) {
+        status = t2i_opts_answer(&opts, err);
     } else if (status == T2I_OK) {
         status = evaluate(&opts, &s, err);
     }
-    t2i_text_free(&help);
     t2i_opts_free(&opts);
     return status;
 }

@@ -7,16 +7,8 @@
 #include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
-#include "t2i/version.h"
 
 #define PROGRAM "t2i-generate"
-
-static t2i_status print(const char *text, t2i_error *err)
-{
-    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
-        return t2i_fail(err, T2I_IO, "cannot write to standard output");
-    return T2I_OK;
-}
 
 typedef struct {
     char *data, *metric, *out;
@@ -41,7 +33,7 @@ static t2i_status ask(const t2i_opts *opts, const settings *s, t2i_error *err)
         .json = s->json};
     t2i_text report = {0};
     t2i_status status = t2i_generate(&options, &report, err);
-    if (status == T2I_OK) status = print(report.data, err);
+    if (status == T2I_OK) status = t2i_log_print(report.data, err);
     t2i_text_free(&report);
     return status;
 }
@@ -98,17 +90,12 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
         .opt = table,
         .opts = sizeof table / sizeof *table,
     };
-    t2i_text help = {0};
     t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
-    if (status == T2I_OK && opts.version) {
-        status = print(PROGRAM " " T2I_VERSION "\n", err);
-    } else if (status == T2I_OK && opts.help) {
-        status = t2i_opts_help(&opts, &help, err);
-        if (status == T2I_OK) status = print(help.data, err);
+    if (status == T2I_OK && (opts.help || opts.version)) {
+        status = t2i_opts_answer(&opts, err);
     } else if (status == T2I_OK) {
         status = ask(&opts, &s, err);
     }
-    t2i_text_free(&help);
     t2i_opts_free(&opts);
     return status;
 }

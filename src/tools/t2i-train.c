@@ -1,23 +1,8 @@
 /* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no launcher. */
-#include <stdio.h>
-
 #include "t2i/comm.h"
 #include "t2i/job.h"
 #include "t2i/log.h"
 #include "t2i/train.h"
-#include "t2i/version.h"
-
-static t2i_status print_help(const t2i_job *job, t2i_error *err)
-{
-    t2i_text text = {0};
-    t2i_status status = T2I_OK;
-    if (job->opts.version)
-        printf("t2i-train %s\n", T2I_VERSION);
-    else if ((status = t2i_opts_help(&job->opts, &text, err)) == T2I_OK)
-        fputs(text.data, stdout);
-    t2i_text_free(&text);
-    return status;
-}
 
 int main(int argc, char **argv)
 {
@@ -28,7 +13,7 @@ int main(int argc, char **argv)
     t2i_log_rank(t2i_comm_rank_before_start());
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     if (status == T2I_OK && (job.opts.help || job.opts.version)) {
-        status = t2i_comm_rank_before_start() == 0 ? print_help(&job, &err) : T2I_OK;
+        status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;
     } else if (status == T2I_OK) {
         status = t2i_comm_open(&comm, &argc, &argv, &err);
         if (status == T2I_OK) {
