@@ -11,7 +11,7 @@
 /* All borrowed. */
 typedef struct {
     const t2i_image *picture; /* NULL or empty: a grey tile stands in its place */
-    const char *name, *note;  /* below it: name in two lines at most, note in one; NULL: nothing */
+    const char *name, *note; /* below it: name in three lines at most, note in one; NULL: nothing */
 } t2i_tile;
 
 typedef struct {

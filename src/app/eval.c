@@ -310,62 +310,79 @@ static double psnr(const uint8_t *a, const uint8_t *b, size_t count)
 
 /* ---- the walk over the split ---- */
 
-/* What a block of prompts needs. */
-typedef struct {
-    t2i_prompt prompt[T2I_PREDICT_BLOCK];
-    t2i_encoded encoded[T2I_PREDICT_BLOCK];
-    float *prediction; /* (block, D) */
-    double *distance;  /* (block, M) */
-    uint8_t *rgb;      /* (block, pixels); NULL without a decoder */
-} block;
+enum { TOGETHER = 16 * T2I_PREDICT_BLOCK }; /* prompts that are predicted in one call */
 
-static t2i_status ask_block(job *j, block *b, size_t first, size_t count, t2i_eval_result *out,
-                            t2i_error *err)
+typedef struct {
+    t2i_prompt prompt[TOGETHER];
+    t2i_encoded encoded[TOGETHER];
+    float *prediction; /* (TOGETHER, D) */
+    double *distance;  /* (T2I_PREDICT_BLOCK, M) */
+    uint8_t *rgb;      /* (T2I_PREDICT_BLOCK, pixels); NULL without a decoder */
+} buffers;
+
+/* Rows first .. first + count - 1, at most T2I_PREDICT_BLOCK, whose predictions these are. */
+static t2i_status judge(job *j, buffers *b, size_t first, size_t count, const float *prediction,
+                        t2i_error *err)
+{
+    t2i_gallery *gallery = &j->trained->gallery;
+    t2i_gallery_distances(gallery, T2I_EUCLIDEAN, prediction, count, b->distance);
+    for (size_t i = 0; i < count; i++) {
+        const double *distance = b->distance + i * j->images;
+        j->euclidean[first + i] = rank_of(j, j->row[first + i], distance);
+        j->nearest[first + i] = nearest_training(j, distance);
+    }
+    t2i_gallery_distances(gallery, T2I_COSINE, prediction, count, b->distance);
+    for (size_t i = 0; i < count; i++)
+        j->cosine[first + i] = rank_of(j, j->row[first + i], b->distance + i * j->images);
+    if (b->rgb == NULL) return T2I_OK;
+    T2I_TRY(t2i_gallery_decode(gallery, prediction, count, b->rgb, err));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *truth = pixels_of(j, j->image[j->row[first + i]]);
+        j->decoded += psnr(b->rgb + i * j->pixels, truth, j->pixels);
+    }
+    return T2I_OK;
+}
+
+static t2i_status ask(job *j, buffers *b, size_t first, size_t count, t2i_eval_result *out,
+                      t2i_error *err)
 {
     const t2i_checkpoint *c = &j->trained->checkpoint;
-    t2i_gallery *gallery = &j->trained->gallery;
     for (size_t i = 0; i < count; i++) {
         const uint64_t *at = j->offset + j->row[first + i];
         b->prompt[i] = (t2i_prompt){j->bytes + at[0], (size_t)(at[1] - at[0])};
     }
     T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, b->prompt, count, b->prediction,
                         b->encoded, err));
-    t2i_gallery_distances(gallery, T2I_EUCLIDEAN, b->prediction, count, b->distance);
     for (size_t i = 0; i < count; i++) {
         out->unknown += b->encoded[i].unknown > 0;
         out->cut += b->encoded[i].cut > 0;
-        j->euclidean[first + i] = rank_of(j, j->row[first + i], b->distance + i * j->images);
-        j->nearest[first + i] = nearest_training(j, b->distance + i * j->images);
     }
-    t2i_gallery_distances(gallery, T2I_COSINE, b->prediction, count, b->distance);
-    for (size_t i = 0; i < count; i++)
-        j->cosine[first + i] = rank_of(j, j->row[first + i], b->distance + i * j->images);
-    if (b->rgb == NULL) return T2I_OK;
-    T2I_TRY(t2i_gallery_decode(gallery, b->prediction, count, b->rgb, err));
-    for (size_t i = 0; i < count; i++)
-        j->decoded +=
-            psnr(b->rgb + i * j->pixels, pixels_of(j, j->image[j->row[first + i]]), j->pixels);
+    for (size_t i = 0; i < count; i += T2I_PREDICT_BLOCK)
+        T2I_TRY(judge(j, b, first + i,
+                      count - i < T2I_PREDICT_BLOCK ? count - i : T2I_PREDICT_BLOCK,
+                      b->prediction + i * j->features, err));
     return T2I_OK;
 }
 
 static t2i_status ask_all(job *j, t2i_eval_result *out, t2i_error *err)
 {
     int decodes = t2i_gallery_decodes(&j->trained->gallery);
-    block b = {.prediction = t2i_alloc(T2I_PREDICT_BLOCK, j->features * sizeof *b.prediction),
-               .distance = t2i_alloc(T2I_PREDICT_BLOCK, j->images * sizeof *b.distance),
-               .rgb = decodes ? t2i_alloc(T2I_PREDICT_BLOCK, j->pixels) : NULL};
     t2i_status status = T2I_OK;
-    if (b.prediction == NULL || b.distance == NULL || (decodes && b.rgb == NULL))
-        status = t2i_fail_memory(err, T2I_PREDICT_BLOCK * j->images * sizeof *b.distance,
+    buffers *b = t2i_alloc(1, sizeof *b);
+    if (b == NULL) return t2i_fail_memory(err, sizeof *b, "the prompts");
+    b->prediction = t2i_alloc(TOGETHER, j->features * sizeof *b->prediction);
+    b->distance = t2i_alloc(T2I_PREDICT_BLOCK, j->images * sizeof *b->distance);
+    b->rgb = decodes ? t2i_alloc(T2I_PREDICT_BLOCK, j->pixels) : NULL;
+    if (b->prediction == NULL || b->distance == NULL || (decodes && b->rgb == NULL))
+        status = t2i_fail_memory(err, T2I_PREDICT_BLOCK * j->images * sizeof *b->distance,
                                  "the distances");
-    for (size_t first = 0; first < j->rows && status == T2I_OK; first += T2I_PREDICT_BLOCK) {
-        size_t left = j->rows - first;
+    for (size_t first = 0; first < j->rows && status == T2I_OK; first += TOGETHER)
         status =
-            ask_block(j, &b, first, left < T2I_PREDICT_BLOCK ? left : T2I_PREDICT_BLOCK, out, err);
-    }
-    t2i_free(b.prediction);
-    t2i_free(b.distance);
-    t2i_free(b.rgb);
+            ask(j, b, first, j->rows - first < TOGETHER ? j->rows - first : TOGETHER, out, err);
+    t2i_free(b->prediction);
+    t2i_free(b->distance);
+    t2i_free(b->rgb);
+    t2i_free(b);
     return status;
 }
 

@@ -5,14 +5,16 @@
 
 #include "t2i/canvas.h"
 #include "t2i/mem.h"
+#include "t2i/text.h"
 
 enum {
     MARGIN = 24,
-    GAP = 20,          /* between tiles */
-    LABEL = 224,       /* width of the labels' column */
-    TILE_LEAST = 128,  /* a tile is at least this wide and high, */
-    TILE_MOST = 256,   /* and at most this */
-    CAPTION_LINES = 3, /* two for the name, one for the note */
+    GAP = 20,         /* between tiles */
+    LABEL = 224,      /* width of the labels' column */
+    TILE_LEAST = 128, /* a tile is at least this wide and high, */
+    TILE_MOST = 256,  /* and at most this */
+    NAME_LINES = 3,
+    CAPTION_LINES = NAME_LINES + 1, /* one for the note */
     LINE = T2I_FONT_HEIGHT,
     INK = 0x1c1c1c,
     PALE = 0x6a6a6a,
@@ -93,6 +95,35 @@ static t2i_status draw_picture(t2i_image *out, const plan *p, const t2i_image *p
     return T2I_OK;
 }
 
+/* Bytes of the line that starts here: at most `columns` characters, parted where the words of a
+ * file's name end, as it has no spaces to break at. */
+static size_t name_line(const char *name, long columns)
+{
+    size_t size = strlen(name), fit = 0, cut = 0;
+    uint32_t code;
+    for (; columns > 0 && fit < size; columns--) {
+        size_t length = t2i_utf8_decode(name + fit, size - fit, &code);
+        fit += length > 0 ? length : 1;
+        if (strchr(" _-/", name[fit - 1]) != NULL) cut = fit;
+    }
+    return fit == size || cut == 0 ? fit : cut;
+}
+
+/* Returns the y below. */
+static long draw_name(t2i_image *out, long x, long y, long width, const char *name)
+{
+    char line[4 * TILE_MOST / T2I_FONT_WIDTH + 64];
+    for (int i = 1; i < NAME_LINES && *name != '\0'; i++) {
+        size_t size = name_line(name, width / T2I_FONT_WIDTH);
+        T2I_ASSERT(size < sizeof line); /* four bytes a character at most */
+        memcpy(line, name, size);
+        line[size] = '\0';
+        y = t2i_canvas_text_box(out, x, y, width, 1, line, INK);
+        name += size;
+    }
+    return t2i_canvas_text_box(out, x, y, width, 1, name, INK);
+}
+
 static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_sheet *sheet, size_t row,
                            t2i_error *err)
 {
@@ -106,8 +137,7 @@ static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_sheet *sheet
         const t2i_tile *t = &sheet->tile[row * sheet->columns + c];
         long x = MARGIN + LABEL + GAP + (long)c * (tile + GAP), below = y + tile + 8;
         T2I_TRY(draw_picture(out, p, t->picture, x, y, err));
-        if (t->name != NULL)
-            below = t2i_canvas_text_box(out, x, below, tile + GAP / 2, 2, t->name, INK);
+        if (t->name != NULL) below = draw_name(out, x, below, tile + GAP / 2, t->name);
         if (t->note != NULL) t2i_canvas_text_box(out, x, below, tile + GAP / 2, 1, t->note, PALE);
     }
     return T2I_OK;
