@@ -1,0 +1,201 @@
+/* t2i-data - makes datasets, and tells what is in them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "t2i/build.h"
+#include "t2i/cpu.h"
+#include "t2i/encode.h"
+#include "t2i/info.h"
+#include "t2i/log.h"
+#include "t2i/opts.h"
+#include "t2i/preview.h"
+#include "t2i/shapes.h"
+
+#define PROGRAM "t2i-data"
+
+typedef struct {
+    char *out, *pairs, *images, *features;
+    long dim, seed;
+    int skip_bad, json;
+    const char *file; /* the operand of info, verify, preview */
+} settings;
+
+static t2i_status print(const char *text, t2i_error *err)
+{
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+        return t2i_fail(err, T2I_IO, "cannot write to standard output");
+    return T2I_OK;
+}
+
+/* ---- the verbs ---- */
+
+static t2i_status run_seed(const settings *s, t2i_error *err)
+{
+    return t2i_seed(s->out, (size_t)s->dim, err);
+}
+
+static t2i_status run_shapes(const settings *s, t2i_error *err)
+{
+    return t2i_shapes(s->out, (uint64_t)s->seed, (size_t)s->dim, err);
+}
+
+static t2i_status run_build(const settings *s, t2i_error *err)
+{
+    const t2i_build_options options = {.pairs = s->pairs,
+                                       .images = s->images,
+                                       .features = s->features,
+                                       .out = s->out,
+                                       .dim = (size_t)s->dim,
+                                       .skip_bad = s->skip_bad};
+    return t2i_build(&options, err);
+}
+
+/* Prints the text that something made, if it did, and frees it. */
+static t2i_status tell(t2i_status status, t2i_text *text, t2i_error *err)
+{
+    if (status == T2I_OK) status = print(text->data, err);
+    t2i_text_free(text);
+    return status;
+}
+
+static t2i_status run_info(const settings *s, t2i_error *err)
+{
+    t2i_text text = {0};
+    return tell(t2i_info(s->file, s->json, &text, err), &text, err);
+}
+
+static t2i_status run_verify(const settings *s, t2i_error *err)
+{
+    t2i_text text = {0};
+    return tell(t2i_verify(s->file, &text, err), &text, err);
+}
+
+static t2i_status run_preview(const settings *s, t2i_error *err)
+{
+    return t2i_preview(s->file, s->out, err);
+}
+
+static const struct {
+    const char *name;
+    t2i_status (*run)(const settings *s, t2i_error *err);
+    int makes;           /* a dataset, and so needs --out; else the operand is one */
+    const char *options; /* those that it takes, each between blanks */
+} verbs[] = {
+    {"seed", run_seed, 1, " out dim "},
+    {"shapes", run_shapes, 1, " out dim seed "},
+    {"build", run_build, 1, " out dim pairs images features skip-bad "},
+    {"info", run_info, 0, " json "},
+    {"verify", run_verify, 0, " "},
+    {"preview", run_preview, 0, " out "},
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+/* ---- the command line ---- */
+
+static t2i_status find_verb(const t2i_opts *opts, size_t *verb, t2i_error *err)
+{
+    const char *names[VERBS];
+    for (size_t i = 0; i < VERBS; i++) names[i] = verbs[i].name;
+    const char *word = opts->operands == 0 ? "" : opts->operand[0];
+    const char *near = t2i_nearest_name(word, names, VERBS);
+    for (*verb = 0; *verb < VERBS && strcmp(word, names[*verb]) != 0;) ++*verb;
+    if (*verb < VERBS) return T2I_OK;
+    if (opts->operands > 0 && near != NULL)
+        return t2i_fail(err, T2I_USAGE, "there is no command \"%s\": is it \"%s\"?", word, near);
+    return t2i_fail(err, T2I_USAGE,
+                    "%s%s%s: seed, shapes, build, info, verify or preview; see --help",
+                    opts->operands == 0 ? "say what to do" : "there is no command \"", word,
+                    opts->operands == 0 ? "" : "\"");
+}
+
+static t2i_status check_options(const t2i_opts *opts, size_t verb, const settings *s,
+                                t2i_error *err)
+{
+    const char *name = verbs[verb].name;
+    for (size_t i = 0; i < opts->opts; i++) {
+        char key[32];
+        snprintf(key, sizeof key, " %s ", opts->opt[i].name);
+        if (opts->opt[i].origin == T2I_FROM_COMMAND && strstr(verbs[verb].options, key) == NULL)
+            return t2i_fail(err, T2I_USAGE, "%s takes no --%s; see --help", name,
+                            opts->opt[i].name);
+    }
+    if (verbs[verb].makes && opts->operands > 1)
+        return t2i_fail(err, T2I_USAGE, "what is \"%s\"? %s takes options only; see --help",
+                        opts->operand[1], name);
+    if (verbs[verb].makes && s->out == NULL)
+        return t2i_fail(err, T2I_USAGE, "%s needs --out FILE.h5: the dataset to write", name);
+    if (!verbs[verb].makes && opts->operands != 2)
+        return t2i_fail(err, T2I_USAGE, "%s takes one dataset file: " PROGRAM " %s FILE.h5", name,
+                        name);
+    if (s->features != NULL && t2i_opts_find(opts, "dim")->origin == T2I_FROM_COMMAND)
+        return t2i_fail(err, T2I_USAGE, "--features excludes --dim: they are taken as they are");
+    return T2I_OK;
+}
+
+static t2i_status run(const t2i_opts *opts, settings *s, t2i_error *err)
+{
+    size_t verb;
+    T2I_TRY(find_verb(opts, &verb, err));
+    T2I_TRY(check_options(opts, verb, s, err));
+    if (!verbs[verb].makes) s->file = opts->operand[1];
+    return verbs[verb].run(s, err);
+}
+
+static t2i_status read_command(int argc, char **argv, t2i_error *err)
+{
+    settings s = {0};
+    const t2i_opt_kind number = T2I_OPT_INT, text = T2I_OPT_TEXT, on = T2I_OPT_SWITCH;
+    t2i_opt table[] = {
+        {"out", text, &s.out, NULL, 0, 0, NULL, "FILE",
+         "The dataset to write; for preview the PNG, by default the dataset's name with .png.", 0},
+        {"pairs", text, &s.pairs, NULL, 0, 0, NULL, "FILE",
+         "build: the pairs. CSV with a header or JSONL by suffix (prompt, image_path, "
+         "[split], [group]), else lines of prompt TAB file [TAB split].",
+         0},
+        {"images", text, &s.images, NULL, 0, 0, NULL, "FOLDER",
+         "build: where the pictures (PNG) are; by default beside the pairs file.", 0},
+        {"features", text, &s.features, NULL, 0, 0, NULL, "FILE",
+         "build: safetensors, a vector for each picture, used instead of the pictures.", 0},
+        {"dim", number, &s.dim, "512", 1, 4096, NULL, NULL,
+         "How many features to make of a picture, at most.", 0},
+        {"skip-bad", on, &s.skip_bad, NULL, 0, 0, NULL, NULL,
+         "build: leave bad rows out, instead of failing when all have been named.", 0},
+        {"seed", number, &s.seed, "1", 0, 1e9, NULL, NULL,
+         "shapes: chooses what is held out of training.", 0},
+        {"json", on, &s.json, NULL, 0, 0, NULL, NULL, "info: print a JSON object.", 0},
+    };
+    t2i_opts opts = {
+        .program = PROGRAM,
+        .usage = "seed|shapes|build --out F.h5 [--key value]...\n" PROGRAM
+                 " info|verify|preview F.h5 [--key value]...",
+        .about = "Makes the dataset files that t2i-train reads, and looks into them.\n"
+                 "  seed     the tutorial's three pictures and seven prompts\n"
+                 "  shapes   1,296 coloured shapes with 6,480 captions, a fifth held out\n"
+                 "  build    from your own pictures, or ready features, and prompts\n"
+                 "  info     what is in a dataset\n"
+                 "  verify   is every byte of it sound?\n  preview  a sheet of its pictures, a PNG",
+        .epilog = "Example: " PROGRAM " build --pairs pets.csv --images photos --out pets.h5",
+        .opt = table,
+        .opts = sizeof table / sizeof *table,
+    };
+    t2i_text help = {0};
+    t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
+    if (status == T2I_OK && opts.version)
+        status = print(T2I_DATA_TOOL "\n", err);
+    else if (status == T2I_OK && opts.help)
+        status = tell(t2i_opts_help(&opts, &help, err), &help, err);
+    else if (status == T2I_OK)
+        status = run(&opts, &s, err);
+    t2i_opts_free(&opts);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    t2i_error err = {0};
+    t2i_log_program(PROGRAM);
+    t2i_cpu_set_rounding();
+    t2i_status status = read_command(argc, argv, &err);
+    if (status != T2I_OK) t2i_log_error(&err);
+    return (int)status;
+}
