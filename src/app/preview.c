@@ -149,8 +149,9 @@ static t2i_status draw_split(preview *p, int split, long *y, t2i_error *err)
     size_t pictures = order_pairs(p, split);
     size_t cells = p->rows[split] * p->columns;
     if (p->pairs[split] < cells) cells = (size_t)p->pairs[split];
-    snprintf(text, sizeof text, "%s: %llu pairs, %zu pictures", t2i_split_names[split],
-             (unsigned long long)p->pairs[split], pictures);
+    snprintf(text, sizeof text, "%s: %llu pair%s, %zu picture%s", t2i_split_names[split],
+             (unsigned long long)p->pairs[split], p->pairs[split] == 1 ? "" : "s", pictures,
+             pictures == 1 ? "" : "s");
     t2i_canvas_fill(&p->sheet, MARGIN, *y, (long)p->sheet.width - 2 * MARGIN, 1, RULE);
     t2i_canvas_text(&p->sheet, MARGIN, *y + 7, text, 1, PALE);
     *y += SPLIT_HEIGHT;

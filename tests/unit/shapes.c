@@ -165,7 +165,7 @@ static void encoder_sees_training_only(void)
     OK(t2i_encode_pca(path, &pairs, &pictures, 512, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
     if (dataset == NULL) return;
-    CU_ASSERT_EQUAL(t2i_dataset_get_info(dataset)->features, 2);
+    CU_ASSERT_EQUAL_FATAL(t2i_dataset_get_info(dataset)->features, 2);
     float *mean = t2i_alloc(T2I_PICTURE, sizeof *mean), feature[10];
     uint8_t *stored = t2i_alloc(5, T2I_PICTURE);
     OK(t2i_dataset_mean(dataset, mean, &err));
