@@ -27,8 +27,6 @@ static t2i_status print(const char *text, t2i_error *err)
     return T2I_OK;
 }
 
-/* ---- the verbs ---- */
-
 static t2i_status run_seed(const settings *s, t2i_error *err)
 {
     return t2i_seed(s->out, (size_t)s->dim, err);
@@ -159,7 +157,7 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
         {"dim", number, &s.dim, "512", 1, 4096, NULL, NULL,
          "How many features to make of a picture, at most.", 0},
         {"skip-bad", on, &s.skip_bad, NULL, 0, 0, NULL, NULL,
-         "build: leave bad rows out, instead of failing when all have been named.", 0},
+         "build: leave bad rows out, instead of failing at the end.", 0},
         {"seed", number, &s.seed, "1", 0, 1e9, NULL, NULL,
          "shapes: chooses what is held out of training.", 0},
         {"json", on, &s.json, NULL, 0, 0, NULL, NULL, "info: print a JSON object.", 0},
