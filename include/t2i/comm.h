@@ -33,6 +33,11 @@ const char *t2i_comm_host(const t2i_comm *comm);
 /* The rank that the launcher gave this process, before MPI starts (0 when there is no launcher). For messages only. */
 int t2i_comm_rank_before_start(void);
 
+/* For a process that fails before MPI starts: 1 when it should say why. Rank 0 should, at once. Another rank waits for
+ * two seconds first, so that its end does not make the launcher kill rank 0 before it has spoken; under mpirun, which
+ * ends all when one fails, a rank that is still there then failed alone, and should speak. */
+int t2i_comm_speaks_before_start(void);
+
 /* Collective. The lowest rank that failed speaks for all: the same status and text everywhere; T2I_OK when none did.
  * With more than one rank, its rank and host are put behind the text when it is not rank 0. */
 T2I_CHECKED t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err);

@@ -9,6 +9,13 @@
 /* Cores that this process may run on (its affinity mask), at least 1. */
 int t2i_cpu_usable(void);
 
+/* The same as a set of bits, core i in byte i / 8: ranks of a node put theirs together. */
+enum { T2I_CPU_MASK = 128 };
+void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK]);
+
+/* Gives up the core for so long, 0: just to whoever waits for it. */
+void t2i_cpu_rest(double seconds);
+
 /* Round to nearest, no flush-to-zero, no denormals-are-zero: for the calling thread. Every thread that
  * computes calls this first. */
 void t2i_cpu_set_rounding(void);

@@ -27,7 +27,8 @@ static t2i_status read_line(const char *at, const char *end, size_t batch, uint6
         const char *first = at;
         while (at < end && *at >= '0' && *at <= '9' && value < UINT32_MAX) value = value * 10 + (uint64_t)(*at++ - '0');
         if (at == first || (at < end && strchr(" \t\r,", *at) == NULL) || value > UINT32_MAX)
-            return t2i_fail(err, T2I_DATA, "%s:%ld: '%.20s' is no row number", path, line, first);
+            return t2i_fail(err, T2I_DATA, "%s:%ld: '%.*s' is no row number", path, line,
+                            (int)(strcspn(first, " \t\r\n,") < 20 ? strcspn(first, " \t\r\n,") : 20), first);
         if (count < batch) row[count] = value;
         count++;
     }

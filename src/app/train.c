@@ -78,6 +78,8 @@ static void catch_signals(void)
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN; /* a file-size limit is then an error of the write, which is told */
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 /* ---- set-up ---- */
@@ -524,7 +526,9 @@ static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped
         warn_of(log_step(t, total, lr, skipped, &err), &err);
     if (t->validation_rows > 0 && (due(step, job->validate_every) || last)) {
         t->last_validation = validate(t);
-        if (isfinite(t->last_validation) && (c->run.best < 0.0 || t->last_validation < c->run.best))
+        /* the last step of a run that may grow does not count: it would be remembered by the grown one */
+        if (due(step, job->validate_every) && isfinite(t->last_validation) &&
+            (c->run.best < 0.0 || t->last_validation < c->run.best))
             c->run.best = nine_digits(t->last_validation);
         if (t->rank == 0) {
             warn_of(t2i_runlog_validation(t->log, step, t->last_validation, &err), &err);

@@ -4,6 +4,7 @@
 
 #include <fenv.h>
 #include <sched.h>
+#include <string.h>
 #include <time.h>
 
 #if defined(__x86_64__)
@@ -16,6 +17,23 @@ int t2i_cpu_usable(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? count : 1;
+}
+
+void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK])
+{
+    cpu_set_t set;
+    memset(mask, 0, T2I_CPU_MASK);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+    for (size_t core = 0; core < 8 * T2I_CPU_MASK && core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, &set)) mask[core / 8] |= (unsigned char)(1 << core % 8);
+}
+
+void t2i_cpu_rest(double seconds)
+{
+    if (seconds > 0.0)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(seconds * 1e9)}, NULL);
+    else
+        sched_yield();
 }
 
 void t2i_cpu_set_rounding(void)

@@ -2,10 +2,10 @@
 
 #include <limits.h>
 #include <mpi.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "t2i/cpu.h"
 #include "t2i/mem.h"
@@ -32,6 +32,13 @@ int t2i_comm_rank_before_start(void)
     return number_in_environment("OMPI_COMM_WORLD_RANK", number_in_environment("PMIX_RANK", slurm));
 }
 
+int t2i_comm_speaks_before_start(void)
+{
+    if (t2i_comm_rank_before_start() == 0) return 1;
+    nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+    return getenv("OMPI_COMM_WORLD_RANK") != NULL;
+}
+
 /* A launcher and an MPI library that do not fit give N programs that are each "rank 0 of 1". */
 static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
 {
@@ -49,6 +56,17 @@ static void abort_all(int code)
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
+/* Collective over the node. Cores that its ranks may use together: each may be bound to one of its own. */
+static int node_cores(MPI_Comm node)
+{
+    unsigned char mask[T2I_CPU_MASK];
+    int cores = 0;
+    t2i_cpu_mask(mask);
+    MPI_Allreduce(MPI_IN_PLACE, mask, T2I_CPU_MASK, MPI_UNSIGNED_CHAR, MPI_BOR, node);
+    for (int bit = 0; bit < 8 * T2I_CPU_MASK; bit++) cores += mask[bit / 8] >> bit % 8 & 1;
+    return cores;
+}
+
 static t2i_status start(t2i_comm *comm, t2i_error *err)
 {
     int length = 0;
@@ -59,8 +77,8 @@ static t2i_status start(t2i_comm *comm, t2i_error *err)
     MPI_Get_processor_name(comm->host, &length);
     MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node);
     MPI_Comm_size(node, &comm->node_size);
+    comm->crowded = comm->node_size > node_cores(node);
     MPI_Comm_free(&node);
-    comm->crowded = comm->node_size > t2i_cpu_usable();
     comm->count = t2i_alloc((size_t)comm->size, sizeof *comm->count);
     comm->start = t2i_alloc((size_t)comm->size, sizeof *comm->start);
     comm->room = 64;
@@ -124,15 +142,23 @@ const char *t2i_comm_host(const t2i_comm *comm)
 
 /* ---- waiting ---- */
 
-/* Polls until all started requests are done. Spinning is fastest while each rank has a core of its own. */
+/* Polls until all started requests are done. Spinning is fastest while each rank has a core of its own; where they share
+ * cores, and in a wait that has become long, the core goes to whoever needs it. */
 static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
 {
+    static const double spin = 2e-4, patience = 5e-3, nap = 1e-4;
+    double began = 0.0;
     int done = 0;
     T2I_ASSERT(count <= INT_MAX);
     for (;;) {
         MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
         if (done) return;
-        if (comm->crowded) sched_yield();
+        double now = t2i_cpu_seconds();
+        if (began == 0.0) began = now;
+        if (now - began > patience)
+            t2i_cpu_rest(nap);
+        else if (comm->crowded || now - began > spin)
+            t2i_cpu_rest(0.0);
     }
 }
 

@@ -10,7 +10,6 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     t2i_log_program("t2i-train");
-    t2i_log_rank(t2i_comm_rank_before_start());
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     if (status == T2I_OK && (job.opts.help || job.opts.version)) {
         status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;
@@ -21,6 +20,7 @@ int main(int argc, char **argv)
             status = t2i_train(comm, &job, &err);
         }
     }
+    if (status != T2I_OK && comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
     if (status != T2I_OK) t2i_log_error(&err);
     t2i_comm_close(comm);
     t2i_job_free(&job);

@@ -1,0 +1,32 @@
+#!/bin/bash
+# TIMEOUT: 600
+# The same bits at any number of ranks, and after a stop at one number and a resume at another in the middle of an epoch.
+. tests/e2e/lib.sh.inc
+small_dataset "$scratch/d.h5"
+common="--data $scratch/d.h5 $small_model --validate-every 7 --checkpoint-every 10 --keep 3"
+last=checkpoints/step-25.safetensors
+
+for sampler in sharded uniform; do
+    for np in 1 2 3 4 5 6 7 8; do
+        [ $sampler = uniform ] && case $np in 2 | 4 | 5 | 6 | 7) continue ;; esac
+        train $np $common --sampler $sampler --steps 25 --out "$scratch/$sampler$np"
+        cmp "$scratch/$sampler"{1,$np}/$last || fail "$sampler: np $np differs from np 1"
+        cmp "$scratch/$sampler"{1,$np}/model.safetensors || fail "$sampler: the model at np $np differs"
+    done
+done
+cmp -s "$scratch"/{sharded,uniform}1/$last && fail "two samplers gave the same bits: the comparison means nothing"
+
+# np 8 to step 13 (no multiple of anything), then np 2; steps may grow under a constant schedule
+train 8 $common --steps 13 --out "$scratch/resumed"
+train 2 $common --steps 25 --out "$scratch/resumed"
+cmp "$scratch"/{sharded1,resumed}/$last || fail "stopped at np 8, resumed at np 2: other bits"
+losses() { sed -n 's/^{"step":\([0-9]*\),"\(val_\)*loss":\([^,}]*\).*/\1 \2 \3/p' "$1/log.jsonl"; }
+diff <(losses "$scratch/sharded1") <(losses "$scratch/resumed" | grep -v '^13 ') >/dev/null || fail "another log after the resume"
+
+# 3 shards' worth of idle ranks: V = 4 at np 7
+train 1 $common --steps 5 --shards 4 --out "$scratch/v4"
+train 7 $common --steps 25 --out "$scratch/v4"
+grep -q 'will idle' "$scratch/train.log" || fail "idle ranks were not mentioned"
+train 2 $common --steps 25 --shards 4 --out "$scratch/v4np2"
+cmp "$scratch"/{v4,v4np2}/$last || fail "idle ranks changed bits"
+finish

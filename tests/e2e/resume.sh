@@ -1,0 +1,74 @@
+#!/bin/bash
+# TIMEOUT: 300
+# What a run folder does when a run is stopped, damaged, finished, grown, or another's.
+. tests/e2e/lib.sh.inc
+small_dataset "$scratch/d.h5"
+common="--data $scratch/d.h5 $small_model --checkpoint-every 10 --log-every 1"
+out=$scratch/run
+
+# told to stop: saves, exit 75, says so; then goes on to the same bits
+train 2 $common --steps 40 --out "$scratch/whole"
+for signal in USR1 TERM INT; do
+    rm -rf "$out"
+    timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $B/t2i-train $common --steps 1000000 --out $out" >"$scratch/log" 2>&1 &
+    job=$!
+    until [ -e "$out/log.jsonl" ] && [ "$(wc -l <"$out/log.jsonl")" -gt 3 ]; do sleep 0.05; done
+    kill -$signal "$(tail -n 1 "$scratch/pids")"
+    rc=0
+    wait $job || rc=$?
+    [ $rc -eq 75 ] || fail "$signal: exit code $rc, not 75"
+    [ "$(grep -c 'stopped at step' "$scratch/log")" -eq 1 ] || { fail "$signal: not said once"; cat "$scratch/log"; }
+    grep -q '"state": "stopped"' "$out/status.json" || fail "$signal: status.json"
+    grep -q '"exit": 75' "$out/status.json" || fail "$signal: status.json has another exit"
+    ls "$out"/checkpoints/*.tmp 2>/dev/null && fail "$signal: a temporary file was left"
+done
+
+# max-time ends alike, and a run is stopped and resumed again and again to the same bits
+rm -rf "$out"
+n=0
+until train 2 $common --steps 40 --max-time 0.001 --out "$out"; do
+    n=$((n + 1))
+    [ $n -lt 60 ] || { fail "no end with max-time"; break; }
+done >"$scratch/outs" 2>&1
+[ $n -ge 3 ] || fail "max-time stopped it $n times only"
+cmp "$scratch/whole/model.safetensors" "$out/model.safetensors" || fail "other bits after $n stops"
+[ "$(sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' "$out/log.jsonl" | uniq | wc -l)" -eq 40 ] || fail "the log has not each step once"
+
+# finished: says so, changes nothing
+before=$(find "$out" -type f -exec md5sum {} + | sort)
+expect 0 "nothing to do" $MPIRUN -np 2 "$B/t2i-train" $common --steps 40 --out "$out"
+[ "$before" = "$(find "$out" -type f -exec md5sum {} + | sort)" ] || fail "a finished run was changed"
+
+# the newest checkpoint is damaged: the one before it, said aloud; the same bits in the end
+train 2 $common --steps 45 --keep 3 --out "$out"
+rm "$out/model.safetensors"
+printf 'x' | dd of="$out/checkpoints/step-45.safetensors" bs=1 seek=$(($(stat -c %s "$out/checkpoints/step-45.safetensors") - 5000)) conv=notrunc 2>/dev/null
+train 2 $common --steps 45 --keep 3 --out "$out"
+grep -q 'step-45.*damaged.*trying the checkpoint before it' "$scratch/train.log" || { fail "damage was not mentioned"; cat "$scratch/train.log"; }
+train 1 $common --steps 45 --out "$scratch/straight"
+cmp "$scratch/straight/model.safetensors" "$out/model.safetensors" || fail "other bits after damage"
+truncate -s 100 "$out"/checkpoints/*
+rm "$out/model.safetensors"
+expect 65 "none of the" $MPIRUN -np 2 "$B/t2i-train" $common --steps 45 --out "$out"
+
+# another run's folder
+out=$scratch/whole
+expect 64 "lr is" $MPIRUN -np 2 "$B/t2i-train" $common --lr 2e-3 --steps 40 --out "$out"
+expect 64 "sampler is" $MPIRUN -np 2 "$B/t2i-train" $common --sampler uniform --steps 40 --out "$out"
+expect 64 "shards = 4" $MPIRUN -np 2 "$B/t2i-train" $common --shards 4 --steps 40 --out "$out"
+expect 64 "d-model = 16" $MPIRUN -np 2 "$B/t2i-train" $common --d-model 16 --steps 40 --out "$out"
+expect 64 "another dataset" sh -c "$B/t2i-data seed --out $scratch/s.h5 >/dev/null 2>&1; exec $B/t2i-train $common --data $scratch/s.h5 --steps 40 --out $out"
+expect 64 "already holds" "$B/t2i-train" $common --resume never --steps 40 --out "$out"
+expect 64 "beyond steps" "$B/t2i-train" $common --steps 30 --out "$out"
+rm -rf "$out"/checkpoints/* # even without checkpoints it is somebody's
+expect 64 "lr is" "$B/t2i-train" $common --lr 2e-3 --steps 40 --out "$out"
+
+# a cosine schedule fixes the steps
+train 1 $common --schedule cosine --steps 10 --out "$scratch/cosine"
+expect 64 "steps is" "$B/t2i-train" $common --schedule cosine --steps 20 --out "$scratch/cosine"
+
+# resume from a named checkpoint, and init from a run's model
+train 1 $common --steps 40 --resume "$scratch/straight/checkpoints/step-40.safetensors" --out "$scratch/named"
+train 1 $common --steps 3 --init "$scratch/straight/model.safetensors" --out "$scratch/init"
+head -c 10 "$scratch/init/log.jsonl" | grep -q '"step":1,' || fail "init did not start at step 1"
+finish
