@@ -76,8 +76,11 @@ check-clang:
 asan-check:
 	@$(MAKE) MODE=asan check
 
-bench: all
-	@B=$B MPIRUN="$(MPIRUN)" sh tests/bench/bench.sh
+BENCH := $(call programs,bench)
+$(BENCH): $B/%: $B/%.o $B/libt2i.a
+	$(CC) $(ALL) -o $@ $^ $(LIBS)
+bench: all $(BENCH)
+	@B=$B bash tests/bench/bench.sh
 
 format:
 	clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
