@@ -31,18 +31,26 @@ programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c))
 scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,mpi)
 
+BENCH   := $(call programs,bench)
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)	$@")
+
 all: $(TOOLS:%=$B/%)
 
 $(TOOLS:%=$B/%): $B/%: $B/src/tools/%.o $B/libt2i.a
-	$(CC) $(ALL) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$Q$(CC) $(ALL) -o $@ $^ $(LIBS)
 $B/libt2i.a: $(LIB_SRC:%.c=$B/%.o)
-	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$Qrm -f $@ && $(AR) rcs $@ $^
 $B/%.o: %.c
+	$(call say,CC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL) -c -o $@ $<
-$(TESTS): $B/%: $B/%.o $B/libt2i.a
-	$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
+	$Q$(CC) $(ALL) -c -o $@ $<
+$(TESTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
+	$(call say,LINK)
+	$Q$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
 
 help:
 	@echo "make            the programs, in $B"
@@ -76,9 +84,6 @@ check-clang:
 asan-check:
 	@$(MAKE) MODE=asan check
 
-BENCH := $(call programs,bench)
-$(BENCH): $B/%: $B/%.o $B/libt2i.a
-	$(CC) $(ALL) -o $@ $^ $(LIBS)
 bench: all $(BENCH)
 	@B=$B bash tests/bench/bench.sh
 

@@ -325,6 +325,7 @@ static t2i_status add_json(t2i_text *text, t2i_json *json, const char *after, t2
 static t2i_status part_bytes(const t2i_st_part *part, uint64_t *bytes, t2i_error *err)
 {
     uint64_t count = 1;
+    *bytes = 0;
     int fits = part->dims <= T2I_ST_DIMS;
     for (size_t i = 0; fits && i < part->dims; i++) fits = multiply(count, part->dim[i], &count);
     if (fits && multiply(count, sizeof(float), bytes) && *bytes <= INT64_MAX) return T2I_OK;
