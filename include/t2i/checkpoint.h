@@ -1,10 +1,12 @@
-/* checkpoint.h - model and checkpoint files (safetensors, design.md 6) and the run folder that holds them.
+/* checkpoint.h - model and checkpoint files (safetensors, design.md 6) and the run folder that
+ * holds them.
  *
- * A checkpoint is the model's tensors, then AdamW's moments "adamw.m.NAME" and "adamw.v.NAME"; a model file lacks the
- * moments. Nothing in it depends on the number of ranks, the host, a path, the time or how often a run was resumed.
- * `__metadata__` holds t2i.format, t2i.config, t2i.vocab, t2i.run, t2i.xxh3 (tensor -> digest) and t2i.meta_xxh3,
- * the XXH3-128 of the header's bytes (without the length before them) with these 32 digits as '0'.
- * Nothing here is collective: rank 0 reads and writes, others get bytes.
+ * A checkpoint is the model's tensors, then AdamW's moments "adamw.m.NAME" and "adamw.v.NAME"; a
+ * model file lacks the moments. Nothing in it depends on the number of ranks, the host, a path, the
+ * time or how often a run was resumed.
+ * `__metadata__` holds t2i.format, t2i.config, t2i.vocab, t2i.run, t2i.xxh3 (tensor -> digest) and
+ * t2i.meta_xxh3, the XXH3-128 of the header's bytes (without the length before them) with these 32
+ * digits as '0'. Nothing here is collective: rank 0 reads and writes, others get bytes.
  */
 #ifndef T2I_CHECKPOINT_H
 #define T2I_CHECKPOINT_H
@@ -17,44 +19,50 @@
 
 /* What a run remembers. */
 typedef struct {
-    long step;    /* steps taken, skipped ones included */
-    long updates; /* AdamW updates applied: bias correction counts these */
-    long skipped; /* steps whose loss or gradient was not finite */
-    long shards;  /* V */
-    double best;  /* lowest validation loss so far; negative: none yet */
+    long step;             /* steps taken, skipped ones included */
+    long updates;          /* AdamW updates applied: bias correction counts these */
+    long skipped;          /* steps whose loss or gradient was not finite */
+    long shards;           /* V */
+    double best;           /* lowest validation loss so far; negative: none yet */
     char dataset[T2I_HEX]; /* the dataset's digest */
-    char *options;         /* owned: JSON object of the options that change the result; NULL in foreign files */
+    char *options; /* owned: JSON object of the options that change the result; NULL in foreign
+                      files */
 } t2i_run_state;
 
 typedef struct {
     t2i_model model;
     t2i_vocab vocab;
-    float *weights;    /* owned blocks of model.layout */
-    float *m, *v;      /* moments; NULL when the file has none or they were not wanted */
-    int ours;          /* has t2i.run and digests (verified); else a file from elsewhere, not verified */
-    int has_head;      /* 0: a file without head.*: those weights are zero and want fresh values */
+    float *weights; /* owned blocks of model.layout */
+    float *m, *v;   /* moments; NULL when the file has none or they were not wanted */
+    int ours;     /* has t2i.run and digests (verified); else a file from elsewhere, not verified */
+    int has_head; /* 0: a file without head.*: those weights are zero and want fresh values */
     t2i_run_state run; /* zero when not ours */
 } t2i_checkpoint;
 
-/* Reads and checks everything: header digest, shapes, every tensor's digest, finite moments. features: width of the head
- * for a file that has none (0: then such a file is an error). T2I_NOINPUT, T2I_DATA. Empty on failure. */
-T2I_CHECKED t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments, size_t features,
-                                           t2i_error *err);
+/* Reads and checks everything: header digest, shapes, every tensor's digest, finite moments.
+ * features: width of the head for a file that has none (0: then such a file is an error).
+ * T2I_NOINPUT, T2I_DATA. Empty on failure. */
+T2I_CHECKED t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments,
+                                           size_t features, t2i_error *err);
 void t2i_checkpoint_free(t2i_checkpoint *checkpoint);
 
 /* Writes whole or not at all (fs.h). With moments when checkpoint->m is not NULL. */
-T2I_CHECKED t2i_status t2i_checkpoint_save(const t2i_checkpoint *checkpoint, const char *path, t2i_error *err);
+T2I_CHECKED t2i_status t2i_checkpoint_save(const t2i_checkpoint *checkpoint, const char *path,
+                                           t2i_error *err);
 
-/* The model file of a run folder: model.safetensors, else the newest checkpoint that loads; a path to a file is itself.
- * Newly allocated. T2I_NOINPUT when there is none. */
+/* The model file of a run folder: model.safetensors, else the newest checkpoint that loads; a path
+ * to a file is itself. Newly allocated. T2I_NOINPUT when there is none. */
 T2I_CHECKED t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err);
 
-/* Steps of checkpoints/step-N.safetensors in a run folder, newest first; newly allocated, count may be 0. */
-T2I_CHECKED t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i_error *err);
+/* Steps of checkpoints/step-N.safetensors in a run folder, newest first; newly allocated, count may
+ * be 0. */
+T2I_CHECKED t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count,
+                                           t2i_error *err);
 /* "RUN/checkpoints/step-N.safetensors", newly allocated; NULL when out of memory. */
 char *t2i_checkpoint_path(const char *run, long step);
 
-/* The value of `data` in RUN/job.ini (newly allocated), for programs that are given a run only; T2I_NOINPUT. */
+/* The value of `data` in RUN/job.ini (newly allocated), for programs that are given a run only;
+ * T2I_NOINPUT. */
 T2I_CHECKED t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err);
 
 #endif

@@ -1,12 +1,13 @@
 /* comm.h - the ranks of a job. The only module that sees MPI.
  *
- * Why: a function is collective if and only if it takes a t2i_comm *, so collectivity is visible in every signature.
- * MPI only moves bytes and folds integers here: no MPI operation ever adds floating-point numbers, since their order
- * would depend on the number of ranks. Between t2i_comm_open and t2i_comm_close nothing exits or returns early
- * between collectives: local work, then t2i_comm_agree, then branch.
+ * Why: a function is collective if and only if it takes a t2i_comm *, so collectivity is visible in
+ * every signature. MPI only moves bytes and folds integers here: no MPI operation ever adds
+ * floating-point numbers, since their order would depend on the number of ranks. Between
+ * t2i_comm_open and t2i_comm_close nothing exits or returns early between collectives: local work,
+ * then t2i_comm_agree, then branch.
  *
- * Waiting never blocks inside MPI: nonblocking calls are polled with a clock. Where there are more ranks than cores,
- * a waiting rank yields its core at once.
+ * Waiting never blocks inside MPI: nonblocking calls are polled with a clock. Where there are more
+ * ranks than cores, a waiting rank yields its core at once.
  */
 #ifndef T2I_COMM_H
 #define T2I_COMM_H
@@ -17,8 +18,8 @@
 
 typedef struct t2i_comm t2i_comm;
 
-/* Starts MPI. Collective over all processes of the job. T2I_SYSTEM when MPI does not start, or when the launcher
- * started several tasks that do not see one another (each would be rank 0 of 1). */
+/* Starts MPI. Collective over all processes of the job. T2I_SYSTEM when MPI does not start, or when
+ * the launcher started several tasks that do not see one another (each would be rank 0 of 1). */
 T2I_CHECKED t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err);
 /* Collective: a barrier, then MPI_Finalize; only return from main comes after it. NULL is legal. */
 void t2i_comm_close(t2i_comm *comm);
@@ -30,16 +31,19 @@ int t2i_comm_node_size(const t2i_comm *comm);
 /* This rank's host, for messages. */
 const char *t2i_comm_host(const t2i_comm *comm);
 
-/* The rank that the launcher gave this process, before MPI starts (0 when there is no launcher). For messages only. */
+/* The rank that the launcher gave this process, before MPI starts (0 when there is no launcher).
+ * For messages only. */
 int t2i_comm_rank_before_start(void);
 
-/* For a process that fails before MPI starts: 1 when it should say why. Rank 0 should, at once. Another rank waits for
- * two seconds first, so that its end does not make the launcher kill rank 0 before it has spoken; under mpirun, which
- * ends all when one fails, a rank that is still there then failed alone, and should speak. */
+/* For a process that fails before MPI starts: 1 when it should say why. Rank 0 should, at once.
+ * Another rank waits for two seconds first, so that its end does not make the launcher kill rank 0
+ * before it has spoken; under mpirun, which ends all when one fails, a rank that is still there
+ * then failed alone, and should speak. */
 int t2i_comm_speaks_before_start(void);
 
-/* Collective. The lowest rank that failed speaks for all: the same status and text everywhere; T2I_OK when none did.
- * With more than one rank, its rank and host are put behind the text when it is not rank 0. */
+/* Collective. The lowest rank that failed speaks for all: the same status and text everywhere;
+ * T2I_OK when none did. With more than one rank, its rank and host are put behind the text when it
+ * is not rank 0. */
 T2I_CHECKED t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err);
 
 /* Collective: size bytes from rank `root` to all. */
@@ -51,20 +55,22 @@ int64_t t2i_comm_max(t2i_comm *comm, int64_t value);
 int64_t t2i_comm_sum(t2i_comm *comm, int64_t value);
 void t2i_comm_barrier(t2i_comm *comm);
 
-/* items are cut among the ranks: rank r has items t2i_share(items, r, size) .. t2i_share(items, r + 1, size). */
+/* items are cut among the ranks: rank r has items t2i_share(items, r, size) .. t2i_share(items, r +
+ * 1, size). */
 size_t t2i_share(size_t items, int rank, int size);
 
-/* Collective: `all` holds `items` items of item_bytes each; each rank has filled its share; afterwards everyone has
- * all. */
+/* Collective: `all` holds `items` items of item_bytes each; each rank has filled its share;
+ * afterwards everyone has all. */
 void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t items);
-/* Collective: the shares of all ranks come together in `all` on rank 0; mine is this rank's share. all is used on
- * rank 0 only, where mine may lie in its place within it. */
+/* Collective: the shares of all ranks come together in `all` on rank 0; mine is this rank's share.
+ * all is used on rank 0 only, where mine may lie in its place within it. */
 void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_bytes, size_t items);
 /* The reverse: rank 0's `all` is dealt out, each rank gets its share. */
 void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_bytes, size_t items);
 
-/* Point to point, between matching calls of all ranks (so collective as a group): start any number of these, then
- * t2i_comm_wait for all of them. The buffers are borrowed until then. items of item_bytes each. */
+/* Point to point, between matching calls of all ranks (so collective as a group): start any number
+ * of these, then t2i_comm_wait for all of them. The buffers are borrowed until then. items of
+ * item_bytes each. */
 void t2i_comm_send(t2i_comm *comm, int to, const void *items, size_t item_bytes, size_t count);
 void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, size_t count);
 void t2i_comm_wait(t2i_comm *comm);

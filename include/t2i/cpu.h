@@ -16,8 +16,8 @@ void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK]);
 /* Gives up the core for so long, 0: just to whoever waits for it. */
 void t2i_cpu_rest(double seconds);
 
-/* Round to nearest, no flush-to-zero, no denormals-are-zero: for the calling thread. Every thread that
- * computes calls this first. */
+/* Round to nearest, no flush-to-zero, no denormals-are-zero: for the calling thread. Every thread
+ * that computes calls this first. */
 void t2i_cpu_set_rounding(void);
 
 /* Widest vectors that our kernels use here: "avx512", "avx2" or "plain". */
@@ -26,9 +26,9 @@ const char *t2i_cpu_vectors(void);
 /* Seconds on a clock that only goes forward. */
 double t2i_cpu_seconds(void);
 
-/* Kernels marked with this are compiled for several instruction sets, and the loader picks one. They use no fused
- * multiply-add and sum in a written-out number of lanes, so that all of them give the same bits. Not under
- * sanitizers, which cannot run in an ifunc resolver. */
+/* Kernels marked with this are compiled for several instruction sets, and the loader picks one.
+ * They use no fused multiply-add and sum in a written-out number of lanes, so that all of them give
+ * the same bits. Not under sanitizers, which cannot run in an ifunc resolver. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(T2I_DEBUG)
 #define T2I_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else

@@ -19,21 +19,24 @@ typedef struct {
     t2i_opt opt[T2I_JOB_OPTS];
 } t2i_job;
 
-/* Fills the table, parses, and checks what a table cannot say (keys that need one another). T2I_USAGE, T2I_NOINPUT.
- * t2i_job_free is legal afterwards in every case. */
+/* Fills the table, parses, and checks what a table cannot say (keys that need one another).
+ * T2I_USAGE, T2I_NOINPUT. t2i_job_free is legal afterwards in every case. */
 T2I_CHECKED t2i_status t2i_job_parse(t2i_job *job, int argc, char **argv, t2i_error *err);
 void t2i_job_free(t2i_job *job);
 
 /* Did the job file or the command line give this key? */
 int t2i_job_gave(const t2i_job *job, const char *key);
 
-/* The options that change a run's result, as a JSON object of texts (newly allocated): what a checkpoint remembers, and
- * what a resumed run must not change. `steps` is among them only where the schedule depends on it. sampler: how the
- * sampler is named there ("sharded", "uniform", or a digest of the file's contents). */
-T2I_CHECKED t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char **out, t2i_error *err);
+/* The options that change a run's result, as a JSON object of texts (newly allocated): what a
+ * checkpoint remembers, and what a resumed run must not change. `steps` is among them only where
+ * the schedule depends on it. sampler: how the sampler is named there ("sharded", "uniform", or a
+ * digest of the file's contents). */
+T2I_CHECKED t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char **out,
+                                              t2i_error *err);
 
-/* Compares two such objects: T2I_USAGE with the first key that differs named; where says whose the old one is. */
-T2I_CHECKED t2i_status t2i_job_same_result(const char *old_options, const char *new_options, const char *where,
-                                           t2i_error *err);
+/* Compares two such objects: T2I_USAGE with the first key that differs named; where says whose the
+ * old one is. */
+T2I_CHECKED t2i_status t2i_job_same_result(const char *old_options, const char *new_options,
+                                           const char *where, t2i_error *err);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include "t2i/error.h"
 
-/* Makes BLAS single-threaded: a thread of ours works on a whole shard, and shapes alone decide the bits. */
+/* Makes BLAS single-threaded: a thread of ours works on a whole shard, and shapes alone decide the
+ * bits. */
 void t2i_blas_begin(void);
 /* Name of the kernels that BLAS picked ("SkylakeX"): ranks must agree on it. */
 const char *t2i_blas_core(void);

@@ -1,8 +1,9 @@
 /* ops.h - the transformer's element-wise and attention kernels, forward and backward.
  *
- * Free functions on raw pointers and sizes: no structs, no allocation, no state. T is tokens (rows of a
- * row-major matrix), C its columns. Gradients are prefixed d. Every sum has an order written in the source
- * (16 lanes, then the lanes in pairs), so the result depends on the shapes alone, not on the vector width.
+ * Free functions on raw pointers and sizes: no structs, no allocation, no state. T is tokens (rows
+ * of a row-major matrix), C its columns. Gradients are prefixed d. Every sum has an order written
+ * in the source (16 lanes, then the lanes in pairs), so the result depends on the shapes alone, not
+ * on the vector width.
  */
 #ifndef T2I_OPS_H
 #define T2I_OPS_H
@@ -10,26 +11,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* out (T, C) = embedding row ids[t] + position row pos[t]; embedding (vocab, C), position (block, C). */
-void t2i_embed(float *out, const float *embedding, const float *position, const uint16_t *ids, const uint16_t *pos,
-               size_t T, size_t C);
+/* out (T, C) = embedding row ids[t] + position row pos[t]; embedding (vocab, C), position (block,
+ * C). */
+void t2i_embed(float *out, const float *embedding, const float *position, const uint16_t *ids,
+               const uint16_t *pos, size_t T, size_t C);
 /* dembedding (vocab, C) += dout rows, in the order of t. */
 void t2i_embed_back(float *dembedding, const float *dout, const uint16_t *ids, size_t T, size_t C);
 
-/* Layer norm over C with eps 1e-5 (Ba, Kiros, Hinton 2016): out = (x - mean) * rstd * weight + bias.
- * mean, rstd (T) are kept for the backward pass. */
-void t2i_layer_norm(float *out, float *mean, float *rstd, const float *x, const float *weight, const float *bias,
-                    size_t T, size_t C);
+/* Layer norm over C with eps 1e-5 (Ba, Kiros, Hinton 2016): out = (x - mean) * rstd * weight +
+ * bias. mean, rstd (T) are kept for the backward pass. */
+void t2i_layer_norm(float *out, float *mean, float *rstd, const float *x, const float *weight,
+                    const float *bias, size_t T, size_t C);
 /* dx (T, C) += the gradient; dweight, dbias (C) are set. */
 void t2i_layer_norm_back(float *dx, float *dweight, float *dbias, const float *dout, const float *x,
-                         const float *mean, const float *rstd, const float *weight, size_t T, size_t C);
+                         const float *mean, const float *rstd, const float *weight, size_t T,
+                         size_t C);
 
 /* x (T, C) += bias (C); bias may be NULL. */
 void t2i_add_bias(float *x, const float *bias, size_t T, size_t C);
 /* x (T, C) = max(x + bias, 0); bias may be NULL. */
 void t2i_add_bias_relu(float *x, const float *bias, size_t T, size_t C);
 /* out (T, C) = x + (y + bias), bias (C) or NULL. */
-void t2i_add_residual(float *out, const float *x, const float *y, const float *bias, size_t T, size_t C);
+void t2i_add_residual(float *out, const float *x, const float *y, const float *bias, size_t T,
+                      size_t C);
 /* dx = 0 where out = 0 (ReLU's gradient, in place on the gradient of its output). */
 void t2i_relu_back(float *dx, const float *out, size_t count);
 /* dbias (C) = column sums of dout (T, C), rows in order. */
@@ -39,19 +43,24 @@ void t2i_add(float *x, const float *y, size_t count);
 
 /* Causal attention of one row of T tokens and one head, for queries first_query .. T-1.
  * qkv: the first token's [q k v] of this head, each dk wide, tokens `stride` floats apart.
- * out (T - first_query, dk) with rows out_stride apart; prob (T - first_query, T): softmax weights, kept for the
- * backward pass (entries beyond the query's own position are zero). scratch: t2i_attention_scratch(T, dk) floats. */
-void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, size_t T, size_t first_query, size_t dk,
-                   size_t stride, size_t out_stride);
+ * out (T - first_query, dk) with rows out_stride apart; prob (T - first_query, T): softmax weights,
+ * kept for the backward pass (entries beyond the query's own position are zero). scratch:
+ * t2i_attention_scratch(T, dk) floats. */
+void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, size_t T,
+                   size_t first_query, size_t dk, size_t stride, size_t out_stride);
 /* dqkv has qkv's layout and is set for all T tokens (queries before first_query get 0). */
-void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv, float *scratch, size_t T,
-                        size_t first_query, size_t dk, size_t stride, size_t out_stride);
+void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv,
+                        float *scratch, size_t T, size_t first_query, size_t dk, size_t stride,
+                        size_t out_stride);
 size_t t2i_attention_scratch(size_t T, size_t dk);
 
-/* Sum over count of (prediction - target)^2 in double; dprediction = scale * (prediction - target). */
-double t2i_squared_error(float *dprediction, const float *prediction, const float *target, float scale, size_t count);
+/* Sum over count of (prediction - target)^2 in double; dprediction = scale * (prediction - target).
+ */
+double t2i_squared_error(float *dprediction, const float *prediction, const float *target,
+                         float scale, size_t count);
 
-/* exp(x) for x <= 0 within 2 units in the last place, 0 below -87: Cephes' polynomial, in plain operations. */
+/* exp(x) for x <= 0 within 2 units in the last place, 0 below -87: Cephes' polynomial, in plain
+ * operations. */
 void t2i_exp(float *x, size_t count);
 
 #endif

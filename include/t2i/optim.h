@@ -4,15 +4,17 @@
 
 #include <stddef.h>
 
-/* Decoupled weight decay (Loshchilov and Hutter 2019), in the order of operations of torch.optim.AdamW. */
+/* Decoupled weight decay (Loshchilov and Hutter 2019), in the order of operations of
+ * torch.optim.AdamW. */
 typedef struct {
     double lr, beta1, beta2, eps, weight_decay;
 } t2i_adamw;
 
-/* One update of count weights w with moments m, v and gradient factor * g. update counts from 1: the number of this
- * update, for the bias correction. Element-wise: any cut into slices gives the same bits. */
-void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count, const t2i_adamw *options,
-                      float factor, unsigned long update);
+/* One update of count weights w with moments m, v and gradient factor * g. update counts from 1:
+ * the number of this update, for the bias correction. Element-wise: any cut into slices gives the
+ * same bits. */
+void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
+                      const t2i_adamw *options, float factor, unsigned long update);
 
 typedef struct {
     double lr, min_lr;
@@ -20,11 +22,12 @@ typedef struct {
     int cosine; /* 0: constant after the warm-up */
 } t2i_schedule;
 
-/* Learning rate of a step (from 1): linear over `warmup` steps, then constant, or half a cosine from lr down to
- * min_lr at `steps`. */
+/* Learning rate of a step (from 1): linear over `warmup` steps, then constant, or half a cosine
+ * from lr down to min_lr at `steps`. */
 double t2i_schedule_lr(const t2i_schedule *schedule, long step);
 
-/* Factor for a gradient of this norm: min(1, clip / (norm + 1e-6)), as torch's clip_grad_norm_; 1 when clip is 0. */
+/* Factor for a gradient of this norm: min(1, clip / (norm + 1e-6)), as torch's clip_grad_norm_; 1
+ * when clip is 0. */
 float t2i_clip_factor(double norm, double clip);
 
 #endif

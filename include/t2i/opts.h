@@ -70,7 +70,8 @@ void t2i_opts_free(t2i_opts *opts);
 /* Full --help text: usage, about, every option with argument, default and help wrapped to 80
  * columns, epilog. */
 T2I_CHECKED t2i_status t2i_opts_help(const t2i_opts *opts, t2i_text *out, t2i_error *err);
-/* Answers --help or --version on standard output (opts->help or opts->version is set). T2I_IO when that fails. */
+/* Answers --help or --version on standard output (opts->help or opts->version is set). T2I_IO when
+ * that fails. */
 T2I_CHECKED t2i_status t2i_opts_answer(const t2i_opts *opts, t2i_error *err);
 /* The effective configuration as a job file: every option, one `key = value` a line, with its
  * origin as a comment above values that are not defaults ("; from the command line"). Read back, it

@@ -10,19 +10,24 @@
 #include "t2i/job.h"
 
 typedef struct {
-    uint64_t *rows;  /* owned: steps x batch; NULL for the other samplers */
+    uint64_t *rows; /* owned: steps x batch; NULL for the other samplers */
     size_t count;
-    char name[T2I_HEX + 8]; /* of the sampler, as checkpoints remember it: "sharded", "uniform", "file:DIGEST" */
+    char name[T2I_HEX + 8]; /* of the sampler, as checkpoints remember it: "sharded", "uniform",
+                               "file:DIGEST" */
     const char *path;       /* borrowed from the job */
 } t2i_replay;
 
-/* Collective. Reads job->sampler on rank 0 where it is a file; everyone gets the numbers. T2I_NOINPUT; T2I_DATA: a line
- * whose length differs from batch, what is no number, fewer lines than steps. Empty on failure. */
-T2I_CHECKED t2i_status t2i_replay_open(t2i_replay *out, t2i_comm *comm, const t2i_job *job, t2i_error *err);
+/* Collective. Reads job->sampler on rank 0 where it is a file; everyone gets the numbers.
+ * T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is no number, fewer lines
+ * than steps. Empty on failure. */
+T2I_CHECKED t2i_status t2i_replay_open(t2i_replay *out, t2i_comm *comm, const t2i_job *job,
+                                       t2i_error *err);
 void t2i_replay_close(t2i_replay *replay);
 
-/* Turns the user's row numbers into indices of user_row[0..count), which are distinct. T2I_DATA: a number that is not
- * there (out of range, or a row that was left out when the dataset was built). */
-T2I_CHECKED t2i_status t2i_replay_map(t2i_replay *replay, const uint32_t *user_row, size_t count, t2i_error *err);
+/* Turns the user's row numbers into indices of user_row[0..count), which are distinct. T2I_DATA: a
+ * number that is not there (out of range, or a row that was left out when the dataset was built).
+ */
+T2I_CHECKED t2i_status t2i_replay_map(t2i_replay *replay, const uint32_t *user_row, size_t count,
+                                      t2i_error *err);
 
 #endif

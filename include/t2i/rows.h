@@ -13,24 +13,27 @@ enum { T2I_ANY_SPLIT = -1 };
 
 typedef struct {
     size_t count;
-    t2i_row *row;      /* owned: ids and length of each */
-    uint16_t *ids;     /* owned: all ids end to end */
-    uint32_t *target;  /* owned: which of `features` each row has */
+    t2i_row *row;       /* owned: ids and length of each */
+    uint16_t *ids;      /* owned: all ids end to end */
+    uint32_t *target;   /* owned: which of `features` each row has */
     uint32_t *user_row; /* owned: its position in the user's file */
-    uint64_t *pair;    /* owned: its position in the dataset */
-    float *features;   /* owned: (images, dim), each picture once */
+    uint64_t *pair;     /* owned: its position in the dataset */
+    float *features;    /* owned: (images, dim), each picture once */
     size_t images, dim;
-    size_t longest;    /* characters */
-    size_t cut;        /* rows that were longer than block_size */
+    size_t longest; /* characters */
+    size_t cut;     /* rows that were longer than block_size */
 } t2i_rows;
 
 /* How many rows each split has. */
-T2I_CHECKED t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS], t2i_error *err);
+T2I_CHECKED t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS],
+                                      t2i_error *err);
 
-/* Rows first .. end of a split (T2I_ANY_SPLIT: of all pairs), counted in the dataset's order. known: 1 when a character
- * outside the vocabulary is an error (T2I_DATA, naming row and character), as in training. Empty on failure. */
-T2I_CHECKED t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first, uint64_t end,
-                                     const t2i_vocab *vocab, size_t block_size, int known, t2i_error *err);
+/* Rows first .. end of a split (T2I_ANY_SPLIT: of all pairs), counted in the dataset's order.
+ * known: 1 when a character outside the vocabulary is an error (T2I_DATA, naming row and
+ * character), as in training. Empty on failure. */
+T2I_CHECKED t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first,
+                                     uint64_t end, const t2i_vocab *vocab, size_t block_size,
+                                     int known, t2i_error *err);
 void t2i_rows_free(t2i_rows *rows);
 
 /* The vocabulary of a fresh model: the characters of all training prompts. */

@@ -1,8 +1,10 @@
-/* runlog.h - the run folder's records: job.ini, log.jsonl, status.json, loss.png. Rank 0's work; nothing is collective.
+/* runlog.h - the run folder's records: job.ini, log.jsonl, status.json, loss.png. Rank 0's work;
+ * nothing is collective.
  *
- * log.jsonl has one JSON object a line. A logged step: step (from 1), loss (before that step's update), lr, grad_norm,
- * samples_per_s, seconds {data, compute, sync, checkpoint} since the line before, tokens of the batch and how many of
- * them were saved. A skipped step carries `skipped` (how many so far) and no loss; a validation step, val_loss.
+ * log.jsonl has one JSON object a line. A logged step: step (from 1), loss (before that step's
+ * update), lr, grad_norm, samples_per_s, seconds {data, compute, sync, checkpoint} since the line
+ * before, tokens of the batch and how many of them were saved. A skipped step carries `skipped`
+ * (how many so far) and no loss; a validation step, val_loss.
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
@@ -23,28 +25,34 @@ typedef struct {
 
 typedef struct t2i_runlog t2i_runlog;
 
-/* Opens RUN/log.jsonl, cut back to lines of step <= last_step (0: empty), and remembers their losses for the plot. */
-T2I_CHECKED t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2i_error *err);
+/* Opens RUN/log.jsonl, cut back to lines of step <= last_step (0: empty), and remembers their
+ * losses for the plot. */
+T2I_CHECKED t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step,
+                                       t2i_error *err);
 void t2i_runlog_close(t2i_runlog *log);
 
 /* Each appends one line with one write. */
 T2I_CHECKED t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err);
-T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss, t2i_error *err);
+T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
+                                             t2i_error *err);
 
 /* Draws RUN/loss.png from all lines so far. */
 T2I_CHECKED t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err);
 
-/* RUN/status.json. state: running, finished, stopped, failed; options: the JSON object of what changes the result, so
- * that a folder without a checkpoint still knows whose it is; NULL: none. */
+/* RUN/status.json. state: running, finished, stopped, failed; options: the JSON object of what
+ * changes the result, so that a folder without a checkpoint still knows whose it is; NULL: none. */
 typedef struct {
     const char *state;
     long step;
     int exit;
     const char *message, *dataset, *options;
 } t2i_run_status;
-T2I_CHECKED t2i_status t2i_runlog_status(const char *run, const t2i_run_status *status, t2i_error *err);
+T2I_CHECKED t2i_status t2i_runlog_status(const char *run, const t2i_run_status *status,
+                                         t2i_error *err);
 
-/* What RUN/status.json says of dataset and options (newly allocated texts, NULL where it says nothing or there is none). */
-T2I_CHECKED t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i_error *err);
+/* What RUN/status.json says of dataset and options (newly allocated texts, NULL where it says
+ * nothing or there is none). */
+T2I_CHECKED t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options,
+                                        t2i_error *err);
 
 #endif

@@ -10,16 +10,17 @@
 
 typedef struct {
     t2i_checkpoint checkpoint; /* rank 0: with moments; other ranks: weights only */
-    int resumed;  /* from a checkpoint of the run: shards and step hold */
-    int finished; /* the run has all its steps and its model: nothing to do */
+    int resumed;               /* from a checkpoint of the run: shards and step hold */
+    int finished;              /* the run has all its steps and its model: nothing to do */
 } t2i_start;
 
-/* Collective. Rank 0 looks, decides and reads (design.md 2: resume, init, fresh); everyone gets configuration, vocabulary,
- * weights and counters as bytes. options: t2i_job_result_options. Fails alike on all ranks: T2I_USAGE when the folder
- * holds another run (the key is named) or an explicit key contradicts the file, T2I_DATA when no checkpoint is sound or
- * the model does not fit the dataset. Empty on failure. */
-T2I_CHECKED t2i_status t2i_start_make(t2i_start *out, t2i_comm *comm, const t2i_job *job, t2i_dataset *dataset,
-                                      const char *options, t2i_error *err);
+/* Collective. Rank 0 looks, decides and reads (design.md 2: resume, init, fresh); everyone gets
+ * configuration, vocabulary, weights and counters as bytes. options: t2i_job_result_options. Fails
+ * alike on all ranks: T2I_USAGE when the folder holds another run (the key is named) or an explicit
+ * key contradicts the file, T2I_DATA when no checkpoint is sound or the model does not fit the
+ * dataset. Empty on failure. */
+T2I_CHECKED t2i_status t2i_start_make(t2i_start *out, t2i_comm *comm, const t2i_job *job,
+                                      t2i_dataset *dataset, const char *options, t2i_error *err);
 void t2i_start_free(t2i_start *start);
 
 #endif

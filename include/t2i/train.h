@@ -6,8 +6,9 @@
 #include "t2i/error.h"
 #include "t2i/job.h"
 
-/* Collective. Runs the job to its end; the same status on all ranks: T2I_OK, T2I_STOPPED (err says at which step; a sound
- * checkpoint is there), or a failure. Writes the run folder, status.json last. */
+/* Collective. Runs the job to its end; the same status on all ranks: T2I_OK, T2I_STOPPED (err says
+ * at which step; a sound checkpoint is there), or a failure. Writes the run folder, status.json
+ * last. */
 T2I_CHECKED t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err);
 
 #endif

@@ -21,9 +21,12 @@ typedef struct {
 } config_key;
 
 static const config_key config_keys[] = {
-    {"vocab_size", offsetof(t2i_config, vocab_size)}, {"d_model", offsetof(t2i_config, d_model)},
-    {"n_heads", offsetof(t2i_config, n_heads)},       {"n_layers", offsetof(t2i_config, n_layers)},
-    {"d_ff", offsetof(t2i_config, d_ff)},             {"block_size", offsetof(t2i_config, block_size)},
+    {"vocab_size", offsetof(t2i_config, vocab_size)},
+    {"d_model", offsetof(t2i_config, d_model)},
+    {"n_heads", offsetof(t2i_config, n_heads)},
+    {"n_layers", offsetof(t2i_config, n_layers)},
+    {"d_ff", offsetof(t2i_config, d_ff)},
+    {"block_size", offsetof(t2i_config, block_size)},
     {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
 };
 enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
@@ -86,8 +89,8 @@ static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
     else
         t2i_json_set(json, "best", t2i_json_null());
     t2i_json_set_string(json, "dataset", run->dataset);
-    if (run->options != NULL &&
-        t2i_json_parse(&options, run->options, strlen(run->options), "the run's options", err) != T2I_OK) {
+    if (run->options != NULL && t2i_json_parse(&options, run->options, strlen(run->options),
+                                               "the run's options", err) != T2I_OK) {
         t2i_json_free(json);
         return NULL;
     }
@@ -95,8 +98,8 @@ static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
     return json;
 }
 
-static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, size_t parts, t2i_json *meta,
-                            t2i_error *err)
+static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, size_t parts,
+                            t2i_json *meta, t2i_error *err)
 {
     t2i_json_set_string(meta, "t2i.format", "1");
     T2I_TRY(put_json(meta, "t2i.config", config_json(&c->model.config), err));
@@ -117,22 +120,23 @@ static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, si
 typedef char part_name[T2I_NAME_MAX + 8];
 
 /* Describes a block's tensors under a prefix; returns how many. */
-static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_layout *layout, const char *prefix,
-                        const float *block)
+static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_layout *layout,
+                        const char *prefix, const float *block)
 {
     if (block == NULL) return 0;
     for (size_t i = 0; i < layout->tensors; i++) {
         const t2i_tensor *t = &layout->tensor[i];
         snprintf(name[i], sizeof *name, "%s%s", prefix, t->name);
-        part[i] = (t2i_st_part){.name = name[i], .dims = t->rows > 0 ? 2 : 1, .data = block + t->offset};
+        part[i] =
+            (t2i_st_part){.name = name[i], .dims = t->rows > 0 ? 2 : 1, .data = block + t->offset};
         part[i].dim[0] = t->rows > 0 ? t->rows : t->columns;
         part[i].dim[1] = t->columns;
     }
     return layout->tensors;
 }
 
-static t2i_status write_file(const char *path, const char *header, size_t size, const t2i_st_part *part,
-                             size_t parts, t2i_error *err)
+static t2i_status write_file(const char *path, const char *header, size_t size,
+                             const t2i_st_part *part, size_t parts, t2i_error *err)
 {
     t2i_out out;
     T2I_TRY(t2i_out_open(&out, path, err));
@@ -175,27 +179,32 @@ done:
 
 /* ---- reading ---- */
 
-static t2i_status parse_meta(const t2i_st *st, const char *key, const char *path, t2i_json **out, t2i_error *err)
+static t2i_status parse_meta(const t2i_st *st, const char *key, const char *path, t2i_json **out,
+                             t2i_error *err)
 {
     const char *text = t2i_st_meta(st, key);
     *out = NULL;
     if (text == NULL)
-        return t2i_fail(err, T2I_DATA, "%s has no %s in its metadata: it is not a model that t2i-train can read", path,
-                        key);
+        return t2i_fail(err, T2I_DATA,
+                        "%s has no %s in its metadata: it is not a model that t2i-train can read",
+                        path, key);
     char what[300];
     snprintf(what, sizeof what, "%s in %.200s", key, path);
     return t2i_json_parse(out, text, strlen(text), what, err);
 }
 
-static t2i_status read_config(const t2i_st *st, const char *path, t2i_config *config, t2i_error *err)
+static t2i_status read_config(const t2i_st *st, const char *path, t2i_config *config,
+                              t2i_error *err)
 {
     t2i_json *json;
     T2I_TRY(parse_meta(st, "t2i.config", path, &json, err));
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < CONFIG_KEYS; i++) {
         int64_t value;
-        if (!t2i_json_as_integer(t2i_json_get(json, config_keys[i].key), &value) || value < 1 || value > INT32_MAX) {
-            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", path, config_keys[i].key);
+        if (!t2i_json_as_integer(t2i_json_get(json, config_keys[i].key), &value) || value < 1 ||
+            value > INT32_MAX) {
+            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", path,
+                              config_keys[i].key);
             break;
         }
         size_t size = (size_t)value;
@@ -210,7 +219,8 @@ static t2i_status read_config(const t2i_st *st, const char *path, t2i_config *co
     return status;
 }
 
-static t2i_status read_vocab(const t2i_st *st, const char *path, size_t size, t2i_vocab *vocab, t2i_error *err)
+static t2i_status read_vocab(const t2i_st *st, const char *path, size_t size, t2i_vocab *vocab,
+                             t2i_error *err)
 {
     t2i_json *json;
     T2I_TRY(parse_meta(st, "t2i.vocab", path, &json, err));
@@ -220,7 +230,8 @@ static t2i_status read_vocab(const t2i_st *st, const char *path, size_t size, t2
     if (name == NULL)
         status = t2i_fail_memory(err, count * sizeof *name, "a vocabulary");
     else if (!t2i_json_is_array(json) || count != size)
-        status = t2i_fail(err, T2I_DATA, "%s: t2i.vocab is not an array of vocab_size = %zu strings", path, size);
+        status = t2i_fail(err, T2I_DATA,
+                          "%s: t2i.vocab is not an array of vocab_size = %zu strings", path, size);
     for (size_t i = 0; status == T2I_OK && i < count; i++)
         if (!t2i_json_as_string(t2i_json_at(json, i), &name[i], NULL))
             status = t2i_fail(err, T2I_DATA, "%s: entry %zu of t2i.vocab is no string", path, i);
@@ -240,12 +251,18 @@ static t2i_status read_run(const t2i_st *st, const char *path, t2i_run_state *ru
     const char *dataset = "";
     t2i_status status = T2I_OK;
     if (!t2i_json_as_integer(t2i_json_get(json, "step"), &step) || step < 0 ||
-        !t2i_json_as_integer(t2i_json_get(json, "updates"), &updates) || updates < 0 || updates > step ||
-        !t2i_json_as_integer(t2i_json_get(json, "skipped"), &skipped) || skipped < 0 ||
-        !t2i_json_as_integer(t2i_json_get(json, "shards"), &shards) || shards < 1 || shards > 1 << 20 ||
-        !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) || strlen(dataset) >= T2I_HEX)
-        status = t2i_fail(err, T2I_DATA, "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset", path);
-    *run = (t2i_run_state){.step = (long)step, .updates = (long)updates, .skipped = (long)skipped, .shards = (long)shards};
+        !t2i_json_as_integer(t2i_json_get(json, "updates"), &updates) || updates < 0 ||
+        updates > step || !t2i_json_as_integer(t2i_json_get(json, "skipped"), &skipped) ||
+        skipped < 0 || !t2i_json_as_integer(t2i_json_get(json, "shards"), &shards) || shards < 1 ||
+        shards > 1 << 20 || !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) ||
+        strlen(dataset) >= T2I_HEX)
+        status =
+            t2i_fail(err, T2I_DATA,
+                     "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset", path);
+    *run = (t2i_run_state){.step = (long)step,
+                           .updates = (long)updates,
+                           .skipped = (long)skipped,
+                           .shards = (long)shards};
     if (!t2i_json_as_real(t2i_json_get(json, "best"), &run->best)) run->best = -1.0;
     if (status == T2I_OK) {
         memcpy(run->dataset, dataset, strlen(dataset) + 1);
@@ -274,20 +291,23 @@ static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *er
     return T2I_OK;
 }
 
-/* One tensor of the model, under a prefix, into its place; checked against digests where there are any. */
-static t2i_status read_tensor(const t2i_st *st, const char *path, const char *prefix, const t2i_tensor *tensor,
-                              const t2i_json *digests, float *block, t2i_error *err)
+/* One tensor of the model, under a prefix, into its place; checked against digests where there are
+ * any. */
+static t2i_status read_tensor(const t2i_st *st, const char *path, const char *prefix,
+                              const t2i_tensor *tensor, const t2i_json *digests, float *block,
+                              t2i_error *err)
 {
     part_name name;
     snprintf(name, sizeof name, "%s%s", prefix, tensor->name);
     const t2i_st_tensor *found = t2i_st_find(st, name);
     if (found == NULL) return t2i_fail(err, T2I_DATA, "%s has no tensor %s", path, name);
-    int fits = tensor->rows > 0
-                   ? found->dims == 2 && found->dim[0] == tensor->rows && found->dim[1] == tensor->columns
-                   : found->dims == 1 && found->dim[0] == tensor->columns;
+    int fits = tensor->rows > 0 ? found->dims == 2 && found->dim[0] == tensor->rows &&
+                                      found->dim[1] == tensor->columns
+                                : found->dims == 1 && found->dim[0] == tensor->columns;
     if (!fits)
-        return t2i_fail(err, T2I_DATA, "%s: tensor %s does not have the shape (%zu, %zu) of the configuration", path,
-                        name, tensor->rows, tensor->columns);
+        return t2i_fail(err, T2I_DATA,
+                        "%s: tensor %s does not have the shape (%zu, %zu) of the configuration",
+                        path, name, tensor->rows, tensor->columns);
     float *out = block + tensor->offset;
     T2I_TRY(t2i_st_floats(st, found, out, err));
     if (digests != NULL) {
@@ -295,20 +315,24 @@ static t2i_status read_tensor(const t2i_st *st, const char *path, const char *pr
         const char *said = NULL;
         t2i_hash_hex(out, t2i_tensor_count(tensor) * sizeof(float), hex);
         if (!t2i_json_as_string(t2i_json_get(digests, name), &said, NULL) || strcmp(said, hex) != 0)
-            return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest", path, name);
+            return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest",
+                            path, name);
     }
     for (size_t i = 0; i < t2i_tensor_count(tensor); i++)
         if (!isfinite(out[i]))
-            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", path, i, name);
+            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", path, i,
+                            name);
     return T2I_OK;
 }
 
-static t2i_status read_block(const t2i_st *st, const char *path, const char *prefix, const t2i_checkpoint *c,
-                             const t2i_json *digests, float **block, t2i_error *err)
+static t2i_status read_block(const t2i_st *st, const char *path, const char *prefix,
+                             const t2i_checkpoint *c, const t2i_json *digests, float **block,
+                             t2i_error *err)
 {
     const t2i_layout *layout = &c->model.layout;
     *block = t2i_block_new(layout);
-    if (*block == NULL) return t2i_fail_memory(err, layout->floats * sizeof(float), "a model's weights");
+    if (*block == NULL)
+        return t2i_fail_memory(err, layout->floats * sizeof(float), "a model's weights");
     for (size_t i = 0; i < layout->tensors; i++) {
         if (!c->has_head && strncmp(layout->tensor[i].name, "head.", 5) == 0) continue;
         T2I_TRY(read_tensor(st, path, prefix, &layout->tensor[i], digests, *block, err));
@@ -316,24 +340,27 @@ static t2i_status read_block(const t2i_st *st, const char *path, const char *pre
     return T2I_OK;
 }
 
-static t2i_status load(t2i_checkpoint *out, const t2i_st *st, const char *path, int moments, size_t features,
-                       t2i_error *err)
+static t2i_status load(t2i_checkpoint *out, const t2i_st *st, const char *path, int moments,
+                       size_t features, t2i_error *err)
 {
     out->ours = t2i_st_meta(st, "t2i.run") != NULL;
-    if (out->ours && (t2i_st_meta(st, "t2i.meta_xxh3") == NULL || t2i_st_meta(st, "t2i.xxh3") == NULL))
+    if (out->ours &&
+        (t2i_st_meta(st, "t2i.meta_xxh3") == NULL || t2i_st_meta(st, "t2i.xxh3") == NULL))
         return t2i_fail(err, T2I_DATA, "%s is damaged: its digests are gone", path);
     if (out->ours) T2I_TRY(check_header(st, path, err));
     t2i_config config = {0};
     T2I_TRY(read_config(st, path, &config, err));
     out->has_head = t2i_st_find(st, "head.weight") != NULL;
     if (!out->has_head) {
-        if (features == 0) return t2i_fail(err, T2I_DATA, "%s has no head.weight: it cannot predict", path);
+        if (features == 0)
+            return t2i_fail(err, T2I_DATA, "%s has no head.weight: it cannot predict", path);
         config.vision_feature_dim = features;
         config.head_bias = 1;
     }
     t2i_error why = {0};
     if (t2i_model_new(&out->model, &config, &why) != T2I_OK)
-        return t2i_fail(err, why.status == T2I_USAGE ? T2I_DATA : why.status, "%s: %s", path, why.text);
+        return t2i_fail(err, why.status == T2I_USAGE ? T2I_DATA : why.status, "%s: %s", path,
+                        why.text);
     T2I_TRY(read_vocab(st, path, config.vocab_size, &out->vocab, err));
     t2i_json *digests = NULL;
     if (out->ours) {
@@ -349,7 +376,8 @@ static t2i_status load(t2i_checkpoint *out, const t2i_st *st, const char *path, 
     return status;
 }
 
-t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments, size_t features, t2i_error *err)
+t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments, size_t features,
+                               t2i_error *err)
 {
     t2i_st *st;
     *out = (t2i_checkpoint){0};
@@ -397,7 +425,8 @@ t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i
     DIR *dir = opendir(folder);
     t2i_status status = T2I_OK;
     if (dir == NULL && errno != ENOENT)
-        status = t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
+        status =
+            t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
     for (struct dirent *entry; dir != NULL && status == T2I_OK && (entry = readdir(dir)) != NULL;) {
         long step = step_of(entry->d_name);
         if (step < 0) continue;
@@ -420,7 +449,8 @@ t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i
 t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err)
 {
     if (!t2i_fs_exists(run_or_file))
-        return t2i_fail(err, T2I_NOINPUT, "cannot open %s: there is no such run folder or model file", run_or_file);
+        return t2i_fail(err, T2I_NOINPUT,
+                        "cannot open %s: there is no such run folder or model file", run_or_file);
     if (!t2i_fs_is_folder(run_or_file)) {
         *path = t2i_strdup(run_or_file);
         return *path == NULL ? t2i_fail_memory(err, strlen(run_or_file), "a file name") : T2I_OK;
@@ -445,8 +475,10 @@ t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *
     }
     t2i_free(steps);
     if (*path != NULL) return T2I_OK;
-    if (count > 0) return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
-    return t2i_fail(err, T2I_NOINPUT, "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
+    if (count > 0)
+        return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
+    return t2i_fail(err, T2I_NOINPUT,
+                    "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
 }
 
 t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err)
@@ -462,7 +494,9 @@ t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err)
         if (line != NULL) line++;
     }
     if (status == T2I_OK && line == NULL)
-        status = t2i_fail(err, T2I_DATA, "%s does not name the run's dataset (data = ...); give it with --data", job);
+        status =
+            t2i_fail(err, T2I_DATA,
+                     "%s does not name the run's dataset (data = ...); give it with --data", job);
     if (status == T2I_OK) {
         size_t size = strcspn(line + 7, "\r\n");
         *path = t2i_alloc(size + 1, 1);

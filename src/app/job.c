@@ -10,55 +10,75 @@
 static void fill_table(t2i_job *job)
 {
     const t2i_opt rows[] = {
-        {"data", T2I_OPT_TEXT, &job->data, NULL, 0, 0, NULL, "F.h5", "The dataset, made by t2i-data.", 0},
+        {"data", T2I_OPT_TEXT, &job->data, NULL, 0, 0, NULL, "F.h5",
+         "The dataset, made by t2i-data.", 0},
         {"out", T2I_OPT_TEXT, &job->out, NULL, 0, 0, NULL, "FOLDER",
-         "The run folder: job.ini, log.jsonl, loss.png, samples, checkpoints, model.safetensors, status.json.", 0},
+         "The run folder: job.ini, log.jsonl, loss.png, samples, checkpoints, model.safetensors, "
+         "status.json.",
+         0},
         {"init", T2I_OPT_TEXT, &job->init, NULL, 0, 0, NULL, "FILE",
-         "Start from these weights (a checkpoint or safetensors model): weights, configuration and vocabulary are "
+         "Start from these weights (a checkpoint or safetensors model): weights, configuration and "
+         "vocabulary are "
          "taken; the step and the moments start at zero.",
          0},
         {"resume", T2I_OPT_TEXT, &job->resume, "auto", 0, 0, NULL, "auto|never|FILE",
-         "auto: go on from the newest sound checkpoint in `out`, start fresh if there is none; never; or a checkpoint.",
+         "auto: go on from the newest sound checkpoint in `out`, start fresh if there is none; "
+         "never; or a checkpoint.",
          0},
-        {"steps", T2I_OPT_INT, &job->steps, "5000", 1, 1e12, NULL, NULL, "Steps of the whole run.", 0},
-        {"batch", T2I_OPT_INT, &job->batch, "4", 1, 1 << 20, NULL, NULL, "Rows of a step, over all ranks.", 0},
+        {"steps", T2I_OPT_INT, &job->steps, "5000", 1, 1e12, NULL, NULL, "Steps of the whole run.",
+         0},
+        {"batch", T2I_OPT_INT, &job->batch, "4", 1, 1 << 20, NULL, NULL,
+         "Rows of a step, over all ranks.", 0},
         {"lr", T2I_OPT_REAL, &job->lr, "1e-4", 0, 1e3, NULL, NULL, "Learning rate (its peak).", 0},
         {"schedule", T2I_OPT_CHOICE, &job->schedule, "constant", 0, 0, "constant|cosine", NULL,
          "The learning rate after the warm-up; cosine goes down to min-lr at `steps`.", 0},
-        {"warmup", T2I_OPT_INT, &job->warmup, "0", 0, 1e12, NULL, NULL, "Steps of linear warm-up, before either.", 0},
-        {"min-lr", T2I_OPT_REAL, &job->min_lr, "0", 0, 1e3, NULL, NULL, "Where the cosine ends.", 0},
+        {"warmup", T2I_OPT_INT, &job->warmup, "0", 0, 1e12, NULL, NULL,
+         "Steps of linear warm-up, before either.", 0},
+        {"min-lr", T2I_OPT_REAL, &job->min_lr, "0", 0, 1e3, NULL, NULL, "Where the cosine ends.",
+         0},
         {"weight-decay", T2I_OPT_REAL, &job->weight_decay, "0.01", 0, 1e3, NULL, NULL,
          "AdamW's decoupled decay, on every tensor.", 0},
-        {"beta1", T2I_OPT_REAL, &job->beta1, "0.9", 0, 0.999999999, NULL, NULL, "AdamW: decay of the first moment.", 0},
-        {"beta2", T2I_OPT_REAL, &job->beta2, "0.999", 0, 0.999999999, NULL, NULL, "AdamW: decay of the second moment.",
-         0},
-        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 0, 1, NULL, NULL, "AdamW: added to the denominator.", 0},
-        {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9, NULL, NULL, "Largest norm of the gradient; 0: no clipping.", 0},
-        {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53), NULL, NULL, "Of fresh weights and of sampling.",
-         0},
+        {"beta1", T2I_OPT_REAL, &job->beta1, "0.9", 0, 0.999999999, NULL, NULL,
+         "AdamW: decay of the first moment.", 0},
+        {"beta2", T2I_OPT_REAL, &job->beta2, "0.999", 0, 0.999999999, NULL, NULL,
+         "AdamW: decay of the second moment.", 0},
+        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 0, 1, NULL, NULL,
+         "AdamW: added to the denominator.", 0},
+        {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9, NULL, NULL,
+         "Largest norm of the gradient; 0: no clipping.", 0},
+        {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53), NULL, NULL,
+         "Of fresh weights and of sampling.", 0},
         {"sampler", T2I_OPT_TEXT, &job->sampler, "sharded", 0, 0, NULL, "sharded|uniform|FILE",
-         "sharded: every shard goes through its own rows, newly shuffled each time; uniform: with replacement over all "
-         "training rows; a file: one line of `batch` row numbers a step (from 0, in the order of the pairs file).",
+         "sharded: every shard goes through its own rows, newly shuffled each time; uniform: with "
+         "replacement over all "
+         "training rows; a file: one line of `batch` row numbers a step (from 0, in the order of "
+         "the pairs file).",
          0},
         {"shards", T2I_OPT_INT, &job->shards, "0", 0, 1 << 20, NULL, NULL,
-         "V, a power of two: the unit of work, fixed for the run's life, so that any number of ranks gives the same "
+         "V, a power of two: the unit of work, fixed for the run's life, so that any number of "
+         "ranks gives the same "
          "bits. 0: 8, or more for more ranks.",
          0},
-        {"d-model", T2I_OPT_INT, &job->d_model, "64", 2, 65536, NULL, NULL, "Width of a fresh model.", 0},
-        {"heads", T2I_OPT_INT, &job->heads, "4", 1, 4096, NULL, NULL, "Attention heads of a fresh model.", 0},
-        {"layers", T2I_OPT_INT, &job->layers, "3", 1, 1000, NULL, NULL, "Layers of a fresh model.", 0},
-        {"d-ff", T2I_OPT_INT, &job->d_ff, "256", 1, 1 << 20, NULL, NULL, "Width of a fresh model's feed-forward part.",
+        {"d-model", T2I_OPT_INT, &job->d_model, "64", 2, 65536, NULL, NULL,
+         "Width of a fresh model.", 0},
+        {"heads", T2I_OPT_INT, &job->heads, "4", 1, 4096, NULL, NULL,
+         "Attention heads of a fresh model.", 0},
+        {"layers", T2I_OPT_INT, &job->layers, "3", 1, 1000, NULL, NULL, "Layers of a fresh model.",
          0},
+        {"d-ff", T2I_OPT_INT, &job->d_ff, "256", 1, 1 << 20, NULL, NULL,
+         "Width of a fresh model's feed-forward part.", 0},
         {"block-size", T2I_OPT_INT, &job->block_size, "64", 1, 65535, NULL, NULL,
          "Longest prompt in characters; longer ones are cut.", 0},
         {"validate-every", T2I_OPT_INT, &job->validate_every, "500", 0, 1e12, NULL, NULL,
          "Steps between validations over every row of the validation split; 0: none.", 0},
         {"sample-every", T2I_OPT_INT, &job->sample_every, "0", 0, 1e12, NULL, NULL,
          "Steps between sheets of drawn prompts in samples/; 0: none.", 0},
-        {"log-every", T2I_OPT_INT, &job->log_every, "10", 1, 1e12, NULL, NULL, "Steps between lines of log.jsonl.", 0},
+        {"log-every", T2I_OPT_INT, &job->log_every, "10", 1, 1e12, NULL, NULL,
+         "Steps between lines of log.jsonl.", 0},
         {"checkpoint-every", T2I_OPT_INT, &job->checkpoint_every, "500", 0, 1e12, NULL, NULL,
          "Steps between checkpoints; 0: only at the end or when stopped.", 0},
-        {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, NULL, NULL, "Newest checkpoints that are kept.", 0},
+        {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, NULL, NULL,
+         "Newest checkpoints that are kept.", 0},
         {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, NULL, "SECONDS",
          "Save and stop with exit code 75 after this time; 0: no limit.", 0},
         {"dry-run", T2I_OPT_SWITCH, &job->dry_run, NULL, 0, 0, NULL, NULL,
@@ -69,12 +89,17 @@ static void fill_table(t2i_job *job)
     job->opts = (t2i_opts){
         .program = "t2i-train",
         .usage = "[JOB.ini] [--key value]...",
-        .about = "Trains a character transformer to predict a picture's features from a prompt. Run it under mpirun or "
-                 "srun with any number of ranks: the result is the same to the bit. Every key can stand in the job "
+        .about = "Trains a character transformer to predict a picture's features from a prompt. "
+                 "Run it under mpirun or "
+                 "srun with any number of ranks: the result is the same to the bit. Every key can "
+                 "stand in the job "
                  "file (key = value) or on the command line, which wins.",
-        .epilog = "Signals: USR1, and TERM or INT sent to the ranks, save at the next step and exit with 75.\n"
-                  "Exit codes: 0 done; 64 usage; 65 bad data; 66 input missing; 70 a bug; 71 system; 73 cannot create\n"
-                  "output; 74 input/output error; 75 stopped early with a sound checkpoint, run the same command again.\n"
+        .epilog = "Signals: USR1, and TERM or INT sent to the ranks, save at the next step and "
+                  "exit with 75.\n"
+                  "Exit codes: 0 done; 64 usage; 65 bad data; 66 input missing; 70 a bug; 71 "
+                  "system; 73 cannot create\n"
+                  "output; 74 input/output error; 75 stopped early with a sound checkpoint, run "
+                  "the same command again.\n"
                   "Example: mpirun -np 8 t2i-train jobs/shapes.ini --steps 3000\n",
         .opt = job->opt,
         .opts = sizeof rows / sizeof *rows,
@@ -85,14 +110,18 @@ static void fill_table(t2i_job *job)
 static t2i_status check(const t2i_job *job, t2i_error *err)
 {
     if (job->opts.operands > 0)
-        return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key", job->opts.operand[0]);
-    if (job->data == NULL) return t2i_fail(err, T2I_USAGE, "data is not given; it names the dataset (--data F.h5)");
+        return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key",
+                        job->opts.operand[0]);
+    if (job->data == NULL)
+        return t2i_fail(err, T2I_USAGE, "data is not given; it names the dataset (--data F.h5)");
     if (job->out == NULL && !job->dry_run)
-        return t2i_fail(err, T2I_USAGE, "out is not given; it names the run folder (--out runs/NAME)");
+        return t2i_fail(err, T2I_USAGE,
+                        "out is not given; it names the run folder (--out runs/NAME)");
     if (job->min_lr > job->lr)
         return t2i_fail(err, T2I_USAGE, "min-lr %g is above lr %g", job->min_lr, job->lr);
     if (job->heads > 0 && job->d_model % job->heads != 0)
-        return t2i_fail(err, T2I_USAGE, "d-model %ld is not a multiple of heads %ld", job->d_model, job->heads);
+        return t2i_fail(err, T2I_USAGE, "d-model %ld is not a multiple of heads %ld", job->d_model,
+                        job->heads);
     return T2I_OK;
 }
 
@@ -114,10 +143,12 @@ int t2i_job_gave(const t2i_job *job, const char *key)
     return t2i_opts_find(&job->opts, key)->origin != T2I_FROM_DEFAULT;
 }
 
-t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char **out, t2i_error *err)
+t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char **out,
+                                  t2i_error *err)
 {
-    static const char *const keys[] = {"batch", "lr",    "schedule", "warmup", "min-lr", "weight-decay",
-                                       "beta1", "beta2", "eps",      "clip",   "seed"};
+    static const char *const keys[] = {"batch",  "lr",           "schedule", "warmup",
+                                       "min-lr", "weight-decay", "beta1",    "beta2",
+                                       "eps",    "clip",         "seed"};
     t2i_json *json = t2i_json_object();
     t2i_text value = {0};
     t2i_status status = T2I_OK;
@@ -147,20 +178,23 @@ static const char *first_difference(const t2i_json *a, const t2i_json *b)
     return NULL;
 }
 
-t2i_status t2i_job_same_result(const char *old_options, const char *new_options, const char *where, t2i_error *err)
+t2i_status t2i_job_same_result(const char *old_options, const char *new_options, const char *where,
+                               t2i_error *err)
 {
     t2i_json *a = NULL, *b = NULL;
     t2i_status status = t2i_json_parse(&a, old_options, strlen(old_options), where, err);
-    if (status == T2I_OK) status = t2i_json_parse(&b, new_options, strlen(new_options), "the options", err);
+    if (status == T2I_OK)
+        status = t2i_json_parse(&b, new_options, strlen(new_options), "the options", err);
     const char *key = status == T2I_OK ? first_difference(a, b) : NULL;
     if (status == T2I_OK && key == NULL) key = first_difference(b, a);
     if (key != NULL) {
         const char *was = "not set", *is = "not set";
         t2i_json_as_string(t2i_json_get(a, key), &was, NULL);
         t2i_json_as_string(t2i_json_get(b, key), &is, NULL);
-        status = t2i_fail(err, T2I_USAGE,
-                          "%s holds another run: there %s is %s, here it is %s; give another out, or the same %s", where,
-                          key, was, is, key);
+        status = t2i_fail(
+            err, T2I_USAGE,
+            "%s holds another run: there %s is %s, here it is %s; give another out, or the same %s",
+            where, key, was, is, key);
     }
     t2i_json_free(a);
     t2i_json_free(b);

@@ -16,7 +16,8 @@ static uint64_t first_row(size_t batch, size_t shards, uint64_t rows, size_t v)
     return rows / batch * c + rows % batch * c / batch; /* floor(rows c / batch) without overflow */
 }
 
-/* Has every shard a row to draw? With fewer rows than the batch, uneven cuts can leave one without. */
+/* Has every shard a row to draw? With fewer rows than the batch, uneven cuts can leave one without.
+ */
 static int all_have_rows(size_t batch, size_t shards, uint64_t rows)
 {
     for (size_t v = 0; v < shards; v++)
@@ -24,8 +25,8 @@ static int all_have_rows(size_t batch, size_t shards, uint64_t rows)
     return 1;
 }
 
-t2i_status t2i_plan_shards(size_t *shards, size_t wanted, size_t ranks, size_t workers, size_t batch, uint64_t rows,
-                           t2i_error *err)
+t2i_status t2i_plan_shards(size_t *shards, size_t wanted, size_t ranks, size_t workers,
+                           size_t batch, uint64_t rows, t2i_error *err)
 {
     size_t least = batch < rows ? batch : (size_t)rows;
     if (rows == 0) return t2i_fail(err, T2I_DATA, "the dataset has no training rows");
@@ -37,16 +38,20 @@ t2i_status t2i_plan_shards(size_t *shards, size_t wanted, size_t ranks, size_t w
         return T2I_OK;
     }
     if ((wanted & (wanted - 1)) != 0)
-        return t2i_fail(err, T2I_USAGE, "shards = %zu is not a power of two (1, 2, 4, 8, ...)", wanted);
+        return t2i_fail(err, T2I_USAGE, "shards = %zu is not a power of two (1, 2, 4, 8, ...)",
+                        wanted);
     if (wanted < ranks)
-        return t2i_fail(err, T2I_USAGE, "shards = %zu is below the %zu ranks; a rank needs a shard of its own", wanted,
-                        ranks);
+        return t2i_fail(err, T2I_USAGE,
+                        "shards = %zu is below the %zu ranks; a rank needs a shard of its own",
+                        wanted, ranks);
     if (wanted > least)
-        return t2i_fail(err, T2I_USAGE, "shards = %zu is above %s = %zu; a shard needs a row of its own", wanted,
+        return t2i_fail(err, T2I_USAGE,
+                        "shards = %zu is above %s = %zu; a shard needs a row of its own", wanted,
                         batch < rows ? "batch" : "the training rows", least);
     if (!all_have_rows(batch, wanted, rows))
         return t2i_fail(err, T2I_USAGE,
-                        "shards = %zu leaves a shard without rows (batch %zu, %llu training rows); use fewer shards, or "
+                        "shards = %zu leaves a shard without rows (batch %zu, %llu training rows); "
+                        "use fewer shards, or "
                         "a batch that is a multiple of them",
                         wanted, batch, (unsigned long long)rows);
     *shards = wanted;
@@ -66,7 +71,8 @@ uint64_t t2i_plan_first_row(const t2i_plan *plan, size_t shard)
 void t2i_plan_sample(const t2i_plan *plan, uint64_t step, size_t shard, uint64_t *row)
 {
     size_t draws = t2i_plan_draws(plan, shard), position = cut(plan->batch, plan->shards, shard);
-    uint64_t first = t2i_plan_first_row(plan, shard), own = t2i_plan_first_row(plan, shard + 1) - first;
+    uint64_t first = t2i_plan_first_row(plan, shard),
+             own = t2i_plan_first_row(plan, shard + 1) - first;
     for (size_t i = 0; i < draws; i++) {
         uint64_t k = (step - 1) * draws + i, p = (step - 1) * plan->batch + position + i;
         if (plan->sampler == T2I_REPLAY)
@@ -74,6 +80,7 @@ void t2i_plan_sample(const t2i_plan *plan, uint64_t step, size_t shard, uint64_t
         else if (plan->sampler == T2I_UNIFORM)
             row[i] = t2i_rng_below(plan->seed ^ key_uniform, 0, p, plan->rows);
         else
-            row[i] = first + t2i_rng_permute(plan->seed ^ key_sharded, (uint64_t)shard << 44 | k / own, own, k % own);
+            row[i] = first + t2i_rng_permute(plan->seed ^ key_sharded,
+                                             (uint64_t)shard << 44 | k / own, own, k % own);
     }
 }

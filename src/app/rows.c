@@ -49,7 +49,8 @@ static void pass_free(pass *p)
 }
 
 /* Reads the block from pair `first` on; prompts too when wanted. */
-static t2i_status pass_read(pass *p, t2i_dataset *dataset, uint64_t first, int prompts, t2i_error *err)
+static t2i_status pass_read(pass *p, t2i_dataset *dataset, uint64_t first, int prompts,
+                            t2i_error *err)
 {
     uint64_t left = t2i_dataset_get_info(dataset)->pairs - first;
     p->first = first;
@@ -77,7 +78,8 @@ t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS], t2i
     T2I_TRY(pass_new(&p, err));
     t2i_status status = T2I_OK;
     memset(counts, 0, T2I_SPLITS * sizeof *counts);
-    for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs; at += BLOCK) {
+    for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs;
+         at += BLOCK) {
         status = pass_read(p, dataset, at, 0, err);
         for (size_t i = 0; status == T2I_OK && i < p->count; i++) counts[p->split[i]]++;
     }
@@ -92,7 +94,8 @@ t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err)
     *out = (t2i_vocab){0};
     T2I_TRY(t2i_vocab_builder_new(&builder, err));
     t2i_status status = pass_new(&p, err);
-    for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs; at += BLOCK) {
+    for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs;
+         at += BLOCK) {
         status = pass_read(p, dataset, at, 1, err);
         for (size_t i = 0; status == T2I_OK && i < p->count; i++) {
             size_t size;
@@ -108,14 +111,15 @@ t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err)
 
 /* ---- loading ---- */
 
-/* Bytes of the prompts of the wanted rows, and the pair to begin and end at: sizes before memory. */
+/* Bytes of the prompts of the wanted rows, and the pair to begin and end at: sizes before memory.
+ */
 typedef struct {
     uint64_t begin, end; /* pairs */
     size_t bytes;
 } extent;
 
-static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split, uint64_t first, uint64_t end,
-                          t2i_error *err)
+static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split, uint64_t first,
+                          uint64_t end, t2i_error *err)
 {
     uint64_t seen = 0, pairs = t2i_dataset_get_info(dataset)->pairs;
     *out = (extent){.begin = pairs, .end = 0};
@@ -136,8 +140,9 @@ static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split,
     return T2I_OK;
 }
 
-static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i, const t2i_vocab *vocab,
-                          size_t block_size, int known, const char *path, t2i_error *err)
+static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i,
+                          const t2i_vocab *vocab, size_t block_size, int known, const char *path,
+                          t2i_error *err)
 {
     size_t size;
     const char *text = prompt(p, i, &size);
@@ -146,7 +151,8 @@ static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i, co
         char shown[8] = "";
         t2i_utf8_encode(e.first_unknown, shown);
         return t2i_fail(err, T2I_DATA,
-                        "%s: row %u has the character '%s' (U+%04X), which is not in the model's vocabulary; train a "
+                        "%s: row %u has the character '%s' (U+%04X), which is not in the model's "
+                        "vocabulary; train a "
                         "fresh model, or leave that row out",
                         path, (unsigned)p->user_row[i], shown, (unsigned)e.first_unknown);
     }
@@ -180,8 +186,9 @@ static t2i_status load_features(t2i_rows *r, t2i_dataset *dataset, t2i_error *er
         if (r->images == 0 || image[i] != image[r->images - 1]) image[r->images++] = image[i];
     r->dim = (size_t)t2i_dataset_get_info(dataset)->features;
     r->features = t2i_alloc(r->images * r->dim, sizeof *r->features);
-    t2i_status status = r->features == NULL ? t2i_fail_memory(err, r->images * r->dim * sizeof(float), "features")
-                                            : T2I_OK;
+    t2i_status status = r->features == NULL
+                            ? t2i_fail_memory(err, r->images * r->dim * sizeof(float), "features")
+                            : T2I_OK;
     for (size_t i = 0, run; status == T2I_OK && i < r->images; i += run) {
         for (run = 1; i + run < r->images && image[i + run] == image[i] + run; run++) continue;
         status = t2i_dataset_features(dataset, image[i], run, r->features + i * r->dim, err);
@@ -194,8 +201,9 @@ static t2i_status load_features(t2i_rows *r, t2i_dataset *dataset, t2i_error *er
     return status;
 }
 
-static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, uint64_t first, uint64_t end,
-                       const t2i_vocab *vocab, size_t block_size, int known, t2i_error *err)
+static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, uint64_t first,
+                       uint64_t end, const t2i_vocab *vocab, size_t block_size, int known,
+                       t2i_error *err)
 {
     extent e;
     T2I_TRY(measure(&e, dataset, p, split, first, end, err));
@@ -205,19 +213,22 @@ static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, ui
     r->target = t2i_alloc(count, sizeof *r->target);
     r->user_row = t2i_alloc(count, sizeof *r->user_row);
     r->pair = t2i_alloc(count, sizeof *r->pair);
-    if (r->row == NULL || r->ids == NULL || r->target == NULL || r->user_row == NULL || r->pair == NULL)
+    if (r->row == NULL || r->ids == NULL || r->target == NULL || r->user_row == NULL ||
+        r->pair == NULL)
         return t2i_fail_memory(err, count * sizeof *r->row + e.bytes * 2, "prompts");
     for (uint64_t at = e.begin; at < e.end && r->count < count; at += BLOCK) {
         T2I_TRY(pass_read(p, dataset, at, 1, err));
         for (size_t i = 0; i < p->count && r->count < count; i++)
             if (split == T2I_ANY_SPLIT || p->split[i] == split)
-                T2I_TRY(add_row(r, &used, p, i, vocab, block_size, known, t2i_dataset_path(dataset), err));
+                T2I_TRY(add_row(r, &used, p, i, vocab, block_size, known, t2i_dataset_path(dataset),
+                                err));
     }
     return load_features(r, dataset, err);
 }
 
-t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first, uint64_t end,
-                         const t2i_vocab *vocab, size_t block_size, int known, t2i_error *err)
+t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first,
+                         uint64_t end, const t2i_vocab *vocab, size_t block_size, int known,
+                         t2i_error *err)
 {
     pass *p;
     *out = (t2i_rows){0};

@@ -28,7 +28,8 @@ static t2i_status add_point(curve *c, double x, double y, t2i_error *err)
 {
     if (c->count == c->room) {
         size_t room = c->room * 2 + 256;
-        if (t2i_grow(&c->x, c->count, room, sizeof *c->x) != 0 || t2i_grow(&c->y, c->count, room, sizeof *c->y) != 0)
+        if (t2i_grow(&c->x, c->count, room, sizeof *c->x) != 0 ||
+            t2i_grow(&c->y, c->count, room, sizeof *c->y) != 0)
             return t2i_fail_memory(err, room * 16, "the loss curve");
         c->room = room;
     }
@@ -50,8 +51,10 @@ void t2i_runlog_close(t2i_runlog *log)
     t2i_free(log);
 }
 
-/* Keeps the whole lines of steps up to last_step, and their losses. A torn last line (no newline) is dropped. */
-static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_step, t2i_text *kept, t2i_error *err)
+/* Keeps the whole lines of steps up to last_step, and their losses. A torn last line (no newline)
+ * is dropped. */
+static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_step, t2i_text *kept,
+                             t2i_error *err)
 {
     const char *at = old->data, *end = at + old->size, *newline;
     for (; at < end && (newline = memchr(at, '\n', (size_t)(end - at))) != NULL; at = newline + 1) {
@@ -59,7 +62,8 @@ static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_ste
         int64_t step;
         double loss;
         t2i_error ignored;
-        if (t2i_json_parse(&line, at, (size_t)(newline - at), "log.jsonl", &ignored) != T2I_OK) continue;
+        if (t2i_json_parse(&line, at, (size_t)(newline - at), "log.jsonl", &ignored) != T2I_OK)
+            continue;
         t2i_status status = T2I_OK;
         if (t2i_json_as_integer(t2i_json_get(line, "step"), &step) && step <= last_step) {
             status = t2i_text_add(kept, at, (size_t)(newline + 1 - at), err);
@@ -81,7 +85,8 @@ static t2i_status cut_back(t2i_runlog *log, long last_step, t2i_error *err)
     t2i_status status = T2I_OK;
     if (t2i_fs_exists(log->path) && last_step > 0) status = t2i_fs_read(log->path, most, &old, err);
     if (status == T2I_OK && old.size > 0) status = keep_lines(log, &old, last_step, &kept, err);
-    if (status == T2I_OK) status = t2i_fs_write(log->path, kept.size > 0 ? kept.data : "", kept.size, err);
+    if (status == T2I_OK)
+        status = t2i_fs_write(log->path, kept.size > 0 ? kept.data : "", kept.size, err);
     t2i_text_free(&old);
     t2i_text_free(&kept);
     return status;
@@ -94,11 +99,14 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     log->fd = -1;
     log->run = t2i_strdup(run);
     log->path = t2i_fs_join(run, "log.jsonl");
-    t2i_status status = log->run == NULL || log->path == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
-                                                              : cut_back(log, last_step, err);
+    t2i_status status = log->run == NULL || log->path == NULL
+                            ? t2i_fail_memory(err, strlen(run), "a file name")
+                            : cut_back(log, last_step, err);
     if (status == T2I_OK) {
         log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-        if (log->fd < 0) status = t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", log->path, strerror(errno));
+        if (log->fd < 0)
+            status =
+                t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", log->path, strerror(errno));
     }
     if (status != T2I_OK) {
         t2i_runlog_close(log);
@@ -118,7 +126,8 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
         text[size] = '\n'; /* in the terminator's place: the line goes out in one write */
         ssize_t wrote = write(log->fd, text, size + 1);
         if (wrote != (ssize_t)size + 1)
-            status = t2i_fail(err, T2I_IO, "cannot write %s: %s", log->path, wrote < 0 ? strerror(errno) : "disk full");
+            status = t2i_fail(err, T2I_IO, "cannot write %s: %s", log->path,
+                              wrote < 0 ? strerror(errno) : "disk full");
     }
     t2i_free(text);
     return status;
@@ -161,7 +170,8 @@ t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err)
         {"train (a batch)", log->train.x, log->train.y, log->train.count, 0},
         {"validation (all rows)", log->validation.x, log->validation.y, log->validation.count, 1},
     };
-    t2i_plot plot = {.title = log->run, .x_label = "step", .y_label = "mean squared error", .log_y = 1};
+    t2i_plot plot = {
+        .title = log->run, .x_label = "step", .y_label = "mean squared error", .log_y = 1};
     t2i_image image;
     T2I_TRY(t2i_plot_draw(&image, &plot, series, log->validation.count > 0 ? 2 : 1, err));
     char *path = t2i_fs_join(log->run, "loss.png");
@@ -206,9 +216,11 @@ t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i
     t2i_status status = path == NULL ? t2i_fail_memory(err, strlen(run), "a file name") : T2I_OK;
     if (status == T2I_OK && t2i_fs_exists(path)) status = t2i_fs_read(path, 1 << 20, &text, err);
     /* a status file that cannot be parsed says nothing; the checkpoints still do */
-    if (status == T2I_OK && text.size > 0 && t2i_json_parse(&json, text.data, text.size, path, &ignored) == T2I_OK) {
+    if (status == T2I_OK && text.size > 0 &&
+        t2i_json_parse(&json, text.data, text.size, path, &ignored) == T2I_OK) {
         const char *digest;
-        if (t2i_json_as_string(t2i_json_get(json, "dataset"), &digest, NULL)) *dataset = t2i_strdup(digest);
+        if (t2i_json_as_string(t2i_json_get(json, "dataset"), &digest, NULL))
+            *dataset = t2i_strdup(digest);
         if (t2i_json_is_object(t2i_json_get(json, "options")))
             status = t2i_json_text(t2i_json_get(json, "options"), 0, options, err);
     }

@@ -18,7 +18,8 @@ void t2i_start_free(t2i_start *start)
 /* ---- rank 0 decides ---- */
 
 /* With a model from a file its configuration holds; a key that says otherwise is a mistake. */
-static t2i_status check_shape(const t2i_job *job, const t2i_config *c, const char *path, t2i_error *err)
+static t2i_status check_shape(const t2i_job *job, const t2i_config *c, const char *path,
+                              t2i_error *err)
 {
     const struct {
         const char *key;
@@ -31,79 +32,97 @@ static t2i_status check_shape(const t2i_job *job, const t2i_config *c, const cha
                 {"block-size", job->block_size, c->block_size}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (t2i_job_gave(job, keys[i].key) && keys[i].wanted != (long)keys[i].is)
-            return t2i_fail(err, T2I_USAGE, "%s = %ld, but the model in %s has %zu; leave the key out, or train a fresh model",
-                            keys[i].key, keys[i].wanted, path, keys[i].is);
+            return t2i_fail(
+                err, T2I_USAGE,
+                "%s = %ld, but the model in %s has %zu; leave the key out, or train a fresh model",
+                keys[i].key, keys[i].wanted, path, keys[i].is);
     return T2I_OK;
 }
 
-static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset, const char *path, t2i_error *err)
+static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset, const char *path,
+                                 t2i_error *err)
 {
     uint64_t features = t2i_dataset_get_info(dataset)->features;
     if (c->vision_feature_dim == features) return T2I_OK;
-    return t2i_fail(err, T2I_DATA, "the model in %s predicts %zu features, but the pictures of %s have %llu", path,
+    return t2i_fail(err, T2I_DATA,
+                    "the model in %s predicts %zu features, but the pictures of %s have %llu", path,
                     c->vision_feature_dim, t2i_dataset_path(dataset), (unsigned long long)features);
 }
 
 /* Is a loaded checkpoint one of this very run? */
-static t2i_status check_same_run(const t2i_job *job, const t2i_checkpoint *c, const t2i_dataset *dataset,
-                                 const char *options, const char *path, t2i_error *err)
+static t2i_status check_same_run(const t2i_job *job, const t2i_checkpoint *c,
+                                 const t2i_dataset *dataset, const char *options, const char *path,
+                                 t2i_error *err)
 {
     if (!c->ours || c->m == NULL)
-        return t2i_fail(err, T2I_DATA, "%s is a model, not a checkpoint that a run can go on from; use --init", path);
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a model, not a checkpoint that a run can go on from; use --init",
+                        path);
     T2I_TRY(t2i_job_same_result(c->run.options, options, path, err));
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
-        return t2i_fail(err, T2I_USAGE, "%s was trained on another dataset than %s (key data); give another out", path,
-                        t2i_dataset_path(dataset));
+        return t2i_fail(err, T2I_USAGE,
+                        "%s was trained on another dataset than %s (key data); give another out",
+                        path, t2i_dataset_path(dataset));
     T2I_TRY(check_shape(job, &c->model.config, path, err));
     if (t2i_job_gave(job, "shards") && job->shards != 0 && job->shards != c->run.shards)
-        return t2i_fail(err, T2I_USAGE, "shards = %ld, but %s was begun with %ld, which holds for the run's life",
+        return t2i_fail(err, T2I_USAGE,
+                        "shards = %ld, but %s was begun with %ld, which holds for the run's life",
                         job->shards, path, c->run.shards);
     if (c->run.step > job->steps)
-        return t2i_fail(err, T2I_USAGE, "%s is at step %ld, beyond steps = %ld", path, c->run.step, job->steps);
+        return t2i_fail(err, T2I_USAGE, "%s is at step %ld, beyond steps = %ld", path, c->run.step,
+                        job->steps);
     return check_features(&c->model.config, dataset, path, err);
 }
 
 /* The newest sound checkpoint of the run folder; *found = 0 when there is none at all. */
-static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path, int *found, t2i_error *err)
+static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path, int *found,
+                              t2i_error *err)
 {
     long *steps;
     size_t count;
     T2I_TRY(t2i_checkpoint_list(run, &steps, &count, err));
     t2i_status status = T2I_OK;
     *found = 0;
-    for (size_t i = 0; i < count && !*found && (status == T2I_OK || status == T2I_DATA || status == T2I_IO); i++) {
+    for (size_t i = 0;
+         i < count && !*found && (status == T2I_OK || status == T2I_DATA || status == T2I_IO);
+         i++) {
         t2i_free(*path);
         *path = t2i_checkpoint_path(run, steps[i]);
         status = *path == NULL ? t2i_fail_memory(err, 64, "a file name")
                                : t2i_checkpoint_load(out, *path, 1, 0, err);
         *found = status == T2I_OK;
-        if (status == T2I_DATA || status == T2I_IO) t2i_log_warn("%s; trying the checkpoint before it", err->text);
+        if (status == T2I_DATA || status == T2I_IO)
+            t2i_log_warn("%s; trying the checkpoint before it", err->text);
     }
     t2i_free(steps);
     if (count > 0 && !*found && status == T2I_DATA)
         return t2i_fail(err, T2I_DATA,
-                        "none of the %zu checkpoints in %s/checkpoints is sound; restore one, or move them away to start "
+                        "none of the %zu checkpoints in %s/checkpoints is sound; restore one, or "
+                        "move them away to start "
                         "afresh",
                         count, run);
     return status;
 }
 
 /* A folder without checkpoints may still belong to another run. */
-static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const char *options, t2i_error *err)
+static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const char *options,
+                              t2i_error *err)
 {
     char *digest, *theirs;
     t2i_status status = t2i_runlog_owner(run, &digest, &theirs, err);
     if (status == T2I_OK && theirs != NULL) status = t2i_job_same_result(theirs, options, run, err);
-    if (status == T2I_OK && digest != NULL && strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
-        status = t2i_fail(err, T2I_USAGE, "%s holds a run on another dataset than %s (key data); give another out", run,
-                          t2i_dataset_path(dataset));
+    if (status == T2I_OK && digest != NULL &&
+        strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
+        status = t2i_fail(err, T2I_USAGE,
+                          "%s holds a run on another dataset than %s (key data); give another out",
+                          run, t2i_dataset_path(dataset));
     t2i_free(digest);
     t2i_free(theirs);
     return status;
 }
 
-static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *dataset, const char *options,
-                         t2i_error *err)
+static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *dataset,
+                         const char *options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     char *path = NULL;
@@ -111,13 +130,16 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
     int never = strcmp(job->resume, "never") == 0, found = 0;
     if (strcmp(job->resume, "auto") != 0 && !never) {
         path = t2i_strdup(job->resume);
-        status = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_checkpoint_load(c, path, 1, 0, err);
+        status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
+                              : t2i_checkpoint_load(c, path, 1, 0, err);
         found = status == T2I_OK;
     } else if (job->out != NULL && t2i_fs_is_folder(job->out)) {
         status = find_newest(c, job->out, &path, &found, err);
         if (never && (found || status == T2I_DATA))
-            status = t2i_fail(err, T2I_USAGE, "%s already holds checkpoints of a run; give another out, or resume = auto",
-                              job->out);
+            status = t2i_fail(
+                err, T2I_USAGE,
+                "%s already holds checkpoints of a run; give another out, or resume = auto",
+                job->out);
         else if (status == T2I_OK && !found)
             status = check_owner(job->out, dataset, options, err);
     }
@@ -133,21 +155,25 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
     return status;
 }
 
-static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_dataset *dataset, t2i_error *err)
+static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_dataset *dataset,
+                            t2i_error *err)
 {
-    T2I_TRY(t2i_checkpoint_load(out, job->init, 0, (size_t)t2i_dataset_get_info(dataset)->features, err));
+    T2I_TRY(t2i_checkpoint_load(out, job->init, 0, (size_t)t2i_dataset_get_info(dataset)->features,
+                                err));
     if (!out->ours) t2i_log_note("%s carries no digests: its contents are not verified", job->init);
     if (!out->has_head) {
         t2i_log_note("%s has no head: head.weight and head.bias get fresh weights", job->init);
         for (size_t i = 0; i < out->model.layout.tensors; i++)
             if (strncmp(out->model.layout.tensor[i].name, "head.", 5) == 0)
-                t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed, out->weights);
+                t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i],
+                                      (uint64_t)job->seed, out->weights);
     }
     T2I_TRY(check_shape(job, &out->model.config, job->init, err));
     return check_features(&out->model.config, dataset, job->init, err);
 }
 
-static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *dataset, t2i_error *err)
+static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *dataset,
+                        t2i_error *err)
 {
     T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, err));
     const t2i_config config = {.vocab_size = out->vocab.size,
@@ -156,20 +182,24 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *da
                                .n_layers = (size_t)job->layers,
                                .d_ff = (size_t)job->d_ff,
                                .block_size = (size_t)job->block_size,
-                               .vision_feature_dim = (size_t)t2i_dataset_get_info(dataset)->features,
+                               .vision_feature_dim =
+                                   (size_t)t2i_dataset_get_info(dataset)->features,
                                .out_bias = 1,
                                .ffn1_bias = 1,
                                .ffn2_bias = 1,
                                .head_bias = 1}; /* qkv has none, as in the tutorial */
     T2I_TRY(t2i_model_new(&out->model, &config, err));
     out->weights = t2i_block_new(&out->model.layout);
-    if (out->weights == NULL) return t2i_fail_memory(err, out->model.layout.floats * sizeof(float), "the weights");
+    if (out->weights == NULL)
+        return t2i_fail_memory(err, out->model.layout.floats * sizeof(float), "the weights");
     for (size_t i = 0; i < out->model.layout.tensors; i++)
-        t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed, out->weights);
+        t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed,
+                              out->weights);
     return T2I_OK;
 }
 
-static t2i_status decide(t2i_start *out, const t2i_job *job, t2i_dataset *dataset, const char *options, t2i_error *err)
+static t2i_status decide(t2i_start *out, const t2i_job *job, t2i_dataset *dataset,
+                         const char *options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     T2I_TRY(resume(out, job, dataset, options, err));
@@ -192,7 +222,8 @@ static t2i_status decide(t2i_start *out, const t2i_job *job, t2i_dataset *datase
 /* Names of a vocabulary as one run of NUL-terminated strings. */
 static t2i_status pack_names(const t2i_vocab *vocab, t2i_text *out, t2i_error *err)
 {
-    for (size_t i = 0; i < vocab->size; i++) T2I_TRY(t2i_text_add(out, vocab->name[i], strlen(vocab->name[i]) + 1, err));
+    for (size_t i = 0; i < vocab->size; i++)
+        T2I_TRY(t2i_text_add(out, vocab->name[i], strlen(vocab->name[i]) + 1, err));
     return T2I_OK;
 }
 
@@ -222,8 +253,14 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
     int root = t2i_comm_rank(comm) == 0;
     t2i_text names = {0};
     t2i_status mine = root ? pack_names(&c->vocab, &names, err) : T2I_OK;
-    head h = {.config = c->model.config, .resumed = out->resumed, .finished = out->finished, .step = c->run.step,
-              .updates = c->run.updates, .skipped = c->run.skipped, .shards = c->run.shards, .best = c->run.best,
+    head h = {.config = c->model.config,
+              .resumed = out->resumed,
+              .finished = out->finished,
+              .step = c->run.step,
+              .updates = c->run.updates,
+              .skipped = c->run.skipped,
+              .shards = c->run.shards,
+              .best = c->run.best,
               .names = names.size};
     t2i_comm_bcast(comm, 0, &h, sizeof h);
     if (!root) {
@@ -236,17 +273,22 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
         if (!root) {
             out->resumed = h.resumed;
             out->finished = h.finished;
-            c->run = (t2i_run_state){.step = h.step, .updates = h.updates, .skipped = h.skipped, .shards = h.shards,
+            c->run = (t2i_run_state){.step = h.step,
+                                     .updates = h.updates,
+                                     .skipped = h.skipped,
+                                     .shards = h.shards,
                                      .best = h.best};
             mine = t2i_model_new(&c->model, &h.config, err);
-            if (mine == T2I_OK) mine = unpack_names(&c->vocab, names.data, h.config.vocab_size, err);
+            if (mine == T2I_OK)
+                mine = unpack_names(&c->vocab, names.data, h.config.vocab_size, err);
             c->weights = mine == T2I_OK ? t2i_block_new(&c->model.layout) : NULL;
             if (mine == T2I_OK && c->weights == NULL)
                 mine = t2i_fail_memory(err, c->model.layout.floats * sizeof(float), "the weights");
         }
         status = t2i_comm_agree(comm, mine, err);
     }
-    if (status == T2I_OK) t2i_comm_bcast(comm, 0, c->weights, c->model.layout.floats * sizeof(float));
+    if (status == T2I_OK)
+        t2i_comm_bcast(comm, 0, c->weights, c->model.layout.floats * sizeof(float));
     t2i_text_free(&names);
     return status;
 }

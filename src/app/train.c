@@ -37,23 +37,23 @@ typedef struct {
     t2i_start start;
     t2i_plan plan;
     t2i_replay replay;
-    t2i_rows rows;         /* of this rank's shards; of all pairs for the other samplers */
-    uint64_t first_row;    /* number (of N) of rows.row[0] */
-    t2i_rows validation;   /* of this rank's blocks */
+    t2i_rows rows;       /* of this rank's shards; of all pairs for the other samplers */
+    uint64_t first_row;  /* number (of N) of rows.row[0] */
+    t2i_rows validation; /* of this rank's blocks */
     uint64_t validation_rows;
     size_t validation_blocks, first_block;
     double *block_loss; /* owned: one a block */
     t2i_fold *fold;
     t2i_work *work;
     size_t most_rows;
-    float *m, *v;          /* owned: moments of this rank's slice */
+    float *m, *v; /* owned: moments of this rank's slice */
     size_t chunks, first_chunk, slice_chunks;
-    uint64_t *draw;        /* owned: most_rows each */
+    uint64_t *draw; /* owned: most_rows each */
     t2i_row *batch;
     float *target, *dprediction; /* owned: (most_rows, D) */
     t2i_schedule schedule;
     t2i_adamw adamw;
-    t2i_runlog *log; /* rank 0 */
+    t2i_runlog *log;     /* rank 0 */
     t2i_gallery gallery; /* rank 0, when samples are wanted */
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
@@ -78,7 +78,8 @@ static void catch_signals(void)
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    action.sa_handler = SIG_IGN; /* a file-size limit is then an error of the write, which is told */
+    action.sa_handler =
+        SIG_IGN; /* a file-size limit is then an error of the write, which is told */
     sigaction(SIGXFSZ, &action, NULL);
 }
 
@@ -93,7 +94,8 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
         status = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_fs_mkdir(path, err);
         t2i_free(path);
     }
-    if (status == T2I_OK) status = t2i_runlog_open(&t->log, t->job->out, t->start.checkpoint.run.step, err);
+    if (status == T2I_OK)
+        status = t2i_runlog_open(&t->log, t->job->out, t->start.checkpoint.run.step, err);
     t2i_text text = {0};
     char *path = t2i_fs_join(t->job->out, "job.ini");
     if (status == T2I_OK) status = t2i_opts_echo(&t->job->opts, &text, err);
@@ -104,7 +106,8 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
     return status;
 }
 
-static t2i_status write_status(const trainer *t, const char *state, int code, const char *message, t2i_error *err)
+static t2i_status write_status(const trainer *t, const char *state, int code, const char *message,
+                               t2i_error *err)
 {
     const t2i_run_status status = {.state = state,
                                    .step = t->start.checkpoint.run.step,
@@ -116,7 +119,8 @@ static t2i_status write_status(const trainer *t, const char *state, int code, co
 }
 
 /* Collective. Ranks that compute with different kernels would give different bits. */
-static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, const char *options, t2i_error *err)
+static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, const char *options,
+                              t2i_error *err)
 {
     char machine[128] = "", digest[T2I_HEX], text[T2I_HEX];
     snprintf(machine, sizeof machine, "%.60s/%s", t2i_blas_core(), t2i_cpu_vectors());
@@ -128,11 +132,13 @@ static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, const char *
     t2i_comm_bcast(comm, 0, first, sizeof first);
     if (strcmp(first, machine) != 0)
         mine = t2i_fail(err, T2I_SYSTEM,
-                        "the ranks do not compute alike: BLAS kernels and vectors are %s on rank 0 and %s here; run on "
+                        "the ranks do not compute alike: BLAS kernels and vectors are %s on rank 0 "
+                        "and %s here; run on "
                         "one CPU type, or set OPENBLAS_CORETYPE to the older one on all",
                         first, machine);
     if (!t2i_comm_same(comm, digest, sizeof digest) && mine == T2I_OK)
-        mine = t2i_fail(err, T2I_DATA, "the ranks see different contents of %s", t2i_dataset_path(dataset));
+        mine = t2i_fail(err, T2I_DATA, "the ranks see different contents of %s",
+                        t2i_dataset_path(dataset));
     if (!t2i_comm_same(comm, text, sizeof text) && mine == T2I_OK)
         mine = t2i_fail(err, T2I_USAGE, "the ranks were started with different options");
     return t2i_comm_agree(comm, mine, err);
@@ -144,45 +150,53 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     const t2i_job *job = t->job;
     t2i_run_state *run = &t->start.checkpoint.run;
     int replays = t->replay.rows != NULL;
-    t->plan = (t2i_plan){.batch = (size_t)job->batch,
-                         .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
-                         .seed = (uint64_t)job->seed,
-                         .sampler = replays ? T2I_REPLAY : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM : T2I_SHARDED,
-                         .replay = t->replay.rows};
+    t->plan =
+        (t2i_plan){.batch = (size_t)job->batch,
+                   .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
+                   .seed = (uint64_t)job->seed,
+                   .sampler = replays                                ? T2I_REPLAY
+                              : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
+                                                                     : T2I_SHARDED,
+                   .replay = t->replay.rows};
     if (t->start.resumed)
         t->plan.shards = (size_t)run->shards;
     else
-        T2I_TRY(t2i_plan_shards(&t->plan.shards, (size_t)job->shards, (size_t)t->size, (size_t)t->size, t->plan.batch,
-                                t->plan.rows, err));
+        T2I_TRY(t2i_plan_shards(&t->plan.shards, (size_t)job->shards, (size_t)t->size,
+                                (size_t)t->size, t->plan.batch, t->plan.rows, err));
     if (t->plan.shards > t->plan.batch || (t->plan.shards & (t->plan.shards - 1)) != 0)
-        return t2i_fail(err, T2I_DATA, "the checkpoint's %zu shards do not go with batch %zu", t->plan.shards,
-                        t->plan.batch);
+        return t2i_fail(err, T2I_DATA, "the checkpoint's %zu shards do not go with batch %zu",
+                        t->plan.shards, t->plan.batch);
     run->shards = (long)t->plan.shards;
     if ((size_t)t->size > t->plan.shards)
-        t2i_log_warn("%d ranks, but the run has %zu shards: %zu ranks will idle", t->size, t->plan.shards,
-                     (size_t)t->size - t->plan.shards);
+        t2i_log_warn("%d ranks, but the run has %zu shards: %zu ranks will idle", t->size,
+                     t->plan.shards, (size_t)t->size - t->plan.shards);
     return T2I_OK;
 }
 
 static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t first = t2i_fold_first(t->plan.shards, t->rank, t->size), end = t2i_fold_first(t->plan.shards, t->rank + 1, t->size);
+    size_t first = t2i_fold_first(t->plan.shards, t->rank, t->size),
+           end = t2i_fold_first(t->plan.shards, t->rank + 1, t->size);
     int all = t->plan.sampler != T2I_SHARDED;
     t->first_row = all ? 0 : t2i_plan_first_row(&t->plan, first);
     uint64_t end_row = all ? t->plan.rows : t2i_plan_first_row(&t->plan, end);
-    T2I_TRY(t2i_rows_load(&t->rows, t->dataset, t->plan.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          first == end ? t->first_row : end_row, &c->vocab, c->model.config.block_size, 1, err));
-    if (t->plan.sampler == T2I_REPLAY && t->rows.count > 0) /* from the user's row numbers to rows in memory */
+    T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
+                          t->plan.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
+                          first == end ? t->first_row : end_row, &c->vocab,
+                          c->model.config.block_size, 1, err));
+    if (t->plan.sampler == T2I_REPLAY &&
+        t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_replay_map(&t->replay, t->rows.user_row, t->rows.count, err));
     t->validation_rows = t->job->validate_every > 0 ? counts[T2I_VALIDATION] : 0;
     t->validation_blocks = (size_t)((t->validation_rows + VALIDATION_BLOCK - 1) / VALIDATION_BLOCK);
     t->first_block = t2i_share(t->validation_blocks, t->rank, t->size);
     size_t end_block = t2i_share(t->validation_blocks, t->rank + 1, t->size);
     uint64_t last = (uint64_t)end_block * VALIDATION_BLOCK;
-    return t2i_rows_load(&t->validation, t->dataset, T2I_VALIDATION, (uint64_t)t->first_block * VALIDATION_BLOCK,
-                         last < t->validation_rows ? last : t->validation_rows, &c->vocab, c->model.config.block_size, 0,
-                         err);
+    return t2i_rows_load(&t->validation, t->dataset, T2I_VALIDATION,
+                         (uint64_t)t->first_block * VALIDATION_BLOCK,
+                         last < t->validation_rows ? last : t->validation_rows, &c->vocab,
+                         c->model.config.block_size, 0, err);
 }
 
 /* All memory of the step loop. */
@@ -191,9 +205,11 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     const t2i_model *model = &t->start.checkpoint.model;
     size_t D = model->config.vision_feature_dim;
     t->most_rows = t->validation.count > 0 ? VALIDATION_BLOCK : 1;
-    for (size_t v = t2i_fold_first(t->plan.shards, t->rank, t->size); v < t2i_fold_first(t->plan.shards, t->rank + 1, t->size); v++)
+    for (size_t v = t2i_fold_first(t->plan.shards, t->rank, t->size);
+         v < t2i_fold_first(t->plan.shards, t->rank + 1, t->size); v++)
         if (t2i_plan_draws(&t->plan, v) > t->most_rows) t->most_rows = t2i_plan_draws(&t->plan, v);
-    size_t longest = t->rows.longest > t->validation.longest ? t->rows.longest : t->validation.longest;
+    size_t longest =
+        t->rows.longest > t->validation.longest ? t->rows.longest : t->validation.longest;
     t->chunks = model->layout.floats / T2I_CHUNK;
     t->first_chunk = t2i_share(t->chunks, t->rank, t->size);
     t->slice_chunks = t2i_share(t->chunks, t->rank + 1, t->size) - t->first_chunk;
@@ -216,16 +232,20 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     const t2i_config *m = &c->model.config;
-    t2i_log_note("%s: %llu training rows, %llu for validation, %llu pictures of %zu features", t->job->data,
-                 (unsigned long long)counts[T2I_TRAIN], (unsigned long long)counts[T2I_VALIDATION],
-                 (unsigned long long)t2i_dataset_get_info(t->dataset)->images, m->vision_feature_dim);
-    t2i_log_note("model: %zu parameters (vocabulary %zu, d-model %zu, heads %zu, layers %zu, d-ff %zu, block-size %zu)",
-                 c->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers, m->d_ff, m->block_size);
-    t2i_log_note("%d rank%s (%d on this node, %d core%s each may use), %zu shards, batch %zu, steps %ld..%ld; BLAS %s, "
+    t2i_log_note(
+        "%s: %llu training rows, %llu for validation, %llu pictures of %zu features", t->job->data,
+        (unsigned long long)counts[T2I_TRAIN], (unsigned long long)counts[T2I_VALIDATION],
+        (unsigned long long)t2i_dataset_get_info(t->dataset)->images, m->vision_feature_dim);
+    t2i_log_note("model: %zu parameters (vocabulary %zu, d-model %zu, heads %zu, layers %zu, d-ff "
+                 "%zu, block-size %zu)",
+                 c->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers, m->d_ff,
+                 m->block_size);
+    t2i_log_note("%d rank%s (%d on this node, %d core%s each may use), %zu shards, batch %zu, "
+                 "steps %ld..%ld; BLAS %s, "
                  "vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
-                 t2i_cpu_usable() == 1 ? "" : "s", t->plan.shards, t->plan.batch, c->run.step + 1, t->job->steps,
-                 t2i_blas_core(), t2i_cpu_vectors());
+                 t2i_cpu_usable() == 1 ? "" : "s", t->plan.shards, t->plan.batch, c->run.step + 1,
+                 t->job->steps, t2i_blas_core(), t2i_cpu_vectors());
 }
 
 /* What rank 0 holds; the others hold less by the moments of a checkpoint. */
@@ -233,13 +253,15 @@ static void print_memory(const trainer *t)
 {
     const t2i_model *model = &t->start.checkpoint.model;
     size_t block = model->layout.floats * sizeof(float), longest = t->rows.longest;
-    size_t rows = t->rows.count * (sizeof(t2i_row) + 16) + t->rows.images * t->rows.dim * sizeof(float);
+    size_t rows =
+        t->rows.count * (sizeof(t2i_row) + 16) + t->rows.images * t->rows.dim * sizeof(float);
     size_t work = t2i_work_bytes(model, t->most_rows, longest);
     size_t fold = t2i_fold_bytes(t->rank, t->size, t->plan.shards, model->layout.floats);
-    t2i_log_note("memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, activations %.1f MB, rows %.1f "
+    t2i_log_note("memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
+                 "activations %.1f MB, rows %.1f "
                  "MB; a checkpoint has %.1f MB",
-                 (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)fold / 1e6, (double)work / 1e6,
-                 (double)rows / 1e6, (double)block * 3e-6);
+                 (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size),
+                 (double)fold / 1e6, (double)work / 1e6, (double)rows / 1e6, (double)block * 3e-6);
 }
 
 /* Collective. Everything up to the first step. */
@@ -263,9 +285,10 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     int64_t cut = t2i_comm_sum(t->comm, (int64_t)t->rows.cut);
     if (t->plan.sampler != T2I_SHARDED) cut /= t->size;
     if (cut > 0)
-        t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut", (long long)cut,
-                     t->start.checkpoint.model.config.block_size);
-    if (job->validate_every > 0 && t->validation_rows == 0) t2i_log_note("the dataset has no validation rows: none is done");
+        t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
+                     (long long)cut, t->start.checkpoint.model.config.block_size);
+    if (job->validate_every > 0 && t->validation_rows == 0)
+        t2i_log_note("the dataset has no validation rows: none is done");
     print_plan(t, counts);
     if (job->dry_run) print_memory(t);
     if (job->dry_run) return T2I_OK;
@@ -273,7 +296,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     t2i_comm_scatter(t->comm, t->start.checkpoint.m, t->m, chunk, t->chunks);
     t2i_comm_scatter(t->comm, t->start.checkpoint.v, t->v, chunk, t->chunks);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
-    if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0) mine = t2i_gallery_new(&t->gallery, t->dataset, err);
+    if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
+        mine = t2i_gallery_new(&t->gallery, t->dataset, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     return t2i_comm_agree(t->comm, mine, err);
 }
@@ -325,7 +349,8 @@ static void compute_shards(trainer *t, long step, double *clock)
         }
         clock_into(&t->seconds.data, clock);
         float *gradient = t2i_fold_leaf(t->fold);
-        const float *prediction = t2i_forward(&c->model, c->weights, t->work, t->batch, rows, c->vocab.pad);
+        const float *prediction =
+            t2i_forward(&c->model, c->weights, t->work, t->batch, rows, c->vocab.pad);
         t2i_leaf leaf = {.rows = (double)rows, .tokens = (double)t2i_work_tokens(t->work)};
         leaf.loss = t2i_squared_error(t->dprediction, prediction, t->target, scale, rows * D);
         t2i_backward(&c->model, c->weights, t->work, t->dprediction, gradient);
@@ -334,7 +359,8 @@ static void compute_shards(trainer *t, long step, double *clock)
     }
 }
 
-static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int skipped, t2i_error *err)
+static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int skipped,
+                           t2i_error *err)
 {
     const t2i_run_state *run = &t->start.checkpoint.run;
     double now = t2i_cpu_seconds();
@@ -343,7 +369,8 @@ static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int ski
                          .loss = t->last_loss,
                          .lr = lr,
                          .grad_norm = t->last_norm,
-                         .samples_per_s = (double)(run->step - t->line_step) * (double)t->plan.batch / (now - t->line_began),
+                         .samples_per_s = (double)(run->step - t->line_step) *
+                                          (double)t->plan.batch / (now - t->line_began),
                          .tokens = total->tokens,
                          .seconds = t->seconds};
     t->seconds = (t2i_seconds){0};
@@ -352,7 +379,8 @@ static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int ski
     return t2i_runlog_step(t->log, &line, err);
 }
 
-/* Collective. One step: all shards, the tree, the update. votes comes in with this rank's and goes out summed. */
+/* Collective. One step: all shards, the tree, the update. votes comes in with this rank's and goes
+ * out summed. */
 static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr, int *skipped)
 {
     t2i_checkpoint *c = &t->start.checkpoint;
@@ -361,7 +389,8 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
     compute_shards(t, step, &clock);
     float *slice = t2i_fold_exchange(t->fold, t->comm, total, votes);
     double squares = t2i_fold_sum_squares(t->fold, t->comm, slice);
-    t->last_loss = total->loss / ((double)t->plan.batch * (double)c->model.config.vision_feature_dim);
+    t->last_loss =
+        total->loss / ((double)t->plan.batch * (double)c->model.config.vision_feature_dim);
     t->last_norm = sqrt(squares);
     *skipped = !isfinite(total->loss) || !isfinite(squares);
     *lr = t2i_schedule_lr(&t->schedule, step);
@@ -370,8 +399,9 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
     else {
         c->run.updates++;
         t->adamw.lr = *lr;
-        t2i_adamw_update(c->weights + t->first_chunk * T2I_CHUNK, t->m, t->v, slice, t->slice_chunks * T2I_CHUNK, &t->adamw,
-                         t2i_clip_factor(t->last_norm, t->job->clip), (unsigned long)c->run.updates);
+        t2i_adamw_update(
+            c->weights + t->first_chunk * T2I_CHUNK, t->m, t->v, slice, t->slice_chunks * T2I_CHUNK,
+            &t->adamw, t2i_clip_factor(t->last_norm, t->job->clip), (unsigned long)c->run.updates);
         t2i_comm_share_all(t->comm, c->weights, T2I_CHUNK * sizeof(float), t->chunks);
     }
     c->run.step = step;
@@ -384,14 +414,16 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
 static double validate(trainer *t)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t D = c->model.config.vision_feature_dim, end = t2i_share(t->validation_blocks, t->rank + 1, t->size);
+    size_t D = c->model.config.vision_feature_dim,
+           end = t2i_share(t->validation_blocks, t->rank + 1, t->size);
     for (size_t b = t->first_block; b < end; b++) {
         size_t first = (b - t->first_block) * VALIDATION_BLOCK, rows = t->validation.count - first;
         if (rows > VALIDATION_BLOCK) rows = VALIDATION_BLOCK;
-        const float *prediction =
-            t2i_forward(&c->model, c->weights, t->work, t->validation.row + first, rows, c->vocab.pad);
+        const float *prediction = t2i_forward(&c->model, c->weights, t->work,
+                                              t->validation.row + first, rows, c->vocab.pad);
         for (size_t i = 0; i < rows; i++)
-            memcpy(t->target + i * D, t2i_rows_feature(&t->validation, first + i), D * sizeof(float));
+            memcpy(t->target + i * D, t2i_rows_feature(&t->validation, first + i),
+                   D * sizeof(float));
         t->block_loss[b] = t2i_squared_error(t->dprediction, prediction, t->target, 0.0f, rows * D);
     }
     t2i_comm_share_all(t->comm, t->block_loss, sizeof *t->block_loss, t->validation_blocks);
@@ -413,7 +445,8 @@ static t2i_status draw_samples(trainer *t, t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     const t2i_rows *rows = t->validation.count > 0 ? &t->validation : &t->rows;
-    size_t D = c->model.config.vision_feature_dim, count = rows->count < SAMPLES ? rows->count : SAMPLES;
+    size_t D = c->model.config.vision_feature_dim,
+           count = rows->count < SAMPLES ? rows->count : SAMPLES;
     t2i_prompt prompt[SAMPLES];
     uint32_t truth[SAMPLES];
     char *text[SAMPLES] = {0}, name[64], title[64];
@@ -427,11 +460,14 @@ static t2i_status draw_samples(trainer *t, t2i_error *err)
         prompt[i].size = (size_t)(offset[1] - offset[0]);
         prompt[i].bytes = text[i] = t2i_alloc(prompt[i].size + 1, 1);
         if (text[i] == NULL) status = t2i_fail_memory(err, prompt[i].size, "samples");
-        if (status == T2I_OK) status = t2i_dataset_prompt_bytes(t->dataset, offset[0], prompt[i].size, text[i], err);
-        if (status == T2I_OK) status = t2i_dataset_pairs(t->dataset, rows->pair[pick], 1, &truth[i], NULL, NULL, err);
+        if (status == T2I_OK)
+            status = t2i_dataset_prompt_bytes(t->dataset, offset[0], prompt[i].size, text[i], err);
+        if (status == T2I_OK)
+            status = t2i_dataset_pairs(t->dataset, rows->pair[pick], 1, &truth[i], NULL, NULL, err);
     }
     if (status == T2I_OK)
-        status = t2i_predict(&c->model, c->weights, &c->vocab, prompt, count, prediction, NULL, err);
+        status =
+            t2i_predict(&c->model, c->weights, &c->vocab, prompt, count, prediction, NULL, err);
     snprintf(name, sizeof name, "samples/step-%ld.png", c->run.step);
     snprintf(title, sizeof title, "After step %ld", c->run.step);
     char *path = t2i_fs_join(t->job->out, name);
@@ -473,7 +509,8 @@ static t2i_status save(trainer *t, t2i_error *err)
     t2i_status mine = T2I_OK;
     if (t->rank == 0) {
         char *path = t2i_checkpoint_path(t->job->out, c->run.step);
-        mine = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_checkpoint_save(c, path, err);
+        mine = path == NULL ? t2i_fail_memory(err, 64, "a file name")
+                            : t2i_checkpoint_save(c, path, err);
         t2i_free(path);
         if (mine == T2I_OK) prune(t);
     }
@@ -493,14 +530,17 @@ static void show_progress(trainer *t, double lr, int last)
     if (first_step < 0) first_step = run->step - 1;
     double rate = (double)(run->step - first_step) / (now - t->began);
     char eta[32], validation[40] = "";
-    if (t->last_validation >= 0.0) snprintf(validation, sizeof validation, " | val %.5f", t->last_validation);
-    t2i_log_progress(last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s", run->step,
-                     t->job->steps, t->last_loss, validation, t->last_norm, lr, rate * (double)t->plan.batch,
-                     last ? "took" : "left",
-                     t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
+    if (t->last_validation >= 0.0)
+        snprintf(validation, sizeof validation, " | val %.5f", t->last_validation);
+    t2i_log_progress(
+        last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
+        run->step, t->job->steps, t->last_loss, validation, t->last_norm, lr,
+        rate * (double)t->plan.batch, last ? "took" : "left",
+        t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
 }
 
-/* Records are for people: when one cannot be written, training goes on, and the first failure of a kind is said. */
+/* Records are for people: when one cannot be written, training goes on, and the first failure of a
+ * kind is said. */
 static void warn_of(t2i_status status, const t2i_error *err)
 {
     if (status != T2I_OK) t2i_log_warn("%s; training goes on", err->text);
@@ -526,7 +566,8 @@ static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped
         warn_of(log_step(t, total, lr, skipped, &err), &err);
     if (t->validation_rows > 0 && (due(step, job->validate_every) || last)) {
         t->last_validation = validate(t);
-        /* the last step of a run that may grow does not count: it would be remembered by the grown one */
+        /* the last step of a run that may grow does not count: it would be remembered by the grown
+         * one */
         if (due(step, job->validate_every) && isfinite(t->last_validation) &&
             (c->run.best < 0.0 || t->last_validation < c->run.best))
             c->run.best = nine_digits(t->last_validation);
@@ -550,7 +591,8 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     *stopped = 0;
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
         t2i_votes votes = {.stop = told_to_stop != 0};
-        votes.late = t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
+        votes.late =
+            t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
         t2i_leaf total;
         double lr;
         int skipped;
@@ -567,7 +609,8 @@ static t2i_status write_model(trainer *t, t2i_error *err)
     t2i_checkpoint model = t->start.checkpoint; /* borrowed for one call */
     model.m = model.v = NULL;
     char *path = t2i_fs_join(t->job->out, "model.safetensors");
-    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_checkpoint_save(&model, path, err);
+    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
+                                     : t2i_checkpoint_save(&model, path, err);
     t2i_free(path);
     t2i_error ignored = {0};
     if (status == T2I_OK) warn_of(t2i_runlog_plot(t->log, &ignored), &ignored);
@@ -581,13 +624,18 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
         status = t2i_comm_agree(t->comm, t->rank == 0 ? write_model(t, err) : T2I_OK, err);
     long step = t->start.checkpoint.run.step;
     if (status == T2I_OK && stopped)
-        status = t2i_fail(err, T2I_STOPPED, "stopped at step %ld of %ld with a sound checkpoint; run the same command again to go on",
+        status = t2i_fail(err, T2I_STOPPED,
+                          "stopped at step %ld of %ld with a sound checkpoint; run the same "
+                          "command again to go on",
                           step, t->job->steps);
     t2i_status mine = T2I_OK;
     t2i_error why = {0};
     if (t->rank == 0)
-        mine = write_status(t, status == T2I_OK ? "finished" : status == T2I_STOPPED ? "stopped" : "failed", (int)status,
-                            status == T2I_OK ? "all steps done" : err->text, &why);
+        mine = write_status(t,
+                            status == T2I_OK        ? "finished"
+                            : status == T2I_STOPPED ? "stopped"
+                                                    : "failed",
+                            (int)status, status == T2I_OK ? "all steps done" : err->text, &why);
     mine = t2i_comm_agree(t->comm, mine, &why);
     if (mine != T2I_OK && (status == T2I_OK || status == T2I_STOPPED)) {
         *err = why;
@@ -597,14 +645,16 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
     return status;
 }
 
-/* Rank 0. A failure before the first step is told in status.json only where the folder is this run's. */
+/* Rank 0. A failure before the first step is told in status.json only where the folder is this
+ * run's. */
 t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
 {
     trainer t = {.job = job,
                  .comm = comm,
                  .rank = t2i_comm_rank(comm),
                  .size = t2i_comm_size(comm),
-                 .schedule = {job->lr, job->min_lr, job->warmup, job->steps, strcmp(job->schedule, "cosine") == 0},
+                 .schedule = {job->lr, job->min_lr, job->warmup, job->steps,
+                              strcmp(job->schedule, "cosine") == 0},
                  .adamw = {job->lr, job->beta1, job->beta2, job->eps, job->weight_decay},
                  .last_validation = -1.0,
                  .saved_step = -1};

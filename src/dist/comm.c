@@ -46,7 +46,8 @@ static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
     int started = number_in_environment("OMPI_COMM_WORLD_SIZE", slurm);
     if (comm->size > 1 || started <= 1) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM,
-                    "the launcher started %d tasks, but MPI sees only this one; with Slurm use `srun --mpi=pmix`, and "
+                    "the launcher started %d tasks, but MPI sees only this one; with Slurm use "
+                    "`srun --mpi=pmix`, and "
                     "the mpirun that belongs to the MPI library this program was built with",
                     started);
 }
@@ -56,7 +57,8 @@ static void abort_all(int code)
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
-/* Collective over the node. Cores that its ranks may use together: each may be bound to one of its own. */
+/* Collective over the node. Cores that its ranks may use together: each may be bound to one of its
+ * own. */
 static int node_cores(MPI_Comm node)
 {
     unsigned char mask[T2I_CPU_MASK];
@@ -142,8 +144,9 @@ const char *t2i_comm_host(const t2i_comm *comm)
 
 /* ---- waiting ---- */
 
-/* Polls until all started requests are done. Spinning is fastest while each rank has a core of its own; where they share
- * cores, and in a wait that has become long, the core goes to whoever needs it. */
+/* Polls until all started requests are done. Spinning is fastest while each rank has a core of its
+ * own; where they share cores, and in a wait that has become long, the core goes to whoever needs
+ * it. */
 static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
 {
     static const double spin = 2e-4, patience = 5e-3, nap = 1e-4;
@@ -165,7 +168,8 @@ static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
 static void add_request(t2i_comm *comm, MPI_Request request)
 {
     if (comm->requests == comm->room) {
-        T2I_ASSERT(t2i_grow(&comm->request, comm->room, 2 * comm->room, sizeof *comm->request) == 0);
+        T2I_ASSERT(t2i_grow(&comm->request, comm->room, 2 * comm->room, sizeof *comm->request) ==
+                   0);
         comm->room *= 2;
     }
     comm->request[comm->requests++] = request;
@@ -192,7 +196,8 @@ t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
         say.status = mine;
         size_t used = strlen(say.text);
         if (comm->rank != 0 && used < sizeof say.text)
-            snprintf(say.text + used, sizeof say.text - used, " (rank %d on %s)", comm->rank, comm->host);
+            snprintf(say.text + used, sizeof say.text - used, " (rank %d on %s)", comm->rank,
+                     comm->host);
     }
     t2i_comm_bcast(comm, lowest, &say, sizeof say);
     *err = say;
@@ -249,7 +254,8 @@ void t2i_comm_barrier(t2i_comm *comm)
 
 size_t t2i_share(size_t items, int rank, int size)
 {
-    size_t whole = items / (size_t)size, rest = items % (size_t)size; /* no overflow in rank * items */
+    size_t whole = items / (size_t)size,
+           rest = items % (size_t)size; /* no overflow in rank * items */
     return whole * (size_t)rank + rest * (size_t)rank / (size_t)size;
 }
 
@@ -278,7 +284,8 @@ void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t ite
     MPI_Datatype type = item_type(item_bytes);
     MPI_Request request;
     fill_shares(comm, items);
-    MPI_Iallgatherv(MPI_IN_PLACE, 0, type, all, comm->count, comm->start, type, comm->mpi, &request);
+    MPI_Iallgatherv(MPI_IN_PLACE, 0, type, all, comm->count, comm->start, type, comm->mpi,
+                    &request);
     wait_for(comm, &request, 1);
     MPI_Type_free(&type);
 }
@@ -286,7 +293,8 @@ void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t ite
 void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_bytes, size_t items)
 {
     char *place = all; /* rank 0's share comes first */
-    if (comm->rank == 0 && place != mine) memcpy(place, mine, t2i_share(items, 1, comm->size) * item_bytes);
+    if (comm->rank == 0 && place != mine)
+        memcpy(place, mine, t2i_share(items, 1, comm->size) * item_bytes);
     if (comm->rank == 0)
         for (int r = 1; r < comm->size; r++) {
             size_t first = t2i_share(items, r, comm->size);
@@ -295,14 +303,16 @@ void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_by
         }
     else
         t2i_comm_send(comm, 0, mine, item_bytes,
-                      t2i_share(items, comm->rank + 1, comm->size) - t2i_share(items, comm->rank, comm->size));
+                      t2i_share(items, comm->rank + 1, comm->size) -
+                          t2i_share(items, comm->rank, comm->size));
     t2i_comm_wait(comm);
 }
 
 void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_bytes, size_t items)
 {
     const char *from = all;
-    if (comm->rank == 0 && from != mine) memcpy(mine, from, t2i_share(items, 1, comm->size) * item_bytes);
+    if (comm->rank == 0 && from != mine)
+        memcpy(mine, from, t2i_share(items, 1, comm->size) * item_bytes);
     if (comm->rank == 0)
         for (int r = 1; r < comm->size; r++) {
             size_t first = t2i_share(items, r, comm->size);
@@ -311,7 +321,8 @@ void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_b
         }
     else
         t2i_comm_receive(comm, 0, mine, item_bytes,
-                         t2i_share(items, comm->rank + 1, comm->size) - t2i_share(items, comm->rank, comm->size));
+                         t2i_share(items, comm->rank + 1, comm->size) -
+                             t2i_share(items, comm->rank, comm->size));
     t2i_comm_wait(comm);
 }
 

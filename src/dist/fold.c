@@ -27,10 +27,10 @@ struct t2i_fold {
     t2i_leaf leaf[NODES];
     float *buffer[NODES]; /* owned blocks: buffer[i] belongs to stack[i] */
     size_t depth, buffers;
-    float *others;    /* owned: this rank's slice of every rank's subtrees */
-    size_t slice;     /* floats of this rank's slice */
-    notice *notices;  /* owned: one a rank */
-    double *squares;  /* owned: one a chunk */
+    float *others;   /* owned: this rank's slice of every rank's subtrees */
+    size_t slice;    /* floats of this rank's slice */
+    notice *notices; /* owned: one a rank */
+    double *squares; /* owned: one a chunk */
 };
 
 size_t t2i_fold_first(size_t shards, int rank, int size)
@@ -38,9 +38,10 @@ size_t t2i_fold_first(size_t shards, int rank, int size)
     return t2i_share(shards, rank, size);
 }
 
-/* Adds a subtree to a stack and folds siblings; returns the new depth. fold_pair(context, i) makes stack[i] the sum of
- * stack[i] and stack[i + 1]. */
-static size_t push(node *stack, size_t depth, node added, void (*fold_pair)(void *, size_t), void *context)
+/* Adds a subtree to a stack and folds siblings; returns the new depth. fold_pair(context, i) makes
+ * stack[i] the sum of stack[i] and stack[i + 1]. */
+static size_t push(node *stack, size_t depth, node added, void (*fold_pair)(void *, size_t),
+                   void *context)
 {
     stack[depth++] = added;
     while (depth > 1 && stack[depth - 2].size == stack[depth - 1].size &&
@@ -62,7 +63,8 @@ static void nothing(void *context, size_t i)
 static size_t subtrees(size_t shards, int rank, int size, node *stack, size_t *deepest)
 {
     size_t depth = 0, most = 0;
-    for (size_t v = t2i_fold_first(shards, rank, size); v < t2i_fold_first(shards, rank + 1, size); v++) {
+    for (size_t v = t2i_fold_first(shards, rank, size); v < t2i_fold_first(shards, rank + 1, size);
+         v++) {
         if (depth + 1 > most) most = depth + 1;
         depth = push(stack, depth, (node){v, 1}, nothing, NULL);
     }
@@ -89,10 +91,12 @@ size_t t2i_fold_bytes(int rank, int size, size_t shards, size_t floats)
     size_t deepest, chunks = floats / T2I_CHUNK;
     subtrees(shards, rank, size, stack, &deepest);
     size_t others = size == 1 ? 0 : count_subtrees(shards, size) * slice_of(chunks, rank, size);
-    return (deepest * floats + others) * sizeof(float) + (size_t)size * sizeof(notice) + chunks * sizeof(double);
+    return (deepest * floats + others) * sizeof(float) + (size_t)size * sizeof(notice) +
+           chunks * sizeof(double);
 }
 
-t2i_status t2i_fold_new(t2i_fold **out, int rank, int size, size_t shards, size_t floats, t2i_error *err)
+t2i_status t2i_fold_new(t2i_fold **out, int rank, int size, size_t shards, size_t floats,
+                        t2i_error *err)
 {
     T2I_ASSERT(shards > 0 && (shards & (shards - 1)) == 0 && floats % T2I_CHUNK == 0);
     t2i_fold *f = *out = t2i_alloc(1, sizeof *f);
@@ -104,7 +108,8 @@ t2i_status t2i_fold_new(t2i_fold **out, int rank, int size, size_t shards, size_
     node stack[NODES];
     subtrees(shards, rank, size, stack, &f->buffers);
     int missing = 0;
-    for (size_t i = 0; i < f->buffers; i++) missing |= (f->buffer[i] = t2i_alloc(floats, sizeof(float))) == NULL;
+    for (size_t i = 0; i < f->buffers; i++)
+        missing |= (f->buffer[i] = t2i_alloc(floats, sizeof(float))) == NULL;
     f->others = t2i_alloc(size == 1 ? 0 : count_subtrees(shards, size) * f->slice, sizeof(float));
     f->notices = t2i_alloc((size_t)size, sizeof *f->notices);
     f->squares = t2i_alloc(f->chunks, sizeof *f->squares);
@@ -175,7 +180,8 @@ static void fold_upper(void *context, size_t i)
     add_leaf(&u->leaf[i], &u->leaf[i + 1]);
 }
 
-/* Everyone's notices, and this rank's slice of everyone's subtrees into others, in the order of ranks. */
+/* Everyone's notices, and this rank's slice of everyone's subtrees into others, in the order of
+ * ranks. */
 static void trade(t2i_fold *f, t2i_comm *comm)
 {
     node stack[NODES];
@@ -183,9 +189,11 @@ static void trade(t2i_fold *f, t2i_comm *comm)
     float *into = f->others;
     for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
         int to = (f->rank + step) % f->size;
-        size_t first = t2i_share(f->chunks, to, f->size), count = t2i_share(f->chunks, to + 1, f->size) - first;
+        size_t first = t2i_share(f->chunks, to, f->size),
+               count = t2i_share(f->chunks, to + 1, f->size) - first;
         for (size_t i = 0; i < f->depth; i++)
-            t2i_comm_send(comm, to, f->buffer[i] + first * T2I_CHUNK, T2I_CHUNK * sizeof(float), count);
+            t2i_comm_send(comm, to, f->buffer[i] + first * T2I_CHUNK, T2I_CHUNK * sizeof(float),
+                          count);
     }
     for (int r = 0; r < f->size; r++) {
         size_t nodes = subtrees(f->shards, r, f->size, stack, NULL);
@@ -248,7 +256,8 @@ T2I_CLONES static double chunk_squares(const float *x)
 double t2i_fold_sum_squares(t2i_fold *f, t2i_comm *comm, const float *slice)
 {
     size_t first = t2i_share(f->chunks, f->rank, f->size);
-    for (size_t i = 0; i < f->slice / T2I_CHUNK; i++) f->squares[first + i] = chunk_squares(slice + i * T2I_CHUNK);
+    for (size_t i = 0; i < f->slice / T2I_CHUNK; i++)
+        f->squares[first + i] = chunk_squares(slice + i * T2I_CHUNK);
     t2i_comm_share_all(comm, f->squares, sizeof *f->squares, f->chunks);
     double sum = 0.0;
     for (size_t i = 0; i < f->chunks; i++) sum += f->squares[i];

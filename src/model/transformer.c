@@ -14,29 +14,31 @@
 static t2i_status check_config(const t2i_config *c, t2i_error *err)
 {
     static const size_t most = 1u << 20;
-    if (c->d_model == 0 || c->n_heads == 0 || c->n_layers == 0 || c->d_ff == 0 || c->block_size == 0 ||
-        c->vocab_size == 0 || c->vision_feature_dim == 0)
+    if (c->d_model == 0 || c->n_heads == 0 || c->n_layers == 0 || c->d_ff == 0 ||
+        c->block_size == 0 || c->vocab_size == 0 || c->vision_feature_dim == 0)
         return t2i_fail(err, T2I_USAGE, "every size of a model must be at least 1");
-    if (c->d_model > most || c->d_ff > most || c->block_size > 65535 || c->n_layers > 1000 || c->vocab_size > 65535 ||
-        c->vision_feature_dim > most)
+    if (c->d_model > most || c->d_ff > most || c->block_size > 65535 || c->n_layers > 1000 ||
+        c->vocab_size > 65535 || c->vision_feature_dim > most)
         return t2i_fail(err, T2I_USAGE, "a size of the model is too large");
     if (c->d_model % c->n_heads != 0)
-        return t2i_fail(err, T2I_USAGE, "d-model %zu is not a multiple of heads %zu", c->d_model, c->n_heads);
-    if (c->d_model % 2 != 0) return t2i_fail(err, T2I_USAGE, "d-model %zu is odd; it must be even", c->d_model);
+        return t2i_fail(err, T2I_USAGE, "d-model %zu is not a multiple of heads %zu", c->d_model,
+                        c->n_heads);
+    if (c->d_model % 2 != 0)
+        return t2i_fail(err, T2I_USAGE, "d-model %zu is odd; it must be even", c->d_model);
     return T2I_OK;
 }
 
 /* Appends a tensor and notes where it is. */
-static t2i_status add(t2i_layout *layout, size_t *at, size_t rows, size_t columns, const char *prefix,
-                      const char *name, t2i_error *err)
+static t2i_status add(t2i_layout *layout, size_t *at, size_t rows, size_t columns,
+                      const char *prefix, const char *name, t2i_error *err)
 {
     T2I_TRY(t2i_layout_add(layout, rows, columns, err, "%s%s", prefix, name));
     *at = layout->tensor[layout->tensors - 1].offset;
     return T2I_OK;
 }
 
-static t2i_status add_bias(t2i_layout *layout, size_t *at, int present, size_t columns, const char *prefix,
-                           const char *name, t2i_error *err)
+static t2i_status add_bias(t2i_layout *layout, size_t *at, int present, size_t columns,
+                           const char *prefix, const char *name, t2i_error *err)
 {
     *at = T2I_ABSENT;
     return present ? add(layout, at, 0, columns, prefix, name, err) : T2I_OK;
@@ -75,7 +77,8 @@ static t2i_status add_tensors(t2i_model *model, t2i_error *err)
     T2I_TRY(add(l, &model->final_weight, 0, c->d_model, "", "final_ln.weight", err));
     T2I_TRY(add(l, &model->final_bias, 0, c->d_model, "", "final_ln.bias", err));
     T2I_TRY(add(l, &model->head_weight, c->vision_feature_dim, c->d_model, "", "head.weight", err));
-    return add_bias(l, &model->head_bias, c->head_bias, c->vision_feature_dim, "", "head.bias", err);
+    return add_bias(l, &model->head_bias, c->head_bias, c->vision_feature_dim, "", "head.bias",
+                    err);
 }
 
 /* Sinusoids in float32, in the order of operations of the tutorial's torch code. */
@@ -97,9 +100,10 @@ t2i_status t2i_model_new(t2i_model *out, const t2i_config *config, t2i_error *er
     T2I_TRY(check_config(config, err));
     out->layer = t2i_alloc(config->n_layers, sizeof *out->layer);
     out->position = t2i_alloc(config->block_size * config->d_model, sizeof *out->position);
-    t2i_status status = out->layer == NULL || out->position == NULL
-                            ? t2i_fail_memory(err, config->block_size * config->d_model * 4, "a model's table")
-                            : add_tensors(out, err);
+    t2i_status status =
+        out->layer == NULL || out->position == NULL
+            ? t2i_fail_memory(err, config->block_size * config->d_model * 4, "a model's table")
+            : add_tensors(out, err);
     if (status == T2I_OK)
         fill_positions(out->position, config->block_size, config->d_model);
     else
@@ -128,7 +132,8 @@ static size_t fan_in(const t2i_model *model, const t2i_tensor *tensor)
     return ends_with(tensor->name, "ffn2.bias") ? model->config.d_ff : model->config.d_model;
 }
 
-void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uint64_t seed, float *weights)
+void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uint64_t seed,
+                           float *weights)
 {
     float *out = weights + tensor->offset;
     size_t count = t2i_tensor_count(tensor);
@@ -149,22 +154,22 @@ void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uin
 
 /* What a layer keeps for its backward pass. Q is T, or the number of rows in the last layer. */
 typedef struct {
-    float *x;            /* (T, d) input                         */
+    float *x;             /* (T, d) input                         */
     float *mean1, *rstd1; /* (T)                                 */
-    float *h;            /* (T, d) ln1                           */
-    float *qkv;          /* (T, 3d), per head [q k v]            */
-    float *prob;         /* softmax weights, row after row, head after head */
-    float *o;            /* (Q, d) attention's output            */
-    float *mid;          /* (Q, d) after the first residual      */
+    float *h;             /* (T, d) ln1                           */
+    float *qkv;           /* (T, 3d), per head [q k v]            */
+    float *prob;          /* softmax weights, row after row, head after head */
+    float *o;             /* (Q, d) attention's output            */
+    float *mid;           /* (Q, d) after the first residual      */
     float *mean2, *rstd2; /* (Q)                                 */
-    float *h2;           /* (Q, d) ln2                           */
-    float *f;            /* (Q, d_ff) after ReLU                 */
+    float *h2;            /* (Q, d) ln2                           */
+    float *f;             /* (Q, d_ff) after ReLU                 */
 } t2i_layer_work;
 
 struct t2i_work {
-    size_t rows, tokens; /* of the last forward */
-    size_t *start;       /* rows + 1: where a row's tokens begin */
-    uint16_t *ids, *pos; /* (T) */
+    size_t rows, tokens;  /* of the last forward */
+    size_t *start;        /* rows + 1: where a row's tokens begin */
+    uint16_t *ids, *pos;  /* (T) */
     unsigned char *empty; /* rows: a prompt of no characters */
     t2i_layer_work *layer;
     float *top;                  /* (rows, d) output of the last layer */
@@ -229,7 +234,8 @@ size_t t2i_work_bytes(const t2i_model *model, size_t rows, size_t longest)
     return count.used * sizeof(float);
 }
 
-t2i_status t2i_work_new(t2i_work **out, const t2i_model *model, size_t rows, size_t longest, t2i_error *err)
+t2i_status t2i_work_new(t2i_work **out, const t2i_model *model, size_t rows, size_t longest,
+                        t2i_error *err)
 {
     if (longest == 0) longest = 1; /* an empty prompt is one token */
     size_t bytes = t2i_work_bytes(model, rows, longest);
@@ -241,11 +247,12 @@ t2i_status t2i_work_new(t2i_work **out, const t2i_model *model, size_t rows, siz
     w->empty = t2i_alloc(rows, sizeof *w->empty);
     w->layer = t2i_alloc(model->config.n_layers, sizeof *w->layer);
     w->floats = t2i_alloc(bytes, 1);
-    if (w->start == NULL || w->ids == NULL || w->pos == NULL || w->empty == NULL || w->layer == NULL ||
-        w->floats == NULL) {
+    if (w->start == NULL || w->ids == NULL || w->pos == NULL || w->empty == NULL ||
+        w->layer == NULL || w->floats == NULL) {
         t2i_work_free(w);
         *out = NULL;
-        return t2i_fail_memory(err, bytes, "the activations of a shard; use more shards or a smaller batch");
+        return t2i_fail_memory(err, bytes,
+                               "the activations of a shard; use more shards or a smaller batch");
     }
     carver from = {.base = w->floats};
     carve_all(&model->config, w, &from, rows, longest);
@@ -290,8 +297,10 @@ static const float *at(const float *weights, size_t offset)
     return offset == T2I_ABSENT ? NULL : weights + offset;
 }
 
-/* Visits every row and head of a layer's attention; forward or backward. An empty prompt attends to nothing. */
-static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, int last, const float *dout, float *dqkv)
+/* Visits every row and head of a layer's attention; forward or backward. An empty prompt attends to
+ * nothing. */
+static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, int last, const float *dout,
+                   float *dqkv)
 {
     size_t d = c->d_model, dk = d / c->n_heads;
     float *prob = l->prob;
@@ -307,10 +316,11 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, int last
         for (size_t head = 0; head < c->n_heads; head++) {
             const float *qkv = l->qkv + t * 3 * d + head * 3 * dk;
             if (dout == NULL)
-                t2i_attention(l->o + q * d + head * dk, prob, qkv, w->scratch, T, first, dk, 3 * d, d);
+                t2i_attention(l->o + q * d + head * dk, prob, qkv, w->scratch, T, first, dk, 3 * d,
+                              d);
             else
-                t2i_attention_back(dqkv + t * 3 * d + head * 3 * dk, dout + q * d + head * dk, prob, qkv, w->scratch,
-                                   T, first, dk, 3 * d, d);
+                t2i_attention_back(dqkv + t * 3 * d + head * 3 * dk, dout + q * d + head * dk, prob,
+                                   qkv, w->scratch, T, first, dk, 3 * d, d);
             prob += (T - first) * T;
         }
     }
@@ -319,17 +329,20 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, int last
 /* The last characters' rows of x (T, d), one after the other in out (rows, d). */
 static void gather_last(float *out, const float *x, const t2i_work *w, size_t d)
 {
-    for (size_t r = 0; r < w->rows; r++) memcpy(out + r * d, x + (w->start[r + 1] - 1) * d, d * sizeof *out);
+    for (size_t r = 0; r < w->rows; r++)
+        memcpy(out + r * d, x + (w->start[r + 1] - 1) * d, d * sizeof *out);
 }
 
-static void layer_forward(const t2i_model *model, const float *weights, t2i_work *w, size_t number, float *out)
+static void layer_forward(const t2i_model *model, const float *weights, t2i_work *w, size_t number,
+                          float *out)
 {
     const t2i_config *c = &model->config;
     const t2i_layer_at *p = &model->layer[number];
     t2i_layer_work *l = &w->layer[number];
     int last = number + 1 == c->n_layers;
     size_t T = w->tokens, Q = last ? w->rows : T, d = c->d_model;
-    t2i_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight, weights + p->ln1_bias, T, d);
+    t2i_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight, weights + p->ln1_bias,
+                   T, d);
     t2i_gemm_nt(l->qkv, l->h, weights + p->qkv_weight, T, 3 * d, d);
     t2i_add_bias(l->qkv, at(weights, p->qkv_bias), T, 3 * d);
     attend(c, w, l, last, NULL, NULL);
@@ -340,31 +353,35 @@ static void layer_forward(const t2i_model *model, const float *weights, t2i_work
         residual = w->dx;
     }
     t2i_add_residual(l->mid, residual, w->dy, at(weights, p->out_bias), Q, d);
-    t2i_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight, weights + p->ln2_bias, Q, d);
+    t2i_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight,
+                   weights + p->ln2_bias, Q, d);
     t2i_gemm_nt(l->f, l->h2, weights + p->ffn1_weight, Q, c->d_ff, d);
     t2i_add_bias_relu(l->f, at(weights, p->ffn1_bias), Q, c->d_ff);
     t2i_gemm_nt(w->dy, l->f, weights + p->ffn2_weight, Q, d, c->d_ff);
     t2i_add_residual(out, l->mid, w->dy, at(weights, p->ffn2_bias), Q, d);
 }
 
-const float *t2i_forward(const t2i_model *model, const float *weights, t2i_work *w, const t2i_row *row, size_t rows,
-                         uint16_t pad)
+const float *t2i_forward(const t2i_model *model, const float *weights, t2i_work *w,
+                         const t2i_row *row, size_t rows, uint16_t pad)
 {
     const t2i_config *c = &model->config;
     size_t d = c->d_model;
     pack(w, row, rows, pad);
-    t2i_embed(w->layer[0].x, weights + model->embedding, model->position, w->ids, w->pos, w->tokens, d);
+    t2i_embed(w->layer[0].x, weights + model->embedding, model->position, w->ids, w->pos, w->tokens,
+              d);
     for (size_t i = 0; i < c->n_layers; i++)
         layer_forward(model, weights, w, i, i + 1 < c->n_layers ? w->layer[i + 1].x : w->top);
-    t2i_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight, weights + model->final_bias,
-                   rows, d);
-    t2i_gemm_nt(w->prediction, w->normal, weights + model->head_weight, rows, c->vision_feature_dim, d);
+    t2i_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight,
+                   weights + model->final_bias, rows, d);
+    t2i_gemm_nt(w->prediction, w->normal, weights + model->head_weight, rows, c->vision_feature_dim,
+                d);
     t2i_add_bias(w->prediction, at(weights, model->head_bias), rows, c->vision_feature_dim);
     return w->prediction;
 }
 
-static void linear_back(float *dinput, float *gradient, size_t weight_at, size_t bias_at, const float *weights,
-                        const float *dout, const float *input, size_t T, size_t outputs, size_t inputs)
+static void linear_back(float *dinput, float *gradient, size_t weight_at, size_t bias_at,
+                        const float *weights, const float *dout, const float *input, size_t T,
+                        size_t outputs, size_t inputs)
 {
     t2i_gemm_tn(gradient + weight_at, dout, input, outputs, inputs, T, 0);
     if (bias_at != T2I_ABSENT) t2i_bias_back(gradient + bias_at, dout, T, outputs);
@@ -372,7 +389,8 @@ static void linear_back(float *dinput, float *gradient, size_t weight_at, size_t
 }
 
 /* w->dx: gradient of the layer's output (Q, d) on entry, of its input (T, d) on return. */
-static void layer_back(const t2i_model *model, const float *weights, t2i_work *w, size_t number, float *gradient)
+static void layer_back(const t2i_model *model, const float *weights, t2i_work *w, size_t number,
+                       float *gradient)
 {
     const t2i_config *c = &model->config;
     const t2i_layer_at *p = &model->layer[number];
@@ -381,9 +399,10 @@ static void layer_back(const t2i_model *model, const float *weights, t2i_work *w
     size_t T = w->tokens, Q = last ? w->rows : T, d = c->d_model;
     linear_back(w->df, gradient, p->ffn2_weight, p->ffn2_bias, weights, w->dx, l->f, Q, d, c->d_ff);
     t2i_relu_back(w->df, l->f, Q * c->d_ff);
-    linear_back(w->dy, gradient, p->ffn1_weight, p->ffn1_bias, weights, w->df, l->h2, Q, c->d_ff, d);
-    t2i_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid, l->mean2, l->rstd2,
-                        weights + p->ln2_weight, Q, d);
+    linear_back(w->dy, gradient, p->ffn1_weight, p->ffn1_bias, weights, w->df, l->h2, Q, c->d_ff,
+                d);
+    t2i_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
+                        l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
     linear_back(w->dy, gradient, p->out_weight, p->out_bias, weights, w->dx, l->o, Q, d, d);
     attend(c, w, l, last, w->dy, w->dqkv);
     linear_back(w->dy, gradient, p->qkv_weight, p->qkv_bias, weights, w->dqkv, l->h, T, 3 * d, d);
@@ -393,19 +412,20 @@ static void layer_back(const t2i_model *model, const float *weights, t2i_work *w
         for (size_t r = 0; r < Q; r++)
             memcpy(w->dx + (w->start[r + 1] - 1) * d, w->top + r * d, d * sizeof(float));
     }
-    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, l->x, l->mean1, l->rstd1,
-                        weights + p->ln1_weight, T, d);
+    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, l->x,
+                        l->mean1, l->rstd1, weights + p->ln1_weight, T, d);
 }
 
-void t2i_backward(const t2i_model *model, const float *weights, t2i_work *w, const float *dprediction,
-                  float *gradient)
+void t2i_backward(const t2i_model *model, const float *weights, t2i_work *w,
+                  const float *dprediction, float *gradient)
 {
     const t2i_config *c = &model->config;
     size_t d = c->d_model, D = c->vision_feature_dim;
-    linear_back(w->dy, gradient, model->head_weight, model->head_bias, weights, dprediction, w->normal, w->rows, D, d);
+    linear_back(w->dy, gradient, model->head_weight, model->head_bias, weights, dprediction,
+                w->normal, w->rows, D, d);
     memset(w->dx, 0, w->rows * d * sizeof *w->dx);
-    t2i_layer_norm_back(w->dx, gradient + model->final_weight, gradient + model->final_bias, w->dy, w->top, w->mean,
-                        w->rstd, weights + model->final_weight, w->rows, d);
+    t2i_layer_norm_back(w->dx, gradient + model->final_weight, gradient + model->final_bias, w->dy,
+                        w->top, w->mean, w->rstd, weights + model->final_weight, w->rows, d);
     for (size_t i = c->n_layers; i-- > 0;) layer_back(model, weights, w, i, gradient);
     memset(gradient + model->embedding, 0, c->vocab_size * d * sizeof *gradient);
     t2i_embed_back(gradient + model->embedding, w->dx, w->ids, w->tokens, d);

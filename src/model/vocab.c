@@ -15,13 +15,16 @@ void t2i_vocab_free(t2i_vocab *vocab)
     *vocab = (t2i_vocab){0};
 }
 
-/* The code point when name is one character, T2I_NO_CODE for a special, 0 (no legal character) for neither. */
+/* The code point when name is one character, T2I_NO_CODE for a special, 0 (no legal character) for
+ * neither. */
 static uint32_t code_of(const char *name)
 {
     uint32_t code;
     size_t size = strlen(name), length = t2i_utf8_decode(name, size, &code);
     if (length > 0 && length == size) return code;
-    return size > 2 && name[0] == '<' && name[size - 1] == '>' && t2i_utf8_valid(name, size) == size ? T2I_NO_CODE : 0;
+    return size > 2 && name[0] == '<' && name[size - 1] == '>' && t2i_utf8_valid(name, size) == size
+               ? T2I_NO_CODE
+               : 0;
 }
 
 /* Inserts id into the sorted order; -1 when its code is there already. */
@@ -36,7 +39,8 @@ static int insert(t2i_vocab *vocab, uint16_t id)
             high = middle;
     }
     if (low < vocab->characters && vocab->code[vocab->order[low]] == vocab->code[id]) return -1;
-    memmove(vocab->order + low + 1, vocab->order + low, (vocab->characters - low) * sizeof *vocab->order);
+    memmove(vocab->order + low + 1, vocab->order + low,
+            (vocab->characters - low) * sizeof *vocab->order);
     vocab->order[low] = id;
     vocab->characters++;
     return 0;
@@ -50,10 +54,12 @@ static t2i_status fill(t2i_vocab *out, const char *const *names, size_t count, t
         if (out->name[i] == NULL) return t2i_fail_memory(err, 8, "a vocabulary");
         out->code[i] = code_of(names[i]);
         if (out->code[i] == 0)
-            return t2i_fail(err, T2I_DATA, "vocabulary entry %zu ('%s') is neither one character nor a <SPECIAL>", i,
-                            names[i]);
+            return t2i_fail(err, T2I_DATA,
+                            "vocabulary entry %zu ('%s') is neither one character nor a <SPECIAL>",
+                            i, names[i]);
         if (out->code[i] != T2I_NO_CODE && insert(out, (uint16_t)i) != 0)
-            return t2i_fail(err, T2I_DATA, "vocabulary entry %zu ('%s') stands there twice", i, names[i]);
+            return t2i_fail(err, T2I_DATA, "vocabulary entry %zu ('%s') stands there twice", i,
+                            names[i]);
         if (strcmp(names[i], "<PAD>") == 0) pad = (long)i;
         if (strcmp(names[i], "<UNK>") == 0) unknown = (long)i;
     }
@@ -66,10 +72,10 @@ static t2i_status fill(t2i_vocab *out, const char *const *names, size_t count, t
 t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count, t2i_error *err)
 {
     *out = (t2i_vocab){.size = count};
-    if (count == 0 || count > T2I_VOCAB_MAX)
-        {
+    if (count == 0 || count > T2I_VOCAB_MAX) {
         out->size = 0;
-        return t2i_fail(err, T2I_DATA, "a vocabulary of %zu entries; it must have 1 to %u", count, T2I_VOCAB_MAX);
+        return t2i_fail(err, T2I_DATA, "a vocabulary of %zu entries; it must have 1 to %u", count,
+                        T2I_VOCAB_MAX);
     }
     out->name = t2i_alloc(count, sizeof *out->name);
     out->code = t2i_alloc(count, sizeof *out->code);
@@ -99,7 +105,8 @@ void t2i_vocab_builder_add(t2i_vocab_builder *builder, const char *bytes, size_t
 {
     uint32_t code;
     size_t length;
-    for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0; at += length)
+    for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0;
+         at += length)
         builder->seen[code] = 1;
 }
 
@@ -110,7 +117,9 @@ t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, t2i_vocab *out, t2i
     for (uint32_t code = 1; code < CODES; code++) {
         if (!builder->seen[code]) continue;
         if (count + 2 == T2I_VOCAB_MAX)
-            return t2i_fail(err, T2I_DATA, "the training prompts have more than %u different characters", T2I_VOCAB_MAX - 2);
+            return t2i_fail(err, T2I_DATA,
+                            "the training prompts have more than %u different characters",
+                            T2I_VOCAB_MAX - 2);
         builder->text[count][t2i_utf8_encode(code, builder->text[count])] = '\0';
         builder->name[count] = builder->text[count];
         count++;
@@ -135,15 +144,19 @@ long t2i_vocab_id(const t2i_vocab *vocab, uint32_t code)
         else
             high = middle;
     }
-    return low < vocab->characters && vocab->code[vocab->order[low]] == code ? (long)vocab->order[low] : -1;
+    return low < vocab->characters && vocab->code[vocab->order[low]] == code
+               ? (long)vocab->order[low]
+               : -1;
 }
 
-t2i_encoded t2i_vocab_encode(const t2i_vocab *vocab, const char *bytes, size_t size, size_t limit, uint16_t *ids)
+t2i_encoded t2i_vocab_encode(const t2i_vocab *vocab, const char *bytes, size_t size, size_t limit,
+                             uint16_t *ids)
 {
     t2i_encoded done = {0};
     uint32_t code;
     size_t length;
-    for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0; at += length) {
+    for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0;
+         at += length) {
         if (done.length == limit) {
             done.cut++;
             continue;

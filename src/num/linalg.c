@@ -35,5 +35,6 @@ void t2i_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N,
 void t2i_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K, int add)
 {
     int m = to_int(M), n = to_int(N), k = to_int(K);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1.0f, a, m, b, n, add ? 1.0f : 0.0f, out, n);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1.0f, a, m, b, n,
+                add ? 1.0f : 0.0f, out, n);
 }

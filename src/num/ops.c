@@ -15,8 +15,8 @@ static inline float fold_lanes(float lane[LANES])
     return lane[0];
 }
 
-T2I_CLONES void t2i_embed(float *out, const float *embedding, const float *position, const uint16_t *ids,
-                          const uint16_t *pos, size_t T, size_t C)
+T2I_CLONES void t2i_embed(float *out, const float *embedding, const float *position,
+                          const uint16_t *ids, const uint16_t *pos, size_t T, size_t C)
 {
     for (size_t t = 0; t < T; t++) {
         const float *e = embedding + (size_t)ids[t] * C, *p = position + (size_t)pos[t] * C;
@@ -24,7 +24,8 @@ T2I_CLONES void t2i_embed(float *out, const float *embedding, const float *posit
     }
 }
 
-T2I_CLONES void t2i_embed_back(float *dembedding, const float *dout, const uint16_t *ids, size_t T, size_t C)
+T2I_CLONES void t2i_embed_back(float *dembedding, const float *dout, const uint16_t *ids, size_t T,
+                               size_t C)
 {
     for (size_t t = 0; t < T; t++) {
         float *d = dembedding + (size_t)ids[t] * C;
@@ -33,8 +34,8 @@ T2I_CLONES void t2i_embed_back(float *dembedding, const float *dout, const uint1
 }
 
 T2I_CLONES void t2i_layer_norm(float *restrict out, float *restrict mean, float *restrict rstd,
-                               const float *restrict x, const float *restrict weight, const float *restrict bias,
-                               size_t T, size_t C)
+                               const float *restrict x, const float *restrict weight,
+                               const float *restrict bias, size_t T, size_t C)
 {
     for (size_t t = 0; t < T; t++) {
         const float *row = x + t * C;
@@ -54,9 +55,11 @@ T2I_CLONES void t2i_layer_norm(float *restrict out, float *restrict mean, float 
     }
 }
 
-T2I_CLONES void t2i_layer_norm_back(float *restrict dx, float *restrict dweight, float *restrict dbias,
-                                    const float *restrict dout, const float *restrict x, const float *restrict mean,
-                                    const float *restrict rstd, const float *restrict weight, size_t T, size_t C)
+T2I_CLONES void t2i_layer_norm_back(float *restrict dx, float *restrict dweight,
+                                    float *restrict dbias, const float *restrict dout,
+                                    const float *restrict x, const float *restrict mean,
+                                    const float *restrict rstd, const float *restrict weight,
+                                    size_t T, size_t C)
 {
     memset(dweight, 0, C * sizeof *dweight);
     memset(dbias, 0, C * sizeof *dbias);
@@ -102,8 +105,9 @@ T2I_CLONES void t2i_add_bias_relu(float *restrict x, const float *restrict bias,
         }
 }
 
-T2I_CLONES void t2i_add_residual(float *restrict out, const float *restrict x, const float *restrict y,
-                                 const float *restrict bias, size_t T, size_t C)
+T2I_CLONES void t2i_add_residual(float *restrict out, const float *restrict x,
+                                 const float *restrict y, const float *restrict bias, size_t T,
+                                 size_t C)
 {
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++)
@@ -131,7 +135,8 @@ T2I_CLONES void t2i_exp(float *x, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         float v = x[i] < -87.0f ? -87.0f : x[i];
-        /* 2^n with n = round(v / ln 2); adding and taking away 1.5 * 2^23 rounds to a whole number */
+        /* 2^n with n = round(v / ln 2); adding and taking away 1.5 * 2^23 rounds to a whole number
+         */
         float n = (v * 1.44269504f + 12582912.0f) - 12582912.0f;
         float r = (v - n * 0.693359375f) + n * 2.12194440e-4f;
         float p = 1.9875691500e-4f;
@@ -141,7 +146,8 @@ T2I_CLONES void t2i_exp(float *x, size_t count)
         p = p * r + 1.6666665459e-1f;
         p = p * r + 5.0000001201e-1f;
         p = p * (r * r) + r + 1.0f;
-        uint32_t bits = (uint32_t)((int32_t)(n == n ? n : 0.0f) + 127) << 23; /* a NaN goes on in p */
+        uint32_t bits = (uint32_t)((int32_t)(n == n ? n : 0.0f) + 127)
+                        << 23; /* a NaN goes on in p */
         float power;
         memcpy(&power, &bits, sizeof power);
         x[i] = x[i] < -87.0f ? 0.0f : p * power;
@@ -159,7 +165,8 @@ size_t t2i_attention_scratch(size_t T, size_t dk)
     return (dk + 1) * padded(T) + T * T;
 }
 
-/* across (dk, padded T) = the transpose of T vectors of dk floats, `stride` apart; padding is zero. */
+/* across (dk, padded T) = the transpose of T vectors of dk floats, `stride` apart; padding is zero.
+ */
 static void transpose(float *across, const float *from, size_t T, size_t dk, size_t stride)
 {
     size_t width = padded(T);
@@ -169,9 +176,10 @@ static void transpose(float *across, const float *from, size_t T, size_t dk, siz
     }
 }
 
-/* out[j] = sum over c of x[c] * across[c][j], for j < count rounded up to lanes; `width` is across's row length. */
-static inline void dots(float *restrict out, const float *restrict x, const float *restrict across, size_t count,
-                        size_t dk, size_t width)
+/* out[j] = sum over c of x[c] * across[c][j], for j < count rounded up to lanes; `width` is
+ * across's row length. */
+static inline void dots(float *restrict out, const float *restrict x, const float *restrict across,
+                        size_t count, size_t dk, size_t width)
 {
     for (size_t j = 0; j < count; j += LANES) {
         float sum[LANES] = {0};
@@ -189,7 +197,8 @@ static inline void mix(float *restrict out, const float *restrict weight, size_t
     for (; c + LANES <= dk; c += LANES) {
         float sum[LANES] = {0};
         for (size_t j = 0; j < count; j++)
-            for (size_t l = 0; l < LANES; l++) sum[l] += weight[j * weight_stride] * from[j * stride + c + l];
+            for (size_t l = 0; l < LANES; l++)
+                sum[l] += weight[j * weight_stride] * from[j * stride + c + l];
         for (size_t l = 0; l < LANES; l++) out[c + l] = sum[l];
     }
     for (; c < dk; c++) {
@@ -200,8 +209,8 @@ static inline void mix(float *restrict out, const float *restrict weight, size_t
 }
 
 T2I_CLONES void t2i_attention(float *restrict out, float *restrict prob, const float *restrict qkv,
-                              float *restrict scratch, size_t T, size_t first_query, size_t dk, size_t stride,
-                              size_t out_stride)
+                              float *restrict scratch, size_t T, size_t first_query, size_t dk,
+                              size_t stride, size_t out_stride)
 {
     size_t width = padded(T);
     float *keys = scratch, *score = scratch + dk * width;
@@ -226,9 +235,10 @@ T2I_CLONES void t2i_attention(float *restrict out, float *restrict prob, const f
     }
 }
 
-T2I_CLONES void t2i_attention_back(float *restrict dqkv, const float *restrict dout, const float *restrict prob,
-                                   const float *restrict qkv, float *restrict scratch, size_t T, size_t first_query,
-                                   size_t dk, size_t stride, size_t out_stride)
+T2I_CLONES void t2i_attention_back(float *restrict dqkv, const float *restrict dout,
+                                   const float *restrict prob, const float *restrict qkv,
+                                   float *restrict scratch, size_t T, size_t first_query, size_t dk,
+                                   size_t stride, size_t out_stride)
 {
     size_t width = padded(T), queries = T - first_query;
     float *values = scratch, *dprob = scratch + dk * width;
@@ -252,10 +262,10 @@ T2I_CLONES void t2i_attention_back(float *restrict dqkv, const float *restrict d
     for (size_t i = 0; i < first_query; i++) memset(dqkv + i * stride, 0, dk * sizeof *dqkv);
     for (size_t j = 0; j < T; j++) {
         size_t from = j > first_query ? j - first_query : 0; /* queries before j do not see it */
-        mix(dqkv + j * stride + dk, dscore + from * T + j, T, qkv + (first_query + from) * stride, stride,
-            queries - from, dk);
-        mix(dqkv + j * stride + 2 * dk, prob + from * T + j, T, dout + from * out_stride, out_stride, queries - from,
-            dk);
+        mix(dqkv + j * stride + dk, dscore + from * T + j, T, qkv + (first_query + from) * stride,
+            stride, queries - from, dk);
+        mix(dqkv + j * stride + 2 * dk, prob + from * T + j, T, dout + from * out_stride,
+            out_stride, queries - from, dk);
     }
 }
 

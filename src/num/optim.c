@@ -4,8 +4,8 @@
 
 #include "t2i/cpu.h"
 
-T2I_CLONES static void update(float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
-                              size_t count, float factor, const float k[7])
+T2I_CLONES static void update(float *restrict w, float *restrict m, float *restrict v,
+                              const float *restrict g, size_t count, float factor, const float k[7])
 {
     for (size_t i = 0; i < count; i++) {
         float grad = factor * g[i];
@@ -16,10 +16,11 @@ T2I_CLONES static void update(float *restrict w, float *restrict m, float *restr
     }
 }
 
-void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count, const t2i_adamw *options,
-                      float factor, unsigned long number)
+void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
+                      const t2i_adamw *options, float factor, unsigned long number)
 {
-    double bias1 = 1.0 - pow(options->beta1, (double)number), bias2 = 1.0 - pow(options->beta2, (double)number);
+    double bias1 = 1.0 - pow(options->beta1, (double)number),
+           bias2 = 1.0 - pow(options->beta2, (double)number);
     const float k[7] = {(float)(1.0 - options->lr * options->weight_decay),
                         (float)(1.0 - options->beta1),
                         (float)options->beta2,
@@ -36,7 +37,8 @@ double t2i_schedule_lr(const t2i_schedule *schedule, long step)
     if (!schedule->cosine || schedule->steps <= schedule->warmup) return schedule->lr;
     double done = (double)(step - schedule->warmup) / (double)(schedule->steps - schedule->warmup);
     if (done > 1.0) done = 1.0;
-    return schedule->min_lr + 0.5 * (schedule->lr - schedule->min_lr) * (1.0 + cos(3.141592653589793 * done));
+    return schedule->min_lr +
+           0.5 * (schedule->lr - schedule->min_lr) * (1.0 + cos(3.141592653589793 * done));
 }
 
 float t2i_clip_factor(double norm, double clip)

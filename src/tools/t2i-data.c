@@ -20,13 +20,6 @@ typedef struct {
     const char *file; /* the operand of info, verify, preview */
 } settings;
 
-static t2i_status print(const char *text, t2i_error *err)
-{
-    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
-        return t2i_fail(err, T2I_IO, "cannot write to standard output");
-    return T2I_OK;
-}
-
 static t2i_status run_seed(const settings *s, t2i_error *err)
 {
     return t2i_seed(s->out, (size_t)s->dim, err);
@@ -51,7 +44,7 @@ static t2i_status run_build(const settings *s, t2i_error *err)
 /* Prints the text that something made, if it did, and frees it. */
 static t2i_status tell(t2i_status status, t2i_text *text, t2i_error *err)
 {
-    if (status == T2I_OK) status = print(text->data, err);
+    if (status == T2I_OK) status = t2i_log_print(text->data, err);
     t2i_text_free(text);
     return status;
 }
@@ -176,12 +169,9 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
         .opt = table,
         .opts = sizeof table / sizeof *table,
     };
-    t2i_text help = {0};
     t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
-    if (status == T2I_OK && opts.version)
-        status = print(T2I_DATA_TOOL "\n", err);
-    else if (status == T2I_OK && opts.help)
-        status = tell(t2i_opts_help(&opts, &help, err), &help, err);
+    if (status == T2I_OK && (opts.help || opts.version))
+        status = t2i_opts_answer(&opts, err);
     else if (status == T2I_OK)
         status = run(&opts, &s, err);
     t2i_opts_free(&opts);

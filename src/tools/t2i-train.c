@@ -1,4 +1,5 @@
-/* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no launcher. */
+/* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no
+ * launcher. */
 #include "t2i/comm.h"
 #include "t2i/job.h"
 #include "t2i/log.h"

@@ -1,5 +1,5 @@
-/* Writes the dataset of time_torch.py's `large` and `ddp`: 4,096 prompts of 8..48 random characters out of 100, each with
- * a random feature vector of its own. Usage: random_set F.h5 */
+/* Writes the dataset of time_torch.py's `large` and `ddp`: 4,096 prompts of 8..48 random characters
+ * out of 100, each with a random feature vector of its own. Usage: random_set F.h5 */
 #include <stdio.h>
 
 #include "t2i/dataset.h"
@@ -59,7 +59,8 @@ int main(int argc, char **argv)
 {
     t2i_error err;
     t2i_log_program("random_set");
-    t2i_status status = argc == 2 ? write_set(argv[1], &err) : t2i_fail(&err, T2I_USAGE, "usage: random_set F.h5");
+    t2i_status status =
+        argc == 2 ? write_set(argv[1], &err) : t2i_fail(&err, T2I_USAGE, "usage: random_set F.h5");
     if (status != T2I_OK) t2i_log_error(&err);
     return (int)status;
 }

@@ -1,6 +1,6 @@
-/* The tutorial's run against PyTorch's own numbers (tests/golden/seed/, tolerances from its README): gradients of the
- * first step, losses, weights after 1 and 100 steps. The optimizer is driven by hand here; tests/e2e/golden.sh shows the
- * same through t2i-train. */
+/* The tutorial's run against PyTorch's own numbers (tests/golden/seed/, tolerances from its
+ * README): gradients of the first step, losses, weights after 1 and 100 steps. The optimizer is
+ * driven by hand here; tests/e2e/golden.sh shows the same through t2i-train. */
 #include "../test.h"
 
 #include <math.h>
@@ -30,7 +30,8 @@ static void read_pairs(void)
     OK(t2i_fs_read("tests/golden/seed/pairs.tsv", 1 << 20, &text, &err));
     OK(t2i_st_open(&st, "tests/golden/seed/features.safetensors", &err));
     size_t i = 0;
-    for (char *line = strtok(text.data, "\n"); line != NULL && i < PAIRS; line = strtok(NULL, "\n"), i++) {
+    for (char *line = strtok(text.data, "\n"); line != NULL && i < PAIRS;
+         line = strtok(NULL, "\n"), i++) {
         char *tab = strchr(line, '\t');
         *strstr(tab, ".png") = '\0';
         t2i_encoded e = t2i_vocab_encode(&model.vocab, line, (size_t)(tab - line), 64, ids[i]);
@@ -48,7 +49,8 @@ static void read_numbers(void)
     t2i_text text = {0};
     OK(t2i_fs_read("tests/golden/seed/batches.txt", 1 << 20, &text, &err));
     char *at = text.data;
-    for (size_t i = 0; i < STEPS * BATCH; i++) batch[i / BATCH][i % BATCH] = (int)strtol(at, &at, 10);
+    for (size_t i = 0; i < STEPS * BATCH; i++)
+        batch[i / BATCH][i % BATCH] = (int)strtol(at, &at, 10);
     text.size = 0;
     OK(t2i_fs_read("tests/golden/seed/losses.txt", 1 << 20, &text, &err));
     at = text.data;
@@ -64,7 +66,8 @@ static float *golden(const char *prefix, const t2i_tensor *t)
     const t2i_st_tensor *found = t2i_st_find(steps_file, name);
     float *out = t2i_alloc(t2i_tensor_count(t), sizeof *out);
     CU_ASSERT_TRUE(found != NULL && found->count == t2i_tensor_count(t));
-    if (found != NULL && found->count == t2i_tensor_count(t)) OK(t2i_st_floats(steps_file, found, out, &err));
+    if (found != NULL && found->count == t2i_tensor_count(t))
+        OK(t2i_st_floats(steps_file, found, out, &err));
     return out;
 }
 
@@ -78,14 +81,15 @@ static void check_gradients(const float *gradient)
             largest = fmax(largest, fabs((double)right[k]));
             worst = fmax(worst, fabs((double)right[k] - (double)gradient[t->offset + k]));
         }
-        if (!(worst <= 5e-6 * largest)) fprintf(stderr, "%s: off by %g of %g\n", t->name, worst, largest);
+        if (!(worst <= 5e-6 * largest))
+            fprintf(stderr, "%s: off by %g of %g\n", t->name, worst, largest);
         CU_ASSERT_TRUE(worst <= 5e-6 * largest);
         t2i_free(right);
     }
 }
 
-/* 99.5 % of all weights within `near` learning rates (and all within `far`, where it is given); the update as a whole
- * within 1e-3 of its length. */
+/* 99.5 % of all weights within `near` learning rates (and all within `far`, where it is given); the
+ * update as a whole within 1e-3 of its length. */
 static void check_weights(const char *prefix, const float *first, double near, double far)
 {
     size_t close = 0, count = 0;
@@ -131,14 +135,17 @@ static void test_run(void)
             rows[i] = row[batch[s][i]];
             memcpy(target[i], feature[batch[s][i]], sizeof target[i]);
         }
-        const float *p = t2i_forward(&model.model, model.weights, work, rows, BATCH, model.vocab.pad);
-        loss[s] = t2i_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) / (BATCH * D);
+        const float *p =
+            t2i_forward(&model.model, model.weights, work, rows, BATCH, model.vocab.pad);
+        loss[s] = t2i_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
+                  (BATCH * D);
         t2i_backward(&model.model, model.weights, work, dprediction, g);
         if (s == 0) check_gradients(g);
         t2i_adamw_update(model.weights, m, v, g, layout->floats, &adamw, 1.0f, s + 1);
         if (s == 0) check_weights("w1.", first, 0.05, 2.0);
         if (s == 99) check_weights("w100.", first, 1.0, 0.0);
-        if (s < COMPARED) CU_ASSERT_TRUE(fabs(loss[s] - wanted[s]) <= (s < 100 ? 1e-5 : 3e-4) * wanted[s]);
+        if (s < COMPARED)
+            CU_ASSERT_TRUE(fabs(loss[s] - wanted[s]) <= (s < 100 ? 1e-5 : 3e-4) * wanted[s]);
     }
     qsort(loss + STEPS - 500, 500, sizeof *loss, by_value);
     CU_ASSERT_TRUE(loss[STEPS - 250] < 1e-5);

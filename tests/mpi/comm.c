@@ -17,7 +17,8 @@ static void test_agree(t2i_comm *comm)
         snprintf(say, sizeof say, "rank %d says no", bad);
         CHECK(strncmp(err.text, say, strlen(say)) == 0 && err.status == T2I_DATA);
         CHECK(bad == 0 || strstr(err.text, "(rank ") != NULL);
-        mine = rank >= bad ? t2i_fail(&err, rank == bad ? T2I_IO : T2I_SYSTEM, "from %d", rank) : T2I_OK;
+        mine = rank >= bad ? t2i_fail(&err, rank == bad ? T2I_IO : T2I_SYSTEM, "from %d", rank)
+                           : T2I_OK;
         CHECK(t2i_comm_agree(comm, mine, &err) == T2I_IO);
     }
 }
@@ -26,9 +27,11 @@ static void test_bytes(t2i_comm *comm)
 {
     enum { ITEMS = 13, BYTES = 3 };
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
-    unsigned char all[ITEMS * BYTES] = {0}, right[ITEMS * BYTES], mine[ITEMS * BYTES] = {0}, back[ITEMS * BYTES] = {0};
+    unsigned char all[ITEMS * BYTES] = {0}, right[ITEMS * BYTES], mine[ITEMS * BYTES] = {0},
+                              back[ITEMS * BYTES] = {0};
     for (int i = 0; i < ITEMS * BYTES; i++) right[i] = (unsigned char)(i * 7 + 1);
-    size_t first = t2i_share(ITEMS, rank, size) * BYTES, end = t2i_share(ITEMS, rank + 1, size) * BYTES;
+    size_t first = t2i_share(ITEMS, rank, size) * BYTES,
+           end = t2i_share(ITEMS, rank + 1, size) * BYTES;
     memcpy(all + first, right + first, end - first);
     t2i_comm_share_all(comm, all, BYTES, ITEMS);
     CHECK(memcmp(all, right, sizeof all) == 0);
@@ -52,7 +55,8 @@ static void test_bytes(t2i_comm *comm)
 static void test_messages(t2i_comm *comm)
 {
     enum { MANY = 100, FLOATS = 20000 };
-    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm), to = (rank + 1) % size, from = (rank + size - 1) % size;
+    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm), to = (rank + 1) % size,
+        from = (rank + size - 1) % size;
     float *out = t2i_alloc(FLOATS, sizeof *out), *in = t2i_alloc(MANY * FLOATS, sizeof *in);
     for (int i = 0; i < FLOATS; i++) out[i] = (float)(rank * 31 + i);
     for (int i = 0; size > 1 && i < MANY; i++) {
@@ -60,7 +64,8 @@ static void test_messages(t2i_comm *comm)
         t2i_comm_receive(comm, from, in + i * FLOATS, sizeof *in, FLOATS);
     }
     t2i_comm_wait(comm);
-    for (int i = 0; size > 1 && i < MANY; i++) CHECK(in[i * FLOATS + 77] == (float)(from * 31 + 77));
+    for (int i = 0; size > 1 && i < MANY; i++)
+        CHECK(in[i * FLOATS + 77] == (float)(from * 31 + 77));
     t2i_free(out);
     t2i_free(in);
 }

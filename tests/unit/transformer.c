@@ -1,5 +1,6 @@
-/* The transformer against a plain reference in double: predictions, and central differences of its loss for every
- * kind of tensor, with every bias present or absent. The reference shares no code with src/. */
+/* The transformer against a plain reference in double: predictions, and central differences of its
+ * loss for every kind of tensor, with every bias present or absent. The reference shares no code
+ * with src/. */
 #include "../test.h"
 
 #include <math.h>
@@ -19,7 +20,8 @@ enum { PAD = 10 };
 /* ---- the reference: one prompt at a time, textbook loops ---- */
 
 /* The tensor's values, or NULL when the model has none of that name. */
-static const double *tensor(const t2i_model *m, const double *w, const char *prefix, const char *name, const char *end)
+static const double *tensor(const t2i_model *m, const double *w, const char *prefix,
+                            const char *name, const char *end)
 {
     char full[T2I_NAME_MAX];
     snprintf(full, sizeof full, "%s%s%s", prefix, name, end);
@@ -27,20 +29,23 @@ static const double *tensor(const t2i_model *m, const double *w, const char *pre
     return t == NULL ? NULL : w + t->offset;
 }
 
-static void norm(const t2i_model *m, const double *w, const char *prefix, const char *name, const double *x, double *y)
+static void norm(const t2i_model *m, const double *w, const char *prefix, const char *name,
+                 const double *x, double *y)
 {
     size_t d = m->config.d_model;
     double mean = 0, var = 0;
-    const double *weight = tensor(m, w, prefix, name, ".weight"), *bias = tensor(m, w, prefix, name, ".bias");
+    const double *weight = tensor(m, w, prefix, name, ".weight"),
+                 *bias = tensor(m, w, prefix, name, ".bias");
     for (size_t c = 0; c < d; c++) mean += x[c] / (double)d;
     for (size_t c = 0; c < d; c++) var += (x[c] - mean) * (x[c] - mean) / (double)d;
     for (size_t c = 0; c < d; c++) y[c] = (x[c] - mean) / sqrt(var + 1e-5) * weight[c] + bias[c];
 }
 
-static void linear(const t2i_model *m, const double *w, const char *prefix, const char *name, const double *x,
-                   double *y, size_t in, size_t out)
+static void linear(const t2i_model *m, const double *w, const char *prefix, const char *name,
+                   const double *x, double *y, size_t in, size_t out)
 {
-    const double *weight = tensor(m, w, prefix, name, ".weight"), *bias = tensor(m, w, prefix, name, ".bias");
+    const double *weight = tensor(m, w, prefix, name, ".weight"),
+                 *bias = tensor(m, w, prefix, name, ".bias");
     for (size_t o = 0; o < out; o++) {
         y[o] = bias == NULL ? 0.0 : bias[o];
         for (size_t i = 0; i < in; i++) y[o] += x[i] * weight[o * in + i];
@@ -52,11 +57,13 @@ static void reference_row(const t2i_model *m, const double *w, const t2i_row *r,
 {
     const t2i_config *c = &m->config;
     size_t d = c->d_model, dk = d / c->n_heads, T = r->length == 0 ? 1 : r->length;
-    static double x[LONGEST][MOST], h[MOST], qkv[LONGEST][3 * MOST], o[LONGEST][MOST], y[MOST], f[2 * MOST];
+    static double x[LONGEST][MOST], h[MOST], qkv[LONGEST][3 * MOST], o[LONGEST][MOST], y[MOST],
+        f[2 * MOST];
     const double *embedding = tensor(m, w, "", "embedding", ".weight");
     for (size_t t = 0; t < T; t++)
         for (size_t i = 0; i < d; i++)
-            x[t][i] = embedding[(r->length == 0 ? PAD : r->ids[t]) * d + i] + (double)m->position[t * d + i];
+            x[t][i] = embedding[(r->length == 0 ? PAD : r->ids[t]) * d + i] +
+                      (double)m->position[t * d + i];
     for (size_t l = 0; l < c->n_layers; l++) {
         char p[32];
         snprintf(p, sizeof p, "layers.%zu.", l);
@@ -70,7 +77,8 @@ static void reference_row(const t2i_model *m, const double *w, const t2i_row *r,
                 double s[LONGEST], sum = 0, most = -INFINITY;
                 for (size_t j = 0; j <= t; j++) {
                     s[j] = 0;
-                    for (size_t i = 0; i < dk; i++) s[j] += qkv[t][head * 3 * dk + i] * qkv[j][head * 3 * dk + dk + i];
+                    for (size_t i = 0; i < dk; i++)
+                        s[j] += qkv[t][head * 3 * dk + i] * qkv[j][head * 3 * dk + dk + i];
                     s[j] /= sqrt((double)dk);
                     most = fmax(most, s[j]);
                 }
@@ -120,7 +128,8 @@ static void check(const t2i_config *config)
     double *exact = t2i_alloc(m.layout.floats, sizeof *exact);
     for (size_t i = 0; i < m.layout.tensors; i++) {
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
-        for (size_t k = 0; k < t2i_tensor_count(&m.layout.tensor[i]); k++) /* norms and biases must matter too */
+        for (size_t k = 0; k < t2i_tensor_count(&m.layout.tensor[i]);
+             k++) /* norms and biases must matter too */
             w[m.layout.tensor[i].offset + k] += (float)(0.1 * t2i_rng_normal(8, i, k));
     }
     for (size_t i = 0; i < m.layout.floats; i++) exact[i] = (double)w[i];
@@ -131,7 +140,8 @@ static void check(const t2i_config *config)
     for (size_t r = 0; r < ROWS; r++) {
         double plain[D];
         reference_row(&m, exact, &row[r], plain);
-        for (size_t i = 0; i < D; i++) CU_ASSERT_DOUBLE_EQUAL((double)prediction[r * D + i], plain[i], 5e-6);
+        for (size_t i = 0; i < D; i++)
+            CU_ASSERT_DOUBLE_EQUAL((double)prediction[r * D + i], plain[i], 5e-6);
     }
     double sum = t2i_squared_error(dprediction, prediction, wanted, 2.0f / (ROWS * D), ROWS * D);
     CU_ASSERT_DOUBLE_EQUAL(sum / (ROWS * D), reference_loss(&m, exact), 1e-5);
@@ -154,7 +164,8 @@ static void check(const t2i_config *config)
             double error = fabs((up - down) / (2 * step) - (double)g[k]);
             worst = error > worst || isnan(error) ? error : worst;
         }
-        if (!(worst <= 2e-5 * largest + 1e-8)) fprintf(stderr, "%s: off by %g of %g\n", t->name, worst, largest);
+        if (!(worst <= 2e-5 * largest + 1e-8))
+            fprintf(stderr, "%s: off by %g of %g\n", t->name, worst, largest);
         CU_ASSERT_TRUE(worst <= 2e-5 * largest + 1e-8);
     }
     t2i_free(w);
@@ -167,40 +178,67 @@ static void check(const t2i_config *config)
 static void test_every_bias(void)
 {
     for (int bits = 0; bits < 32; bits++) {
-        t2i_config c = {.vocab_size = 11, .d_model = 12, .n_heads = 3, .n_layers = 2, .d_ff = 20, .block_size = 24,
-                        .vision_feature_dim = D, .qkv_bias = bits & 1, .out_bias = bits >> 1 & 1,
-                        .ffn1_bias = bits >> 2 & 1, .ffn2_bias = bits >> 3 & 1, .head_bias = bits >> 4 & 1};
+        t2i_config c = {.vocab_size = 11,
+                        .d_model = 12,
+                        .n_heads = 3,
+                        .n_layers = 2,
+                        .d_ff = 20,
+                        .block_size = 24,
+                        .vision_feature_dim = D,
+                        .qkv_bias = bits & 1,
+                        .out_bias = bits >> 1 & 1,
+                        .ffn1_bias = bits >> 2 & 1,
+                        .ffn2_bias = bits >> 3 & 1,
+                        .head_bias = bits >> 4 & 1};
         check(&c);
     }
 }
 
 static void test_wide_heads_and_one_layer(void)
 {
-    t2i_config c = {.vocab_size = 11, .d_model = 24, .n_heads = 1, .n_layers = 1, .d_ff = 33, .block_size = 19,
-                    .vision_feature_dim = D, .out_bias = 1, .ffn1_bias = 1, .ffn2_bias = 1, .head_bias = 1};
+    t2i_config c = {.vocab_size = 11,
+                    .d_model = 24,
+                    .n_heads = 1,
+                    .n_layers = 1,
+                    .d_ff = 33,
+                    .block_size = 19,
+                    .vision_feature_dim = D,
+                    .out_bias = 1,
+                    .ffn1_bias = 1,
+                    .ffn2_bias = 1,
+                    .head_bias = 1};
     check(&c);
     c.n_heads = 12;
     c.n_layers = 3;
     check(&c);
 }
 
-/* A prompt's prediction does not depend on its neighbours beyond rounding, and repeats to the bit. */
+/* A prompt's prediction does not depend on its neighbours beyond rounding, and repeats to the bit.
+ */
 static void test_rows_stand_alone(void)
 {
-    t2i_config c = {.vocab_size = 11, .d_model = 16, .n_heads = 2, .n_layers = 2, .d_ff = 32, .block_size = 24,
-                    .vision_feature_dim = D, .head_bias = 1};
+    t2i_config c = {.vocab_size = 11,
+                    .d_model = 16,
+                    .n_heads = 2,
+                    .n_layers = 2,
+                    .d_ff = 32,
+                    .block_size = 24,
+                    .vision_feature_dim = D,
+                    .head_bias = 1};
     t2i_model m;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
     OK(t2i_work_new(&work, &m, ROWS, LONGEST, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
-    for (size_t i = 0; i < m.layout.tensors; i++) t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
+    for (size_t i = 0; i < m.layout.tensors; i++)
+        t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
     memcpy(first, t2i_forward(&m, w, work, row, ROWS, PAD), sizeof first);
     CU_ASSERT_EQUAL(t2i_work_tokens(work), 7 + 1 + 1 + 19 + 16);
     size_t calls = t2i_alloc_calls();
     for (size_t r = 0; r < ROWS; r++) {
         const float *alone = t2i_forward(&m, w, work, &row[r], 1, PAD);
-        for (size_t i = 0; i < D; i++) CU_ASSERT_DOUBLE_EQUAL((double)alone[i], (double)first[r * D + i], 2e-6);
+        for (size_t i = 0; i < D; i++)
+            CU_ASSERT_DOUBLE_EQUAL((double)alone[i], (double)first[r * D + i], 2e-6);
     }
     CU_ASSERT_TRUE(memcmp(first, t2i_forward(&m, w, work, row, ROWS, PAD), sizeof first) == 0);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls);
@@ -212,12 +250,22 @@ static void test_rows_stand_alone(void)
 static void test_bad_sizes(void)
 {
     t2i_model m;
-    t2i_config c = {.vocab_size = 11, .d_model = 10, .n_heads = 3, .n_layers = 1, .d_ff = 4, .block_size = 4,
+    t2i_config c = {.vocab_size = 11,
+                    .d_model = 10,
+                    .n_heads = 3,
+                    .n_layers = 1,
+                    .d_ff = 4,
+                    .block_size = 4,
                     .vision_feature_dim = 4};
     FAILS(t2i_model_new(&m, &c, &err), T2I_USAGE, "not a multiple of heads 3");
     c.n_heads = 0;
     FAILS(t2i_model_new(&m, &c, &err), T2I_USAGE, "at least 1");
-    c = (t2i_config){.vocab_size = 11, .d_model = 9, .n_heads = 3, .n_layers = 1, .d_ff = 4, .block_size = 4,
+    c = (t2i_config){.vocab_size = 11,
+                     .d_model = 9,
+                     .n_heads = 3,
+                     .n_layers = 1,
+                     .d_ff = 4,
+                     .block_size = 4,
                      .vision_feature_dim = 4};
     FAILS(t2i_model_new(&m, &c, &err), T2I_USAGE, "odd");
 }
