@@ -27,7 +27,7 @@ typedef struct {
 
 /* Votes of a rank, added as integers over all ranks. */
 typedef struct {
-    int64_t failed, stop, late;
+    int64_t stop, late; /* told by a signal; out of time */
 } t2i_votes;
 
 typedef struct t2i_fold t2i_fold;

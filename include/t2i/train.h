@@ -6,6 +6,10 @@
 #include "t2i/error.h"
 #include "t2i/job.h"
 
+/* USR1, TERM and INT become a wish to stop, which all ranks act on after the next step; before the
+ * first step too. Call it first thing in main. */
+void t2i_train_catch_signals(void);
+
 /* Collective. Runs the job to its end; the same status on all ranks: T2I_OK, T2I_STOPPED (err says
  * at which step; a sound checkpoint is there), or a failure. Writes the run folder, status.json
  * last. */

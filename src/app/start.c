@@ -121,6 +121,20 @@ static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const
     return status;
 }
 
+/* Is the model of the last step there and sound? One of fewer steps may lie there when a run has
+ * grown. */
+static int has_model(const t2i_job *job)
+{
+    t2i_checkpoint model;
+    t2i_error ignored;
+    char *path = job->out == NULL ? NULL : t2i_fs_join(job->out, "model.safetensors");
+    int found = path != NULL && t2i_checkpoint_load(&model, path, 0, 0, &ignored) == T2I_OK;
+    int last = found && model.run.step == job->steps;
+    if (found) t2i_checkpoint_free(&model);
+    t2i_free(path);
+    return last;
+}
+
 static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *dataset,
                          const char *options, t2i_error *err)
 {
@@ -146,9 +160,7 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
     if (status == T2I_OK && found) {
         status = check_same_run(job, c, dataset, options, path, err);
         out->resumed = 1;
-        char *model = job->out == NULL ? NULL : t2i_fs_join(job->out, "model.safetensors");
-        out->finished = c->run.step == job->steps && model != NULL && t2i_fs_exists(model);
-        t2i_free(model);
+        out->finished = status == T2I_OK && c->run.step == job->steps && has_model(job);
         if (status == T2I_OK && !out->finished) t2i_log_note("going on from %s", path);
     }
     t2i_free(path);

@@ -57,7 +57,7 @@ typedef struct {
     t2i_gallery gallery; /* rank 0, when samples are wanted */
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
-    long line_step;
+    long line_step, first_step; /* of the last logged line; of this session */
     double last_loss, last_validation, last_norm;
     long saved_step; /* newest checkpoint of this session, -1: none */
 } trainer;
@@ -71,7 +71,7 @@ static void on_signal(int number)
     told_to_stop = number;
 }
 
-static void catch_signals(void)
+void t2i_train_catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -388,6 +388,7 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
     double clock = t2i_cpu_seconds();
     compute_shards(t, step, &clock);
     float *slice = t2i_fold_exchange(t->fold, t->comm, total, votes);
+    T2I_ASSERT(total->rows == (double)t->plan.batch);
     double squares = t2i_fold_sum_squares(t->fold, t->comm, slice);
     t->last_loss =
         total->loss / ((double)t->plan.batch * (double)c->model.config.vision_feature_dim);
@@ -526,9 +527,7 @@ static void show_progress(trainer *t, double lr, int last)
     double now = t2i_cpu_seconds();
     if (!last && now - t->shown < (t2i_log_is_terminal() ? 0.2 : 10.0)) return;
     t->shown = now;
-    static long first_step = -1;
-    if (first_step < 0) first_step = run->step - 1;
-    double rate = (double)(run->step - first_step) / (now - t->began);
+    double rate = (double)(run->step - t->first_step) / (now - t->began);
     char eta[32], validation[40] = "";
     if (t->last_validation >= 0.0)
         snprintf(validation, sizeof validation, " | val %.5f", t->last_validation);
@@ -587,7 +586,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 {
     const t2i_job *job = t->job;
     t->began = t->line_began = t2i_cpu_seconds();
-    t->line_step = t->start.checkpoint.run.step;
+    t->line_step = t->first_step = t->start.checkpoint.run.step;
     *stopped = 0;
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
         t2i_votes votes = {.stop = told_to_stop != 0};
@@ -661,7 +660,6 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
     int stopped = 0;
     t2i_cpu_set_rounding();
     t2i_blas_begin();
-    catch_signals();
     t2i_status status = set_up(&t, err);
     if (status == T2I_OK && t.start.finished)
         t2i_log_note("%s is finished: all %ld steps are done; nothing to do", job->out, job->steps);

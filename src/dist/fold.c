@@ -233,7 +233,6 @@ float *t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes
             u.leaf[depth] = n->leaf[i];
             depth = push(stack, depth, theirs[i], fold_upper, &u);
         }
-        votes->failed += n->votes.failed;
         votes->stop += n->votes.stop;
         votes->late += n->votes.late;
     }

@@ -39,6 +39,23 @@ before=$(find "$out" -type f -exec md5sum {} + | sort)
 expect 0 "nothing to do" $MPIRUN -np 2 "$B/t2i-train" $common --steps 40 --out "$out"
 [ "$before" = "$(find "$out" -type f -exec md5sum {} + | sort)" ] || fail "a finished run was changed"
 
+# a run that has grown, killed between its last checkpoint and its model: the old model does not make it finished
+train 2 $common --steps 42 --out "$out"
+cp "$out/model.safetensors" "$scratch/model42"
+cp "$scratch/whole/model.safetensors" "$out/model.safetensors"
+train 2 $common --steps 42 --out "$out"
+cmp "$scratch/model42" "$out/model.safetensors" || fail "an old model was taken for the last one"
+
+# USR1 during the set-up, as soon as the program catches it: no early death, one step, a checkpoint
+cat >"$scratch/early.sh" <<'END'
+(until caught=$(awk '/SigCgt/ { print $2 }' /proc/$$/status) && ((0x$caught & 0x200)); do :; done; kill -USR1 $$) &
+exec "$@"
+END
+rc=0
+timeout 60 $MPIRUN -np 2 bash "$scratch/early.sh" "$B/t2i-train" $common --steps 1000000 --out "$scratch/early" >"$scratch/log" 2>&1 || rc=$?
+[ $rc -eq 75 ] || { fail "an early USR1: exit code $rc, not 75"; cat "$scratch/log"; }
+[ -e "$scratch/early/checkpoints/step-1.safetensors" ] || fail "an early USR1: $(ls "$scratch/early/checkpoints")"
+
 # the newest checkpoint is damaged: the one before it, said aloud; the same bits in the end
 train 2 $common --steps 45 --keep 3 --out "$out"
 rm "$out/model.safetensors"
