@@ -39,8 +39,9 @@ typedef struct {
     t2i_run_state run; /* zero when not ours */
 } t2i_checkpoint;
 
-/* Reads and checks everything: header digest, shapes, every tensor's digest, finite moments.
- * features: width of the head for a file that has none (0: then such a file is an error).
+/* Reads and checks everything: header digest, shapes, every tensor's digest, finite numbers;
+ * moments that are not wanted are left alone. A file without moments leaves m and v NULL, wanted or
+ * not. features: width of the head for a file that has none (0: then such a file is an error).
  * T2I_NOINPUT, T2I_DATA. Empty on failure. */
 T2I_CHECKED t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments,
                                            size_t features, t2i_error *err);
@@ -51,7 +52,8 @@ T2I_CHECKED t2i_status t2i_checkpoint_save(const t2i_checkpoint *checkpoint, con
                                            t2i_error *err);
 
 /* The model file of a run folder: model.safetensors, else the newest checkpoint that loads; a path
- * to a file is itself. Newly allocated. T2I_NOINPUT when there is none. */
+ * to a file is itself. Newly allocated. T2I_NOINPUT when there is none, T2I_DATA when none is
+ * sound. */
 T2I_CHECKED t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err);
 
 /* Steps of checkpoints/step-N.safetensors in a run folder, newest first; newly allocated, count may
@@ -62,7 +64,7 @@ T2I_CHECKED t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t
 char *t2i_checkpoint_path(const char *run, long step);
 
 /* The value of `data` in RUN/job.ini (newly allocated), for programs that are given a run only;
- * T2I_NOINPUT. */
+ * T2I_NOINPUT; T2I_DATA when it names none. */
 T2I_CHECKED t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err);
 
 #endif

@@ -18,7 +18,8 @@ static t2i_status check_config(const t2i_config *c, t2i_error *err)
         c->block_size == 0 || c->vocab_size == 0 || c->vision_feature_dim == 0)
         return t2i_fail(err, T2I_USAGE, "every size of a model must be at least 1");
     if (c->d_model > most || c->d_ff > most || c->block_size > 65535 || c->n_layers > 1000 ||
-        c->vocab_size > 65535 || c->vision_feature_dim > most)
+        c->vocab_size > 65535 || c->vision_feature_dim > most ||
+        c->block_size * c->d_model > (size_t)1 << 28) /* its positions: 1 GiB */
         return t2i_fail(err, T2I_USAGE, "a size of the model is too large");
     if (c->d_model % c->n_heads != 0)
         return t2i_fail(err, T2I_USAGE, "d-model %zu is not a multiple of heads %zu", c->d_model,
