@@ -27,23 +27,35 @@ static uint32_t code_of(const char *name)
                : 0;
 }
 
-/* Inserts id into the sorted order; -1 when its code is there already. */
-static int insert(t2i_vocab *vocab, uint16_t id)
+typedef struct {
+    const char *name;
+    uint16_t id;
+} entry;
+
+static int by_name(const void *a, const void *b)
 {
-    size_t low = 0, high = vocab->characters;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (vocab->code[vocab->order[middle]] < vocab->code[id])
-            low = middle + 1;
-        else
-            high = middle;
+    const entry *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* The characters' ids by code point, which is the order of their UTF-8 bytes too; neighbours show a
+ * name that stands there twice. */
+static t2i_status sort(t2i_vocab *vocab, t2i_error *err)
+{
+    entry *sorted = t2i_alloc(vocab->size, sizeof *sorted);
+    if (sorted == NULL) return t2i_fail_memory(err, vocab->size * sizeof *sorted, "a vocabulary");
+    for (size_t i = 0; i < vocab->size; i++) sorted[i] = (entry){vocab->name[i], (uint16_t)i};
+    qsort(sorted, vocab->size, sizeof *sorted, by_name);
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; i < vocab->size; i++) {
+        if (i > 0 && by_name(&sorted[i - 1], &sorted[i]) == 0)
+            status =
+                t2i_fail(err, T2I_DATA, "vocabulary entry '%s' stands there twice", sorted[i].name);
+        if (vocab->code[sorted[i].id] != T2I_NO_CODE)
+            vocab->order[vocab->characters++] = sorted[i].id;
     }
-    if (low < vocab->characters && vocab->code[vocab->order[low]] == vocab->code[id]) return -1;
-    memmove(vocab->order + low + 1, vocab->order + low,
-            (vocab->characters - low) * sizeof *vocab->order);
-    vocab->order[low] = id;
-    vocab->characters++;
-    return 0;
+    t2i_free(sorted);
+    return status;
 }
 
 static t2i_status fill(t2i_vocab *out, const char *const *names, size_t count, t2i_error *err)
@@ -57,16 +69,13 @@ static t2i_status fill(t2i_vocab *out, const char *const *names, size_t count, t
             return t2i_fail(err, T2I_DATA,
                             "vocabulary entry %zu ('%s') is neither one character nor a <SPECIAL>",
                             i, names[i]);
-        if (out->code[i] != T2I_NO_CODE && insert(out, (uint16_t)i) != 0)
-            return t2i_fail(err, T2I_DATA, "vocabulary entry %zu ('%s') stands there twice", i,
-                            names[i]);
         if (strcmp(names[i], "<PAD>") == 0) pad = (long)i;
         if (strcmp(names[i], "<UNK>") == 0) unknown = (long)i;
     }
     if (pad < 0) return t2i_fail(err, T2I_DATA, "the vocabulary has no <PAD>");
     out->pad = (uint16_t)pad;
     out->unknown = (uint16_t)(unknown >= 0 ? unknown : pad);
-    return T2I_OK;
+    return sort(out, err);
 }
 
 t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count, t2i_error *err)
