@@ -30,7 +30,8 @@ typedef struct {
 /* Numbers in a tensor. */
 size_t t2i_tensor_count(const t2i_tensor *tensor);
 
-/* Appends a tensor (rows = 0 for a vector) and moves floats on. Only memory can fail. */
+/* Appends a tensor (rows = 0 for a vector) and moves floats on. T2I_USAGE when it is too large; no
+ * memory. */
 T2I_CHECKED t2i_status t2i_layout_add(t2i_layout *layout, size_t rows, size_t columns,
                                       t2i_error *err, const char *format, ...) T2I_PRINTF(5, 6);
 void t2i_layout_free(t2i_layout *layout);

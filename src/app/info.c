@@ -86,7 +86,7 @@ static t2i_status sum_up(survey *s, const t2i_dataset_info *info, t2i_error *err
 {
     for (uint64_t i = 0; i < info->images; i++)
         for (int split = 0; split < T2I_SPLITS; split++)
-            s->pictures[split] += s->seen[i] >> split & 1u;
+            s->pictures[split] += (unsigned)s->seen[i] >> split & 1u;
     for (uint32_t code = 0; code < CODES; code++) {
         char bytes[4];
         if (!s->used[code]) continue;

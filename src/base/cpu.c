@@ -30,8 +30,9 @@ void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK])
 
 void t2i_cpu_rest(double seconds)
 {
+    time_t whole = (time_t)seconds;
     if (seconds > 0.0)
-        nanosleep(&(struct timespec){.tv_nsec = (long)(seconds * 1e9)}, NULL);
+        nanosleep(&(struct timespec){whole, (long)((seconds - (double)whole) * 1e9)}, NULL);
     else
         sched_yield();
 }

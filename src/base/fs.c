@@ -170,7 +170,7 @@ t2i_status t2i_fs_mkdir(const char *path, t2i_error *err)
     char *part = t2i_strdup(path);
     if (part == NULL) return t2i_fail_memory(err, strlen(path), "a folder's name");
     int failed = 0;
-    for (char *c = part + 1; !failed; c++) {
+    for (char *c = part + (part[0] == '/'); !failed; c++) {
         if (*c != '/' && *c != '\0') continue;
         char kept = *c;
         *c = '\0';

@@ -18,7 +18,7 @@ static t2i_status reserve(t2i_text *text, size_t more, t2i_error *err)
 
 t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err)
 {
-    T2I_TRY(reserve(text, size + 1, err));
+    T2I_TRY(reserve(text, size, err)); /* a byte more than asked for: the terminator */
     if (size > 0) memcpy(text->data + text->size, bytes, size);
     text->size += size;
     text->data[text->size] = '\0';
@@ -33,7 +33,7 @@ t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...
     int size = vsnprintf(NULL, 0, format, args);
     va_end(args);
     t2i_status status = size < 0 ? t2i_fail(err, T2I_BUG, "a text cannot be formatted")
-                                 : reserve(text, (size_t)size + 1, err);
+                                 : reserve(text, (size_t)size, err);
     if (status == T2I_OK) {
         vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
         text->size += (size_t)size;
@@ -98,7 +98,7 @@ static size_t edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 63 };
     size_t row[LONGEST + 1], n = strlen(a), m = strlen(b);
-    if (n > LONGEST || m > LONGEST) return LONGEST;
+    if (n > LONGEST || m > LONGEST) return SIZE_MAX;
     for (size_t j = 0; j <= m; j++) row[j] = j;
     for (size_t i = 1; i <= n; i++) {
         size_t diagonal = row[0];
