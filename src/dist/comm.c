@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "t2i/cpu.h"
+#include "t2i/log.h"
 #include "t2i/mem.h"
 
 struct t2i_comm {
@@ -44,6 +45,11 @@ static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
 {
     int slurm = number_in_environment("SLURM_STEP_NUM_TASKS", comm->size);
     int started = number_in_environment("OMPI_COMM_WORLD_SIZE", slurm);
+    if (comm->size == 1 && started == 1 && getenv("SLURM_STEP_NUM_TASKS") == NULL &&
+        number_in_environment("SLURM_NTASKS", 1) > 1)
+        t2i_log_warn("Slurm gave this job %s tasks, but this is one rank alone; start it with srun "
+                     "--mpi=pmix",
+                     getenv("SLURM_NTASKS"));
     if (comm->size > 1 || started <= 1) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM,
                     "the launcher started %d tasks, but MPI sees only this one; with Slurm use "

@@ -2,7 +2,7 @@
 # data.sh: t2i-data from the outside: what it makes, what it refuses, what it leaves behind.
 set -u
 B=${B:-build/release}
-tool=$PWD/$B/t2i-data
+tool=$(cd "$B" && pwd)/t2i-data
 golden=$PWD/tests/golden
 work=$(mktemp -d "${TMPDIR:-/tmp}/t2i-data-XXXXXX")
 trap 'rm -rf "$work"' EXIT
