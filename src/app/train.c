@@ -53,8 +53,10 @@ typedef struct {
     float *target, *dprediction; /* owned: (most_rows, D) */
     t2i_schedule schedule;
     t2i_adamw adamw;
-    t2i_runlog *log;     /* rank 0 */
-    t2i_gallery gallery; /* rank 0, when samples are wanted */
+    t2i_runlog *log;          /* rank 0 */
+    t2i_gallery gallery;      /* rank 0, when samples are wanted */
+    uint64_t sample[SAMPLES]; /* pairs that are drawn */
+    size_t samples;
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
@@ -264,6 +266,24 @@ static void print_memory(const trainer *t)
                  (double)fold / 1e6, (double)work / 1e6, (double)rows / 1e6, (double)block * 3e-6);
 }
 
+/* Rank 0. Prompts to draw, spread over the validation split (the training rows where there is
+ * none), whatever the number of ranks. */
+static t2i_status choose_samples(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
+{
+    const t2i_checkpoint *c = &t->start.checkpoint;
+    int split = counts[T2I_VALIDATION] > 0 ? T2I_VALIDATION : T2I_TRAIN;
+    t->samples = counts[split] < SAMPLES ? (size_t)counts[split] : SAMPLES;
+    for (size_t i = 0; i < t->samples; i++) {
+        t2i_rows one;
+        uint64_t pick = counts[split] * i / t->samples;
+        T2I_TRY(t2i_rows_load(&one, t->dataset, split, pick, pick + 1, &c->vocab,
+                              c->model.config.block_size, 0, err));
+        t->sample[i] = one.pair[0];
+        t2i_rows_free(&one);
+    }
+    return t2i_gallery_new(&t->gallery, t->dataset, err);
+}
+
 /* Collective. Everything up to the first step. */
 static t2i_status set_up(trainer *t, t2i_error *err)
 {
@@ -297,7 +317,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     t2i_comm_scatter(t->comm, t->start.checkpoint.v, t->v, chunk, t->chunks);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
-        mine = t2i_gallery_new(&t->gallery, t->dataset, err);
+        mine = choose_samples(t, counts, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     return t2i_comm_agree(t->comm, mine, err);
 }
@@ -441,22 +461,19 @@ static double nine_digits(double value)
     return strtod(text, NULL);
 }
 
-/* Draws a few prompts of the validation split (of the training rows where there is none). */
+/* Draws the chosen prompts. */
 static t2i_status draw_samples(trainer *t, t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    const t2i_rows *rows = t->validation.count > 0 ? &t->validation : &t->rows;
-    size_t D = c->model.config.vision_feature_dim,
-           count = rows->count < SAMPLES ? rows->count : SAMPLES;
+    size_t D = c->model.config.vision_feature_dim, count = t->samples;
     t2i_prompt prompt[SAMPLES];
     uint32_t truth[SAMPLES];
     char *text[SAMPLES] = {0}, name[64], title[64];
     float *prediction = t2i_alloc(SAMPLES * D, sizeof *prediction);
     t2i_status status = prediction == NULL ? t2i_fail_memory(err, D, "samples") : T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
-        size_t pick = i * rows->count / count;
         uint64_t offset[2];
-        status = t2i_dataset_prompt_offsets(t->dataset, rows->pair[pick], 1, offset, err);
+        status = t2i_dataset_prompt_offsets(t->dataset, t->sample[i], 1, offset, err);
         if (status != T2I_OK) break;
         prompt[i].size = (size_t)(offset[1] - offset[0]);
         prompt[i].bytes = text[i] = t2i_alloc(prompt[i].size + 1, 1);
@@ -464,7 +481,7 @@ static t2i_status draw_samples(trainer *t, t2i_error *err)
         if (status == T2I_OK)
             status = t2i_dataset_prompt_bytes(t->dataset, offset[0], prompt[i].size, text[i], err);
         if (status == T2I_OK)
-            status = t2i_dataset_pairs(t->dataset, rows->pair[pick], 1, &truth[i], NULL, NULL, err);
+            status = t2i_dataset_pairs(t->dataset, t->sample[i], 1, &truth[i], NULL, NULL, err);
     }
     if (status == T2I_OK)
         status =
