@@ -120,14 +120,34 @@ static t2i_status write_status(const trainer *t, const char *state, int code, co
     return t2i_runlog_status(t->job->out, &status, err);
 }
 
-/* Collective. Ranks that compute with different kernels would give different bits. */
-static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, const char *options,
-                              t2i_error *err)
+/* Collective. Every rank has read the command line and the job file by itself; ranks that read
+ * different things (several programs in one mpirun, an old copy of a file) would wait for one
+ * another forever. Only the dataset may have another name on another node: its contents are
+ * compared. */
+static t2i_status check_options(t2i_comm *comm, const t2i_job *job, t2i_error *err)
 {
-    char machine[128] = "", digest[T2I_HEX], text[T2I_HEX];
+    char hex[T2I_HEX] = "";
+    t2i_text text = {0};
+    t2i_status mine = T2I_OK;
+    for (size_t i = 0; mine == T2I_OK && i < job->opts.opts; i++) {
+        if (job->opts.opt[i].value == (void *)&job->data) continue;
+        mine = t2i_opts_value(&job->opts.opt[i], &text, err);
+        if (mine == T2I_OK) mine = t2i_text_add(&text, "\n", 1, err);
+    }
+    if (mine == T2I_OK) t2i_hash_hex(text.data, text.size, hex);
+    t2i_text_free(&text);
+    int same = t2i_comm_same(comm, hex, sizeof hex);
+    if (mine == T2I_OK && !same)
+        mine = t2i_fail(err, T2I_USAGE, "the ranks were started with different options");
+    return t2i_comm_agree(comm, mine, err);
+}
+
+/* Collective. Ranks that compute with different kernels would give different bits. */
+static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, t2i_error *err)
+{
+    char machine[128] = "", digest[T2I_HEX];
     snprintf(machine, sizeof machine, "%.60s/%s", t2i_blas_core(), t2i_cpu_vectors());
     memcpy(digest, t2i_dataset_get_info(dataset)->digest, sizeof digest);
-    t2i_hash_hex(options, strlen(options), text);
     t2i_status mine = T2I_OK;
     char first[sizeof machine];
     memcpy(first, machine, sizeof first);
@@ -141,8 +161,6 @@ static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, const char *
     if (!t2i_comm_same(comm, digest, sizeof digest) && mine == T2I_OK)
         mine = t2i_fail(err, T2I_DATA, "the ranks see different contents of %s",
                         t2i_dataset_path(dataset));
-    if (!t2i_comm_same(comm, text, sizeof text) && mine == T2I_OK)
-        mine = t2i_fail(err, T2I_USAGE, "the ranks were started with different options");
     return t2i_comm_agree(comm, mine, err);
 }
 
@@ -289,21 +307,23 @@ static t2i_status set_up(trainer *t, t2i_error *err)
 {
     const t2i_job *job = t->job;
     uint64_t counts[T2I_SPLITS] = {0};
+    T2I_TRY(check_options(t->comm, job, err));
     t2i_status mine = t2i_dataset_open(&t->dataset, job->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(t2i_replay_open(&t->replay, t->comm, job, err));
     mine = t2i_job_result_options(job, t->replay.name, &t->options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(check_alike(t->comm, t->dataset, t->options, err));
+    T2I_TRY(check_alike(t->comm, t->dataset, err));
     T2I_TRY(t2i_start_make(&t->start, t->comm, job, t->dataset, t->options, err));
     if (t->start.finished) return T2I_OK;
     mine = make_plan(t, counts, err);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     if (mine == T2I_OK) mine = take_memory(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    int64_t cut = t2i_comm_sum(t->comm, (int64_t)t->rows.cut);
-    if (t->plan.sampler != T2I_SHARDED) cut /= t->size;
+    int64_t cut = (int64_t)t->rows.cut;
+    /* with the other samplers every rank that is not idle has all rows */
+    cut = t->plan.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);

@@ -23,6 +23,7 @@ expect 64 "lr wants" $run $d --lr nan
 expect 64 "lr wants" $run $d --lr -1
 expect 64 "schedule wants" $run $d --schedule linear
 expect 64 "not a multiple of heads" $run $d --heads 5
+expect 64 "eps wants" $run $d --eps 0
 expect 64 "min-lr" $run $d --min-lr 1
 expect 64 "data is not given" $run
 expect 64 "out is not given" "$B/t2i-train" $d
@@ -43,6 +44,11 @@ for i in 1 2 3; do echo 0 1 2 3 4 5 6 7 8 9 10 999; done >"$scratch/range.txt"
 expect 65 "names row 999" $run $d --sampler "$scratch/range.txt"
 for i in 1 2 3; do echo 0 1 2 3 4 5 6 7 8 9 10 x; done >"$scratch/letters.txt"
 expect 65 "'x' is no row number" $run $d --sampler "$scratch/letters.txt"
+
+# ranks that were told different things do not wait for one another
+one="-np 1 $B/t2i-train $d $small_model --out $scratch/out"
+expect 64 "different options" $MPIRUN $one --steps 3 : $one --steps 5
+expect 64 "different options" $MPIRUN $one --steps 3 --sampler "$scratch/range.txt" : $one --steps 3
 
 # a model whose feature size differs, and one whose vocabulary lacks a character
 "$B/t2i-data" seed --out "$scratch/seed.h5" >/dev/null 2>&1
