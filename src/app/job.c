@@ -42,7 +42,7 @@ static void fill_table(t2i_job *job)
          "AdamW: decay of the first moment.", 0},
         {"beta2", T2I_OPT_REAL, &job->beta2, "0.999", 0, 0.999999999, NULL, NULL,
          "AdamW: decay of the second moment.", 0},
-        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 0, 1, NULL, NULL,
+        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 1e-30, 1, NULL, NULL,
          "AdamW: added to the denominator.", 0},
         {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9, NULL, NULL,
          "Largest norm of the gradient; 0: no clipping.", 0},

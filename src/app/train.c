@@ -433,7 +433,9 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
     t->last_loss =
         total->loss / ((double)t->plan.batch * (double)c->model.config.vision_feature_dim);
     t->last_norm = sqrt(squares);
-    *skipped = !isfinite(total->loss) || !isfinite(squares);
+    /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
+     * again */
+    *skipped = !isfinite(total->loss) || !isfinite((float)squares);
     *lr = t2i_schedule_lr(&t->schedule, step);
     if (*skipped)
         c->run.skipped++;

@@ -1,0 +1,22 @@
+#!/bin/bash
+# A learning rate that ruins the run: steps whose loss or gradient is not finite change nothing, are counted and logged
+# without a loss, alike at any number of ranks and after a resume; and every checkpoint can be loaded again.
+. tests/e2e/lib.sh.inc
+small_dataset "$scratch/d.h5"
+common="--data $scratch/d.h5 $small_model --lr 1000 --clip 0 --checkpoint-every 5 --keep 9 --log-every 1"
+train 1 $common --steps 30 --out "$scratch/one"
+train 3 $common --steps 17 --out "$scratch/three"
+train 5 $common --steps 30 --out "$scratch/three"
+grep -q "going on from .*step-17" "$scratch/train.log" || { fail "a ruined run cannot be resumed"; cat "$scratch/train.log"; }
+cmp "$scratch"/{one,three}/checkpoints/step-30.safetensors || fail "skipped steps: other bits at another number of ranks"
+skipped=$(grep -c '"skipped":' "$scratch/one/log.jsonl")
+[ "$skipped" -gt 10 ] && [ "$skipped" -lt 30 ] || fail "$skipped steps were skipped: the test means nothing"
+grep '"skipped":' "$scratch/one/log.jsonl" | grep -q '"loss":' && fail "a skipped step has a loss"
+grep -q "\"skipped\":$skipped," "$scratch/three/log.jsonl" || fail "the skipped steps are not counted through a resume"
+grep -q 'not finite' "$scratch/train.log" || fail "a skipped step was not mentioned"
+
+# the weights of the last update stay: from the first skipped step on all checkpoints have the same tensors
+tensors() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1" | md5sum; }
+[ "$(tensors "$scratch/one/checkpoints/step-25.safetensors")" = "$(tensors "$scratch/one/checkpoints/step-30.safetensors")" ] ||
+    fail "a skipped step changed something"
+finish
