@@ -54,5 +54,7 @@ T2I_CHECKED t2i_status t2i_runlog_status(const char *run, const t2i_run_status *
  * nothing or there is none). */
 T2I_CHECKED t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options,
                                         t2i_error *err);
+/* Does RUN/status.json say that the run is finished? */
+int t2i_runlog_ended(const char *run);
 
 #endif

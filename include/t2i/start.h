@@ -11,7 +11,7 @@
 typedef struct {
     t2i_checkpoint checkpoint; /* rank 0: with moments; other ranks: weights only */
     int resumed;               /* from a checkpoint of the run: shards and step hold */
-    int finished;              /* the run has all its steps and its model: nothing to do */
+    int finished; /* all its steps, its model and its last status are there: nothing to do */
 } t2i_start;
 
 /* Collective. Rank 0 looks, decides and reads (design.md 2: resume, init, fresh); everyone gets

@@ -206,6 +206,23 @@ t2i_status t2i_runlog_status(const char *run, const t2i_run_status *s, t2i_error
     return status;
 }
 
+int t2i_runlog_ended(const char *run)
+{
+    char *path = t2i_fs_join(run, "status.json");
+    t2i_text text = {0};
+    t2i_json *json = NULL;
+    t2i_error ignored;
+    const char *state = "";
+    int ended = path != NULL && t2i_fs_read(path, 1 << 20, &text, &ignored) == T2I_OK &&
+                t2i_json_parse(&json, text.data, text.size, path, &ignored) == T2I_OK &&
+                t2i_json_as_string(t2i_json_get(json, "state"), &state, NULL) &&
+                strcmp(state, "finished") == 0;
+    t2i_json_free(json);
+    t2i_text_free(&text);
+    t2i_free(path);
+    return ended;
+}
+
 t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i_error *err)
 {
     *dataset = *options = NULL;

@@ -121,6 +121,21 @@ static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const
     return status;
 }
 
+/* A model without any checkpoint cannot be gone on from, and a fresh start would overwrite it. */
+static t2i_status check_no_model(const char *run, t2i_error *err)
+{
+    char *path = t2i_fs_join(run, "model.safetensors");
+    if (path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    t2i_status status = T2I_OK;
+    if (t2i_fs_exists(path))
+        status = t2i_fail(err, T2I_USAGE,
+                          "%s holds a model but no checkpoint to go on from; give another out, or "
+                          "move model.safetensors away to train afresh",
+                          run);
+    t2i_free(path);
+    return status;
+}
+
 /* Is the model of the last step there and sound? One of fewer steps may lie there when a run has
  * grown. */
 static int has_model(const t2i_job *job)
@@ -147,6 +162,7 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
         status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
                               : t2i_checkpoint_load(c, path, 1, 0, err);
         found = status == T2I_OK;
+        if (found && job->out != NULL) status = check_owner(job->out, dataset, options, err);
     } else if (job->out != NULL && t2i_fs_is_folder(job->out)) {
         status = find_newest(c, job->out, &path, &found, err);
         if (never && (found || status == T2I_DATA))
@@ -156,11 +172,13 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
                 job->out);
         else if (status == T2I_OK && !found)
             status = check_owner(job->out, dataset, options, err);
+        if (status == T2I_OK && !found) status = check_no_model(job->out, err);
     }
     if (status == T2I_OK && found) {
         status = check_same_run(job, c, dataset, options, path, err);
         out->resumed = 1;
-        out->finished = status == T2I_OK && c->run.step == job->steps && has_model(job);
+        out->finished = status == T2I_OK && c->run.step == job->steps && has_model(job) &&
+                        t2i_runlog_ended(job->out);
         if (status == T2I_OK && !out->finished) t2i_log_note("going on from %s", path);
     }
     t2i_free(path);

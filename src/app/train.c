@@ -705,7 +705,8 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
     else if (status == T2I_OK && job->dry_run)
         t2i_log_note("dry run: everything is in order");
     else if (status == T2I_OK) {
-        if (t.start.resumed) t.saved_step = t.start.checkpoint.run.step;
+        int own = strcmp(job->resume, "auto") == 0; /* a named one may lie in another folder */
+        if (t.start.resumed && own) t.saved_step = t.start.checkpoint.run.step;
         status = run_steps(&t, &stopped, err);
         status = finish(&t, status, stopped, err);
     }

@@ -46,6 +46,12 @@ cp "$scratch/whole/model.safetensors" "$out/model.safetensors"
 train 2 $common --steps 42 --out "$out"
 cmp "$scratch/model42" "$out/model.safetensors" || fail "an old model was taken for the last one"
 
+# killed between its model and status.json: the end is written once more
+sed -i "s/finished/running/" "$out/status.json"
+train 2 $common --steps 42 --out "$out"
+grep -q '"state": "finished"' "$out/status.json" || fail "status.json of a finished run says $(cat "$out/status.json")"
+cmp "$scratch/model42" "$out/model.safetensors" || fail "the end written again has other bits"
+
 # USR1 during the set-up, as soon as the program catches it: no early death, one step, a checkpoint
 cat >"$scratch/early.sh" <<'END'
 (until caught=$(awk '/SigCgt/ { print $2 }' /proc/$$/status) && ((0x$caught & 0x200)); do :; done; kill -USR1 $$) &
@@ -77,6 +83,10 @@ expect 64 "d-model = 16" $MPIRUN -np 2 "$B/t2i-train" $common --d-model 16 --ste
 expect 64 "another dataset" sh -c "$B/t2i-data seed --out $scratch/s.h5 >/dev/null 2>&1; exec $B/t2i-train $common --data $scratch/s.h5 --steps 40 --out $out"
 expect 64 "already holds" "$B/t2i-train" $common --resume never --steps 40 --out "$out"
 expect 64 "beyond steps" "$B/t2i-train" $common --steps 30 --out "$out"
+mkdir "$scratch/kept"
+mv "$out"/checkpoints/* "$scratch/kept/"
+expect 64 "no checkpoint to go on from" "$B/t2i-train" $common --steps 40 --out "$out" # nor is its model overwritten
+mv "$scratch"/kept/* "$out/checkpoints/"
 rm -rf "$out"/checkpoints/* # even without checkpoints it is somebody's
 expect 64 "lr is" "$B/t2i-train" $common --lr 2e-3 --steps 40 --out "$out"
 
@@ -86,6 +96,9 @@ expect 64 "steps is" "$B/t2i-train" $common --schedule cosine --steps 20 --out "
 
 # resume from a named checkpoint, and init from a run's model
 train 1 $common --steps 40 --resume "$scratch/straight/checkpoints/step-40.safetensors" --out "$scratch/named"
+cmp "$scratch"/{straight,named}/checkpoints/step-40.safetensors || fail "a run that began at its end has no checkpoint"
+train 1 $common --lr 2e-3 --steps 2 --out "$scratch/lr"
+expect 64 "lr is" "$B/t2i-train" $common --steps 45 --resume "$scratch/straight/checkpoints/step-45.safetensors" --out "$scratch/lr"
 train 1 $common --steps 3 --init "$scratch/straight/model.safetensors" --out "$scratch/init"
 head -c 10 "$scratch/init/log.jsonl" | grep -q '"step":1,' || fail "init did not start at step 1"
 finish
