@@ -15,6 +15,9 @@ endif
 ROOT   := $(filter 0,$(shell id -u))
 MPIRUN ?= mpirun --oversubscribe $(if $(ROOT),--allow-run-as-root) --mca btl_vader_single_copy_mechanism none
 
+# mpirun asks hwloc, and that the X server, for graphics cards: seconds a start where localhost is not in /etc/hosts.
+export HWLOC_COMPONENTS ?= -gl
+
 # Names differ between distributions: the first that pkg-config knows (the first of all, for its message, if none).
 pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
 PKGS    := $(call pick,ompi-c ompi mpich) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \

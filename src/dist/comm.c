@@ -100,6 +100,9 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
 {
     t2i_comm *comm = *out = t2i_alloc(1, sizeof *comm);
     if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
+    /* hwloc inside MPI looks for displays of graphics cards, which we have no use for; where
+     * "localhost" has to be asked of a name server, that costs ten seconds a start (seen). */
+    setenv("HWLOC_COMPONENTS", "-gl", 0);
     if (MPI_Init(argc, argv) != MPI_SUCCESS) {
         t2i_free(comm);
         *out = NULL;
