@@ -683,8 +683,6 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
     return status;
 }
 
-/* Rank 0. A failure before the first step is told in status.json only where the folder is this
- * run's. */
 t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
 {
     trainer t = {.job = job,
