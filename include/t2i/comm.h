@@ -28,8 +28,6 @@ int t2i_comm_rank(const t2i_comm *comm);
 int t2i_comm_size(const t2i_comm *comm);
 /* Ranks on this rank's node. */
 int t2i_comm_node_size(const t2i_comm *comm);
-/* This rank's host, for messages. */
-const char *t2i_comm_host(const t2i_comm *comm);
 
 /* The rank that the launcher gave this process, before MPI starts (0 when there is no launcher).
  * For messages only. */

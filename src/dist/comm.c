@@ -146,11 +146,6 @@ int t2i_comm_node_size(const t2i_comm *comm)
     return comm->node_size;
 }
 
-const char *t2i_comm_host(const t2i_comm *comm)
-{
-    return comm->host;
-}
-
 /* ---- waiting ---- */
 
 /* Polls until all started requests are done. Spinning is fastest while each rank has a core of its
@@ -268,6 +263,11 @@ size_t t2i_share(size_t items, int rank, int size)
     return whole * (size_t)rank + rest * (size_t)rank / (size_t)size;
 }
 
+static size_t share_size(size_t items, int rank, int size)
+{
+    return t2i_share(items, rank + 1, size) - t2i_share(items, rank, size);
+}
+
 /* An MPI type of item_bytes, so that counts of large things fit an int. */
 static MPI_Datatype item_type(size_t item_bytes)
 {
@@ -308,12 +308,10 @@ void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_by
         for (int r = 1; r < comm->size; r++) {
             size_t first = t2i_share(items, r, comm->size);
             t2i_comm_receive(comm, r, place + first * item_bytes, item_bytes,
-                             t2i_share(items, r + 1, comm->size) - first);
+                             share_size(items, r, comm->size));
         }
     else
-        t2i_comm_send(comm, 0, mine, item_bytes,
-                      t2i_share(items, comm->rank + 1, comm->size) -
-                          t2i_share(items, comm->rank, comm->size));
+        t2i_comm_send(comm, 0, mine, item_bytes, share_size(items, comm->rank, comm->size));
     t2i_comm_wait(comm);
 }
 
@@ -326,12 +324,10 @@ void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_b
         for (int r = 1; r < comm->size; r++) {
             size_t first = t2i_share(items, r, comm->size);
             t2i_comm_send(comm, r, from + first * item_bytes, item_bytes,
-                          t2i_share(items, r + 1, comm->size) - first);
+                          share_size(items, r, comm->size));
         }
     else
-        t2i_comm_receive(comm, 0, mine, item_bytes,
-                         t2i_share(items, comm->rank + 1, comm->size) -
-                             t2i_share(items, comm->rank, comm->size));
+        t2i_comm_receive(comm, 0, mine, item_bytes, share_size(items, comm->rank, comm->size));
     t2i_comm_wait(comm);
 }
 
