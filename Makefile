@@ -4,6 +4,7 @@ B    := build/$(MODE)
 
 OPT.release := -O3 -g
 OPT.debug   := -O0 -g3 -DT2I_DEBUG
+OPT.fuzz  := -O1 -g -DT2I_LIBFUZZER -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT.asan    := -O1 -g3 -DT2I_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
 ifeq ($(CI),true)
@@ -21,7 +22,7 @@ export HWLOC_COMPONENTS ?= -gl
 # Names differ between distributions: the first that pkg-config knows (the first of all, for its message, if none).
 pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
 PKGS    := $(call pick,ompi-c ompi mpich) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
-           libpng inih jansson libxxhash
+           libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 STD      = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude $(INCLUDES) $(WARN)
@@ -32,7 +33,7 @@ TOOLS   := $(basename $(notdir $(wildcard src/tools/t2i-*.c)))
 SOURCES := $(LIB_SRC) $(wildcard src/tools/*.c tests/*/*.c)
 programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c))
 scripts  = $(wildcard tests/$(1)/*.sh)
-TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,mpi)
+TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
 
 BENCH   := $(call programs,bench)
 # V=1 shows whole commands.
@@ -60,6 +61,7 @@ help:
 	@echo "make demo       captioned shapes: dataset, training on 8 ranks, pictures for five prompts (4 minutes)"
 	@echo "make score      how close the demo's pictures of unseen combinations are"
 	@echo "make check      all tests; make asan-check: the same under address and undefined-behaviour sanitizers"
+	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it"
 	@echo "make format     clang-format over all sources; make clean"
 	@echo "variables       MODE=release|debug|asan CC CFLAGS MPIRUN='$(MPIRUN)'"
@@ -76,7 +78,7 @@ score: all
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
 check: all $(TESTS) check-clang
 	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,e2e) $(call scripts,fault)
-check-unit check-golden check-mpi: check-%: all $(TESTS)
+check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*)
 check-e2e check-fault: check-%: all
 	@$(RUN) $(call scripts,$*)
@@ -87,6 +89,18 @@ check-clang:
 asan-check:
 	@$(MAKE) MODE=asan check
 
+# New inputs by libFuzzer; the corpus of the repository is where it begins. What crashes is written to build/fuzz and
+# belongs into tests/fuzz/corpus once it is mended.
+FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/*.c)))
+SECONDS_EACH ?= 60
+fuzz:
+	@$(MAKE) MODE=fuzz CC=clang $(FUZZ:%=fuzz-%)
+fuzz-%: $B/tests/fuzz/%.o $B/libt2i.a
+	$(CC) $(ALL) -fsanitize=fuzzer -o $B/fuzz-$* $^ $(LIBS)
+	mkdir -p $B/corpus/$* tests/fuzz/corpus/$*
+	cd $B && ASAN_OPTIONS=detect_leaks=1 ./fuzz-$* -max_total_time=$(SECONDS_EACH) -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \
+	    corpus/$* ../../tests/fuzz/corpus/$*
+
 bench: all $(BENCH)
 	@B=$B bash tests/bench/bench.sh
 
@@ -96,5 +110,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all help demo score check check-unit check-golden check-mpi check-e2e check-fault check-clang asan-check bench format clean
+.PHONY: all help demo score check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
+        fuzz bench format clean
 .SECONDARY:

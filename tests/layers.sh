@@ -25,6 +25,11 @@ lapack.h   num
 lapacke.h  num
 hdf5.h     io
 png.h      io
+jpeglib.h  io
+jerror.h   io
+webp/decode.h io
+webp/demux.h io
+zlib.h     io
 jansson.h  io
 mpi.h      src/dist/comm.c
 '
