@@ -24,6 +24,12 @@ T2I_CHECKED t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2
 /* Collective: a barrier, then MPI_Finalize; only return from main comes after it. NULL is legal. */
 void t2i_comm_close(t2i_comm *comm);
 
+/* For programs that run alone as well as under a launcher. Did mpirun, srun or another launcher
+ * that we know start this process? */
+int t2i_comm_launched(void);
+/* One rank, without starting MPI: all functions here work, and move nothing. */
+T2I_CHECKED t2i_status t2i_comm_alone(t2i_comm **out, t2i_error *err);
+
 int t2i_comm_rank(const t2i_comm *comm);
 int t2i_comm_size(const t2i_comm *comm);
 /* Ranks on this rank's node. */

@@ -6,13 +6,9 @@
 #include "t2i/error.h"
 #include "t2i/job.h"
 
-/* USR1, TERM and INT become a wish to stop, which all ranks act on after the next step; before the
- * first step too. Call it first thing in main. */
-void t2i_train_catch_signals(void);
-
-/* Collective. Runs the job to its end; the same status on all ranks: T2I_OK, T2I_STOPPED (err says
- * at which step; a sound checkpoint is there), or a failure. Writes the run folder, status.json
- * last. */
+/* Collective. Being told to stop (stop.h) is acted on by all ranks after the next step. Runs the
+ * job to its end; the same status on all ranks: T2I_OK, T2I_STOPPED (err says at which step; a
+ * sound checkpoint is there), or a failure. Writes the run folder, status.json last. */
 T2I_CHECKED t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "t2i/runlog.h"
 #include "t2i/sheet.h"
 #include "t2i/start.h"
+#include "t2i/stop.h"
 
 enum { VALIDATION_BLOCK = 32, SAMPLES = 8 };
 
@@ -63,27 +63,6 @@ typedef struct {
     double last_loss, last_validation, last_norm;
     long saved_step; /* newest checkpoint of this session, -1: none */
 } trainer;
-
-/* ---- signals: a flag that becomes a vote at the next step ---- */
-
-static volatile sig_atomic_t told_to_stop;
-
-static void on_signal(int number)
-{
-    told_to_stop = number;
-}
-
-void t2i_train_catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGUSR1, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    action.sa_handler =
-        SIG_IGN; /* a file-size limit is then an error of the write, which is told */
-    sigaction(SIGXFSZ, &action, NULL);
-}
 
 /* ---- set-up ---- */
 
@@ -628,7 +607,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     t->line_step = t->first_step = t->start.checkpoint.run.step;
     *stopped = 0;
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
-        t2i_votes votes = {.stop = told_to_stop != 0};
+        t2i_votes votes = {.stop = t2i_stop_asked() != 0};
         votes.late =
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
         t2i_leaf total;

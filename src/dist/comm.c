@@ -58,6 +58,24 @@ static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
                     started);
 }
 
+int t2i_comm_launched(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE",
+                                        "SLURM_STEP_NUM_TASKS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i]) != NULL) return 1;
+    return 0;
+}
+
+t2i_status t2i_comm_alone(t2i_comm **out, t2i_error *err)
+{
+    t2i_comm *comm = *out = t2i_alloc(1, sizeof *comm);
+    if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
+    comm->mpi = MPI_COMM_NULL;
+    comm->size = comm->node_size = 1;
+    return T2I_OK;
+}
+
 static void abort_all(int code)
 {
     MPI_Abort(MPI_COMM_WORLD, code);
@@ -121,12 +139,14 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
 void t2i_comm_close(t2i_comm *comm)
 {
     if (comm == NULL) return;
+    int alone = comm->mpi == MPI_COMM_NULL;
     t2i_comm_barrier(comm);
-    MPI_Comm_free(&comm->mpi);
+    if (!alone) MPI_Comm_free(&comm->mpi);
     t2i_free(comm->count);
     t2i_free(comm->start);
     t2i_free(comm->request);
     t2i_free(comm);
+    if (alone) return;
     MPI_Finalize();
     t2i_set_abort_hook(NULL);
 }
@@ -157,7 +177,7 @@ static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
     double began = 0.0;
     int done = 0;
     T2I_ASSERT(count <= INT_MAX);
-    for (;;) {
+    while (count > 0) {
         MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
         if (done) return;
         double now = t2i_cpu_seconds();
@@ -190,6 +210,7 @@ void t2i_comm_wait(t2i_comm *comm)
 t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
 {
     t2i_error say = {.status = T2I_OK};
+    if (comm->size == 1) return mine;
     int first = mine == T2I_OK ? comm->size : comm->rank, lowest = comm->size;
     MPI_Request request;
     MPI_Iallreduce(&first, &lowest, 1, MPI_INT, MPI_MIN, comm->mpi, &request);
@@ -211,6 +232,7 @@ t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
 void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size)
 {
     static const size_t most = 1u << 30;
+    if (comm->size == 1) return;
     for (char *at = bytes; size > 0;) {
         size_t part = size < most ? size : most;
         MPI_Request request;
@@ -225,6 +247,7 @@ static int64_t fold(t2i_comm *comm, int64_t value, MPI_Op op)
 {
     int64_t result = 0;
     MPI_Request request;
+    if (comm->size == 1) return value;
     MPI_Iallreduce(&value, &result, 1, MPI_INT64_T, op, comm->mpi, &request);
     wait_for(comm, &request, 1);
     return result;
@@ -252,6 +275,7 @@ int t2i_comm_same(t2i_comm *comm, const void *bytes, size_t size)
 void t2i_comm_barrier(t2i_comm *comm)
 {
     MPI_Request request;
+    if (comm->size == 1) return;
     MPI_Ibarrier(comm->mpi, &request);
     wait_for(comm, &request, 1);
 }

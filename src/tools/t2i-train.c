@@ -3,6 +3,7 @@
 #include "t2i/comm.h"
 #include "t2i/job.h"
 #include "t2i/log.h"
+#include "t2i/stop.h"
 #include "t2i/train.h"
 
 int main(int argc, char **argv)
@@ -11,7 +12,7 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     t2i_log_program("t2i-train");
-    t2i_train_catch_signals();
+    t2i_stop_catch();
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     if (status == T2I_OK && (job.opts.help || job.opts.version)) {
         status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;

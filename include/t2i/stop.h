@@ -1,0 +1,14 @@
+/* stop.h - being told to stop: USR1, TERM and INT set a flag that long work looks at between steps.
+ */
+#ifndef T2I_STOP_H
+#define T2I_STOP_H
+
+/* From now on the three signals set the flag instead of ending the process. A file-size limit
+ * becomes an error of the write, which is told. */
+void t2i_stop_catch(void);
+/* The signals end the process again. */
+void t2i_stop_release(void);
+/* The signal that came (SIGUSR1, ...), or 0. */
+int t2i_stop_asked(void);
+
+#endif
