@@ -18,4 +18,8 @@ void t2i_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N,
 /* out (M, N) = [out +] a (K, M)^T x b (K, N): the gradient of a weight. */
 void t2i_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K, int add);
 
+/* The eigenvectors of a symmetric a (n, n), of which the upper half is read, become its rows, by
+ * descending eigenvalue; value: n of these. T2I_BUG when something was not finite, T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_eigen(double *a, size_t n, double *value, t2i_error *err);
+
 #endif
