@@ -51,6 +51,7 @@ struct t2i_py {
     t2i_py **key, **item; /* a dict's keys in order; a container's values */
     t2i_py_tensor tensor; /* TENSOR */
     size_t room;          /* private: of key and item */
+    int seen;             /* private: its keys were looked through */
 };
 
 typedef struct t2i_py_arena t2i_py_arena;
@@ -71,6 +72,11 @@ t2i_py *t2i_py_tuple(t2i_py_arena *arena);
 t2i_py *t2i_py_dict(t2i_py_arena *arena, int ordered);
 /* Float32, contiguous; data is borrowed until the file is written. */
 t2i_py *t2i_py_floats(t2i_py_arena *arena, size_t dims, const uint64_t *dim, const float *data);
+
+/* For readers: a zeroed value of a kind, and size + 1 zeroed bytes for a text. NULL when out of
+ * memory. */
+t2i_py *t2i_py_value(t2i_py_arena *arena, t2i_py_kind kind);
+char *t2i_py_room(t2i_py_arena *arena, size_t size);
 
 /* Adds to a list or tuple; to a dict (key as a text). value may be NULL (out of memory before). */
 void t2i_py_append(t2i_py_arena *arena, t2i_py *container, t2i_py *value);
