@@ -1,7 +1,15 @@
 /* image.h - pictures: reading, writing, resizing. RGB, 8 bits, rows top to bottom.
  *
- * Conversion to RGB is that of Pillow's convert("RGB"): grey is repeated, a palette looked up,
- * alpha dropped, of 16 bits the high byte taken. Limits are checked before memory is taken.
+ * PNG, JPEG and WebP are read, told apart by their first bytes, never by the name. What comes out
+ * is what Pillow's convert("RGB") gives: grey is repeated, a palette looked up, alpha dropped, CMYK
+ * mixed; of an animation the first frame. Of 16 bits the high byte is taken (Pillow does so too,
+ * but for 16-bit grey, which it clips at 255). Colour profiles, gamma and the EXIF orientation are
+ * ignored, as torchvision ignores them: a picture that a camera stored lying stays so.
+ *
+ * Lossy pictures are decoded by the libraries of this system; another version of libjpeg-turbo or
+ * libwebp than Pillow's may move a value by one.
+ *
+ * Limits are checked before memory is taken.
  */
 #ifndef T2I_IMAGE_H
 #define T2I_IMAGE_H
@@ -24,12 +32,16 @@ void t2i_image_free(t2i_image *image); /* empties it */
  * failure. */
 T2I_CHECKED t2i_status t2i_image_new(t2i_image *out, size_t width, size_t height, t2i_error *err);
 
-/* Reads a PNG of any colour type, depth and interlacing. T2I_NOINPUT when it cannot be opened,
- * T2I_DATA when it is empty, no PNG, damaged, cut or over the limits. *out is empty on failure. */
+/* T2I_NOINPUT when it cannot be opened, T2I_DATA when it is empty, of another kind (which is named
+ * where it is known), damaged, cut or over the limits. A JPEG whose data is damaged but there is
+ * read as far as it goes, as Pillow does. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_image_read(t2i_image *out, const char *path, t2i_error *err);
-/* The same from memory (for fuzzing and tests); name stands in messages. */
+/* The same from memory; name stands in messages. */
 T2I_CHECKED t2i_status t2i_image_decode(t2i_image *out, const void *bytes, size_t size,
                                         const char *name, t2i_error *err);
+/* The same with a lower limit on the pixels. */
+T2I_CHECKED t2i_status t2i_image_decode_within(t2i_image *out, const void *bytes, size_t size,
+                                               size_t area_max, const char *name, t2i_error *err);
 
 /* Appends the picture as an RGB PNG without time stamps. */
 T2I_CHECKED t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err);

@@ -258,13 +258,47 @@ static void limits(void)
     CU_ASSERT_PTR_NULL(image.rgb);
 }
 
-static void not_png(void)
+static void refuse_kind(const void *bytes, size_t size, const char *part)
 {
     t2i_error err;
     t2i_image image;
-    FAILS(t2i_image_decode(&image, "", 0, "a", &err), T2I_DATA, "a is empty");
-    FAILS(t2i_image_decode(&image, "hello", 5, "a", &err), T2I_DATA, "a is no PNG picture");
-    FAILS(t2i_image_decode(&image, "\xff\xd8\xff\xe0", 4, "a", &err), T2I_DATA, "a JPEG");
+    FAILS(t2i_image_decode(&image, bytes, size, "a.png", &err), T2I_DATA, part);
+    CU_ASSERT_PTR_NULL(image.rgb);
+}
+
+static void other_kinds(void)
+{
+    static const struct {
+        const char *bytes, *what;
+        size_t size;
+    } kinds[] = {
+        {"GIF89a\1\0\1\0", "a GIF", 10},
+        {"BM\x46\0\0\0", "a BMP", 6},
+        {"II*\0\x08\0\0\0", "a TIFF", 8},
+        {"MM\0*\0\0\0\x08", "a TIFF", 8},
+        {"\0\0\0\x1c"
+         "ftypavif",
+         "an AVIF", 12},
+        {"\0\0\0\x1c"
+         "ftypheic",
+         "a HEIC", 12},
+        {"\0\0\0\x1c"
+         "ftypisom",
+         "a film", 12},
+        {"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "a JPEG XL", 12},
+        {"<svg xmlns=\"http://www.w3.org/2000/svg\">", "an SVG", 40},
+        {"<!DOCTYPE html>", "a web page", 15},
+        {"version https://git-lfs.github.com/spec/v1", "Git LFS", 42},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        refuse_kind(kinds[i].bytes, kinds[i].size, kinds[i].what);
+    refuse_kind("", 0, "a.png is empty");
+    refuse_kind("hello", 5, "a.png is no PNG, JPEG or WebP picture");
+    refuse_kind("\0", 1, "a.png is no PNG, JPEG or WebP picture");
+    refuse_kind("\xff\xd8\xff\xe0", 4, "a.png is cut off after 4 bytes");
+    refuse_kind("\xff\xd8", 2, "a.png is cut off after 2 bytes");
+    refuse_kind("RIFF\x10\0\0\0WE", 10, "a.png is cut off after 10 bytes");
+    refuse_kind("RIFF\x10\0\0\0WAVEfmt ", 16, "a.png is no PNG, JPEG or WebP picture");
 }
 
 static void files(void)
@@ -398,7 +432,7 @@ int main(void)
         {"cut and damaged files are refused without a crash", damage},
         {"pixels beyond the palette do not crash", palette_too_short},
         {"sizes over the limits are refused before memory is taken", limits},
-        {"other formats and empty files are named", not_png},
+        {"other kinds and empty files are named", other_kinds},
         {"files: missing, empty, round trip, no time stamp", files},
         {"resize as Pillow", resize},
         {"fit: rounding of size and crop, very long pictures", fit},

@@ -1,0 +1,195 @@
+/* pictures.c - small PNG, JPEG and WebP files of every kind against what Pillow makes of them, byte
+ * for byte; then the same files cut and damaged. pictures/make.py made them.
+ *
+ * libjpeg-turbo and libwebp gave the same bytes in all versions tried (2.1.5 and 3.2.0; 1.2.4 and
+ * 1.6.0); should yours differ by one in a lossy file, look at its notes before at this code.
+ */
+#include <dirent.h>
+
+#include "../test.h"
+#include "t2i/fs.h"
+#include "t2i/image.h"
+#include "t2i/text.h"
+
+#define FOLDER "tests/golden/pictures"
+enum { PICTURES = 61 };
+
+static void check_picture(const char *name)
+{
+    t2i_error err;
+    t2i_image ours, theirs;
+    char path[600];
+    snprintf(path, sizeof path, FOLDER "/%s", name);
+    OK(t2i_image_read(&ours, path, &err));
+    snprintf(path, sizeof path, FOLDER "/expected/%s.png", name);
+    OK(t2i_image_read(&theirs, path, &err));
+    size_t size = theirs.width * theirs.height * 3, wrong = 0;
+    CU_ASSERT(ours.width == theirs.width && ours.height == theirs.height);
+    if (ours.width == theirs.width && ours.height == theirs.height)
+        for (size_t i = 0; i < size; i++) wrong += ours.rgb[i] != theirs.rgb[i];
+    if (wrong > 0) fprintf(stderr, "%s: %zu of %zu values differ\n", name, wrong, size);
+    CU_ASSERT_EQUAL(wrong, 0);
+    t2i_image_free(&ours);
+    t2i_image_free(&theirs);
+}
+
+static void as_pillow(void)
+{
+    int count = 0;
+    DIR *folder = opendir(FOLDER);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (dot == NULL ||
+            (strcmp(dot, ".png") != 0 && strcmp(dot, ".jpg") != 0 && strcmp(dot, ".webp") != 0))
+            continue;
+        check_picture(entry->d_name);
+        count++;
+    }
+    if (folder != NULL) closedir(folder);
+    CU_ASSERT_EQUAL(count, PICTURES);
+}
+
+/* One of each way through the readers. */
+static const char *const samples[] = {
+    "grey.jpg",          "420_progressive.jpg", "cmyk.jpg",      "restart.jpg",
+    "one.webp",          "lossy_alpha.webp",    "lossless.webp", "animated.webp",
+    "frame_inside.webp", "palette_4.png"};
+
+static void load(t2i_text *file, const char *name)
+{
+    t2i_error err;
+    char path[600];
+    snprintf(path, sizeof path, FOLDER "/%s", name);
+    OK(t2i_fs_read(path, 1 << 20, file, &err));
+}
+
+static void cut(void)
+{
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        t2i_text file = {0};
+        t2i_error err;
+        t2i_image image;
+        load(&file, samples[i]);
+        for (size_t size = 0; size < file.size; size++) {
+            /* A copy of just that size, so that the sanitizer sees a read beyond it. */
+            char *part = t2i_alloc(size, 1);
+            if (size > 0) memcpy(part, file.data, size);
+            FAILS(t2i_image_decode(&image, part, size, "part", &err), T2I_DATA, "part is ");
+            CU_ASSERT_PTR_NULL(image.rgb);
+            t2i_free(part);
+        }
+        t2i_text_free(&file);
+    }
+}
+
+/* Whatever the bytes, a read succeeds, or fails with T2I_DATA and an empty picture. */
+static void damaged(void)
+{
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        t2i_text file = {0};
+        load(&file, samples[i]);
+        for (size_t bit = 0; bit < file.size * 8; bit++) {
+            t2i_error err = {0};
+            t2i_image image;
+            file.data[bit / 8] = (char)(file.data[bit / 8] ^ 1 << bit % 8);
+            t2i_status status =
+                t2i_image_decode_within(&image, file.data, file.size, 1 << 16, "made", &err);
+            CU_ASSERT(status == T2I_OK || status == T2I_DATA);
+            CU_ASSERT((status == T2I_OK) == (image.rgb != NULL));
+            CU_ASSERT(status == T2I_OK || strncmp(err.text, "made ", 5) == 0);
+            t2i_image_free(&image);
+            file.data[bit / 8] = (char)(file.data[bit / 8] ^ 1 << bit % 8);
+        }
+        t2i_text_free(&file);
+    }
+}
+
+/* The file's last scan over and over. */
+static void repeat_scan(t2i_text *out, const t2i_text *file, int times)
+{
+    size_t at = file->size - 2;
+    while (at > 0 && memcmp(file->data + at, "\xff\xda", 2) != 0) at--;
+    CU_ASSERT(at > 0);
+    t2i_status status = t2i_text_add(out, file->data, at, NULL);
+    for (int i = 0; i < times && status == T2I_OK; i++)
+        status = t2i_text_add(out, file->data + at, file->size - 2 - at, NULL);
+    if (status == T2I_OK) status = t2i_text_add(out, "\xff\xd9", 2, NULL);
+    CU_ASSERT_EQUAL(status, T2I_OK);
+}
+
+static void scans(void)
+{
+    t2i_error err;
+    t2i_image image;
+    t2i_text file = {0}, few = {0}, many = {0};
+    load(&file, "grey_progressive.jpg");
+    repeat_scan(&few, &file, 40);
+    repeat_scan(&many, &file, 600);
+    OK(t2i_image_decode(&image, few.data, few.size, "few", &err));
+    const size_t area = image.width * image.height;
+    t2i_image_free(&image);
+    FAILS(t2i_image_decode(&image, many.data, many.size, "many", &err), T2I_DATA,
+          "many is a JPEG of too many scans (501 so far)");
+    /* for a picture as large as may be, fewer are too many */
+    FAILS(t2i_image_decode_within(&image, few.data, few.size, area, "few", &err), T2I_DATA,
+          "too many scans (33 so far)");
+    CU_ASSERT_PTR_NULL(image.rgb);
+    t2i_text_free(&file);
+    t2i_text_free(&few);
+    t2i_text_free(&many);
+}
+
+static void refuse(const char *bytes, size_t size, const char *part)
+{
+    t2i_error err;
+    t2i_image image;
+    size_t calls = t2i_alloc_calls();
+    FAILS(t2i_image_decode(&image, bytes, size, "big", &err), T2I_DATA, part);
+    CU_ASSERT_EQUAL(t2i_alloc_calls(), calls); /* refused before memory is taken */
+    CU_ASSERT_PTR_NULL(image.rgb);
+}
+
+static void limits(void)
+{
+    /* a header and the start of a scan: 40000 x 25000 */
+    static const char jpeg[] =
+        "\xff\xd8\xff\xc0\0\x0b\x08\x61\xa8\x9c\x40\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0";
+    /* VP8X: a canvas of 2^24 x 2^24, which is 16 Mi x 16 Mi, and 16383 x 16383 */
+    static const char wide[] = "RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff";
+    static const char large[] = "RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xfe\x3f\0\xfe\x3f\0";
+    static const char lossless[] = "RIFF\x12\0\0\0WEBPVP8L\x05\0\0\0/\xfe\xbf\xff\x0f";
+    refuse(jpeg, sizeof jpeg - 1, "big has 40000 x 25000 pixels, over the limit of 32768 a side");
+    refuse(wide, sizeof wide - 1, "big is ");
+    refuse(large, sizeof large - 1, "big has 16383 x 16383 pixels, over the limit");
+    refuse(lossless, sizeof lossless, "big has 16383 x 16383 pixels, over the limit");
+}
+
+static void unusual(void)
+{
+    t2i_error err;
+    t2i_image image;
+    t2i_text file = {0};
+    load(&file, "grey.jpg");
+    size_t at = 0;
+    while (at + 8 < file.size && memcmp(file.data + at, "\xff\xc0", 2) != 0) at++;
+    file.data[at + 4] = 12; /* bits */
+    FAILS(t2i_image_decode(&image, file.data, file.size, "a", &err), T2I_DATA,
+          "a is a JPEG of an unusual kind (Unsupported JPEG data precision 12)");
+    file.data[at + 4] = 8;
+    file.data[at + 1] = '\xc3'; /* lossless */
+    FAILS(t2i_image_decode(&image, file.data, file.size, "a", &err), T2I_DATA, "unusual kind");
+    t2i_text_free(&file);
+}
+
+int main(void)
+{
+    static const t2i_test tests[] = {
+        {"all pictures as Pillow reads them", as_pillow},
+        {"cut files are refused", cut},
+        {"damaged files do no harm", damaged},
+        {"JPEGs of endless scans are refused", scans},
+        {"sizes over the limits are refused before memory is taken", limits},
+        {"JPEGs that libjpeg does not read", unusual},
+    };
+    return t2i_test_main("golden/pictures", tests, sizeof tests / sizeof *tests);
+}
