@@ -34,6 +34,10 @@ size_t t2i_utf8_encode(uint32_t code, char *out);
 /* Offset of the first byte that is not UTF-8; size when all is well. */
 size_t t2i_utf8_valid(const char *bytes, size_t size);
 
+/* 0 for characters that leave no mark of their own on a terminal, or the wrong one (control
+ * characters, combining and formatting ones, private use); a plain blank counts as visible. */
+int t2i_utf8_is_visible(uint32_t code);
+
 /* The name among names[0..count) that is nearest to word by edit distance, when that is at most
  * a third of the word's length + 1; else NULL. For "did you mean". */
 const char *t2i_nearest_name(const char *word, const char *const *names, size_t count);

@@ -10,17 +10,22 @@
 
 #include "t2i/fs.h"
 #include "t2i/json.h"
+#include "t2i/log.h"
 #include "t2i/mem.h"
+#include "t2i/names.h"
 #include "t2i/safetensors.h"
 #include "t2i/text.h"
+#include "t2i/tutorial.h"
 
-/* The configuration's keys, as the tutorial names them, for reading and writing. */
-typedef struct {
+static const char meta_mark[] = "\"t2i.meta_xxh3\":\"";
+static const char no_digits[] = "00000000000000000000000000000000";
+
+/* ---- the configuration's keys ---- */
+
+static const struct {
     const char *key;
     size_t offset;
-} config_key;
-
-static const config_key config_keys[] = {
+} config_keys[T2I_CONFIG_KEYS] = {
     {"vocab_size", offsetof(t2i_config, vocab_size)},
     {"d_model", offsetof(t2i_config, d_model)},
     {"n_heads", offsetof(t2i_config, n_heads)},
@@ -29,10 +34,32 @@ static const config_key config_keys[] = {
     {"block_size", offsetof(t2i_config, block_size)},
     {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
 };
-enum { CONFIG_KEYS = sizeof config_keys / sizeof *config_keys };
 
-static const char meta_mark[] = "\"t2i.meta_xxh3\":\"";
-static const char no_digits[] = "00000000000000000000000000000000";
+const char *t2i_config_key(size_t index)
+{
+    return config_keys[index].key;
+}
+
+size_t t2i_config_get(const t2i_config *config, size_t index)
+{
+    size_t value;
+    memcpy(&value, (const char *)config + config_keys[index].offset, sizeof value);
+    return value;
+}
+
+int t2i_config_set(t2i_config *config, size_t index, int64_t value)
+{
+    if (value < 1 || value > INT32_MAX) return 0;
+    size_t size = (size_t)value;
+    memcpy((char *)config + config_keys[index].offset, &size, sizeof size);
+    return 1;
+}
+
+const char *t2i_checkpoint_prefix(size_t index)
+{
+    static const char *const prefixes[] = {"adamw.m.", "adamw.v.", "ema.", NULL};
+    return prefixes[index];
+}
 
 void t2i_checkpoint_free(t2i_checkpoint *checkpoint)
 {
@@ -42,6 +69,7 @@ void t2i_checkpoint_free(t2i_checkpoint *checkpoint)
     t2i_free(checkpoint->m);
     t2i_free(checkpoint->v);
     t2i_free(checkpoint->run.options);
+    t2i_free(checkpoint->unused_names);
     *checkpoint = (t2i_checkpoint){0};
 }
 
@@ -61,11 +89,8 @@ static t2i_status put_json(t2i_json *meta, const char *key, t2i_json *value, t2i
 static t2i_json *config_json(const t2i_config *config)
 {
     t2i_json *json = t2i_json_object();
-    for (size_t i = 0; i < CONFIG_KEYS; i++) {
-        size_t value;
-        memcpy(&value, (const char *)config + config_keys[i].offset, sizeof value);
-        t2i_json_set_integer(json, config_keys[i].key, (int64_t)value);
-    }
+    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++)
+        t2i_json_set_integer(json, t2i_config_key(i), (int64_t)t2i_config_get(config, i));
     return json;
 }
 
@@ -119,20 +144,39 @@ static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, si
 
 typedef char part_name[T2I_NAME_MAX + 8];
 
+/* A file without a head has none of these. */
+static int is_absent(const t2i_checkpoint *c, const char *name)
+{
+    return !c->has_head && strncmp(name, "head.", 5) == 0;
+}
+
+size_t t2i_checkpoint_tensors(const t2i_checkpoint *c, size_t *numbers)
+{
+    size_t count = 0;
+    *numbers = 0;
+    for (size_t i = 0; i < c->model.layout.tensors; i++) {
+        if (is_absent(c, c->model.layout.tensor[i].name)) continue;
+        *numbers += t2i_tensor_count(&c->model.layout.tensor[i]);
+        count++;
+    }
+    return count;
+}
+
 /* Describes a block's tensors under a prefix; returns how many. */
-static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_layout *layout,
+static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_checkpoint *c,
                         const char *prefix, const float *block)
 {
-    if (block == NULL) return 0;
-    for (size_t i = 0; i < layout->tensors; i++) {
-        const t2i_tensor *t = &layout->tensor[i];
-        snprintf(name[i], sizeof *name, "%s%s", prefix, t->name);
-        part[i] =
-            (t2i_st_part){.name = name[i], .dims = t->rows > 0 ? 2 : 1, .data = block + t->offset};
-        part[i].dim[0] = t->rows > 0 ? t->rows : t->columns;
-        part[i].dim[1] = t->columns;
+    size_t count = 0;
+    for (size_t i = 0; block != NULL && i < c->model.layout.tensors; i++) {
+        const t2i_tensor *t = &c->model.layout.tensor[i];
+        if (is_absent(c, t->name)) continue;
+        snprintf(name[count], sizeof *name, "%s%s", prefix, t->name);
+        part[count] = (t2i_st_part){
+            .name = name[count], .dims = t->rows > 0 ? 2 : 1, .data = block + t->offset};
+        part[count].dim[0] = t->rows > 0 ? t->rows : t->columns;
+        part[count++].dim[1] = t->columns;
     }
-    return layout->tensors;
+    return count;
 }
 
 static t2i_status write_file(const char *path, const char *header, size_t size,
@@ -158,9 +202,9 @@ t2i_status t2i_checkpoint_save(const t2i_checkpoint *c, const char *path, t2i_er
         status = t2i_fail_memory(err, most * sizeof *part, "a checkpoint's table");
         goto done;
     }
-    parts += add_parts(part, name, &c->model.layout, "", c->weights);
-    parts += add_parts(part + parts, name + parts, &c->model.layout, "adamw.m.", c->m);
-    parts += add_parts(part + parts, name + parts, &c->model.layout, "adamw.v.", c->v);
+    parts += add_parts(part, name, c, "", c->weights);
+    parts += add_parts(part + parts, name + parts, c, "adamw.m.", c->m);
+    parts += add_parts(part + parts, name + parts, c, "adamw.v.", c->v);
     status = make_meta(c, part, parts, meta, err);
     if (status == T2I_OK) status = t2i_st_make_header(part, parts, meta, &header, &size, err);
     if (status != T2I_OK) goto done;
@@ -179,51 +223,115 @@ done:
 
 /* ---- reading ---- */
 
-static t2i_status parse_meta(const t2i_st *st, const char *key, const char *path, t2i_json **out,
-                             t2i_error *err)
+/* A file that is being read. */
+typedef struct {
+    t2i_tensors *file;
+    const t2i_st *st;   /* one of the two is NULL */
+    const t2i_py *tree; /* the tutorial's layout */
+    const char *path;
+    t2i_json *digests; /* of files of ours */
+} source;
+
+t2i_file_kind t2i_checkpoint_kind(const t2i_tensors *file)
 {
-    const char *text = t2i_st_meta(st, key);
+    static const char *const keys[] = {"t2i.config", "t2i.run", "t2i.xxh3", "t2i.meta_xxh3"};
+    const t2i_st *st = t2i_tensors_st(file);
+    if (st == NULL)
+        return t2i_tutorial_is(t2i_tensors_tree(file)) ? T2I_FILE_TUTORIAL : T2I_FILE_TORCH;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (t2i_st_meta(st, keys[i]) != NULL) return T2I_FILE_MODEL;
+    return T2I_FILE_SAFETENSORS;
+}
+
+static t2i_status parse_meta(const source *s, const char *key, t2i_json **out, t2i_error *err)
+{
+    const char *text = t2i_st_meta(s->st, key);
     *out = NULL;
     if (text == NULL)
         return t2i_fail(err, T2I_DATA,
                         "%s has no %s in its metadata: it is not a model that t2i-train can read",
-                        path, key);
+                        s->path, key);
     char what[300];
-    snprintf(what, sizeof what, "%s in %.200s", key, path);
+    snprintf(what, sizeof what, "%s in %.200s", key, s->path);
     return t2i_json_parse(out, text, strlen(text), what, err);
 }
 
-static t2i_status read_config(const t2i_st *st, const char *path, t2i_config *config,
-                              t2i_error *err)
+static t2i_status read_config(const source *s, t2i_config *config, t2i_error *err)
 {
     t2i_json *json;
-    T2I_TRY(parse_meta(st, "t2i.config", path, &json, err));
+    if (s->tree != NULL) return t2i_tutorial_config(s->tree, s->path, config, err);
+    T2I_TRY(parse_meta(s, "t2i.config", &json, err));
     t2i_status status = T2I_OK;
-    for (size_t i = 0; status == T2I_OK && i < CONFIG_KEYS; i++) {
+    for (size_t i = 0; status == T2I_OK && i < T2I_CONFIG_KEYS; i++) {
         int64_t value;
-        if (!t2i_json_as_integer(t2i_json_get(json, config_keys[i].key), &value) || value < 1 ||
-            value > INT32_MAX) {
-            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", path,
-                              config_keys[i].key);
-            break;
-        }
-        size_t size = (size_t)value;
-        memcpy((char *)config + config_keys[i].offset, &size, sizeof size);
+        if (!t2i_json_as_integer(t2i_json_get(json, t2i_config_key(i)), &value) ||
+            !t2i_config_set(config, i, value))
+            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", s->path,
+                              t2i_config_key(i));
     }
     t2i_json_free(json);
-    config->qkv_bias = t2i_st_find(st, "layers.0.qkv.bias") != NULL;
-    config->out_bias = t2i_st_find(st, "layers.0.out.bias") != NULL;
-    config->ffn1_bias = t2i_st_find(st, "layers.0.ffn1.bias") != NULL;
-    config->ffn2_bias = t2i_st_find(st, "layers.0.ffn2.bias") != NULL;
-    config->head_bias = t2i_st_find(st, "head.bias") != NULL;
     return status;
 }
 
-static t2i_status read_vocab(const t2i_st *st, const char *path, size_t size, t2i_vocab *vocab,
-                             t2i_error *err)
+/* The file's name of a tensor. */
+static void name_in(const source *s, const char *prefix, const char *ours, part_name out)
 {
+    if (s->tree == NULL || !t2i_tutorial_name(ours, out))
+        snprintf(out, sizeof(part_name), "%s%s", prefix, ours);
+}
+
+static int has_tensor(const source *s, const char *ours)
+{
+    part_name name;
+    name_in(s, "", ours, name);
+    return t2i_tensors_find(s->file, name) != NULL;
+}
+
+/* The tensor of a layer, as the file names it. */
+static int has_part(const source *s, size_t layer, const char *linear, const char *part,
+                    part_name out)
+{
+    char ours[T2I_NAME_MAX];
+    snprintf(ours, sizeof ours, "layers.%zu.%s.%s", layer, linear, part);
+    name_in(s, "", ours, out);
+    return t2i_tensors_find(s->file, out) != NULL;
+}
+
+/* A bias that a linear layer has in some layers only is one that was lost. */
+static t2i_status read_bias(const source *s, const char *linear, size_t layers, int *has,
+                            t2i_error *err)
+{
+    part_name first, other, weight;
+    *has = has_part(s, 0, linear, "bias", first);
+    for (size_t i = 1; i < layers; i++) {
+        if (!has_part(s, i, linear, "weight", weight)) continue; /* refused later, by its name */
+        if (has_part(s, i, linear, "bias", other) == *has) continue;
+        return t2i_fail(err, T2I_DATA,
+                        "%s has %s but no %s: such a bias must be in all layers or in none",
+                        s->path, *has ? first : other, *has ? other : first);
+    }
+    return T2I_OK;
+}
+
+static t2i_status read_biases(const source *s, t2i_config *config, t2i_error *err)
+{
+    /* more layers than tensors are refused later, by the name of one that is missing */
+    size_t layers = t2i_tensors_count(s->file);
+    if (layers > config->n_layers) layers = config->n_layers;
+    T2I_TRY(read_bias(s, "qkv", layers, &config->qkv_bias, err));
+    T2I_TRY(read_bias(s, "out", layers, &config->out_bias, err));
+    T2I_TRY(read_bias(s, "ffn1", layers, &config->ffn1_bias, err));
+    T2I_TRY(read_bias(s, "ffn2", layers, &config->ffn2_bias, err));
+    config->head_bias = has_tensor(s, "head.bias");
+    return T2I_OK;
+}
+
+static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i_error *err)
+{
+    const char *path = s->path;
     t2i_json *json;
-    T2I_TRY(parse_meta(st, "t2i.vocab", path, &json, err));
+    if (s->tree != NULL) return t2i_tutorial_vocab(s->tree, path, size, vocab, err);
+    T2I_TRY(parse_meta(s, "t2i.vocab", &json, err));
     size_t count = t2i_json_size(json);
     const char **name = t2i_alloc(count + 1, sizeof *name);
     t2i_status status = T2I_OK;
@@ -243,10 +351,10 @@ static t2i_status read_vocab(const t2i_st *st, const char *path, size_t size, t2
     return status;
 }
 
-static t2i_status read_run(const t2i_st *st, const char *path, t2i_run_state *run, t2i_error *err)
+static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
 {
     t2i_json *json;
-    T2I_TRY(parse_meta(st, "t2i.run", path, &json, err));
+    T2I_TRY(parse_meta(s, "t2i.run", &json, err));
     int64_t step = -1, updates = -1, skipped = -1, shards = -1;
     const char *dataset = "";
     t2i_status status = T2I_OK;
@@ -256,9 +364,9 @@ static t2i_status read_run(const t2i_st *st, const char *path, t2i_run_state *ru
         skipped < 0 || !t2i_json_as_integer(t2i_json_get(json, "shards"), &shards) || shards < 1 ||
         shards > 1 << 20 || !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) ||
         strlen(dataset) >= T2I_HEX)
-        status =
-            t2i_fail(err, T2I_DATA,
-                     "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset", path);
+        status = t2i_fail(err, T2I_DATA,
+                          "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset",
+                          s->path);
     *run = (t2i_run_state){.step = (long)step,
                            .updates = (long)updates,
                            .skipped = (long)skipped,
@@ -292,13 +400,13 @@ static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *er
 }
 
 /* One tensor of the model, under a prefix; its shape is checked. */
-static t2i_status find_tensor(const t2i_st_tensor **out, const t2i_st *st, const char *path,
-                              const char *prefix, const t2i_tensor *tensor, t2i_error *err)
+static t2i_status find_tensor(const t2i_tensor_info **out, const source *s, const char *prefix,
+                              const t2i_tensor *tensor, t2i_error *err)
 {
     part_name name;
-    snprintf(name, sizeof name, "%s%s", prefix, tensor->name);
-    const t2i_st_tensor *found = *out = t2i_st_find(st, name);
-    if (found == NULL) return t2i_fail(err, T2I_DATA, "%s has no tensor %s", path, name);
+    name_in(s, prefix, tensor->name, name);
+    const t2i_tensor_info *found = *out = t2i_tensors_find(s->file, name);
+    if (found == NULL) return t2i_fail(err, T2I_DATA, "%s has no tensor %s", s->path, name);
     if (tensor->rows > 0
             ? found->dims == 2 && found->dim[0] == tensor->rows && found->dim[1] == tensor->columns
             : found->dims == 1 && found->dim[0] == tensor->columns)
@@ -306,105 +414,200 @@ static t2i_status find_tensor(const t2i_st_tensor **out, const t2i_st *st, const
     if (tensor->rows > 0)
         return t2i_fail(err, T2I_DATA,
                         "%s: tensor %s does not have the shape (%zu, %zu) of the configuration",
-                        path, name, tensor->rows, tensor->columns);
+                        s->path, name, tensor->rows, tensor->columns);
     return t2i_fail(err, T2I_DATA,
-                    "%s: tensor %s does not have the shape (%zu) of the configuration", path, name,
-                    tensor->columns);
+                    "%s: tensor %s does not have the shape (%zu) of the configuration", s->path,
+                    name, tensor->columns);
 }
 
 /* Its numbers, checked against digests where there are any. */
-static t2i_status read_tensor(const t2i_st *st, const char *path, const t2i_st_tensor *found,
-                              const t2i_json *digests, float *out, t2i_error *err)
+static t2i_status read_tensor(const source *s, const t2i_tensor_info *found, float *out,
+                              t2i_error *err)
 {
-    T2I_TRY(t2i_st_floats(st, found, out, err));
-    if (digests != NULL) {
+    T2I_TRY(t2i_tensors_floats(s->file, found, out, err));
+    if (s->digests != NULL) {
         char hex[T2I_HEX];
         const char *said = NULL;
         t2i_hash_hex(out, (size_t)found->count * sizeof(float), hex);
-        if (!t2i_json_as_string(t2i_json_get(digests, found->name), &said, NULL) ||
+        if (!t2i_json_as_string(t2i_json_get(s->digests, found->name), &said, NULL) ||
             strcmp(said, hex) != 0)
             return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest",
-                            path, found->name);
+                            s->path, found->name);
     }
     for (size_t i = 0; i < found->count; i++)
         if (!isfinite(out[i]))
-            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", path, i,
+            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", s->path, i,
                             found->name);
     return T2I_OK;
 }
 
-static t2i_status read_block(const t2i_st *st, const char *path, const char *prefix,
-                             const t2i_checkpoint *c, const t2i_json *digests, float **block,
-                             t2i_error *err)
+/* Views of a torch file may repeat what is stored once; a model's tensors do not, and no more
+ * memory is asked for than the file is long. */
+static t2i_status check_size(const source *s, const t2i_checkpoint *c, t2i_error *err)
+{
+    uint64_t size;
+    size_t numbers;
+    T2I_TRY(t2i_fs_size(s->path, &size, err));
+    t2i_checkpoint_tensors(c, &numbers);
+    if (numbers <= size) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s has fewer bytes than its model has numbers: its tensors repeat themselves",
+                    s->path);
+}
+
+static t2i_status read_block(const source *s, const char *prefix, const t2i_checkpoint *c,
+                             float **block, t2i_error *err)
 {
     const t2i_layout *layout = &c->model.layout;
     /* once to see that all are there, so that no more memory is asked for than the file is long;
      * then to read them */
     for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1) T2I_TRY(check_size(s, c, err));
         if (pass == 1) *block = t2i_block_new(layout);
         if (pass == 1 && *block == NULL)
             return t2i_fail_memory(err, layout->floats * sizeof(float), "a model's weights");
         for (size_t i = 0; i < layout->tensors; i++) {
             const t2i_tensor *tensor = &layout->tensor[i];
-            const t2i_st_tensor *found;
-            if (!c->has_head && strncmp(tensor->name, "head.", 5) == 0) continue;
-            T2I_TRY(find_tensor(&found, st, path, prefix, tensor, err));
-            if (pass == 1)
-                T2I_TRY(read_tensor(st, path, found, digests, *block + tensor->offset, err));
+            const t2i_tensor_info *found;
+            if (is_absent(c, tensor->name)) continue;
+            T2I_TRY(find_tensor(&found, s, prefix, tensor, err));
+            if (pass == 1) T2I_TRY(read_tensor(s, found, *block + tensor->offset, err));
         }
     }
     return T2I_OK;
 }
 
-static t2i_status load(t2i_checkpoint *out, const t2i_st *st, const char *path, int moments,
-                       size_t features, t2i_error *err)
+/* Is a tensor of the file one of the model, its moments or averages? */
+static int is_of_model(const source *s, const t2i_names *model, const char *name)
 {
+    char ours[T2I_NAME_MAX];
+    if (s->tree != NULL) /* what lies in other entries is told as those */
+        return !t2i_tutorial_ours(name, ours) || t2i_names_find(model, ours) != SIZE_MAX;
+    for (size_t i = 0; t2i_checkpoint_prefix(i) != NULL; i++) {
+        size_t size = strlen(t2i_checkpoint_prefix(i));
+        if (strncmp(name, t2i_checkpoint_prefix(i), size) == 0)
+            return t2i_names_find(model, name + size) != SIZE_MAX;
+    }
+    return t2i_names_find(model, name) != SIZE_MAX;
+}
+
+static t2i_status list_unused(const source *s, const t2i_names *model, t2i_names *list,
+                              t2i_error *err)
+{
+    size_t number;
+    if (s->tree != NULL) T2I_TRY(t2i_tutorial_unused(s->tree, list, err));
+    for (size_t i = 0; i < t2i_tensors_count(s->file); i++) {
+        const char *name = t2i_tensors_at(s->file, i)->name;
+        if (!is_of_model(s, model, name)) T2I_TRY(t2i_names_add(list, name, &number, err));
+    }
+    return T2I_OK;
+}
+
+/* "a, b, c, ..." of what the file has beyond the model. */
+static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *err)
+{
+    enum { SHOWN = 4, LONGEST = 80 };
+    t2i_names model = {0}, list = {0};
+    t2i_text text = {0};
+    t2i_status status = T2I_OK;
+    for (size_t i = 0, number; status == T2I_OK && i < out->model.layout.tensors; i++)
+        status = t2i_names_add(&model, out->model.layout.tensor[i].name, &number, err);
+    if (status == T2I_OK) status = list_unused(s, &model, &list, err);
+    for (size_t i = 0; status == T2I_OK && i < list.count && i <= SHOWN; i++)
+        status = t2i_text_addf(&text, err, "%s%.*s", i == 0 ? "" : ", ", LONGEST,
+                               i == SHOWN ? "..." : t2i_names_at(&list, i));
+    for (size_t i = 0; i < text.size; i++)
+        if ((unsigned char)text.data[i] < 32 || text.data[i] == 127) text.data[i] = '?';
+    out->unused = list.count;
+    out->unused_names = text.data; /* NULL when there was none */
+    t2i_names_free(&model);
+    t2i_names_free(&list);
+    return status;
+}
+
+/* Is it a file of ours? Then its header must be as it was written. */
+static t2i_status look_at_digests(source *s, t2i_checkpoint *out, t2i_error *err)
+{
+    if (s->st == NULL) return T2I_OK;
     /* any of the three: one damaged name must not make it a file from elsewhere, which nothing
      * verifies */
-    int run = t2i_st_meta(st, "t2i.run") != NULL, header = t2i_st_meta(st, "t2i.meta_xxh3") != NULL,
-        tensors = t2i_st_meta(st, "t2i.xxh3") != NULL;
+    int run = t2i_st_meta(s->st, "t2i.run") != NULL,
+        header = t2i_st_meta(s->st, "t2i.meta_xxh3") != NULL,
+        tensors = t2i_st_meta(s->st, "t2i.xxh3") != NULL;
     out->ours = run || header || tensors;
-    if (out->ours && !(run && header && tensors))
-        return t2i_fail(err, T2I_DATA, "%s is damaged: its run or its digests are gone", path);
-    if (out->ours) T2I_TRY(check_header(st, path, err));
+    if (!out->ours) return T2I_OK;
+    if (!run || !header || !tensors)
+        return t2i_fail(err, T2I_DATA, "%s is damaged: its run or its digests are gone", s->path);
+    T2I_TRY(check_header(s->st, s->path, err));
+    T2I_TRY(read_run(s, &out->run, err));
+    return parse_meta(s, "t2i.xxh3", &s->digests, err);
+}
+
+static t2i_status make_model(const source *s, t2i_checkpoint *out, size_t features, t2i_error *err)
+{
     t2i_config config = {0};
-    T2I_TRY(read_config(st, path, &config, err));
-    out->has_head = t2i_st_find(st, "head.weight") != NULL;
+    t2i_error why = {0};
+    T2I_TRY(read_config(s, &config, err));
+    T2I_TRY(read_biases(s, &config, err));
+    out->has_head = has_tensor(s, "head.weight");
     if (!out->has_head) {
+        part_name name;
+        name_in(s, "", "head.weight", name);
+        if (config.head_bias)
+            return t2i_fail(err, T2I_DATA, "%s has the bias of a head, but no tensor %s", s->path,
+                            name);
         if (features == 0)
-            return t2i_fail(err, T2I_DATA, "%s has no head.weight: it cannot predict", path);
-        config.vision_feature_dim = features;
+            return t2i_fail(err, T2I_DATA,
+                            "%s has no %s: it cannot predict; train from it with t2i-train --init",
+                            s->path, name);
+        if (features != T2I_ITS_OWN) config.vision_feature_dim = features;
         config.head_bias = 1;
     }
-    t2i_error why = {0};
     if (t2i_model_new(&out->model, &config, &why) != T2I_OK)
-        return t2i_fail(err, why.status == T2I_USAGE ? T2I_DATA : why.status, "%s: %s", path,
+        return t2i_fail(err, why.status == T2I_USAGE ? T2I_DATA : why.status, "%s: %s", s->path,
                         why.text);
-    T2I_TRY(read_vocab(st, path, config.vocab_size, &out->vocab, err));
-    t2i_json *digests = NULL;
-    if (out->ours) {
-        T2I_TRY(read_run(st, path, &out->run, err));
-        T2I_TRY(parse_meta(st, "t2i.xxh3", path, &digests, err));
+    return read_vocab(s, config.vocab_size, &out->vocab, err);
+}
+
+static t2i_status load(t2i_checkpoint *out, source *s, int moments, size_t features, t2i_error *err)
+{
+    if (t2i_checkpoint_kind(s->file) == T2I_FILE_TORCH)
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a file of PyTorch, but no model in the tutorial's layout: it lacks "
+                        "config, tokenizer or token_embedding_table",
+                        s->path);
+    T2I_TRY(look_at_digests(s, out, err));
+    T2I_TRY(make_model(s, out, features, err));
+    T2I_TRY(read_block(s, "", out, &out->weights, err));
+    if (s->tree != NULL) T2I_TRY(t2i_tutorial_positions(s->file, s->path, &out->model, err));
+    if (moments && t2i_tensors_find(s->file, "adamw.m.embedding.weight") != NULL) {
+        T2I_TRY(read_block(s, "adamw.m.", out, &out->m, err));
+        T2I_TRY(read_block(s, "adamw.v.", out, &out->v, err));
     }
-    t2i_status status = read_block(st, path, "", out, digests, &out->weights, err);
-    if (status == T2I_OK && moments && t2i_st_find(st, "adamw.m.embedding.weight") != NULL) {
-        status = read_block(st, path, "adamw.m.", out, digests, &out->m, err);
-        if (status == T2I_OK) status = read_block(st, path, "adamw.v.", out, digests, &out->v, err);
-    }
-    t2i_json_free(digests);
-    return status;
+    return find_unused(s, out, err);
 }
 
 t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments, size_t features,
                                t2i_error *err)
 {
-    t2i_st *st;
+    source s = {.path = path};
     *out = (t2i_checkpoint){0};
-    T2I_TRY(t2i_st_open(&st, path, err));
-    t2i_status status = load(out, st, path, moments, features, err);
+    T2I_TRY(t2i_tensors_open(&s.file, path, err));
+    s.st = t2i_tensors_st(s.file);
+    s.tree = t2i_tensors_tree(s.file);
+    t2i_status status = load(out, &s, moments, features, err);
     if (status != T2I_OK) t2i_checkpoint_free(out);
-    t2i_st_close(st);
+    t2i_json_free(s.digests);
+    t2i_tensors_close(s.file);
     return status;
+}
+
+void t2i_checkpoint_tell(const t2i_checkpoint *c, const char *path)
+{
+    if (!c->ours) t2i_log_note("%s carries no digests: its contents are not verified", path);
+    if (c->unused > 0)
+        t2i_log_note("%s: %zu %s not used: %s", path, c->unused,
+                     c->unused == 1 ? "entry is" : "entries are", c->unused_names);
 }
 
 /* ---- the run folder ---- */

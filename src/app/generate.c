@@ -69,19 +69,6 @@ static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *
 
 /* ---- unknown characters ---- */
 
-/* Characters that leave no mark of their own on a terminal, or the wrong one. */
-static int is_printable(uint32_t code)
-{
-    static const uint32_t hidden[][2] = {
-        {0x0000, 0x001f}, {0x007f, 0x00a0},   {0x00ad, 0x00ad}, {0x0300, 0x036f}, {0x061c, 0x061c},
-        {0x1680, 0x1680}, {0x180e, 0x180e},   {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f},
-        {0x3000, 0x3000}, {0xe000, 0xf8ff},   {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xfff0, 0xfffb},
-        {0xfffe, 0xffff}, {0xe0000, 0x10ffff}};
-    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
-        if (code >= hidden[i][0] && code <= hidden[i][1]) return 0;
-    return 1;
-}
-
 static t2i_status warn_unknown(const job *j, size_t number, const t2i_text *unknown, t2i_error *err)
 {
     const t2i_vocab *vocab = &j->trained.checkpoint.vocab;
@@ -91,7 +78,7 @@ static t2i_status warn_unknown(const job *j, size_t number, const t2i_text *unkn
     for (size_t at = 0, length; at < unknown->size && status == T2I_OK; at += length) {
         length = t2i_utf8_decode(unknown->data + at, unknown->size - at, &code);
         const char *comma = at == 0 ? "" : ", ";
-        status = is_printable(code)
+        status = t2i_utf8_is_visible(code)
                      ? t2i_text_addf(&list, err, "%s'%.*s'", comma, (int)length, unknown->data + at)
                      : t2i_text_addf(&list, err, "%sU+%04X", comma, (unsigned)code);
     }

@@ -16,14 +16,14 @@ static void fill_table(t2i_job *job)
          "The run folder: job.ini, log.jsonl, loss.png, samples, checkpoints, model.safetensors, "
          "status.json.",
          0},
-        {"init", T2I_OPT_TEXT, &job->init, NULL, 0, 0, NULL, "FILE",
-         "Start from these weights (a checkpoint or safetensors model): weights, configuration and "
-         "vocabulary are "
-         "taken; the step and the moments start at zero.",
+        {"init", T2I_OPT_TEXT, &job->init, NULL, 0, 0, NULL, "RUN|FILE",
+         "Start from these weights (a run folder, a checkpoint, a safetensors model or the "
+         "tutorial's .pt): weights, configuration and vocabulary are taken; the step and the "
+         "moments start at zero. A head that the file lacks gets fresh weights.",
          0},
-        {"resume", T2I_OPT_TEXT, &job->resume, "auto", 0, 0, NULL, "auto|never|FILE",
+        {"resume", T2I_OPT_TEXT, &job->resume, "auto", 0, 0, NULL, "auto|never|RUN|FILE",
          "auto: go on from the newest sound checkpoint in `out`, start fresh if there is none; "
-         "never; or a checkpoint.",
+         "never; or a checkpoint, or the run folder whose newest one is meant.",
          0},
         {"steps", T2I_OPT_INT, &job->steps, "5000", 1, 1e12, NULL, NULL, "Steps of the whole run.",
          0},

@@ -150,6 +150,23 @@ static int has_model(const t2i_job *job)
     return last;
 }
 
+/* The checkpoint that `resume` names: a file, or the newest of another run folder. */
+static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_dataset *dataset,
+                             char **path, t2i_error *err)
+{
+    int found = 0;
+    if (t2i_fs_is_folder(named)) {
+        T2I_TRY(find_newest(out, named, path, &found, err));
+        return found ? T2I_OK
+                     : t2i_fail(err, T2I_NOINPUT,
+                                "%s holds no checkpoint to go on from (resume = %s)", named, named);
+    }
+    *path = t2i_strdup(named);
+    if (*path == NULL) return t2i_fail_memory(err, strlen(named), "a file name");
+    /* a width, so that a model without a head is told to be a model, not to lack its head */
+    return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
+}
+
 static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *dataset,
                          const char *options, t2i_error *err)
 {
@@ -158,9 +175,7 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
     t2i_status status = T2I_OK;
     int never = strcmp(job->resume, "never") == 0, found = 0;
     if (strcmp(job->resume, "auto") != 0 && !never) {
-        path = t2i_strdup(job->resume);
-        status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
-                              : t2i_checkpoint_load(c, path, 1, 0, err);
+        status = load_named(c, job->resume, dataset, &path, err);
         found = status == T2I_OK;
         if (found && job->out != NULL) status = check_owner(job->out, dataset, options, err);
     } else if (job->out != NULL && t2i_fs_is_folder(job->out)) {
@@ -185,21 +200,32 @@ static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *
     return status;
 }
 
+/* Weights that the file lacks are made as for a fresh model. */
+static void fill_head(t2i_checkpoint *c, uint64_t seed, const char *path)
+{
+    if (c->has_head) return;
+    t2i_log_note("%s has no head: head.weight and head.bias get fresh weights", path);
+    for (size_t i = 0; i < c->model.layout.tensors; i++)
+        if (strncmp(c->model.layout.tensor[i].name, "head.", 5) == 0)
+            t2i_model_init_tensor(&c->model, &c->model.layout.tensor[i], seed, c->weights);
+    c->has_head = 1;
+}
+
 static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_dataset *dataset,
                             t2i_error *err)
 {
-    T2I_TRY(t2i_checkpoint_load(out, job->init, 0, (size_t)t2i_dataset_get_info(dataset)->features,
-                                err));
-    if (!out->ours) t2i_log_note("%s carries no digests: its contents are not verified", job->init);
-    if (!out->has_head) {
-        t2i_log_note("%s has no head: head.weight and head.bias get fresh weights", job->init);
-        for (size_t i = 0; i < out->model.layout.tensors; i++)
-            if (strncmp(out->model.layout.tensor[i].name, "head.", 5) == 0)
-                t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i],
-                                      (uint64_t)job->seed, out->weights);
+    char *path;
+    T2I_TRY(t2i_checkpoint_find(job->init, &path, err));
+    t2i_status status =
+        t2i_checkpoint_load(out, path, 0, (size_t)t2i_dataset_get_info(dataset)->features, err);
+    if (status == T2I_OK) {
+        t2i_checkpoint_tell(out, path);
+        fill_head(out, (uint64_t)job->seed, path);
+        status = check_shape(job, &out->model.config, path, err);
     }
-    T2I_TRY(check_shape(job, &out->model.config, job->init, err));
-    return check_features(&out->model.config, dataset, job->init, err);
+    if (status == T2I_OK) status = check_features(&out->model.config, dataset, path, err);
+    t2i_free(path);
+    return status;
 }
 
 static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *dataset,
@@ -219,6 +245,7 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *da
                                .ffn2_bias = 1,
                                .head_bias = 1}; /* qkv has none, as in the tutorial */
     T2I_TRY(t2i_model_new(&out->model, &config, err));
+    out->has_head = 1;
     out->weights = t2i_block_new(&out->model.layout);
     if (out->weights == NULL)
         return t2i_fail_memory(err, out->model.layout.floats * sizeof(float), "the weights");

@@ -93,6 +93,18 @@ size_t t2i_utf8_valid(const char *bytes, size_t size)
     return size;
 }
 
+int t2i_utf8_is_visible(uint32_t code)
+{
+    static const uint32_t hidden[][2] = {
+        {0x0000, 0x001f}, {0x007f, 0x00a0},   {0x00ad, 0x00ad}, {0x0300, 0x036f}, {0x061c, 0x061c},
+        {0x1680, 0x1680}, {0x180e, 0x180e},   {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f},
+        {0x3000, 0x3000}, {0xe000, 0xf8ff},   {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xfff0, 0xfffb},
+        {0xfffe, 0xffff}, {0xe0000, 0x10ffff}};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (code >= hidden[i][0] && code <= hidden[i][1]) return 0;
+    return 1;
+}
+
 /* Levenshtein distance; words longer than the table are "far". */
 static size_t edit_distance(const char *a, const char *b)
 {
