@@ -35,6 +35,7 @@ programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c))
 scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
 
+HELPERS := $(call programs,helper)
 BENCH   := $(call programs,bench)
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
@@ -52,7 +53,7 @@ $B/%.o: %.c
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL) -c -o $@ $<
-$(TESTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
+$(TESTS) $(HELPERS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
 	$(call say,LINK)
 	$Q$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
 
@@ -76,11 +77,11 @@ score: all
 # ---- tests ----
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
-check: all $(TESTS) check-clang
+check: all $(TESTS) $(HELPERS) check-clang
 	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,e2e) $(call scripts,fault)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*)
-check-e2e check-fault: check-%: all
+check-e2e check-fault: check-%: all $(HELPERS)
 	@$(RUN) $(call scripts,$*)
 # Another compiler sees other mistakes; warnings of either are errors in CI.
 check-clang:

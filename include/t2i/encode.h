@@ -12,9 +12,11 @@
 #define T2I_SIDE      64           /* pixels: pictures are stored with this width and height */
 #define T2I_PICTURE   ((size_t)T2I_SIDE * T2I_SIDE * 3) /* bytes of one */
 
-/* The pictures of a dataset in order, each T2I_PICTURE bytes; read several times, in blocks. */
+/* The pictures of a dataset in order, each T2I_PICTURE bytes, and their features where an encoder
+ * has made them (NULL when they are not wanted); read several times, in blocks. */
 typedef struct {
-    t2i_status (*read)(void *context, size_t first, size_t count, uint8_t *pixels, t2i_error *err);
+    t2i_status (*read)(void *context, size_t first, size_t count, uint8_t *pixels, float *features,
+                       t2i_error *err);
     void *context;
 } t2i_pictures;
 
@@ -24,8 +26,17 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_encode_pca(const char *out, const t2i_pairs *pairs,
                                       const t2i_pictures *pictures, size_t dim, t2i_error *err);
 
-/* Pictures that lie in memory, end to end: a t2i_pictures' read with that address as context. */
+/* The same for features that another encoder has made: dim of them a picture, taken as they are.
+ * The decoder is a ridge regression fitted to the pictures of training pairs; without such a pair
+ * there is none, with a warning. */
+T2I_CHECKED t2i_status t2i_encode_ready(const char *out, const t2i_pairs *pairs,
+                                        const t2i_pictures *pictures,
+                                        const t2i_encoder_info *encoder, size_t dim,
+                                        t2i_error *err);
+
+/* Pictures that lie in memory, end to end: a t2i_pictures' read with that address as context. It
+ * knows no features. */
 t2i_status t2i_pictures_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
-                                  t2i_error *err);
+                                  float *features, t2i_error *err);
 
 #endif

@@ -5,7 +5,8 @@
  * [TAB split]). UTF-8; a byte order mark and CRLF line ends are accepted. A prompt may be empty.
  *
  * A bad row never stops the reading: it is named in a warning and counted, so that one run shows
- * the user all that must be mended.
+ * the user all that must be mended. After T2I_BAD_SHOWN warnings the rest is kept for a report
+ * only.
  */
 #ifndef T2I_PAIRS_H
 #define T2I_PAIRS_H
@@ -16,7 +17,8 @@
 #include "t2i/error.h"
 #include "t2i/text.h"
 
-#define T2I_NO_GROUP SIZE_MAX
+#define T2I_NO_GROUP  SIZE_MAX
+#define T2I_BAD_SHOWN 20
 
 typedef struct {
     uint32_t row;               /* from 0 over the data rows, bad ones counted */
@@ -33,14 +35,19 @@ typedef struct {
     size_t count, room;
     size_t rows; /* good and bad */
     size_t bad;
+    size_t splits;   /* rows that say their split */
+    t2i_text report; /* owned: all bad rows, a line "line TAB row TAB reason" each */
+    size_t reported; /* lines of it */
 } t2i_pair_list;
 
 /* Reads the file; each bad row is warned of. T2I_NOINPUT; T2I_DATA when it cannot be read as such a
  * file at all. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_pairs_read(t2i_pair_list *out, const char *path, t2i_error *err);
 void t2i_pairs_free(t2i_pair_list *list);
-/* The one form of such a warning: "pairs.tsv:7: row 6: REASON". */
-void t2i_pairs_warn(const char *path, size_t line, uint32_t row, const char *reason);
+/* Tells of `rows` rows (the first of them at this line) that are bad for one reason, and counts
+ * them: "pairs.tsv:7: row 6: REASON". T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line,
+                                     uint32_t row, size_t rows, const char *reason, t2i_error *err);
 
 /* Pairs and pictures put together one by one. {0} is the empty one. */
 typedef struct {

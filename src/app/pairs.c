@@ -40,11 +40,17 @@ typedef struct {
     size_t columns;
 } reader;
 
-void t2i_pairs_warn(const char *path, size_t line, uint32_t row, const char *reason)
+t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uint32_t row,
+                         size_t rows, const char *reason, t2i_error *err)
 {
     t2i_error text; /* takes the control characters out, as names come from strangers */
-    t2i_fail(&text, T2I_DATA, "%s:%zu: row %lu: %s", path, line, (unsigned long)row, reason);
-    t2i_log_warn("%s", text.text);
+    char more[64] = "";
+    if (rows > 1) snprintf(more, sizeof more, " (and %zu more rows name it)", rows - 1);
+    t2i_fail(&text, T2I_DATA, "%s%s", reason, more);
+    list->bad += rows;
+    if (list->reported++ < T2I_BAD_SHOWN)
+        t2i_log_warn("%s:%zu: row %lu: %s", path, line, (unsigned long)row, text.text);
+    return t2i_text_addf(&list->report, err, "%zu\t%lu\t%s\n", line, (unsigned long)row, text.text);
 }
 
 /* ---- what every kind shares: T2I_DATA says why a row is bad, another status ends the reading ----
@@ -91,6 +97,7 @@ static t2i_status add_row(reader *r, size_t line, const piece *fields, t2i_error
         return t2i_fail(why, T2I_DATA, "its %s is longer than %d bytes",
                         image.size > NAME_MAX_BYTES ? "file name" : "group", NAME_MAX_BYTES);
     T2I_TRY(find_split(fields[SPLIT], &row.split, why));
+    list->splits += row.split >= 0;
     row.prompt_size = prompt.size;
     T2I_TRY(keep(list, prompt, &row.prompt, why));
     T2I_TRY(keep(list, image, &row.image, why));
@@ -110,8 +117,7 @@ static t2i_status judge(reader *r, size_t line, t2i_status status, const t2i_err
                         t2i_error *err)
 {
     if (status == T2I_DATA) {
-        t2i_pairs_warn(r->path, line, (uint32_t)r->list->rows, why->text);
-        r->list->bad++;
+        T2I_TRY(t2i_pairs_bad(r->list, r->path, line, (uint32_t)r->list->rows, 1, why->text, err));
     } else if (status != T2I_OK) {
         *err = *why;
         return status;
@@ -431,6 +437,7 @@ t2i_status t2i_pairs_read(t2i_pair_list *out, const char *path, t2i_error *err)
 void t2i_pairs_free(t2i_pair_list *list)
 {
     t2i_text_free(&list->text);
+    t2i_text_free(&list->report);
     t2i_free(list->row);
     *list = (t2i_pair_list){0};
 }

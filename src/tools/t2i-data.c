@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "t2i/build.h"
+#include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/encode.h"
 #include "t2i/info.h"
@@ -14,9 +15,11 @@
 #define PROGRAM "t2i-data"
 
 typedef struct {
-    char *out, *pairs, *images, *features;
+    char *out, *pairs, *images, *features, *encoder, *weights;
     long dim, seed;
-    int skip_bad, json;
+    double validation;
+    int skip_bad, resume, json;
+    int *started;     /* MPI */
     const char *file; /* the operand of info, verify, preview */
 } settings;
 
@@ -30,15 +33,28 @@ static t2i_status run_shapes(const settings *s, t2i_error *err)
     return t2i_shapes(s->out, (uint64_t)s->seed, (size_t)s->dim, err);
 }
 
+/* The one command that several ranks can share; alone it does not need MPI. */
 static t2i_status run_build(const settings *s, t2i_error *err)
 {
     const t2i_build_options options = {.pairs = s->pairs,
                                        .images = s->images,
                                        .features = s->features,
                                        .out = s->out,
+                                       .encoder = s->encoder,
+                                       .weights = s->weights,
                                        .dim = (size_t)s->dim,
-                                       .skip_bad = s->skip_bad};
-    return t2i_build(&options, err);
+                                       .skip_bad = s->skip_bad,
+                                       .resume = s->resume,
+                                       .validation = s->validation,
+                                       .seed = (uint64_t)s->seed};
+    t2i_comm *comm;
+    T2I_TRY(t2i_comm_launched() ? t2i_comm_open(&comm, NULL, NULL, err)
+                                : t2i_comm_alone(&comm, err));
+    *s->started = 1;
+    t2i_log_rank(t2i_comm_rank(comm));
+    t2i_status status = t2i_build(comm, &options, err);
+    t2i_comm_close(comm);
+    return status;
 }
 
 /* Prints the text that something made, if it did, and frees it. */
@@ -74,7 +90,8 @@ static const struct {
 } verbs[] = {
     {"seed", run_seed, 1, " out dim "},
     {"shapes", run_shapes, 1, " out dim seed "},
-    {"build", run_build, 1, " out dim pairs images features skip-bad "},
+    {"build", run_build, 1,
+     " out dim pairs images features encoder weights skip-bad resume validation seed "},
     {"info", run_info, 0, " json "},
     {"verify", run_verify, 0, " "},
     {"preview", run_preview, 0, " out "},
@@ -118,8 +135,15 @@ static t2i_status check_options(const t2i_opts *opts, size_t verb, const setting
     if (!verbs[verb].makes && opts->operands != 2)
         return t2i_fail(err, T2I_USAGE, "%s takes one dataset file: " PROGRAM " %s FILE.h5", name,
                         name);
-    if (s->features != NULL && t2i_opts_find(opts, "dim")->origin == T2I_FROM_COMMAND)
-        return t2i_fail(err, T2I_USAGE, "--features excludes --dim: they are taken as they are");
+    static const char *const shaping[] = {"dim", "encoder", "validation", "resume"};
+    for (size_t i = 0; s->features != NULL && i < sizeof shaping / sizeof *shaping; i++)
+        if (t2i_opts_find(opts, shaping[i])->origin == T2I_FROM_COMMAND)
+            return t2i_fail(err, T2I_USAGE, "--features excludes --%s: they are taken as they are",
+                            shaping[i]);
+    if (strcmp(s->encoder, "resnet18") == 0 &&
+        t2i_opts_find(opts, "dim")->origin == T2I_FROM_COMMAND)
+        return t2i_fail(err, T2I_USAGE,
+                        "--dim is for the encoder pca: resnet18 makes 512 features");
     return T2I_OK;
 }
 
@@ -129,12 +153,14 @@ static t2i_status run(const t2i_opts *opts, settings *s, t2i_error *err)
     T2I_TRY(find_verb(opts, &verb, err));
     T2I_TRY(check_options(opts, verb, s, err));
     if (!verbs[verb].makes) s->file = opts->operand[1];
+    if (t2i_opts_find(opts, "validation")->origin == T2I_FROM_DEFAULT) s->validation = -1;
+    if (verbs[verb].run != run_build && t2i_comm_rank_before_start() > 0) return T2I_OK;
     return verbs[verb].run(s, err);
 }
 
-static t2i_status read_command(int argc, char **argv, t2i_error *err)
+static t2i_status read_command(int argc, char **argv, int *started, t2i_error *err)
 {
-    settings s = {0};
+    settings s = {.started = started};
     const t2i_opt_kind number = T2I_OPT_INT, text = T2I_OPT_TEXT, on = T2I_OPT_SWITCH;
     t2i_opt table[] = {
         {"out", text, &s.out, NULL, 0, 0, NULL, "FILE",
@@ -144,28 +170,44 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
          "[split], [group]), else lines of prompt TAB file [TAB split].",
          0},
         {"images", text, &s.images, NULL, 0, 0, NULL, "FOLDER",
-         "build: where the pictures (PNG) are; by default beside the pairs file.", 0},
+         "build: where the pictures (PNG, JPEG, WebP) are; by default beside the pairs file.", 0},
         {"features", text, &s.features, NULL, 0, 0, NULL, "FILE",
-         "build: safetensors, a vector for each picture, used instead of the pictures.", 0},
+         "build: safetensors or .pt, a vector for each picture, used instead of the pictures.", 0},
+        {"encoder", T2I_OPT_CHOICE, &s.encoder, "pca", 0, 0, "pca|resnet18", NULL,
+         "build: what makes features of pictures. pca is fitted to the training pictures.", 0},
+        {"weights", text, &s.weights, NULL, 0, 0, NULL, "FILE",
+         "build: of resnet18, as torchvision's resnet18-*.pth or in safetensors.", 0},
         {"dim", number, &s.dim, "512", 1, 4096, NULL, NULL,
-         "How many features to make of a picture, at most.", 0},
+         "How many features pca makes of a picture, at most.", 0},
+        {"validation", T2I_OPT_REAL, &s.validation, "0.1", 0, 0.9, NULL, NULL,
+         "build: share of the pictures (of their groups) that is held out, where the pairs file "
+         "names no split.",
+         0},
+        {"resume", on, &s.resume, NULL, 0, 0, NULL, NULL,
+         "build: go on from the pictures that a build which was stopped has left in F.h5.parts.",
+         0},
         {"skip-bad", on, &s.skip_bad, NULL, 0, 0, NULL, NULL,
          "build: leave bad rows out, instead of failing at the end.", 0},
         {"seed", number, &s.seed, "1", 0, 1e9, NULL, NULL,
-         "shapes: chooses what is held out of training.", 0},
+         "shapes, build: chooses what is held out of training.", 0},
         {"json", on, &s.json, NULL, 0, 0, NULL, NULL, "info: print a JSON object.", 0},
     };
     t2i_opts opts = {
         .program = PROGRAM,
         .usage = "seed|shapes|build --out F.h5 [--key value]...\n" PROGRAM
                  " info|verify|preview F.h5 [--key value]...",
-        .about = "Makes the dataset files that t2i-train reads, and looks into them.\n"
-                 "  seed     the tutorial's three pictures and seven prompts\n"
-                 "  shapes   1,296 coloured shapes with 6,480 captions, a fifth held out\n"
-                 "  build    from your own pictures, or ready features, and prompts\n"
-                 "  info     what is in a dataset\n"
-                 "  verify   is every byte of it sound?\n  preview  a sheet of its pictures, a PNG",
-        .epilog = "Example: " PROGRAM " build --pairs pets.csv --images photos --out pets.h5",
+        .about =
+            "Makes the dataset files that t2i-train reads, and looks into them.\n"
+            "  seed     the tutorial's three pictures and seven prompts\n"
+            "  shapes   1,296 coloured shapes with 6,480 captions, a fifth held out\n"
+            "  build    from your own pictures, or ready features, and prompts; under mpirun or\n"
+            "           srun, pictures are shared out over the ranks\n"
+            "  info     what is in a dataset\n"
+            "  verify   is every byte of it sound?\n  preview  a sheet of its pictures, a PNG",
+        .epilog = "Example: " PROGRAM " build --pairs pets.csv --images photos --out pets.h5\n"
+                  "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 73 cannot create "
+                  "output,\n74 input/output error, 75 stopped early (build: run it again with "
+                  "--resume).",
         .opt = table,
         .opts = sizeof table / sizeof *table,
     };
@@ -183,7 +225,10 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_log_program(PROGRAM);
     t2i_cpu_set_rounding();
-    t2i_status status = read_command(argc, argv, &err);
+    int started = 0;
+    t2i_log_rank(t2i_comm_rank_before_start());
+    t2i_status status = read_command(argc, argv, &started, &err);
+    if (status != T2I_OK && !started) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
     if (status != T2I_OK) t2i_log_error(&err);
     return (int)status;
 }
