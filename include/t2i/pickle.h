@@ -2,8 +2,8 @@
  *
  * Why: a pickle is a program that may call any function of Python. Only the instructions that build
  * plain values are understood here, and of functions those that rebuild a tensor; anything else is
- * refused by its name. What a file may make us hold is bounded: a million values, four million
- * items in containers, 64 MB of pickle, depth 64.
+ * refused by its name. What a file may make us hold is bounded: in all its pickles a million values
+ * and four million items in containers; in each 64 MB and depth 64.
  *
  * Instructions: Python's pickletools, protocols 2 to 4.
  */
@@ -29,10 +29,17 @@ typedef struct {
 
 /* How tensors are named by persistent ids. */
 typedef enum {
-    T2I_PICKLE_PLAIN, /* not at all: plain values only */
-    T2I_PICKLE_ZIP,   /* ('storage', type, key, location, count) */
-    T2I_PICKLE_STREAM /* the same and a view of it, or None */
+    T2I_PICKLE_PLAIN,  /* not at all: plain values only */
+    T2I_PICKLE_ZIP,    /* ('storage', type, key, location, count) */
+    T2I_PICKLE_STREAM, /* the same and a view of it, or None */
+    T2I_PICKLE_NAMED,  /* by a number, of what the caller read before */
+    T2I_PICKLE_TABLE   /* not at all, but types may stand in the result */
 } t2i_pickle_kind;
+
+typedef struct {
+    int64_t key;
+    t2i_py *value; /* in the arena */
+} t2i_pickle_named;
 
 typedef struct {
     t2i_py_arena *arena; /* owned, like the rest */
@@ -40,6 +47,10 @@ typedef struct {
     size_t storages, room;
     size_t *slot; /* a hash table: index + 1 of a storage, or 0 */
     size_t slots;
+    t2i_pickle_named *named; /* sorted by key, for T2I_PICKLE_NAMED */
+    size_t names;
+    size_t values, items;      /* made so far */
+    t2i_py *none, *boolean[2]; /* shared by all who mean them */
 } t2i_pickle;
 
 T2I_CHECKED t2i_status t2i_pickle_new(t2i_pickle *pickle, t2i_error *err);

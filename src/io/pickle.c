@@ -1,7 +1,9 @@
 #include "t2i/pickle.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pickle_parts.h"
@@ -97,15 +99,15 @@ static t2i_status need(t2i_pickle_reader *r, size_t count)
 /* The count of values that it made so far is bounded, as each takes memory. */
 static t2i_status count_value(t2i_pickle_reader *r)
 {
-    return ++r->values <= VALUES_MAX
+    return ++r->to->values <= VALUES_MAX
                ? T2I_OK
                : t2i_pickle_refuse(r, "it has more than %d values", VALUES_MAX);
 }
 
 t2i_status t2i_pickle_count_items(t2i_pickle_reader *r, size_t count)
 {
-    r->items += count;
-    return r->items <= ITEMS_MAX
+    r->to->items += count;
+    return r->to->items <= ITEMS_MAX
                ? T2I_OK
                : t2i_pickle_refuse(r, "its containers have more than %d items", ITEMS_MAX);
 }
@@ -150,12 +152,12 @@ static t2i_status op_new(t2i_pickle_reader *r, int kind)
 static t2i_status op_none(t2i_pickle_reader *r, int argument)
 {
     (void)argument;
-    return push(r, r->none);
+    return push(r, r->to->none);
 }
 
 static t2i_status op_bool(t2i_pickle_reader *r, int value)
 {
-    return push(r, r->boolean[value]);
+    return push(r, r->to->boolean[value]);
 }
 
 /* A whole number of size bytes; those of four have a sign. */
@@ -177,6 +179,31 @@ static t2i_status op_long(t2i_pickle_reader *r, int argument)
     int64_t integer;
     memcpy(&integer, &value, sizeof integer);
     return push_int(r, integer);
+}
+
+static t2i_status get_line(t2i_pickle_reader *r, char line[LINE_MAX_BYTES])
+{
+    for (size_t i = 0; i < LINE_MAX_BYTES; i++) {
+        T2I_TRY(get(r, line + i, 1));
+        if (line[i] == '\0') break;
+        if (line[i] != '\n') continue;
+        line[i] = '\0';
+        return T2I_OK;
+    }
+    return t2i_pickle_refuse(r, "a line is too long");
+}
+
+/* A line of digits: how Python 2 wrote what needs more than 32 bits. */
+static t2i_status op_int_text(t2i_pickle_reader *r, int argument)
+{
+    char line[LINE_MAX_BYTES], *end;
+    (void)argument;
+    T2I_TRY(get_line(r, line));
+    errno = 0;
+    long long value = strtoll(line, &end, 10);
+    if (errno != 0 || end == line || *end != '\0')
+        return t2i_pickle_refuse(r, "a whole number is none, or has more than 64 bits");
+    return push_int(r, value);
 }
 
 static t2i_status op_float(t2i_pickle_reader *r, int argument)
@@ -243,23 +270,22 @@ static t2i_status op_tuple(t2i_pickle_reader *r, int argument)
     return push(r, tuple);
 }
 
+enum { ONE = 1, PAIRS = 2 };
+
 /* Adds the top values to the list or dict under them: one (or one pair), or all above the mark. */
-static t2i_status op_add(t2i_pickle_reader *r, int one)
+static t2i_status op_add(t2i_pickle_reader *r, int argument)
 {
-    size_t count = 1;
-    int dict = *r->name == 'S'; /* SETITEM, SETITEMS; else APPEND, APPENDS */
-    if (one && dict) count = 2;
-    if (!one) T2I_TRY(take_mark(r, &count));
+    size_t step = argument & PAIRS ? 2 : 1, count = step;
+    if (!(argument & ONE)) T2I_TRY(take_mark(r, &count));
     T2I_TRY(need(r, count + 1));
     t2i_py *container = r->stack[r->size - count - 1];
-    if ((int)container->kind != (dict ? T2I_PY_DICT : T2I_PY_LIST))
+    if (container->kind != (step == 2 ? T2I_PY_DICT : T2I_PY_LIST))
         return t2i_pickle_refuse(r, "%s adds to a %s", r->name, t2i_pickle_kind_name(container));
-    if (dict && count % 2 != 0)
-        return t2i_pickle_refuse(r, "%s has a key without a value", r->name);
+    if (count % step != 0) return t2i_pickle_refuse(r, "%s has a key without a value", r->name);
     T2I_TRY(t2i_pickle_count_items(r, count));
     t2i_py **value = r->stack + r->size - count;
-    for (size_t i = 0; i < count; i += dict ? 2 : 1)
-        if (dict)
+    for (size_t i = 0; i < count; i += step)
+        if (step == 2)
             t2i_py_set_pair(r->to->arena, container, value[i], value[i + 1]);
         else
             t2i_py_append(r->to->arena, container, value[i]);
@@ -316,18 +342,6 @@ static t2i_status op_get(t2i_pickle_reader *r, int bytes)
     return push(r, r->memo[place]);
 }
 
-static t2i_status get_line(t2i_pickle_reader *r, char line[LINE_MAX_BYTES])
-{
-    for (size_t i = 0; i < LINE_MAX_BYTES; i++) {
-        T2I_TRY(get(r, line + i, 1));
-        if (line[i] == '\0') break;
-        if (line[i] != '\n') continue;
-        line[i] = '\0';
-        return T2I_OK;
-    }
-    return t2i_pickle_refuse(r, "the name of a function is too long");
-}
-
 static t2i_status push_global(t2i_pickle_reader *r, const char *module, const char *name)
 {
     T2I_TRY(count_value(r));
@@ -357,20 +371,27 @@ static t2i_status op_stack_global(t2i_pickle_reader *r, int argument)
     return push_global(r, module->text, name->text);
 }
 
-/* Applies a function to the value on top and what is under it, or a persistent id to the top. */
-static t2i_status op_call(t2i_pickle_reader *r, int operands)
+/* Replaces the top value by the storage that it names. */
+static t2i_status op_persistent(t2i_pickle_reader *r, int argument)
+{
+    (void)argument;
+    T2I_TRY(need(r, 1));
+    T2I_TRY(count_value(r));
+    t2i_py *out = NULL;
+    T2I_TRY(t2i_pickle_persistent(r, r->stack[--r->size], &out));
+    return push(r, out);
+}
+
+/* Takes a function and its arguments, or a value and its attributes, and leaves what they make. */
+static t2i_status op_call(t2i_pickle_reader *r, int build)
 {
     t2i_py *out = NULL;
-    T2I_TRY(need(r, (size_t)operands));
+    T2I_TRY(need(r, 2));
     T2I_TRY(count_value(r));
-    t2i_py **at = r->stack + r->size - operands;
-    if (operands == 1)
-        T2I_TRY(t2i_pickle_storage_of(r, at[0], &out));
-    else if (*r->name == 'B')
-        T2I_TRY(t2i_pickle_build(r, at[0], at[1], &out));
-    else
-        T2I_TRY(t2i_pickle_reduce(r, at[0], at[1], &out));
-    r->size -= (size_t)operands;
+    r->size -= 2;
+    t2i_py **at = r->stack + r->size;
+    T2I_TRY(build ? t2i_pickle_build(r, at[0], at[1], &out)
+                  : t2i_pickle_reduce(r, at[0], at[1], &out));
     return push(r, out);
 }
 
@@ -402,6 +423,7 @@ static const struct {
     ['K'] = {"BININT1", op_int, 1},
     ['M'] = {"BININT2", op_int, 2},
     ['J'] = {"BININT", op_int, 4},
+    ['I'] = {"INT", op_int_text, 0},
     [0x8a] = {"LONG1", op_long, 0},
     ['G'] = {"BINFLOAT", op_float, 0},
     ['N'] = {"NONE", op_none, 0},
@@ -411,9 +433,9 @@ static const struct {
     [0x85] = {"TUPLE1", op_tuple, 1},
     [0x86] = {"TUPLE2", op_tuple, 2},
     [0x87] = {"TUPLE3", op_tuple, 3},
-    ['s'] = {"SETITEM", op_add, 1},
-    ['u'] = {"SETITEMS", op_add, 0},
-    ['a'] = {"APPEND", op_add, 1},
+    ['s'] = {"SETITEM", op_add, ONE | PAIRS},
+    ['u'] = {"SETITEMS", op_add, PAIRS},
+    ['a'] = {"APPEND", op_add, ONE},
     ['e'] = {"APPENDS", op_add, 0},
     ['0'] = {"POP", op_pop, 0},
     ['1'] = {"POP_MARK", op_pop, 1},
@@ -424,9 +446,10 @@ static const struct {
     ['j'] = {"LONG_BINGET", op_get, 4},
     ['c'] = {"GLOBAL", op_global, 0},
     [0x93] = {"STACK_GLOBAL", op_stack_global, 0},
-    ['R'] = {"REDUCE", op_call, 2},
-    ['b'] = {"BUILD", op_call, 2},
-    ['Q'] = {"BINPERSID", op_call, 1},
+    ['R'] = {"REDUCE", op_call, 0},
+    [0x81] = {"NEWOBJ", op_call, 0},
+    ['b'] = {"BUILD", op_call, 1},
+    ['Q'] = {"BINPERSID", op_persistent, 0},
     ['.'] = {"STOP", op_stop, 0},
 };
 
@@ -461,9 +484,6 @@ t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_s
                            .at = *at,
                            .opcode = *at,
                            .end = end};
-    r.none = t2i_py_none(pickle->arena);
-    r.boolean[0] = t2i_py_bool(pickle->arena, 0);
-    r.boolean[1] = t2i_py_bool(pickle->arena, 1);
     r.buffer = t2i_alloc(BUFFER, 1);
     r.mark = t2i_alloc(MARKS_MAX, sizeof *r.mark);
     t2i_status status = r.buffer == NULL || r.mark == NULL ? no_memory(&r) : run(&r);
@@ -481,7 +501,12 @@ t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_s
 t2i_status t2i_pickle_new(t2i_pickle *pickle, t2i_error *err)
 {
     *pickle = (t2i_pickle){.arena = t2i_py_arena_new()};
-    return pickle->arena != NULL ? T2I_OK : t2i_fail_memory(err, 1, "a pickle");
+    if (pickle->arena == NULL) return t2i_fail_memory(err, 1, "a pickle");
+    pickle->none = t2i_py_none(pickle->arena);
+    for (int i = 0; i < 2; i++) pickle->boolean[i] = t2i_py_bool(pickle->arena, i);
+    if (!t2i_py_arena_failed(pickle->arena)) return T2I_OK;
+    t2i_pickle_free(pickle);
+    return t2i_fail_memory(err, 1, "a pickle");
 }
 
 void t2i_pickle_free(t2i_pickle *pickle)
@@ -489,5 +514,6 @@ void t2i_pickle_free(t2i_pickle *pickle)
     t2i_py_arena_free(pickle->arena);
     t2i_free(pickle->storage);
     t2i_free(pickle->slot);
+    t2i_free(pickle->named);
     *pickle = (t2i_pickle){0};
 }

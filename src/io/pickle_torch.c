@@ -7,11 +7,11 @@
 #include "t2i/hash.h"
 #include "t2i/mem.h"
 
-enum { DEPTH_MAX = 64, VISITS_MAX = 1000000, STORAGES_MAX = 1 << 20 };
+enum { DEPTH_MAX = 64, VISITS_MAX = 1000000 };
 
-typedef enum { ORDERED_DICT, TENSOR, PARAMETER, STORAGE_TYPE } function;
+typedef enum { ORDERED_DICT, TENSOR, PARAMETER, OLD_PARAMETER, STORAGE_TYPE, TENSOR_TYPE } function;
 
-/* The allow-list. */
+/* The allow-list. What is old stands in files of 2016 to 2018. */
 static const struct {
     const char *module, *name;
     function what;
@@ -19,7 +19,9 @@ static const struct {
 } functions[] = {
     {"collections", "OrderedDict", ORDERED_DICT, NULL},
     {"torch._utils", "_rebuild_tensor_v2", TENSOR, NULL},
+    {"torch._utils", "_rebuild_tensor", TENSOR, NULL}, /* old */
     {"torch._utils", "_rebuild_parameter", PARAMETER, NULL},
+    {"torch.nn.parameter", "Parameter", OLD_PARAMETER, NULL},
     {"torch", "FloatStorage", STORAGE_TYPE, "F32"},
     {"torch", "DoubleStorage", STORAGE_TYPE, "F64"},
     {"torch", "HalfStorage", STORAGE_TYPE, "F16"},
@@ -30,21 +32,33 @@ static const struct {
     {"torch", "CharStorage", STORAGE_TYPE, "I8"},
     {"torch", "ByteStorage", STORAGE_TYPE, "U8"},
     {"torch", "BoolStorage", STORAGE_TYPE, "BOOL"},
+    {"torch", "FloatTensor", TENSOR_TYPE, "F32"},
+    {"torch", "DoubleTensor", TENSOR_TYPE, "F64"},
+    {"torch", "HalfTensor", TENSOR_TYPE, "F16"},
+    {"torch", "LongTensor", TENSOR_TYPE, "I64"},
+    {"torch", "IntTensor", TENSOR_TYPE, "I32"},
+    {"torch", "ShortTensor", TENSOR_TYPE, "I16"},
+    {"torch", "CharTensor", TENSOR_TYPE, "I8"},
+    {"torch", "ByteTensor", TENSOR_TYPE, "U8"},
 };
 
 const char *t2i_pickle_kind_name(const t2i_py *value)
 {
     if ((int)value->kind == KIND_FUNCTION) return "function";
     if ((int)value->kind == KIND_STORAGE) return "storage";
+    if ((int)value->kind == KIND_PARAMETER) return "parameter without data";
     return t2i_py_kind_name(value);
 }
 
 t2i_status t2i_pickle_global(t2i_pickle_reader *r, const char *module, const char *name,
                              t2i_py **out)
 {
+    /* only the tables of old files name types of tensors, and there the device does not matter */
+    if (r->kind == T2I_PICKLE_TABLE && strcmp(module, "torch.cuda") == 0) module = "torch";
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if (strcmp(functions[i].module, module) != 0 || strcmp(functions[i].name, name) != 0)
             continue;
+        if (functions[i].what == TENSOR_TYPE && r->kind != T2I_PICKLE_TABLE) break;
         *out = t2i_py_value(r->to->arena, (t2i_py_kind)KIND_FUNCTION);
         if (*out != NULL) (*out)->integer = (int64_t)i;
         return T2I_OK;
@@ -117,39 +131,70 @@ static int make_room(t2i_pickle *p)
     return 1;
 }
 
-/* The index of the storage; a new one where the key is new. One key means one type and count. */
-static t2i_status add_storage(t2i_pickle_reader *r, const t2i_py *key, const char *dtype,
-                              uint64_t count, size_t *index)
+size_t t2i_pickle_add(t2i_pickle *p, const t2i_py *key, const char *dtype, uint64_t count,
+                      size_t *steps)
 {
-    t2i_pickle *p = r->to;
-    size_t steps;
-    if (p->storages == STORAGES_MAX) return t2i_pickle_refuse(r, "it has too many storages");
-    if (!make_room(p)) return t2i_fail_memory(r->err, sizeof *p->storage, "a list of storages");
-    size_t place = place_of(p, key->text, key->size, &steps);
-    T2I_TRY(t2i_pickle_count_items(r, steps)); /* so that colliding keys cost no more than others */
+    if (!make_room(p)) return SIZE_MAX;
+    size_t place = place_of(p, key->text, key->size, steps);
     if (p->slot[place] == 0) {
         p->storage[p->storages++] = (t2i_pickle_storage){
             .key = key->text, .size = key->size, .dtype = dtype, .count = count};
         p->slot[place] = p->storages;
     }
-    *index = p->slot[place] - 1;
-    const t2i_pickle_storage *s = &p->storage[*index];
-    if (s->count == count && (count == 0 || strcmp(s->dtype, dtype) == 0)) return T2I_OK;
-    return t2i_pickle_refuse(r, "storage %.100s has two types or sizes", key->text);
+    return p->slot[place] - 1;
 }
 
-/* ('storage', type, key, location, count): of a stream with a view (key, offset, count) or None. */
-t2i_status t2i_pickle_storage_of(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
+t2i_py *t2i_pickle_storage_value(t2i_pickle *pickle, size_t index, uint64_t begin, uint64_t count)
+{
+    t2i_py *value = t2i_py_value(pickle->arena, (t2i_py_kind)KIND_STORAGE);
+    if (value != NULL)
+        value->tensor = (t2i_py_tensor){.dtype = pickle->storage[index].dtype,
+                                        .offset = begin,
+                                        .count = count,
+                                        .storage = index};
+    return value;
+}
+
+const char *t2i_pickle_dtype(const t2i_py *value)
+{
+    return is_function(value, STORAGE_TYPE) ? functions[value->integer].dtype : NULL;
+}
+
+/* A number or its text names what was read before. */
+static t2i_status find_named(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
+{
+    char *end = NULL;
+    int64_t key = id->integer;
+    if (is(id, T2I_PY_TEXT)) key = strtoll(id->text, &end, 10);
+    if (!is(id, T2I_PY_INT) && (end == NULL || end == id->text || *end != '\0'))
+        return t2i_pickle_refuse(r, "a persistent id is not that of a tensor");
+    size_t low = 0, high = r->to->names;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        *out = r->to->named[middle].value;
+        if (r->to->named[middle].key == key) return T2I_OK;
+        if (r->to->named[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return t2i_pickle_refuse(r, "it wants a tensor that is not there");
+}
+
+/* ('storage', type, key, location, count): of a stream with a view (key, offset, count) or None.
+ * One key means one type and count. */
+t2i_status t2i_pickle_persistent(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
 {
     uint64_t count, bytes, begin = 0, seen;
-    size_t items = r->kind == T2I_PICKLE_ZIP ? 5 : 6, index = 0;
-    if (r->kind == T2I_PICKLE_PLAIN)
+    size_t items = r->kind == T2I_PICKLE_ZIP ? 5 : 6, steps = 0;
+    if (r->kind == T2I_PICKLE_NAMED) return find_named(r, id, out);
+    if (r->kind == T2I_PICKLE_PLAIN || r->kind == T2I_PICKLE_TABLE)
         return t2i_pickle_refuse(r, "it has tensors where none belong");
     if (!is(id, T2I_PY_TUPLE) || id->size != items || !is(id->item[0], T2I_PY_TEXT) ||
         strcmp(id->item[0]->text, "storage") != 0 || !is_function(id->item[1], STORAGE_TYPE) ||
         !is(id->item[2], T2I_PY_TEXT) || !is(id->item[3], T2I_PY_TEXT))
         return t2i_pickle_refuse(r, "a persistent id is not that of a storage");
-    const char *dtype = functions[id->item[1]->integer].dtype;
+    const char *dtype = t2i_pickle_dtype(id->item[1]);
     if (!as_count(id->item[4], &count) || !multiply(count, t2i_dtype_size(dtype), &bytes))
         return t2i_pickle_refuse(r, "the size of a storage cannot be");
     seen = count;
@@ -159,21 +204,22 @@ t2i_status t2i_pickle_storage_of(t2i_pickle_reader *r, const t2i_py *id, t2i_py 
             !as_count(view->item[2], &seen) || begin > count || seen > count - begin)
             return t2i_pickle_refuse(r, "a view of a storage goes beyond it");
     }
-    T2I_TRY(add_storage(r, id->item[2], dtype, count, &index));
-    *out = t2i_py_value(r->to->arena, (t2i_py_kind)KIND_STORAGE);
-    if (*out != NULL)
-        (*out)->tensor =
-            (t2i_py_tensor){.dtype = dtype, .offset = begin, .count = seen, .storage = index};
+    size_t index = t2i_pickle_add(r->to, id->item[2], dtype, count, &steps);
+    if (index == SIZE_MAX) return t2i_fail_memory(r->err, 1, "a list of storages");
+    T2I_TRY(t2i_pickle_count_items(r, steps)); /* so that colliding keys cost no more than others */
+    const t2i_pickle_storage *s = &r->to->storage[index];
+    if (s->count != count || (count > 0 && strcmp(s->dtype, dtype) != 0))
+        return t2i_pickle_refuse(r, "storage %.100s has two types or sizes", s->key);
+    *out = t2i_pickle_storage_value(r->to, index, begin, seen);
     return T2I_OK;
 }
 
 /* ---- tensors ---- */
 
 /* Are all numbers of the view within a storage of `count`? */
-static int within(const t2i_py_tensor *t, uint64_t offset, uint64_t count)
+static int within(const t2i_py_tensor *t, uint64_t count)
 {
-    uint64_t last = offset, step;
-    if (t->count == 0) return 1;
+    uint64_t last = t->offset, step;
     for (size_t i = 0; i < t->dims; i++) {
         if (!multiply(t->dim[i] - 1, t->stride[i], &step) || step > UINT64_MAX - last) return 0;
         last += step;
@@ -181,37 +227,81 @@ static int within(const t2i_py_tensor *t, uint64_t offset, uint64_t count)
     return last < count;
 }
 
-/* (storage, offset, size, stride, requires_grad, hooks[, metadata]) */
+t2i_py *t2i_pickle_view(t2i_pickle *pickle, const t2i_py *storage, const t2i_py_tensor *shape,
+                        const char **problem)
+{
+    t2i_py_tensor t = *shape;
+    t.dtype = storage->tensor.dtype;
+    t.storage = storage->tensor.storage;
+    t.count = 1;
+    int empty = 0;
+    for (size_t i = 0; i < t.dims; i++) empty |= t.dim[i] == 0;
+    *problem = "the shape of a tensor cannot be";
+    for (size_t i = 0; i < t.dims; i++)
+        if (!multiply(t.count, t.dim[i], &t.count)) return NULL;
+    *problem = "a tensor goes beyond its storage";
+    if (empty)
+        t.offset = 0;
+    else if (!within(&t, storage->tensor.count))
+        return NULL;
+    t.offset += storage->tensor.offset;
+    *problem = NULL;
+    t2i_py *value = t2i_py_value(pickle->arena, T2I_PY_TENSOR);
+    if (value != NULL) value->tensor = t;
+    return value;
+}
+
+/* No hooks, as an empty dict or None. */
+static int no_hooks(const t2i_py *value)
+{
+    return is(value, T2I_PY_NONE) || (is(value, T2I_PY_DICT) && value->size == 0);
+}
+
+/* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]) */
 static t2i_status rebuild_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
 {
-    if (args->size != 6 && args->size != 7)
+    const char *problem;
+    if (args->size != 4 && args->size != 6 && args->size != 7)
         return t2i_pickle_refuse(r, "a tensor is made of %zu arguments", args->size);
     const t2i_py *storage = args->item[0], *size = args->item[2], *stride = args->item[3];
     if ((int)storage->kind != KIND_STORAGE || !is(size, T2I_PY_TUPLE) ||
-        !is(stride, T2I_PY_TUPLE) || !is(args->item[4], T2I_PY_BOOL))
+        !is(stride, T2I_PY_TUPLE) || (args->size > 4 && !is(args->item[4], T2I_PY_BOOL)))
         return t2i_pickle_refuse(r, "a tensor is made of arguments of other types");
-    if (!is(args->item[5], T2I_PY_DICT) || args->item[5]->size != 0)
+    if (args->size > 4 && !no_hooks(args->item[5]))
         return t2i_pickle_refuse(r, "a tensor has hooks");
-    if (args->size == 7 && !is(args->item[6], T2I_PY_NONE) &&
-        (!is(args->item[6], T2I_PY_DICT) || args->item[6]->size != 0))
+    if (args->size == 7 && !no_hooks(args->item[6]))
         return t2i_pickle_refuse(r, "a tensor is to be read negated or conjugated");
     if (size->size != stride->size || size->size > T2I_PY_DIMS)
         return t2i_pickle_refuse(r, "a tensor has %zu dimensions and %zu strides (at most %d)",
                                  size->size, stride->size, T2I_PY_DIMS);
-    t2i_py_tensor t = {.dtype = storage->tensor.dtype,
-                       .dims = size->size,
-                       .count = 1,
-                       .storage = storage->tensor.storage};
-    for (size_t i = 0; i < t.dims; i++)
-        if (!as_count(size->item[i], &t.dim[i]) || !as_count(stride->item[i], &t.stride[i]) ||
-            !multiply(t.count, t.dim[i], &t.count))
-            return t2i_pickle_refuse(r, "the shape or strides of a tensor cannot be");
-    if (!as_count(args->item[1], &t.offset) || !within(&t, t.offset, storage->tensor.count))
-        return t2i_pickle_refuse(r, "a tensor goes beyond its storage");
-    if (t.count == 0) t.offset = 0;
-    t.offset += storage->tensor.offset;
-    *out = t2i_py_value(r->to->arena, T2I_PY_TENSOR);
-    if (*out != NULL) (*out)->tensor = t;
+    t2i_py_tensor t = {.dims = size->size};
+    int sound = as_count(args->item[1], &t.offset);
+    for (size_t i = 0; i < t.dims && sound; i++)
+        sound = as_count(size->item[i], &t.dim[i]) && as_count(stride->item[i], &t.stride[i]);
+    if (!sound) return t2i_pickle_refuse(r, "the shape or strides of a tensor cannot be");
+    *out = t2i_pickle_view(r->to, storage, &t, &problem);
+    return problem == NULL ? T2I_OK : t2i_pickle_refuse(r, "%s", problem);
+}
+
+/* Of 2016 and 2017: Parameter() and BUILD with (data, gradient, hooks, requires_grad, volatile), or
+ * Parameter(data) and BUILD with (requires_grad, volatile, hooks). */
+static t2i_status old_parameter(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
+{
+    if (args->size > 2 || (args->size > 0 && !is(args->item[0], T2I_PY_TENSOR)) ||
+        (args->size > 1 && !is(args->item[1], T2I_PY_BOOL)))
+        return t2i_pickle_refuse(r, "a parameter is made of other arguments");
+    *out = t2i_py_value(r->to->arena, (t2i_py_kind)KIND_PARAMETER);
+    if (*out != NULL && args->size > 0) **out = *args->item[0];
+    return T2I_OK;
+}
+
+static t2i_status build_parameter(t2i_pickle_reader *r, t2i_py *value, const t2i_py *state)
+{
+    int whole = (int)value->kind == KIND_PARAMETER;
+    if (!is(state, T2I_PY_TUPLE) || state->size != (whole ? 5 : 3) || !no_hooks(state->item[2]) ||
+        (whole && !is(state->item[0], T2I_PY_TENSOR)))
+        return t2i_pickle_refuse(r, "a parameter is made of other attributes");
+    if (whole) *value = *state->item[0];
     return T2I_OK;
 }
 
@@ -242,10 +332,11 @@ t2i_status t2i_pickle_reduce(t2i_pickle_reader *r, const t2i_py *what, const t2i
         return t2i_pickle_refuse(r, "a function's arguments are a %s", t2i_pickle_kind_name(args));
     if (is_function(what, ORDERED_DICT)) return ordered_dict(r, args, out);
     if (is_function(what, TENSOR)) return rebuild_tensor(r, args, out);
+    if (is_function(what, OLD_PARAMETER)) return old_parameter(r, args, out);
     if (!is_function(what, PARAMETER))
         return t2i_pickle_refuse(r, "it calls a %s", t2i_pickle_kind_name(what));
     if (args->size != 3 || !is(args->item[0], T2I_PY_TENSOR) || !is(args->item[1], T2I_PY_BOOL) ||
-        !is(args->item[2], T2I_PY_DICT) || args->item[2]->size != 0)
+        !no_hooks(args->item[2]))
         return t2i_pickle_refuse(r, "a parameter is made of other arguments");
     *out = args->item[0];
     return T2I_OK;
@@ -254,11 +345,13 @@ t2i_status t2i_pickle_reduce(t2i_pickle_reader *r, const t2i_py *what, const t2i
 /* The attributes of a state_dict: {'_metadata': versions of modules}, which we need not know. */
 t2i_status t2i_pickle_build(t2i_pickle_reader *r, t2i_py *value, const t2i_py *state, t2i_py **out)
 {
+    *out = value;
+    if (is(value, T2I_PY_TENSOR) || (int)value->kind == KIND_PARAMETER)
+        return build_parameter(r, value, state);
     if (!is(value, T2I_PY_DICT) || !value->ordered)
         return t2i_pickle_refuse(r, "it gives attributes to a %s", t2i_pickle_kind_name(value));
     if (!is(state, T2I_PY_DICT) || state->size != 1 || t2i_py_get(state, "_metadata") == NULL)
         return t2i_pickle_refuse(r, "an OrderedDict has other attributes than _metadata");
-    *out = value;
     return T2I_OK;
 }
 
@@ -310,7 +403,8 @@ static t2i_status visit(t2i_pickle_reader *r, t2i_py *value, int depth, size_t *
 {
     if (++*visits > VISITS_MAX)
         return t2i_pickle_refuse(r, "as a tree it has more than %d values", VISITS_MAX);
-    if (value->kind > T2I_PY_TENSOR)
+    if (value->kind > T2I_PY_TENSOR &&
+        !(r->kind == T2I_PICKLE_TABLE && (int)value->kind == KIND_FUNCTION))
         return t2i_pickle_refuse(r, "a %s stands where a value belongs",
                                  t2i_pickle_kind_name(value));
     if (!is(value, T2I_PY_LIST) && !is(value, T2I_PY_TUPLE) && !is(value, T2I_PY_DICT))

@@ -159,12 +159,16 @@ static t2i_status open_tensors(t2i_tensors *to, t2i_error *err)
     t2i_status status = t2i_source_read(&source, 0, head, size, err);
     t2i_source_close(&source);
     T2I_TRY(status);
-    if (size > 8 && head[8] == '{' && !t2i_torchfile_is(head, size)) {
+    if (t2i_torchfile_is(head, size)) {
+        T2I_TRY(t2i_torchfile_open(&to->torch, to->path, err));
+        T2I_TRY(list_torch(to, err));
+    } else if (size > 8 && head[8] == '{') {
         T2I_TRY(t2i_st_open(&to->st, to->path, err));
         T2I_TRY(list_st(to, err));
     } else {
-        T2I_TRY(t2i_torchfile_open(&to->torch, to->path, err));
-        T2I_TRY(list_torch(to, err));
+        return t2i_fail(err, T2I_DATA,
+                        "%s is neither a safetensors file nor one of torch.save (or it is cut)",
+                        to->path);
     }
     return sort_names(to, err);
 }

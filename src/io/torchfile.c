@@ -5,18 +5,9 @@
 
 #include "t2i/dtype.h"
 #include "t2i/mem.h"
-#include "t2i/pickle.h"
-#include "t2i/source.h"
-#include "t2i/zip.h"
+#include "torchfile_parts.h"
 
-enum { MAGIC = 15, TAR_MAGIC_AT = 257, PROTOCOL = 1001, ENTRY_MAX_BYTES = 1100 };
-
-struct t2i_torchfile {
-    t2i_source source;
-    t2i_zip *zip; /* NULL for a stream */
-    t2i_pickle pickle;
-    t2i_py *root;
-};
+enum { MAGIC = 15, HEAD = 512, PROTOCOL = 1001, ENTRY_MAX_BYTES = 1100 };
 
 /* The stream's first pickle: the number 0x1950a86a20f9469cfc6c. */
 static const unsigned char magic[MAGIC] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
@@ -34,10 +25,13 @@ static int is_zip(const void *bytes, size_t size)
 
 int t2i_torchfile_is(const void *bytes, size_t size)
 {
-    return is_stream(bytes, size) || is_zip(bytes, size);
+    /* a tar archive begins with the name of an entry, perhaps of an extended header */
+    return is_stream(bytes, size) || is_zip(bytes, size) ||
+           (size >= 9 && memcmp(bytes, "sys_info", 9) == 0) ||
+           (size >= 15 && memcmp(bytes, "././@PaxHeader", 15) == 0);
 }
 
-static t2i_status bad(const t2i_torchfile *file, const char *what, t2i_error *err)
+t2i_status t2i_torchfile_bad(const t2i_torchfile *file, const char *what, t2i_error *err)
 {
     return t2i_fail(err, T2I_DATA, "%s is not a sound file of torch.save: %s", file->source.name,
                     what);
@@ -81,11 +75,12 @@ static t2i_status check_byte_order(const t2i_torchfile *file, t2i_error *err)
     const t2i_zip_entry *entry = t2i_zip_find(file->zip, "byteorder");
     if (entry == NULL) return T2I_OK; /* before PyTorch 2.1 */
     T2I_TRY(t2i_zip_check(file->zip, entry, err));
-    if (entry->size != sizeof order) return bad(file, "its byte order is not little", err);
+    if (entry->size != sizeof order)
+        return t2i_torchfile_bad(file, "its byte order is not little", err);
     T2I_TRY(t2i_source_read(&file->source, entry->begin, order, sizeof order, err));
     return memcmp(order, "little", sizeof order) == 0
                ? T2I_OK
-               : bad(file, "its byte order is not little", err);
+               : t2i_torchfile_bad(file, "its byte order is not little", err);
 }
 
 static t2i_status check_no_script(const t2i_torchfile *file, t2i_error *err)
@@ -106,16 +101,23 @@ static t2i_status read_zip(t2i_torchfile *file, t2i_error *err)
     T2I_TRY(check_no_script(file, err));
     T2I_TRY(check_byte_order(file, err));
     const t2i_zip_entry *entry = t2i_zip_find(file->zip, "data.pkl");
-    if (entry == NULL) return bad(file, "it has no data.pkl", err);
+    if (entry == NULL) return t2i_torchfile_bad(file, "it has no data.pkl", err);
     T2I_TRY(t2i_zip_check(file->zip, entry, err));
     uint64_t at = entry->begin, end = entry->begin + entry->size;
     T2I_TRY(
         t2i_pickle_read(&file->pickle, T2I_PICKLE_ZIP, &file->source, &at, end, &file->root, err));
-    if (at != end) return bad(file, "bytes follow the pickle in its data.pkl", err);
+    if (at != end) return t2i_torchfile_bad(file, "bytes follow the pickle in its data.pkl", err);
     return place_entries(file, err);
 }
 
 /* ---- the legacy stream ---- */
+
+t2i_status t2i_torchfile_little(const t2i_torchfile *file, const t2i_py *sys_info, t2i_error *err)
+{
+    const t2i_py *little = t2i_py_get(sys_info, "little_endian");
+    if (little != NULL && little->kind == T2I_PY_BOOL && little->integer) return T2I_OK;
+    return t2i_torchfile_bad(file, "its byte order is not little", err);
+}
 
 /* A pickle of plain values at *at. */
 static t2i_status read_plain(t2i_torchfile *file, uint64_t *at, t2i_py **root, t2i_error *err)
@@ -131,17 +133,19 @@ static t2i_status place_data(t2i_torchfile *file, const t2i_py *key, uint64_t *a
     uint64_t count = 0;
     size_t index =
         key->kind == T2I_PY_TEXT ? t2i_pickle_find(&file->pickle, key->text, key->size) : SIZE_MAX;
-    if (index == SIZE_MAX) return bad(file, "it lists a storage that no tensor needs", err);
+    if (index == SIZE_MAX)
+        return t2i_torchfile_bad(file, "it lists a storage that no tensor needs", err);
     t2i_pickle_storage *s = &file->pickle.storage[index];
-    if (s->known) return bad(file, "it lists a storage twice", err);
+    if (s->known) return t2i_torchfile_bad(file, "it lists a storage twice", err);
     T2I_TRY(t2i_source_read(&file->source, *at, bytes, sizeof bytes, err));
     for (size_t i = sizeof bytes; i-- > 0;) count = count << 8 | bytes[i];
-    if (count != s->count) return bad(file, "a storage has another size than its tensors say", err);
+    if (count != s->count)
+        return t2i_torchfile_bad(file, "a storage has another size than its tensors say", err);
     s->begin = *at + sizeof bytes;
     s->known = 1;
     s->checked = 1; /* a stream has no checksums */
     uint64_t size = count * t2i_dtype_size(s->dtype);
-    if (size > file->source.size - s->begin) return bad(file, "it is cut", err);
+    if (size > file->source.size - s->begin) return t2i_torchfile_bad(file, "it is cut", err);
     *at = s->begin + size;
     return T2I_OK;
 }
@@ -152,47 +156,34 @@ static t2i_status read_stream(t2i_torchfile *file, t2i_error *err)
     t2i_py *value;
     T2I_TRY(read_plain(file, &at, &value, err));
     if (value->kind != T2I_PY_INT || value->integer != PROTOCOL)
-        return bad(file, "its protocol is not 1001", err);
+        return t2i_torchfile_bad(file, "its protocol is not 1001", err);
     T2I_TRY(read_plain(file, &at, &value, err));
-    const t2i_py *little = t2i_py_get(value, "little_endian");
-    if (little == NULL || little->kind != T2I_PY_BOOL || !little->integer)
-        return bad(file, "its byte order is not little", err);
+    T2I_TRY(t2i_torchfile_little(file, value, err));
     T2I_TRY(t2i_pickle_read(&file->pickle, T2I_PICKLE_STREAM, &file->source, &at, file->source.size,
                             &file->root, err));
     T2I_TRY(read_plain(file, &at, &value, err));
-    if (value->kind != T2I_PY_LIST) return bad(file, "its list of storages is none", err);
+    if (value->kind != T2I_PY_LIST)
+        return t2i_torchfile_bad(file, "its list of storages is none", err);
     for (size_t i = 0; i < value->size; i++) T2I_TRY(place_data(file, value->item[i], &at, err));
-    if (value->size != file->pickle.storages) return bad(file, "it lacks a storage", err);
-    return at == file->source.size ? T2I_OK : bad(file, "bytes follow its last storage", err);
+    if (value->size != file->pickle.storages)
+        return t2i_torchfile_bad(file, "it lacks a storage", err);
+    return at == file->source.size ? T2I_OK
+                                   : t2i_torchfile_bad(file, "bytes follow its last storage", err);
 }
 
 /* ---- open and close ---- */
 
-/* Says what a file is that is neither. */
-static t2i_status explain(const t2i_torchfile *file, t2i_error *err)
-{
-    char tar[5];
-    const char *name = file->source.name;
-    if (file->source.size >= TAR_MAGIC_AT + sizeof tar) {
-        T2I_TRY(t2i_source_read(&file->source, TAR_MAGIC_AT, tar, sizeof tar, err));
-        if (memcmp(tar, "ustar", sizeof tar) == 0)
-            return t2i_fail(err, T2I_DATA,
-                            "%s is in PyTorch's old tar format, which is not read: "
-                            "torch.save(torch.load(...)) makes a newer one",
-                            name);
-    }
-    return t2i_fail(err, T2I_DATA, "%s is not a file of torch.save (or it is cut)", name);
-}
-
 static t2i_status read_file(t2i_torchfile *file, t2i_error *err)
 {
-    unsigned char head[MAGIC];
+    unsigned char head[HEAD];
     size_t size = file->source.size < sizeof head ? (size_t)file->source.size : sizeof head;
     T2I_TRY(t2i_source_read(&file->source, 0, head, size, err));
     T2I_TRY(t2i_pickle_new(&file->pickle, err));
     if (is_zip(head, size)) return read_zip(file, err);
     if (is_stream(head, size)) return read_stream(file, err);
-    return explain(file, err);
+    if (t2i_torchfile_is_tar(head, size)) return t2i_torchfile_read_tar(file, err);
+    return t2i_fail(err, T2I_DATA, "%s is not a file of torch.save (or it is cut)",
+                    file->source.name);
 }
 
 /* Takes the source. */
