@@ -164,6 +164,22 @@ static void limits(void)
     refuse(lossless, sizeof lossless, "big has 16383 x 16383 pixels, over the limit");
 }
 
+/* Parts of no bytes, each of which costs libwebp memory. */
+static void parts(void)
+{
+    t2i_error err;
+    t2i_image image;
+    t2i_text file = {0}, many = {0};
+    load(&file, "one.webp");
+    OK(t2i_text_add(&many, "RIFF    WEBPVP8X\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0", 30, &err));
+    for (int i = 0; i < 70000; i++) OK(t2i_text_add(&many, "XXXX\0\0\0", 8, &err));
+    OK(t2i_text_add(&many, file.data + 12, file.size - 12, &err));
+    for (int i = 0; i < 4; i++) many.data[4 + i] = (char)((many.size - 8) >> 8 * i);
+    FAILS(t2i_image_decode(&image, many.data, many.size, "a", &err), T2I_DATA, "too many parts");
+    t2i_text_free(&file);
+    t2i_text_free(&many);
+}
+
 static void unusual(void)
 {
     t2i_error err;
@@ -188,6 +204,7 @@ int main(void)
         {"cut files are refused", cut},
         {"damaged files do no harm", damaged},
         {"JPEGs of endless scans are refused", scans},
+        {"WebPs of endless parts are refused", parts},
         {"sizes over the limits are refused before memory is taken", limits},
         {"JPEGs that libjpeg does not read", unusual},
     };
