@@ -15,6 +15,10 @@ const char *t2i_blas_core(void);
 void t2i_gemm_nt(float *out, const float *a, const float *b, size_t M, size_t N, size_t K);
 /* out (M, N) = a (M, K) x b (K, N): the gradient of a layer's input. */
 void t2i_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K);
+/* out (M, N) = [out +] a (M, K) x b (K, N), all three pieces of matrices whose rows lie out_row,
+ * a_row, b_row floats apart. */
+void t2i_gemm_nn_piece(float *out, size_t out_row, const float *a, size_t a_row, const float *b,
+                       size_t b_row, size_t M, size_t N, size_t K, int add);
 /* out (M, N) = [out +] a (K, M)^T x b (K, N): the gradient of a weight. */
 void t2i_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K, int add);
 

@@ -39,6 +39,13 @@ void t2i_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N,
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0f, a, k, b, n, 0.0f, out, n);
 }
 
+void t2i_gemm_nn_piece(float *out, size_t out_row, const float *a, size_t a_row, const float *b,
+                       size_t b_row, size_t M, size_t N, size_t K, int add)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, to_int(M), to_int(N), to_int(K), 1.0f, a,
+                to_int(a_row), b, to_int(b_row), add ? 1.0f : 0.0f, out, to_int(out_row));
+}
+
 void t2i_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K, int add)
 {
     int m = to_int(M), n = to_int(N), k = to_int(K);
