@@ -61,6 +61,7 @@ help:
 	@echo "make            the programs, in $B"
 	@echo "make demo       captioned shapes: dataset, training on 8 ranks, pictures for five prompts (4 minutes)"
 	@echo "make score      how close the demo's pictures of unseen combinations are"
+	@echo "make tutorial   the tutorial's run, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      all tests; make asan-check: the same under address and undefined-behaviour sanitizers"
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it"
@@ -73,6 +74,8 @@ demo: all
 	@B=$B MPIRUN="$(MPIRUN)" sh jobs/demo.sh
 score: all
 	@B=$B sh jobs/score.sh
+tutorial: all
+	@B=$B MPIRUN="$(MPIRUN)" sh jobs/tutorial.sh
 
 # ---- tests ----
 
@@ -111,6 +114,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all help demo score check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
+.PHONY: all help demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
         fuzz bench format clean
 .SECONDARY:

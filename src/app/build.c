@@ -134,6 +134,11 @@ static t2i_status read_pairs(job *j, t2i_error *err)
     T2I_TRY(check_options(j->options, err));
     T2I_TRY(t2i_pairs_read(&j->list, j->options->pairs, err));
     if (j->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", j->options->pairs);
+    if (j->list.splits > 0 && j->options->validation >= 0)
+        return t2i_fail(err, T2I_USAGE,
+                        "%s says itself what is held out (%zu rows name a split): leave "
+                        "--validation out",
+                        j->options->pairs, j->list.splits);
     return find_pictures(j, err);
 }
 
