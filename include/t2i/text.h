@@ -21,6 +21,10 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err);
 T2I_CHECKED t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...)
     T2I_PRINTF(3, 4);
+/* Text of a stranger (a name, a prompt): control characters become '?', so that none forges a line
+ * or reaches a terminal. */
+T2I_CHECKED t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size,
+                                          t2i_error *err);
 void t2i_text_free(t2i_text *text);
 
 /* Bytes of the well-formed character at bytes[0..size), its code point in *code; 0 when it is not

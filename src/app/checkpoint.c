@@ -513,11 +513,13 @@ static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *e
     for (size_t i = 0, number; status == T2I_OK && i < out->model.layout.tensors; i++)
         status = t2i_names_add(&model, out->model.layout.tensor[i].name, &number, err);
     if (status == T2I_OK) status = list_unused(s, &model, &list, err);
-    for (size_t i = 0; status == T2I_OK && i < list.count && i <= SHOWN; i++)
-        status = t2i_text_addf(&text, err, "%s%.*s", i == 0 ? "" : ", ", LONGEST,
-                               i == SHOWN ? "..." : t2i_names_at(&list, i));
-    for (size_t i = 0; i < text.size; i++)
-        if ((unsigned char)text.data[i] < 32 || text.data[i] == 127) text.data[i] = '?';
+    for (size_t i = 0; status == T2I_OK && i < list.count && i <= SHOWN; i++) {
+        const char *name = i == SHOWN ? "..." : t2i_names_at(&list, i);
+        size_t size = strlen(name);
+        status = t2i_text_addf(&text, err, "%s", i == 0 ? "" : ", ");
+        if (status == T2I_OK)
+            status = t2i_text_add_plain(&text, name, size < LONGEST ? size : LONGEST, err);
+    }
     out->unused = list.count;
     out->unused_names = text.data; /* NULL when there was none */
     t2i_names_free(&model);

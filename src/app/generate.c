@@ -274,26 +274,17 @@ static t2i_status report_json(const job *j, t2i_text *report, t2i_error *err)
     return status;
 }
 
-/* A name or a prompt, whose control characters must not reach a terminal. */
-static t2i_status add_plain(t2i_text *report, const char *text, t2i_error *err)
-{
-    size_t from = report->size;
-    T2I_TRY(t2i_text_add(report, text, strlen(text), err));
-    for (size_t i = from; i < report->size; i++)
-        if ((unsigned char)report->data[i] < 32 || report->data[i] == 127) report->data[i] = '?';
-    return T2I_OK;
-}
-
 static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
 {
     for (size_t i = 0; i < j->options->prompts; i++) {
         const answer *a = &j->answer[i];
         T2I_TRY(t2i_text_addf(report, err, "\""));
-        T2I_TRY(add_plain(report, j->options->prompt[i], err));
+        T2I_TRY(
+            t2i_text_add_plain(report, j->options->prompt[i], strlen(j->options->prompt[i]), err));
         T2I_TRY(t2i_text_addf(report, err, "\"\n"));
         for (size_t k = 0; k < j->top; k++) {
             T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, a->near[k].distance));
-            T2I_TRY(add_plain(report, a->name[k], err));
+            T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
             T2I_TRY(t2i_text_addf(report, err, "\n"));
         }
         if (a->file != NULL) T2I_TRY(t2i_text_addf(report, err, "      decoded: %s\n", a->file));

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,19 @@ typedef struct {
     size_t changes;
 } comparison;
 
+/* A line of the report: names in it are a stranger's. */
+static t2i_status add_line(comparison *d, t2i_error *err, const char *format, ...) T2I_PRINTF(3, 4);
+static t2i_status add_line(comparison *d, t2i_error *err, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    T2I_TRY(t2i_text_add_plain(d->out, line, strlen(line), err));
+    return t2i_text_add(d->out, "\n", 1, err);
+}
+
 /* ---- configuration, vocabulary, run ---- */
 
 static t2i_status diff_config(comparison *d, t2i_error *err)
@@ -46,8 +60,8 @@ static t2i_status diff_config(comparison *d, t2i_error *err)
         size_t x = t2i_config_get(a, i), y = t2i_config_get(b, i);
         if (x == y) continue;
         d->differences++;
-        T2I_TRY(t2i_text_addf(d->out, err, "configuration: %s is %zu in A, %zu in B\n",
-                              t2i_config_key(i), x, y));
+        T2I_TRY(
+            add_line(d, err, "configuration: %s is %zu in A, %zu in B", t2i_config_key(i), x, y));
     }
     return T2I_OK;
 }
@@ -62,14 +76,12 @@ static t2i_status diff_vocab(comparison *d, t2i_error *err)
     }
     if (a->size != b->size) {
         d->differences++;
-        T2I_TRY(t2i_text_addf(d->out, err, "vocabulary: %zu entries in A, %zu in B\n", a->size,
-                              b->size));
+        T2I_TRY(add_line(d, err, "vocabulary: %zu entries in A, %zu in B", a->size, b->size));
     }
     if (count == 0) return T2I_OK;
     d->differences++;
-    return t2i_text_addf(d->out, err,
-                         "vocabulary: %zu entries differ, first %zu: '%s' in A, '%s' in B\n", count,
-                         first, a->name[first], b->name[first]);
+    return add_line(d, err, "vocabulary: %zu entries differ, first %zu: '%s' in A, '%s' in B",
+                    count, first, a->name[first], b->name[first]);
 }
 
 static t2i_status diff_text(comparison *d, const char *key, const char *a, const char *b,
@@ -77,7 +89,7 @@ static t2i_status diff_text(comparison *d, const char *key, const char *a, const
 {
     if (strcmp(a, b) == 0) return T2I_OK;
     d->differences++;
-    return t2i_text_addf(d->out, err, "run: %s is %s in A, %s in B\n", key, a, b);
+    return add_line(d, err, "run: %s is %s in A, %s in B", key, a, b);
 }
 
 static t2i_status diff_number(comparison *d, const char *key, double a, double b, t2i_error *err)
@@ -112,8 +124,8 @@ static t2i_status diff_run(comparison *d, t2i_error *err)
     int in_a = t2i_model_file_has_run(&d->a.file), in_b = t2i_model_file_has_run(&d->b.file);
     if (!in_a && !in_b) return T2I_OK;
     if (!in_a || !in_b)
-        return t2i_text_addf(d->out, err, "run: only %s knows its run (this does not count)\n",
-                             in_a ? "A" : "B");
+        return add_line(d, err, "run: only %s knows its run (this does not count)",
+                        in_a ? "A" : "B");
     T2I_TRY(diff_number(d, "step", (double)a->step, (double)b->step, err));
     T2I_TRY(diff_number(d, "updates", (double)a->updates, (double)b->updates, err));
     T2I_TRY(diff_number(d, "skipped", (double)a->skipped, (double)b->skipped, err));
@@ -189,14 +201,13 @@ static t2i_status compare_tensor(comparison *d, size_t at, size_t other, t2i_err
     const float *x, *y;
     if (!same_shape(a, b)) {
         d->differences++;
-        return t2i_text_addf(d->out, err, "tensor %s: other shapes in A and B\n", name);
+        return add_line(d, err, "tensor %s: other shapes in A and B", name);
     }
     T2I_TRY(t2i_model_file_floats(&d->a.file, a, &x, err));
     T2I_TRY(t2i_model_file_floats(&d->b.file, b, &y, err));
     if ((x == NULL) != (y == NULL)) {
         d->differences++;
-        return t2i_text_addf(d->out, err, "tensor %s: %s in A, %s in B\n", name, a->dtype,
-                             b->dtype);
+        return add_line(d, err, "tensor %s: %s in A, %s in B", name, a->dtype, b->dtype);
     }
     if (x == NULL) {
         d->uncompared++;
@@ -221,13 +232,11 @@ static t2i_status list_only(comparison *d, const side *in, const side *from, con
     for (size_t i = 0; i < in->names.count; i++) {
         const char *name = t2i_names_at(&in->names, i);
         if (t2i_names_find(&from->names, name) != SIZE_MAX) continue;
-        if (count++ < LINES_SHOWN)
-            T2I_TRY(t2i_text_addf(d->out, err, "tensor %s: only in %s\n", name, letter));
+        if (count++ < LINES_SHOWN) T2I_TRY(add_line(d, err, "tensor %s: only in %s", name, letter));
     }
     d->differences += count;
     if (count <= LINES_SHOWN) return T2I_OK;
-    return t2i_text_addf(d->out, err, "... and %zu more that are only in %s\n", count - LINES_SHOWN,
-                         letter);
+    return add_line(d, err, "... and %zu more that are only in %s", count - LINES_SHOWN, letter);
 }
 
 static int worst_first(const void *a, const void *b)
@@ -246,15 +255,15 @@ static t2i_status add_changes(comparison *d, t2i_error *err)
     for (size_t i = 0; i < d->changes && i < LINES_SHOWN; i++)
         if (strlen(d->change[i].name) > (size_t)width && strlen(d->change[i].name) <= 60)
             width = (int)strlen(d->change[i].name);
-    T2I_TRY(t2i_text_addf(d->out, err, "%-*s  %9s  %12s  %12s\n", width, "tensor", "differ",
-                          "largest", "relative"));
+    T2I_TRY(add_line(d, err, "%-*s  %9s  %12s  %12s", width, "tensor", "differ", "largest",
+                     "relative"));
     for (size_t i = 0; i < d->changes && i < LINES_SHOWN; i++) {
         const change *c = &d->change[i];
-        T2I_TRY(t2i_text_addf(d->out, err, "%-*s  %9" PRIu64 "  %12.4g  %12.4g\n", width, c->name,
-                              c->count, c->most, c->share));
+        T2I_TRY(add_line(d, err, "%-*s  %9" PRIu64 "  %12.4g  %12.4g", width, c->name, c->count,
+                         c->most, c->share));
     }
     if (d->changes <= LINES_SHOWN) return T2I_OK;
-    return t2i_text_addf(d->out, err, "... and %zu more tensors\n", d->changes - LINES_SHOWN);
+    return add_line(d, err, "... and %zu more tensors", d->changes - LINES_SHOWN);
 }
 
 static t2i_status diff_tensors(comparison *d, t2i_error *err)
@@ -278,22 +287,20 @@ static t2i_status diff_tensors(comparison *d, t2i_error *err)
 static t2i_status add_end(comparison *d, t2i_error *err)
 {
     if (d->a.moments + d->b.moments > 0)
-        T2I_TRY(t2i_text_addf(d->out, err, "only %s has AdamW's moments (this does not count)\n",
-                              d->a.moments > 0 ? "A" : "B"));
+        T2I_TRY(add_line(d, err, "only %s has AdamW's moments (this does not count)",
+                         d->a.moments > 0 ? "A" : "B"));
     if (d->uncompared > 0)
-        T2I_TRY(t2i_text_addf(d->out, err, "%zu tensors of whole numbers were not compared\n",
-                              d->uncompared));
-    return t2i_text_addf(d->out, err, "%zu tensors are equal, %zu have other numbers%s\n", d->equal,
-                         d->changes, d->differences == 0 ? "; there is no difference" : "");
+        T2I_TRY(add_line(d, err, "%zu tensors of whole numbers were not compared", d->uncompared));
+    return add_line(d, err, "%zu tensors are equal, %zu have other numbers%s", d->equal, d->changes,
+                    d->differences == 0 ? "; no difference was found" : "");
 }
 
 static t2i_status compare(comparison *d, const char *a, const char *b, t2i_error *err)
 {
     T2I_TRY(t2i_model_file_open(&d->a.file, a, err));
     T2I_TRY(t2i_model_file_open(&d->b.file, b, err));
-    T2I_TRY(t2i_text_addf(d->out, err, "A: %s, %s\nB: %s, %s\n", d->a.file.path,
-                          t2i_model_file_kind_name(&d->a.file), d->b.file.path,
-                          t2i_model_file_kind_name(&d->b.file)));
+    T2I_TRY(add_line(d, err, "A: %s, %s", d->a.file.path, t2i_model_file_kind_name(&d->a.file)));
+    T2I_TRY(add_line(d, err, "B: %s, %s", d->b.file.path, t2i_model_file_kind_name(&d->b.file)));
     d->models = t2i_model_file_is_model(&d->a.file) && t2i_model_file_is_model(&d->b.file);
     if (d->models) {
         T2I_TRY(diff_config(d, err));

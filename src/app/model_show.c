@@ -190,16 +190,14 @@ static t2i_status file_json(t2i_model_file *file, t2i_json *json, t2i_error *err
 
 /* ---- as text ---- */
 
-/* Text of a stranger: its control characters must not reach a terminal. */
+/* Text of a stranger, at most so many bytes of it. */
 static t2i_status add_plain(t2i_text *out, const char *text, size_t size, size_t most,
                             t2i_error *err)
 {
-    size_t from = out->size, length = size;
+    size_t length = size;
     if (size > most)
         for (length = most; length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80;) length--;
-    T2I_TRY(t2i_text_add(out, text, length, err));
-    for (size_t i = from; i < out->size; i++)
-        if ((unsigned char)out->data[i] < 32 || out->data[i] == 127) out->data[i] = '?';
+    T2I_TRY(t2i_text_add_plain(out, text, length, err));
     return size > length ? t2i_text_add(out, "...", 3, err) : T2I_OK;
 }
 
@@ -246,7 +244,10 @@ static t2i_status add_options(const t2i_run_state *run, t2i_text *out, t2i_error
     t2i_status status = t2i_text_addf(out, err, "  options        ");
     while (status == T2I_OK && (key = t2i_json_next_key(json, key)) != NULL) {
         if (!t2i_json_as_string(t2i_json_get(json, key), &value, NULL)) value = "?";
-        status = t2i_text_addf(out, err, "%s%s = %s", comma, key, value);
+        status = t2i_text_addf(out, err, "%s", comma);
+        if (status == T2I_OK) status = add_plain(out, key, strlen(key), TEXT_SHOWN, err);
+        if (status == T2I_OK) status = t2i_text_addf(out, err, " = ");
+        if (status == T2I_OK) status = add_plain(out, value, strlen(value), TEXT_SHOWN, err);
         comma = ", ";
     }
     t2i_json_free(json);

@@ -9,7 +9,9 @@
 #include "t2i/mem.h"
 #include "t2i/model_file.h"
 #include "t2i/names.h"
+#include "t2i/source.h"
 #include "t2i/text.h"
+#include "t2i/zip.h"
 
 /* Tensors beyond the model's own have digests too. Loading has checked the header, and the model's.
  */
@@ -40,30 +42,58 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
     return status;
 }
 
-/* Everything that can be read is read: the archive's sums are looked at on the way. */
-static t2i_status read_all(t2i_model_file *file, t2i_error *err)
+/* A zip archive has a checksum of each entry, of whatever type its numbers are. */
+static t2i_status check_archive(const t2i_source *source, size_t *entries, t2i_error *err)
+{
+    t2i_zip *zip;
+    T2I_TRY(t2i_zip_open(&zip, source, err));
+    t2i_status status = T2I_OK;
+    *entries = t2i_zip_entries(zip);
+    for (size_t i = 0; status == T2I_OK && i < *entries; i++)
+        status = t2i_zip_check(zip, t2i_zip_at(zip, i), err);
+    t2i_zip_close(zip);
+    return status;
+}
+
+/* Everything that can be read is read. *entries: of an archive, whose checksums match. */
+static t2i_status read_all(t2i_model_file *file, size_t *entries, t2i_error *err)
 {
     const float *ignored;
+    char head[2];
+    t2i_source source;
     for (size_t i = 0; i < t2i_tensors_count(file->file); i++)
         T2I_TRY(t2i_model_file_floats(file, t2i_tensors_at(file->file, i), &ignored, err));
-    return T2I_OK;
+    if (t2i_tensors_tree(file->file) == NULL) return T2I_OK;
+    T2I_TRY(t2i_source_open(&source, file->path, err));
+    t2i_status status = t2i_source_read(&source, 0, head, sizeof head, err);
+    if (status == T2I_OK && memcmp(head, "PK", sizeof head) == 0)
+        status = check_archive(&source, entries, err);
+    t2i_source_close(&source);
+    return status;
+}
+
+static t2i_status add_line(const t2i_model_file *file, size_t digests, size_t entries,
+                           t2i_text *line, t2i_error *err)
+{
+    size_t tensors = t2i_tensors_count(file->file);
+    if (file->model.ours)
+        return t2i_text_addf(line, err, "%s: sound (%zu tensors, %zu digests)\n", file->path,
+                             tensors, digests);
+    T2I_TRY(t2i_text_addf(line, err, "%s: readable: %s, %zu tensors", file->path,
+                          t2i_model_file_kind_name(file), tensors));
+    if (entries > 0)
+        T2I_TRY(t2i_text_addf(line, err, ", checksums of %zu archive entries match", entries));
+    return t2i_text_addf(line, err, "; carries no digests\n");
 }
 
 static t2i_status verify_file(const char *path, t2i_text *line, t2i_error *err)
 {
     t2i_model_file file;
-    size_t digests = 0;
+    size_t digests = 0, entries = 0;
     T2I_TRY(t2i_model_file_open(&file, path, err));
-    size_t tensors = t2i_tensors_count(file.file);
     t2i_status status =
-        file.model.ours ? check_digests(&file, &digests, err) : read_all(&file, err);
-    if (status == T2I_OK)
-        status =
-            file.model.ours
-                ? t2i_text_addf(line, err, "%s: sound (%zu tensors, %zu digests)\n", file.path,
-                                tensors, digests)
-                : t2i_text_addf(line, err, "%s: readable: %s, %zu tensors; carries no digests\n",
-                                file.path, t2i_model_file_kind_name(&file), tensors);
+        file.model.ours ? check_digests(&file, &digests, err) : read_all(&file, &entries, err);
+    if (status == T2I_OK) status = add_line(&file, digests, entries, line, err);
     t2i_model_file_close(&file);
     return status;
 }

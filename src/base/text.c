@@ -42,6 +42,15 @@ t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...
     return status;
 }
 
+t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size, t2i_error *err)
+{
+    size_t from = text->size;
+    T2I_TRY(t2i_text_add(text, bytes, size, err));
+    for (size_t i = from; i < text->size; i++)
+        if ((unsigned char)text->data[i] < 32 || text->data[i] == 127) text->data[i] = '?';
+    return T2I_OK;
+}
+
 void t2i_text_free(t2i_text *text)
 {
     t2i_free(text->data);

@@ -34,11 +34,13 @@ static float *filled(const t2i_layout *layout, float start)
     return block;
 }
 
-static t2i_checkpoint sample(long step, int moments)
+static t2i_checkpoint deep_sample(size_t layers, long step, int moments)
 {
     static const char *const names[] = {"a", "\xc3\xa9", "<PAD>"};
     t2i_checkpoint c = {.ours = 1, .has_head = 1};
-    OK(t2i_model_new(&c.model, &small, &err));
+    t2i_config config = small;
+    config.n_layers = layers;
+    OK(t2i_model_new(&c.model, &config, &err));
     OK(t2i_vocab_new(&c.vocab, names, 3, &err));
     c.weights = filled(&c.model.layout, -1.5f);
     if (moments) c.m = filled(&c.model.layout, 0.25f);
@@ -48,6 +50,11 @@ static t2i_checkpoint sample(long step, int moments)
     snprintf(c.run.dataset, sizeof c.run.dataset, "0123456789abcdef0123456789abcdef");
     c.run.options = t2i_strdup("{\"batch\":\"4\",\"lr\":\"0.1\"}");
     return c;
+}
+
+static t2i_checkpoint sample(long step, int moments)
+{
+    return deep_sample(1, step, moments);
 }
 
 static void save(const char *path, long step, int moments)
@@ -195,32 +202,40 @@ static void test_cut(void)
 
 enum { MOST_PARTS = 40 };
 
-/* A foreign file of the small model: its tensors but those whose names begin with `without`, the
- * tensor `bent` with a dimension less, the configuration's `key` (NULL: none) another. */
-static void write_foreign(const char *path, const char *without, const char *bent, const char *key,
-                          int64_t value)
+/* A foreign file of the small model with so many layers: its tensors but those whose names begin
+ * with `without`, the tensor `bent` with a dimension less, `more` besides, the configuration's
+ * `key` (NULL: none) another. */
+typedef struct {
+    size_t layers;
+    const char *without, *bent, *more, *key;
+    int64_t value;
+} foreign;
+
+static void write_file(const char *path, const foreign *f)
 {
     static const char *const keys[] = {"vocab_size", "d_model",    "n_heads",           "n_layers",
                                        "d_ff",       "block_size", "vision_feature_dim"};
-    static const int64_t values[] = {3, 2, 1, 1, 3, 4, 2};
-    t2i_checkpoint c = sample(1, 0);
+    const int64_t values[] = {3, 2, 1, (int64_t)f->layers, 3, 4, 2};
+    t2i_checkpoint c = deep_sample(f->layers, 1, 0);
     t2i_st_part part[MOST_PARTS] = {0};
     size_t parts = 0;
     for (size_t i = 0; i < c.model.layout.tensors; i++) {
         const t2i_tensor *t = &c.model.layout.tensor[i];
-        if (without != NULL && strncmp(t->name, without, strlen(without)) == 0) continue;
+        if (f->without != NULL && strncmp(t->name, f->without, strlen(f->without)) == 0) continue;
         part[parts] = (t2i_st_part){
             .name = t->name, .dims = t->rows > 0 ? 2 : 1, .data = c.weights + t->offset};
         part[parts].dim[0] = t->rows > 0 ? t->rows : t->columns;
         part[parts].dim[1] = t->columns;
-        if (bent != NULL && strcmp(t->name, bent) == 0) part[parts].dim[0]--;
+        if (f->bent != NULL && strcmp(t->name, f->bent) == 0) part[parts].dim[0]--;
         parts++;
     }
+    if (f->more != NULL)
+        part[parts++] = (t2i_st_part){.name = f->more, .dims = 1, .dim = {1}, .data = c.weights};
     t2i_json *meta = t2i_json_object(), *config = t2i_json_object();
     char *text = NULL;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         t2i_json_set_integer(config, keys[i],
-                             key != NULL && strcmp(key, keys[i]) == 0 ? value : values[i]);
+                             f->key != NULL && strcmp(f->key, keys[i]) == 0 ? f->value : values[i]);
     OK(t2i_json_text(config, 0, &text, &err));
     t2i_json_set_string(meta, "t2i.config", text);
     t2i_json_set_string(meta, "t2i.vocab", "[\"a\",\"b\",\"<PAD>\"]");
@@ -229,6 +244,13 @@ static void write_foreign(const char *path, const char *without, const char *ben
     t2i_json_free(config);
     t2i_json_free(meta);
     t2i_checkpoint_free(&c);
+}
+
+static void write_foreign(const char *path, const char *without, const char *bent, const char *key,
+                          int64_t value)
+{
+    const foreign f = {1, without, bent, NULL, key, value};
+    write_file(path, &f);
 }
 
 static void test_foreign(void)
@@ -298,6 +320,75 @@ static void test_foreign_refused(void)
     expect_refused(path, 0, 0, T2I_DATA, "has no t2i.config in its metadata");
     OK(t2i_fs_write(path, "not a model at all", 18, &err));
     expect_refused(path, 0, 0, T2I_DATA, path);
+}
+
+/* A bias that was lost in one layer is not one that the model never had. */
+static void test_some_biases(void)
+{
+    const char *path = in_scratch("a.safetensors");
+    static const struct {
+        const char *without, *more, *part;
+    } bad[] = {
+        {"layers.2.ffn1.bias", NULL, "has layers.0.ffn1.bias but no layers.2.ffn1.bias"},
+        {"layers.0.ffn1.bias", NULL, "has layers.1.ffn1.bias but no layers.0.ffn1.bias"},
+        {NULL, "layers.1.qkv.bias", "has layers.1.qkv.bias but no layers.0.qkv.bias"},
+        {NULL, "layers.0.out.bias", "has layers.0.out.bias but no layers.1.out.bias"},
+        {NULL, "layers.2.ffn2.bias", "has layers.2.ffn2.bias but no layers.0.ffn2.bias"},
+        {"head.weight", NULL, "has the bias of a head, but no tensor head.weight"},
+    };
+    t2i_checkpoint c;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const foreign f = {3, bad[i].without, NULL, bad[i].more, NULL, 0};
+        write_file(path, &f);
+        expect_refused(path, 0, 7, T2I_DATA, bad[i].part);
+    }
+    const foreign whole = {3, NULL, NULL, NULL, NULL, 0},
+                  lost = {3, "layers.1.", NULL, NULL, NULL, 0};
+    write_file(path, &lost); /* the whole layer: then it is not about its biases */
+    expect_refused(path, 0, 0, T2I_DATA, "has no tensor layers.1.ln1.weight");
+    write_file(path, &whole);
+    OK(t2i_checkpoint_load(&c, path, 0, 0, &err));
+    CU_ASSERT_TRUE(c.model.config.ffn1_bias && !c.model.config.ffn2_bias && c.unused == 0);
+    t2i_checkpoint_free(&c);
+}
+
+static void unused_is(const char *more, size_t count)
+{
+    const char *path = in_scratch("a.safetensors");
+    const foreign f = {1, NULL, NULL, more, NULL, 0};
+    t2i_checkpoint c;
+    write_file(path, &f);
+    OK(t2i_checkpoint_load(&c, path, 0, 0, &err));
+    CU_ASSERT_EQUAL(c.unused, count);
+    if (count > 0) CU_ASSERT_STRING_EQUAL(c.unused_names, more);
+    t2i_checkpoint_free(&c);
+}
+
+static void test_unused(void)
+{
+    unused_is("ema.head.bias", 0);
+    unused_is("adamw.v.layers.0.ln1.weight", 0);
+    unused_is("adamw.v.layers.1.ln1.weight", 1);
+    unused_is("layers.1.ln1.weight", 1);
+    unused_is("head.weights", 1);
+    unused_is("ema.adamw.m.head.bias", 1);
+}
+
+/* A file without a head is saved without one, and its digests know it. */
+static void test_without_head(void)
+{
+    const char *path = in_scratch("a.safetensors");
+    t2i_checkpoint out = sample(3, 1), in;
+    out.has_head = 0;
+    OK(t2i_checkpoint_save(&out, path, &err));
+    expect_refused(path, 1, 0, T2I_DATA, "has no head.weight");
+    OK(t2i_checkpoint_load(&in, path, 1, T2I_ITS_OWN, &err));
+    CU_ASSERT_TRUE(in.ours && !in.has_head && in.m != NULL && in.unused == 0 &&
+                   in.model.config.vision_feature_dim == 2);
+    CU_ASSERT_EQUAL(in.weights[in.model.head_bias], 0.0f);
+    CU_ASSERT_EQUAL(in.weights[0], out.weights[0]);
+    t2i_checkpoint_free(&in);
+    t2i_checkpoint_free(&out);
 }
 
 /* ---- the run folder ---- */
@@ -413,6 +504,9 @@ int main(void)
         {"a cut anywhere is found", test_cut},
         {"files from elsewhere, with or without a head", test_foreign},
         {"files that do not fit", test_foreign_refused},
+        {"a bias in some layers only", test_some_biases},
+        {"tensors that a model does not have", test_unused},
+        {"without a head, out and in", test_without_head},
         {"checkpoints of a run folder", test_list},
         {"the model of a run folder", test_find},
         {"the dataset of a run folder", test_run_dataset},

@@ -24,6 +24,27 @@ static void test_text(void)
     t2i_text_free(&text);
 }
 
+static void test_plain(void)
+{
+    t2i_text text = {0};
+    OK(t2i_text_add(&text, "a\n", 2, &err)); /* what was there stays */
+    OK(t2i_text_add_plain(&text, "b\nc\x1b[0m\x7f\0\xc3\xa9", 11, &err));
+    CU_ASSERT_EQUAL(text.size, 13);
+    CU_ASSERT_STRING_EQUAL(text.data, "a\nb?c?[0m??\xc3\xa9");
+    t2i_text_free(&text);
+}
+
+static void test_visible(void)
+{
+    static const uint32_t seen[] = {' ', '!', '~', 0xa1, 0xe9, 0x4e2d, 0x1f600},
+                          hidden[] = {0,     '\n',   0x1b,   0x7f,   0x80,   0xa0,    0xad,
+                                      0x301, 0x200b, 0x202e, 0xe000, 0xfeff, 0xe0001, 0x10ffff};
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++)
+        CU_ASSERT_TRUE(t2i_utf8_is_visible(seen[i]));
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        CU_ASSERT_FALSE(t2i_utf8_is_visible(hidden[i]));
+}
+
 /* Every size on the way, by both ways of adding. */
 static void test_text_grows(void)
 {
@@ -168,6 +189,8 @@ int main(void)
     static const t2i_test tests[] = {
         {"text holds any bytes and ends in NUL", test_text},
         {"text grows; what is too much is refused", test_text_grows},
+        {"text of a stranger is made plain", test_plain},
+        {"characters that leave a mark", test_visible},
         {"UTF-8 is read by RFC 3629, whatever the bytes", test_decode},
         {"every code point goes round, surrogates do not", test_round_trip},
         {"the first bad byte is found", test_valid},
