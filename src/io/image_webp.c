@@ -13,7 +13,6 @@ static t2i_status tell(const t2i_image_file *file, VP8StatusCode why, t2i_error 
     case VP8_STATUS_OUT_OF_MEMORY:
         return t2i_fail_memory(err, file->size, "libwebp");
     case VP8_STATUS_NOT_ENOUGH_DATA:
-    case VP8_STATUS_SUSPENDED:
         return t2i_image_cut(file, err);
     case VP8_STATUS_UNSUPPORTED_FEATURE:
         return t2i_image_damaged(file, "WebP", "it has an unknown feature", err);
