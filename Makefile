@@ -105,8 +105,8 @@ fuzz-%: $B/tests/fuzz/%.o $B/libt2i.a
 	cd $B && ASAN_OPTIONS=detect_leaks=1 ./fuzz-$* -max_total_time=$(SECONDS_EACH) -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \
 	    corpus/$* ../../tests/fuzz/corpus/$*
 
-bench: all $(BENCH)
-	@B=$B bash tests/bench/bench.sh
+bench: all $(BENCH) $(HELPERS)
+	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/bench.sh
 
 format:
 	clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))

@@ -484,8 +484,19 @@ static size_t fold(const char *text, size_t length, size_t columns)
     return length;
 }
 
+/* Where the lines go on that a line is broken into: under its first word, or, as in "  name  what
+ * it does", under what is said of the name. */
+static size_t hang(const char *text, size_t length)
+{
+    size_t lead = strspn(text, " "), at = lead;
+    if (lead == 0) return 0;
+    while (at < length && at < HELP_COLUMN && !(text[at] == ' ' && text[at + 1] == ' ')) at++;
+    if (at == length || at == HELP_COLUMN) return lead;
+    return at + strspn(text + at, " ");
+}
+
 /* Adds text, broken at blanks, each line but the first indented; ends with a newline. A newline in
- * text stays one, and what follows a line's own indentation keeps it. */
+ * text stays one, and what follows hangs as that line does. */
 static t2i_status wrap(t2i_text *out, const char *text, size_t indent, t2i_error *err)
 {
     size_t pad = 0;
@@ -497,7 +508,7 @@ static t2i_status wrap(t2i_text *out, const char *text, size_t indent, t2i_error
                                   text + at));
             at += bytes;
             at += strspn(text + at, " ");
-            pad = left = indent + strspn(text, " ");
+            pad = left = indent + hang(text, length);
         } while (at < length);
         pad = indent;
         text += length + (text[length] == '\n');

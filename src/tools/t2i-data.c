@@ -200,13 +200,13 @@ static t2i_status read_command(int argc, char **argv, int *started, t2i_error *e
             "Makes the dataset files that t2i-train reads, and looks into them.\n"
             "  seed     the tutorial's three pictures and seven prompts\n"
             "  shapes   1,296 coloured shapes with 6,480 captions, a fifth held out\n"
-            "  build    from your own pictures, or ready features, and prompts; under mpirun or\n"
-            "           srun, pictures are shared out over the ranks\n"
+            "  build    from your own pictures, or ready features, and prompts; under mpirun or "
+            "srun pictures are shared out over the ranks\n"
             "  info     what is in a dataset\n"
             "  verify   is every byte of it sound?\n  preview  a sheet of its pictures, a PNG",
         .epilog = "Example: " PROGRAM " build --pairs pets.csv --images photos --out pets.h5\n"
                   "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 73 cannot create "
-                  "output,\n74 input/output error, 75 stopped early (build: run it again with "
+                  "output, 74 input/output error, 75 stopped early (build: run it again with "
                   "--resume).",
         .opt = table,
         .opts = sizeof table / sizeof *table,

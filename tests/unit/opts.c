@@ -356,8 +356,10 @@ static void help_text(void)
     t2i_error err;
     t2i_text out = {0};
     setup(&f);
-    f.opts.about = "Trains something that is told in one paragraph, which is longer than one line "
-                   "of eighty columns.";
+    f.opts.about =
+        "Trains something that is told in one paragraph, which is longer than one line "
+        "of eighty columns.\n  make  what goes on beyond the end of its line hangs under "
+        "what is said of it";
     f.opts.epilog = "Example:\n  t2i-test a-table-is-kept   as-it-is\n";
     f.row[0].name = "a-name-that-is-long";
     OK(t2i_opts_help(&f.opts, &out, &err));
@@ -365,7 +367,9 @@ static void help_text(void)
         out.data,
         "Usage: t2i-test [JOB.ini] [--key value]...\n\n"
         "Trains something that is told in one paragraph, which is longer than one line of\n"
-        "eighty columns.\n\n"
+        "eighty columns.\n"
+        "  make  what goes on beyond the end of its line hangs under what is said of\n"
+        "        it\n\n"
         "Options:\n"
         "  --a-name-that-is-long FILE\n"
         "                          Dataset file.\n"
