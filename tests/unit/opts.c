@@ -359,7 +359,7 @@ static void help_text(void)
     f.opts.about =
         "Trains something that is told in one paragraph, which is longer than one line "
         "of eighty columns.\n  make  what goes on beyond the end of its line hangs under "
-        "what is said of it";
+        "what is said of it, not its name";
     f.opts.epilog = "Example:\n  t2i-test a-table-is-kept   as-it-is\n";
     f.row[0].name = "a-name-that-is-long";
     OK(t2i_opts_help(&f.opts, &out, &err));
@@ -368,8 +368,8 @@ static void help_text(void)
         "Usage: t2i-test [JOB.ini] [--key value]...\n\n"
         "Trains something that is told in one paragraph, which is longer than one line of\n"
         "eighty columns.\n"
-        "  make  what goes on beyond the end of its line hangs under what is said of\n"
-        "        it\n\n"
+        "  make  what goes on beyond the end of its line hangs under what is said of it,\n"
+        "        not its name\n\n"
         "Options:\n"
         "  --a-name-that-is-long FILE\n"
         "                          Dataset file.\n"
