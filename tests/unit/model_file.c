@@ -212,6 +212,25 @@ static void test_show_torch(void)
     t2i_text_free(&text);
 }
 
+/* A view that repeats two numbers a million times: memory is not given for it. */
+static void test_repeated(void)
+{
+    const char *path = in_scratch("t.pt");
+    const uint64_t dim[] = {2};
+    static const float numbers[] = {1, 3};
+    t2i_text text = {0};
+    t2i_py_arena *arena = t2i_py_arena_new();
+    t2i_py *root = t2i_py_dict(arena, 0), *tensor = t2i_py_floats(arena, 1, dim, numbers);
+    t2i_py_set(arena, root, "w", tensor);
+    tensor->tensor.dim[0] = 1 << 20;
+    tensor->tensor.stride[0] = 0;
+    OK(t2i_torchfile_save(path, arena, root, &err));
+    t2i_py_arena_free(arena);
+    FAILS(t2i_model_show(&path, 1, 0, &text, &err), T2I_DATA,
+          "tensor w claims more numbers than the file has bytes");
+    t2i_text_free(&text);
+}
+
 /* ---- export, import, verify ---- */
 
 static int same_bytes(const char *a, const char *b)
@@ -251,6 +270,72 @@ static void test_convert(void)
     CU_ASSERT_FALSE(t2i_fs_exists(in_scratch("m.txt")));
 }
 
+/* The file with an average of head.bias more, its digest and the header's as they should be. */
+static void add_average(const char *from, const char *to, const float average[2])
+{
+    static const char *const keys[] = {"t2i.format", "t2i.config", "t2i.vocab", "t2i.run"};
+    static const char zeros[] = "00000000000000000000000000000000";
+    t2i_model_file file;
+    t2i_st_part part[100] = {0};
+    char hex[T2I_HEX], *text = NULL, *header = NULL;
+    size_t size = 0, count;
+    t2i_out out;
+    t2i_json *meta = t2i_json_object(), *digests = NULL;
+    OK(t2i_model_file_open(&file, from, &err));
+    const t2i_st *st = t2i_tensors_st(file.file);
+    for (count = 0; count < t2i_st_tensors(st); count++) {
+        const t2i_st_tensor *tensor = t2i_st_at(st, count);
+        float *numbers = t2i_alloc((size_t)tensor->count, sizeof *numbers);
+        OK(t2i_st_floats(st, tensor, numbers, &err));
+        part[count] = (t2i_st_part){.name = tensor->name, .dims = tensor->dims, .data = numbers};
+        memcpy(part[count].dim, tensor->dim, sizeof tensor->dim);
+    }
+    part[count] = (t2i_st_part){.name = "ema.head.bias", .dims = 1, .dim = {2}, .data = average};
+    const char *said = t2i_st_meta(st, "t2i.xxh3");
+    OK(t2i_json_parse(&digests, said, strlen(said), from, &err));
+    t2i_hash_hex(average, 2 * sizeof *average, hex);
+    t2i_json_set_string(digests, "ema.head.bias", hex);
+    OK(t2i_json_text(digests, 0, &text, &err));
+    for (size_t i = 0; i < 4; i++) t2i_json_set_string(meta, keys[i], t2i_st_meta(st, keys[i]));
+    t2i_json_set_string(meta, "t2i.xxh3", text);
+    t2i_json_set_string(meta, "t2i.meta_xxh3", zeros);
+    OK(t2i_st_make_header(part, count + 1, meta, &header, &size, &err));
+    t2i_hash_hex(header, size, hex);
+    memcpy(strstr(header, zeros), hex, T2I_HEX - 1);
+    OK(t2i_out_open(&out, to, &err));
+    OK(t2i_st_write(&out, header, size, part, count + 1, &err));
+    OK(t2i_out_commit(&out, &err));
+    while (count-- > 0) {
+        float *numbers = (float *)(uintptr_t)part[count].data;
+        t2i_free(numbers);
+    }
+    t2i_free(text);
+    t2i_free(header);
+    t2i_json_free(meta);
+    t2i_json_free(digests);
+    t2i_model_file_close(&file);
+}
+
+/* What no model is loaded with has its digest as well. */
+static void test_verify_more(void)
+{
+    static const float average[] = {0.25f, 0.5f};
+    const char *from = in_scratch("a.safetensors"), *path = in_scratch("b.safetensors");
+    write_model(from, 3, 0.5f, 7, 0);
+    add_average(from, path, average);
+    OK(t2i_model_verify(&path, 1, &err));
+    t2i_text text = {0};
+    CU_ASSERT_EQUAL(diff(from, path, &text), 1);
+    says(&text, "tensor ema.head.bias: only in B");
+    t2i_text_free(&text);
+    FILE *file = fopen(path, "r+b");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fseek(file, -1, SEEK_END);
+    fputc(1, file);
+    fclose(file);
+    FAILS(t2i_model_verify(&path, 1, &err), T2I_DATA, "ema.head.bias does not match its digest");
+}
+
 static void test_verify(void)
 {
     const char *paths[] = {in_scratch("a.safetensors"), in_scratch("none")};
@@ -275,8 +360,10 @@ int main(void)
         {"shown as text", test_show},
         {"shown as JSON", test_show_json},
         {"a torch file that is no model", test_show_torch},
+        {"a tensor that repeats itself", test_repeated},
         {"out into both kinds and in again", test_convert},
         {"verified", test_verify},
+        {"verified beyond the model", test_verify_more},
     };
     if (scratch_begin("model_file") != 0) return 1;
     int failed = t2i_test_main("model_file", tests, sizeof tests / sizeof *tests);

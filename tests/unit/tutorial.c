@@ -353,6 +353,29 @@ static void test_without_head(void)
     t2i_checkpoint_free(&c);
 }
 
+/* Views that repeat a few numbers a million times: memory is not given for them. */
+static void test_repeated(void)
+{
+    enum { MANY = 1 << 20 };
+    static const char *const wide[] = {"ffn_linear_1.0.weight", "ffn_linear_1.1.weight",
+                                       "ffn_linear_1.0.bias",   "ffn_linear_1.1.bias",
+                                       "ffn_linear_2.0.weight", "ffn_linear_2.1.weight"};
+    const char *path = in_scratch("wide.pt");
+    t2i_py_arena *arena = t2i_py_arena_new();
+    t2i_py *root = small_tree(arena), *holder;
+    size_t place;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        t2i_py_tensor *t = &find(root, wide[i], &holder, &place)->tensor;
+        size_t k = i < 4 ? 0 : 1; /* which of its dimensions is d_ff */
+        t->dim[k] = MANY;
+        t->stride[k] = 0;
+    }
+    find(root, "config.d_ff", &holder, &place)->integer = MANY;
+    OK(t2i_torchfile_save(path, arena, root, &err));
+    t2i_py_arena_free(arena);
+    expect_refused(path, 0, "its tensors repeat themselves");
+}
+
 static void unused_are(const char *path, size_t count, const char *names)
 {
     t2i_checkpoint c;
@@ -472,6 +495,7 @@ int main(void)
         {"what does not fit is refused by name", test_refused},
         {"positions near enough, and not", test_positions},
         {"without a head", test_without_head},
+        {"tensors that repeat themselves", test_repeated},
         {"what is not used is told", test_unused},
         {"PyTorch's files hold the golden weights", test_golden},
         {"written again, the tree is PyTorch's", test_written_again},
