@@ -376,6 +376,42 @@ static void test_repeated(void)
     expect_refused(path, 0, "its tensors repeat themselves");
 }
 
+/* A flipped bit anywhere is found, or it changes nothing that is read (dates, padding). */
+static void test_every_byte(void)
+{
+    const char *path = write_bent(NULL, 0);
+    t2i_checkpoint whole, c;
+    t2i_text text = {0};
+    size_t refused = 0, wrong = 0;
+    OK(t2i_checkpoint_load(&whole, path, 0, 0, &err));
+    OK(t2i_fs_read(path, 1 << 20, &text, &err));
+    FILE *file = fopen(path, "r+b");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    setvbuf(file, NULL, _IONBF, 0);
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        fseek(file, (long)i, SEEK_SET);
+        fputc(byte ^ (1 << i % 8), file);
+        if (t2i_checkpoint_load(&c, path, 0, 0, &err) != T2I_OK) {
+            wrong += err.status != T2I_DATA || strstr(err.text, path) == NULL;
+            refused++;
+        } else {
+            wrong +=
+                c.model.layout.floats != whole.model.layout.floats ||
+                memcmp(c.weights, whole.weights, c.model.layout.floats * sizeof *c.weights) != 0 ||
+                strcmp(c.vocab.name[2], whole.vocab.name[2]) != 0;
+            t2i_checkpoint_free(&c);
+        }
+        fseek(file, (long)i, SEEK_SET);
+        fputc(byte, file);
+    }
+    fclose(file);
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_TRUE(refused > text.size / 4); /* half of such a small file is padding */
+    t2i_text_free(&text);
+    t2i_checkpoint_free(&whole);
+}
+
 static void unused_are(const char *path, size_t count, const char *names)
 {
     t2i_checkpoint c;
@@ -496,6 +532,7 @@ int main(void)
         {"positions near enough, and not", test_positions},
         {"without a head", test_without_head},
         {"tensors that repeat themselves", test_repeated},
+        {"a flipped bit in any byte", test_every_byte},
         {"what is not used is told", test_unused},
         {"PyTorch's files hold the golden weights", test_golden},
         {"written again, the tree is PyTorch's", test_written_again},
