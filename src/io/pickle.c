@@ -224,7 +224,8 @@ static t2i_status op_text(t2i_pickle_reader *r, int length_bytes)
 {
     uint64_t size;
     T2I_TRY(get_number(r, (size_t)length_bytes, &size));
-    if (size > r->end - r->at || size > PICKLE_MAX) return t2i_pickle_refuse(r, "it is cut");
+    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut");
+    if (size > PICKLE_MAX) return t2i_pickle_refuse(r, "a text is too long");
     T2I_TRY(count_value(r));
     t2i_py *value = t2i_py_value(r->to->arena, T2I_PY_TEXT);
     char *text = t2i_py_room(r->to->arena, (size_t)size);
