@@ -4,8 +4,8 @@
  * Input is an 8-bit RGB picture of 224 x 224, scaled to 0..1 and normalised with ImageNet's mean
  * and deviation; output is the average pool before `fc`. Batch norms (eps 1e-5) are folded into the
  * convolutions. A pure function of (weights, picture): one picture at a time, fixed shapes and
- * orders of sums, one thread; the same bits whatever was encoded before, on one CPU type. Takes 85 MB
- * of memory, as most weights are kept transformed (conv.h).
+ * orders of sums, one thread; the same bits whatever was encoded before, on one CPU type.
+ * About 85 MB of memory: most weights are kept transformed (conv.h).
  */
 #ifndef T2I_RESNET_H
 #define T2I_RESNET_H
