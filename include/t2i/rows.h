@@ -19,6 +19,7 @@ typedef struct {
     uint32_t *user_row; /* owned: its position in the user's file */
     uint64_t *pair;     /* owned: its position in the dataset */
     float *features;    /* owned: (images, dim), each picture once */
+    uint32_t *image;    /* owned: which pictures of the dataset these are, ascending */
     size_t images, dim;
     size_t longest; /* characters */
     size_t cut;     /* rows that were longer than block_size */

@@ -16,6 +16,7 @@ void t2i_rows_free(t2i_rows *rows)
     t2i_free(rows->user_row);
     t2i_free(rows->pair);
     t2i_free(rows->features);
+    t2i_free(rows->image);
     *rows = (t2i_rows){0};
 }
 
@@ -178,7 +179,7 @@ static int ascending(const void *a, const void *b)
 /* Reads each named picture's features once; target becomes an index into them. */
 static t2i_status load_features(t2i_rows *r, t2i_dataset *dataset, t2i_error *err)
 {
-    uint32_t *image = t2i_alloc(r->count, sizeof *image);
+    uint32_t *image = r->image = t2i_alloc(r->count, sizeof *image);
     if (image == NULL) return t2i_fail_memory(err, r->count * sizeof *image, "a list of pictures");
     memcpy(image, r->target, r->count * sizeof *image);
     qsort(image, r->count, sizeof *image, ascending);
@@ -186,19 +187,17 @@ static t2i_status load_features(t2i_rows *r, t2i_dataset *dataset, t2i_error *er
         if (r->images == 0 || image[i] != image[r->images - 1]) image[r->images++] = image[i];
     r->dim = (size_t)t2i_dataset_get_info(dataset)->features;
     r->features = t2i_alloc(r->images * r->dim, sizeof *r->features);
-    t2i_status status = r->features == NULL
-                            ? t2i_fail_memory(err, r->images * r->dim * sizeof(float), "features")
-                            : T2I_OK;
-    for (size_t i = 0, run; status == T2I_OK && i < r->images; i += run) {
+    if (r->features == NULL)
+        return t2i_fail_memory(err, r->images * r->dim * sizeof(float), "features");
+    for (size_t i = 0, run; i < r->images; i += run) {
         for (run = 1; i + run < r->images && image[i + run] == image[i] + run; run++) continue;
-        status = t2i_dataset_features(dataset, image[i], run, r->features + i * r->dim, err);
+        T2I_TRY(t2i_dataset_features(dataset, image[i], run, r->features + i * r->dim, err));
     }
     for (size_t i = 0; i < r->count; i++) {
         const uint32_t *found = bsearch(&r->target[i], image, r->images, sizeof *image, ascending);
         r->target[i] = (uint32_t)(found - image);
     }
-    t2i_free(image);
-    return status;
+    return T2I_OK;
 }
 
 static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, uint64_t first,
