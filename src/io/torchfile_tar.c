@@ -98,13 +98,12 @@ static t2i_status find_entries(tar *t)
             !octal(block + 124, 12, &size))
             return bad(t, "a header of its archive is damaged");
         at += BLOCK;
-        if (size > source->size - at) return bad(t, "it is cut");
+        blocks = (size + BLOCK - 1) / BLOCK; /* size has 36 bits at most */
+        if (blocks > (source->size - at) / BLOCK) return bad(t, "it is cut");
         if (block[156] == 'x' || block[156] == 'g')
             T2I_TRY(check_extended(t, at, size));
         else
             T2I_TRY(take_entry(t, block, at, size));
-        blocks = (size + BLOCK - 1) / BLOCK;
-        if (blocks > (source->size - at) / BLOCK) return bad(t, "it is cut");
         at += blocks * BLOCK;
     }
     for (size_t i = 0; i < ENTRIES; i++)
