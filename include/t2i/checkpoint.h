@@ -37,6 +37,7 @@ typedef struct {
     t2i_vocab vocab;
     float *weights; /* owned blocks of model.layout */
     float *m, *v;   /* moments; NULL when the file has none or they were not wanted */
+    float *ema;     /* averaged weights; the same */
     int ours;     /* has t2i.run and digests (verified); else a file from elsewhere, not verified */
     int has_head; /* 0: a file without head.*: those weights are zero and want fresh values */
     t2i_run_state run;  /* zero when not ours */

@@ -16,6 +16,12 @@ typedef struct {
 void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
                       const t2i_adamw *options, float factor, unsigned long update);
 
+/* An average of the weights that follows them (Polyak, Ruppert): average += (1 - decay) * (w -
+ * average), element by element. In the first updates (from 1) the decay is at most (1 + update) /
+ * (10 + update), so that the start is soon forgotten. */
+void t2i_ema_update(float *average, const float *w, size_t count, double decay,
+                    unsigned long update);
+
 typedef struct {
     double lr, min_lr;
     long warmup, steps;

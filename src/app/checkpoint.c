@@ -68,6 +68,7 @@ void t2i_checkpoint_free(t2i_checkpoint *checkpoint)
     t2i_free(checkpoint->weights);
     t2i_free(checkpoint->m);
     t2i_free(checkpoint->v);
+    t2i_free(checkpoint->ema);
     t2i_free(checkpoint->run.options);
     t2i_free(checkpoint->unused_names);
     *checkpoint = (t2i_checkpoint){0};
@@ -192,7 +193,7 @@ static t2i_status write_file(const char *path, const char *header, size_t size,
 
 t2i_status t2i_checkpoint_save(const t2i_checkpoint *c, const char *path, t2i_error *err)
 {
-    size_t most = 3 * c->model.layout.tensors, parts = 0, size = 0;
+    size_t most = 4 * c->model.layout.tensors, parts = 0, size = 0;
     t2i_st_part *part = t2i_alloc(most, sizeof *part);
     part_name *name = t2i_alloc(most, sizeof *name);
     t2i_json *meta = t2i_json_object();
@@ -205,6 +206,7 @@ t2i_status t2i_checkpoint_save(const t2i_checkpoint *c, const char *path, t2i_er
     parts += add_parts(part, name, c, "", c->weights);
     parts += add_parts(part + parts, name + parts, c, "adamw.m.", c->m);
     parts += add_parts(part + parts, name + parts, c, "adamw.v.", c->v);
+    parts += add_parts(part + parts, name + parts, c, "ema.", c->ema);
     status = make_meta(c, part, parts, meta, err);
     if (status == T2I_OK) status = t2i_st_make_header(part, parts, meta, &header, &size, err);
     if (status != T2I_OK) goto done;
@@ -586,6 +588,8 @@ static t2i_status load(t2i_checkpoint *out, source *s, int moments, size_t featu
         T2I_TRY(read_block(s, "adamw.m.", out, &out->m, err));
         T2I_TRY(read_block(s, "adamw.v.", out, &out->v, err));
     }
+    if (moments && t2i_tensors_find(s->file, "ema.embedding.weight") != NULL)
+        T2I_TRY(read_block(s, "ema.", out, &out->ema, err));
     return find_unused(s, out, err);
 }
 

@@ -44,6 +44,22 @@ static void fill_table(t2i_job *job)
          "AdamW: decay of the second moment.", 0},
         {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 1e-30, 1, NULL, NULL,
          "AdamW: added to the denominator.", 0},
+        {"loss", T2I_OPT_CHOICE, &job->loss, "mse", 0, 0, "mse|contrastive", NULL,
+         "mse: squared error of the features; contrastive: that, and how surely the picture is "
+         "told from the other training pictures.",
+         0},
+        {"contrastive-weight", T2I_OPT_REAL, &job->contrastive_weight, "0.2", 0, 1e6, NULL, NULL,
+         "contrastive: how much its cross-entropy counts beside the squared error.", 0},
+        {"temperature", T2I_OPT_REAL, &job->temperature, "0.05", 1e-3, 1e3, NULL, NULL,
+         "contrastive: what the cosine similarities are divided by.", 0},
+        {"negatives", T2I_OPT_INT, &job->negatives, "4096", 1, 1 << 20, NULL, NULL,
+         "contrastive: at most so many pictures to tell from; of more, a new sample each step.", 0},
+        {"augment", T2I_OPT_REAL, &job->augment, "0", 0, 1, NULL, NULL,
+         "Share of the prompts that lose words, have words swapped or a character changed.", 0},
+        {"ema", T2I_OPT_REAL, &job->ema, "0", 0, 0.999999, NULL, NULL,
+         "Decay of an average of the weights over the steps, which is what is validated, drawn and "
+         "saved as the model; 0: none.",
+         0},
         {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9, NULL, NULL,
          "Largest norm of the gradient; 0: no clipping.", 0},
         {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53), NULL, NULL,
@@ -143,25 +159,40 @@ int t2i_job_gave(const t2i_job *job, const char *key)
     return t2i_opts_find(&job->opts, key)->origin != T2I_FROM_DEFAULT;
 }
 
+/* Adds the values of these keys, unless something failed before. */
+static t2i_status put_values(const t2i_job *job, const char *const *keys, size_t count,
+                             t2i_json *json, t2i_status status, t2i_error *err)
+{
+    t2i_text value = {0};
+    for (size_t i = 0; status == T2I_OK && i < count; i++) {
+        value.size = 0;
+        status = t2i_opts_value(t2i_opts_find(&job->opts, keys[i]), &value, err);
+        if (status == T2I_OK) t2i_json_set_string(json, keys[i], value.data);
+    }
+    t2i_text_free(&value);
+    return status;
+}
+
 t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char **out,
                                   t2i_error *err)
 {
-    static const char *const keys[] = {"batch",  "lr",           "schedule", "warmup",
-                                       "min-lr", "weight-decay", "beta1",    "beta2",
-                                       "eps",    "clip",         "seed"};
+    static const char *const always[] = {"batch",  "lr",           "schedule", "warmup",
+                                         "min-lr", "weight-decay", "beta1",    "beta2",
+                                         "eps",    "clip",         "seed"};
+    static const char *const contrastive[] = {"loss", "contrastive-weight", "temperature",
+                                              "negatives"};
     t2i_json *json = t2i_json_object();
-    t2i_text value = {0};
-    t2i_status status = T2I_OK;
-    int cosine = strcmp(job->schedule, "cosine") == 0;
-    for (size_t i = 0; status == T2I_OK && i < sizeof keys / sizeof *keys + (cosine ? 1 : 0); i++) {
-        const char *key = i < sizeof keys / sizeof *keys ? keys[i] : "steps";
-        value.size = 0;
-        status = t2i_opts_value(t2i_opts_find(&job->opts, key), &value, err);
-        if (status == T2I_OK) t2i_json_set_string(json, key, value.data);
-    }
+    t2i_status status = put_values(job, always, sizeof always / sizeof *always, json, T2I_OK, err);
+    /* what is off is left out, so that runs from before an option existed still know themselves */
+    if (strcmp(job->schedule, "cosine") == 0)
+        status = put_values(job, (const char *[]){"steps"}, 1, json, status, err);
+    if (strcmp(job->loss, "contrastive") == 0)
+        status = put_values(job, contrastive, 4, json, status, err);
+    if (job->augment > 0)
+        status = put_values(job, (const char *[]){"augment"}, 1, json, status, err);
+    if (job->ema > 0) status = put_values(job, (const char *[]){"ema"}, 1, json, status, err);
     t2i_json_set_string(json, "sampler", sampler);
     if (status == T2I_OK) status = t2i_json_text(json, 0, out, err);
-    t2i_text_free(&value);
     t2i_json_free(json);
     return status;
 }

@@ -59,6 +59,8 @@ static t2i_status check_same_run(const t2i_job *job, const t2i_checkpoint *c,
                         "%s is a model, not a checkpoint that a run can go on from; use --init",
                         path);
     T2I_TRY(t2i_job_same_result(c->run.options, options, path, err));
+    if (job->ema > 0 && c->ema == NULL)
+        return t2i_fail(err, T2I_DATA, "%s lacks the averaged weights of a run with ema", path);
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
         return t2i_fail(err, T2I_USAGE,
                         "%s was trained on another dataset than %s (key data); give another out",
@@ -267,10 +269,14 @@ static t2i_status decide(t2i_start *out, const t2i_job *job, t2i_dataset *datase
     memcpy(c->run.dataset, t2i_dataset_get_info(dataset)->digest, T2I_HEX);
     t2i_free(c->m);
     t2i_free(c->v);
+    t2i_free(c->ema);
+    size_t bytes = c->model.layout.floats * sizeof(float);
     c->m = t2i_block_new(&c->model.layout);
     c->v = t2i_block_new(&c->model.layout);
-    if (c->m == NULL || c->v == NULL || c->run.options == NULL)
-        return t2i_fail_memory(err, 2 * c->model.layout.floats * sizeof(float), "AdamW's moments");
+    c->ema = job->ema > 0 ? t2i_block_new(&c->model.layout) : NULL;
+    if (c->m == NULL || c->v == NULL || c->run.options == NULL || (job->ema > 0 && c->ema == NULL))
+        return t2i_fail_memory(err, 3 * bytes, "AdamW's moments");
+    if (c->ema != NULL) memcpy(c->ema, c->weights, bytes);
     return T2I_OK;
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t2i/augment.h"
+#include "t2i/contrast.h"
 #include "t2i/cpu.h"
 #include "t2i/fold.h"
 #include "t2i/fs.h"
@@ -46,10 +48,17 @@ typedef struct {
     t2i_fold *fold;
     t2i_work *work;
     size_t most_rows;
-    float *m, *v; /* owned: moments of this rank's slice */
+    float *m, *v;           /* owned: moments of this rank's slice */
+    float *ema;             /* owned: averaged weights of this rank's slice; NULL: none are kept */
+    float *averaged;        /* owned: a whole block, as of the last call of gather_average */
+    t2i_contrast *contrast; /* owned: NULL: squared error alone */
+    t2i_rights rights, validation_rights;
+    t2i_augment_options augment;
     size_t chunks, first_chunk, slice_chunks;
     uint64_t *draw; /* owned: most_rows each */
+    size_t *index;  /* of the rows of a shard's batch, in rows */
     t2i_row *batch;
+    uint16_t *changed;           /* owned: ids of prompts that are augmented; NULL: none are */
     float *target, *dprediction; /* owned: (most_rows, D) */
     t2i_schedule schedule;
     t2i_adamw adamw;
@@ -198,6 +207,26 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
                          c->model.config.block_size, 0, err);
 }
 
+/* What tells a row's picture from the others. */
+static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
+{
+    const t2i_job *job = t->job;
+    const t2i_checkpoint *c = &t->start.checkpoint;
+    const t2i_contrast_options options = {.temperature = job->temperature,
+                                          .negatives = (size_t)job->negatives,
+                                          .seed = (uint64_t)job->seed};
+    size_t block = c->model.config.block_size;
+    int replays = t->plan.sampler == T2I_REPLAY;
+    if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
+    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, &options, t->most_rows, err));
+    T2I_TRY(t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
+                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
+                           replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err));
+    return t2i_rights_new(&t->validation_rights, t->contrast, t->dataset, &t->validation,
+                          T2I_VALIDATION, (uint64_t)t->first_block * VALIDATION_BLOCK,
+                          counts[T2I_VALIDATION], &c->vocab, block, err);
+}
+
 /* All memory of the step loop. */
 static t2i_status take_memory(trainer *t, t2i_error *err)
 {
@@ -217,13 +246,37 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     t->m = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->m);
     t->v = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->v);
     t->draw = t2i_alloc(t->most_rows, sizeof *t->draw);
+    t->index = t2i_alloc(t->most_rows, sizeof *t->index);
     t->batch = t2i_alloc(t->most_rows, sizeof *t->batch);
     t->target = t2i_alloc(t->most_rows * D, sizeof *t->target);
     t->dprediction = t2i_alloc(t->most_rows * D, sizeof *t->dprediction);
     t->block_loss = t2i_alloc(t->validation_blocks, sizeof *t->block_loss);
-    if (t->m == NULL || t->v == NULL || t->draw == NULL || t->batch == NULL || t->target == NULL ||
-        t->dprediction == NULL || t->block_loss == NULL)
+    if (t->m == NULL || t->v == NULL || t->draw == NULL || t->index == NULL || t->batch == NULL ||
+        t->target == NULL || t->dprediction == NULL || t->block_loss == NULL)
         return t2i_fail_memory(err, t->most_rows * D * 8, "a batch");
+    return T2I_OK;
+}
+
+/* What only some runs need. */
+static t2i_status take_extras(trainer *t, t2i_error *err)
+{
+    const t2i_job *job = t->job;
+    const t2i_checkpoint *c = &t->start.checkpoint;
+    if (job->ema > 0) {
+        t->ema = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->ema);
+        t->averaged = t2i_block_new(&c->model.layout);
+        if (t->ema == NULL || t->averaged == NULL)
+            return t2i_fail_memory(err, c->model.layout.floats * 4, "averaged weights");
+    }
+    if (job->augment > 0) {
+        t->augment = (t2i_augment_options){.share = job->augment,
+                                           .seed = (uint64_t)job->seed,
+                                           .space = t2i_vocab_id(&c->vocab, ' '),
+                                           .unknown = c->vocab.unknown};
+        t->changed = t2i_alloc(t->most_rows * t->rows.longest, sizeof *t->changed);
+        if (t->changed == NULL)
+            return t2i_fail_memory(err, t->most_rows * t->rows.longest * 2, "changed prompts");
+    }
     return T2I_OK;
 }
 
@@ -299,6 +352,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     mine = make_plan(t, counts, err);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     if (mine == T2I_OK) mine = take_memory(t, err);
+    if (mine == T2I_OK) mine = take_extras(t, err);
+    if (mine == T2I_OK) mine = open_contrast(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
@@ -314,6 +369,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     size_t chunk = T2I_CHUNK * sizeof(float);
     t2i_comm_scatter(t->comm, t->start.checkpoint.m, t->m, chunk, t->chunks);
     t2i_comm_scatter(t->comm, t->start.checkpoint.v, t->v, chunk, t->chunks);
+    if (t->ema != NULL)
+        t2i_comm_scatter(t->comm, t->start.checkpoint.ema, t->ema, chunk, t->chunks);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
         mine = choose_samples(t, counts, err);
@@ -335,6 +392,13 @@ static void tear_down(trainer *t)
     t2i_free(t->block_loss);
     t2i_free(t->m);
     t2i_free(t->v);
+    t2i_free(t->ema);
+    t2i_free(t->averaged);
+    t2i_contrast_free(t->contrast);
+    t2i_rights_free(&t->rights);
+    t2i_rights_free(&t->validation_rights);
+    t2i_free(t->index);
+    t2i_free(t->changed);
     t2i_free(t->draw);
     t2i_free(t->batch);
     t2i_free(t->target);
@@ -352,26 +416,50 @@ static void clock_into(double *sum, double *from)
     *from = now;
 }
 
+/* The rows that a shard draws at a step, with their targets; `first` is their place in the batch.
+ */
+static void fetch_rows(trainer *t, long step, size_t shard, size_t rows)
+{
+    size_t D = t->start.checkpoint.model.config.vision_feature_dim;
+    uint64_t first = (uint64_t)(shard * t->plan.batch / t->plan.shards);
+    uint16_t *room = t->changed;
+    t2i_plan_sample(&t->plan, (uint64_t)step, shard, t->draw);
+    for (size_t i = 0; i < rows; i++) {
+        size_t index = t->index[i] = (size_t)(t->draw[i] - t->first_row);
+        t2i_row *row = &t->batch[i];
+        *row = t->rows.row[index];
+        memcpy(t->target + i * D, t2i_rows_feature(&t->rows, index), D * sizeof(float));
+        if (room == NULL) continue;
+        row->length =
+            t2i_augment(&t->augment, (uint64_t)step, first + i, row->ids, row->length, room);
+        row->ids = room;
+        room += row->length;
+    }
+}
+
 static void compute_shards(trainer *t, long step, double *clock)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     size_t D = c->model.config.vision_feature_dim;
-    float scale = (float)(2.0 / ((double)t->plan.batch * (double)D));
+    double weight = t->job->contrastive_weight;
+    float scale = (float)(2.0 / ((double)t->plan.batch * (double)D)),
+          pull = (float)(weight / (double)t->plan.batch);
     size_t end = t2i_fold_first(t->plan.shards, t->rank + 1, t->size);
+    if (t->contrast != NULL) t2i_contrast_begin(t->contrast, (uint64_t)step);
     for (size_t v = t2i_fold_first(t->plan.shards, t->rank, t->size); v < end; v++) {
         size_t rows = t2i_plan_draws(&t->plan, v);
-        t2i_plan_sample(&t->plan, (uint64_t)step, v, t->draw);
-        for (size_t i = 0; i < rows; i++) {
-            size_t index = (size_t)(t->draw[i] - t->first_row);
-            t->batch[i] = t->rows.row[index];
-            memcpy(t->target + i * D, t2i_rows_feature(&t->rows, index), D * sizeof(float));
-        }
+        fetch_rows(t, step, v, rows);
         clock_into(&t->seconds.data, clock);
         float *gradient = t2i_fold_leaf(t->fold);
         const float *prediction =
             t2i_forward(&c->model, c->weights, t->work, t->batch, rows, c->vocab.pad);
         t2i_leaf leaf = {.rows = (double)rows, .tokens = (double)t2i_work_tokens(t->work)};
         leaf.loss = t2i_squared_error(t->dprediction, prediction, t->target, scale, rows * D);
+        if (t->contrast !=
+            NULL) /* in units of the squared error, which is divided by D at the end */
+            leaf.loss += weight * (double)D *
+                         t2i_contrast_add(t->contrast, &t->rights, t->index, rows, prediction,
+                                          t->target, pull, t->dprediction);
         t2i_backward(&c->model, c->weights, t->work, t->dprediction, gradient);
         t2i_fold_add(t->fold, &leaf);
         clock_into(&t->seconds.compute, clock);
@@ -424,6 +512,9 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
         t2i_adamw_update(
             c->weights + t->first_chunk * T2I_CHUNK, t->m, t->v, slice, t->slice_chunks * T2I_CHUNK,
             &t->adamw, t2i_clip_factor(t->last_norm, t->job->clip), (unsigned long)c->run.updates);
+        if (t->ema != NULL)
+            t2i_ema_update(t->ema, c->weights + t->first_chunk * T2I_CHUNK,
+                           t->slice_chunks * T2I_CHUNK, t->job->ema, (unsigned long)c->run.updates);
         t2i_comm_share_all(t->comm, c->weights, T2I_CHUNK * sizeof(float), t->chunks);
     }
     c->run.step = step;
@@ -432,21 +523,39 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
 
 /* ---- now and then ---- */
 
-/* Collective. Mean squared error over exactly every validation row, in fixed blocks. */
+/* Collective. The weights that are validated, drawn and saved as the model. */
+static float *gather_average(trainer *t)
+{
+    if (t->ema == NULL) return t->start.checkpoint.weights;
+    memcpy(t->averaged + t->first_chunk * T2I_CHUNK, t->ema,
+           t->slice_chunks * T2I_CHUNK * sizeof(float));
+    t2i_comm_share_all(t->comm, t->averaged, T2I_CHUNK * sizeof(float), t->chunks);
+    return t->averaged;
+}
+
+/* Collective. The loss over exactly every validation row, in fixed blocks. */
 static double validate(trainer *t)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
+    const float *weights = gather_average(t);
     size_t D = c->model.config.vision_feature_dim,
            end = t2i_share(t->validation_blocks, t->rank + 1, t->size);
+    if (t->contrast != NULL) t2i_contrast_begin(t->contrast, 0);
     for (size_t b = t->first_block; b < end; b++) {
         size_t first = (b - t->first_block) * VALIDATION_BLOCK, rows = t->validation.count - first;
         if (rows > VALIDATION_BLOCK) rows = VALIDATION_BLOCK;
-        const float *prediction = t2i_forward(&c->model, c->weights, t->work,
-                                              t->validation.row + first, rows, c->vocab.pad);
-        for (size_t i = 0; i < rows; i++)
+        const float *prediction =
+            t2i_forward(&c->model, weights, t->work, t->validation.row + first, rows, c->vocab.pad);
+        for (size_t i = 0; i < rows; i++) {
+            t->index[i] = first + i;
             memcpy(t->target + i * D, t2i_rows_feature(&t->validation, first + i),
                    D * sizeof(float));
+        }
         t->block_loss[b] = t2i_squared_error(t->dprediction, prediction, t->target, 0.0f, rows * D);
+        if (t->contrast != NULL)
+            t->block_loss[b] += t->job->contrastive_weight * (double)D *
+                                t2i_contrast_add(t->contrast, &t->validation_rights, t->index, rows,
+                                                 prediction, t->target, 0.0f, NULL);
     }
     t2i_comm_share_all(t->comm, t->block_loss, sizeof *t->block_loss, t->validation_blocks);
     double sum = 0.0;
@@ -463,7 +572,7 @@ static double nine_digits(double value)
 }
 
 /* Draws the chosen prompts. */
-static t2i_status draw_samples(trainer *t, t2i_error *err)
+static t2i_status draw_samples(trainer *t, const float *weights, t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     size_t D = c->model.config.vision_feature_dim, count = t->samples;
@@ -485,8 +594,7 @@ static t2i_status draw_samples(trainer *t, t2i_error *err)
             status = t2i_dataset_pairs(t->dataset, t->sample[i], 1, &truth[i], NULL, NULL, err);
     }
     if (status == T2I_OK)
-        status =
-            t2i_predict(&c->model, c->weights, &c->vocab, prompt, count, prediction, NULL, err);
+        status = t2i_predict(&c->model, weights, &c->vocab, prompt, count, prediction, NULL, err);
     snprintf(name, sizeof name, "samples/step-%ld.png", c->run.step);
     snprintf(title, sizeof title, "After step %ld", c->run.step);
     char *path = t2i_fs_join(t->job->out, name);
@@ -525,6 +633,7 @@ static t2i_status save(trainer *t, t2i_error *err)
     size_t chunk = T2I_CHUNK * sizeof(float);
     t2i_comm_gather(t->comm, t->m, c->m, chunk, t->chunks);
     t2i_comm_gather(t->comm, t->v, c->v, chunk, t->chunks);
+    if (t->ema != NULL) t2i_comm_gather(t->comm, t->ema, c->ema, chunk, t->chunks);
     t2i_status mine = T2I_OK;
     if (t->rank == 0) {
         char *path = t2i_checkpoint_path(t->job->out, c->run.step);
@@ -593,8 +702,10 @@ static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped
             warn_of(t2i_runlog_plot(t->log, &err), &err);
         }
     }
-    if (t->rank == 0 && job->sample_every > 0 && (due(step, job->sample_every) || last))
-        warn_of(draw_samples(t, &err), &err);
+    if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
+        const float *weights = gather_average(t);
+        if (t->rank == 0) warn_of(draw_samples(t, weights, &err), &err);
+    }
     if (due(step, job->checkpoint_every) && !last) warn_of(save(t, &err), &err);
     show_progress(t, lr, last);
 }
@@ -621,10 +732,11 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 }
 
 /* Rank 0. The model without moments, and the last records. */
-static t2i_status write_model(trainer *t, t2i_error *err)
+static t2i_status write_model(trainer *t, float *weights, t2i_error *err)
 {
     t2i_checkpoint model = t->start.checkpoint; /* borrowed for one call */
-    model.m = model.v = NULL;
+    model.m = model.v = model.ema = NULL;
+    model.weights = weights;
     char *path = t2i_fs_join(t->job->out, "model.safetensors");
     t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
                                      : t2i_checkpoint_save(&model, path, err);
@@ -637,8 +749,10 @@ static t2i_status write_model(trainer *t, t2i_error *err)
 /* Collective. Durable work first, status.json last. */
 static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *err)
 {
-    if (status == T2I_OK && !stopped)
-        status = t2i_comm_agree(t->comm, t->rank == 0 ? write_model(t, err) : T2I_OK, err);
+    if (status == T2I_OK && !stopped) {
+        float *weights = gather_average(t);
+        status = t2i_comm_agree(t->comm, t->rank == 0 ? write_model(t, weights, err) : T2I_OK, err);
+    }
     long step = t->start.checkpoint.run.step;
     if (status == T2I_OK && stopped)
         status = t2i_fail(err, T2I_STOPPED,

@@ -31,6 +31,19 @@ void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count
     update(w, m, v, g, count, factor, k);
 }
 
+T2I_CLONES static void follow(float *restrict average, const float *restrict w, size_t count,
+                              float share)
+{
+    for (size_t i = 0; i < count; i++) average[i] = average[i] + share * (w[i] - average[i]);
+}
+
+void t2i_ema_update(float *average, const float *w, size_t count, double decay,
+                    unsigned long number)
+{
+    double early = (1.0 + (double)number) / (10.0 + (double)number);
+    follow(average, w, count, (float)(1.0 - (early < decay ? early : decay)));
+}
+
 double t2i_schedule_lr(const t2i_schedule *schedule, long step)
 {
     if (step <= schedule->warmup) return schedule->lr * (double)step / (double)schedule->warmup;

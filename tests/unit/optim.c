@@ -180,9 +180,29 @@ static void test_clip(void)
     CU_ASSERT_EQUAL(t2i_clip_factor(1e-3, 1e-4), (float)(1e-4 / (1e-3 + 1e-6)));
 }
 
+/* Early on 2/11, 3/12, ... of the average stays; later the decay. */
+static void test_average(void)
+{
+    float average[3] = {1, -2, 0.5f}, w[3] = {3, 2, 0.5f};
+    double wanted = 1;
+    t2i_ema_update(average, w, 3, 0.99, 1);
+    CU_ASSERT_DOUBLE_EQUAL(average[0], 3 - 2 * 2 / 11.0, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(average[1], 2 - 4 * 2 / 11.0, 1e-6);
+    CU_ASSERT_EQUAL(average[2], 0.5f);
+    average[0] = 1;
+    for (unsigned long n = 1; n <= 3000; n++) {
+        double early = (1.0 + (double)n) / (10.0 + (double)n), keep = early < 0.99 ? early : 0.99;
+        w[0] = (float)sin((double)n);
+        wanted = keep * wanted + (1 - keep) * (double)w[0];
+        t2i_ema_update(average, w, 1, 0.99, n);
+        CU_ASSERT_DOUBLE_EQUAL(average[0], wanted, 1e-5);
+    }
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
+        {"averaged weights", test_average},
         {"50 updates of AdamW, as in double", test_adamw},
         {"weight decay alone", test_weight_decay},
         {"the first update is a learning rate long", test_first_update},
