@@ -9,10 +9,7 @@
 #include "t2i/mem.h"
 #include "t2i/rng.h"
 
-/* LAPACK, which OpenBLAS holds. The lengths of the texts come last, as gfortran wants them. */
-void dsyevd_(const char *vectors, const char *half, const int *n, double *a, const int *lda,
-             double *values, double *work, const int *work_size, int *iwork, const int *iwork_size,
-             int *info, size_t, size_t);
+/* LAPACK, which OpenBLAS holds. */
 void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
              const int *work_size, int *info);
 void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
@@ -49,40 +46,10 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* An eigenvalue routine that fails has been given something that is not finite. */
+/* A routine that fails has been given something that is not finite. */
 static t2i_status lapack_failed(int info, t2i_error *err)
 {
     return info == 0 ? T2I_OK : t2i_fail(err, T2I_BUG, "LAPACK gave up on the pictures (%d)", info);
-}
-
-/* Eigenvectors of a symmetric n x n matrix become its rows, by descending eigenvalue. */
-static t2i_status eigen(double *a, size_t n, double *values, t2i_error *err)
-{
-    double work_wish, *work = NULL;
-    int order = (int)n, iwork_wish, *iwork = NULL, info, ask = -1;
-    dsyevd_("V", "L", &order, a, &order, values, &work_wish, &ask, &iwork_wish, &ask, &info, 1, 1);
-    T2I_TRY(lapack_failed(info, err));
-    int work_size = (int)work_wish;
-    work = t2i_alloc((size_t)work_size, sizeof *work);
-    iwork = t2i_alloc((size_t)iwork_wish, sizeof *iwork);
-    t2i_status status = T2I_OK;
-    if (work == NULL || iwork == NULL) {
-        status = t2i_fail_memory(err, (size_t)work_size * sizeof *work, "eigenvectors");
-    } else {
-        dsyevd_("V", "L", &order, a, &order, values, work, &work_size, iwork, &iwork_wish, &info, 1,
-                1);
-        status = lapack_failed(info, err);
-    }
-    t2i_free(work);
-    t2i_free(iwork);
-    if (status != T2I_OK) return status;
-    for (size_t low = 0, high = n - 1; low < high; low++, high--) {
-        double swap = values[low];
-        values[low] = values[high];
-        values[high] = swap;
-        cblas_dswap(order, a + low * n, 1, a + high * n, 1);
-    }
-    return T2I_OK;
 }
 
 /* The rows of q (n, width) become orthonormal. */
@@ -188,7 +155,7 @@ static t2i_status fit_gram_in(fit *f, t2i_pca *pca, uint8_t *pixels, double *gra
                     1.0, gram, order);
         advance(f, (double)count / (double)width);
     }
-    T2I_TRY(eigen(gram, n, values, err));
+    T2I_TRY(t2i_eigen(gram, n, values, err));
     advance(f, 2);
     T2I_TRY(choose_dim(f, pca, values, n, err));
     for (size_t d = 0; d < pca->dim; d++) cblas_dscal(order, 1 / sqrt(values[d]), gram + d * n, 1);
@@ -283,7 +250,7 @@ static t2i_status fit_range_in(fit *f, t2i_pca *pca, range *r, t2i_error *err)
         for (size_t j = 0; j < n * width; j++) r->direction[j] = (float)r->q[j];
     }
     T2I_TRY(pass(f, r, 1, err));
-    T2I_TRY(eigen(r->small, n, r->values, err));
+    T2I_TRY(t2i_eigen(r->small, n, r->values, err));
     T2I_TRY(choose_dim(f, pca, r->values, n, err));
     double *row = t2i_alloc(pca->dim * TILE, sizeof *row);
     if (row == NULL) return t2i_fail_memory(err, pca->dim * TILE * sizeof *row, "components");

@@ -183,18 +183,18 @@ static void test_clip(void)
 /* Early on 2/11, 3/12, ... of the average stays; later the decay. */
 static void test_average(void)
 {
-    float average[3] = {1, -2, 0.5f}, w[3] = {3, 2, 0.5f};
+    float average[3] = {1, -2, 0.5f}, now[3] = {3, 2, 0.5f};
     double wanted = 1;
-    t2i_ema_update(average, w, 3, 0.99, 1);
+    t2i_ema_update(average, now, 3, 0.99, 1);
     CU_ASSERT_DOUBLE_EQUAL(average[0], 3 - 2 * 2 / 11.0, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(average[1], 2 - 4 * 2 / 11.0, 1e-6);
     CU_ASSERT_EQUAL(average[2], 0.5f);
     average[0] = 1;
     for (unsigned long n = 1; n <= 3000; n++) {
         double early = (1.0 + (double)n) / (10.0 + (double)n), keep = early < 0.99 ? early : 0.99;
-        w[0] = (float)sin((double)n);
-        wanted = keep * wanted + (1 - keep) * (double)w[0];
-        t2i_ema_update(average, w, 1, 0.99, n);
+        now[0] = (float)sin((double)n);
+        wanted = keep * wanted + (1 - keep) * (double)now[0];
+        t2i_ema_update(average, now, 1, 0.99, n);
         CU_ASSERT_DOUBLE_EQUAL(average[0], wanted, 1e-5);
     }
 }
