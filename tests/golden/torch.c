@@ -229,8 +229,48 @@ static void survives_damage(void)
     damage(SMALL "small_tar.pth", 0);
 }
 
-int main(void)
+/* ---- for torch_roundtrip.py: reads a file and writes its tree again ---- */
+
+/* The same value in another arena; tensors as float32, those of whole numbers as None. */
+static t2i_py *copy_tree(t2i_py_arena *a, t2i_torchfile *file, const t2i_py *v)
 {
+    t2i_py *out = t2i_py_value(a, v->kind);
+    if (out == NULL) return NULL;
+    if (v->kind == T2I_PY_TENSOR) {
+        float *number = (float *)(void *)t2i_py_room(a, (size_t)v->tensor.count * sizeof *number);
+        if (number == NULL || t2i_torchfile_floats(file, &v->tensor, "x", number, &err) != T2I_OK)
+            return t2i_py_none(a);
+        return t2i_py_floats(a, v->tensor.dims, v->tensor.dim, number);
+    }
+    *out = *v;
+    if (v->kind < T2I_PY_LIST) return out;
+    out->size = out->room = 0;
+    out->item = out->key = NULL;
+    for (size_t i = 0; i < v->size; i++)
+        if (v->kind == T2I_PY_DICT)
+            t2i_py_set_pair(a, out, copy_tree(a, file, v->key[i]), copy_tree(a, file, v->item[i]));
+        else
+            t2i_py_append(a, out, copy_tree(a, file, v->item[i]));
+    return out;
+}
+
+static int copy_file(const char *from, const char *to)
+{
+    t2i_torchfile *file = NULL;
+    t2i_py_arena *arena = t2i_py_arena_new();
+    t2i_status status = t2i_torchfile_open(&file, from, &err);
+    if (status == T2I_OK)
+        status =
+            t2i_torchfile_save(to, arena, copy_tree(arena, file, t2i_torchfile_root(file)), &err);
+    if (status != T2I_OK) fprintf(stderr, "%s\n", err.text);
+    t2i_torchfile_close(file);
+    t2i_py_arena_free(arena);
+    return (int)status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "copy") == 0) return copy_file(argv[2], argv[3]);
     static const t2i_test tests[] = {
         {"reads the numbers of all three kinds", reads_the_numbers},
         {"reads the tree", reads_the_tree},
