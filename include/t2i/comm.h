@@ -45,6 +45,15 @@ int t2i_comm_rank_before_start(void);
  * then failed alone, and should speak. */
 int t2i_comm_speaks_before_start(void);
 
+/* Collective over each node by itself: the bits of its ranks put together. */
+void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes);
+/* Collective. Memory for a node: zeroed, 64-byte aligned, the comm's until it closes. Its ranks
+ * share it, this one being number *turn of *sharers; where there is no room to share (said once, by
+ * rank 0's node), each has its own (0 of 1). What was written is seen by the others after the next
+ * t2i_comm_agree. T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn,
+                                            int *sharers, t2i_error *err);
+
 /* Collective. The lowest rank that failed speaks for all: the same status and text everywhere;
  * T2I_OK when none did. With more than one rank, its rank and host are put behind the text when it
  * is not rank 0. */

@@ -6,9 +6,9 @@
  * is a function of (seed, step). Pictures that are right for the row's prompt by another training
  * pair are left out of it: "face" fits many.
  *
- * All that a rank adds is a pure function of (weights, rows, seed, step): it has all training
- * pictures' features, at most one copy a rank, and looks beyond the ends of its rows for pairs of
- * the same prompt. Nothing here is collective.
+ * All that a rank adds is a pure function of (weights, rows, seed, step): its node has all training
+ * pictures' features, and it looks beyond the ends of its rows for pairs of the same prompt.
+ * Nothing here is collective.
  */
 #ifndef T2I_CONTRAST_H
 #define T2I_CONTRAST_H
@@ -18,6 +18,7 @@
 #include "t2i/dataset.h"
 #include "t2i/error.h"
 #include "t2i/rows.h"
+#include "t2i/store.h"
 #include "t2i/vocab.h"
 
 typedef struct {
@@ -28,11 +29,11 @@ typedef struct {
 
 typedef struct t2i_contrast t2i_contrast;
 
-/* Reads the features of the training pictures. most_rows: of one call of t2i_contrast_add.
+/* store (borrowed) holds all training pictures. most_rows: of one call of t2i_contrast_add.
  * T2I_DATA, T2I_SYSTEM. NULL on failure. */
 T2I_CHECKED t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
-                                        const t2i_contrast_options *options, size_t most_rows,
-                                        t2i_error *err);
+                                        const t2i_store *store, const t2i_contrast_options *options,
+                                        size_t most_rows, t2i_error *err);
 void t2i_contrast_free(t2i_contrast *contrast); /* NULL is legal */
 size_t t2i_contrast_bytes(const t2i_contrast *contrast);
 
@@ -40,7 +41,7 @@ size_t t2i_contrast_bytes(const t2i_contrast *contrast);
 typedef struct {
     uint32_t *run;   /* owned: of each row: which of the distinct prompts it has */
     size_t *begin;   /* owned: where the pictures of each of them begin, and the end */
-    uint32_t *right; /* owned: numbers among the training pictures */
+    uint32_t *right; /* owned: pictures of the dataset that train */
 } t2i_rights;
 
 /* rows: `count` rows of the split from its row `first` on (rows.h), as many as it holds in all. */

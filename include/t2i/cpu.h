@@ -23,6 +23,13 @@ void t2i_cpu_set_rounding(void);
 /* Widest vectors that our kernels use here: "avx512", "avx2" or "plain". */
 const char *t2i_cpu_vectors(void);
 
+/* What the process has in memory now, in bytes: its own, and shared with others. 0 where the system
+ * does not say. */
+typedef struct {
+    double own, shared;
+} t2i_memory;
+t2i_memory t2i_cpu_memory(void);
+
 /* Seconds on a clock that only goes forward. */
 double t2i_cpu_seconds(void);
 

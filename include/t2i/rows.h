@@ -1,4 +1,4 @@
-/* rows.h - prompts as ids and their features, in memory: what a rank holds of a dataset. */
+/* rows.h - prompts as ids, in memory: what a rank holds of a dataset. Features are in store.h. */
 #ifndef T2I_ROWS_H
 #define T2I_ROWS_H
 
@@ -15,14 +15,11 @@ typedef struct {
     size_t count;
     t2i_row *row;       /* owned: ids and length of each */
     uint16_t *ids;      /* owned: all ids end to end */
-    uint32_t *target;   /* owned: which of `features` each row has */
+    uint32_t *image;    /* owned: its picture in the dataset */
     uint32_t *user_row; /* owned: its position in the user's file */
     uint64_t *pair;     /* owned: its position in the dataset */
-    float *features;    /* owned: (images, dim), each picture once */
-    uint32_t *image;    /* owned: which pictures of the dataset these are, ascending */
-    size_t images, dim;
-    size_t longest; /* characters */
-    size_t cut;     /* rows that were longer than block_size */
+    size_t longest;     /* characters */
+    size_t cut;         /* rows that were longer than block_size */
 } t2i_rows;
 
 /* How many rows each split has. */
@@ -39,7 +36,5 @@ void t2i_rows_free(t2i_rows *rows);
 
 /* The vocabulary of a fresh model: the characters of all training prompts. */
 T2I_CHECKED t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err);
-
-const float *t2i_rows_feature(const t2i_rows *rows, size_t index);
 
 #endif

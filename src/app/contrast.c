@@ -8,20 +8,22 @@
 #include "t2i/ops.h"
 #include "t2i/rng.h"
 
-enum { BLOCK = 4096, STREAM_NEGATIVES = 1 << 20 };
+enum { STREAM_NEGATIVES = 1 << 20 };
 #define NOT_THERE UINT32_MAX
 static const float excluded = -1e30f; /* a score that counts for nothing */
 
 struct t2i_contrast {
     t2i_contrast_options options;
+    const t2i_store *store;
     size_t D, pictures; /* of training pairs */
-    uint32_t *number;   /* owned: of each picture of the dataset, among these; NOT_THERE */
+    uint32_t *picture;  /* owned: their numbers in the dataset */
     size_t images;
-    float *feature;  /* owned: (pictures, D), each of length 1 */
-    size_t count;    /* candidates of a step: all, or `negatives` */
-    float *chosen;   /* owned: (count, D) of a sample; NULL: all are candidates */
-    uint32_t *slot;  /* owned: where each picture is among the candidates, NOT_THERE; NULL: all */
-    uint32_t *taken; /* owned: the candidates of the step */
+    size_t count;    /* candidates of a step: all of them, or `negatives` */
+    float *chosen;   /* owned: (count, D): their features, each of length 1 */
+    uint32_t *taken; /* owned: which pictures of the dataset they are */
+    uint32_t *slot;  /* owned: where each picture is among them; NOT_THERE */
+    uint8_t *trains; /* owned: a bit a picture */
+    int filled;
     float *p, *goal; /* owned: (most_rows, D): predictions and targets of length 1 */
     float *score;    /* owned: (most_rows, count) */
     float *pull;     /* owned: (most_rows, D) */
@@ -32,25 +34,17 @@ struct t2i_contrast {
 
 static t2i_status find_pictures(t2i_contrast *c, t2i_dataset *dataset, t2i_error *err)
 {
-    uint64_t pairs = t2i_dataset_get_info(dataset)->pairs;
-    uint32_t *image = t2i_alloc(BLOCK, sizeof *image);
-    uint8_t *split = t2i_alloc(BLOCK, 1);
     c->images = (size_t)t2i_dataset_get_info(dataset)->images;
-    c->number = t2i_alloc(c->images, sizeof *c->number);
-    t2i_status status = image == NULL || split == NULL || c->number == NULL
-                            ? t2i_fail_memory(err, c->images * sizeof *c->number, "pictures")
-                            : T2I_OK;
-    for (uint64_t at = 0; status == T2I_OK && at < pairs; at += BLOCK) {
-        size_t some = pairs - at < BLOCK ? (size_t)(pairs - at) : BLOCK;
-        status = t2i_dataset_pairs(dataset, at, some, image, NULL, split, err);
-        for (size_t i = 0; status == T2I_OK && i < some; i++)
-            if (split[i] == T2I_TRAIN) c->number[image[i]] = 1;
-    }
-    for (size_t i = 0; status == T2I_OK && i < c->images; i++)
-        c->number[i] = c->number[i] ? (uint32_t)c->pictures++ : NOT_THERE;
-    t2i_free(image);
-    t2i_free(split);
-    return status;
+    c->trains = t2i_alloc((c->images + 7) / 8, 1);
+    if (c->trains == NULL) return t2i_fail_memory(err, c->images / 8, "pictures");
+    T2I_TRY(t2i_want_split(c->trains, dataset, T2I_TRAIN, err));
+    for (size_t i = 0; i < c->images; i++) c->pictures += c->trains[i / 8] >> i % 8 & 1;
+    c->picture = t2i_alloc(c->pictures, sizeof *c->picture);
+    if (c->picture == NULL)
+        return t2i_fail_memory(err, c->pictures * sizeof *c->picture, "pictures");
+    for (size_t i = 0, k = 0; i < c->images; i++)
+        if (c->trains[i / 8] >> i % 8 & 1) c->picture[k++] = (uint32_t)i;
+    return T2I_OK;
 }
 
 /* out = x / |x|; its length, 0 for what has none. */
@@ -63,55 +57,35 @@ static double normalise(float *out, const float *x, size_t D)
     return factor > 0 ? length : 0;
 }
 
-static t2i_status read_features(t2i_contrast *c, t2i_dataset *dataset, t2i_error *err)
-{
-    for (size_t i = 0, run; i < c->images; i += run) {
-        for (run = 1; c->number[i] != NOT_THERE && i + run < c->images && run < BLOCK &&
-                      c->number[i + run] != NOT_THERE;
-             run++)
-            continue;
-        if (c->number[i] == NOT_THERE) continue;
-        float *to = c->feature + c->number[i] * c->D;
-        T2I_TRY(t2i_dataset_features(dataset, i, run, to, err));
-        for (size_t k = 0; k < run; k++) normalise(to + k * c->D, to + k * c->D, c->D);
-    }
-    return T2I_OK;
-}
-
 static t2i_status take_memory(t2i_contrast *c, size_t most_rows, t2i_error *err)
 {
-    int sample = c->pictures > c->options.negatives;
-    c->count = sample ? c->options.negatives : c->pictures;
-    size_t floats = c->pictures * c->D + 3 * most_rows * c->D + most_rows * c->count +
-                    (sample ? c->count * c->D : 0);
-    c->bytes = floats * sizeof(float) + c->images * sizeof *c->number;
-    c->feature = t2i_alloc(c->pictures * c->D, sizeof *c->feature);
+    c->count = c->pictures < c->options.negatives ? c->pictures : c->options.negatives;
+    size_t floats = (c->count + 3 * most_rows) * c->D + most_rows * c->count;
+    c->bytes = floats * sizeof(float) + (c->pictures + c->images + c->count) * sizeof(uint32_t);
+    c->chosen = t2i_alloc(c->count * c->D, sizeof *c->chosen);
+    c->taken = t2i_alloc(c->count, sizeof *c->taken);
+    c->slot = t2i_alloc(c->images, sizeof *c->slot);
     c->p = t2i_alloc(most_rows * c->D, sizeof *c->p);
     c->goal = t2i_alloc(most_rows * c->D, sizeof *c->goal);
     c->pull = t2i_alloc(most_rows * c->D, sizeof *c->pull);
     c->score = t2i_alloc(most_rows * c->count, sizeof *c->score);
-    if (sample) {
-        c->chosen = t2i_alloc(c->count * c->D, sizeof *c->chosen);
-        c->taken = t2i_alloc(c->count, sizeof *c->taken);
-        c->slot = t2i_alloc(c->pictures, sizeof *c->slot);
-    }
-    if (c->feature == NULL || c->p == NULL || c->goal == NULL || c->pull == NULL ||
-        c->score == NULL || (sample && (c->chosen == NULL || c->taken == NULL || c->slot == NULL)))
+    if (c->chosen == NULL || c->taken == NULL || c->slot == NULL || c->p == NULL ||
+        c->goal == NULL || c->pull == NULL || c->score == NULL)
         return t2i_fail_memory(err, c->bytes, "the pictures to tell apart");
-    if (sample) memset(c->slot, 0xff, c->pictures * sizeof *c->slot); /* NOT_THERE */
+    memset(c->slot, 0xff, c->images * sizeof *c->slot); /* NOT_THERE */
     return T2I_OK;
 }
 
-t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
+t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const t2i_store *store,
                             const t2i_contrast_options *options, size_t most_rows, t2i_error *err)
 {
     t2i_contrast *c = *out = t2i_alloc(1, sizeof *c);
     if (c == NULL) return t2i_fail_memory(err, sizeof *c, "the pictures to tell apart");
     c->options = *options;
+    c->store = store;
     c->D = (size_t)t2i_dataset_get_info(dataset)->features;
     t2i_status status = find_pictures(c, dataset, err);
     if (status == T2I_OK) status = take_memory(c, most_rows, err);
-    if (status == T2I_OK) status = read_features(c, dataset, err);
     if (status == T2I_OK) return T2I_OK;
     t2i_contrast_free(c);
     *out = NULL;
@@ -121,8 +95,8 @@ t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
 void t2i_contrast_free(t2i_contrast *c)
 {
     if (c == NULL) return;
-    t2i_free(c->number);
-    t2i_free(c->feature);
+    t2i_free(c->picture);
+    t2i_free(c->trains);
     t2i_free(c->chosen);
     t2i_free(c->slot);
     t2i_free(c->taken);
@@ -148,8 +122,8 @@ static int same_prompt(const t2i_row *a, const t2i_row *b)
 static void put_right(t2i_rights *out, size_t *used, const t2i_contrast *c, const t2i_rows *rows,
                       size_t i)
 {
-    uint32_t number = c->number[rows->image[rows->target[i]]];
-    if (number != NOT_THERE) out->right[(*used)++] = number;
+    uint32_t image = rows->image[i];
+    if (c->trains[image / 8] >> image % 8 & 1) out->right[(*used)++] = image;
 }
 
 /* Rows just before (or after) ours in the split that have the prompt of our first (last) one, so
@@ -231,16 +205,18 @@ void t2i_rights_free(t2i_rights *rights)
 
 void t2i_contrast_begin(t2i_contrast *c, uint64_t step)
 {
-    if (c->chosen == NULL) return;
+    int sample = c->count < c->pictures;
+    if (c->filled && !sample) return;
+    for (size_t k = 0; c->filled && k < c->count; k++) c->slot[c->taken[k]] = NOT_THERE;
     for (size_t k = 0; k < c->count; k++) {
-        if (c->taken[k] < c->pictures) c->slot[c->taken[k]] = NOT_THERE;
-    }
-    for (size_t k = 0; k < c->count; k++) {
-        c->taken[k] =
-            (uint32_t)t2i_rng_permute(c->options.seed, STREAM_NEGATIVES + step, c->pictures, k);
+        size_t which = !sample ? k
+                               : (size_t)t2i_rng_permute(c->options.seed, STREAM_NEGATIVES + step,
+                                                         c->pictures, k);
+        c->taken[k] = c->picture[which];
         c->slot[c->taken[k]] = (uint32_t)k;
-        memcpy(c->chosen + k * c->D, c->feature + c->taken[k] * c->D, c->D * sizeof(float));
+        normalise(c->chosen + k * c->D, t2i_store_feature(c->store, c->taken[k]), c->D);
     }
+    c->filled = 1;
 }
 
 static double dot(const float *a, const float *b, size_t D)
@@ -273,26 +249,25 @@ double t2i_contrast_add(t2i_contrast *c, const t2i_rights *rights, const size_t 
                         float *dprediction)
 {
     size_t D = c->D, K = c->count;
-    const float *candidate = c->chosen != NULL ? c->chosen : c->feature;
     double sum = 0, temperature = c->options.temperature;
     for (size_t i = 0; i < count; i++) {
         normalise(c->p + i * D, prediction + i * D, D);
         normalise(c->goal + i * D, target + i * D, D);
     }
-    t2i_gemm_nt(c->score, c->p, candidate, count, K, D);
+    t2i_gemm_nt(c->score, c->p, c->chosen, count, K, D);
     for (size_t i = 0; i < count; i++) {
         float *score = c->score + i * K;
         double own, right = dot(c->p + i * D, c->goal + i * D, D) / temperature;
         for (size_t e = rights->begin[rights->run[row[i]]];
              e < rights->begin[rights->run[row[i]] + 1]; e++) {
-            uint32_t at = c->slot == NULL ? rights->right[e] : c->slot[rights->right[e]];
+            uint32_t at = c->slot[rights->right[e]];
             if (at != NOT_THERE) score[at] = excluded;
         }
         sum += soften(score, K, temperature, right, &own);
         for (size_t d = 0; d < D; d++) c->goal[i * D + d] = (float)own * c->goal[i * D + d];
     }
     if (dprediction == NULL) return sum;
-    t2i_gemm_nn(c->pull, c->score, candidate, count, D, K);
+    t2i_gemm_nn(c->pull, c->score, c->chosen, count, D, K);
     for (size_t i = 0; i < count; i++) {
         float *pull = c->pull + i * D, *p = c->p + i * D;
         double length = sqrt(dot(prediction + i * D, prediction + i * D, D));

@@ -12,17 +12,10 @@ void t2i_rows_free(t2i_rows *rows)
 {
     t2i_free(rows->row);
     t2i_free(rows->ids);
-    t2i_free(rows->target);
     t2i_free(rows->user_row);
     t2i_free(rows->pair);
-    t2i_free(rows->features);
     t2i_free(rows->image);
     *rows = (t2i_rows){0};
-}
-
-const float *t2i_rows_feature(const t2i_rows *rows, size_t index)
-{
-    return rows->features + (size_t)rows->target[index] * rows->dim;
 }
 
 /* ---- passing over the pairs, a block at a time ---- */
@@ -158,45 +151,13 @@ static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i,
                         path, (unsigned)p->user_row[i], shown, (unsigned)e.first_unknown);
     }
     r->row[r->count] = (t2i_row){r->ids + *used, e.length};
-    r->target[r->count] = p->image[i]; /* becomes an index into features below */
+    r->image[r->count] = p->image[i];
     r->user_row[r->count] = p->user_row[i];
     r->pair[r->count] = p->first + i;
     r->count++;
     *used += e.length;
     if (e.length > r->longest) r->longest = e.length;
     if (e.cut > 0) r->cut++;
-    return T2I_OK;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    uint32_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x > y) - (x < y);
-}
-
-/* Reads each named picture's features once; target becomes an index into them. */
-static t2i_status load_features(t2i_rows *r, t2i_dataset *dataset, t2i_error *err)
-{
-    uint32_t *image = r->image = t2i_alloc(r->count, sizeof *image);
-    if (image == NULL) return t2i_fail_memory(err, r->count * sizeof *image, "a list of pictures");
-    memcpy(image, r->target, r->count * sizeof *image);
-    qsort(image, r->count, sizeof *image, ascending);
-    for (size_t i = 0; i < r->count; i++)
-        if (r->images == 0 || image[i] != image[r->images - 1]) image[r->images++] = image[i];
-    r->dim = (size_t)t2i_dataset_get_info(dataset)->features;
-    r->features = t2i_alloc(r->images * r->dim, sizeof *r->features);
-    if (r->features == NULL)
-        return t2i_fail_memory(err, r->images * r->dim * sizeof(float), "features");
-    for (size_t i = 0, run; i < r->images; i += run) {
-        for (run = 1; i + run < r->images && image[i + run] == image[i] + run; run++) continue;
-        T2I_TRY(t2i_dataset_features(dataset, image[i], run, r->features + i * r->dim, err));
-    }
-    for (size_t i = 0; i < r->count; i++) {
-        const uint32_t *found = bsearch(&r->target[i], image, r->images, sizeof *image, ascending);
-        r->target[i] = (uint32_t)(found - image);
-    }
     return T2I_OK;
 }
 
@@ -209,10 +170,10 @@ static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, ui
     size_t count = (size_t)(end - first), used = 0;
     r->row = t2i_alloc(count, sizeof *r->row);
     r->ids = t2i_alloc(e.bytes, sizeof *r->ids);
-    r->target = t2i_alloc(count, sizeof *r->target);
+    r->image = t2i_alloc(count, sizeof *r->image);
     r->user_row = t2i_alloc(count, sizeof *r->user_row);
     r->pair = t2i_alloc(count, sizeof *r->pair);
-    if (r->row == NULL || r->ids == NULL || r->target == NULL || r->user_row == NULL ||
+    if (r->row == NULL || r->ids == NULL || r->image == NULL || r->user_row == NULL ||
         r->pair == NULL)
         return t2i_fail_memory(err, count * sizeof *r->row + e.bytes * 2, "prompts");
     for (uint64_t at = e.begin; at < e.end && r->count < count; at += BLOCK) {
@@ -222,7 +183,7 @@ static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, ui
                 T2I_TRY(add_row(r, &used, p, i, vocab, block_size, known, t2i_dataset_path(dataset),
                                 err));
     }
-    return load_features(r, dataset, err);
+    return T2I_OK;
 }
 
 t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first,

@@ -135,7 +135,7 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 
 t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err)
 {
-    t2i_json *json = t2i_json_object(), *seconds = t2i_json_object();
+    t2i_json *json = t2i_json_object(), *seconds = t2i_json_object(), *memory = t2i_json_object();
     t2i_json_set_integer(json, "step", line->step);
     if (line->skipped > 0)
         t2i_json_set_integer(json, "skipped", line->skipped);
@@ -151,6 +151,9 @@ t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error 
     t2i_json_set(json, "seconds", seconds);
     t2i_json_set_integer(json, "tokens", (int64_t)line->tokens);
     t2i_json_set_integer(json, "tokens_saved", (int64_t)line->tokens_saved);
+    t2i_json_set_integer(memory, "own", (int64_t)line->memory.own);
+    t2i_json_set_integer(memory, "shared", (int64_t)line->memory.shared);
+    t2i_json_set(json, "memory", memory);
     T2I_TRY(append(log, json, err));
     return line->skipped > 0 ? T2I_OK : add_point(&log->train, (double)line->step, line->loss, err);
 }

@@ -26,6 +26,7 @@
 #include "t2i/sheet.h"
 #include "t2i/start.h"
 #include "t2i/stop.h"
+#include "t2i/store.h"
 
 enum { VALIDATION_BLOCK = 32, SAMPLES = 8 };
 
@@ -51,6 +52,7 @@ typedef struct {
     float *m, *v;           /* owned: moments of this rank's slice */
     float *ema;             /* owned: averaged weights of this rank's slice; NULL: none are kept */
     float *averaged;        /* owned: a whole block, as of the last call of gather_average */
+    t2i_store store;        /* features of the pictures that the node's ranks name */
     t2i_contrast *contrast; /* owned: NULL: squared error alone */
     t2i_rights rights, validation_rights;
     t2i_augment_options augment;
@@ -207,6 +209,23 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
                          c->model.config.block_size, 0, err);
 }
 
+/* Collective. */
+static t2i_status open_store(trainer *t, t2i_error *err)
+{
+    size_t bytes = ((size_t)t2i_dataset_get_info(t->dataset)->images + 7) / 8;
+    uint8_t *wanted = t2i_alloc(bytes, 1);
+    t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
+    if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0)
+        mine = t2i_want_split(wanted, t->dataset, T2I_TRAIN, err);
+    for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
+    for (size_t i = 0; mine == T2I_OK && i < t->validation.count; i++)
+        t2i_want(wanted, t->validation.image[i]);
+    t2i_status status = t2i_comm_agree(t->comm, mine, err);
+    if (status == T2I_OK) status = t2i_store_new(&t->store, t->comm, t->dataset, wanted, err);
+    t2i_free(wanted);
+    return status;
+}
+
 /* What tells a row's picture from the others. */
 static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
@@ -218,7 +237,7 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
     size_t block = c->model.config.block_size;
     int replays = t->plan.sampler == T2I_REPLAY;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
-    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, &options, t->most_rows, err));
+    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, &t->store, &options, t->most_rows, err));
     T2I_TRY(t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                            replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
                            replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err));
@@ -305,15 +324,16 @@ static void print_memory(const trainer *t)
 {
     const t2i_model *model = &t->start.checkpoint.model;
     size_t block = model->layout.floats * sizeof(float), longest = t->rows.longest;
-    size_t rows =
-        t->rows.count * (sizeof(t2i_row) + 16) + t->rows.images * t->rows.dim * sizeof(float);
+    size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
+           features = t->store.held * t->store.dim * sizeof(float);
     size_t work = t2i_work_bytes(model, t->most_rows, longest);
     size_t fold = t2i_fold_bytes(t->rank, t->size, t->plan.shards, model->layout.floats);
-    t2i_log_note("memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
-                 "activations %.1f MB, rows %.1f "
-                 "MB; a checkpoint has %.1f MB",
-                 (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size),
-                 (double)fold / 1e6, (double)work / 1e6, (double)rows / 1e6, (double)block * 3e-6);
+    t2i_log_note(
+        "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
+        "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
+        "has %.1f MB",
+        (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)fold / 1e6,
+        (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6);
 }
 
 /* Rank 0. Prompts to draw, spread over the validation split (the training rows where there is
@@ -351,7 +371,9 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (t->start.finished) return T2I_OK;
     mine = make_plan(t, counts, err);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
-    if (mine == T2I_OK) mine = take_memory(t, err);
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    T2I_TRY(open_store(t, err));
+    mine = take_memory(t, err);
     if (mine == T2I_OK) mine = take_extras(t, err);
     if (mine == T2I_OK) mine = open_contrast(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
@@ -386,6 +408,7 @@ static void tear_down(trainer *t)
     t2i_start_free(&t->start);
     t2i_replay_close(&t->replay);
     t2i_rows_free(&t->rows);
+    t2i_store_free(&t->store);
     t2i_rows_free(&t->validation);
     t2i_fold_free(t->fold);
     t2i_work_free(t->work);
@@ -428,7 +451,8 @@ static void fetch_rows(trainer *t, long step, size_t shard, size_t rows)
         size_t index = t->index[i] = (size_t)(t->draw[i] - t->first_row);
         t2i_row *row = &t->batch[i];
         *row = t->rows.row[index];
-        memcpy(t->target + i * D, t2i_rows_feature(&t->rows, index), D * sizeof(float));
+        memcpy(t->target + i * D, t2i_store_feature(&t->store, t->rows.image[index]),
+               D * sizeof(float));
         if (room == NULL) continue;
         row->length =
             t2i_augment(&t->augment, (uint64_t)step, first + i, row->ids, row->length, room);
@@ -479,6 +503,7 @@ static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int ski
                          .samples_per_s = (double)(run->step - t->line_step) *
                                           (double)t->plan.batch / (now - t->line_began),
                          .tokens = total->tokens,
+                         .memory = t2i_cpu_memory(),
                          .seconds = t->seconds};
     t->seconds = (t2i_seconds){0};
     t->line_began = now;
@@ -548,7 +573,7 @@ static double validate(trainer *t)
             t2i_forward(&c->model, weights, t->work, t->validation.row + first, rows, c->vocab.pad);
         for (size_t i = 0; i < rows; i++) {
             t->index[i] = first + i;
-            memcpy(t->target + i * D, t2i_rows_feature(&t->validation, first + i),
+            memcpy(t->target + i * D, t2i_store_feature(&t->store, t->validation.image[first + i]),
                    D * sizeof(float));
         }
         t->block_loss[b] = t2i_squared_error(t->dprediction, prediction, t->target, 0.0f, rows * D);

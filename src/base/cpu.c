@@ -4,6 +4,7 @@
 
 #include <fenv.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,6 +55,20 @@ const char *t2i_cpu_vectors(void)
     if (__builtin_cpu_supports("avx2")) return "avx2";
 #endif
     return "plain";
+}
+
+t2i_memory t2i_cpu_memory(void)
+{
+    t2i_memory memory = {0, 0};
+    char line[256];
+    double kib;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "RssAnon: %lf", &kib) == 1) memory.own = 1024 * kib;
+        if (sscanf(line, "RssShmem: %lf", &kib) == 1) memory.shared = 1024 * kib;
+    }
+    if (file != NULL) fclose(file);
+    return memory;
 }
 
 double t2i_cpu_seconds(void)

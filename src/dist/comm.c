@@ -5,20 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "t2i/cpu.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
 
+enum { WINDOWS = 8 };
+
 struct t2i_comm {
-    MPI_Comm mpi;
-    int rank, size, node_size;
+    MPI_Comm mpi, node;
+    int rank, size, node_size, node_rank;
     int crowded; /* more ranks on the node than cores: yield while waiting */
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     MPI_Request *request; /* started and not yet waited for */
     size_t requests, room;
-    int *count, *start; /* size each: shares, for the vector collectives */
+    int *count, *start;      /* size each: shares, for the vector collectives */
+    MPI_Win window[WINDOWS]; /* memory that the node's ranks share */
+    size_t windows;
+    void *private[WINDOWS]; /* where they cannot */
+    size_t privates;
 };
 
 static int number_in_environment(const char *name, int otherwise)
@@ -96,15 +103,14 @@ static int node_cores(MPI_Comm node)
 static t2i_status start(t2i_comm *comm, t2i_error *err)
 {
     int length = 0;
-    MPI_Comm node;
     MPI_Comm_dup(MPI_COMM_WORLD, &comm->mpi);
     MPI_Comm_rank(comm->mpi, &comm->rank);
     MPI_Comm_size(comm->mpi, &comm->size);
     MPI_Get_processor_name(comm->host, &length);
-    MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node);
-    MPI_Comm_size(node, &comm->node_size);
-    comm->crowded = comm->node_size > node_cores(node);
-    MPI_Comm_free(&node);
+    MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node);
+    MPI_Comm_size(comm->node, &comm->node_size);
+    MPI_Comm_rank(comm->node, &comm->node_rank);
+    comm->crowded = comm->node_size > node_cores(comm->node);
     comm->count = t2i_alloc((size_t)comm->size, sizeof *comm->count);
     comm->start = t2i_alloc((size_t)comm->size, sizeof *comm->start);
     comm->room = 64;
@@ -141,6 +147,12 @@ void t2i_comm_close(t2i_comm *comm)
     if (comm == NULL) return;
     int alone = comm->mpi == MPI_COMM_NULL;
     t2i_comm_barrier(comm);
+    for (size_t i = 0; i < comm->windows; i++) {
+        MPI_Win_unlock_all(comm->window[i]);
+        MPI_Win_free(&comm->window[i]);
+    }
+    for (size_t i = 0; i < comm->privates; i++) t2i_free(comm->private[i]);
+    if (!alone) MPI_Comm_free(&comm->node);
     if (!alone) MPI_Comm_free(&comm->mpi);
     t2i_free(comm->count);
     t2i_free(comm->start);
@@ -205,16 +217,85 @@ void t2i_comm_wait(t2i_comm *comm)
     comm->requests = 0;
 }
 
+/* ---- the node ---- */
+
+void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes)
+{
+    static const size_t most = 1u << 30;
+    for (uint8_t *at = bits; comm->node_size > 1 && bytes > 0;) {
+        size_t part = bytes < most ? bytes : most;
+        MPI_Request request;
+        MPI_Iallreduce(MPI_IN_PLACE, at, (int)part, MPI_UNSIGNED_CHAR, MPI_BOR, comm->node,
+                       &request);
+        wait_for(comm, &request, 1);
+        at += part;
+        bytes -= part;
+    }
+}
+
+/* Collective over the node. Room to share: a window that does not fit aborts the job or hangs it
+ * when it is written to, so this is looked at first. Open MPI takes it from /dev/shm. */
+static int node_has_room(t2i_comm *comm, size_t bytes)
+{
+    static const uint64_t slack = 16 << 20;
+    struct statvfs info;
+    int fits = comm->node_rank != 0 || (statvfs("/dev/shm", &info) == 0 &&
+                                        (uint64_t)info.f_bavail * info.f_frsize > bytes + slack);
+    int all = 0;
+    MPI_Request request;
+    MPI_Iallreduce(&fits, &all, 1, MPI_INT, MPI_MIN, comm->node, &request);
+    wait_for(comm, &request, 1);
+    return all;
+}
+
+/* Collective over the node. */
+static void *share_memory(t2i_comm *comm, size_t bytes)
+{
+    void *mine, *of_first;
+    MPI_Aint size;
+    int unit;
+    MPI_Win *window = &comm->window[comm->windows++];
+    MPI_Win_allocate_shared(comm->node_rank == 0 ? (MPI_Aint)bytes + 64 : 0, 1, MPI_INFO_NULL,
+                            comm->node, &mine, window);
+    MPI_Win_shared_query(*window, 0, &size, &unit, &of_first);
+    MPI_Win_lock_all(MPI_MODE_NOCHECK, *window);
+    return (char *)of_first + (64 - (uintptr_t)of_first % 64) % 64;
+}
+
+t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn, int *sharers,
+                                t2i_error *err)
+{
+    T2I_ASSERT(comm->windows < WINDOWS && comm->privates < WINDOWS);
+    int share = comm->node_size > 1 && node_has_room(comm, bytes);
+    *turn = share ? comm->node_rank : 0;
+    *sharers = share ? comm->node_size : 1;
+    if (comm->node_size > 1 && !share)
+        t2i_log_note("/dev/shm has no room for %.1f MB: each rank keeps a copy of its own",
+                     (double)bytes / 1e6);
+    *out = share ? share_memory(comm, bytes) : t2i_alloc(bytes + 1, 1);
+    if (!share && *out != NULL) comm->private[comm->privates++] = *out;
+    t2i_status mine = *out == NULL ? t2i_fail_memory(err, bytes, "the pictures' features") : T2I_OK;
+    return t2i_comm_agree(comm, mine, err);
+}
+
 /* ---- collectives ---- */
+
+/* What ranks of the node wrote before is seen by those that read after. */
+static void sync_memory(t2i_comm *comm)
+{
+    for (size_t i = 0; i < comm->windows; i++) MPI_Win_sync(comm->window[i]);
+}
 
 t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
 {
     t2i_error say = {.status = T2I_OK};
     if (comm->size == 1) return mine;
+    sync_memory(comm);
     int first = mine == T2I_OK ? comm->size : comm->rank, lowest = comm->size;
     MPI_Request request;
     MPI_Iallreduce(&first, &lowest, 1, MPI_INT, MPI_MIN, comm->mpi, &request);
     wait_for(comm, &request, 1);
+    sync_memory(comm);
     if (lowest == comm->size) return T2I_OK;
     if (comm->rank == lowest) {
         say = *err;

@@ -70,6 +70,35 @@ static void test_messages(t2i_comm *comm)
     t2i_free(in);
 }
 
+/* Each writes its part of the node's memory; all see all of it. Too much to share: each has its
+ * own. */
+static void test_node_memory(t2i_comm *comm)
+{
+    enum { ITEMS = 1000 };
+    t2i_error err = {0};
+    for (int round = 0; round < 2; round++) {
+        int turn, sharers, wrong = 0;
+        uint32_t *all = NULL;
+        CHECK(t2i_comm_node_memory(comm, ITEMS * sizeof *all, (void **)&all, &turn, &sharers,
+                                   &err) == T2I_OK);
+        CHECK(sharers == 1 || sharers == t2i_comm_node_size(comm));
+        CHECK((uintptr_t)all % 64 == 0 && turn >= 0 && turn < sharers);
+        for (size_t i = 0; i < ITEMS; i++) wrong += sharers == 1 && all[i] != 0;
+        for (size_t i = t2i_share(ITEMS, turn, sharers); i < t2i_share(ITEMS, turn + 1, sharers);
+             i++)
+            all[i] = (uint32_t)(i * 3 + 1);
+        CHECK(t2i_comm_agree(comm, T2I_OK, &err) == T2I_OK);
+        for (size_t i = 0; i < ITEMS; i++) wrong += all[i] != i * 3 + 1;
+        CHECK(wrong == 0);
+    }
+    uint8_t bits[3] = {0}, rank = (uint8_t)t2i_comm_rank(comm);
+    bits[rank % 3] = (uint8_t)(1u << rank);
+    t2i_comm_node_or(comm, bits, sizeof bits);
+    int set = 0;
+    for (int b = 0; b < 24; b++) set += bits[b / 8] >> b % 8 & 1;
+    CHECK(set == t2i_comm_node_size(comm));
+}
+
 int main(int argc, char **argv)
 {
     t2i_comm *comm;
@@ -87,5 +116,6 @@ int main(int argc, char **argv)
     test_agree(comm);
     test_bytes(comm);
     test_messages(comm);
+    test_node_memory(comm);
     return mpi_test_end(comm);
 }

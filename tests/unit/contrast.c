@@ -15,6 +15,8 @@ enum { D = 6, IMAGES = 12, PAIRS = 22 };
 static t2i_error err;
 static t2i_dataset *dataset;
 static t2i_vocab vocab;
+static t2i_comm *comm;
+static t2i_store store;
 static float feature[IMAGES * D];
 
 /* Prompts "a" .. ; pictures 0..9 train, 10 and 11 do not. "face" is right for pictures 0, 3, 4, 7.
@@ -60,10 +62,15 @@ static void begin(void)
     t2i_pair_set_free(&set);
     OK(t2i_dataset_open(&dataset, in_scratch("d.h5"), &err));
     OK(t2i_rows_vocab(&vocab, dataset, &err));
+    uint8_t wanted[2] = {0xff, 0xff};
+    OK(t2i_comm_alone(&comm, &err));
+    OK(t2i_store_new(&store, comm, dataset, wanted, &err));
 }
 
 static void end(void)
 {
+    t2i_store_free(&store);
+    t2i_comm_close(comm);
     t2i_vocab_free(&vocab);
     t2i_dataset_close(dataset);
     scratch_end();
@@ -101,7 +108,7 @@ static void find_right(const t2i_rows *rows, size_t row, uint8_t *right)
     for (size_t i = 0; i < all.count; i++)
         if (all.row[i].length == rows->row[row].length &&
             memcmp(all.row[i].ids, rows->row[row].ids, all.row[i].length * 2) == 0)
-            right[all.image[all.target[i]]] = 1;
+            right[all.image[i]] = 1;
     t2i_rows_free(&all);
 }
 
@@ -122,14 +129,14 @@ static void check_rows(uint64_t first, uint64_t end_row)
     size_t count = (size_t)(end_row - first), row[PAIRS];
     float p[PAIRS * D], target[PAIRS * D], gradient[PAIRS * D] = {0};
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&c, dataset, &store, &options, PAIRS, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, first, PAIRS - 3, &vocab, 16, &err));
     fill(p, count, first);
     double wanted = 0;
     for (size_t i = 0; i < count; i++) {
         uint8_t right[IMAGES];
         row[i] = i;
-        memcpy(target + i * D, t2i_rows_feature(&rows, i), D * sizeof(float));
+        memcpy(target + i * D, t2i_store_feature(&store, rows.image[i]), D * sizeof(float));
         find_right(&rows, i, right);
         wanted += plain(p + i * D, target + i * D, all_trained, right, 0.2);
     }
@@ -178,12 +185,12 @@ static void test_validation(void)
     static const uint8_t none[IMAGES];
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0, &err));
-    OK(t2i_contrast_new(&c, dataset, &options, 3, &err));
+    OK(t2i_contrast_new(&c, dataset, &store, &options, 3, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_VALIDATION, 0, 3, &vocab, 16, &err));
     fill(p, 3, 77);
     double wanted = 0;
     for (size_t i = 0; i < 3; i++) {
-        memcpy(target + i * D, t2i_rows_feature(&rows, i), D * sizeof(float));
+        memcpy(target + i * D, t2i_store_feature(&store, rows.image[i]), D * sizeof(float));
         wanted += plain(p + i * D, target + i * D, all_trained, none, 0.1);
     }
     t2i_contrast_begin(c, 0);
@@ -208,13 +215,13 @@ static void test_sample(void)
     int differ = 0;
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, 0, count, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, &options, PAIRS, &err));
-    OK(t2i_contrast_new(&again, dataset, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&c, dataset, &store, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&again, dataset, &store, &options, PAIRS, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, 0, count, &vocab, 16, &err));
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
         row[i] = i;
-        memcpy(target + i * D, t2i_rows_feature(&rows, i), D * sizeof(float));
+        memcpy(target + i * D, t2i_store_feature(&store, rows.image[i]), D * sizeof(float));
     }
     double before = -1;
     for (uint64_t step = 1; step < 20; step++) {

@@ -26,11 +26,9 @@ static int says(const t2i_rows *rows, size_t i, const t2i_vocab *vocab, const ch
     return strcmp(text, wanted) == 0;
 }
 
-static int has_feature(const t2i_rows *rows, size_t i, size_t image)
+static int has_image(const t2i_rows *rows, size_t i, size_t image)
 {
-    for (size_t d = 0; d < WIDE; d++)
-        if (t2i_rows_feature(rows, i)[d] != sample_feature(image * WIDE + d)) return 0;
-    return 1;
+    return rows->image[i] == image;
 }
 
 static void test_counts_and_vocab(void)
@@ -63,17 +61,15 @@ static void test_load_training(void)
     for (uint64_t first = 0; first < 4; first++) /* every range */
         for (uint64_t end = first + 1; end <= 4; end++) {
             OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end, &vocab, 64, 1, &err));
-            CU_ASSERT_TRUE(rows.count == end - first && rows.cut == 0 && rows.dim == WIDE);
+            CU_ASSERT_TRUE(rows.count == end - first && rows.cut == 0);
             size_t longest = 0;
             for (size_t i = 0; i < rows.count; i++) {
                 size_t k = (size_t)first + i;
-                CU_ASSERT_TRUE(says(&rows, i, &vocab, prompts[k]) &&
-                               has_feature(&rows, i, image[k]));
+                CU_ASSERT_TRUE(says(&rows, i, &vocab, prompts[k]) && has_image(&rows, i, image[k]));
                 CU_ASSERT_TRUE(rows.user_row[i] == user_row[k] && rows.pair[i] == pair[k]);
                 if (strlen(prompts[k]) > longest) longest = strlen(prompts[k]);
             }
             CU_ASSERT_EQUAL(rows.longest, longest);
-            CU_ASSERT_EQUAL(rows.images, rows.count > 1 ? 2u : 1u); /* each picture once */
             t2i_rows_free(&rows);
             CU_ASSERT_TRUE(rows.row == NULL && rows.count == 0);
         }
@@ -93,30 +89,29 @@ static void test_other_splits(void)
     OK(t2i_rows_vocab(&vocab, dataset, &err));
     FAILS(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 1, &vocab, 64, 1, &err), T2I_DATA,
           "a.h5: row 1 has the character ' ' (U+0020), which is not in the model's vocabulary");
-    CU_ASSERT_TRUE(rows.row == NULL && rows.ids == NULL && rows.features == NULL &&
-                   rows.count == 0);
+    CU_ASSERT_TRUE(rows.row == NULL && rows.ids == NULL && rows.count == 0);
     FAILS(t2i_rows_load(&rows, dataset, T2I_UNSEEN_PROMPTS, 0, 1, &vocab, 64, 1, &err), T2I_DATA,
           "row 4 has the character '\xc3\xa9' (U+00E9)");
     OK(t2i_rows_load(&rows, dataset, T2I_UNSEEN_PROMPTS, 0, 1, &vocab, 64, 0, &err));
     CU_ASSERT_TRUE(rows.count == 1 && says(&rows, 0, &vocab, "<UNK><UNK><UNK>") &&
-                   has_feature(&rows, 0, 2));
+                   has_image(&rows, 0, 2));
     t2i_rows_free(&rows);
     OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 0, PAIRS, &vocab, 64, 0, &err));
-    CU_ASSERT_TRUE(rows.count == PAIRS && rows.images == IMAGES && rows.longest == 11);
+    CU_ASSERT_TRUE(rows.count == PAIRS && rows.longest == 11);
     for (size_t i = 0; i < rows.count; i++) {
         size_t from = (size_t)sample_order[i];
         CU_ASSERT_TRUE(rows.pair[i] == i && rows.user_row[i] == sample_row[from] &&
-                       has_feature(&rows, i, sample_image[from]));
+                       has_image(&rows, i, sample_image[from]));
     }
     CU_ASSERT_TRUE(says(&rows, 2, &vocab, "blue<UNK><UNK><UNK>uare")); /* "blue square" */
     t2i_rows_free(&rows);
     OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 4, 6, &vocab, 64, 0,
                      &err)); /* pictures 2 and 1 */
-    CU_ASSERT_TRUE(rows.images == 2 && has_feature(&rows, 0, 2) && has_feature(&rows, 1, 1));
+    CU_ASSERT_TRUE(has_image(&rows, 0, 2) && has_image(&rows, 1, 1));
     t2i_rows_free(&rows);
     OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 3, 5, &vocab, 64, 0,
                      &err)); /* 0 and 2, but not 1 */
-    CU_ASSERT_TRUE(rows.images == 2 && has_feature(&rows, 0, 0) && has_feature(&rows, 1, 2));
+    CU_ASSERT_TRUE(has_image(&rows, 0, 0) && has_image(&rows, 1, 2));
     t2i_rows_free(&rows);
     t2i_vocab_free(&vocab);
     close_sample();
@@ -196,7 +191,7 @@ static void check_range(int split, uint64_t first, uint64_t end, const t2i_vocab
         uint32_t pair = nth(split, first + i);
         wrong += rows.pair[i] != pair || rows.user_row[i] != 2 * pair ||
                  rows.row[i].length != LETTERS ||
-                 t2i_rows_feature(&rows, i)[0] != (float)(pair % PICTURES);
+                 rows.image[i] != pair % PICTURES;
         for (size_t k = 0; k < LETTERS; k++)
             wrong += vocab->name[rows.row[i].ids[k]][0] != many_bytes[pair * LETTERS + k];
     }
