@@ -1,57 +1,67 @@
-/* Writes the dataset of time_torch.py's `large` and `ddp`: 4,096 prompts of 8..48 random characters
- * out of 100, each with a random feature vector of its own. Usage: random_set F.h5 */
+/* Writes a dataset of random prompts: 8..48 characters out of 100, and a random feature vector a
+ * picture. Usage: random_set F.h5 [PAIRS PICTURES FEATURES]
+ * Without numbers it is that of time_torch.py's `large` and `ddp`: 4,096 prompts, each with a
+ * picture of its own, of 512 features. With more pairs than pictures, picture i has the pairs i, i
+ * + PICTURES,
+ * ... */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "t2i/dataset.h"
 #include "t2i/log.h"
-#include "t2i/mem.h"
+#include "t2i/pairs.h"
 #include "t2i/rng.h"
 #include "t2i/text.h"
 
-enum { ROWS = 4096, FEATURES = 512, SYMBOLS = 100 };
+enum { SYMBOLS = 100, FEATURES_MAX = 4096 };
 
-static t2i_status write_set(const char *path, t2i_error *err)
+static t2i_status add_pair(t2i_pair_set *set, t2i_text *prompt, uint64_t i, size_t pictures,
+                           t2i_error *err)
 {
-    static uint64_t offset[ROWS + 1];
-    static uint32_t number[ROWS];
-    static uint8_t split[ROWS];
-    static char text[ROWS][12];
-    static const char *name[ROWS];
-    t2i_text prompts = {0};
-    for (uint64_t i = 0; i < ROWS; i++) {
-        uint64_t length = 8 + t2i_rng_below(1, 1, i, 41);
-        for (uint64_t k = 0; k < length; k++) {
-            char bytes[4]; /* from '!' on, past the Latin-1 controls */
-            uint32_t code = 33 + (uint32_t)t2i_rng_below(1, 2 + i, k, SYMBOLS);
-            size_t size = t2i_utf8_encode(code < 127 ? code : code + 64, bytes);
-            T2I_TRY(t2i_text_add(&prompts, bytes, size, err));
-        }
-        offset[i + 1] = prompts.size;
-        number[i] = (uint32_t)i;
-        snprintf(text[i], sizeof text[i], "%u.png", (unsigned)i);
-        name[i] = text[i];
+    uint64_t length = 8 + t2i_rng_below(1, 1, i, 41);
+    char name[32];
+    prompt->size = 0;
+    for (uint64_t k = 0; k < length; k++) {
+        char bytes[4]; /* from '!' on, past the Latin-1 controls */
+        uint32_t code = 33 + (uint32_t)t2i_rng_below(1, 2 + i, k, SYMBOLS);
+        size_t size = t2i_utf8_encode(code < 127 ? code : code + 64, bytes);
+        T2I_TRY(t2i_text_add(prompt, bytes, size, err));
     }
-    const t2i_pairs pairs = {.pairs = ROWS,
-                             .images = ROWS,
-                             .prompt_bytes = prompts.data,
-                             .prompt_offset = offset,
-                             .image = number,
-                             .row = number,
-                             .split = split,
-                             .image_name = name,
-                             .group = number};
+    snprintf(name, sizeof name, "%llu.png", (unsigned long long)i);
+    if (i < pictures) T2I_TRY(t2i_pair_set_image(set, name, (uint32_t)i, err));
+    return t2i_pair_set_pair(set, prompt->data, prompt->size, (size_t)(i % pictures), (uint32_t)i,
+                             T2I_TRAIN, err);
+}
+
+static t2i_status write_features(const char *path, const t2i_pairs *pairs, size_t features,
+                                 t2i_error *err)
+{
+    static float feature[FEATURES_MAX];
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1.0};
     t2i_dataset_out *out;
-    T2I_TRY(t2i_dataset_create(&out, path, "random_set", &pairs, FEATURES, &encoder, err));
+    T2I_TRY(t2i_dataset_create(&out, path, "random_set", pairs, features, &encoder, err));
     t2i_status status = T2I_OK;
-    static float feature[FEATURES];
-    for (uint64_t i = 0; status == T2I_OK && i < ROWS; i++) {
-        for (uint64_t k = 0; k < FEATURES; k++) feature[k] = (float)t2i_rng_normal(2, i, k);
+    for (uint64_t i = 0; status == T2I_OK && i < pairs->images; i++) {
+        for (uint64_t k = 0; k < features; k++) feature[k] = (float)t2i_rng_normal(2, i, k);
         status = t2i_dataset_put_features(out, 1, feature, err);
     }
-    t2i_text_free(&prompts);
     if (status == T2I_OK) return t2i_dataset_commit(out, err);
     t2i_dataset_drop(out);
+    return status;
+}
+
+static t2i_status write_set(const char *path, size_t pairs, size_t pictures, size_t features,
+                            t2i_error *err)
+{
+    t2i_pair_set set = {.pairs = 0};
+    t2i_text prompt = {0};
+    t2i_status status = T2I_OK;
+    for (uint64_t i = 0; status == T2I_OK && i < pairs; i++)
+        status = add_pair(&set, &prompt, i, pictures, err);
+    const t2i_pairs view = t2i_pair_set_view(&set);
+    if (status == T2I_OK) status = write_features(path, &view, features, err);
+    t2i_pair_set_free(&set);
+    t2i_text_free(&prompt);
     return status;
 }
 
@@ -59,8 +69,13 @@ int main(int argc, char **argv)
 {
     t2i_error err;
     t2i_log_program("random_set");
+    size_t number[3] = {4096, 4096, 512};
+    for (int i = 2; i < argc && i < 5; i++) number[i - 2] = (size_t)strtoull(argv[i], NULL, 10);
     t2i_status status =
-        argc == 2 ? write_set(argv[1], &err) : t2i_fail(&err, T2I_USAGE, "usage: random_set F.h5");
+        (argc == 2 || argc == 5) && number[1] >= 1 && number[1] <= number[0] && number[2] >= 1 &&
+                number[2] <= FEATURES_MAX
+            ? write_set(argv[1], number[0], number[1], number[2], &err)
+            : t2i_fail(&err, T2I_USAGE, "usage: random_set F.h5 [PAIRS PICTURES FEATURES]");
     if (status != T2I_OK) t2i_log_error(&err);
     return (int)status;
 }
