@@ -1,12 +1,12 @@
 /* torchfile.h - files of torch.save (.pt, .pth), read without running anything and written.
  *
  * Three kinds: the zip archive (PyTorch 1.6 and later: stored entries, data.pkl in pickle protocol
- * 2, a storage an entry), the legacy stream (five pickles, then the storages) and the tar archive of
- * PyTorch up to 0.1.9 (tables of storages and tensors, and a pickle; torchvision's oldest files).
- * The pickle is interpreted, never executed: opcodes and globals outside the allow-list are refused
- * by name. Allowed are what weights need: OrderedDict (BUILD for its _metadata), torch._utils'
- * _rebuild_tensor_v2 and _rebuild_parameter and what they were before 2018 (_rebuild_tensor,
- * Parameter), the storage types.
+ * 2, a storage an entry), the legacy stream (five pickles, then the storages) and the tar archive
+ * of PyTorch up to 0.1.9 (tables of storages and tensors, and a pickle; torchvision's oldest
+ * files). The pickle is interpreted, never executed: opcodes and globals outside the allow-list are
+ * refused by name. Allowed are what weights need: OrderedDict (BUILD for its _metadata),
+ * torch._utils' _rebuild_tensor_v2 and _rebuild_parameter and what they were before 2018
+ * (_rebuild_tensor, Parameter), the storage types.
  *
  * Refused as well (T2I_DATA, one line that names file and what is wrong): compressed or encrypted
  * entries, names that occur twice or leave the root folder, local headers that contradict the

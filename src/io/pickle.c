@@ -188,7 +188,7 @@ static t2i_status get_line(t2i_pickle_reader *r, char line[LINE_MAX_BYTES])
         if (line[i] == '\0') break;
         if (line[i] != '\n') continue;
         line[i] = '\0';
-        return T2I_OK;
+        return t2i_utf8_valid(line, i) == i ? T2I_OK : t2i_pickle_refuse(r, "a line is not UTF-8");
     }
     return t2i_pickle_refuse(r, "a line is too long");
 }

@@ -14,7 +14,7 @@ enum {
     END = 22,
     LOCATOR = 20,
     END64 = 56,
-    DIRECTORY_MAX = 1 << 28, /* a directory is read whole */
+    DIRECTORY_MAX = 1 << 26, /* a directory is read whole */
     NAME_MAX_BYTES = 1024,
     STREAMED = 8, /* flag: sizes and CRC follow the data */
     UTF8 = 0x800  /* flag: the name is UTF-8 */
@@ -171,6 +171,7 @@ static t2i_status take_name(t2i_zip *zip, t2i_zip_entry *entry, const unsigned c
     memcpy(name, bytes, kept);
     name[kept] = '\0';
     const char *problem = check_name((const char *)bytes, size);
+    if (t2i_utf8_valid(name, kept) != kept) name[0] = '\0'; /* nothing that could be printed */
     if (problem != NULL) return bad_entry(zip, name, problem, err);
     if (zip->root == NULL) {
         zip->root_size = (size_t)(strchr(name, '/') + 1 - name);

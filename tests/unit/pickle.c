@@ -199,6 +199,7 @@ static void refuses_functions_by_name(void)
     REFUSE("\x8c\14collections\0\x8c\13OrderedDict\x93", "a function's name is no text");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\2ccollections\nOrdered"), "it is cut");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\2cos\0\nsystem\n."), "a line is too long");
+    refuse_as(T2I_PICKLE_ZIP, B("\x80\2cos\xff\nsystem\n."), "a line is not UTF-8");
     char line[400] = "\x80\2c";
     memset(line + 3, 'a', sizeof line - 3);
     refuse_as(T2I_PICKLE_ZIP, line, sizeof line, "a line is too long");
