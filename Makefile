@@ -22,7 +22,7 @@ export HWLOC_COMPONENTS ?= -gl
 # Names differ between distributions: the first that pkg-config knows (the first of all, for its message, if none).
 pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
 PKGS    := $(call pick,ompi-c ompi mpich) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
-           libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash
+           libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 STD      = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude $(INCLUDES) $(WARN)

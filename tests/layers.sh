@@ -31,6 +31,9 @@ webp/decode.h io
 webp/demux.h io
 zlib.h     io
 jansson.h  io
+freetype/freetype.h io
+hb.h       io
+expat.h    io
 mpi.h      src/dist/comm.c
 '
 # The C library, POSIX and Linux, and the compiler; assert.h is left out on purpose.

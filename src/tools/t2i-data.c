@@ -5,6 +5,7 @@
 #include "t2i/build.h"
 #include "t2i/comm.h"
 #include "t2i/cpu.h"
+#include "t2i/emoji.h"
 #include "t2i/encode.h"
 #include "t2i/info.h"
 #include "t2i/log.h"
@@ -16,6 +17,7 @@
 
 typedef struct {
     char *out, *pairs, *images, *features, *encoder, *weights;
+    char *locales, *background, *font, *cldr;
     long dim, seed;
     double validation;
     int skip_bad, resume, json;
@@ -31,6 +33,18 @@ static t2i_status run_seed(const settings *s, t2i_error *err)
 static t2i_status run_shapes(const settings *s, t2i_error *err)
 {
     return t2i_shapes(s->out, (uint64_t)s->seed, (size_t)s->dim, err);
+}
+
+static t2i_status run_emoji(const settings *s, t2i_error *err)
+{
+    const t2i_emoji_options options = {.out = s->out,
+                                       .locales = s->locales,
+                                       .background = s->background,
+                                       .font = s->font,
+                                       .cldr = s->cldr,
+                                       .dim = (size_t)s->dim,
+                                       .seed = (uint64_t)s->seed};
+    return t2i_emoji(&options, err);
 }
 
 /* The one command that several ranks can share; alone it does not need MPI. */
@@ -90,6 +104,7 @@ static const struct {
 } verbs[] = {
     {"seed", run_seed, 1, " out dim "},
     {"shapes", run_shapes, 1, " out dim seed "},
+    {"emoji", run_emoji, 1, " out dim seed locales background font cldr "},
     {"build", run_build, 1,
      " out dim pairs images features encoder weights skip-bad resume validation seed "},
     {"info", run_info, 0, " json "},
@@ -111,7 +126,7 @@ static t2i_status find_verb(const t2i_opts *opts, size_t *verb, t2i_error *err)
     if (opts->operands > 0 && near != NULL)
         return t2i_fail(err, T2I_USAGE, "there is no command \"%s\": is it \"%s\"?", word, near);
     return t2i_fail(err, T2I_USAGE,
-                    "%s%s%s: seed, shapes, build, info, verify or preview; see --help",
+                    "%s%s%s: seed, shapes, emoji, build, info, verify or preview; see --help",
                     opts->operands == 0 ? "say what to do" : "there is no command \"", word,
                     opts->operands == 0 ? "" : "\"");
 }
@@ -189,17 +204,30 @@ static t2i_status read_command(int argc, char **argv, int *started, t2i_error *e
         {"skip-bad", on, &s.skip_bad, NULL, 0, 0, NULL, NULL,
          "build: leave bad rows out, instead of failing at the end.", 0},
         {"seed", number, &s.seed, "1", 0, 1e9, NULL, NULL,
-         "shapes, build: chooses what is held out of training.", 0},
+         "shapes, emoji, build: chooses what is held out of training.", 0},
+        {"locales", text, &s.locales, "en", 0, 0, NULL, "en,de|all",
+         "emoji: the languages of the prompts, as CLDR's files are named.", 0},
+        {"background", text, &s.background, "white", 0, 0, NULL, "#rrggbb",
+         "emoji: the colour behind the pictures.", 0},
+        {"font", text, &s.font, NULL, 0, 0, NULL, "FILE",
+         "emoji: Noto Color Emoji with bitmaps; by default the system's.", 0},
+        {"cldr", text, &s.cldr, NULL, 0, 0, NULL, "FOLDER",
+         "emoji: CLDR's data, with the folders annotations and annotationsDerived; by default the "
+         "system's.",
+         0},
         {"json", on, &s.json, NULL, 0, 0, NULL, NULL, "info: print a JSON object.", 0},
     };
     t2i_opts opts = {
         .program = PROGRAM,
-        .usage = "seed|shapes|build --out F.h5 [--key value]...\n" PROGRAM
+        .usage = "seed|shapes|emoji|build --out F.h5 [--key value]...\n" PROGRAM
                  " info|verify|preview F.h5 [--key value]...",
         .about =
             "Makes the dataset files that t2i-train reads, and looks into them.\n"
             "  seed     the tutorial's three pictures and seven prompts\n"
             "  shapes   1,296 coloured shapes with 6,480 captions, a fifth held out\n"
+            "  emoji    some 3,600 emoji with the names that they have in Unicode CLDR, in one or "
+            "all "
+            "languages; some pictures and some prompts held out\n"
             "  build    from your own pictures, or ready features, and prompts; under mpirun or "
             "srun pictures are shared out over the ranks\n"
             "  info     what is in a dataset\n"

@@ -1,0 +1,28 @@
+/* emoji.h - a dataset of emoji: the pictures of a colour font, the names of Unicode CLDR.
+ *
+ * Every emoji that the font has a picture for is one picture, whatever its name; prompts are its
+ * names and keywords in the languages that were asked for, each once. Pictures are called by code
+ * points and English name: "1F600 grinning face".
+ */
+#ifndef T2I_EMOJI_H
+#define T2I_EMOJI_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "t2i/error.h"
+
+typedef struct {
+    const char *out;
+    const char *locales;    /* "en", "en,pt_BR" or "all" */
+    const char *background; /* "white" or "#rrggbb" */
+    const char *font;       /* emoji_font.h; NULL: the usual places */
+    const char *cldr;       /* cldr.h; NULL: the usual places */
+    size_t dim;             /* at most so many features */
+    uint64_t seed;          /* of the splits (emoji_split.h) */
+} t2i_emoji_options;
+
+/* T2I_USAGE for a locale or background that there is not, T2I_NOINPUT, T2I_DATA, and as
+ * t2i_encode_pca. */
+T2I_CHECKED t2i_status t2i_emoji(const t2i_emoji_options *options, t2i_error *err);
+
+#endif
