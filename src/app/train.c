@@ -559,10 +559,9 @@ static float *gather_average(trainer *t)
 }
 
 /* Collective. The loss over exactly every validation row, in fixed blocks. */
-static double validate(trainer *t)
+static double validate(trainer *t, const float *weights)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    const float *weights = gather_average(t);
     size_t D = c->model.config.vision_feature_dim,
            end = t2i_share(t->validation_blocks, t->rank + 1, t->size);
     if (t->contrast != NULL) t2i_contrast_begin(t->contrast, 0);
@@ -702,6 +701,37 @@ static int due(long step, long every)
     return every > 0 && step % every == 0;
 }
 
+/* Rank 0. These weights without moments, as a model file of the run folder. */
+static t2i_status write_model(const trainer *t, const char *name, float *weights, t2i_error *err)
+{
+    t2i_checkpoint model = t->start.checkpoint; /* borrowed for one call */
+    model.m = model.v = model.ema = NULL;
+    model.weights = weights;
+    char *path = t2i_fs_join(t->job->out, name);
+    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
+                                     : t2i_checkpoint_save(&model, path, err);
+    t2i_free(path);
+    return status;
+}
+
+/* Collective. */
+static void validate_and_tell(trainer *t, t2i_error *err)
+{
+    const t2i_job *job = t->job;
+    t2i_run_state *run = &t->start.checkpoint.run;
+    float *weights = gather_average(t);
+    t->last_validation = validate(t, weights);
+    /* the last step of a run that may grow does not count: it would be remembered by the grown one
+     */
+    int best = due(run->step, job->validate_every) && isfinite(t->last_validation) &&
+               (run->best < 0.0 || t->last_validation < run->best);
+    if (best) run->best = nine_digits(t->last_validation);
+    if (t->rank != 0) return;
+    if (best) warn_of(write_model(t, "best.safetensors", weights, err), err);
+    warn_of(t2i_runlog_validation(t->log, run->step, t->last_validation, err), err);
+    warn_of(t2i_runlog_plot(t->log, err), err);
+}
+
 /* Collective. What a step may be followed by. */
 static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped)
 {
@@ -715,18 +745,8 @@ static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped
                      isfinite(total->loss) ? "gradient" : "loss", c->run.skipped);
     if (t->rank == 0 && (due(step, job->log_every) || last || skipped || step == 1))
         warn_of(log_step(t, total, lr, skipped, &err), &err);
-    if (t->validation_rows > 0 && (due(step, job->validate_every) || last)) {
-        t->last_validation = validate(t);
-        /* the last step of a run that may grow does not count: it would be remembered by the grown
-         * one */
-        if (due(step, job->validate_every) && isfinite(t->last_validation) &&
-            (c->run.best < 0.0 || t->last_validation < c->run.best))
-            c->run.best = nine_digits(t->last_validation);
-        if (t->rank == 0) {
-            warn_of(t2i_runlog_validation(t->log, step, t->last_validation, &err), &err);
-            warn_of(t2i_runlog_plot(t->log, &err), &err);
-        }
-    }
+    if (t->validation_rows > 0 && (due(step, job->validate_every) || last))
+        validate_and_tell(t, &err);
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
         const float *weights = gather_average(t);
         if (t->rank == 0) warn_of(draw_samples(t, weights, &err), &err);
@@ -757,15 +777,9 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 }
 
 /* Rank 0. The model without moments, and the last records. */
-static t2i_status write_model(trainer *t, float *weights, t2i_error *err)
+static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 {
-    t2i_checkpoint model = t->start.checkpoint; /* borrowed for one call */
-    model.m = model.v = model.ema = NULL;
-    model.weights = weights;
-    char *path = t2i_fs_join(t->job->out, "model.safetensors");
-    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
-                                     : t2i_checkpoint_save(&model, path, err);
-    t2i_free(path);
+    t2i_status status = write_model(t, "model.safetensors", weights, err);
     t2i_error ignored = {0};
     if (status == T2I_OK) warn_of(t2i_runlog_plot(t->log, &ignored), &ignored);
     return status;
@@ -776,7 +790,7 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
 {
     if (status == T2I_OK && !stopped) {
         float *weights = gather_average(t);
-        status = t2i_comm_agree(t->comm, t->rank == 0 ? write_model(t, weights, err) : T2I_OK, err);
+        status = t2i_comm_agree(t->comm, t->rank == 0 ? write_end(t, weights, err) : T2I_OK, err);
     }
     long step = t->start.checkpoint.run.step;
     if (status == T2I_OK && stopped)

@@ -28,11 +28,13 @@ extras="--loss contrastive --negatives 2 --augment 0.5 --ema 0.9"
 for np in 1 3 8; do
     train $np $common $extras --steps 25 --out "$scratch/extras$np"
     cmp "$scratch"/extras{1,$np}/$last || fail "$extras: np $np differs from np 1"
+    cmp "$scratch"/extras{1,$np}/best.safetensors || fail "$extras: the best model at np $np differs"
     cmp "$scratch"/extras{1,$np}/model.safetensors || fail "$extras: the model at np $np differs"
     diff <(losses "$scratch/extras1") <(losses "$scratch/extras$np") >/dev/null || fail "$extras: another log at np $np"
 done
 train 8 $common $extras --steps 13 --out "$scratch/extras"
 train 2 $common $extras --steps 25 --out "$scratch/extras"
+cmp "$scratch"/{extras1,extras}/best.safetensors || fail "$extras: another best model after a resume"
 cmp "$scratch"/{extras1,extras}/$last || fail "$extras: other bits after a resume"
 "$B/t2i-model" show "$scratch/extras1/$last" --json | grep -q '"ema.head.weight"' || fail "a checkpoint without averaged weights"
 expect 64 "another run" $MPIRUN -np 1 "$B/t2i-train" $common $extras --ema 0.8 --steps 30 --out "$scratch/extras"
