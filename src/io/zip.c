@@ -338,7 +338,7 @@ static t2i_status read_directory(t2i_zip *zip, const directory *where, t2i_error
 
 t2i_status t2i_zip_open(t2i_zip **out, const t2i_source *source, t2i_error *err)
 {
-    directory where;
+    directory where = {0};
     *out = NULL;
     t2i_zip *zip = t2i_alloc(1, sizeof *zip);
     if (zip == NULL) return t2i_fail_memory(err, sizeof *zip, "a zip archive");
