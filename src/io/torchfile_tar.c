@@ -242,7 +242,7 @@ static t2i_status read_tensor(tar *t)
 {
     t2i_py *row;
     t2i_py_tensor shape = {0};
-    uint64_t dims;
+    uint64_t dims = 0;
     const char *problem;
     T2I_TRY(read_pickle(t, TENSORS, T2I_PICKLE_TABLE, &row));
     if (row->kind != T2I_PY_TUPLE || row->size != 3 || row->item[0]->kind != T2I_PY_INT)
@@ -266,7 +266,7 @@ t2i_status t2i_torchfile_read_tar(t2i_torchfile *file, t2i_error *err)
 {
     tar t = {.file = file, .err = err};
     t2i_py *value;
-    int64_t rows;
+    int64_t rows = 0;
     T2I_TRY(find_entries(&t));
     T2I_TRY(read_pickle(&t, SYS_INFO, T2I_PICKLE_PLAIN, &value));
     T2I_TRY(t2i_torchfile_little(file, value, err));
