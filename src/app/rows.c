@@ -42,15 +42,19 @@ static void pass_free(pass *p)
     t2i_free(p);
 }
 
-/* Reads the block from pair `first` on; prompts too when wanted. */
-static t2i_status pass_read(pass *p, t2i_dataset *dataset, uint64_t first, int prompts,
-                            t2i_error *err)
+/* Goes to the block from pair `first` on, and reads its splits. */
+static t2i_status pass_splits(pass *p, t2i_dataset *dataset, uint64_t first, t2i_error *err)
 {
     uint64_t left = t2i_dataset_get_info(dataset)->pairs - first;
     p->first = first;
     p->count = left < BLOCK ? (size_t)left : BLOCK;
-    T2I_TRY(t2i_dataset_pairs(dataset, first, p->count, p->image, p->user_row, p->split, err));
-    if (!prompts) return T2I_OK;
+    return t2i_dataset_pairs(dataset, first, p->count, NULL, NULL, p->split, err);
+}
+
+/* Splits and prompts. */
+static t2i_status pass_prompts(pass *p, t2i_dataset *dataset, uint64_t first, t2i_error *err)
+{
+    T2I_TRY(pass_splits(p, dataset, first, err));
     T2I_TRY(t2i_dataset_prompt_offsets(dataset, first, p->count, p->offset, err));
     size_t size = (size_t)(p->offset[p->count] - p->offset[0]);
     if (size > p->room) {
@@ -74,7 +78,7 @@ t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS], t2i
     memset(counts, 0, T2I_SPLITS * sizeof *counts);
     for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs;
          at += BLOCK) {
-        status = pass_read(p, dataset, at, 0, err);
+        status = pass_splits(p, dataset, at, err);
         for (size_t i = 0; status == T2I_OK && i < p->count; i++) counts[p->split[i]]++;
     }
     pass_free(p);
@@ -90,7 +94,7 @@ t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err)
     t2i_status status = pass_new(&p, err);
     for (uint64_t at = 0; status == T2I_OK && at < t2i_dataset_get_info(dataset)->pairs;
          at += BLOCK) {
-        status = pass_read(p, dataset, at, 1, err);
+        status = pass_prompts(p, dataset, at, err);
         for (size_t i = 0; status == T2I_OK && i < p->count; i++) {
             size_t size;
             const char *text = prompt(p, i, &size);
@@ -118,7 +122,14 @@ static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split,
     uint64_t seen = 0, pairs = t2i_dataset_get_info(dataset)->pairs;
     *out = (extent){.begin = pairs, .end = 0};
     for (uint64_t at = 0; at < pairs && seen < end; at += BLOCK) {
-        T2I_TRY(pass_read(p, dataset, at, 0, err));
+        uint64_t here = 0;
+        T2I_TRY(pass_splits(p, dataset, at, err));
+        for (size_t i = 0; i < p->count; i++)
+            here += split == T2I_ANY_SPLIT || p->split[i] == split;
+        if (seen + here <= first) { /* another rank's */
+            seen += here;
+            continue;
+        }
         T2I_TRY(t2i_dataset_prompt_offsets(dataset, at, p->count, p->offset, err));
         for (size_t i = 0; i < p->count; i++) {
             if (split != T2I_ANY_SPLIT && p->split[i] != split) continue;
@@ -177,7 +188,8 @@ static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, ui
         r->pair == NULL)
         return t2i_fail_memory(err, count * sizeof *r->row + e.bytes * 2, "prompts");
     for (uint64_t at = e.begin; at < e.end && r->count < count; at += BLOCK) {
-        T2I_TRY(pass_read(p, dataset, at, 1, err));
+        T2I_TRY(pass_prompts(p, dataset, at, err));
+        T2I_TRY(t2i_dataset_pairs(dataset, at, p->count, p->image, p->user_row, NULL, err));
         for (size_t i = 0; i < p->count && r->count < count; i++)
             if (split == T2I_ANY_SPLIT || p->split[i] == split)
                 T2I_TRY(add_row(r, &used, p, i, vocab, block_size, known, t2i_dataset_path(dataset),
