@@ -6,14 +6,14 @@
 #include "t2i/opts.h"
 #include "t2i/text.h"
 
-enum { T2I_JOB_OPTS = 42 };
+enum { T2I_JOB_OPTS = 43 };
 
 typedef struct {
     char *data, *out, *init, *resume, *sampler, *schedule, *loss;
     long steps, batch, warmup, seed, shards;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
     double contrastive_weight, temperature, augment, ema;
-    long negatives;
+    long negatives, min_count;
     long d_model, heads, layers, d_ff, block_size;
     long validate_every, sample_every, log_every, checkpoint_every, keep;
     int dry_run;

@@ -34,7 +34,9 @@ T2I_CHECKED t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int sp
                                      int known, t2i_error *err);
 void t2i_rows_free(t2i_rows *rows);
 
-/* The vocabulary of a fresh model: the characters of all training prompts. */
-T2I_CHECKED t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err);
+/* The vocabulary of a fresh model: the characters that occur at least min_count times in all
+ * training prompts together. */
+T2I_CHECKED t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, size_t min_count,
+                                      t2i_error *err);
 
 #endif

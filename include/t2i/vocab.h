@@ -23,13 +23,14 @@ typedef struct {
  * is neither one character nor a special in <>. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count,
                                      t2i_error *err);
-/* A fresh vocabulary: add texts of valid UTF-8, then end gives their distinct characters by code
- * point, then <PAD>, <UNK>. T2I_DATA when there are too many. free is due in every case. */
+/* A fresh vocabulary: add texts of valid UTF-8, then end gives their distinct characters that occur
+ * at least min_count times, by code point, then <PAD>, <UNK>. T2I_DATA when there are too many.
+ * free is due in every case. */
 typedef struct t2i_vocab_builder t2i_vocab_builder;
 T2I_CHECKED t2i_status t2i_vocab_builder_new(t2i_vocab_builder **out, t2i_error *err);
 void t2i_vocab_builder_add(t2i_vocab_builder *builder, const char *bytes, size_t size);
-T2I_CHECKED t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, t2i_vocab *out,
-                                             t2i_error *err);
+T2I_CHECKED t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, size_t min_count,
+                                             t2i_vocab *out, t2i_error *err);
 void t2i_vocab_builder_free(t2i_vocab_builder *builder);
 
 void t2i_vocab_free(t2i_vocab *vocab);

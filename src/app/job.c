@@ -85,6 +85,9 @@ static void fill_table(t2i_job *job)
          "Width of a fresh model's feed-forward part.", 0},
         {"block-size", T2I_OPT_INT, &job->block_size, "64", 1, 65535, NULL, NULL,
          "Longest prompt in characters; longer ones are cut.", 0},
+        {"min-count", T2I_OPT_INT, &job->min_count, "1", 1, 1e12, NULL, NULL,
+         "Characters that occur less often in the training prompts are unknown to a fresh model.",
+         0},
         {"validate-every", T2I_OPT_INT, &job->validate_every, "500", 0, 1e12, NULL, NULL,
          "Steps between validations over every row of the validation split; 0: none.", 0},
         {"sample-every", T2I_OPT_INT, &job->sample_every, "0", 0, 1e12, NULL, NULL,
@@ -190,6 +193,8 @@ t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char 
         status = put_values(job, contrastive, 4, json, status, err);
     if (job->augment > 0)
         status = put_values(job, (const char *[]){"augment"}, 1, json, status, err);
+    if (job->min_count > 1)
+        status = put_values(job, (const char *[]){"min-count"}, 1, json, status, err);
     if (job->ema > 0) status = put_values(job, (const char *[]){"ema"}, 1, json, status, err);
     t2i_json_set_string(json, "sampler", sampler);
     if (status == T2I_OK) status = t2i_json_text(json, 0, out, err);

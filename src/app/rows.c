@@ -85,7 +85,7 @@ t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS], t2i
     return status;
 }
 
-t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err)
+t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, size_t min_count, t2i_error *err)
 {
     pass *p;
     t2i_vocab_builder *builder;
@@ -101,7 +101,7 @@ t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, t2i_error *err)
             if (p->split[i] == T2I_TRAIN) t2i_vocab_builder_add(builder, text, size);
         }
     }
-    if (status == T2I_OK) status = t2i_vocab_builder_end(builder, out, err);
+    if (status == T2I_OK) status = t2i_vocab_builder_end(builder, min_count, out, err);
     t2i_vocab_builder_free(builder);
     pass_free(p);
     return status;

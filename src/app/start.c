@@ -233,7 +233,7 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_d
 static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *dataset,
                         t2i_error *err)
 {
-    T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, err));
+    T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, (size_t)job->min_count, err));
     const t2i_config config = {.vocab_size = out->vocab.size,
                                .d_model = (size_t)job->d_model,
                                .n_heads = (size_t)job->heads,

@@ -194,7 +194,7 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
                           t->plan.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
                           first == end ? t->first_row : end_row, &c->vocab,
-                          c->model.config.block_size, 1, err));
+                          c->model.config.block_size, t->job->min_count == 1, err));
     if (t->plan.sampler == T2I_REPLAY &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_replay_map(&t->replay, t->rows.user_row, t->rows.count, err));

@@ -99,7 +99,7 @@ t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count,
 enum { CODES = 0x110000 };
 
 struct t2i_vocab_builder {
-    unsigned char seen[CODES];
+    uint32_t count[CODES];
     char text[T2I_VOCAB_MAX + 1][8];
     const char *name[T2I_VOCAB_MAX + 1];
 };
@@ -116,19 +116,22 @@ void t2i_vocab_builder_add(t2i_vocab_builder *builder, const char *bytes, size_t
     size_t length;
     for (size_t at = 0; at < size && (length = t2i_utf8_decode(bytes + at, size - at, &code)) > 0;
          at += length)
-        builder->seen[code] = 1;
+        if (builder->count[code] < UINT32_MAX) builder->count[code]++;
 }
 
-t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, t2i_vocab *out, t2i_error *err)
+t2i_status t2i_vocab_builder_end(t2i_vocab_builder *builder, size_t min_count, t2i_vocab *out,
+                                 t2i_error *err)
 {
     size_t count = 0;
     *out = (t2i_vocab){0};
     for (uint32_t code = 1; code < CODES; code++) {
-        if (!builder->seen[code]) continue;
+        if (builder->count[code] == 0 || builder->count[code] < min_count) continue;
         if (count + 2 == T2I_VOCAB_MAX)
-            return t2i_fail(err, T2I_DATA,
-                            "the training prompts have more than %u different characters",
-                            T2I_VOCAB_MAX - 2);
+            return t2i_fail(
+                err, T2I_DATA,
+                "the training prompts have more than %u different characters; a larger min-count "
+                "leaves the rare ones out",
+                T2I_VOCAB_MAX - 2);
         builder->text[count][t2i_utf8_encode(code, builder->text[count])] = '\0';
         builder->name[count] = builder->text[count];
         count++;

@@ -61,7 +61,7 @@ static void begin(void)
     OK(t2i_dataset_commit(out, &err));
     t2i_pair_set_free(&set);
     OK(t2i_dataset_open(&dataset, in_scratch("d.h5"), &err));
-    OK(t2i_rows_vocab(&vocab, dataset, &err));
+    OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     uint8_t wanted[2] = {0xff, 0xff};
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_store_new(&store, comm, dataset, wanted, &err));

@@ -38,7 +38,7 @@ static void test_counts_and_vocab(void)
     open_sample();
     OK(t2i_rows_count(dataset, counts, &err));
     CU_ASSERT_TRUE(counts[0] == 4 && counts[1] == 1 && counts[2] == 1 && counts[3] == 1);
-    OK(t2i_rows_vocab(&vocab, dataset,
+    OK(t2i_rows_vocab(&vocab, dataset, 1,
                       &err)); /* of "", "blue", "red", "zebra": not of the other splits */
     static const char *const names[] = {"a", "b", "d", "e", "l", "r", "u", "z", "<PAD>", "<UNK>"};
     CU_ASSERT_EQUAL(vocab.size, sizeof names / sizeof *names);
@@ -57,7 +57,7 @@ static void test_load_training(void)
     t2i_vocab vocab;
     t2i_rows rows;
     open_sample();
-    OK(t2i_rows_vocab(&vocab, dataset, &err));
+    OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     for (uint64_t first = 0; first < 4; first++) /* every range */
         for (uint64_t end = first + 1; end <= 4; end++) {
             OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end, &vocab, 64, 1, &err));
@@ -86,7 +86,7 @@ static void test_other_splits(void)
     t2i_vocab vocab;
     t2i_rows rows;
     open_sample();
-    OK(t2i_rows_vocab(&vocab, dataset, &err));
+    OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     FAILS(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 1, &vocab, 64, 1, &err), T2I_DATA,
           "a.h5: row 1 has the character ' ' (U+0020), which is not in the model's vocabulary");
     CU_ASSERT_TRUE(rows.row == NULL && rows.ids == NULL && rows.count == 0);
@@ -122,7 +122,7 @@ static void test_cut_prompts(void)
     t2i_vocab vocab;
     t2i_rows rows;
     open_sample();
-    OK(t2i_rows_vocab(&vocab, dataset, &err));
+    OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 0, PAIRS, &vocab, 4, 0, &err));
     CU_ASSERT_TRUE(rows.cut == 2 && rows.longest == 4); /* "blue square", "zebra" */
     CU_ASSERT_TRUE(says(&rows, 1, &vocab, "blue") && says(&rows, 2, &vocab, "blue") &&
@@ -190,8 +190,7 @@ static void check_range(int split, uint64_t first, uint64_t end, const t2i_vocab
     for (size_t i = 0; i < rows.count; i++) {
         uint32_t pair = nth(split, first + i);
         wrong += rows.pair[i] != pair || rows.user_row[i] != 2 * pair ||
-                 rows.row[i].length != LETTERS ||
-                 rows.image[i] != pair % PICTURES;
+                 rows.row[i].length != LETTERS || rows.image[i] != pair % PICTURES;
         for (size_t k = 0; k < LETTERS; k++)
             wrong += vocab->name[rows.row[i].ids[k]][0] != many_bytes[pair * LETTERS + k];
     }
@@ -205,7 +204,7 @@ static void test_many(void)
     uint64_t counts[T2I_SPLITS];
     write_many();
     OK(t2i_dataset_open(&dataset, path, &err));
-    OK(t2i_rows_vocab(&vocab, dataset, &err));
+    OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     CU_ASSERT_EQUAL(vocab.size, 13); /* digits, p, two specials */
     OK(t2i_rows_count(dataset, counts, &err));
     CU_ASSERT_TRUE(counts[T2I_VALIDATION] == 6667 && counts[T2I_TRAIN] == MANY - 6667);

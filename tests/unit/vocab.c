@@ -109,7 +109,7 @@ static void test_builder(void)
                           5);
     t2i_vocab_builder_add(builder, "", 0);
     t2i_vocab_builder_add(builder, " a<", 3);
-    OK(t2i_vocab_builder_end(builder, &vocab, &err));
+    OK(t2i_vocab_builder_end(builder, 1, &vocab, &err));
     static const char *const right[] = {" ", "<", "a", "b", "\xc3\xa9", "<PAD>", "<UNK>"};
     CU_ASSERT_EQUAL_FATAL(vocab.size, 7);
     for (size_t i = 0; i < 7; i++) CU_ASSERT_STRING_EQUAL(vocab.name[i], right[i]);
@@ -117,20 +117,30 @@ static void test_builder(void)
     t2i_vocab_free(&vocab);
     t2i_vocab_builder_free(builder);
 
+    OK(t2i_vocab_builder_new(&builder, &err)); /* rare characters are left out */
+    t2i_vocab_builder_add(builder, "aab", 3);
+    t2i_vocab_builder_add(builder, "bcd", 3);
+    t2i_vocab_builder_add(builder, "ba", 2);
+    OK(t2i_vocab_builder_end(builder, 3, &vocab, &err));
+    CU_ASSERT_TRUE(vocab.size == 4 && t2i_vocab_id(&vocab, 'a') == 0 &&
+                   t2i_vocab_id(&vocab, 'b') == 1 && t2i_vocab_id(&vocab, 'c') == -1);
+    t2i_vocab_free(&vocab);
+    t2i_vocab_builder_free(builder);
+
     OK(t2i_vocab_builder_new(&builder, &err)); /* no text at all: only empty prompts */
-    OK(t2i_vocab_builder_end(builder, &vocab, &err));
+    OK(t2i_vocab_builder_end(builder, 1, &vocab, &err));
     CU_ASSERT_TRUE(vocab.size == 2 && vocab.pad == 0 && vocab.unknown == 1);
     t2i_vocab_free(&vocab);
     uint32_t code = 0x10000;
     char bytes[4];
     for (; code < 0x10000 + T2I_VOCAB_MAX - 2; code++)
         t2i_vocab_builder_add(builder, bytes, t2i_utf8_encode(code, bytes));
-    OK(t2i_vocab_builder_end(builder, &vocab, &err));
+    OK(t2i_vocab_builder_end(builder, 1, &vocab, &err));
     CU_ASSERT_TRUE(vocab.size == T2I_VOCAB_MAX && vocab.unknown == T2I_VOCAB_MAX - 1);
     CU_ASSERT_EQUAL(t2i_vocab_id(&vocab, code - 1), T2I_VOCAB_MAX - 3);
     t2i_vocab_free(&vocab);
     t2i_vocab_builder_add(builder, "a", 1);
-    FAILS(t2i_vocab_builder_end(builder, &vocab, &err), T2I_DATA,
+    FAILS(t2i_vocab_builder_end(builder, 1, &vocab, &err), T2I_DATA,
           "more than 65533 different characters");
     CU_ASSERT_PTR_NULL(vocab.name);
     t2i_vocab_builder_free(builder);
