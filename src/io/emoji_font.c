@@ -18,6 +18,7 @@ struct t2i_emoji_font {
     FT_Face face;
     hb_font_t *shaper;
     hb_buffer_t *buffer;
+    hb_codepoint_t unknown; /* what it draws for flags that it does not have; 0: nothing */
 };
 
 /* Debian and Ubuntu, Fedora, openSUSE, Arch, own installations. */
@@ -36,8 +37,8 @@ static t2i_status find_font(const char **path, t2i_error *err)
         if (t2i_fs_exists(places[i])) *path = places[i];
     if (*path == NULL)
         return t2i_fail(err, T2I_NOINPUT,
-                        "cannot find NotoColorEmoji.ttf (%s): install fonts-noto-color-emoji "
-                        "(Fedora: google-noto-emoji-color-fonts), or say --font FILE",
+                        "cannot find NotoColorEmoji.ttf (%s): install fonts-noto-color-emoji, or "
+                        "say --font FILE, of a Noto Color Emoji with bitmaps",
                         places[0]);
     if (t2i_fs_exists(*path)) return T2I_OK;
     return t2i_fail(err, T2I_NOINPUT,
@@ -61,6 +62,21 @@ static t2i_status choose_size(t2i_emoji_font *font, t2i_error *err)
     return t2i_fail(err, T2I_DATA, "%s is damaged: its bitmaps' size cannot be used", font->path);
 }
 
+/* The one glyph that a sequence comes out as; 0 when there is no such one. Joiners and tags that
+ * nothing came of stay, so that they count. */
+static hb_codepoint_t shape(t2i_emoji_font *font, const uint32_t *code, size_t count)
+{
+    unsigned glyphs;
+    hb_buffer_clear_contents(font->buffer);
+    hb_buffer_add_utf32(font->buffer, code, (int)count, 0, (int)count);
+    hb_buffer_set_direction(font->buffer, HB_DIRECTION_LTR);
+    hb_buffer_guess_segment_properties(font->buffer);
+    hb_buffer_set_flags(font->buffer, HB_BUFFER_FLAG_PRESERVE_DEFAULT_IGNORABLES);
+    hb_shape(font->shaper, font->buffer, NULL, 0);
+    const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(font->buffer, &glyphs);
+    return glyphs == 1 ? info[0].codepoint : 0;
+}
+
 static t2i_status open_font(t2i_emoji_font *font, t2i_error *err)
 {
     T2I_TRY(t2i_fs_read(font->path, FILE_MAX, &font->file, err));
@@ -77,8 +93,11 @@ static t2i_status open_font(t2i_emoji_font *font, t2i_error *err)
     font->buffer = hb_buffer_create();
     hb_face_destroy(face);
     hb_blob_destroy(blob);
-    if (hb_buffer_allocation_successful(font->buffer)) return T2I_OK;
-    return t2i_fail_memory(err, T2I_EMOJI_MAX, "HarfBuzz");
+    if (!hb_buffer_allocation_successful(font->buffer))
+        return t2i_fail_memory(err, T2I_EMOJI_MAX, "HarfBuzz");
+    static const uint32_t nowhere[] = {0x1f1ff, 0x1f1ff}; /* the region ZZ, which is none */
+    font->unknown = shape(font, nowhere, 2);
+    return T2I_OK;
 }
 
 t2i_status t2i_emoji_font_open(t2i_emoji_font **out, const char *path, t2i_error *err)
@@ -108,20 +127,6 @@ void t2i_emoji_font_close(t2i_emoji_font *font)
     t2i_text_free(&font->file);
     t2i_free(font->path);
     t2i_free(font);
-}
-
-/* The one glyph that a sequence comes out as; 0 when there is no such one. What the font does not
- * join stays more than one: HarfBuzz keeps a glyph even for joiners that nothing came of. */
-static hb_codepoint_t shape(t2i_emoji_font *font, const uint32_t *code, size_t count)
-{
-    unsigned glyphs;
-    hb_buffer_clear_contents(font->buffer);
-    hb_buffer_add_utf32(font->buffer, code, (int)count, 0, (int)count);
-    hb_buffer_set_direction(font->buffer, HB_DIRECTION_LTR);
-    hb_buffer_guess_segment_properties(font->buffer);
-    hb_shape(font->shaper, font->buffer, NULL, 0);
-    const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(font->buffer, &glyphs);
-    return glyphs == 1 ? info[0].codepoint : 0;
 }
 
 /* Puts premultiplied BGRA on the background; leaves *out empty when there is nothing to see. */
@@ -161,7 +166,8 @@ t2i_status t2i_emoji_font_draw(t2i_emoji_font *font, const uint32_t *code, size_
         if (code[i] != T2I_EMOJI_FE0F) plain[left++] = code[i];
     hb_codepoint_t glyph = shape(font, code, count);
     if (glyph == 0 && left < count) glyph = shape(font, plain, left);
-    if (glyph == 0 || FT_Load_Glyph(font->face, glyph, FT_LOAD_COLOR) != 0) return T2I_OK;
+    if (glyph == 0 || glyph == font->unknown) return T2I_OK;
+    if (FT_Load_Glyph(font->face, glyph, FT_LOAD_COLOR) != 0) return T2I_OK;
     const FT_GlyphSlot slot = font->face->glyph;
     if (slot->format != FT_GLYPH_FORMAT_BITMAP || slot->bitmap.pixel_mode != FT_PIXEL_MODE_BGRA)
         return T2I_OK;

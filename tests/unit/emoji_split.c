@@ -24,7 +24,7 @@ static size_t group(const uint32_t *code, uint32_t out[LONGEST])
 /* Each row is one group; no two rows are. */
 static void groups(void)
 {
-    enum { ROWS = 16, MEMBERS = 6 };
+    enum { ROWS = 17, MEMBERS = 6 };
     static const uint32_t rows[ROWS][MEMBERS][LONGEST] = {
         {{0x1f44d}, {0x1f44d, 0x1f3fb}, {0x1f44d, 0x1f3ff}, {0x1f44d, 0xfe0f}},
         /* runner, of any gender and tone */
@@ -57,6 +57,7 @@ static void groups(void)
         {{0x31, 0x20e3}, {0x31, 0xfe0f, 0x20e3}},
         {{0x2640}, {0x2640, 0xfe0f}},
         {{0x1f3fb}},
+        {{0x1f9d1, 0x200d, 0x1f9d1}}, /* two people are no family */
     };
     uint32_t first[ROWS][LONGEST], other[LONGEST];
     for (size_t r = 0; r < ROWS; r++) {
@@ -75,7 +76,7 @@ static void groups(void)
 
 /* ---- splits ---- */
 
-enum { GROUPS = 200, EACH = 3, IMAGES = GROUPS * EACH, OWN = 4, FEW = 60, MANY = 10, HEAVY = 100 };
+enum { GROUPS = 200, EACH = 3, IMAGES = GROUPS * EACH, OWN = 2, FEW = 60, MANY = 10, HEAVY = 100 };
 enum { PROMPTS = IMAGES * OWN + FEW + MANY, PAIRS = IMAGES * OWN + FEW * 5 + MANY * HEAVY };
 
 typedef struct {
@@ -84,7 +85,7 @@ typedef struct {
     t2i_emoji_pairs pairs;
 } sample;
 
-/* Groups of three pictures; each picture has four prompts of its own, some prompts have five
+/* Groups of three pictures; each picture has two prompts of its own, some prompts have five
  * pictures, and a few a hundred. */
 static sample *make_sample(void)
 {
@@ -168,6 +169,25 @@ static void splits(void)
     t2i_free(s);
 }
 
+/* One group: no picture is held out, and the seed chooses prompts. */
+static void prompts_by_seed(void)
+{
+    sample *s = make_sample();
+    uint8_t *before = t2i_alloc(PAIRS, 1);
+    memset(s->group, 0, sizeof s->group);
+    s->pairs.groups = 1;
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        OK(t2i_emoji_split(&s->pairs, seed, s->split, &err));
+        CU_ASSERT(memcmp(before, s->split, PAIRS) != 0);
+        memcpy(before, s->split, PAIRS);
+        CU_ASSERT_PTR_NULL(memchr(s->split, T2I_UNSEEN_PICTURES, PAIRS));
+        CU_ASSERT_PTR_NULL(memchr(s->split, T2I_EMOJI_LEFT_OUT, PAIRS));
+        CU_ASSERT_PTR_NOT_NULL(memchr(s->split, T2I_UNSEEN_PROMPTS, PAIRS));
+    }
+    t2i_free(before);
+    t2i_free(s);
+}
+
 /* Pictures that have but one prompt each, all of them shared: nothing can be held out. */
 static void nothing_to_hold(void)
 {
@@ -185,7 +205,9 @@ static void nothing_to_hold(void)
 
 int main(void)
 {
-    static const t2i_test tests[] = {
-        {"groups", groups}, {"splits", splits}, {"nothing to hold out", nothing_to_hold}};
+    static const t2i_test tests[] = {{"groups", groups},
+                                     {"splits", splits},
+                                     {"prompts by seed", prompts_by_seed},
+                                     {"nothing to hold out", nothing_to_hold}};
     return t2i_test_main("emoji_split", tests, sizeof tests / sizeof *tests);
 }
