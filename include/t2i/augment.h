@@ -1,9 +1,10 @@
 /* augment.h - prompts changed a little before a step, so that a model does not learn them by heart.
  *
- * Of prompts of several words half lose some of their words, a quarter have two neighbours swapped;
- * the others lose a character, or have one that is unknown. At least one word stays, and a word of
- * fewer than four characters is left as it is. A pure function of (seed, step, position in the
- * batch): no rank count shows.
+ * Of prompts of several words two in five lose some of their words (at least one stays), three in
+ * twenty have two neighbours swapped. Of the others, and of single words, half lose up to three
+ * characters at the end of a word ("squinting" and "squint" mean much the same), of which three
+ * stay; half lose a character, or have one that is unknown, unless they have fewer than four. A
+ * pure function of (seed, step, position in the batch): no rank count shows.
  */
 #ifndef T2I_AUGMENT_H
 #define T2I_AUGMENT_H

@@ -5,8 +5,7 @@
 #include "t2i/rng.h"
 
 #define STREAM_AUGMENT ((uint64_t)1 << 40)
-enum { WORDS_MAX = 64, SHORTEST = 4 };
-static const double loses_a_word = 0.3;
+enum { WORDS_MAX = 64, SHORTEST = 4, STAY = 3, ENDING = 3 };
 
 typedef struct {
     size_t begin, length;
@@ -56,11 +55,19 @@ static size_t drop_words(dice *d, word *words, size_t count)
 {
     word stays = words[below(d, count)];
     size_t kept = 0;
+    double loses = 0.2 + 0.5 * uniform(d);
     for (size_t i = 0; i < count; i++)
-        if (uniform(d) >= loses_a_word) words[kept++] = words[i];
+        if (uniform(d) >= loses) words[kept++] = words[i];
     if (kept > 0) return kept;
     words[0] = stays;
     return 1;
+}
+
+static void cut_end(dice *d, word *words, size_t count)
+{
+    word *w = &words[below(d, count)];
+    size_t most = w->length > STAY ? w->length - STAY : 0, cut = 1 + below(d, ENDING);
+    w->length -= cut < most ? cut : most;
 }
 
 static size_t change_character(dice *d, const uint16_t *ids, size_t length, uint16_t unknown,
@@ -88,15 +95,18 @@ size_t t2i_augment(const t2i_augment_options *options, uint64_t step, uint64_t p
         return length;
     }
     size_t count = find_words(ids, length, options->space, words);
-    double kind = uniform(&d);
-    if (count < 2 || kind >= 0.75) return change_character(&d, ids, length, options->unknown, out);
-    if (kind < 0.5) {
+    double kind = count < 2 ? 1 : uniform(&d);
+    if (kind < 0.4) {
         count = drop_words(&d, words, count);
-    } else {
+    } else if (kind < 0.55) {
         size_t i = below(&d, count - 1);
         word swap = words[i];
         words[i] = words[i + 1];
         words[i + 1] = swap;
+    } else if (count > 0 && uniform(&d) < 0.5) {
+        cut_end(&d, words, count);
+    } else {
+        return change_character(&d, ids, length, options->unknown, out);
     }
     return join(words, count, ids, options->space, out);
 }
