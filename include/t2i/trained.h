@@ -15,7 +15,7 @@ typedef struct {
     char *path; /* owned: the model file that was read */
     t2i_checkpoint checkpoint;
     t2i_dataset *dataset; /* owned */
-    t2i_gallery gallery;
+    t2i_gallery gallery;  /* without features */
 } t2i_trained;
 
 /* source: a run folder or a model file. data: the dataset; NULL: the one that the run's job.ini

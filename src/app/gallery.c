@@ -56,14 +56,33 @@ T2I_CLONES static void products(double *restrict out, size_t stride, const float
     }
 }
 
-static double length_of(const float *x, size_t D)
+double t2i_length(const float *x, size_t D)
 {
     double square;
     products(&square, 1, x, x, 1, D);
     return sqrt(square);
 }
 
-t2i_status t2i_gallery_new(t2i_gallery *out, t2i_dataset *dataset, t2i_error *err)
+static double cosine_distance(double product, double a, double b)
+{
+    if (!(a > 0.0) || !(b > 0.0)) return 1.0;
+    double distance = 1.0 - product / a / b;
+    return distance > 0.0 ? distance : 0.0; /* rounding may end just below */
+}
+
+double t2i_distance(t2i_metric metric, const float *x, double x_length, const float *y,
+                    double y_length, size_t D)
+{
+    double sum;
+    if (metric == T2I_EUCLIDEAN) {
+        squared_distances(&sum, 1, y, x, 1, D);
+        return sqrt(sum);
+    }
+    products(&sum, 1, y, x, 1, D);
+    return cosine_distance(sum, x_length, y_length);
+}
+
+void t2i_gallery_open(t2i_gallery *out, t2i_dataset *dataset)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(dataset);
     *out = (t2i_gallery){.dataset = dataset,
@@ -71,19 +90,34 @@ t2i_status t2i_gallery_new(t2i_gallery *out, t2i_dataset *dataset, t2i_error *er
                          .features = (size_t)info->features,
                          .height = (size_t)info->encoder.height,
                          .width = (size_t)info->encoder.width};
-    size_t D = out->features;
-    out->feature = D > SIZE_MAX / sizeof(float) ? NULL : t2i_alloc(out->images, D * sizeof(float));
-    out->length = t2i_alloc(out->images, sizeof *out->length);
+}
+
+t2i_status t2i_gallery_load(t2i_gallery *gallery, t2i_error *err)
+{
+    size_t M = gallery->images, D = gallery->features;
+    float *feature = D > SIZE_MAX / sizeof *feature ? NULL : t2i_alloc(M, D * sizeof *feature);
+    double *length = t2i_alloc(M, sizeof *length);
     t2i_status status =
-        out->feature == NULL || out->length == NULL
-            ? t2i_fail_memory(err, out->images * D * sizeof(float), "the pictures' features")
-            : t2i_dataset_features(dataset, 0, info->images, out->feature, err);
+        feature == NULL || length == NULL
+            ? t2i_fail_memory(err, M * D * sizeof *feature, "the pictures' features")
+            : t2i_dataset_features(gallery->dataset, 0, M, feature, err);
     if (status != T2I_OK) {
-        t2i_gallery_free(out);
+        t2i_free(feature);
+        t2i_free(length);
         return status;
     }
-    for (size_t m = 0; m < out->images; m++) out->length[m] = length_of(out->feature + m * D, D);
+    for (size_t m = 0; m < M; m++) length[m] = t2i_length(feature + m * D, D);
+    gallery->feature = feature;
+    gallery->length = length;
     return T2I_OK;
+}
+
+t2i_status t2i_gallery_new(t2i_gallery *out, t2i_dataset *dataset, t2i_error *err)
+{
+    t2i_gallery_open(out, dataset);
+    t2i_status status = t2i_gallery_load(out, err);
+    if (status != T2I_OK) t2i_gallery_free(out);
+    return status;
 }
 
 void t2i_gallery_free(t2i_gallery *gallery)
@@ -93,13 +127,6 @@ void t2i_gallery_free(t2i_gallery *gallery)
     t2i_free(gallery->basis);
     t2i_free(gallery->mean);
     *gallery = (t2i_gallery){0};
-}
-
-static double cosine_distance(double product, double a, double b)
-{
-    if (!(a > 0.0) || !(b > 0.0)) return 1.0;
-    double distance = 1.0 - product / a / b;
-    return distance > 0.0 ? distance : 0.0; /* rounding may end just below */
 }
 
 void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const float *prediction,
@@ -115,7 +142,7 @@ void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const 
             products(distance + m, M, feature, prediction, count, D);
     }
     for (size_t c = 0; c < count; c++, distance += M) {
-        double length = length_of(prediction + c * D, D);
+        double length = t2i_length(prediction + c * D, D);
         for (size_t m = 0; m < M; m++)
             distance[m] = metric == T2I_EUCLIDEAN
                               ? sqrt(distance[m])

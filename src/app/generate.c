@@ -300,6 +300,7 @@ static t2i_status generate(job *j, t2i_text *report, t2i_error *err)
     const t2i_generate_options *o = j->options;
     T2I_TRY(check_prompts(o, err));
     T2I_TRY(t2i_trained_open(&j->trained, o->source, o->data, err));
+    T2I_TRY(t2i_gallery_load(&j->trained.gallery, err));
     const t2i_checkpoint *c = &j->trained.checkpoint;
     size_t images = j->trained.gallery.images;
     j->top = o->top < images ? o->top : images;

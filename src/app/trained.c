@@ -50,7 +50,7 @@ static t2i_status fill(t2i_trained *out, const char *source, const char *data, t
                         "that it was trained on",
                         out->path, predicted, t2i_dataset_path(out->dataset),
                         (unsigned long long)info->features);
-    T2I_TRY(t2i_gallery_new(&out->gallery, out->dataset, err));
+    t2i_gallery_open(&out->gallery, out->dataset);
     say_what_is_not_sure(out);
     return T2I_OK;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/eval.h"
 #include "t2i/linalg.h"
@@ -13,85 +14,146 @@
 
 typedef struct {
     char *data, *split;
+    long sample, seed, memory;
     int json;
+    t2i_comm *comm; /* NULL before it started */
 } settings;
 
-static t2i_status report(const t2i_eval_result *result, int json, t2i_error *err)
+static t2i_status tell_warnings(const t2i_eval_result *result, t2i_error *err)
 {
     t2i_text text = {0};
-    if (result->unknown > 0)
-        t2i_log_warn("%zu of %zu prompts have characters that the model does not know",
-                     result->unknown, result->prompts);
-    if (result->cut > 0)
-        t2i_log_warn("%zu of %zu prompts are longer than the model reads and were cut", result->cut,
-                     result->prompts);
-    t2i_status status =
-        json ? t2i_eval_json(result, &text, err) : t2i_eval_table(result, &text, err);
+    t2i_status status = t2i_eval_warnings(result, &text, err);
+    for (char *line = text.data; status == T2I_OK && line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n');
+        t2i_log_warn("%.*s", (int)(end - line), line);
+        line = end + 1;
+    }
+    t2i_text_free(&text);
+    return status;
+}
+
+static t2i_status print_report(const t2i_eval_report *report, int split, int json, t2i_error *err)
+{
+    t2i_text text = {0};
+    for (size_t i = 0; i < report->results; i++) {
+        const t2i_eval_result *r = &report->result[i];
+        if (r->prompts < r->all_prompts)
+            t2i_log_note("%s: asks %zu of %zu prompts, drawn by --seed; --sample 0 asks all",
+                         t2i_split_names[r->split], r->prompts, r->all_prompts);
+        T2I_TRY(tell_warnings(r, err));
+    }
+    t2i_status status = json ? t2i_eval_json(report, split == T2I_EVERY_SPLIT, &text, err)
+                             : t2i_eval_table(report, &text, err);
     if (status == T2I_OK) status = t2i_log_print(text.data, err);
     t2i_text_free(&text);
     return status;
 }
 
-static t2i_status evaluate(const t2i_opts *opts, const settings *s, t2i_error *err)
+/* Collective. */
+static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s, int split,
+                           t2i_error *err)
 {
+    const t2i_eval_options options = {.split = split,
+                                      .sample = (size_t)s->sample,
+                                      .seed = (uint64_t)s->seed,
+                                      .keep = (size_t)s->memory << 20};
     t2i_trained trained;
-    t2i_eval_result result;
-    int split = s->split == NULL ? -1 : t2i_split_find(s->split);
-    if (opts->operands != 1)
-        return t2i_fail(err, T2I_USAGE, "give one run folder or model file; see --help");
-    if (s->split != NULL && split < 0)
-        return t2i_fail(err, T2I_USAGE, "--split %s: the splits are '%s', '%s', '%s' and '%s'",
-                        s->split, t2i_split_names[0], t2i_split_names[1], t2i_split_names[2],
-                        t2i_split_names[3]);
-    T2I_TRY(t2i_trained_open(&trained, opts->operand[0], s->data, err));
-    t2i_status status = t2i_eval(&trained, split, &result, err);
+    t2i_eval_report report = {0};
+    t2i_status status = t2i_trained_open(&trained, source, s->data, err);
+    status = t2i_comm_agree(comm, status, err);
+    if (status == T2I_OK) status = t2i_eval(comm, &trained, &options, &report, err);
     t2i_trained_close(&trained);
-    return status == T2I_OK ? report(&result, s->json, err) : status;
+    if (status == T2I_OK && t2i_comm_rank(comm) == 0)
+        status = print_report(&report, split, s->json, err);
+    t2i_eval_report_free(&report);
+    return t2i_comm_agree(comm, status, err);
 }
 
-static t2i_status run(int argc, char **argv, t2i_error *err)
+static t2i_status run(const t2i_opts *opts, settings *s, t2i_error *err)
 {
-    settings s = {0};
+    int every = s->split == NULL ? !s->json : strcmp(s->split, "all") == 0;
+    int split = every ? T2I_EVERY_SPLIT : T2I_USUAL_SPLIT;
+    if (opts->operands != 1)
+        return t2i_fail(err, T2I_USAGE, "give one run folder or model file; see --help");
+    if (s->split != NULL && !every && (split = t2i_split_find(s->split)) < 0)
+        return t2i_fail(err, T2I_USAGE,
+                        "--split %s: the splits are '%s', '%s', '%s' and '%s', or 'all' of them",
+                        s->split, t2i_split_names[0], t2i_split_names[1], t2i_split_names[2],
+                        t2i_split_names[3]);
+    T2I_TRY(t2i_comm_launched() ? t2i_comm_open(&s->comm, NULL, NULL, err)
+                                : t2i_comm_alone(&s->comm, err));
+    t2i_log_rank(t2i_comm_rank(s->comm));
+    return evaluate(s->comm, opts->operand[0], s, split, err);
+}
+
+static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *err)
+{
     t2i_opt table[] = {
         {.name = "data",
          .kind = T2I_OPT_TEXT,
-         .value = &s.data,
+         .value = &s->data,
          .argument = "F.h5",
          .help = "The dataset. A run folder names its own; a model file needs this."},
         {.name = "split",
          .kind = T2I_OPT_TEXT,
-         .value = &s.split,
+         .value = &s->split,
          .argument = "NAME",
-         .help = "Whose prompts to ask: train, validation, unseen-prompts or unseen-pictures. By "
-                 "default validation, "
-                 "or train where there is no validation."},
+         .help =
+             "Whose prompts to ask: train, validation, unseen-prompts, unseen-pictures, or all: "
+             "every split that has rows. By default all, with --json validation, or train where "
+             "there is no validation."},
+        {.name = "sample",
+         .kind = T2I_OPT_INT,
+         .value = &s->sample,
+         .preset = "20000",
+         .max = 1e9,
+         .help = "Ask at most so many prompts of a split, drawn at random; 0: all."},
+        {.name = "seed",
+         .kind = T2I_OPT_INT,
+         .value = &s->seed,
+         .preset = "1",
+         .max = 1e9,
+         .help = "Of the sample and of the intervals."},
+        {.name = "memory",
+         .kind = T2I_OPT_INT,
+         .value = &s->memory,
+         .preset = "512",
+         .min = 1,
+         .max = 1e6,
+         .argument = "MIB",
+         .help = "How much of the pictures' features a rank keeps; the rest is read anew for each "
+                 "pass."},
         {.name = "json",
          .kind = T2I_OPT_SWITCH,
-         .value = &s.json,
-         .help = "Print a JSON object, and nothing else, on standard output."},
+         .value = &s->json,
+         .help = "Print a JSON object (with --split all an array of them), and nothing else, on "
+                 "standard output."},
     };
     t2i_opts opts = {
         .program = PROGRAM,
         .usage = "RUN|MODEL [--key value]...",
-        .about = "Asks a trained model for every prompt of a split and ranks all pictures of the "
-                 "dataset by their "
-                 "distance to its prediction. R@K: part of the prompts that have a right picture "
-                 "among the first K. "
-                 "MRR: mean of 1 / rank of the first right picture. Where the dataset has pictures "
-                 "and a decoder, "
-                 "also how close (PSNR, identical pictures counting as 99 dB) the decoded "
-                 "prediction comes to the "
-                 "true picture, and how close the nearest training picture does.",
+        .about =
+            "Asks a trained model for every distinct prompt of a split and ranks all pictures of "
+            "the dataset by their distance to its prediction. R@K: part of the prompts that have "
+            "a right picture among the first K. MRR: mean of 1 / rank of the first right picture. "
+            "A prompt that fits several pictures of the split has them all as right ones; "
+            "pictures that it fits by another split are left out.\n"
+            "Beside them: what the mean training feature, the best constant order, the pictures "
+            "of the most similar training prompts and a random order reach, with 95 % bootstrap "
+            "intervals. Where the dataset has pictures and a decoder, also how close (PSNR, "
+            "identical pictures counting as 99 dB) the decoded prediction comes to the true "
+            "picture, and how close the nearest training picture does.\n"
+            "Under mpirun or srun the ranks share the work; the figures are the same at any "
+            "number of them.",
         .epilog = "Example: " PROGRAM " runs/shapes --split unseen-pictures",
         .opt = table,
         .opts = sizeof table / sizeof *table,
     };
     t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
-    if (status == T2I_OK && (opts.help || opts.version)) {
+    if (status == T2I_OK && (opts.help || opts.version))
         status = t2i_opts_answer(&opts, err);
-    } else if (status == T2I_OK) {
-        status = evaluate(&opts, &s, err);
-    }
+    else if (status == T2I_OK)
+        status = run(&opts, s, err);
     t2i_opts_free(&opts);
     return status;
 }
@@ -99,10 +161,14 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
 int main(int argc, char **argv)
 {
     t2i_error err = {0};
+    settings s = {0};
     t2i_log_program(PROGRAM);
     t2i_cpu_set_rounding();
     t2i_blas_begin();
-    t2i_status status = run(argc, argv, &err);
+    t2i_log_rank(t2i_comm_rank_before_start());
+    t2i_status status = read_command(argc, argv, &s, &err);
+    if (status != T2I_OK && s.comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
     if (status != T2I_OK) t2i_log_error(&err);
+    t2i_comm_close(s.comm); /* after the error was told: the launcher ends all with the first */
     return (int)status;
 }

@@ -265,14 +265,21 @@ static void report_for_people(void)
 static void evaluates(void)
 {
     t2i_trained trained;
-    t2i_eval_result result;
+    t2i_eval_report report;
+    t2i_eval_options options = {.split = T2I_USUAL_SPLIT, .seed = 1, .keep = 1 << 20};
+    t2i_comm *comm;
     OK(t2i_trained_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
-    OK(t2i_eval(&trained, -1, &result, &err));
-    CU_ASSERT(result.split == T2I_TRAIN && result.prompts == 7 && result.gallery == PICTURES);
-    CU_ASSERT(result.euclidean.r1 == 1.0 && result.cosine.mrr == 1.0);
-    CU_ASSERT(isnan(result.decoded_psnr) && isnan(result.nearest_psnr));
-    FAILS(t2i_eval(&trained, T2I_UNSEEN_PROMPTS, &result, &err), T2I_DATA, "train (7)");
+    OK(t2i_comm_alone(&comm, &err));
+    OK(t2i_eval(comm, &trained, &options, &report, &err));
+    const t2i_eval_result *r = &report.result[0];
+    CU_ASSERT(r->split == T2I_TRAIN && r->prompts == 7 && r->gallery == PICTURES);
+    CU_ASSERT(r->way[T2I_BY_EUCLIDEAN].score.r1 == 1.0 && r->way[T2I_BY_COSINE].score.mrr == 1.0);
+    CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr));
+    t2i_eval_report_free(&report);
+    options.split = T2I_UNSEEN_PROMPTS;
+    FAILS(t2i_eval(comm, &trained, &options, &report, &err), T2I_DATA, "train (7)");
+    t2i_comm_close(comm);
     t2i_trained_close(&trained);
 }
 

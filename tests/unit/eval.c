@@ -6,8 +6,11 @@
 
 #include <math.h>
 
+#include "t2i/comm.h"
 #include "t2i/generate.h"
 #include "t2i/json.h"
+#include "t2i/linalg.h"
+#include "t2i/psnr.h"
 #include "trained_sample.h"
 
 #define NEAR(a, b) CU_ASSERT(fabs((a) - (b)) < 1e-9)
@@ -37,59 +40,128 @@ static double psnr_of(double grey, size_t m)
     return 10.0 * log10(255.0 * 255.0 * 3.0 / sum);
 }
 
-static int ask(t2i_eval_result *result, const char *data, int split)
+static t2i_eval_report scored;
+
+static t2i_status evaluate(t2i_trained *trained, int split, size_t sample)
+{
+    const t2i_eval_options options = {.split = split, .sample = sample, .seed = 1, .keep = 1 << 20};
+    t2i_comm *comm;
+    t2i_eval_report_free(&scored);
+    OK(t2i_comm_alone(&comm, &err));
+    t2i_status status = t2i_eval(comm, trained, &options, &scored, &err);
+    t2i_comm_close(comm);
+    return status;
+}
+
+/* The first result; the whole report stays until the next. */
+static const t2i_eval_result *ask(const char *data, int split)
 {
     t2i_trained trained;
     OK(t2i_trained_open(&trained, run_folder, data, &err));
-    if (trained.dataset == NULL) return 0;
-    OK(t2i_eval(&trained, split, result, &err));
+    if (trained.dataset == NULL) return NULL;
+    OK(evaluate(&trained, split, 0));
     t2i_trained_close(&trained);
-    return 1;
+    return scored.results > 0 ? &scored.result[0] : NULL;
 }
 
 static void scores_validation(void)
 {
-    t2i_eval_result r;
-    if (!ask(&r, NULL, -1)) return;
-    CU_ASSERT(r.split == T2I_VALIDATION && r.prompts == 2 && r.gallery == PICTURES);
-    CU_ASSERT(r.unknown == 2 && r.cut == 0); /* "m" and "d" are not in the vocabulary */
-    NEAR(r.euclidean.r1, 0.0);               /* ranks 4 and 5 */
-    NEAR(r.euclidean.r5, 1.0);
-    NEAR(r.euclidean.mrr, (0.25 + 0.2) / 2);
-    NEAR(r.euclidean.median_rank, 4.5);
-    CU_ASSERT(r.has_mean);
-    NEAR(r.mean.r5, 0.5); /* ranks 2 and 6 */
-    NEAR(r.mean.mrr, (0.5 + 1.0 / 6) / 2);
-    NEAR(r.mean.median_rank, 4.0);
-    NEAR(r.random.r1, 1.0 / 6);
-    NEAR(r.random.median_rank, 3.5);
-    NEAR(r.decoded_psnr, (psnr_of(level(PREDICTED), 3) + psnr_of(level(PREDICTED), 4)) / 2);
-    NEAR(r.nearest_psnr, (psnr_of(level(0.4f), 3) + psnr_of(level(0.4f), 4)) / 2);
+    const t2i_eval_result *r = ask(NULL, T2I_USUAL_SPLIT);
+    if (r == NULL) return;
+    CU_ASSERT(scored.results == 1 && r->split == T2I_VALIDATION && r->gallery == PICTURES);
+    CU_ASSERT(r->prompts == 2 && r->all_prompts == 2);
+    CU_ASSERT(r->unknown == 2 && r->cut == 0);    /* "m" and "d" are not in the vocabulary */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 0.0); /* ranks 4 and 5 */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r5, 1.0);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.median_rank, 4.5);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].low.mrr, 0.2);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].high.mrr, 0.25);
+    CU_ASSERT(r->has_training);
+    NEAR(r->way[T2I_BY_MEAN].score.r5, 0.5); /* ranks 2 and 6 */
+    NEAR(r->way[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2);
+    NEAR(r->way[T2I_BY_MEAN].score.median_rank, 4.0);
+    NEAR(r->way[T2I_BY_CONSTANT].score.mrr, (0.25 + 0.2) / 2); /* 0, 1, 2 once each, then 3, 4, 5 */
+    NEAR(r->way[T2I_BY_TRIGRAMS].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->random.r1, 1.0 / 6);
+    NEAR(r->random.median_rank, 3.5);
+    NEAR(r->decoded_psnr, (psnr_of(level(PREDICTED), 3) + psnr_of(level(PREDICTED), 4)) / 2);
+    NEAR(r->nearest_psnr, (psnr_of(level(0.4f), 3) + psnr_of(level(0.4f), 4)) / 2);
+    NEAR(r->spread, 0.0); /* whatever the prompt is */
+    CU_ASSERT(r->hub[0].prompts == 2 && strcmp(r->hub[0].image, "one.png") == 0);
+    CU_ASSERT(r->tied[0] == 0);
 }
 
 static void scores_others(void)
 {
-    t2i_eval_result r;
-    if (!ask(&r, NULL, T2I_TRAIN)) return;
-    CU_ASSERT(r.prompts == 3);
-    NEAR(r.euclidean.r1, 2.0 / 3); /* "alpha" 2; "beta" twice 1: both its pictures are right */
-    NEAR(r.euclidean.mrr, 2.5 / 3);
-    NEAR(r.euclidean.median_rank, 1.0);
-    NEAR(r.nearest_psnr, (psnr_of(level(0.4f), 0) + T2I_PSNR_MOST + psnr_of(level(0.4f), 2)) / 3);
-    if (!ask(&r, NULL, T2I_UNSEEN_PROMPTS)) return;
-    NEAR(r.euclidean.mrr, 1.0 / 3); /* as near as picture 0, which comes first */
-    if (!ask(&r, NULL, T2I_UNSEEN_PICTURES)) return;
-    NEAR(r.euclidean.mrr, 1.0 / 4);
-    NEAR(r.cosine.mrr, 1.0 / 5); /* behind 0, 1, 4 and 5, which lie in the prediction's direction */
+    const t2i_eval_result *r = ask(NULL, T2I_TRAIN);
+    if (r == NULL) return;
+    CU_ASSERT(r->prompts == 2); /* "beta" is one prompt, and both its pictures are right */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 1.0 / 2); /* "alpha" 2, "beta" 1 */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.5 / 2);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.median_rank, 1.5);
+    NEAR(r->way[T2I_BY_TRIGRAMS].score.r1, 1.0);
+    NEAR(r->nearest_psnr, (psnr_of(level(0.4f), 0) + T2I_PSNR_MOST) / 2);
+    CU_ASSERT(r->tied[0] == 1); /* 0 and 5 are equal */
+    if ((r = ask(NULL, T2I_UNSEEN_PROMPTS)) == NULL) return;
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 3); /* as near as picture 0, which comes first */
+    if ((r = ask(NULL, T2I_UNSEEN_PICTURES)) == NULL) return;
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 4);
+    /* behind 0, 1, 4 and 5, which lie in the prediction's direction */
+    NEAR(r->way[T2I_BY_COSINE].score.mrr, 1.0 / 5);
+    CU_ASSERT(isnan(r->spread)); /* one picture is no distance */
+}
+
+/* Every split at once says what each says alone. */
+static void every_split(void)
+{
+    t2i_eval_report all;
+    if (ask(NULL, T2I_EVERY_SPLIT) == NULL) return;
+    all = scored;
+    scored = (t2i_eval_report){0};
+    CU_ASSERT(all.results == T2I_SPLITS);
+    for (size_t i = 0; i < all.results; i++) {
+        t2i_text one = {0}, same = {0};
+        t2i_eval_report part = {.results = 1, .result = {all.result[i]}};
+        CU_ASSERT(all.result[i].split == (int)i);
+        if (ask(NULL, (int)i) == NULL) break;
+        OK(t2i_eval_json(&scored, 0, &one, &err));
+        OK(t2i_eval_json(&part, 0, &same, &err));
+        CU_ASSERT(one.data != NULL && same.data != NULL && strcmp(one.data, same.data) == 0);
+        t2i_text_free(&one);
+        t2i_text_free(&same);
+    }
+    t2i_eval_report_free(&all);
+}
+
+/* "beta" fits pictures 1 and 2: asked as a prompt of validation, where only 2 is right, 1 is left
+ * out of the order 1, 0, 5, 3, 4, 2. One of two prompts is drawn. */
+static void left_out(void)
+{
+    static const uint8_t split[PAIRS] = {0, 0, 1, 1, 1, 2, 3};
+    char path[330];
+    t2i_trained trained;
+    snprintf(path, sizeof path, "%s/shared.h5", folder);
+    write_split_dataset(path, 1, D, split);
+    const t2i_eval_result *r = ask(path, T2I_VALIDATION);
+    if (r == NULL) return;
+    CU_ASSERT(r->prompts == 3);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (1.0 / 5 + 0.25 + 0.2) / 3); /* beta, gamma, delta */
+    NEAR(r->random.r1, (1.0 / 5 + 1.0 / 6 + 1.0 / 6) / 3);
+    NEAR(r->way[T2I_BY_TRIGRAMS].score.r10, 1.0);
+    OK(t2i_trained_open(&trained, run_folder, path, &err));
+    OK(evaluate(&trained, T2I_VALIDATION, 2));
+    CU_ASSERT(scored.result[0].prompts == 2 && scored.result[0].all_prompts == 3);
+    t2i_trained_close(&trained);
 }
 
 /* All orders of the gallery, one by one. */
 static void count_orders(size_t *order, size_t fixed, size_t *ranks, size_t *count)
 {
     if (fixed == PICTURES) {
-        for (size_t row = 0; row < 3; row++) {
+        for (size_t prompt = 0; prompt < 2; prompt++) {
             size_t at = 0;
-            while (row == 0 ? order[at] != 0 : order[at] != 1 && order[at] != 2) at++;
+            while (prompt == 0 ? order[at] != 0 : order[at] != 1 && order[at] != 2) at++;
             ranks[at + 1]++;
             ++*count;
         }
@@ -109,20 +181,20 @@ static void random_order(void)
 {
     size_t order[PICTURES] = {0, 1, 2, 3, 4, 5}, ranks[PICTURES + 1] = {0}, count = 0, sum = 0;
     double mrr = 0, median = 0;
-    t2i_eval_result r;
     count_orders(order, 0, ranks, &count);
-    CU_ASSERT(count == 3 * 720);
+    CU_ASSERT(count == 2 * 720);
     for (size_t k = 1; k <= PICTURES; k++) {
         mrr += (double)ranks[k] / (double)k / (double)count;
         if (2 * sum < count && 2 * (sum + ranks[k]) >= count) median = (double)k;
         sum += ranks[k];
     }
-    if (!ask(&r, NULL, T2I_TRAIN)) return;
-    NEAR(r.random.r1, (double)ranks[1] / (double)count);
-    NEAR(r.random.r5, 1.0 - (double)ranks[6] / (double)count);
-    NEAR(r.random.r10, 1.0);
-    NEAR(r.random.mrr, mrr);
-    NEAR(r.random.median_rank, median);
+    const t2i_eval_result *r = ask(NULL, T2I_TRAIN);
+    if (r == NULL) return;
+    NEAR(r->random.r1, (double)ranks[1] / (double)count);
+    NEAR(r->random.r5, 1.0 - (double)ranks[6] / (double)count);
+    NEAR(r->random.r10, 1.0);
+    NEAR(r->random.mrr, mrr);
+    NEAR(r->random.median_rank, median);
 }
 
 /* What opening the run says on stderr. */
@@ -159,10 +231,32 @@ static void warns_of_another_dataset(void)
 
 static void without_pictures(void)
 {
-    t2i_eval_result r;
-    if (!ask(&r, bare_file, -1)) return;
-    NEAR(r.euclidean.mrr, (0.25 + 0.2) / 2);
-    CU_ASSERT(isnan(r.decoded_psnr) && isnan(r.nearest_psnr));
+    const t2i_eval_result *r = ask(bare_file, T2I_USUAL_SPLIT);
+    if (r == NULL) return;
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
+    CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr));
+}
+
+/* Questions that share pictures, in no order. */
+static void psnrs(void)
+{
+    static const uint32_t truth[4] = {3, 0, 3, 1}, other[4] = {1, 4, 1, 1};
+    t2i_dataset *dataset = NULL;
+    t2i_gallery gallery;
+    float prediction[4 * D];
+    double decoded[4], compared[4];
+    OK(t2i_dataset_open(&dataset, data_file, &err));
+    if (dataset == NULL) return;
+    t2i_gallery_open(&gallery, dataset);
+    for (size_t i = 0; i < 4 * D; i++) prediction[i] = 0.1f * (float)(i / D) - 0.2f;
+    OK(t2i_psnr_of(&gallery, prediction, truth, other, 4, decoded, compared, &err));
+    for (size_t i = 0; i < 4; i++) {
+        NEAR(decoded[i], psnr_of(level(0.3f + 0.1f * (float)i), truth[i]));
+        if (i < 3) NEAR(compared[i], psnr_of(level(colour[other[i]][0]), truth[i]));
+    }
+    CU_ASSERT(compared[3] == T2I_PSNR_MOST);
+    t2i_gallery_free(&gallery);
+    t2i_dataset_close(dataset);
 }
 
 static void has_keys(const t2i_json *object, const char *const *key, size_t keys)
@@ -178,25 +272,63 @@ static void has_keys(const t2i_json *object, const char *const *key, size_t keys
 
 static void reports(void)
 {
-    static const char *const keys[] = {"split",  "prompts",      "gallery",      "euclidean",
-                                       "cosine", "decoded_psnr", "nearest_psnr", "baselines"};
-    static const char *const scores[] = {"r1", "r5", "r10", "mrr", "median_rank"};
-    t2i_eval_result r;
+    static const char *const keys[] = {"split",     "prompts", "all_prompts",  "gallery",
+                                       "euclidean", "cosine",  "decoded_psnr", "nearest_psnr",
+                                       "spread",    "unknown", "cut",          "baselines"};
+    static const char *const scores[] = {"r1",          "r5", "r10", "mrr",
+                                         "median_rank", "ci", "hub", "tied"};
     t2i_text json = {0}, table = {0};
     t2i_json *parsed = NULL;
-    if (!ask(&r, NULL, -1)) return;
-    OK(t2i_eval_json(&r, &json, &err));
+    if (ask(NULL, T2I_USUAL_SPLIT) == NULL) return;
+    OK(t2i_eval_json(&scored, 0, &json, &err));
     OK(t2i_json_parse(&parsed, json.data, json.size, "the report", &err));
+    const t2i_json *baselines = t2i_json_get(parsed, "baselines");
     has_keys(parsed, keys, sizeof keys / sizeof *keys);
-    has_keys(t2i_json_get(parsed, "cosine"), scores, 5);
-    has_keys(t2i_json_get(t2i_json_get(parsed, "baselines"), "random"), scores, 5);
-    has_keys(t2i_json_get(t2i_json_get(parsed, "baselines"), "mean"), scores, 5);
-    OK(t2i_eval_table(&r, &table, &err));
+    has_keys(t2i_json_get(parsed, "cosine"), scores, 8);
+    has_keys(t2i_json_get(t2i_json_get(parsed, "cosine"), "ci"), scores, 5);
+    has_keys(t2i_json_get(baselines, "random"), scores, 5);
+    has_keys(t2i_json_get(baselines, "mean"), scores, 6);
+    has_keys(t2i_json_get(baselines, "constant"), scores, 6);
+    has_keys(t2i_json_get(baselines, "trigrams"), scores, 6);
+    OK(t2i_eval_table(&scored, &table, &err));
     CU_ASSERT(table.data != NULL && strstr(table.data, "Split 'validation': 2 prompts") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "gain") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "nearest prompt") != NULL);
     t2i_json_free(parsed);
     t2i_text_free(&json);
     t2i_text_free(&table);
+    json = (t2i_text){0};
+    OK(t2i_eval_json(&scored, 1, &json, &err));
+    CU_ASSERT(json.data != NULL && json.data[0] == '[');
+    t2i_text_free(&json);
+}
+
+static void warns(void)
+{
+    char name[] = "a\nb.png";
+    t2i_eval_result r = {.split = T2I_TRAIN, .prompts = 200, .gallery = 4000, .spread = 0.4};
+    t2i_text said = {0};
+    r.hub[0] = (t2i_hub){name, 9};
+    r.tied[1] = 1;
+    OK(t2i_eval_warnings(&r, &said, &err));
+    CU_ASSERT(said.size == 0);
+    r.hub[0].prompts = 10;
+    r.tied[1] = 2;
+    r.spread = 0.04;
+    r.cut = 3;
+    r.unknown = 1;
+    OK(t2i_eval_warnings(&r, &said, &err));
+    CU_ASSERT(said.data != NULL &&
+              strstr(said.data, "train: the predictions are nearly all") != NULL);
+    CU_ASSERT(strstr(said.data, "by Euclidean distance, a?b.png is first for 10 of 200") != NULL);
+    CU_ASSERT(strstr(said.data, "by cosine similarity, 2 of 200 prompts have a wrong") != NULL);
+    CU_ASSERT(strstr(said.data, "1 of 200 prompts have characters") != NULL);
+    CU_ASSERT(strstr(said.data, "3 of 200 prompts are longer") != NULL);
+    said.size = 0;
+    r = (t2i_eval_result){.prompts = 200, .gallery = 12, .spread = NAN, .hub = {{name, 160}}};
+    OK(t2i_eval_warnings(&r, &said, &err)); /* of twelve pictures each may be first for many */
+    CU_ASSERT(said.size == 0);
+    t2i_text_free(&said);
 }
 
 /* ---- generate ---- */
@@ -260,49 +392,57 @@ static void refuses(void)
 static void nearest_is_a_training_picture(void)
 {
     t2i_trained trained;
-    t2i_eval_result r;
     OK(t2i_trained_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     for (size_t d = 0; d < D; d++)
         trained.checkpoint.weights[trained.checkpoint.model.head_bias + d] =
             colour[3][d % 3] - 0.5f;
-    OK(t2i_eval(&trained, T2I_UNSEEN_PICTURES, &r, &err));
-    NEAR(r.euclidean.r1, 1.0);
-    NEAR(r.decoded_psnr, T2I_PSNR_MOST);
-    NEAR(r.nearest_psnr, psnr_of(level(0.7f), 3));
+    OK(evaluate(&trained, T2I_UNSEEN_PICTURES, 0));
+    const t2i_eval_result *r = &scored.result[0];
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 1.0);
+    NEAR(r->decoded_psnr, T2I_PSNR_MOST);
+    NEAR(r->nearest_psnr, psnr_of(level(0.7f), 3));
+    CU_ASSERT(r->hub[0].image == NULL && r->hub[0].prompts == 0);
     t2i_trained_close(&trained);
+    t2i_eval_report_free(&scored);
 }
 
 /* A model whose weights went wild is refused, not ranked. */
 static void not_finite(void)
 {
     t2i_trained trained;
-    t2i_eval_result result;
     OK(t2i_trained_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     trained.checkpoint.weights[trained.checkpoint.model.head_bias + 3] = NAN;
-    FAILS(t2i_eval(&trained, -1, &result, &err), T2I_DATA, "not a finite number");
+    FAILS(evaluate(&trained, T2I_USUAL_SPLIT, 0), T2I_DATA, "not a finite number");
+    CU_ASSERT(scored.results == 0);
     t2i_trained_close(&trained);
 }
 
 int main(void)
 {
-    static const char *const made[] = {"run/generated.png", "run/generated-1.png",
-                                       "run/generated-2.png", "narrow.h5", "said"};
+    static const char *const made[] = {
+        "run/generated.png", "run/generated-1.png", "run/generated-2.png", "narrow.h5", "said",
+        "shared.h5"};
     static const t2i_test tests[] = {
         {"the sample's files", make_files},
         {"scores of the validation split", scores_validation},
         {"scores of the other splits", scores_others},
+        {"every split at once", every_split},
+        {"pictures of another split", left_out},
         {"a random order, by trying all", random_order},
         {"another dataset is warned of", warns_of_another_dataset},
         {"a dataset without pictures", without_pictures},
+        {"PSNR of pictures", psnrs},
         {"reports", reports},
+        {"warnings", warns},
         {"a run folder's pictures", generates},
         {"what does not go together", refuses},
         {"the nearest training picture", nearest_is_a_training_picture},
         {"predictions that are not finite", not_finite},
     };
     if (begin_folder("eval") != 0) return 1;
+    t2i_blas_begin();
     int failed = t2i_test_main("eval", tests, sizeof tests / sizeof *tests);
     return failed | end_folder(made, sizeof made / sizeof *made);
 }

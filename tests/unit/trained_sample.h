@@ -65,11 +65,11 @@ static inline void put_decoder(t2i_dataset_out *out)
     OK(t2i_dataset_put_decoder(out, basis, mean, &err));
 }
 
-static inline void write_dataset(const char *to, int pictures, size_t features)
+static inline void write_split_dataset(const char *to, int pictures, size_t features,
+                                       const uint8_t split[PAIRS])
 {
-    static const t2i_pairs pairs = {PAIRS,         PICTURES,     sample_bytes,
-                                    sample_offset, sample_image, sample_row,
-                                    sample_split,  sample_name,  sample_group};
+    const t2i_pairs pairs = {PAIRS,      PICTURES, sample_bytes, sample_offset, sample_image,
+                             sample_row, split,    sample_name,  sample_group};
     const t2i_encoder_info with = {"pca", SIDE, SIDE, 1, ""}, without = {"features", 0, 0, 1, ""};
     t2i_dataset_out *out = NULL;
     OK(t2i_dataset_create(&out, to, "test", &pairs, features, pictures ? &with : &without, &err));
@@ -84,6 +84,11 @@ static inline void write_dataset(const char *to, int pictures, size_t features)
     }
     if (pictures) put_decoder(out);
     OK(t2i_dataset_commit(out, &err));
+}
+
+static inline void write_dataset(const char *to, int pictures, size_t features)
+{
+    write_split_dataset(to, pictures, features, sample_split);
 }
 
 /* digest: of the dataset that it claims to be trained on. */
