@@ -14,6 +14,10 @@ for file in "$MODEL" "$WEIGHTS"; do
     echo "jobs/tutorial.sh: there is no $file: give MODEL=multimodal_model.pt and WEIGHTS=resnet18-....pth" >&2
     exit 66
 done
+if [ -e "$OUT/tutorial" ]; then # it could come from another model or other pictures
+    echo "jobs/tutorial.sh: $OUT/tutorial holds a run: remove it, or give another OUT" >&2
+    exit 64
+fi
 mkdir -p "$OUT"
 "$B/t2i-data" build --pairs jobs/tutorial/pairs.tsv --images "$PICTURES" --encoder resnet18 --weights "$WEIGHTS" \
     --out "$OUT/tutorial.h5"

@@ -118,6 +118,9 @@ typedef struct {
 
 typedef struct t2i_dataset_out t2i_dataset_out;
 
+/* T2I_CANTCREATE when a file that is no HDF5 file lies at path: it would be lost. */
+T2I_CHECKED t2i_status t2i_dataset_may_write(const char *path, t2i_error *err);
+
 /* Creates path's temporary file and writes the pairs (sorted here). features = D; encoder's height
  * and width say whether there are pictures. T2I_CANTCREATE, T2I_IO; T2I_DATA for a prompt that is
  * not UTF-8 and for what is beyond the limits above; T2I_BUG when rows are not ascending or

@@ -22,6 +22,14 @@ typedef struct {
     size_t pixels, features; /* bytes, and floats, of one picture's result */
 } t2i_parts_kind;
 
+/* Makes the folder and keeps other builds off it until *lock, a file descriptor, is closed.
+ * T2I_CANTCREATE when another build holds it. */
+T2I_CHECKED t2i_status t2i_parts_lock(const char *folder, int *lock, t2i_error *err);
+
+/* One rank failed, or was told to stop: the others see it before their next picture. */
+void t2i_parts_give_up(const char *folder);
+int t2i_parts_given_up(const char *folder);
+
 /* ---- writing: one journal ---- */
 
 typedef struct t2i_journal t2i_journal;
@@ -30,10 +38,18 @@ typedef struct t2i_journal t2i_journal;
  */
 T2I_CHECKED t2i_status t2i_journal_new(t2i_journal **out, const t2i_parts_kind *kind, size_t number,
                                        t2i_error *err);
-/* A picture's result, or why it cannot be used. T2I_IO; T2I_DATA when the picture file is gone. */
+/* What a picture's file is before it is read: kept with its result. T2I_DATA when it is not there.
+ */
+typedef struct {
+    uint64_t bytes;
+    int64_t seconds, nanoseconds;
+} t2i_stamp;
+T2I_CHECKED t2i_status t2i_stamp_file(t2i_stamp *out, const t2i_parts_kind *kind, const char *name,
+                                      t2i_error *err);
+/* A picture's result, or why it cannot be used. T2I_IO. */
 T2I_CHECKED t2i_status t2i_journal_put(t2i_journal *journal, const char *name,
-                                       const uint8_t *pixels, const float *features,
-                                       t2i_error *err);
+                                       const t2i_stamp *stamp, const uint8_t *pixels,
+                                       const float *features, t2i_error *err);
 T2I_CHECKED t2i_status t2i_journal_put_bad(t2i_journal *journal, const char *name,
                                            const char *reason, t2i_error *err);
 /* T2I_IO when what was written did not reach the file. NULL is legal. */
@@ -64,8 +80,10 @@ T2I_CHECKED t2i_status t2i_parts_read(const t2i_parts *parts, size_t number, uin
 T2I_CHECKED t2i_status t2i_parts_reason(const t2i_parts *parts, size_t number, char **out,
                                         t2i_error *err);
 
-/* Removes the journals and the folder, if it is there; other files in it stay, and so does it then.
- */
+/* Removes the journals. */
+void t2i_parts_empty(const char *folder);
+/* Removes journals and lock, and the folder, if it is there; other files in it stay, and so does it
+ * then. */
 void t2i_parts_remove(const char *folder);
 
 #endif

@@ -3,8 +3,9 @@
 #ifndef T2I_STOP_H
 #define T2I_STOP_H
 
-/* From now on the three signals set the flag instead of ending the process. A file-size limit
- * becomes an error of the write, which is told. */
+/* First thing in main: a file-size limit becomes an error of the write, which is told. */
+void t2i_stop_begin(void);
+/* From now on the three signals set the flag instead of ending the process. */
 void t2i_stop_catch(void);
 /* The signals end the process again. */
 void t2i_stop_release(void);

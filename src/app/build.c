@@ -12,6 +12,7 @@
 #include "t2i/fs.h"
 #include "t2i/hash.h"
 #include "t2i/holdout.h"
+#include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
 #include "t2i/names.h"
@@ -30,6 +31,7 @@ typedef struct {
     t2i_resnet *net;
     t2i_parts_kind kind;
     char *folder, *images; /* owned: OUT.parts, and where the pictures are */
+    int lock;              /* rank 0: on the folder; -1: not held */
     t2i_encoder_info encoder;
 
     /* rank 0 */
@@ -102,7 +104,8 @@ static t2i_status check_options(const t2i_build_options *o, t2i_error *err)
                         "a safetensors copy of it");
     if (!resnet && o->weights != NULL)
         return t2i_fail(err, T2I_USAGE, "--weights goes with --encoder resnet18 only");
-    return check_out(o, err);
+    T2I_TRY(check_out(o, err));
+    return t2i_dataset_may_write(o->out, err);
 }
 
 /* Distinct pictures of the rows. */
@@ -170,10 +173,11 @@ static t2i_status open_encoder(job *j, t2i_error *err)
         T2I_TRY(t2i_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
         j->dim = j->kind.features = T2I_RESNET_FEATURES;
     }
-    /* what else a picture's result depends on: the numbers' order, and the encoder's version */
+    /* what else a picture's result depends on: the numbers' order, the version, and the kernels */
     static const uint32_t order = 0x01020304;
-    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d ", T2I_SIDE, j->options->encoder,
-                          j->encoder.weights, *(const char *)&order));
+    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d %s", T2I_SIDE, j->options->encoder,
+                          j->encoder.weights, *(const char *)&order,
+                          j->net == NULL ? "" : t2i_blas_core()));
     t2i_hash_hex(key.data, key.size, j->kind.key);
     t2i_text_free(&key);
     return T2I_OK;
@@ -189,7 +193,7 @@ static t2i_status share_names(job *j, t2i_comm *comm, t2i_error *err)
         text == NULL ? t2i_fail_memory(err, (size_t)size, "the pictures' names") : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
-        if (t2i_comm_rank(comm) == 0) memcpy(text, j->names.text.data, (size_t)size);
+        if (t2i_comm_rank(comm) == 0 && size > 0) memcpy(text, j->names.text.data, (size_t)size);
         t2i_comm_bcast(comm, 0, text, (size_t)size);
         for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
             size_t number;
@@ -201,10 +205,29 @@ static t2i_status share_names(job *j, t2i_comm *comm, t2i_error *err)
     return status;
 }
 
+/* Collective. Programs with different options under one launcher would wait for one another. */
+static t2i_status check_alike(const job *j, t2i_comm *comm, t2i_error *err)
+{
+    const t2i_build_options *o = j->options;
+    char digest[T2I_HEX];
+    t2i_text text = {0};
+    t2i_status mine =
+        t2i_text_addf(&text, err, "%s\n%s\n%s\n%s\n%s\n%s\n%zu %d %d %.17g %llu", o->pairs,
+                      o->images, o->features, o->out, o->encoder, o->weights, o->dim, o->skip_bad,
+                      o->resume, o->validation, (unsigned long long)o->seed);
+    t2i_hash_hex(text.data, text.size, digest);
+    t2i_text_free(&text);
+    if (!t2i_comm_same(comm, digest, sizeof digest) && mine == T2I_OK)
+        mine = t2i_fail(err, T2I_USAGE, "the ranks were started with different options");
+    return mine;
+}
+
 /* Collective. */
 static t2i_status take_pictures(job *j, t2i_comm *comm, t2i_error *err)
 {
     T2I_TRY(t2i_comm_agree(comm, open_encoder(j, err), err));
+    T2I_TRY(t2i_comm_agree(
+        comm, t2i_comm_rank(comm) == 0 ? t2i_parts_lock(j->folder, &j->lock, err) : T2I_OK, err));
     T2I_TRY(share_names(j, comm, err));
     if (j->names.count == 0) return T2I_OK; /* all rows are bad: judged later */
     return t2i_take_pictures(comm, &j->kind, &j->names, j->net, j->options->resume, err);
@@ -403,8 +426,12 @@ static t2i_status judge_rows(const job *j, t2i_error *err)
     size_t rows = j->list.rows, bad = j->list.bad;
     T2I_TRY(report_bad(j, err));
     if (j->set.pairs == 0)
-        return t2i_fail(err, T2I_DATA, "%s: all %zu rows are bad (named above)%s", pairs, rows,
-                        !has_pictures(j) ? "" : "; --images FOLDER says where the pictures are");
+        return t2i_fail(err, T2I_DATA,
+                        "%s: all %zu rows are bad (named above, and in %s.bad.tsv)%s", pairs, rows,
+                        j->options->out,
+                        !has_pictures(j) || j->options->images != NULL || j->list.count == 0
+                            ? ""
+                            : "; --images FOLDER says where the pictures are");
     if (bad > 0 && !j->options->skip_bad)
         return t2i_fail(err, T2I_DATA,
                         "%s: %zu of %zu rows are bad (named above, and in %s.bad.tsv); mend them, "
@@ -484,13 +511,13 @@ static t2i_status finish(job *j, t2i_error *err)
     return write_dataset(j, err);
 }
 
-/* What is done stays for --resume, when the build did not come to its end. */
+/* What is done stays for --resume, when the build did not come to its end; only what holds no
+ * picture that can be used is removed. */
 static void leave_parts(const job *j, t2i_status status)
 {
-    int worth = status == T2I_STOPPED || status == T2I_IO;
-    for (size_t i = 0; j->parts != NULL && !worth && i < j->names.count; i++)
-        worth = t2i_parts_state(j->parts, i) == 1;
-    if (j->folder != NULL && (status == T2I_OK || !worth)) t2i_parts_remove(j->folder);
+    int worth = j->parts == NULL;
+    for (size_t i = 0; !worth && i < j->names.count; i++) worth = t2i_parts_state(j->parts, i) == 1;
+    if (status == T2I_OK || !worth) t2i_parts_remove(j->folder);
 }
 
 /* ---- */
@@ -516,22 +543,24 @@ static void free_job(job *j)
     t2i_names_free(&j->stems);
     t2i_tensors_close(j->tensors);
     t2i_resnet_free(j->net);
+    if (j->lock >= 0) close(j->lock);
 }
 
 /* Collective. */
 static t2i_status build(job *j, t2i_comm *comm, t2i_error *err)
 {
     int root = t2i_comm_rank(comm) == 0;
+    T2I_TRY(t2i_comm_agree(comm, check_alike(j, comm, err), err));
     T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(j, err) : T2I_OK, err));
     t2i_status status = has_pictures(j) ? take_pictures(j, comm, err) : T2I_OK;
     if (status == T2I_OK) status = t2i_comm_agree(comm, root ? finish(j, err) : T2I_OK, err);
-    if (root && has_pictures(j)) leave_parts(j, status);
+    if (root && j->lock >= 0 && has_pictures(j)) leave_parts(j, status);
     return status;
 }
 
 t2i_status t2i_build(t2i_comm *comm, const t2i_build_options *options, t2i_error *err)
 {
-    job j = {.options = options};
+    job j = {.options = options, .lock = -1};
     t2i_status status = build(&j, comm, err);
     free_job(&j);
     return status;

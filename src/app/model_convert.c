@@ -7,6 +7,7 @@
 #include "t2i/fs.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
+#include "t2i/tensors.h"
 #include "t2i/tutorial.h"
 
 static int ends_with(const char *text, const char *end)
@@ -21,6 +22,17 @@ static int is_same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* One with moments would be lost under a model without them. */
+static int is_checkpoint(const char *path)
+{
+    t2i_tensors *tensors;
+    t2i_error ignored;
+    if (!t2i_fs_exists(path) || t2i_tensors_open(&tensors, path, &ignored) != T2I_OK) return 0;
+    int moments = t2i_tensors_find(tensors, "adamw.m.embedding.weight") != NULL;
+    t2i_tensors_close(tensors);
+    return moments;
+}
+
 static t2i_status check_target(const char *from, const char *to, t2i_error *err)
 {
     if (is_same_file(from, to))
@@ -28,6 +40,9 @@ static t2i_status check_target(const char *from, const char *to, t2i_error *err)
     if (t2i_fs_is_folder(to))
         return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: there is a folder of that name",
                         to);
+    if (is_checkpoint(to))
+        return t2i_fail(err, T2I_USAGE,
+                        "%s is a checkpoint that a run can go on from: give --to another name", to);
     return T2I_OK;
 }
 

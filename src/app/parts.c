@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +20,8 @@
 
 enum { NAME_BYTES = 4096, REASON_BYTES = 1024, GOOD = 1, BAD = 2 };
 #define MAGIC "t2i parts 1\n"
+#define LOCK  "lock" /* held by the build that is at work */
+#define STOP  "stop" /* there when one of its ranks gave up */
 
 typedef struct {
     char magic[16];
@@ -28,8 +32,7 @@ typedef struct {
     uint64_t digest; /* XXH3-64 of all that follows */
     uint32_t state, name_bytes;
     uint64_t body_bytes;
-    uint64_t file_bytes; /* of the picture's file, and its time of change */
-    int64_t seconds, nanoseconds;
+    t2i_stamp stamp; /* of the picture's file */
 } record_head;
 
 /* ---- writing ---- */
@@ -89,9 +92,8 @@ t2i_status t2i_journal_new(t2i_journal **out, const t2i_parts_kind *kind, size_t
     return status;
 }
 
-/* What a picture's file is now. T2I_DATA when it cannot be asked. */
-static t2i_status stamp(const t2i_parts_kind *kind, const char *name, record_head *head,
-                        t2i_error *err)
+t2i_status t2i_stamp_file(t2i_stamp *out, const t2i_parts_kind *kind, const char *name,
+                          t2i_error *err)
 {
     struct stat info;
     char *path = t2i_fs_join(kind->images, name);
@@ -100,11 +102,10 @@ static t2i_status stamp(const t2i_parts_kind *kind, const char *name, record_hea
     if (stat(path, &info) != 0)
         status = t2i_fail(err, T2I_DATA, "cannot open %s: %s", path, strerror(errno));
     t2i_free(path);
-    if (status != T2I_OK) return status;
-    head->file_bytes = (uint64_t)info.st_size;
-    head->seconds = (int64_t)info.st_mtim.tv_sec;
-    head->nanoseconds = (int64_t)info.st_mtim.tv_nsec;
-    return T2I_OK;
+    if (status == T2I_OK)
+        *out = (t2i_stamp){(uint64_t)info.st_size, (int64_t)info.st_mtim.tv_sec,
+                           (int64_t)info.st_mtim.tv_nsec};
+    return status;
 }
 
 static t2i_status put(t2i_journal *journal, record_head *head, const char *name, const void *first,
@@ -126,11 +127,10 @@ static t2i_status put(t2i_journal *journal, record_head *head, const char *name,
     return T2I_OK;
 }
 
-t2i_status t2i_journal_put(t2i_journal *journal, const char *name, const uint8_t *pixels,
-                           const float *features, t2i_error *err)
+t2i_status t2i_journal_put(t2i_journal *journal, const char *name, const t2i_stamp *stamp,
+                           const uint8_t *pixels, const float *features, t2i_error *err)
 {
-    record_head head = {.state = GOOD};
-    T2I_TRY(stamp(journal->kind, name, &head, err));
+    record_head head = {.state = GOOD, .stamp = *stamp};
     return put(journal, &head, name, pixels, journal->kind->pixels,
                features == NULL ? (const float *)"" : features,
                journal->kind->features * sizeof *features, err);
@@ -216,9 +216,9 @@ static int read_record(const t2i_parts_kind *kind, int fd, uint64_t at, record_h
 /* Is the picture's file still what the record was made from? A reason carries no stamp: never. */
 static int is_as_it_was(const t2i_parts_kind *kind, const char *name, const record_head *head)
 {
-    record_head now = {.state = GOOD};
-    return stamp(kind, name, &now, NULL) == T2I_OK && now.file_bytes == head->file_bytes &&
-           now.seconds == head->seconds && now.nanoseconds == head->nanoseconds;
+    t2i_stamp now;
+    return t2i_stamp_file(&now, kind, name, NULL) == T2I_OK && now.bytes == head->stamp.bytes &&
+           now.seconds == head->stamp.seconds && now.nanoseconds == head->stamp.nanoseconds;
 }
 
 /* Of the journal that was opened last. */
@@ -272,9 +272,19 @@ static long number_of(const char *name)
     return number >= 0 && number < 1000000000 && strcmp(end, ".part") == 0 ? number : -1;
 }
 
+/* A journal a rank and a start may be more files than are allowed at first. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static t2i_status scan_folder(t2i_parts *parts, t2i_error *err)
 {
     t2i_text record = {0};
+    allow_many_files();
     DIR *folder = opendir(parts->kind->folder);
     if (folder == NULL && errno == ENOENT) return T2I_OK;
     if (folder == NULL)
@@ -382,11 +392,66 @@ t2i_status t2i_parts_reason(const t2i_parts *parts, size_t number, char **out, t
     return status;
 }
 
-void t2i_parts_remove(const char *path)
+static void remove_file(const char *folder, const char *name)
+{
+    char *path = t2i_fs_join(folder, name);
+    if (path != NULL) unlink(path);
+    t2i_free(path);
+}
+
+void t2i_parts_empty(const char *path)
 {
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
         if (number_of(entry->d_name) >= 0) unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder != NULL) closedir(folder);
+}
+
+void t2i_parts_remove(const char *path)
+{
+    t2i_parts_empty(path);
+    remove_file(path, STOP);
+    remove_file(path, LOCK);
     rmdir(path);
+}
+
+/* ---- one build at a time, and its ranks among themselves ---- */
+
+t2i_status t2i_parts_lock(const char *folder, int *lock, t2i_error *err)
+{
+    char *path = t2i_fs_join(folder, LOCK);
+    *lock = -1;
+    if (path == NULL) return t2i_fail_memory(err, strlen(folder), "a file name");
+    t2i_status status = t2i_fs_mkdir(folder, err);
+    int fd = status == T2I_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+    if (status == T2I_OK && fd < 0)
+        status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
+    /* file systems that know no locks let us through */
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        status = t2i_fail(err, T2I_CANTCREATE,
+                          "another build is at work in %s: wait for its end, or give another --out",
+                          folder);
+    t2i_free(path);
+    if (status == T2I_OK)
+        *lock = fd;
+    else if (fd >= 0)
+        close(fd);
+    if (status == T2I_OK) remove_file(folder, STOP); /* of an earlier build */
+    return status;
+}
+
+void t2i_parts_give_up(const char *folder)
+{
+    char *path = t2i_fs_join(folder, STOP);
+    int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd >= 0) close(fd);
+    t2i_free(path);
+}
+
+int t2i_parts_given_up(const char *folder)
+{
+    char *path = t2i_fs_join(folder, STOP);
+    int there = path != NULL && t2i_fs_exists(path);
+    t2i_free(path);
+    return there;
 }

@@ -19,12 +19,16 @@ static void set_handler(void (*handler)(int))
     sigaction(SIGINT, &action, NULL);
 }
 
-void t2i_stop_catch(void)
+void t2i_stop_begin(void)
 {
-    set_handler(on_signal);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+void t2i_stop_catch(void)
+{
+    set_handler(on_signal);
 }
 
 void t2i_stop_release(void)

@@ -40,7 +40,7 @@ static t2i_status take(const t2i_parts_kind *kind, const char *name, t2i_resnet 
     if (status == T2I_OK && net != NULL) status = encode(net, &whole, features, why);
     t2i_image_free(&fitted);
     t2i_image_free(&whole);
-    return status == T2I_NOINPUT || status == T2I_IO ? T2I_DATA : status;
+    return status == T2I_NOINPUT ? T2I_DATA : status;
 }
 
 /* ---- a rank's share ---- */
@@ -60,9 +60,12 @@ typedef struct {
 static t2i_status take_one(share *s, size_t number, t2i_error *err)
 {
     t2i_error why = {0};
+    t2i_stamp stamp;
     const char *name = t2i_names_at(s->names, number);
-    t2i_status status = take(s->kind, name, s->net, s->pixels, s->features, &why);
-    if (status == T2I_OK) status = t2i_journal_put(s->journal, name, s->pixels, s->features, &why);
+    t2i_status status = t2i_stamp_file(&stamp, s->kind, name, &why);
+    if (status == T2I_OK) status = take(s->kind, name, s->net, s->pixels, s->features, &why);
+    if (status == T2I_OK)
+        status = t2i_journal_put(s->journal, name, &stamp, s->pixels, s->features, &why);
     if (status == T2I_DATA) return t2i_journal_put_bad(s->journal, name, why.text, err);
     if (status != T2I_OK) *err = why;
     return status;
@@ -78,13 +81,15 @@ static t2i_status take_share(share *s, size_t journal, int rank, int size, t2i_e
     T2I_TRY(t2i_journal_new(&s->journal, s->kind, journal + (size_t)rank, err));
     t2i_status status = T2I_OK;
     t2i_progress_begin(&progress, s->net == NULL ? "reading pictures" : "encoding pictures");
-    for (size_t i = 0; status == T2I_OK && i < s->names->count && t2i_stop_asked() == 0; i++) {
+    for (size_t i = 0; status == T2I_OK && i < s->names->count; i++) {
         if (s->have[i] || turn++ % (size_t)size != (size_t)rank) continue;
+        if (t2i_stop_asked() != 0 || (size > 1 && t2i_parts_given_up(s->kind->folder))) break;
         status = take_one(s, i, err);
-        s->done++;
+        s->done += status == T2I_OK;
         t2i_progress_at(&progress, (double)s->done / (double)mine);
     }
     t2i_progress_end(&progress);
+    if (size > 1 && s->done < mine) t2i_parts_give_up(s->kind->folder);
     t2i_error why;
     t2i_status closed = t2i_journal_close(s->journal, status == T2I_OK ? err : &why);
     return status == T2I_OK ? closed : status;
@@ -96,14 +101,18 @@ static t2i_status prepare(share *s, int resume, uint64_t *next, t2i_error *err)
 {
     t2i_parts *parts;
     size_t kept = 0, count = s->names->count;
-    if (!resume) t2i_parts_remove(s->kind->folder);
-    T2I_TRY(t2i_fs_mkdir(s->kind->folder, err));
+    if (!resume) t2i_parts_empty(s->kind->folder);
     T2I_TRY(t2i_parts_open(&parts, s->kind, s->names, 1, err));
     for (size_t i = 0; i < count; i++) kept += s->have[i] = t2i_parts_state(parts, i) == 1;
     *next = t2i_parts_next(parts);
-    if (t2i_parts_foreign(parts) > 0)
-        t2i_log_warn("%s: %zu journals are of another encoder or other weights, and are not used",
-                     s->kind->folder, t2i_parts_foreign(parts));
+    size_t foreign = t2i_parts_foreign(parts);
+    if (foreign > 0 && kept == 0) {
+        t2i_parts_close(parts);
+        return t2i_fail(err, T2I_USAGE,
+                        "%s holds pictures of another encoder, other weights or another CPU type: "
+                        "give those, or leave --resume out to begin anew",
+                        s->kind->folder);
+    }
     if (resume && kept > 0)
         t2i_log_note("%zu of %zu pictures are done already, from %s", kept, count, s->kind->folder);
     else if (resume)

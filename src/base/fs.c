@@ -28,7 +28,10 @@ t2i_status t2i_out_open(t2i_out *out, const char *path, t2i_error *err)
         t2i_out_drop(out);
         return t2i_fail_memory(err, strlen(path), "a file name");
     }
-    out->fd = open(out->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* never into a file that another program is still writing under this name: it keeps its own,
+     * and notices when it commits */
+    unlink(out->temp);
+    out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (out->fd < 0) {
         t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
         t2i_free(out->temp); /* not ours: nothing to remove */
@@ -71,10 +74,25 @@ static t2i_status sync_folder_of(const char *path, t2i_error *err)
                   : T2I_OK;
 }
 
+/* Is the file under the temporary name still the one that was opened? */
+static int is_ours(const t2i_out *out)
+{
+    struct stat opened, named;
+    return fstat(out->fd, &opened) == 0 && stat(out->temp, &named) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
 {
     const char *step = "fsync";
     int failed = fsync(out->fd) != 0;
+    if (!failed && !is_ours(out)) {
+        t2i_free(out->temp); /* the other one's */
+        out->temp = NULL;
+        t2i_fail(err, T2I_IO, "cannot write %s: another program is writing it too", out->path);
+        t2i_out_drop(out);
+        return T2I_IO;
+    }
     if (!failed) {
         step = "close";
         failed = close(out->fd) != 0;

@@ -270,11 +270,24 @@ static t2i_status create_all(t2i_dataset_out *out, const t2i_pairs *pairs, t2i_e
     return put_pairs(out, pairs, err);
 }
 
+t2i_status t2i_dataset_may_write(const char *path, t2i_error *err)
+{
+    static const char signature[8] = "\x89HDF\r\n\x1a\n";
+    char first[8] = "";
+    FILE *file = t2i_fs_exists(path) && !t2i_fs_is_folder(path) ? fopen(path, "rb") : NULL;
+    size_t got = file == NULL ? 0 : fread(first, 1, sizeof first, file);
+    if (file != NULL) fclose(file);
+    if (got == 0 || memcmp(first, signature, sizeof first) == 0) return T2I_OK;
+    return t2i_fail(err, T2I_CANTCREATE,
+                    "%s is there and is no dataset: give another --out, or remove it", path);
+}
+
 t2i_status t2i_dataset_create(t2i_dataset_out **result, const char *path, const char *tool,
                               const t2i_pairs *pairs, size_t features,
                               const t2i_encoder_info *encoder, t2i_error *err)
 {
     *result = NULL;
+    T2I_TRY(t2i_dataset_may_write(path, err));
     T2I_TRY(check_pairs(pairs, err));
     T2I_TRY(check_encoder(encoder, tool, features, err));
     t2i_dataset_out *out = t2i_alloc(1, sizeof *out);

@@ -133,7 +133,9 @@ t2i_status t2i_image_read(t2i_image *out, const char *path, t2i_error *err)
 {
     t2i_text file = {0};
     *out = (t2i_image){0};
-    t2i_status status = t2i_fs_read(path, FILE_MAX, &file, err);
+    uint64_t bytes; /* a pipe or a device could keep us for ever */
+    t2i_status status = t2i_fs_size(path, &bytes, err);
+    if (status == T2I_OK) status = t2i_fs_read(path, FILE_MAX, &file, err);
     if (status == T2I_OK) status = t2i_image_decode(out, file.data, file.size, path, err);
     t2i_text_free(&file);
     return status;

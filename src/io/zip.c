@@ -212,7 +212,8 @@ static t2i_status read_central(t2i_zip *zip, const unsigned char **at, size_t *l
         return bad_entry(zip, entry->name, "it has unknown flags", err);
     if (u16(c + 10) != 0)
         return bad_entry(zip, entry->name,
-                         "it is compressed, as in TorchScript archives, not as torch.save stores",
+                         "it is compressed, as in TorchScript archives, which hold programs: save "
+                         "a state_dict() with torch.save",
                          err);
     if (stored != entry->size || u16(c + 34) != 0)
         return bad_entry(zip, entry->name, "its sizes contradict each other", err);

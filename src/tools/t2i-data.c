@@ -10,6 +10,7 @@
 #include "t2i/info.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
+#include "t2i/stop.h"
 #include "t2i/preview.h"
 #include "t2i/shapes.h"
 
@@ -250,6 +251,7 @@ int main(int argc, char **argv)
 {
     t2i_error err = {0};
     t2i_log_program(PROGRAM);
+    t2i_stop_begin();
     t2i_cpu_set_rounding();
     int started = 0;
     t2i_log_rank(t2i_comm_rank_before_start());

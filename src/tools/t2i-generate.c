@@ -7,6 +7,7 @@
 #include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
+#include "t2i/stop.h"
 
 #define PROGRAM "t2i-generate"
 
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
 {
     t2i_error err = {0};
     t2i_log_program(PROGRAM);
+    t2i_stop_begin();
     t2i_cpu_set_rounding();
     t2i_blas_begin();
     t2i_status status = run(argc, argv, &err);

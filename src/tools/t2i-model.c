@@ -10,6 +10,7 @@
 #include "t2i/model_show.h"
 #include "t2i/model_verify.h"
 #include "t2i/opts.h"
+#include "t2i/stop.h"
 
 #define PROGRAM "t2i-model"
 
@@ -171,6 +172,7 @@ int main(int argc, char **argv)
 {
     t2i_error err = {0};
     t2i_log_program(PROGRAM);
+    t2i_stop_begin();
     t2i_cpu_set_rounding();
     t2i_status status = read_command(argc, argv, &err);
     if (status != T2I_OK) t2i_log_error(&err);

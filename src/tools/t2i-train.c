@@ -12,6 +12,7 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     t2i_log_program("t2i-train");
+    t2i_stop_begin();
     t2i_stop_catch();
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     if (status == T2I_OK && (job.opts.help || job.opts.version)) {

@@ -92,11 +92,36 @@ wait $child 2>/dev/null || true
 printf 'torn' >>again.h5.parts/000000.part
 must again.h5 $full --resume
 cmp long.h5 again.h5 || fail "a build resumed after a kill makes another file"
-# what another encoder left is no use
+# what another encoder left is no use, and not thrown away; nor is it when the weights are not there
 mkdir -p pca.h5.parts && : >pca.h5.parts/000000.part
-must pca.h5 --pairs long.tsv --images many --resume
-said "of another encoder"
+expect 64 "of another encoder" "$data" build --pairs long.tsv --images many --out pca.h5 --resume
+expect 66 "none.pth" "$data" build --pairs long.tsv --images many --out pca.h5 --encoder resnet18 --weights none.pth --resume
+[ -e pca.h5.parts/000000.part ] || fail "journals were thrown away"
+must pca.h5 --pairs long.tsv --images many
 nothing_left
+# two at once: the second is told, and harms nothing
+"$data" build $full --out again.h5 >/dev/null 2>first &
+child=$!
+for i in $(seq 200); do [ ! -e again.h5.parts/000000.part ] || break; sleep 0.05; done
+expect 73 "another build is at work" "$data" build $full --out again.h5
+wait $child || { fail "the first of two builds failed"; cat first; }
+cmp long.h5 again.h5 || fail "the first of two builds makes another file"
+# one rank without room: told once, all ends alike, and what was done is kept
+expect 74 "stuck.h5.parts/000001.part" $MPIRUN -np 1 "$data" build $full --out stuck.h5 : \
+    -np 1 bash -c 'ulimit -f 60; exec "$@"' - "$data" build $full --out stuck.h5
+np=2 must stuck.h5 $full --resume
+said "pictures are done already"
+cmp long.h5 stuck.h5 || fail "a build resumed after a full disk makes another file"
+nothing_left
+# files that must not be overwritten, and one that would keep us for ever
+cp long.tsv notes.txt
+expect 73 "is no dataset" "$data" build --pairs long.tsv --images many --out notes.txt
+expect 73 "is no dataset" "$data" build --pairs long.tsv --images many --out many/w1.png
+mkfifo many/pipe.png
+printf 'x\tpipe.png\ny\tred_square.png\n' >pipe.tsv
+expect 65 "1 of 2 rows" "$data" build --pairs pipe.tsv --images many --out pipe.h5
+grep -q 'not a regular file' pipe.h5.bad.tsv || fail "the pipe is not named"
+rm -r pipe.h5.parts
 
 # ---- JPEG and WebP, and bad files: each told once, whatever many rows name it ----
 mkdir mixed

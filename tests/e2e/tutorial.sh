@@ -14,6 +14,9 @@ grep -q 'over 80 dB' "$scratch/stderr" || fail "the decoder does not draw the th
 awk -F'[:,]' '/"loss"/ { for (i = 1; i < NF; i++) if ($i ~ /"loss"/) { if (!first) first = $(i + 1); last = $(i + 1) } }
     END { exit !(first > 0.1 && last < first / 100) }' "$scratch/tutorial/log.jsonl" || fail "it did not learn: $(tail -n 1 "$scratch/tutorial/log.jsonl")"
 "$B/t2i-model" diff "$scratch/tutorial" "$scratch/text_to_image_model.pt" >"$scratch/stdout" || { fail "the file differs"; cat "$scratch/stdout"; }
+again=0
+MODEL=tests/golden/seed/multimodal_model.pt WEIGHTS=$scratch/resnet18.pth OUT=$scratch sh jobs/tutorial.sh >/dev/null 2>"$scratch/stderr" || again=$?
+[ $again -eq 64 ] && grep -q "holds a run" "$scratch/stderr" || fail "a second run in one folder"
 expect 66 "resnet18" env MODEL=tests/golden/seed/multimodal_model.pt WEIGHTS="$scratch/none" OUT="$scratch" bash -c \
     'sh jobs/tutorial.sh 2>&1 | sed "s/^jobs/t2i-jobs/" >&2; exit ${PIPESTATUS[0]}'
 finish

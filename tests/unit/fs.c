@@ -69,7 +69,7 @@ static void test_cannot_create(void)
     CU_ASSERT_TRUE(out.fd == -1 && out.temp == NULL && out.path == NULL);
     FAILS(t2i_fs_write(in_scratch("none/c.txt"), "x", 1, &err), T2I_CANTCREATE, "none/c.txt");
     OK(t2i_fs_mkdir(in_scratch("c.txt.tmp"), &err)); /* in the way, and not ours to remove */
-    FAILS(t2i_fs_write(in_scratch("c.txt"), "x", 1, &err), T2I_CANTCREATE, "c.txt: Is a directory");
+    FAILS(t2i_fs_write(in_scratch("c.txt"), "x", 1, &err), T2I_CANTCREATE, "c.txt: File exists");
     CU_ASSERT_TRUE(t2i_fs_is_folder(in_scratch("c.txt.tmp")));
     rmdir(in_scratch("c.txt.tmp"));
     OK(t2i_fs_mkdir(in_scratch("folder/kept"), &err)); /* where the final name should be */
@@ -141,6 +141,23 @@ static void test_failed_fsync(void)
     CU_ASSERT_EQUAL(write(ends[1], "x", 1), -1); /* it is closed */
     close(ends[0]);
     CU_ASSERT_TRUE(holds(path, "old"));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+/* Two programs that write one file: the later one wins, the other is told, nothing is mixed. */
+static void test_two_writers(void)
+{
+    const char *path = in_scratch("two.txt");
+    t2i_out first, second;
+    OK(t2i_out_open(&first, path, &err));
+    OK(t2i_out_write(&first, "first", 5, &err));
+    OK(t2i_out_open(&second, path, &err));
+    OK(t2i_out_write(&first, " more", 5, &err));
+    OK(t2i_out_write(&second, "second", 6, &err));
+    FAILS(t2i_out_commit(&first, &err), T2I_IO, "another program is writing it too");
+    OK(t2i_out_commit(&second, &err));
+    CU_ASSERT_TRUE(holds(path, "second"));
     CU_ASSERT_EQUAL(entries(scratch), 1);
     unlink(path);
 }
@@ -239,6 +256,7 @@ int main(void)
         {"what cannot be created", test_cannot_create},
         {"what cannot be written leaves the old file", test_cannot_write},
         {"a failed fsync is a failed write", test_failed_fsync},
+        {"two writers of one file", test_two_writers},
         {"files of other libraries are published", test_publish},
         {"reading, up to a limit", test_read},
         {"folders and their parents", test_mkdir},

@@ -60,7 +60,9 @@ static void write_one(size_t number, int seed)
     float features[FEATURES];
     fill(pixels, features, seed);
     OK(t2i_journal_new(&journal, &kind, number, &err));
-    OK(t2i_journal_put(journal, "a.png", pixels, features, &err));
+    t2i_stamp stamp;
+    OK(t2i_stamp_file(&stamp, &kind, "a.png", &err));
+    OK(t2i_journal_put(journal, "a.png", &stamp, pixels, features, &err));
     OK(t2i_journal_put_bad(journal, "b.png", "it is no picture", &err));
     OK(t2i_journal_close(journal, &err));
 }

@@ -49,12 +49,14 @@ static const t2i_log_line sample = {.step = 10,
                                     .samples_per_s = 438,
                                     .tokens = 120,
                                     .tokens_saved = 40,
-                                    .seconds = {0.125, 0.25, 0.5, 0}};
+                                    .seconds = {0.125, 0.25, 0.5, 0},
+                                    .memory = {1000, 2000}};
 
 #define NUMBERS                                                                                    \
     "\"lr\":0.0001,\"grad_norm\":0.5,\"samples_per_s\":438.0,\"seconds\":{\"data\":0.125,"         \
     "\"compute\":0.25,"                                                                            \
-    "\"sync\":0.5,\"checkpoint\":0.0},\"tokens\":120,\"tokens_saved\":40}\n"
+    "\"sync\":0.5,\"checkpoint\":0.0},\"tokens\":120,\"tokens_saved\":40,"                         \
+    "\"memory\":{\"own\":1000,\"shared\":2000}}\n"
 
 static void test_lines(void)
 {
