@@ -126,6 +126,8 @@ static void test_diff_models(void)
     OK(t2i_model_export(a, in_scratch("c.pt"), &err));
     CU_ASSERT_EQUAL(diff(a, in_scratch("c.pt"), &text), 0);
     says(&text, "run: only A knows its run");
+    FAILS(t2i_model_import(in_scratch("c.pt"), b, &err), T2I_USAGE, "a run can go on from");
+    unlink(b);
     OK(t2i_model_import(in_scratch("c.pt"), b, &err)); /* ours, but of no run */
     CU_ASSERT_EQUAL(diff(b, a, &text), 0);
     says(&text, "run: only B knows its run");
