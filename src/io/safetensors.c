@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "t2i/dtype.h"
 #include "t2i/mem.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as we are");
@@ -24,20 +24,6 @@ struct t2i_st {
     t2i_st_tensor *tensor;
     size_t tensors;
 };
-
-static const struct {
-    const char *name;
-    uint64_t size;
-} dtypes[] = {{"F32", 4}, {"F64", 8},  {"F16", 2},     {"BF16", 2},    {"I64", 8},    {"I32", 4},
-              {"I16", 2}, {"I8", 1},   {"U64", 8},     {"U32", 4},     {"U16", 2},    {"U8", 1},
-              {"C64", 8}, {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
-
-static uint64_t dtype_size(const char *dtype)
-{
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].size;
-    return 0;
-}
 
 /* A whole number that is not negative. */
 static int as_count(const t2i_json *json, uint64_t *out)
@@ -64,7 +50,7 @@ static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
         !t2i_json_as_string(t2i_json_get(entry, "dtype"), &tensor->dtype, NULL))
         return "its entry is not an object with dtype, shape and data_offsets";
     if (t2i_json_size(entry) != 3) return "its entry has an unknown field";
-    uint64_t size = dtype_size(tensor->dtype), bytes;
+    uint64_t size = t2i_dtype_size(tensor->dtype), bytes;
     if (size == 0) return "its dtype is unknown";
     tensor->dims = t2i_json_size(shape);
     if (tensor->dims > T2I_ST_DIMS) return "it has more dimensions than the 8 we support";
@@ -264,46 +250,21 @@ t2i_status t2i_st_read(const t2i_st *st, const t2i_st_tensor *tensor, uint64_t o
     return read_at(st, LENGTH + st->header_size + tensor->begin + offset, out, size, err);
 }
 
-static float from_half(uint16_t half)
-{
-    int exponent = half >> 10 & 31;
-    float fraction = (float)(half & 1023);
-    float size = exponent == 0   ? ldexpf(fraction, -24)
-                 : exponent < 31 ? ldexpf(1024 + fraction, exponent - 25)
-                 : fraction == 0 ? INFINITY
-                                 : NAN;
-    return half & 0x8000 ? -size : size;
-}
-
-static float from_bfloat(uint16_t half)
-{
-    uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 t2i_status t2i_st_floats(const t2i_st *st, const t2i_st_tensor *tensor, float *out, t2i_error *err)
 {
-    union {
-        double f64[4096];
-        uint16_t u16[4 * 4096];
-    } piece;
-    int wide = strcmp(tensor->dtype, "F64") == 0, half = strcmp(tensor->dtype, "F16") == 0;
+    char piece[1 << 15];
+    size_t wide = t2i_dtype_size(tensor->dtype);
     uint64_t bytes = tensor->end - tensor->begin;
     if (strcmp(tensor->dtype, "F32") == 0) return t2i_st_read(st, tensor, 0, bytes, out, err);
-    if (!wide && !half && strcmp(tensor->dtype, "BF16") != 0)
+    if (!t2i_dtype_is_float(tensor->dtype))
         return t2i_fail(err, T2I_DATA,
                         "%s: tensor %s has dtype %s; F32, F64, F16 or BF16 is needed", st->path,
                         tensor->name, tensor->dtype);
     for (uint64_t done = 0; done < bytes;) {
         size_t size = bytes - done < sizeof piece ? (size_t)(bytes - done) : sizeof piece;
-        T2I_TRY(t2i_st_read(st, tensor, done, size, &piece, err));
-        size_t count = size / (wide ? 8 : 2);
-        for (size_t i = 0; i < count; i++)
-            *out++ = wide   ? (float)piece.f64[i]
-                     : half ? from_half(piece.u16[i])
-                            : from_bfloat(piece.u16[i]);
+        T2I_TRY(t2i_st_read(st, tensor, done, size, piece, err));
+        t2i_dtype_floats(tensor->dtype, piece, size / wide, out);
+        out += size / wide;
         done += size;
     }
     return T2I_OK;
