@@ -34,8 +34,7 @@ typedef struct {
     uint32_t *constant; /* owned: images; place of each in the best constant order, from 0 */
     t2i_trigram_index index; /* of the training prompts */
     uint32_t *shared;        /* owned: trained */
-    uint8_t *counted;        /* owned: images; which question counted each */
-    uint8_t question;        /* 1..255 */
+    uint64_t *listed;        /* owned: a bit a picture: comes it before the first right one? */
 } t2i_baseline;
 
 /* Without the index. Empty on failure. */

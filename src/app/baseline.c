@@ -9,7 +9,7 @@
 void t2i_baseline_free(t2i_baseline *b)
 {
     void *all[] = {b->prompt,  b->pairs_of, b->first,    b->of,     b->begin,
-                   b->picture, b->unused,   b->constant, b->shared, b->counted};
+                   b->picture, b->unused,   b->constant, b->shared, b->listed};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     t2i_trigram_index_free(&b->index);
     *b = (t2i_baseline){0};
@@ -155,8 +155,8 @@ t2i_status t2i_baseline_index(t2i_baseline *b, t2i_dataset *dataset, t2i_error *
 {
     source from = {b, dataset};
     b->shared = t2i_alloc(b->trained, sizeof *b->shared);
-    b->counted = t2i_alloc(b->images, 1);
-    if (b->shared == NULL || b->counted == NULL)
+    b->listed = t2i_alloc(b->images / 64 + 1, sizeof *b->listed);
+    if (b->shared == NULL || b->listed == NULL)
         return t2i_fail_memory(err, 4 * (b->trained + b->images), "the training prompts");
     return t2i_trigram_index_new(&b->index, b->trained, training_text, &from, err);
 }
@@ -197,17 +197,12 @@ static likeness nearest_right(const t2i_baseline *b, size_t own, const t2i_fitti
     return best;
 }
 
-/* Pictures of training prompt `number` below `limit` that were not yet counted. */
-static size_t count_new(t2i_baseline *b, size_t number, uint32_t limit)
+/* Pictures of training prompt `number` below `limit` come first. */
+static void list(t2i_baseline *b, size_t number, uint32_t limit)
 {
-    size_t count = 0;
-    for (size_t i = b->begin[number]; i < b->begin[number + 1]; i++) {
-        uint32_t image = b->picture[i];
-        if (image >= limit || b->counted[image] == b->question) continue;
-        b->counted[image] = b->question;
-        count++;
-    }
-    return count;
+    for (size_t i = b->begin[number]; i < b->begin[number + 1]; i++)
+        if (b->picture[i] < limit)
+            b->listed[b->picture[i] / 64] |= (uint64_t)1 << b->picture[i] % 64;
 }
 
 /* How many of these are at least as near as `than`: s / (own + size - s) >= S / E just when
@@ -220,17 +215,24 @@ T2I_CLONES static size_t count_near(const uint32_t *shared, const uint32_t *size
     return (size_t)near;
 }
 
-/* Pictures of the training prompts that are nearer than `than`; most stretches have none. */
-static size_t count_nearer(t2i_baseline *b, size_t own, likeness than)
+/* Lists the pictures of the training prompts that are nearer than `than`; most stretches have none.
+ */
+static void list_nearer(t2i_baseline *b, size_t own, likeness than)
 {
     enum { STRETCH = 256 };
-    size_t count = 0;
     for (size_t at = 0; at < b->trained; at += STRETCH) {
         size_t some = b->trained - at < STRETCH ? b->trained - at : STRETCH;
         if (count_near(b->shared + at, b->index.size + at, some, own, than) == 0) continue;
         for (size_t i = at; i < at + some; i++)
-            if (is_nearer(likeness_of(b, own, i), than)) count += count_new(b, i, UINT32_MAX);
+            if (is_nearer(likeness_of(b, own, i), than)) list(b, i, UINT32_MAX);
     }
+}
+
+static size_t count_listed(const t2i_baseline *b)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < b->images / 64 + 1; i++)
+        count += (size_t)__builtin_popcountll(b->listed[i]);
     return count;
 }
 
@@ -259,12 +261,12 @@ t2i_status t2i_baseline_nearest(t2i_baseline *b, const t2i_text *prompt, const t
     if (!trained) return T2I_OK;
     T2I_TRY(t2i_trigram_shared(&b->index, prompt->data, prompt->size, b->shared, &own, err));
     likeness best = nearest_right(b, own, fitting, count, &picture);
-    if (++b->question == 0) { /* old marks would look new */
-        memset(b->counted, 0, b->images);
-        b->question = 1;
-    }
+    memset(b->listed, 0, (b->images / 64 + 1) * sizeof *b->listed);
+    list_nearer(b, own, best);
+    list(b, best.number, picture);
     for (size_t i = 0; i < count; i++)
-        if (!fitting[i].right) b->counted[fitting[i].image] = b->question;
-    *rank += count_nearer(b, own, best) + count_new(b, best.number, picture);
+        if (!fitting[i].right)
+            b->listed[fitting[i].image / 64] &= ~((uint64_t)1 << fitting[i].image % 64);
+    *rank += count_listed(b);
     return T2I_OK;
 }

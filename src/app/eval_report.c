@@ -34,10 +34,10 @@ static t2i_status warn_by(const t2i_eval_result *r, int metric, t2i_text *out, t
     const t2i_hub *hub = &r->hub[metric];
     const char *by = ways[metric].distance, *split = t2i_split_names[r->split];
     if (is_hub(r, hub)) {
-        T2I_TRY(t2i_text_addf(out, err, "%s: by %s, ", split, by));
+        T2I_TRY(t2i_text_addf(out, err, "%s: by %s, '", split, by));
         T2I_TRY(t2i_text_add_plain(out, hub->image, strlen(hub->image), err));
         T2I_TRY(t2i_text_addf(out, err,
-                              " is first for %zu of %zu prompts that it does not fit: a hub\n",
+                              "' is first for %zu of %zu prompts that it does not fit: a hub\n",
                               hub->prompts, r->prompts));
     }
     if (r->tied[metric] > 0 && 100 * r->tied[metric] >= r->prompts)
@@ -146,12 +146,20 @@ t2i_status t2i_eval_json(const t2i_eval_report *report, int as_array, t2i_text *
 
 /* ---- tables ---- */
 
+/* In percent: "20.4", but "100". */
+static void percent(char out[16], double part)
+{
+    snprintf(out, 16, part < 0.9995 ? "%.1f" : "%.0f", 100 * part);
+}
+
 /* "20.4 (17.0-23.9)" of fractions, in percent. */
 static t2i_status add_part(t2i_text *out, const t2i_way *way, double score, double low, double high,
                            t2i_error *err)
 {
-    char text[48] = "";
-    if (way != NULL) snprintf(text, sizeof text, "(%.1f-%.1f)", 100 * low, 100 * high);
+    char text[48] = "", from[16], to[16];
+    percent(from, low);
+    percent(to, high);
+    if (way != NULL) snprintf(text, sizeof text, "(%s-%s)", from, to);
     return t2i_text_addf(out, err, " %5.1f %-11s", 100 * score, text);
 }
 
