@@ -68,6 +68,8 @@ static t2i_status run_build(const settings *s, t2i_error *err)
     *s->started = 1;
     t2i_log_rank(t2i_comm_rank(comm));
     t2i_status status = t2i_build(comm, &options, err);
+    /* told before the end of one rank lets the launcher end the others */
+    if (status != T2I_OK) t2i_log_error(err);
     t2i_comm_close(comm);
     return status;
 }
@@ -256,7 +258,9 @@ int main(int argc, char **argv)
     int started = 0;
     t2i_log_rank(t2i_comm_rank_before_start());
     t2i_status status = read_command(argc, argv, &started, &err);
-    if (status != T2I_OK && !started) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
-    if (status != T2I_OK) t2i_log_error(&err);
+    if (status != T2I_OK && !started) {
+        t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
+        t2i_log_error(&err);
+    }
     return (int)status;
 }
