@@ -131,8 +131,7 @@ t2i_status t2i_journal_put(t2i_journal *journal, const char *name, const t2i_sta
                            const uint8_t *pixels, const float *features, t2i_error *err)
 {
     record_head head = {.state = GOOD, .stamp = *stamp};
-    return put(journal, &head, name, pixels, journal->kind->pixels,
-               features == NULL ? (const float *)"" : features,
+    return put(journal, &head, name, pixels, journal->kind->pixels, features,
                journal->kind->features * sizeof *features, err);
 }
 
