@@ -207,8 +207,10 @@ static void list(t2i_baseline *b, size_t number, uint32_t limit)
 
 /* How many of these are at least as near as `than`: s / (own + size - s) >= S / E just when
  * s (S + E) >= S (own + size). */
-T2I_CLONES static size_t count_near(const uint32_t *shared, const uint32_t *size, size_t count,
-                                    uint64_t own, likeness than)
+T2I_STATIC_KERNEL(size_t, count_near,
+                  (const uint32_t *shared, const uint32_t *size, size_t count, uint64_t own,
+                   likeness than),
+                  (shared, size, count, own, than))
 {
     uint64_t all = than.shared + than.either, near = 0;
     for (size_t i = 0; i < count; i++) near += shared[i] * all >= than.shared * (own + size[i]);

@@ -22,9 +22,10 @@ static double fold_lanes(double sum[LANES])
 }
 
 /* out[c * stride] = squared distance of x (D) and row c of y (count, D). */
-T2I_CLONES static void squared_distances(double *restrict out, size_t stride,
-                                         const float *restrict x, const float *restrict y,
-                                         size_t count, size_t D)
+T2I_STATIC_KERNEL(void, squared_distances,
+                  (double *restrict out, size_t stride, const float *restrict x,
+                   const float *restrict y, size_t count, size_t D),
+                  (out, stride, x, y, count, D))
 {
     for (size_t c = 0; c < count; c++, y += D) {
         double sum[LANES] = {0};
@@ -43,8 +44,10 @@ T2I_CLONES static void squared_distances(double *restrict out, size_t stride,
 }
 
 /* The same with the inner product. */
-T2I_CLONES static void products(double *restrict out, size_t stride, const float *restrict x,
-                                const float *restrict y, size_t count, size_t D)
+T2I_STATIC_KERNEL(void, products,
+                  (double *restrict out, size_t stride, const float *restrict x,
+                   const float *restrict y, size_t count, size_t D),
+                  (out, stride, x, y, count, D))
 {
     for (size_t c = 0; c < count; c++, y += D) {
         double sum[LANES] = {0};
@@ -193,9 +196,10 @@ static t2i_status read_decoder(t2i_gallery *gallery, t2i_error *err)
 }
 
 /* out (count, TILE) += feature (count, D) x the first `width` columns of basis (D, P). */
-T2I_CLONES static void add_basis(float *restrict out, const float *restrict feature,
-                                 const float *restrict basis, size_t count, size_t D, size_t width,
-                                 size_t P)
+T2I_STATIC_KERNEL(void, add_basis,
+                  (float *restrict out, const float *restrict feature, const float *restrict basis,
+                   size_t count, size_t D, size_t width, size_t P),
+                  (out, feature, basis, count, D, width, P))
 {
     for (size_t d = 0; d < D; d++)
         for (size_t c = 0; c < count; c++) {

@@ -122,9 +122,10 @@ static inline void look_at_one(seen *out, double value, double of_trained, bound
 
 /* Values square - 2 dot: the squared distance less the prediction's squared length. Lanes, and a
  * loop for each of what is found, as that is what compilers turn into vectors. */
-T2I_CLONES static void look_euclidean(const float *restrict dot, const double *restrict square,
-                                      const double *restrict trained, size_t count, bounds b,
-                                      seen *out)
+T2I_STATIC_KERNEL(void, look_euclidean,
+                  (const float *restrict dot, const double *restrict square,
+                   const double *restrict trained, size_t count, bounds b, seen *out),
+                  (dot, square, trained, count, b, out))
 {
     double least[LANES], least_trained[LANES], value[LANES], of_trained[LANES];
     size_t m = 0, below = 0, within = 0;
@@ -149,8 +150,10 @@ T2I_CLONES static void look_euclidean(const float *restrict dot, const double *r
 }
 
 /* Values -dot / length: less the similarity, times the prediction's length. */
-T2I_CLONES static void look_cosine(const float *restrict dot, const double *restrict inverse,
-                                   size_t count, bounds b, seen *out)
+T2I_STATIC_KERNEL(void, look_cosine,
+                  (const float *restrict dot, const double *restrict inverse, size_t count,
+                   bounds b, seen *out),
+                  (dot, inverse, count, b, out))
 {
     double least[LANES], value[LANES];
     size_t m = 0, below = 0, within = 0;

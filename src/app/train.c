@@ -136,7 +136,7 @@ static t2i_status check_options(t2i_comm *comm, const t2i_job *job, t2i_error *e
 static t2i_status check_alike(t2i_comm *comm, t2i_dataset *dataset, t2i_error *err)
 {
     char machine[128] = "", digest[T2I_HEX];
-    snprintf(machine, sizeof machine, "%.60s/%s", t2i_blas_core(), t2i_cpu_vectors());
+    snprintf(machine, sizeof machine, "%.60s/%s", t2i_blas_core(), t2i_cpu_vectors_name());
     memcpy(digest, t2i_dataset_get_info(dataset)->digest, sizeof digest);
     t2i_status mine = T2I_OK;
     char first[sizeof machine];
@@ -316,7 +316,7 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
                  "vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
                  t2i_cpu_usable() == 1 ? "" : "s", t->plan.shards, t->plan.batch, c->run.step + 1,
-                 t->job->steps, t2i_blas_core(), t2i_cpu_vectors());
+                 t->job->steps, t2i_blas_core(), t2i_cpu_vectors_name());
 }
 
 /* What rank 0 holds; the others hold less by the moments of a checkpoint. */

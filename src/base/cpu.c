@@ -5,6 +5,7 @@
 #include <fenv.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,14 +48,50 @@ void t2i_cpu_set_rounding(void)
 #endif
 }
 
-const char *t2i_cpu_vectors(void)
+static const char *const level_name[] = {"plain", "avx2", "avx512"};
+static t2i_vectors picked = T2I_PLAIN; /* written once, before main */
+const t2i_vectors *const t2i_cpu_vectors = &picked;
+
+static t2i_vectors widest(void)
 {
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(T2I_DEBUG)
+#if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return "avx512";
-    if (__builtin_cpu_supports("avx2")) return "avx2";
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"))
+        return T2I_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return T2I_AVX2;
 #endif
-    return "plain";
+    return T2I_PLAIN;
+}
+
+/* The level of that name that this CPU has; -1 when there is none. */
+static int find_level(const char *name)
+{
+    for (int level = T2I_PLAIN; level <= (int)widest(); level++)
+        if (strcmp(name, level_name[level]) == 0) return level;
+    return -1;
+}
+
+__attribute__((constructor)) static void pick_vectors(void)
+{
+    const char *wish = getenv("T2I_VECTORS");
+    int level = wish == NULL ? -1 : find_level(wish);
+    picked = level < 0 ? widest() : (t2i_vectors)level;
+}
+
+const char *t2i_cpu_vectors_name(void)
+{
+    return level_name[picked];
+}
+
+t2i_status t2i_cpu_check_vectors(t2i_error *err)
+{
+    const char *wish = getenv("T2I_VECTORS");
+    if (wish == NULL || find_level(wish) >= 0) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE,
+                    "T2I_VECTORS is \"%s\"; this CPU has plain%s%s: unset it, or name one of these",
+                    wish, widest() >= T2I_AVX2 ? ", avx2" : "",
+                    widest() >= T2I_AVX512 ? ", avx512" : "");
 }
 
 t2i_memory t2i_cpu_memory(void)

@@ -131,7 +131,8 @@ void t2i_fold_free(t2i_fold *fold)
     t2i_free(fold);
 }
 
-T2I_CLONES static void add_floats(float *restrict sum, const float *restrict more, size_t count)
+T2I_STATIC_KERNEL(void, add_floats, (float *restrict sum, const float *restrict more, size_t count),
+                  (sum, more, count))
 {
     for (size_t i = 0; i < count; i++) sum[i] += more[i];
 }
@@ -241,7 +242,7 @@ float *t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes
     return u.part[0];
 }
 
-T2I_CLONES static double chunk_squares(const float *x)
+T2I_STATIC_KERNEL(double, chunk_squares, (const float *x), (x))
 {
     enum { LANES = 16 };
     double sum[LANES] = {0};

@@ -162,8 +162,10 @@ static void copy_windows(const t2i_conv *conv, const t2i_map *in, size_t width, 
     }
 }
 
-T2I_CLONES static void finish_rows(t2i_map *out, const float *y, size_t first, size_t count,
-                                   size_t part, const float *bias, int flags)
+T2I_STATIC_KERNEL(void, finish_rows,
+                  (t2i_map * out, const float *y, size_t first, size_t count, size_t part,
+                   const float *bias, int flags),
+                  (out, y, first, count, part, bias, flags))
 {
     for (size_t i = 0; i < count; i++) {
         size_t row = (first + i) / out->width, column = (first + i) % out->width;
@@ -202,8 +204,9 @@ static inline void mix(float *restrict y0, float *restrict y1, float *restrict y
 
 /* B' d B for a row of tiles: 4 x 4 pixels d, 2 apart. v: 16 matrices (all tiles, C), `next` floats
  * apart; x: the first of the first tile's pixels, whose next row is `row` floats on. */
-T2I_CLONES static void tiles_in(float *v, size_t next, const float *x, size_t row, size_t C,
-                                size_t tiles)
+T2I_STATIC_KERNEL(void, tiles_in,
+                  (float *v, size_t next, const float *x, size_t row, size_t C, size_t tiles),
+                  (v, next, x, row, C, tiles))
 {
     float s[4][4][PART];
     for (size_t t = 0; t < tiles; t++, x += C)
@@ -239,8 +242,10 @@ static inline void tile_out(float *restrict y, const float *restrict m, size_t n
 }
 
 /* A row of tiles into two rows of out; what hangs over is dropped. */
-T2I_CLONES static void tiles_out(t2i_map *out, size_t row, size_t part, const float *m, size_t next,
-                                 const float *bias, int flags)
+T2I_STATIC_KERNEL(void, tiles_out,
+                  (t2i_map * out, size_t row, size_t part, const float *m, size_t next,
+                   const float *bias, int flags),
+                  (out, row, part, m, next, bias, flags))
 {
     float y[4 * PART];
     for (size_t column = 0; column < out->width; column += 2, m += PART) {
@@ -292,8 +297,10 @@ void t2i_conv_run(const t2i_conv *conv, const t2i_map *in, t2i_map *out, int fla
         run_windows(conv, in, out, flags, work);
 }
 
-T2I_CLONES static void pool_row(float *restrict to, const float *restrict from, size_t row,
-                                size_t width, size_t C)
+T2I_STATIC_KERNEL(void, pool_row,
+                  (float *restrict to, const float *restrict from, size_t row, size_t width,
+                   size_t C),
+                  (to, from, row, width, C))
 {
     for (size_t j = 0; j < width; j++, to += C, from += 2 * C)
         for (size_t c = 0; c < C; c++) {

@@ -8,15 +8,17 @@
 enum { LANES = 16 };
 
 /* The lanes in pairs: 8, 4, 2, 1. */
-static inline float fold_lanes(float lane[LANES])
+T2I_INLINE float fold_lanes(float lane[LANES])
 {
     for (size_t half = LANES / 2; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
     return lane[0];
 }
 
-T2I_CLONES void t2i_embed(float *out, const float *embedding, const float *position,
-                          const uint16_t *ids, const uint16_t *pos, size_t T, size_t C)
+T2I_KERNEL(void, t2i_embed,
+           (float *out, const float *embedding, const float *position, const uint16_t *ids,
+            const uint16_t *pos, size_t T, size_t C),
+           (out, embedding, position, ids, pos, T, C))
 {
     for (size_t t = 0; t < T; t++) {
         const float *e = embedding + (size_t)ids[t] * C, *p = position + (size_t)pos[t] * C;
@@ -24,8 +26,9 @@ T2I_CLONES void t2i_embed(float *out, const float *embedding, const float *posit
     }
 }
 
-T2I_CLONES void t2i_embed_back(float *dembedding, const float *dout, const uint16_t *ids, size_t T,
-                               size_t C)
+T2I_KERNEL(void, t2i_embed_back,
+           (float *dembedding, const float *dout, const uint16_t *ids, size_t T, size_t C),
+           (dembedding, dout, ids, T, C))
 {
     for (size_t t = 0; t < T; t++) {
         float *d = dembedding + (size_t)ids[t] * C;
@@ -33,9 +36,11 @@ T2I_CLONES void t2i_embed_back(float *dembedding, const float *dout, const uint1
     }
 }
 
-T2I_CLONES void t2i_layer_norm(float *restrict out, float *restrict mean, float *restrict rstd,
-                               const float *restrict x, const float *restrict weight,
-                               const float *restrict bias, size_t T, size_t C)
+T2I_KERNEL(void, t2i_layer_norm,
+           (float *restrict out, float *restrict mean, float *restrict rstd,
+            const float *restrict x, const float *restrict weight, const float *restrict bias,
+            size_t T, size_t C),
+           (out, mean, rstd, x, weight, bias, T, C))
 {
     for (size_t t = 0; t < T; t++) {
         const float *row = x + t * C;
@@ -55,11 +60,11 @@ T2I_CLONES void t2i_layer_norm(float *restrict out, float *restrict mean, float 
     }
 }
 
-T2I_CLONES void t2i_layer_norm_back(float *restrict dx, float *restrict dweight,
-                                    float *restrict dbias, const float *restrict dout,
-                                    const float *restrict x, const float *restrict mean,
-                                    const float *restrict rstd, const float *restrict weight,
-                                    size_t T, size_t C)
+T2I_KERNEL(void, t2i_layer_norm_back,
+           (float *restrict dx, float *restrict dweight, float *restrict dbias,
+            const float *restrict dout, const float *restrict x, const float *restrict mean,
+            const float *restrict rstd, const float *restrict weight, size_t T, size_t C),
+           (dx, dweight, dbias, dout, x, mean, rstd, weight, T, C))
 {
     memset(dweight, 0, C * sizeof *dweight);
     memset(dbias, 0, C * sizeof *dbias);
@@ -89,14 +94,16 @@ T2I_CLONES void t2i_layer_norm_back(float *restrict dx, float *restrict dweight,
     }
 }
 
-T2I_CLONES void t2i_add_bias(float *restrict x, const float *restrict bias, size_t T, size_t C)
+T2I_KERNEL(void, t2i_add_bias, (float *restrict x, const float *restrict bias, size_t T, size_t C),
+           (x, bias, T, C))
 {
     if (bias == NULL) return;
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++) x[t * C + c] += bias[c];
 }
 
-T2I_CLONES void t2i_add_bias_relu(float *restrict x, const float *restrict bias, size_t T, size_t C)
+T2I_KERNEL(void, t2i_add_bias_relu,
+           (float *restrict x, const float *restrict bias, size_t T, size_t C), (x, bias, T, C))
 {
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++) {
@@ -105,33 +112,37 @@ T2I_CLONES void t2i_add_bias_relu(float *restrict x, const float *restrict bias,
         }
 }
 
-T2I_CLONES void t2i_add_residual(float *restrict out, const float *restrict x,
-                                 const float *restrict y, const float *restrict bias, size_t T,
-                                 size_t C)
+T2I_KERNEL(void, t2i_add_residual,
+           (float *restrict out, const float *restrict x, const float *restrict y,
+            const float *restrict bias, size_t T, size_t C),
+           (out, x, y, bias, T, C))
 {
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++)
             out[t * C + c] = x[t * C + c] + (bias == NULL ? y[t * C + c] : y[t * C + c] + bias[c]);
 }
 
-T2I_CLONES void t2i_relu_back(float *restrict dx, const float *restrict out, size_t count)
+T2I_KERNEL(void, t2i_relu_back, (float *restrict dx, const float *restrict out, size_t count),
+           (dx, out, count))
 {
     for (size_t i = 0; i < count; i++) dx[i] = out[i] == 0.0f ? 0.0f : dx[i];
 }
 
-T2I_CLONES void t2i_bias_back(float *restrict dbias, const float *restrict dout, size_t T, size_t C)
+T2I_KERNEL(void, t2i_bias_back,
+           (float *restrict dbias, const float *restrict dout, size_t T, size_t C),
+           (dbias, dout, T, C))
 {
     memset(dbias, 0, C * sizeof *dbias);
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++) dbias[c] += dout[t * C + c];
 }
 
-T2I_CLONES void t2i_add(float *restrict x, const float *restrict y, size_t count)
+T2I_KERNEL(void, t2i_add, (float *restrict x, const float *restrict y, size_t count), (x, y, count))
 {
     for (size_t i = 0; i < count; i++) x[i] += y[i];
 }
 
-T2I_CLONES void t2i_exp(float *x, size_t count)
+T2I_KERNEL(void, t2i_exp, (float *x, size_t count), (x, count))
 {
     for (size_t i = 0; i < count; i++) {
         float v = x[i] < -87.0f ? -87.0f : x[i];
@@ -155,7 +166,7 @@ T2I_CLONES void t2i_exp(float *x, size_t count)
 }
 
 /* Tokens rounded up to whole groups of lanes: the row length of transposed keys or values. */
-static size_t padded(size_t T)
+T2I_INLINE size_t padded(size_t T)
 {
     return (T + LANES - 1) / LANES * LANES;
 }
@@ -167,7 +178,7 @@ size_t t2i_attention_scratch(size_t T, size_t dk)
 
 /* across (dk, padded T) = the transpose of T vectors of dk floats, `stride` apart; padding is zero.
  */
-static void transpose(float *across, const float *from, size_t T, size_t dk, size_t stride)
+T2I_INLINE void transpose(float *across, const float *from, size_t T, size_t dk, size_t stride)
 {
     size_t width = padded(T);
     for (size_t c = 0; c < dk; c++) {
@@ -178,8 +189,8 @@ static void transpose(float *across, const float *from, size_t T, size_t dk, siz
 
 /* out[j] = sum over c of x[c] * across[c][j], for j < count rounded up to lanes; `width` is
  * across's row length. */
-static inline void dots(float *restrict out, const float *restrict x, const float *restrict across,
-                        size_t count, size_t dk, size_t width)
+T2I_INLINE void dots(float *restrict out, const float *restrict x, const float *restrict across,
+                     size_t count, size_t dk, size_t width)
 {
     for (size_t j = 0; j < count; j += LANES) {
         float sum[LANES] = {0};
@@ -190,8 +201,8 @@ static inline void dots(float *restrict out, const float *restrict x, const floa
 }
 
 /* out[c] = sum over j < count of weight[j * weight_stride] * from[j * stride + c], for c < dk. */
-static inline void mix(float *restrict out, const float *restrict weight, size_t weight_stride,
-                       const float *restrict from, size_t stride, size_t count, size_t dk)
+T2I_INLINE void mix(float *restrict out, const float *restrict weight, size_t weight_stride,
+                    const float *restrict from, size_t stride, size_t count, size_t dk)
 {
     size_t c = 0;
     for (; c + LANES <= dk; c += LANES) {
@@ -208,9 +219,11 @@ static inline void mix(float *restrict out, const float *restrict weight, size_t
     }
 }
 
-T2I_CLONES void t2i_attention(float *restrict out, float *restrict prob, const float *restrict qkv,
-                              float *restrict scratch, size_t T, size_t first_query, size_t dk,
-                              size_t stride, size_t out_stride)
+T2I_KERNEL(void, t2i_attention,
+           (float *restrict out, float *restrict prob, const float *restrict qkv,
+            float *restrict scratch, size_t T, size_t first_query, size_t dk, size_t stride,
+            size_t out_stride),
+           (out, prob, qkv, scratch, T, first_query, dk, stride, out_stride))
 {
     size_t width = padded(T);
     float *keys = scratch, *score = scratch + dk * width;
@@ -235,10 +248,11 @@ T2I_CLONES void t2i_attention(float *restrict out, float *restrict prob, const f
     }
 }
 
-T2I_CLONES void t2i_attention_back(float *restrict dqkv, const float *restrict dout,
-                                   const float *restrict prob, const float *restrict qkv,
-                                   float *restrict scratch, size_t T, size_t first_query, size_t dk,
-                                   size_t stride, size_t out_stride)
+T2I_KERNEL(void, t2i_attention_back,
+           (float *restrict dqkv, const float *restrict dout, const float *restrict prob,
+            const float *restrict qkv, float *restrict scratch, size_t T, size_t first_query,
+            size_t dk, size_t stride, size_t out_stride),
+           (dqkv, dout, prob, qkv, scratch, T, first_query, dk, stride, out_stride))
 {
     size_t width = padded(T), queries = T - first_query;
     float *values = scratch, *dprob = scratch + dk * width;
@@ -269,8 +283,10 @@ T2I_CLONES void t2i_attention_back(float *restrict dqkv, const float *restrict d
     }
 }
 
-T2I_CLONES double t2i_squared_error(float *restrict dprediction, const float *restrict prediction,
-                                    const float *restrict target, float scale, size_t count)
+T2I_KERNEL(double, t2i_squared_error,
+           (float *restrict dprediction, const float *restrict prediction,
+            const float *restrict target, float scale, size_t count),
+           (dprediction, prediction, target, scale, count))
 {
     double sum[LANES] = {0};
     size_t i = 0;

@@ -4,8 +4,10 @@
 
 #include "t2i/cpu.h"
 
-T2I_CLONES static void update(float *restrict w, float *restrict m, float *restrict v,
-                              const float *restrict g, size_t count, float factor, const float k[7])
+T2I_STATIC_KERNEL(void, update,
+                  (float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
+                   size_t count, float factor, const float k[7]),
+                  (w, m, v, g, count, factor, k))
 {
     for (size_t i = 0; i < count; i++) {
         float grad = factor * g[i];
@@ -31,8 +33,9 @@ void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count
     update(w, m, v, g, count, factor, k);
 }
 
-T2I_CLONES static void follow(float *restrict average, const float *restrict w, size_t count,
-                              float share)
+T2I_STATIC_KERNEL(void, follow,
+                  (float *restrict average, const float *restrict w, size_t count, float share),
+                  (average, w, count, share))
 {
     for (size_t i = 0; i < count; i++) average[i] = average[i] + share * (w[i] - average[i]);
 }

@@ -317,7 +317,7 @@ static void test_cpu(void)
     t2i_cpu_mask(mask);
     for (size_t i = 0; i < 8 * sizeof mask; i++) cores += mask[i / 8] >> i % 8 & 1;
     CU_ASSERT_TRUE(cores == t2i_cpu_usable() && cores >= 1);
-    const char *vectors = t2i_cpu_vectors();
+    const char *vectors = t2i_cpu_vectors_name();
     CU_ASSERT_TRUE(strcmp(vectors, "avx512") == 0 || strcmp(vectors, "avx2") == 0 ||
                    strcmp(vectors, "plain") == 0);
     double before = t2i_cpu_seconds();
