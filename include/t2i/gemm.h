@@ -1,0 +1,47 @@
+/* gemm.h - the matrix products of a training step, row-major, with results that depend on nothing
+ * but the numbers.
+ *
+ * Every element of a product is one chain of fused multiply-adds, in ascending k, rounded once
+ * each: acc = fmaf(a_k, b_k, acc), from acc = 0. So it depends neither on the row's place or the
+ * number of rows, nor on the vector level, the alignment or the thread. OpenBLAS promises none of
+ * that. The kernels hold a tile of the result in registers; b is packed into panels of T2I_PANEL
+ * columns beforehand (weights once a step).
+ */
+#ifndef T2I_GEMM_H
+#define T2I_GEMM_H
+
+#include <stddef.h>
+
+enum { T2I_PANEL = 32 };
+
+/* Floats of a packed b with K rows and N columns: whole panels. Packed blocks must be 64-byte
+ * aligned. */
+size_t t2i_pack_floats(size_t K, size_t N);
+/* packed = b (K, N), its rows b_row floats apart. */
+void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N);
+/* packed = the transpose of b (N, K), whose rows lie b_row floats apart: a layer's weight for the
+ * forward pass. */
+void t2i_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N);
+
+/* What happens to a finished chain v of element (m, n) before it is stored, in this order. Each may
+ * be left out (NULL, 0). */
+typedef struct {
+    int add;           /* the chain starts from what out holds, not from 0 */
+    const float *bias; /* v += bias[n] */
+    int relu;          /* v = v < 0 ? 0 : v, so that a NaN stays one */
+    const float *mask; /* (M, N), rows as far apart as out's: v = 0 where mask is 0 */
+    const float
+        *residual; /* (M, N), rows as far apart as out's: v = residual + v; not out itself */
+} t2i_gemm_end;
+
+/* out (M, N) = a (M, K) x packed (K, N); rows of out and a lie out_row and a_row floats apart. end
+ * may be NULL. No two arguments overlap. Any size, 0 included. */
+void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const float *packed,
+              size_t M, size_t N, size_t K, const t2i_gemm_end *end);
+
+/* out (M, N) = a (K, M)^T x b (K, N), b not packed; add: out = out + that, as one chain. The
+ * gradient of a weight: K is tokens. Rows lie out_row, a_row, b_row floats apart. */
+void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, const float *b,
+                    size_t b_row, size_t M, size_t N, size_t K, int add);
+
+#endif
