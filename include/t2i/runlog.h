@@ -39,6 +39,10 @@ T2I_CHECKED t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line
 T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
                                              t2i_error *err);
 
+/* Records are for people: when one cannot be written, training goes on, and that is said. Nothing
+ * for T2I_OK. */
+void t2i_runlog_lapse(t2i_status status, const t2i_error *err);
+
 /* Draws RUN/loss.png from all lines so far. */
 T2I_CHECKED t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err);
 

@@ -8,6 +8,7 @@
 
 #include "t2i/fs.h"
 #include "t2i/json.h"
+#include "t2i/log.h"
 #include "t2i/mem.h"
 #include "t2i/plot.h"
 #include "t2i/text.h"
@@ -165,6 +166,11 @@ t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss, t2i_er
     t2i_json_set_real(json, "val_loss", loss);
     T2I_TRY(append(log, json, err));
     return add_point(&log->validation, (double)step, loss, err);
+}
+
+void t2i_runlog_lapse(t2i_status status, const t2i_error *err)
+{
+    if (status != T2I_OK) t2i_log_warn("%s; training goes on", err->text);
 }
 
 t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,23 +11,19 @@
 #include "t2i/cpu.h"
 #include "t2i/fold.h"
 #include "t2i/fs.h"
-#include "t2i/gallery.h"
 #include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
 #include "t2i/ops.h"
 #include "t2i/optim.h"
 #include "t2i/plan.h"
-#include "t2i/predict.h"
 #include "t2i/replay.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
-#include "t2i/sheet.h"
 #include "t2i/start.h"
 #include "t2i/stop.h"
 #include "t2i/store.h"
-
-enum { VALIDATION_BLOCK = 32, SAMPLES = 8 };
+#include "t2i/watch.h"
 
 /* Everything that a run has while it trains. */
 typedef struct {
@@ -40,12 +35,9 @@ typedef struct {
     t2i_start start;
     t2i_plan plan;
     t2i_replay replay;
-    t2i_rows rows;       /* of this rank's shards; of all pairs for the other samplers */
-    uint64_t first_row;  /* number (of N) of rows.row[0] */
-    t2i_rows validation; /* of this rank's blocks */
-    uint64_t validation_rows;
-    size_t validation_blocks, first_block;
-    double *block_loss; /* owned: one a block */
+    t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
+    uint64_t first_row; /* number (of N) of rows.row[0] */
+    t2i_watch watch;
     t2i_fold *fold;
     t2i_work *work;
     size_t most_rows;
@@ -54,7 +46,7 @@ typedef struct {
     float *averaged;        /* owned: a whole block, as of the last call of gather_average */
     t2i_store store;        /* features of the pictures that the node's ranks name */
     t2i_contrast *contrast; /* owned: NULL: squared error alone */
-    t2i_rights rights, validation_rights;
+    t2i_rights rights;
     t2i_augment_options augment;
     size_t chunks, first_chunk, slice_chunks;
     uint64_t *draw; /* owned: most_rows each */
@@ -64,14 +56,11 @@ typedef struct {
     float *target, *dprediction; /* owned: (most_rows, D) */
     t2i_schedule schedule;
     t2i_adamw adamw;
-    t2i_runlog *log;          /* rank 0 */
-    t2i_gallery gallery;      /* rank 0, when samples are wanted */
-    uint64_t sample[SAMPLES]; /* pairs that are drawn */
-    size_t samples;
+    t2i_runlog *log;     /* rank 0 */
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
-    double last_loss, last_validation, last_norm;
+    double last_loss, last_norm;
     long saved_step; /* newest checkpoint of this session, -1: none */
 } trainer;
 
@@ -198,15 +187,8 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     if (t->plan.sampler == T2I_REPLAY &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_replay_map(&t->replay, t->rows.user_row, t->rows.count, err));
-    t->validation_rows = t->job->validate_every > 0 ? counts[T2I_VALIDATION] : 0;
-    t->validation_blocks = (size_t)((t->validation_rows + VALIDATION_BLOCK - 1) / VALIDATION_BLOCK);
-    t->first_block = t2i_share(t->validation_blocks, t->rank, t->size);
-    size_t end_block = t2i_share(t->validation_blocks, t->rank + 1, t->size);
-    uint64_t last = (uint64_t)end_block * VALIDATION_BLOCK;
-    return t2i_rows_load(&t->validation, t->dataset, T2I_VALIDATION,
-                         (uint64_t)t->first_block * VALIDATION_BLOCK,
-                         last < t->validation_rows ? last : t->validation_rows, &c->vocab,
-                         c->model.config.block_size, 0, err);
+    return t2i_watch_new(&t->watch, t->job, t->dataset, &t->start.checkpoint, counts, t->rank,
+                         t->size, err);
 }
 
 /* Collective. */
@@ -218,8 +200,7 @@ static t2i_status open_store(trainer *t, t2i_error *err)
     if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0)
         mine = t2i_want_split(wanted, t->dataset, T2I_TRAIN, err);
     for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
-    for (size_t i = 0; mine == T2I_OK && i < t->validation.count; i++)
-        t2i_want(wanted, t->validation.image[i]);
+    if (mine == T2I_OK) t2i_watch_want(&t->watch, wanted);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_OK) status = t2i_store_new(&t->store, t->comm, t->dataset, wanted, err);
     t2i_free(wanted);
@@ -238,12 +219,9 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
     int replays = t->plan.sampler == T2I_REPLAY;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
     T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, &t->store, &options, t->most_rows, err));
-    T2I_TRY(t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
-                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                           replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err));
-    return t2i_rights_new(&t->validation_rights, t->contrast, t->dataset, &t->validation,
-                          T2I_VALIDATION, (uint64_t)t->first_block * VALIDATION_BLOCK,
-                          counts[T2I_VALIDATION], &c->vocab, block, err);
+    return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
+                          replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
+                          replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err);
 }
 
 /* All memory of the step loop. */
@@ -251,12 +229,12 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
 {
     const t2i_model *model = &t->start.checkpoint.model;
     size_t D = model->config.vision_feature_dim;
-    t->most_rows = t->validation.count > 0 ? VALIDATION_BLOCK : 1;
+    t->most_rows = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1;
     for (size_t v = t2i_fold_first(t->plan.shards, t->rank, t->size);
          v < t2i_fold_first(t->plan.shards, t->rank + 1, t->size); v++)
         if (t2i_plan_draws(&t->plan, v) > t->most_rows) t->most_rows = t2i_plan_draws(&t->plan, v);
     size_t longest =
-        t->rows.longest > t->validation.longest ? t->rows.longest : t->validation.longest;
+        t->rows.longest > t->watch.rows.longest ? t->rows.longest : t->watch.rows.longest;
     t->chunks = model->layout.floats / T2I_CHUNK;
     t->first_chunk = t2i_share(t->chunks, t->rank, t->size);
     t->slice_chunks = t2i_share(t->chunks, t->rank + 1, t->size) - t->first_chunk;
@@ -269,9 +247,8 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     t->batch = t2i_alloc(t->most_rows, sizeof *t->batch);
     t->target = t2i_alloc(t->most_rows * D, sizeof *t->target);
     t->dprediction = t2i_alloc(t->most_rows * D, sizeof *t->dprediction);
-    t->block_loss = t2i_alloc(t->validation_blocks, sizeof *t->block_loss);
     if (t->m == NULL || t->v == NULL || t->draw == NULL || t->index == NULL || t->batch == NULL ||
-        t->target == NULL || t->dprediction == NULL || t->block_loss == NULL)
+        t->target == NULL || t->dprediction == NULL)
         return t2i_fail_memory(err, t->most_rows * D * 8, "a batch");
     return T2I_OK;
 }
@@ -336,24 +313,6 @@ static void print_memory(const trainer *t)
         (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6);
 }
 
-/* Rank 0. Prompts to draw, spread over the validation split (the training rows where there is
- * none), whatever the number of ranks. */
-static t2i_status choose_samples(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
-{
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    int split = counts[T2I_VALIDATION] > 0 ? T2I_VALIDATION : T2I_TRAIN;
-    t->samples = counts[split] < SAMPLES ? (size_t)counts[split] : SAMPLES;
-    for (size_t i = 0; i < t->samples; i++) {
-        t2i_rows one;
-        uint64_t pick = counts[split] * i / t->samples;
-        T2I_TRY(t2i_rows_load(&one, t->dataset, split, pick, pick + 1, &c->vocab,
-                              c->model.config.block_size, 0, err));
-        t->sample[i] = one.pair[0];
-        t2i_rows_free(&one);
-    }
-    return t2i_gallery_new(&t->gallery, t->dataset, err);
-}
-
 /* Collective. Everything up to the first step. */
 static t2i_status set_up(trainer *t, t2i_error *err)
 {
@@ -376,6 +335,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     mine = take_memory(t, err);
     if (mine == T2I_OK) mine = take_extras(t, err);
     if (mine == T2I_OK) mine = open_contrast(t, counts, err);
+    if (mine == T2I_OK) mine = t2i_watch_begin(&t->watch, &t->store, t->work, t->contrast, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
@@ -383,7 +343,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
-    if (job->validate_every > 0 && t->validation_rows == 0)
+    if (job->validate_every > 0 && t->watch.validated == 0)
         t2i_log_note("the dataset has no validation rows: none is done");
     print_plan(t, counts);
     if (job->dry_run) print_memory(t);
@@ -395,31 +355,28 @@ static t2i_status set_up(trainer *t, t2i_error *err)
         t2i_comm_scatter(t->comm, t->start.checkpoint.ema, t->ema, chunk, t->chunks);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
-        mine = choose_samples(t, counts, err);
+        mine = t2i_watch_choose(&t->watch, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
 static void tear_down(trainer *t)
 {
-    t2i_gallery_free(&t->gallery);
+    t2i_watch_free(&t->watch);
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
     t2i_start_free(&t->start);
     t2i_replay_close(&t->replay);
     t2i_rows_free(&t->rows);
     t2i_store_free(&t->store);
-    t2i_rows_free(&t->validation);
     t2i_fold_free(t->fold);
     t2i_work_free(t->work);
-    t2i_free(t->block_loss);
     t2i_free(t->m);
     t2i_free(t->v);
     t2i_free(t->ema);
     t2i_free(t->averaged);
     t2i_contrast_free(t->contrast);
     t2i_rights_free(&t->rights);
-    t2i_rights_free(&t->validation_rights);
     t2i_free(t->index);
     t2i_free(t->changed);
     t2i_free(t->draw);
@@ -558,78 +515,6 @@ static float *gather_average(trainer *t)
     return t->averaged;
 }
 
-/* Collective. The loss over exactly every validation row, in fixed blocks. */
-static double validate(trainer *t, const float *weights)
-{
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t D = c->model.config.vision_feature_dim,
-           end = t2i_share(t->validation_blocks, t->rank + 1, t->size);
-    if (t->contrast != NULL) t2i_contrast_begin(t->contrast, 0);
-    for (size_t b = t->first_block; b < end; b++) {
-        size_t first = (b - t->first_block) * VALIDATION_BLOCK, rows = t->validation.count - first;
-        if (rows > VALIDATION_BLOCK) rows = VALIDATION_BLOCK;
-        const float *prediction =
-            t2i_forward(&c->model, weights, t->work, t->validation.row + first, rows, c->vocab.pad);
-        for (size_t i = 0; i < rows; i++) {
-            t->index[i] = first + i;
-            memcpy(t->target + i * D, t2i_store_feature(&t->store, t->validation.image[first + i]),
-                   D * sizeof(float));
-        }
-        t->block_loss[b] = t2i_squared_error(t->dprediction, prediction, t->target, 0.0f, rows * D);
-        if (t->contrast != NULL)
-            t->block_loss[b] += t->job->contrastive_weight * (double)D *
-                                t2i_contrast_add(t->contrast, &t->validation_rights, t->index, rows,
-                                                 prediction, t->target, 0.0f, NULL);
-    }
-    t2i_comm_share_all(t->comm, t->block_loss, sizeof *t->block_loss, t->validation_blocks);
-    double sum = 0.0;
-    for (size_t b = 0; b < t->validation_blocks; b++) sum += t->block_loss[b];
-    return sum / ((double)t->validation_rows * (double)D);
-}
-
-/* As a checkpoint writes it, so that a resumed run compares with the very same number. */
-static double nine_digits(double value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%.9g", value);
-    return strtod(text, NULL);
-}
-
-/* Draws the chosen prompts. */
-static t2i_status draw_samples(trainer *t, const float *weights, t2i_error *err)
-{
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t D = c->model.config.vision_feature_dim, count = t->samples;
-    t2i_prompt prompt[SAMPLES];
-    uint32_t truth[SAMPLES];
-    char *text[SAMPLES] = {0}, name[64], title[64];
-    float *prediction = t2i_alloc(SAMPLES * D, sizeof *prediction);
-    t2i_status status = prediction == NULL ? t2i_fail_memory(err, D, "samples") : T2I_OK;
-    for (size_t i = 0; status == T2I_OK && i < count; i++) {
-        uint64_t offset[2];
-        status = t2i_dataset_prompt_offsets(t->dataset, t->sample[i], 1, offset, err);
-        if (status != T2I_OK) break;
-        prompt[i].size = (size_t)(offset[1] - offset[0]);
-        prompt[i].bytes = text[i] = t2i_alloc(prompt[i].size + 1, 1);
-        if (text[i] == NULL) status = t2i_fail_memory(err, prompt[i].size, "samples");
-        if (status == T2I_OK)
-            status = t2i_dataset_prompt_bytes(t->dataset, offset[0], prompt[i].size, text[i], err);
-        if (status == T2I_OK)
-            status = t2i_dataset_pairs(t->dataset, t->sample[i], 1, &truth[i], NULL, NULL, err);
-    }
-    if (status == T2I_OK)
-        status = t2i_predict(&c->model, weights, &c->vocab, prompt, count, prediction, NULL, err);
-    snprintf(name, sizeof name, "samples/step-%ld.png", c->run.step);
-    snprintf(title, sizeof title, "After step %ld", c->run.step);
-    char *path = t2i_fs_join(t->job->out, name);
-    if (status == T2I_OK && path != NULL)
-        status = t2i_sheet_samples(path, title, &t->gallery, prompt, count, prediction, truth, err);
-    t2i_free(path);
-    for (size_t i = 0; i < SAMPLES; i++) t2i_free(text[i]);
-    t2i_free(prediction);
-    return status;
-}
-
 /* Removes what is older than the newest `keep` checkpoints up to this step. */
 static void prune(const trainer *t)
 {
@@ -680,8 +565,8 @@ static void show_progress(trainer *t, double lr, int last)
     t->shown = now;
     double rate = (double)(run->step - t->first_step) / (now - t->began);
     char eta[32], validation[40] = "";
-    if (t->last_validation >= 0.0)
-        snprintf(validation, sizeof validation, " | val %.5f", t->last_validation);
+    if (t->watch.last_loss >= 0.0)
+        snprintf(validation, sizeof validation, " | val %.5f", t->watch.last_loss);
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
         run->step, t->job->steps, t->last_loss, validation, t->last_norm, lr,
@@ -689,47 +574,9 @@ static void show_progress(trainer *t, double lr, int last)
         t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
 }
 
-/* Records are for people: when one cannot be written, training goes on, and the first failure of a
- * kind is said. */
-static void warn_of(t2i_status status, const t2i_error *err)
-{
-    if (status != T2I_OK) t2i_log_warn("%s; training goes on", err->text);
-}
-
 static int due(long step, long every)
 {
     return every > 0 && step % every == 0;
-}
-
-/* Rank 0. These weights without moments, as a model file of the run folder. */
-static t2i_status write_model(const trainer *t, const char *name, float *weights, t2i_error *err)
-{
-    t2i_checkpoint model = t->start.checkpoint; /* borrowed for one call */
-    model.m = model.v = model.ema = NULL;
-    model.weights = weights;
-    char *path = t2i_fs_join(t->job->out, name);
-    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
-                                     : t2i_checkpoint_save(&model, path, err);
-    t2i_free(path);
-    return status;
-}
-
-/* Collective. */
-static void validate_and_tell(trainer *t, t2i_error *err)
-{
-    const t2i_job *job = t->job;
-    t2i_run_state *run = &t->start.checkpoint.run;
-    float *weights = gather_average(t);
-    t->last_validation = validate(t, weights);
-    /* the last step of a run that may grow does not count: it would be remembered by the grown one
-     */
-    int best = due(run->step, job->validate_every) && isfinite(t->last_validation) &&
-               (run->best < 0.0 || t->last_validation < run->best);
-    if (best) run->best = nine_digits(t->last_validation);
-    if (t->rank != 0) return;
-    if (best) warn_of(write_model(t, "best.safetensors", weights, err), err);
-    warn_of(t2i_runlog_validation(t->log, run->step, t->last_validation, err), err);
-    warn_of(t2i_runlog_plot(t->log, err), err);
 }
 
 /* Collective. What a step may be followed by. */
@@ -744,14 +591,17 @@ static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped
         t2i_log_warn("step %ld: the %s is not finite; the step is skipped (%ld so far)", step,
                      isfinite(total->loss) ? "gradient" : "loss", c->run.skipped);
     if (t->rank == 0 && (due(step, job->log_every) || last || skipped || step == 1))
-        warn_of(log_step(t, total, lr, skipped, &err), &err);
-    if (t->validation_rows > 0 && (due(step, job->validate_every) || last))
-        validate_and_tell(t, &err);
+        t2i_runlog_lapse(log_step(t, total, lr, skipped, &err), &err);
+    /* the validation after the last step does not count for the best unless it was due: a run that
+     * grows would remember it */
+    if (t->watch.validated > 0 && (due(step, job->validate_every) || last))
+        t2i_watch_validate(&t->watch, t->comm, gather_average(t), due(step, job->validate_every),
+                           t->log);
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
         const float *weights = gather_average(t);
-        if (t->rank == 0) warn_of(draw_samples(t, weights, &err), &err);
+        if (t->rank == 0) t2i_runlog_lapse(t2i_watch_draw(&t->watch, weights, &err), &err);
     }
-    if (due(step, job->checkpoint_every) && !last) warn_of(save(t, &err), &err);
+    if (due(step, job->checkpoint_every) && !last) t2i_runlog_lapse(save(t, &err), &err);
     show_progress(t, lr, last);
 }
 
@@ -779,9 +629,9 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 /* Rank 0. The model without moments, and the last records. */
 static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 {
-    t2i_status status = write_model(t, "model.safetensors", weights, err);
+    t2i_status status = t2i_watch_save_model(&t->watch, "model.safetensors", weights, err);
     t2i_error ignored = {0};
-    if (status == T2I_OK) warn_of(t2i_runlog_plot(t->log, &ignored), &ignored);
+    if (status == T2I_OK) t2i_runlog_lapse(t2i_runlog_plot(t->log, &ignored), &ignored);
     return status;
 }
 
@@ -824,7 +674,6 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
                  .schedule = {job->lr, job->min_lr, job->warmup, job->steps,
                               strcmp(job->schedule, "cosine") == 0},
                  .adamw = {job->lr, job->beta1, job->beta2, job->eps, job->weight_decay},
-                 .last_validation = -1.0,
                  .saved_step = -1};
     int stopped = 0;
     t2i_cpu_set_rounding();
