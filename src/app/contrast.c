@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "t2i/elementary.h"
 #include "t2i/linalg.h"
 #include "t2i/mem.h"
 #include "t2i/ops.h"
@@ -237,11 +238,11 @@ static double soften(float *score, size_t count, double temperature, double righ
     for (size_t k = 0; k < count; k++) score[k] = (float)((double)score[k] - top);
     t2i_exp(score, count);
     for (size_t k = 0; k < count; k++) sum += (double)score[k];
-    double of_right = exp(right - top);
+    double of_right = t2i_exp64(right - top);
     sum += of_right;
     for (size_t k = 0; k < count; k++) score[k] = (float)((double)score[k] / sum);
     *own = of_right / sum - 1;
-    return log(sum) + top - right;
+    return t2i_log64(sum) + top - right;
 }
 
 double t2i_contrast_add(t2i_contrast *c, const t2i_rights *rights, const size_t *row, size_t count,

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "t2i/elementary.h"
+
 void t2i_rng_block(uint64_t key, uint64_t hi, uint64_t lo, uint32_t out[4])
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
@@ -40,7 +42,7 @@ double t2i_rng_normal(uint64_t key, uint64_t stream, uint64_t i)
     t2i_rng_block(key, stream, i, r);
     double u = ((double)r[0] + 0.5) / 4294967296.0; /* in (0, 1): the logarithm is finite */
     double angle = 6.283185307179586 * ((double)r[1] / 4294967296.0);
-    return sqrt(-2.0 * log(u)) * cos(angle);
+    return sqrt(-2.0 * t2i_log64(u)) * t2i_cos64(angle);
 }
 
 uint64_t t2i_rng_below(uint64_t key, uint64_t stream, uint64_t i, uint64_t n)

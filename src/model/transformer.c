@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "t2i/elementary.h"
 #include "t2i/hash.h"
 #include "t2i/linalg.h"
 #include "t2i/mem.h"
@@ -85,13 +86,13 @@ static t2i_status add_tensors(t2i_model *model, t2i_error *err)
 /* Sinusoids in float32, in the order of operations of the tutorial's torch code. */
 static void fill_positions(float *position, size_t block, size_t d)
 {
-    float step = (float)(-log(10000.0) / (double)d);
+    float step = (float)(-t2i_log64(10000.0) / (double)d);
     for (size_t t = 0; t < block; t++)
         for (size_t c = 0; c < d; c += 2) {
-            float rate = (float)exp((double)((float)c * step));
+            float rate = (float)t2i_exp64((double)((float)c * step));
             float angle = (float)t * rate;
-            position[t * d + c] = (float)sin((double)angle);
-            position[t * d + c + 1] = (float)cos((double)angle);
+            position[t * d + c] = (float)t2i_sin64((double)angle);
+            position[t * d + c + 1] = (float)t2i_cos64((double)angle);
         }
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "t2i/cpu.h"
+#include "t2i/elementary.h"
 
 T2I_STATIC_KERNEL(void, update,
                   (float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
@@ -21,8 +22,8 @@ T2I_STATIC_KERNEL(void, update,
 void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
                       const t2i_adamw *options, float factor, unsigned long number)
 {
-    double bias1 = 1.0 - pow(options->beta1, (double)number),
-           bias2 = 1.0 - pow(options->beta2, (double)number);
+    double bias1 = 1.0 - t2i_pow64(options->beta1, number),
+           bias2 = 1.0 - t2i_pow64(options->beta2, number);
     const float k[7] = {(float)(1.0 - options->lr * options->weight_decay),
                         (float)(1.0 - options->beta1),
                         (float)options->beta2,
@@ -54,7 +55,7 @@ double t2i_schedule_lr(const t2i_schedule *schedule, long step)
     double done = (double)(step - schedule->warmup) / (double)(schedule->steps - schedule->warmup);
     if (done > 1.0) done = 1.0;
     return schedule->min_lr +
-           0.5 * (schedule->lr - schedule->min_lr) * (1.0 + cos(3.141592653589793 * done));
+           0.5 * (schedule->lr - schedule->min_lr) * (1.0 + t2i_cos64(3.141592653589793 * done));
 }
 
 float t2i_clip_factor(double norm, double clip)
