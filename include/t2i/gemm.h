@@ -3,9 +3,9 @@
  *
  * Every element of a product is one chain of fused multiply-adds, in ascending k, rounded once
  * each: acc = fmaf(a_k, b_k, acc), from acc = 0. So it depends neither on the row's place or the
- * number of rows, nor on the vector level, the alignment or the thread. OpenBLAS promises none of
- * that. The kernels hold a tile of the result in registers; b is packed into panels of T2I_PANEL
- * columns beforehand (weights once a step).
+ * number of rows, nor on the vector level, the alignment or the thread; only which NaN a NaN is may
+ * differ. OpenBLAS promises none of that. The kernels hold a tile of the result in registers; b is
+ * packed into panels of T2I_PANEL columns beforehand (weights once a step).
  */
 #ifndef T2I_GEMM_H
 #define T2I_GEMM_H
@@ -17,7 +17,7 @@ enum { T2I_PANEL = 32 };
 /* Floats of a packed b with K rows and N columns: whole panels. Packed blocks must be 64-byte
  * aligned. */
 size_t t2i_pack_floats(size_t K, size_t N);
-/* packed = b (K, N), its rows b_row floats apart. */
+/* packed = b (K, N), its rows b_row floats apart. Columns beyond N are zeros. */
 void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N);
 /* packed = the transpose of b (N, K), whose rows lie b_row floats apart: a layer's weight for the
  * forward pass. */
