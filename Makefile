@@ -64,7 +64,7 @@ help:
 	@echo "make tutorial   the tutorial's run, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      all tests; make asan-check: the same under address and undefined-behaviour sanitizers"
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
-	@echo "make bench      speed, beside PyTorch where PYTHON has it"
+	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
 	@echo "make format     clang-format over all sources; make clean"
 	@echo "variables       MODE=release|debug|asan CC CFLAGS MPIRUN='$(MPIRUN)'"
 

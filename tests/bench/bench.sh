@@ -1,100 +1,156 @@
 #!/bin/bash
-# make bench: training and encoding on one core, beside PyTorch on the same core where $PYTHON has it, in turn, $ROUNDS times.
-# Prints the median of the ratios with their spread, and writes $B/bench.json. WHAT="train encode" chooses.
+# make bench: how fast, beside PyTorch where $PYTHON has it. Measures every work of works.sh.inc in turn, $ROUNDS times, prints
+# one table (median and spread over the rounds, goal, reached?) and writes $B/bench.json.
+#   WHAT="large emoji"  chooses works (first column of rows.txt); encode is measured only by name
+#   CORES="0 1"         the two cores; work on one core runs on the first
+# What was measured so far is printed even when a work fails or it is interrupted.
 set -eu
-B=${B:-build/release} PYTHON=${PYTHON:-python3} ROUNDS=${ROUNDS:-7}
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+shopt -s inherit_errexit
+here=tests/bench
+export B=${B:-build/release} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${CORES:-0 1}
+WHAT=${WHAT:-large ddp weak captions emoji tutorial crowd shards threads trie start big}
+one=${CORES%% *} both=${CORES// /,}
+steps=30 warmup=10 # timed steps, and those before them that are not counted
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-pin=""
-command -v taskset >/dev/null && pin="taskset -c 0"
-MPIRUN=${MPIRUN:-mpirun} WHAT=${WHAT:-train encode}
+: >"$scratch/values"
 
-have_torch=0
-"$PYTHON" -c 'import torch' 2>/dev/null && have_torch=1
-[ $have_torch -eq 1 ] || echo "PyTorch is not in $PYTHON (set PYTHON=...): only our own speed is measured"
+# Prints seconds since 1970.
+now() { date +%s.%N; }
+# calc EXPRESSION
+calc() { awk "BEGIN { print $1 }"; }
+# number KEY <JSON
+number() { sed -n "s/.*\"$1\": *\([-+.0-9eE]*\).*/\1/p"; }
+fail() { echo "bench: $1" >&2 && sed 's/^/    /' "$scratch/error" >&2 && exit 1; }
 
-# table FILE TITLE NAME KIND...: of each column of FILE (a line a round) the median and the spread
-table() {
-    file=$1 title=$2
-    shift 2
-    awk -v title="$title" -v names="$(printf '%s|' "$@")" -v out="$scratch/json" '
-        function median(c,   i, j, t, b) { for (i = 1; i <= NR; i++) b[i] = v[i, c]
-            for (i = 1; i <= NR; i++) for (j = i + 1; j <= NR; j++) if (b[j] < b[i]) { t = b[i]; b[i] = b[j]; b[j] = t }
-            low = b[1]; high = b[NR]; return NR % 2 ? b[(NR + 1) / 2] : (b[NR / 2] + b[NR / 2 + 1]) / 2 }
-        { for (c = 1; c <= NF; c++) v[NR, c] = $c }
-        END { n = split(names, name, "|") - 1
-            print "\n" title "; median (low .. high) of " NR " rounds"
-            for (c = 1; c <= n; c++) { m = median(c); printf "%-58s %8.2f  (%.2f .. %.2f)\n", name[c], m, low, high
-                printf "\"%s: %s\": {\"median\": %s, \"low\": %s, \"high\": %s}\n", title, name[c], m, low, high >>out } }' "$file"
+# ---- what was measured ----
+
+# put KEY VALUE [OURS [THEIRS]]: VALUE is "-" when there was nothing to compare with
+put() {
+    [[ $2 =~ ^(-|[-+.0-9e]+)$ ]] || fail "$1 was not measured"
+    echo "$1 $2 ${3:--} ${4:--}" >>"$scratch/values"
+    echo "round $round: $1 $2${3:+ ($3 against ${4:-nothing})}" >&2
 }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { print a / b }'; }
-
-# ---- training ----
-
-# samples/s of 30 steps after 15 that are not counted
-ours() {
-    rm -rf "$scratch/run"
-    $pin "$B/t2i-train" --data "$scratch/d.h5" --out "$scratch/run" --d-model 128 --layers 4 --heads 4 --d-ff 512 \
-        --batch 64 --clip 1 --steps 45 --log-every 15 --validate-every 0 --checkpoint-every 0 2>"$scratch/log" || { cat "$scratch/log" >&2; exit 1; }
-    sed -n 's/.*"step":\(30\|45\),.*"samples_per_s":\([^,]*\),.*/\2/p' "$scratch/run/log.jsonl" | awk '{ s += 1 / $1 } END { print NR / s }'
-}
-torch() { # MODE
-    (cd tests/bench && $pin "$PYTHON" time_torch.py large --mode "$1" --steps 30) | sed -n 's/.*"samples_per_s": \([^,]*\),.*/\1/p'
+# faster KEY OURS THEIRS: of two speeds
+faster() { put "$1" "$(calc "$2 / ${3:-0}")" "$2" "$3"; }
+# skip WORK REASON: its rows say why
+skip() {
+    echo "bench: $1 is left out: $2" >&2
+    WHAT=$(for work in $WHAT; do [ "$work" = "$1" ] || echo "$work"; done)
+    awk -F ' *[|] *' -v work="$1" -v why="$2" '$1 == work { print "why", $2, why }' $here/rows.txt >>"$scratch/values"
 }
 
+# ---- our side ----
+
+# on CORES COMMAND...
+on() {
+    local cores=$1
+    shift
+    if command -v taskset >/dev/null; then taskset -c "$cores" "$@"; else "$@"; fi
+}
+# train CORES NP FOLDER [argument...]
 train() {
-    "$B/tests/bench/random_set" "$scratch/d.h5"
-    for round in $(seq "$ROUNDS"); do
-        mine=$(ours)
-        line=$mine
-        if [ $have_torch -eq 1 ]; then
-            sorted=$(torch varlen) padded=$(torch padded)
-            line="$mine $(ratio "$mine" "$sorted") $(ratio "$mine" "$padded")"
-            echo "round $round: t2i-train $mine, PyTorch sorted by length $sorted, padded $padded samples/s"
-        else
-            echo "round $round: t2i-train $mine samples/s"
-        fi
-        echo "$line" >>"$scratch/train"
-    done
-    set -- "samples/s"
-    [ $have_torch -eq 0 ] || set -- "$@" "times PyTorch, sorted by length" "times PyTorch, padded"
-    table "$scratch/train" "d 128, 4 layers, batch 64, lengths 8..48, one core" "$@"
+    local cores=$1 np=$2 folder=$3 launch=()
+    shift 3
+    [ "$np" = 1 ] || launch=($MPIRUN -np "$np")
+    on "$cores" "${launch[@]}" "$B/t2i-train" "$@" --out "$folder" 2>"$folder.err" || { cp "$folder.err" "$scratch/error"; fail "t2i-train failed"; }
+}
+# of_log FOLDER BATCH WARMUP: characters/s, ms a step, and computed positions a step, of the steps after the first WARMUP
+of_log() {
+    awk -v batch="$2" -v warmup="$3" '
+        function of(key) { return match($0, "\"" key "\":[-+.0-9eE]+") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0 }
+        !/samples_per_s/ { next } # a validation
+        { n = of("step") - before; before += n }
+        before > warmup { steps += n; seconds += n * batch / of("samples_per_s") - of("checkpoint")
+                          characters += n * of("tokens"); positions += n * (of("tokens") - of("tokens_saved")) }
+        END { print characters / seconds, 1e3 * seconds / steps, positions / steps }' "$1/log.jsonl"
+}
+# speed CORES NP BATCH [argument...]: prints what of_log does. Characters and not prompts, since each side draws its own: their
+# mean length differs by a percent or two.
+speed() {
+    local cores=$1 np=$2 batch=$3 folder
+    shift 3
+    folder=$(mktemp -d "$scratch/run.XXXXXX")
+    train "$cores" "$np" "$folder/run" --d-model 128 --layers 4 --heads 4 --d-ff 512 --clip 1 --batch "$batch" \
+        --steps $((warmup + steps)) --log-every 1 --validate-every 0 --checkpoint-every 0 "$@"
+    of_log "$folder/run" "$batch" "$warmup"
+    rm -rf "$folder"
+}
+# measure ...: as speed, into $rate, $ms, $positions
+measure() {
+    local line
+    line=$(speed "$@")
+    read -r rate ms positions <<<"$line"
+}
+# first_step NP [argument...]: prints the seconds from before the launch until the log has step 1, which nothing follows
+first_step() {
+    local np=$1 begin folder
+    shift
+    folder=$(mktemp -d "$scratch/run.XXXXXX")
+    begin=$(now)
+    train "$both" "$np" "$folder/run" --steps 1 --validate-every 0 --checkpoint-every 0 "$@"
+    calc "$(stat -c %.9Y "$folder/run/log.jsonl") - $begin"
+    rm -rf "$folder"
+}
+# useful KEY BATCH: how much of the core's sgemm peak the step of $ms and $positions was. Counted are the matrix products that
+# cannot be avoided, with d = 128, ff = 512, L = 4, D = 512: a position costs 4 d d + 2 d ff multiplications (qkv, out, FFN) in each
+# layer but the last, where only a prompt's last position goes on, which also costs the head's d D; a multiplication is two
+# operations, and two more of the same size make the gradients. Attention, norms and AdamW are not counted.
+useful() {
+    peak=$(on "$one" "$B/tests/bench/peak" | number gflops)
+    put "$1" "$(calc "100 * 6 * ((4*128*128 + 2*128*512) * (3 * $positions + $2) + 128*512 * $2) / ($ms * 1e6 * $peak)")" "$ms" "$peak"
+}
+has_key() { "$B/t2i-train" --help | grep -q "^  --$1 "; }
+
+# ---- PyTorch's side ----
+
+torch=$("$PYTHON" -c 'import torch; print(torch.__version__)' 2>/dev/null) || echo "PyTorch is not in $PYTHON (set PYTHON=...): only our own ratios are measured" >&2
+# py CORES ARGUMENT...: a script of this folder, and what it printed
+py() {
+    local cores=$1
+    shift
+    on "$cores" "$PYTHON" "$@" 2>"$scratch/error" || fail "$* failed"
+}
+# best NAME GROUPS CORES ARGUMENT...: sets $groups to the number of length groups that PyTorch does best with; tried once a run
+best() {
+    local file=$scratch/groups.$1 list=$2
+    shift 2
+    groups=
+    [ -n "$torch" ] || return 0
+    [ -e "$file" ] || py "$@" --groups "$list" >"$file"
+    groups=$(number groups <"$file")
+}
+# against KEY RATE CORES ARGUMENT...: our characters/s against PyTorch's
+against() {
+    local key=$1 mine=$2 theirs
+    shift 2
+    if [ -z "$torch" ]; then
+        put "$key" - "$mine"
+        return
+    fi
+    theirs=$(py "$@" | number characters_per_s)
+    faster "$key" "$mine" "$theirs"
 }
 
-# ---- ResNet-18 ----
+# ---- rounds and table ----
 
-encoded() { sed -n 's/.*"pictures_per_s": \([^,]*\),.*/\1/p'; }
-# seconds NP: t2i-data build of 400 pictures, weights read and file written
-seconds() {
-    begin=$(date +%s%N)
-    $MPIRUN -np "$1" "$B/t2i-data" build --pairs "$scratch/pairs.tsv" --images "$scratch" --out "$scratch/e.h5" --encoder resnet18 \
-        --weights "$scratch/resnet18.pth" 2>"$scratch/log" || { cat "$scratch/log" >&2; exit 1; }
-    awk -v a="$begin" -v b="$(date +%s%N)" 'BEGIN { print (b - a) / 1e9 }'
+finish() {
+    status=$?
+    trap - EXIT
+    about="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1), cores $CORES of $(nproc --all), $(git describe --always --dirty 2>/dev/null || echo no git), PyTorch ${torch:-none}, $(date -u +%Y-%m-%d), load before $load"
+    echo && echo "$about" && echo
+    awk -v json="$B/bench.json" -v about="$about" -f $here/table.awk $here/rows.txt "$scratch/values"
+    rm -rf "$scratch"
+    exit $status
 }
-encode() {
-    "$B/tests/helper/formula_weights" "$scratch/resnet18.pth"
-    for i in $(seq 400); do
-        cp tests/golden/resnet18/images/wide_500x333.png "$scratch/$i.png"
-        printf 'picture %d\t%d.png\n' "$i" "$i"
-    done >"$scratch/pairs.tsv"
-    for round in $(seq "$ROUNDS"); do
-        mine=$($pin "$B/tests/bench/resnet" | encoded)
-        one=$(seconds 1) two=$(seconds 2)
-        line="$mine $(ratio "$one" "$two")"
-        if [ $have_torch -eq 1 ]; then
-            torch=$($pin "$PYTHON" tests/bench/time_resnet.py | encoded)
-            line="$line $(ratio "$mine" "$torch")"
-            echo "round $round: ResNet-18 $mine pictures/s, PyTorch $torch; 400 pictures $one s at np 1, $two s at np 2"
-        else
-            echo "round $round: ResNet-18 $mine pictures/s; 400 pictures $one s at np 1, $two s at np 2"
-        fi
-        echo "$line" >>"$scratch/encode"
-    done
-    set -- "pictures/s" "np 2 against np 1, whole build of 400 pictures"
-    [ $have_torch -eq 0 ] || set -- "$@" "times PyTorch, its best of layouts and batches"
-    table "$scratch/encode" "ResNet-18, 224 x 224, one core" "$@"
-}
-
-for what in $WHAT; do $what; done
-{ echo "{" && sed '$!s/$/,/' "$scratch/json" && echo "}"; } >"$B/bench.json"
+load=$(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown)
+trap finish EXIT
+trap 'exit 130' INT TERM
+. $here/works.sh.inc
+for work in $WHAT; do
+    command -v "${work}_round" >/dev/null || fail "no work $work: $(sed -n 's/^\([a-z]*\)_round.*/\1/p' $here/works.sh.inc | tr '\n' ' ')"
+    ! command -v "${work}_begin" >/dev/null || "${work}_begin"
+done
+for round in $(seq "$ROUNDS"); do
+    for work in $WHAT; do "${work}_round"; done
+done
