@@ -25,7 +25,7 @@ PKGS    := $(call pick,ompi-c ompi mpich) $(call pick,openblas openblas-pthread)
            libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-STD      = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude $(INCLUDES) $(WARN)
+STD      = -std=c11 -pthread -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude $(INCLUDES) $(WARN)
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
 LIB_SRC := $(filter-out src/tools/%,$(wildcard src/*/*.c))
@@ -81,9 +81,9 @@ tutorial: all
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
 check: all $(TESTS) $(HELPERS) check-clang
-	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,e2e) $(call scripts,fault)
+	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
-	@$(RUN) $(call programs,$*)
+	@$(RUN) $(call programs,$*) $(call scripts,$*)
 check-e2e check-fault: check-%: all $(HELPERS)
 	@$(RUN) $(call scripts,$*)
 # Another compiler sees other mistakes; warnings of either are errors in CI.

@@ -32,8 +32,18 @@ T2I_CHECKED t2i_status t2i_comm_alone(t2i_comm **out, t2i_error *err);
 
 int t2i_comm_rank(const t2i_comm *comm);
 int t2i_comm_size(const t2i_comm *comm);
-/* Ranks on this rank's node. */
+/* Ranks on this rank's node, and the lowest of them. */
 int t2i_comm_node_size(const t2i_comm *comm);
+int t2i_comm_node_first(const t2i_comm *comm);
+
+/* Collective. Threads of each rank: `wanted`, or where that is 0 what suits it: OMP_NUM_THREADS,
+ * else the cores that the node's ranks may use divided by these ranks, and SLURM_CPUS_PER_TASK at
+ * most. All ranks get the smallest number. Only the main thread may call what is collective. */
+enum { T2I_THREADS_MAX = 1024 };
+int t2i_comm_threads(t2i_comm *comm, int wanted);
+/* After that: do ranks x threads of this node exceed the cores? Then whoever waits must not spin.
+ */
+int t2i_comm_crowded(const t2i_comm *comm);
 
 /* The rank that the launcher gave this process, before MPI starts (0 when there is no launcher).
  * For messages only. */
@@ -47,9 +57,16 @@ int t2i_comm_speaks_before_start(void);
 
 /* Collective over each node by itself: the bits of its ranks put together. */
 void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes);
+/* Collective. Memory that the ranks of a node share: zeroed, 64-byte aligned, the comm's until it
+ * closes. NULL on all ranks of a node of one rank, or that has no room (said once, by rank 0's
+ * node). What was written is seen by the others after the next t2i_comm_meet or t2i_comm_agree. */
+void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes);
+/* Collective over each node by itself, after it got such memory: goes on when all its ranks have
+ * come here. No call of MPI: flags in shared memory. */
+void t2i_comm_meet(t2i_comm *comm);
 /* Collective. Memory for a node: zeroed, 64-byte aligned, the comm's until it closes. Its ranks
- * share it, this one being number *turn of *sharers; where there is no room to share (said once, by
- * rank 0's node), each has its own (0 of 1). What was written is seen by the others after the next
+ * share it, this one being number *turn of *sharers; where there is no room to share, each has its
+ * own (0 of 1). What was written is seen by the others after the next
  * t2i_comm_agree. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn,
                                             int *sharers, t2i_error *err);

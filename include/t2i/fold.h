@@ -1,14 +1,19 @@
 /* fold.h - adding the gradients of all shards in one fixed binary tree, whatever the number of
- * ranks.
+ * ranks and threads.
  *
  * Why: floating-point addition depends on its order. V shards (a power of two) are the leaves of a
  * complete binary tree; a node is the sum of its left and right child, in float, element by
- * element. A rank that owns shards [first, end) adds up its maximal complete subtrees (at most 2
- * log2 V of them) and publishes those, never a sum over the rank; the rest of the tree is folded by
- * the rank that owns a slice of the parameters. So the same additions are made in the same order at
- * every number of ranks. Loss, rows and tokens of a shard ride along in the same tree.
+ * element. The job has W = ranks x threads workers; worker w = rank x threads + thread owns shards
+ * t2i_share(V, w, W) .. t2i_share(V, w + 1, W). It adds up its maximal complete subtrees (at most 2
+ * log2 V of them) and publishes those, never a sum over its shards; the rest of the tree is folded,
+ * chunk by chunk, by the worker that owns a slice of the parameters. So the same additions are made
+ * in the same order at every W. Loss, rows and tokens of a shard ride along in the same tree.
  *
- * Slices are whole chunks of T2I_CHUNK floats: rank r owns chunks t2i_share(chunks, r, size) ...
+ * Slices are whole chunks of T2I_CHUNK floats: worker w owns chunks t2i_share(chunks, w, W) ..,
+ * hence rank r chunks t2i_share(chunks, r, ranks) .. Ranks of a node read each other's subtrees
+ * where they lie, in shared memory; between nodes, and where there is no room for that, the owners
+ * get their slices of them by messages. An embedding of thousands of characters is mostly not
+ * touched by a shard: chunks that are not used cost nothing.
  */
 #ifndef T2I_FOLD_H
 #define T2I_FOLD_H
@@ -17,6 +22,7 @@
 #include <stdint.h>
 #include "t2i/comm.h"
 #include "t2i/error.h"
+#include "t2i/pool.h"
 
 /* The numbers of a shard besides its gradient. */
 typedef struct {
@@ -32,29 +38,38 @@ typedef struct {
 
 typedef struct t2i_fold t2i_fold;
 
-/* shards: V, a power of two; floats: length of a gradient, whole chunks. */
-T2I_CHECKED t2i_status t2i_fold_new(t2i_fold **out, int rank, int size, size_t shards,
+/* Collective. pool (borrowed): this rank's threads, as many on all ranks. shards: V, a power of
+ * two; floats: length of a gradient, whole chunks. T2I_SYSTEM. NULL on failure. */
+T2I_CHECKED t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_pool *pool, size_t shards,
                                     size_t floats, t2i_error *err);
-void t2i_fold_free(t2i_fold *fold);
-/* Bytes that t2i_fold_new takes on this rank. */
-size_t t2i_fold_bytes(int rank, int size, size_t shards, size_t floats);
+void t2i_fold_free(t2i_fold *fold); /* NULL is legal */
+/* What it took: this rank's own memory, and what its node shares. */
+size_t t2i_fold_bytes(const t2i_fold *fold);
+/* Does this rank read other ranks' gradients in shared memory? */
+int t2i_fold_shares(const t2i_fold *fold);
 
-/* Shards of a rank: [first, end). */
-size_t t2i_fold_first(size_t shards, int rank, int size);
+/* Shards of a thread of this rank: [*first, *end). */
+void t2i_fold_shards(const t2i_fold *fold, int thread, size_t *first, size_t *end);
 
-/* For each of this rank's shards in ascending order: a buffer (not cleared) for its gradient, then
- * add. */
-float *t2i_fold_leaf(t2i_fold *fold);
-void t2i_fold_add(t2i_fold *fold, const t2i_leaf *leaf);
+/* By each thread, for each of its shards in ascending order: a buffer (not cleared) for its
+ * gradient, then add. used: a byte a chunk, all 1; a chunk whose byte the caller makes 0 is never
+ * read, counts as zero, and takes part in no addition (the sum of it and a used one is a copy). */
+float *t2i_fold_leaf(t2i_fold *fold, int thread, uint8_t **used);
+void t2i_fold_add(t2i_fold *fold, int thread, const t2i_leaf *leaf);
 
-/* Collective. After all leaves: folds the tree. Returns this rank's slice of the sum over all
- * shards (its first chunk is t2i_share(chunks, rank, size)), *total the numbers of all shards,
- * *votes the sums; the same on all ranks. The slice may be changed and lies in the fold until the
- * next t2i_fold_leaf. */
-float *t2i_fold_exchange(t2i_fold *fold, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes);
+/* Collective. After all leaves: folds the tree. *total the numbers of all shards, *votes (this
+ * rank's) become the sums, *squares the sum of squares of the whole gradient: each chunk in a fixed
+ * order, then all chunks in order, in double. The same on all ranks. */
+void t2i_fold_exchange(t2i_fold *fold, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes,
+                       double *squares);
+/* This rank's slice of the sum, until the next t2i_fold_leaf. */
+const float *t2i_fold_slice(const t2i_fold *fold);
 
-/* Collective. Sum of squares of the whole gradient: each chunk of the slice in a fixed order, then
- * all chunks in order, in double; the same on all ranks. */
-double t2i_fold_sum_squares(t2i_fold *fold, t2i_comm *comm, const float *slice);
+/* Collective. Changes weights (a whole block, this rank's own): on its threads, calls
+ * update(context, ...) for each chunk of this rank's slice, `chunk` counting from the slice's
+ * first; afterwards the block has the new weights of all ranks. */
+typedef void t2i_fold_change(void *context, size_t chunk, float *weights, const float *gradient);
+void t2i_fold_update(t2i_fold *fold, t2i_comm *comm, float *weights, t2i_fold_change *update,
+                     void *context);
 
 #endif

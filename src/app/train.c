@@ -38,6 +38,7 @@ typedef struct {
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row; /* number (of N) of rows.row[0] */
     t2i_watch watch;
+    t2i_pool *pool;
     t2i_fold *fold;
     t2i_work *work;
     size_t most_rows;
@@ -175,8 +176,8 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
 static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t first = t2i_fold_first(t->plan.shards, t->rank, t->size),
-           end = t2i_fold_first(t->plan.shards, t->rank + 1, t->size);
+    size_t first = t2i_share(t->plan.shards, t->rank, t->size),
+           end = t2i_share(t->plan.shards, t->rank + 1, t->size);
     int all = t->plan.sampler != T2I_SHARDED;
     t->first_row = all ? 0 : t2i_plan_first_row(&t->plan, first);
     uint64_t end_row = all ? t->plan.rows : t2i_plan_first_row(&t->plan, end);
@@ -230,8 +231,8 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     const t2i_model *model = &t->start.checkpoint.model;
     size_t D = model->config.vision_feature_dim;
     t->most_rows = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1;
-    for (size_t v = t2i_fold_first(t->plan.shards, t->rank, t->size);
-         v < t2i_fold_first(t->plan.shards, t->rank + 1, t->size); v++)
+    for (size_t v = t2i_share(t->plan.shards, t->rank, t->size);
+         v < t2i_share(t->plan.shards, t->rank + 1, t->size); v++)
         if (t2i_plan_draws(&t->plan, v) > t->most_rows) t->most_rows = t2i_plan_draws(&t->plan, v);
     size_t longest =
         t->rows.longest > t->watch.rows.longest ? t->rows.longest : t->watch.rows.longest;
@@ -239,7 +240,7 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     t->first_chunk = t2i_share(t->chunks, t->rank, t->size);
     t->slice_chunks = t2i_share(t->chunks, t->rank + 1, t->size) - t->first_chunk;
     T2I_TRY(t2i_work_new(&t->work, model, t->most_rows, longest, err));
-    T2I_TRY(t2i_fold_new(&t->fold, t->rank, t->size, t->plan.shards, model->layout.floats, err));
+    T2I_TRY(t2i_pool_new(&t->pool, 1, 0, err));
     t->m = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->m);
     t->v = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->v);
     t->draw = t2i_alloc(t->most_rows, sizeof *t->draw);
@@ -304,7 +305,7 @@ static void print_memory(const trainer *t)
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
     size_t work = t2i_work_bytes(model, t->most_rows, longest);
-    size_t fold = t2i_fold_bytes(t->rank, t->size, t->plan.shards, model->layout.floats);
+    size_t fold = t2i_fold_bytes(t->fold);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
@@ -337,6 +338,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (mine == T2I_OK) mine = open_contrast(t, counts, err);
     if (mine == T2I_OK) mine = t2i_watch_begin(&t->watch, &t->store, t->work, t->contrast, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    T2I_TRY(t2i_fold_new(&t->fold, t->comm, t->pool, t->plan.shards,
+                         t->start.checkpoint.model.layout.floats, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
     cut = t->plan.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
@@ -370,6 +373,7 @@ static void tear_down(trainer *t)
     t2i_rows_free(&t->rows);
     t2i_store_free(&t->store);
     t2i_fold_free(t->fold);
+    t2i_pool_free(t->pool);
     t2i_work_free(t->work);
     t2i_free(t->m);
     t2i_free(t->v);
@@ -425,13 +429,14 @@ static void compute_shards(trainer *t, long step, double *clock)
     double weight = t->job->contrastive_weight;
     float scale = (float)(2.0 / ((double)t->plan.batch * (double)D)),
           pull = (float)(weight / (double)t->plan.batch);
-    size_t end = t2i_fold_first(t->plan.shards, t->rank + 1, t->size);
+    size_t end = t2i_share(t->plan.shards, t->rank + 1, t->size);
     if (t->contrast != NULL) t2i_contrast_begin(t->contrast, (uint64_t)step);
-    for (size_t v = t2i_fold_first(t->plan.shards, t->rank, t->size); v < end; v++) {
+    for (size_t v = t2i_share(t->plan.shards, t->rank, t->size); v < end; v++) {
         size_t rows = t2i_plan_draws(&t->plan, v);
         fetch_rows(t, step, v, rows);
         clock_into(&t->seconds.data, clock);
-        float *gradient = t2i_fold_leaf(t->fold);
+        uint8_t *used;
+        float *gradient = t2i_fold_leaf(t->fold, 0, &used);
         const float *prediction =
             t2i_forward(&c->model, c->weights, t->work, t->batch, rows, c->vocab.pad);
         t2i_leaf leaf = {.rows = (double)rows, .tokens = (double)t2i_work_tokens(t->work)};
@@ -442,7 +447,7 @@ static void compute_shards(trainer *t, long step, double *clock)
                          t2i_contrast_add(t->contrast, &t->rights, t->index, rows, prediction,
                                           t->target, pull, t->dprediction);
         t2i_backward(&c->model, c->weights, t->work, t->dprediction, gradient);
-        t2i_fold_add(t->fold, &leaf);
+        t2i_fold_add(t->fold, 0, &leaf);
         clock_into(&t->seconds.compute, clock);
     }
 }
@@ -468,6 +473,16 @@ static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int ski
     return t2i_runlog_step(t->log, &line, err);
 }
 
+static void update_chunk(void *context, size_t chunk, float *weights, const float *gradient)
+{
+    const trainer *t = context;
+    size_t at = chunk * T2I_CHUNK;
+    unsigned long update = (unsigned long)t->start.checkpoint.run.updates;
+    t2i_adamw_update(weights, t->m + at, t->v + at, gradient, T2I_CHUNK, &t->adamw,
+                     t2i_clip_factor(t->last_norm, t->job->clip), update);
+    if (t->ema != NULL) t2i_ema_update(t->ema + at, weights, T2I_CHUNK, t->job->ema, update);
+}
+
 /* Collective. One step: all shards, the tree, the update. votes comes in with this rank's and goes
  * out summed. */
 static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr, int *skipped)
@@ -476,9 +491,9 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
     long step = c->run.step + 1;
     double clock = t2i_cpu_seconds();
     compute_shards(t, step, &clock);
-    float *slice = t2i_fold_exchange(t->fold, t->comm, total, votes);
+    double squares;
+    t2i_fold_exchange(t->fold, t->comm, total, votes, &squares);
     T2I_ASSERT(total->rows == (double)t->plan.batch);
-    double squares = t2i_fold_sum_squares(t->fold, t->comm, slice);
     t->last_loss =
         total->loss / ((double)t->plan.batch * (double)c->model.config.vision_feature_dim);
     t->last_norm = sqrt(squares);
@@ -491,13 +506,7 @@ static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr,
     else {
         c->run.updates++;
         t->adamw.lr = *lr;
-        t2i_adamw_update(
-            c->weights + t->first_chunk * T2I_CHUNK, t->m, t->v, slice, t->slice_chunks * T2I_CHUNK,
-            &t->adamw, t2i_clip_factor(t->last_norm, t->job->clip), (unsigned long)c->run.updates);
-        if (t->ema != NULL)
-            t2i_ema_update(t->ema, c->weights + t->first_chunk * T2I_CHUNK,
-                           t->slice_chunks * T2I_CHUNK, t->job->ema, (unsigned long)c->run.updates);
-        t2i_comm_share_all(t->comm, c->weights, T2I_CHUNK * sizeof(float), t->chunks);
+        t2i_fold_update(t->fold, t->comm, c->weights, update_chunk, t);
     }
     c->run.step = step;
     clock_into(&t->seconds.sync, &clock);

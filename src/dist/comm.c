@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <mpi.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,20 +13,32 @@
 #include "t2i/log.h"
 #include "t2i/mem.h"
 
-enum { WINDOWS = 8 };
+enum { WINDOWS = 32 };
+
+/* What a rank says to those of its node: a cache line of its own. */
+typedef struct {
+    _Alignas(64) atomic_uint meeting; /* how many it has come to */
+} flag;
 
 struct t2i_comm {
     MPI_Comm mpi, node;
     int rank, size, node_size, node_rank;
-    int crowded; /* more ranks on the node than cores: yield while waiting */
+    int node_first; /* lowest rank of the node */
+    int node_cores; /* that its ranks may use together */
+    int funnels;    /* may ranks have threads? */
+    int crowded;    /* more ranks x threads on the node than cores: yield while waiting */
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     MPI_Request *request; /* started and not yet waited for */
-    size_t requests, room;
+    size_t requests, request_room;
     int *count, *start;      /* size each: shares, for the vector collectives */
     MPI_Win window[WINDOWS]; /* memory that the node's ranks share */
     size_t windows;
     void *private[WINDOWS]; /* where they cannot */
     size_t privates;
+    uint64_t room, shared; /* bytes: in /dev/shm at first; in all windows. Of node_rank 0 */
+    int told;              /* that there is no room */
+    flag *flags;           /* node_size, in the first window; NULL: none is there */
+    unsigned meetings;
 };
 
 static int number_in_environment(const char *name, int otherwise)
@@ -79,7 +92,8 @@ t2i_status t2i_comm_alone(t2i_comm **out, t2i_error *err)
     t2i_comm *comm = *out = t2i_alloc(1, sizeof *comm);
     if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
     comm->mpi = MPI_COMM_NULL;
-    comm->size = comm->node_size = 1;
+    comm->size = comm->node_size = comm->funnels = 1;
+    comm->node_cores = t2i_cpu_usable();
     return T2I_OK;
 }
 
@@ -100,6 +114,19 @@ static int node_cores(MPI_Comm node)
     return cores;
 }
 
+/* Collective over the node. The environment variable T2I_NODE_RANKS splits it into nodes of so many
+ * ranks, so that one machine can test what several do. */
+static void split_node(t2i_comm *comm)
+{
+    int ranks = number_in_environment("T2I_NODE_RANKS", 0);
+    MPI_Comm whole = comm->node;
+    if (ranks <= 0) return;
+    MPI_Comm_split(whole, comm->node_rank / ranks, comm->rank, &comm->node);
+    MPI_Comm_free(&whole);
+    MPI_Comm_size(comm->node, &comm->node_size);
+    MPI_Comm_rank(comm->node, &comm->node_rank);
+}
+
 static t2i_status start(t2i_comm *comm, t2i_error *err)
 {
     int length = 0;
@@ -110,11 +137,14 @@ static t2i_status start(t2i_comm *comm, t2i_error *err)
     MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node);
     MPI_Comm_size(comm->node, &comm->node_size);
     MPI_Comm_rank(comm->node, &comm->node_rank);
-    comm->crowded = comm->node_size > node_cores(comm->node);
+    comm->node_cores = node_cores(comm->node);
+    comm->crowded = comm->node_size > comm->node_cores;
+    split_node(comm);
+    MPI_Allreduce(&comm->rank, &comm->node_first, 1, MPI_INT, MPI_MIN, comm->node);
     comm->count = t2i_alloc((size_t)comm->size, sizeof *comm->count);
     comm->start = t2i_alloc((size_t)comm->size, sizeof *comm->start);
-    comm->room = 64;
-    comm->request = t2i_alloc(comm->room, sizeof *comm->request);
+    comm->request_room = 64;
+    comm->request = t2i_alloc(comm->request_room, sizeof *comm->request);
     if (comm->count == NULL || comm->start == NULL || comm->request == NULL)
         return t2i_fail_memory(err, (size_t)comm->size * 16, "the ranks' table");
     return T2I_OK;
@@ -127,11 +157,13 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
     /* hwloc inside MPI looks for displays of graphics cards, which we have no use for; where
      * "localhost" has to be asked of a name server, that costs ten seconds a start (seen). */
     setenv("HWLOC_COMPONENTS", "-gl", 0);
-    if (MPI_Init(argc, argv) != MPI_SUCCESS) {
+    int threads;
+    if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &threads) != MPI_SUCCESS) {
         t2i_free(comm);
         *out = NULL;
         return t2i_fail(err, T2I_SYSTEM, "MPI does not start");
     }
+    comm->funnels = threads >= MPI_THREAD_FUNNELED;
     t2i_set_abort_hook(abort_all);
     t2i_status status = t2i_comm_agree(comm, start(comm, err), err);
     if (status == T2I_OK) status = check_launch(comm, err); /* each such task fails alike, alone */
@@ -178,35 +210,74 @@ int t2i_comm_node_size(const t2i_comm *comm)
     return comm->node_size;
 }
 
+int t2i_comm_node_first(const t2i_comm *comm)
+{
+    return comm->node_first;
+}
+
+/* ---- threads ---- */
+
+/* What the environment and the machine suggest; at least 1. */
+static int own_threads(const t2i_comm *comm)
+{
+    int told = number_in_environment("OMP_NUM_THREADS", 0); /* of a list "4,2" the first */
+    if (told > 0) return told;
+    int share = comm->node_cores / comm->node_size;
+    int slurm = number_in_environment("SLURM_CPUS_PER_TASK", share);
+    int threads = slurm < share ? slurm : share; /* mpirun inside of a job may bind more tightly */
+    return threads > 0 ? threads : 1;
+}
+
+int t2i_comm_threads(t2i_comm *comm, int wanted)
+{
+    int threads = wanted > 0 ? wanted : own_threads(comm);
+    if (threads > T2I_THREADS_MAX) threads = T2I_THREADS_MAX;
+    if (!comm->funnels) threads = 1;
+    threads = -(int)t2i_comm_max(comm, -threads);
+    comm->crowded = comm->node_size * threads > comm->node_cores;
+    return threads;
+}
+
+int t2i_comm_crowded(const t2i_comm *comm)
+{
+    return comm->crowded;
+}
+
 /* ---- waiting ---- */
 
-/* Polls until all started requests are done. Spinning is fastest while each rank has a core of its
- * own; where they share cores, and in a wait that has become long, the core goes to whoever needs
- * it. */
-static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
+/* Between two looks at what is waited for; *began is 0 before the first. Spinning is fastest while
+ * each rank has a core of its own; where they share cores, and in a wait that has become long, the
+ * core goes to whoever needs it. */
+static void be_patient(const t2i_comm *comm, double *began)
 {
     static const double spin = 2e-4, patience = 5e-3, nap = 1e-4;
+    double now = t2i_cpu_seconds();
+    if (*began == 0.0) *began = now;
+    if (now - *began > patience)
+        t2i_cpu_rest(nap);
+    else if (comm->crowded || now - *began > spin)
+        t2i_cpu_rest(0.0);
+}
+
+/* Polls until all started requests are done. */
+static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
+{
     double began = 0.0;
     int done = 0;
     T2I_ASSERT(count <= INT_MAX);
     while (count > 0) {
         MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
         if (done) return;
-        double now = t2i_cpu_seconds();
-        if (began == 0.0) began = now;
-        if (now - began > patience)
-            t2i_cpu_rest(nap);
-        else if (comm->crowded || now - began > spin)
-            t2i_cpu_rest(0.0);
+        be_patient(comm, &began);
     }
 }
 
 static void add_request(t2i_comm *comm, MPI_Request request)
 {
-    if (comm->requests == comm->room) {
-        T2I_ASSERT(t2i_grow(&comm->request, comm->room, 2 * comm->room, sizeof *comm->request) ==
-                   0);
-        comm->room *= 2;
+    size_t room = comm->request_room;
+    if (comm->requests == room) {
+        T2I_ASSERT(t2i_grow(&comm->request, room, 2 * room, sizeof *comm->request) == 0);
+        comm->request_room *= 2;
     }
     comm->request[comm->requests++] = request;
 }
@@ -234,48 +305,95 @@ void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes)
 }
 
 /* Collective over the node. Room to share: a window that does not fit aborts the job or hangs it
- * when it is written to, so this is looked at first. Open MPI takes it from /dev/shm. */
-static int node_has_room(t2i_comm *comm, size_t bytes)
+ * when it is written to, so this is looked at first. Open MPI takes it from /dev/shm, where what
+ * was never written to is still counted as free. T2I_NODE_MEMORY: pretend there were so many
+ * bytes. */
+static int node_has_room(t2i_comm *comm, uint64_t bytes)
 {
     static const uint64_t slack = 16 << 20;
     struct statvfs info;
-    int fits = comm->node_rank != 0 || (statvfs("/dev/shm", &info) == 0 &&
-                                        (uint64_t)info.f_bavail * info.f_frsize > bytes + slack);
-    int all = 0;
+    int fits = 1, all = 0;
+    if (comm->node_rank == 0) {
+        int limit = number_in_environment("T2I_NODE_MEMORY", -1);
+        uint64_t now = limit >= 0                        ? (uint64_t)limit
+                       : statvfs("/dev/shm", &info) == 0 ? (uint64_t)info.f_bavail * info.f_frsize
+                                                         : 0;
+        if (comm->windows == 0) comm->room = now;
+        fits = now > bytes + slack && comm->room > comm->shared + bytes + slack;
+    }
     MPI_Request request;
     MPI_Iallreduce(&fits, &all, 1, MPI_INT, MPI_MIN, comm->node, &request);
     wait_for(comm, &request, 1);
     return all;
 }
 
-/* Collective over the node. */
-static void *share_memory(t2i_comm *comm, size_t bytes)
+void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes)
 {
+    if (comm->node_size == 1) return NULL;
+    size_t flags = comm->flags == NULL ? (size_t)comm->node_size * sizeof *comm->flags : 0;
+    bytes += flags + 64;
+    if (!node_has_room(comm, bytes)) {
+        if (!comm->told)
+            t2i_log_note("/dev/shm has no room for %.1f MB: ranks keep copies of their own and "
+                         "send messages",
+                         (double)bytes / 1e6);
+        comm->told = 1;
+        return NULL;
+    }
     void *mine, *of_first;
     MPI_Aint size;
     int unit;
+    T2I_ASSERT(comm->windows < WINDOWS);
     MPI_Win *window = &comm->window[comm->windows++];
-    MPI_Win_allocate_shared(comm->node_rank == 0 ? (MPI_Aint)bytes + 64 : 0, 1, MPI_INFO_NULL,
+    MPI_Win_allocate_shared(comm->node_rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL,
                             comm->node, &mine, window);
     MPI_Win_shared_query(*window, 0, &size, &unit, &of_first);
     MPI_Win_lock_all(MPI_MODE_NOCHECK, *window);
-    return (char *)of_first + (64 - (uintptr_t)of_first % 64) % 64;
+    comm->shared += bytes;
+    char *begin = (char *)of_first + (64 - (uintptr_t)of_first % 64) % 64;
+    if (flags > 0) comm->flags = (flag *)(void *)begin;
+    return begin + flags;
 }
 
 t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn, int *sharers,
                                 t2i_error *err)
 {
-    T2I_ASSERT(comm->windows < WINDOWS && comm->privates < WINDOWS);
-    int share = comm->node_size > 1 && node_has_room(comm, bytes);
-    *turn = share ? comm->node_rank : 0;
-    *sharers = share ? comm->node_size : 1;
-    if (comm->node_size > 1 && !share)
-        t2i_log_note("/dev/shm has no room for %.1f MB: each rank keeps a copy of its own",
-                     (double)bytes / 1e6);
-    *out = share ? share_memory(comm, bytes) : t2i_alloc(bytes + 1, 1);
-    if (!share && *out != NULL) comm->private[comm->privates++] = *out;
+    *out = t2i_comm_share_memory(comm, bytes);
+    *turn = *out != NULL ? comm->node_rank : 0;
+    *sharers = *out != NULL ? comm->node_size : 1;
+    if (*out == NULL && (*out = t2i_alloc(bytes, 1)) != NULL) {
+        T2I_ASSERT(comm->privates < WINDOWS);
+        comm->private[comm->privates++] = *out;
+    }
     t2i_status mine = *out == NULL ? t2i_fail_memory(err, bytes, "the pictures' features") : T2I_OK;
     return t2i_comm_agree(comm, mine, err);
+}
+
+/* With several nodes messages may still be under way, which only move when MPI is called. */
+static void nudge(const t2i_comm *comm)
+{
+    enum { NOBODYS_TAG = 1 };
+    int found;
+    if (comm->node_size < comm->size)
+        MPI_Iprobe(MPI_ANY_SOURCE, NOBODYS_TAG, comm->mpi, &found, MPI_STATUS_IGNORE);
+}
+
+void t2i_comm_meet(t2i_comm *comm)
+{
+    double began = 0.0;
+    if (comm->node_size == 1) return;
+    T2I_ASSERT(comm->flags != NULL);
+    unsigned meeting = ++comm->meetings;
+    atomic_store_explicit(&comm->flags[comm->node_rank].meeting, meeting, memory_order_release);
+    for (int r = 0; r < comm->node_size;) {
+        unsigned theirs = atomic_load_explicit(&comm->flags[r].meeting, memory_order_acquire);
+        if (theirs - meeting < UINT_MAX / 2) { /* it is there, or has gone on */
+            r++;
+            continue;
+        }
+        nudge(comm);
+        be_patient(comm, &began);
+    }
 }
 
 /* ---- collectives ---- */

@@ -6,51 +6,85 @@
 #include "t2i/cpu.h"
 #include "t2i/mem.h"
 
-/* A published subtree: `size` shards from `first` on. */
+enum {
+    NODES = 64, /* of a stack: more than 2 log2 V for any V */
+    LINE = 64,
+    STRIP = 1024 /* floats that are folded at a time: a stack of them stays in the nearest cache */
+};
+
+/* A subtree: `size` shards from `first` on. */
 typedef struct {
     size_t first, size;
 } node;
 
-enum { NODES = 64 }; /* more than 2 log2 V for any V */
-
-/* What every rank tells all others at each step. */
+/* What a thread has of its own. */
 typedef struct {
-    t2i_leaf leaf[NODES];
-    t2i_votes votes;
-} notice;
+    size_t first, end, next; /* its shards; the next one to be added */
+    node stack[NODES];       /* complete subtrees so far; at the end those that are published */
+    size_t depth, buffers, published;
+    float *buffer[NODES]; /* one for each place of the stack; the published ones lie in `shared` */
+    uint8_t *used[NODES];
+    t2i_leaf *leaf[NODES];
+    float *own_buffers; /* owned: the others */
+    uint8_t *own_used;
+    t2i_leaf own_leaf[NODES];
+    float *strips; /* owned: sums on the way up */
+    size_t chunks;
+} worker;
 
+/* A published subtree of any worker, as this rank sees it. */
+typedef struct {
+    int rank;
+    size_t merges; /* pairs of siblings that are complete with it */
+    float *sum;    /* from chunk `from` on: all of it, or this rank's slice */
+    size_t from;
+    uint8_t *used;
+    t2i_leaf *leaf;
+} part;
+
+/* Ranks that share memory are a group: those of a node, or a rank alone. What a rank publishes of
+ * itself is its record: votes, then the leaf numbers and the used bytes of its parts. */
 struct t2i_fold {
-    int rank, size;
+    t2i_pool *pool;
+    int rank, size, threads;
     size_t shards, chunks;
-    size_t first, end, next; /* this rank's shards; the next one to be added */
-    node stack[NODES];       /* complete subtrees so far */
-    t2i_leaf leaf[NODES];
-    float *buffer[NODES]; /* owned blocks: buffer[i] belongs to stack[i] */
-    size_t depth, buffers;
-    float *others;   /* owned: this rank's slice of every rank's subtrees */
-    size_t slice;    /* floats of this rank's slice */
-    notice *notices; /* owned: one a rank */
-    double *squares; /* owned: one a chunk */
+    int *group, *group_size, *turn; /* owned, one a rank: its group's lowest rank, ...,
+                                       its place in the group */
+    worker *worker;                 /* owned: threads */
+    part *part;                     /* owned: of all workers, in order */
+    size_t parts, deepest;          /* deepest: their stack on the way up */
+    char *own;                      /* owned: the group's memory, where the group is one rank */
+    double *squares;                /* in the group's memory: one a chunk */
+    float *weights;                 /* there: a block; NULL where the group is one rank */
+    char *records;                  /* there: one a rank of the job */
+    size_t *record_first;           /* owned: in lines, size + 1 */
+    size_t *chunk_first;            /* owned: slices in chunks, size + 1 */
+    float *others;                  /* owned: this rank's slice of the parts of other groups */
+    float *sum; /* owned: this rank's slice of the sum; NULL: it is the only buffer */
+    size_t bytes;
+    float *replica; /* of the call of t2i_fold_update that is going on */
+    t2i_fold_change *update;
+    void *context;
 };
 
-size_t t2i_fold_first(size_t shards, int rank, int size)
-{
-    return t2i_share(shards, rank, size);
-}
+/* ---- the tree ---- */
 
-/* Adds a subtree to a stack and folds siblings; returns the new depth. fold_pair(context, i) makes
+/* Adds a subtree to a stack, folding siblings; returns how many pairs. fold_pair(context, i) makes
  * stack[i] the sum of stack[i] and stack[i + 1]. */
-static size_t push(node *stack, size_t depth, node added, void (*fold_pair)(void *, size_t),
+static size_t push(node *stack, size_t *depth, node added, void (*fold_pair)(void *, size_t),
                    void *context)
 {
-    stack[depth++] = added;
-    while (depth > 1 && stack[depth - 2].size == stack[depth - 1].size &&
-           stack[depth - 2].first % (2 * stack[depth - 1].size) == 0) {
-        depth--;
-        fold_pair(context, depth - 1);
-        stack[depth - 1].size *= 2;
+    size_t merges = 0, d = *depth;
+    stack[d++] = added;
+    for (; d > 1 && stack[d - 2].size == stack[d - 1].size &&
+           stack[d - 2].first % (2 * stack[d - 1].size) == 0;
+         merges++) {
+        d--;
+        fold_pair(context, d - 1);
+        stack[d - 1].size *= 2;
     }
-    return depth;
+    *depth = d;
+    return merges;
 }
 
 static void nothing(void *context, size_t i)
@@ -59,76 +93,31 @@ static void nothing(void *context, size_t i)
     (void)i;
 }
 
-/* The subtrees that a rank publishes, and the deepest that its stack becomes on the way. */
-static size_t subtrees(size_t shards, int rank, int size, node *stack, size_t *deepest)
+/* The subtrees of shards first .. end, and the deepest that a stack becomes on the way. */
+static size_t subtrees(size_t first, size_t end, node *stack, size_t *deepest)
 {
-    size_t depth = 0, most = 0;
-    for (size_t v = t2i_fold_first(shards, rank, size); v < t2i_fold_first(shards, rank + 1, size);
-         v++) {
-        if (depth + 1 > most) most = depth + 1;
-        depth = push(stack, depth, (node){v, 1}, nothing, NULL);
+    size_t depth = 0;
+    *deepest = 0;
+    for (size_t v = first; v < end; v++) {
+        if (depth + 1 > *deepest) *deepest = depth + 1;
+        push(stack, &depth, (node){v, 1}, nothing, NULL);
     }
-    if (deepest != NULL) *deepest = most;
     return depth;
 }
 
-static size_t count_subtrees(size_t shards, int size)
+static size_t subtrees_of(const t2i_fold *f, int w, node *stack, size_t *deepest)
+{
+    int all = f->size * f->threads;
+    return subtrees(t2i_share(f->shards, w, all), t2i_share(f->shards, w + 1, all), stack, deepest);
+}
+
+static size_t parts_of_rank(const t2i_fold *f, int rank)
 {
     node stack[NODES];
-    size_t count = 0;
-    for (int r = 0; r < size; r++) count += subtrees(shards, r, size, stack, NULL);
-    return count;
-}
-
-static size_t slice_of(size_t chunks, int rank, int size)
-{
-    return (t2i_share(chunks, rank + 1, size) - t2i_share(chunks, rank, size)) * T2I_CHUNK;
-}
-
-size_t t2i_fold_bytes(int rank, int size, size_t shards, size_t floats)
-{
-    node stack[NODES];
-    size_t deepest, chunks = floats / T2I_CHUNK;
-    subtrees(shards, rank, size, stack, &deepest);
-    size_t others = size == 1 ? 0 : count_subtrees(shards, size) * slice_of(chunks, rank, size);
-    return (deepest * floats + others) * sizeof(float) + (size_t)size * sizeof(notice) +
-           chunks * sizeof(double);
-}
-
-t2i_status t2i_fold_new(t2i_fold **out, int rank, int size, size_t shards, size_t floats,
-                        t2i_error *err)
-{
-    T2I_ASSERT(shards > 0 && (shards & (shards - 1)) == 0 && floats % T2I_CHUNK == 0);
-    t2i_fold *f = *out = t2i_alloc(1, sizeof *f);
-    if (f == NULL) return t2i_fail_memory(err, sizeof *f, "the gradient tree");
-    *f = (t2i_fold){.rank = rank, .size = size, .shards = shards, .chunks = floats / T2I_CHUNK};
-    f->first = f->next = t2i_fold_first(shards, rank, size);
-    f->end = t2i_fold_first(shards, rank + 1, size);
-    f->slice = slice_of(f->chunks, rank, size);
-    node stack[NODES];
-    subtrees(shards, rank, size, stack, &f->buffers);
-    int missing = 0;
-    for (size_t i = 0; i < f->buffers; i++)
-        missing |= (f->buffer[i] = t2i_alloc(floats, sizeof(float))) == NULL;
-    f->others = t2i_alloc(size == 1 ? 0 : count_subtrees(shards, size) * f->slice, sizeof(float));
-    f->notices = t2i_alloc((size_t)size, sizeof *f->notices);
-    f->squares = t2i_alloc(f->chunks, sizeof *f->squares);
-    if (missing || f->others == NULL || f->notices == NULL || f->squares == NULL) {
-        t2i_fold_free(f);
-        *out = NULL;
-        return t2i_fail_memory(err, t2i_fold_bytes(rank, size, shards, floats), "the gradients");
-    }
-    return T2I_OK;
-}
-
-void t2i_fold_free(t2i_fold *fold)
-{
-    if (fold == NULL) return;
-    for (size_t i = 0; i < fold->buffers; i++) t2i_free(fold->buffer[i]);
-    t2i_free(fold->others);
-    t2i_free(fold->notices);
-    t2i_free(fold->squares);
-    t2i_free(fold);
+    size_t deepest, parts = 0;
+    for (int t = 0; t < f->threads; t++)
+        parts += subtrees_of(f, rank * f->threads + t, stack, &deepest);
+    return parts;
 }
 
 T2I_STATIC_KERNEL(void, add_floats, (float *restrict sum, const float *restrict more, size_t count),
@@ -137,109 +126,12 @@ T2I_STATIC_KERNEL(void, add_floats, (float *restrict sum, const float *restrict 
     for (size_t i = 0; i < count; i++) sum[i] += more[i];
 }
 
-static void add_leaf(t2i_leaf *sum, const t2i_leaf *more)
+T2I_STATIC_KERNEL(void, sum_floats,
+                  (float *restrict sum, const float *restrict left, const float *restrict right,
+                   size_t count),
+                  (sum, left, right, count))
 {
-    sum->loss += more->loss;
-    sum->rows += more->rows;
-    sum->tokens += more->tokens;
-}
-
-/* ---- this rank's shards ---- */
-
-static void fold_shards(void *context, size_t i)
-{
-    t2i_fold *f = context;
-    add_floats(f->buffer[i], f->buffer[i + 1], f->chunks * T2I_CHUNK);
-    add_leaf(&f->leaf[i], &f->leaf[i + 1]);
-}
-
-float *t2i_fold_leaf(t2i_fold *fold)
-{
-    if (fold->next == fold->first) fold->depth = 0;
-    T2I_ASSERT(fold->next < fold->end);
-    return fold->buffer[fold->depth];
-}
-
-void t2i_fold_add(t2i_fold *fold, const t2i_leaf *leaf)
-{
-    fold->leaf[fold->depth] = *leaf;
-    fold->depth = push(fold->stack, fold->depth, (node){fold->next++, 1}, fold_shards, fold);
-}
-
-/* ---- the rest of the tree, on this rank's slice ---- */
-
-typedef struct {
-    float *part[NODES]; /* of the subtrees on the stack */
-    t2i_leaf leaf[NODES];
-    size_t floats;
-} upper;
-
-static void fold_upper(void *context, size_t i)
-{
-    upper *u = context;
-    add_floats(u->part[i], u->part[i + 1], u->floats);
-    add_leaf(&u->leaf[i], &u->leaf[i + 1]);
-}
-
-/* Everyone's notices, and this rank's slice of everyone's subtrees into others, in the order of
- * ranks. */
-static void trade(t2i_fold *f, t2i_comm *comm)
-{
-    node stack[NODES];
-    size_t mine = t2i_share(f->chunks, f->rank, f->size) * T2I_CHUNK;
-    float *into = f->others;
-    for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
-        int to = (f->rank + step) % f->size;
-        size_t first = t2i_share(f->chunks, to, f->size),
-               count = t2i_share(f->chunks, to + 1, f->size) - first;
-        for (size_t i = 0; i < f->depth; i++)
-            t2i_comm_send(comm, to, f->buffer[i] + first * T2I_CHUNK, T2I_CHUNK * sizeof(float),
-                          count);
-    }
-    for (int r = 0; r < f->size; r++) {
-        size_t nodes = subtrees(f->shards, r, f->size, stack, NULL);
-        for (size_t i = 0; i < nodes; i++, into += f->slice) {
-            if (r == f->rank)
-                memcpy(into, f->buffer[i] + mine, f->slice * sizeof *into);
-            else
-                t2i_comm_receive(comm, r, into, T2I_CHUNK * sizeof(float), f->slice / T2I_CHUNK);
-        }
-    }
-    t2i_comm_wait(comm);
-    t2i_comm_share_all(comm, f->notices, sizeof *f->notices, (size_t)f->size);
-}
-
-float *t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes)
-{
-    T2I_ASSERT(f->next == f->end);
-    f->next = f->first;
-    notice *own = &f->notices[f->rank];
-    memcpy(own->leaf, f->leaf, sizeof own->leaf);
-    own->votes = *votes;
-    if (f->size == 1) {
-        *total = f->leaf[0];
-        return f->buffer[0];
-    }
-    trade(f, comm);
-    upper u = {.floats = f->slice};
-    node stack[NODES], theirs[NODES];
-    size_t depth = 0;
-    float *part = f->others;
-    *votes = (t2i_votes){0};
-    for (int r = 0; r < f->size; r++) {
-        const notice *n = &f->notices[r];
-        size_t nodes = subtrees(f->shards, r, f->size, theirs, NULL);
-        for (size_t i = 0; i < nodes; i++, part += f->slice) {
-            u.part[depth] = part;
-            u.leaf[depth] = n->leaf[i];
-            depth = push(stack, depth, theirs[i], fold_upper, &u);
-        }
-        votes->stop += n->votes.stop;
-        votes->late += n->votes.late;
-    }
-    T2I_ASSERT(depth == 1);
-    *total = u.leaf[0];
-    return u.part[0];
+    for (size_t i = 0; i < count; i++) sum[i] = left[i] + right[i];
 }
 
 T2I_STATIC_KERNEL(double, chunk_squares, (const float *x), (x))
@@ -253,13 +145,424 @@ T2I_STATIC_KERNEL(double, chunk_squares, (const float *x), (x))
     return sum[0];
 }
 
-double t2i_fold_sum_squares(t2i_fold *f, t2i_comm *comm, const float *slice)
+static void add_leaf(t2i_leaf *sum, const t2i_leaf *more)
 {
-    size_t first = t2i_share(f->chunks, f->rank, f->size);
-    for (size_t i = 0; i < f->slice / T2I_CHUNK; i++)
-        f->squares[first + i] = chunk_squares(slice + i * T2I_CHUNK);
-    t2i_comm_share_all(comm, f->squares, sizeof *f->squares, f->chunks);
-    double sum = 0.0;
-    for (size_t i = 0; i < f->chunks; i++) sum += f->squares[i];
-    return sum;
+    sum->loss += more->loss;
+    sum->rows += more->rows;
+    sum->tokens += more->tokens;
+}
+
+/* ---- set-up ---- */
+
+static size_t lines(size_t bytes)
+{
+    return (bytes + LINE - 1) / LINE;
+}
+
+static size_t floats_of_slice(const t2i_fold *f)
+{
+    return (f->chunk_first[f->rank + 1] - f->chunk_first[f->rank]) * T2I_CHUNK;
+}
+
+static int in_group(const t2i_fold *f, int rank)
+{
+    return f->group[rank] == f->group[f->rank];
+}
+
+/* Memory for the tables, and what they say that does not depend on groups. */
+static t2i_status plan_tree(t2i_fold *f, t2i_error *err)
+{
+    size_t size = (size_t)f->size, s = 0, depth = 0, deepest;
+    int workers = f->size * f->threads;
+    node stack[NODES], theirs[NODES];
+    for (int r = 0; r < f->size; r++) f->parts += parts_of_rank(f, r);
+    f->group = t2i_alloc(3 * size, sizeof *f->group);
+    f->worker = t2i_alloc((size_t)f->threads, sizeof *f->worker);
+    f->part = t2i_alloc(f->parts, sizeof *f->part);
+    f->record_first = t2i_alloc(2 * (size + 1), sizeof *f->record_first);
+    if (f->group == NULL || f->worker == NULL || f->part == NULL || f->record_first == NULL)
+        return t2i_fail_memory(err, size * 32 + f->parts * sizeof *f->part, "the gradient tree");
+    f->group_size = f->group + size;
+    f->turn = f->group_size + size;
+    f->chunk_first = f->record_first + size + 1;
+    for (int r = 0; r < f->size; r++) {
+        size_t parts = parts_of_rank(f, r);
+        f->chunk_first[r + 1] = t2i_share(f->chunks, r + 1, f->size);
+        f->record_first[r + 1] =
+            f->record_first[r] + lines(sizeof(t2i_votes) + parts * (sizeof(t2i_leaf) + f->chunks));
+    }
+    for (int w = 0; w < workers; w++) {
+        size_t count = subtrees_of(f, w, theirs, &deepest);
+        for (size_t i = 0; i < count; i++, s++) {
+            if (depth + 1 > f->deepest) f->deepest = depth + 1;
+            f->part[s] = (part){.rank = w / f->threads};
+            f->part[s].merges = push(stack, &depth, theirs[i], nothing, NULL);
+        }
+    }
+    return T2I_OK;
+}
+
+/* Collective. Every rank's group, if those that say so share memory with their node. */
+static void find_groups(t2i_fold *f, t2i_comm *comm, int shares)
+{
+    f->group[f->rank] = shares ? t2i_comm_node_first(comm) : f->rank;
+    t2i_comm_share_all(comm, f->group, sizeof *f->group, (size_t)f->size);
+    for (int r = 0; r < f->size; r++) f->group_size[r] = 0;
+    for (int r = 0; r < f->size; r++) f->turn[r] = f->group_size[f->group[r]]++;
+    for (int r = 0; r < f->size; r++) f->group_size[r] = f->group_size[f->group[r]];
+}
+
+static size_t bytes_of_group(const t2i_fold *f)
+{
+    size_t blocks = f->group_size[f->rank] > 1; /* the weights, then the gradients */
+    for (size_t s = 0; s < f->parts; s++) blocks += in_group(f, f->part[s].rank) != 0;
+    return LINE * (lines(f->chunks * sizeof(double)) + f->record_first[f->size]) +
+           blocks * f->chunks * T2I_CHUNK * sizeof(float);
+}
+
+/* Where everything lies. */
+static void lay_out(t2i_fold *f, char *group)
+{
+    size_t block = f->chunks * T2I_CHUNK, slice = floats_of_slice(f);
+    f->squares = (double *)(void *)group;
+    f->records = group + LINE * lines(f->chunks * sizeof(double));
+    float *gradients = (float *)(void *)(f->records + LINE * f->record_first[f->size]),
+          *others = f->others;
+    if (f->group_size[f->rank] > 1) f->weights = gradients, gradients += block;
+    for (size_t s = 0, first = 0; s < f->parts; s++) {
+        part *p = &f->part[s];
+        if (s > 0 && f->part[s - 1].rank != p->rank) first = s;
+        size_t count = parts_of_rank(f, p->rank), i = s - first;
+        char *record = f->records + LINE * f->record_first[p->rank] + sizeof(t2i_votes);
+        p->leaf = (t2i_leaf *)(void *)record + i;
+        p->used = (uint8_t *)record + count * sizeof(t2i_leaf) + i * f->chunks;
+        int near = in_group(f, p->rank);
+        p->from = near ? 0 : f->chunk_first[f->rank];
+        p->sum = near ? gradients : others;
+        if (near)
+            gradients += block;
+        else
+            others += slice;
+    }
+}
+
+/* What a thread needs; *s is the first part of it, and goes on. */
+static t2i_status begin_worker(t2i_fold *f, int thread, size_t *s, t2i_error *err)
+{
+    worker *w = &f->worker[thread];
+    size_t block = f->chunks * T2I_CHUNK, own;
+    node stack[NODES];
+    t2i_fold_shards(f, thread, &w->first, &w->end);
+    w->next = w->first;
+    w->published = subtrees(w->first, w->end, stack, &w->buffers);
+    own = w->buffers - w->published;
+    w->own_buffers = t2i_alloc(own * block, sizeof(float));
+    w->own_used = t2i_alloc(own, f->chunks);
+    w->strips = t2i_alloc((f->deepest + 1) * STRIP, sizeof(float));
+    w->chunks = f->chunks;
+    if (w->own_buffers == NULL || w->own_used == NULL || w->strips == NULL)
+        return t2i_fail_memory(err, own * block * sizeof(float), "the gradients");
+    f->bytes += own * (block * sizeof(float) + f->chunks);
+    for (size_t i = 0; i < w->buffers; i++) {
+        part *p = i < w->published ? &f->part[(*s)++] : NULL;
+        size_t k = i - w->published;
+        w->buffer[i] = p != NULL ? p->sum : w->own_buffers + k * block;
+        w->used[i] = p != NULL ? p->used : w->own_used + k * f->chunks;
+        w->leaf[i] = p != NULL ? p->leaf : &w->own_leaf[i];
+    }
+    return T2I_OK;
+}
+
+static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
+{
+    size_t far = 0, slice = floats_of_slice(f), s = 0, bytes = bytes_of_group(f);
+    for (size_t i = 0; i < f->parts; i++) far += !in_group(f, f->part[i].rank);
+    if (shared == NULL) shared = f->own = t2i_alloc(bytes, 1);
+    f->others = t2i_alloc(far * slice, sizeof *f->others);
+    /* the sum of one worker is its only buffer */
+    if (f->size * f->threads > 1) f->sum = t2i_alloc(slice, sizeof *f->sum);
+    f->bytes = bytes + (far + (f->sum != NULL)) * slice * sizeof(float);
+    if (shared == NULL || f->others == NULL || (f->size * f->threads > 1 && f->sum == NULL))
+        return t2i_fail_memory(err, f->bytes, "the gradients");
+    lay_out(f, shared);
+    while (s < f->parts && f->part[s].rank != f->rank) s++;
+    for (int t = 0; t < f->threads; t++) T2I_TRY(begin_worker(f, t, &s, err));
+    if (f->sum == NULL) f->sum = f->worker[0].buffer[0];
+    return T2I_OK;
+}
+
+t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_pool *pool, size_t shards,
+                        size_t floats, t2i_error *err)
+{
+    T2I_ASSERT(shards > 0 && (shards & (shards - 1)) == 0 && floats % T2I_CHUNK == 0);
+    t2i_fold *f = *out = t2i_alloc(1, sizeof *f);
+    t2i_status mine = T2I_OK;
+    if (f == NULL)
+        mine = t2i_fail_memory(err, sizeof *f, "the gradient tree");
+    else {
+        *f = (t2i_fold){.pool = pool,
+                        .rank = t2i_comm_rank(comm),
+                        .size = t2i_comm_size(comm),
+                        .threads = t2i_pool_threads(pool),
+                        .shards = shards,
+                        .chunks = floats / T2I_CHUNK};
+        mine = plan_tree(f, err);
+    }
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK) {
+        find_groups(f, comm, 1);
+        char *shared = t2i_comm_share_memory(comm, bytes_of_group(f));
+        find_groups(f, comm, shared != NULL);
+        status = t2i_comm_agree(comm, take_memory(f, shared, err), err);
+    }
+    if (status != T2I_OK) {
+        t2i_fold_free(f);
+        *out = NULL;
+    }
+    return status;
+}
+
+void t2i_fold_free(t2i_fold *f)
+{
+    if (f == NULL) return;
+    for (int t = 0; f->worker != NULL && t < f->threads; t++) {
+        t2i_free(f->worker[t].own_buffers);
+        t2i_free(f->worker[t].own_used);
+        t2i_free(f->worker[t].strips);
+    }
+    if (f->size * f->threads > 1) t2i_free(f->sum);
+    t2i_free(f->group);
+    t2i_free(f->worker);
+    t2i_free(f->part);
+    t2i_free(f->record_first);
+    t2i_free(f->others);
+    t2i_free(f->own);
+    t2i_free(f);
+}
+
+size_t t2i_fold_bytes(const t2i_fold *f)
+{
+    return f->bytes;
+}
+
+int t2i_fold_shares(const t2i_fold *f)
+{
+    return f->group_size[f->rank] > 1;
+}
+
+void t2i_fold_shards(const t2i_fold *f, int thread, size_t *first, size_t *end)
+{
+    int w = f->rank * f->threads + thread, all = f->size * f->threads;
+    *first = t2i_share(f->shards, w, all);
+    *end = t2i_share(f->shards, w + 1, all);
+}
+
+/* ---- a thread's shards ---- */
+
+static void fold_shards(void *context, size_t i)
+{
+    worker *w = context;
+    uint8_t *used = w->used[i];
+    const uint8_t *more = w->used[i + 1];
+    for (size_t c = 0; c < w->chunks; c++) {
+        float *sum = w->buffer[i] + c * T2I_CHUNK, *right = w->buffer[i + 1] + c * T2I_CHUNK;
+        if (!more[c]) continue;
+        if (used[c])
+            add_floats(sum, right, T2I_CHUNK);
+        else
+            memcpy(sum, right, T2I_CHUNK * sizeof *sum);
+        used[c] = 1;
+    }
+    add_leaf(w->leaf[i], w->leaf[i + 1]);
+}
+
+float *t2i_fold_leaf(t2i_fold *f, int thread, uint8_t **used)
+{
+    worker *w = &f->worker[thread];
+    if (w->next == w->first) w->depth = 0;
+    T2I_ASSERT(w->next < w->end);
+    *used = w->used[w->depth];
+    memset(*used, 1, f->chunks);
+    return w->buffer[w->depth];
+}
+
+void t2i_fold_add(t2i_fold *f, int thread, const t2i_leaf *leaf)
+{
+    worker *w = &f->worker[thread];
+    *w->leaf[w->depth] = *leaf;
+    push(w->stack, &w->depth, (node){w->next++, 1}, fold_shards, w);
+}
+
+/* ---- the rest of the tree, each thread on its slice ---- */
+
+/* out = a strip of the sum of all parts, in tree order. sum: room of strips. Returns 0 when no part
+ * uses it: out is not written. */
+static int fold_strip(const t2i_fold *f, float *out, float *strips, size_t chunk, size_t offset)
+{
+    const float *stack[NODES]; /* NULL: not used */
+    size_t depth = 0;
+    for (size_t s = 0; s < f->parts; s++) {
+        const part *p = &f->part[s];
+        stack[depth++] = p->used[chunk] ? p->sum + (chunk - p->from) * T2I_CHUNK + offset : NULL;
+        for (size_t m = 0; m < p->merges; m++) {
+            const float *right = stack[--depth], **left = &stack[depth - 1];
+            float *sum = depth == 1 ? out : strips + depth * STRIP;
+            if (*left == NULL)
+                *left = right;
+            else if (right != NULL && *left == sum)
+                add_floats(sum, right, STRIP);
+            else if (right != NULL) {
+                sum_floats(sum, *left, right, STRIP);
+                *left = sum;
+            }
+        }
+    }
+    if (stack[0] != NULL && stack[0] != out) memcpy(out, stack[0], STRIP * sizeof *out);
+    return stack[0] != NULL;
+}
+
+static void fold_slice(void *context, int thread)
+{
+    const t2i_fold *f = context;
+    int w = f->rank * f->threads + thread, all = f->size * f->threads;
+    size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
+    for (size_t c = begin; c < end; c++) {
+        float *out = f->sum + (c - f->chunk_first[f->rank]) * T2I_CHUNK;
+        int used = 1;
+        for (size_t at = 0; used && at < T2I_CHUNK; at += STRIP)
+            used = fold_strip(f, out + at, f->worker[thread].strips, c, at);
+        if (!used) memset(out, 0, T2I_CHUNK * sizeof *out);
+        f->squares[c] = used ? chunk_squares(out) : 0.0; /* while it is in the nearest cache */
+    }
+}
+
+/* ---- between the groups ---- */
+
+/* Starts the messages of what this rank's slice of the other groups' parts is, and of its parts for
+ * them. */
+static void trade_parts(t2i_fold *f, t2i_comm *comm)
+{
+    size_t chunk = T2I_CHUNK * sizeof(float), slice = floats_of_slice(f) / T2I_CHUNK;
+    for (size_t s = 0; s < f->parts; s++) {
+        const part *p = &f->part[s];
+        if (!in_group(f, p->rank)) t2i_comm_receive(comm, p->rank, p->sum, chunk, slice);
+        if (p->rank != f->rank) continue;
+        for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
+            int to = (f->rank + step) % f->size;
+            size_t first = f->chunk_first[to], count = f->chunk_first[to + 1] - first;
+            if (!in_group(f, to)) t2i_comm_send(comm, to, p->sum + first * T2I_CHUNK, chunk, count);
+        }
+    }
+}
+
+/* Every rank has filled its items first[rank] .. first[rank + 1] of `all`, which lies in its
+ * group's memory: starts the messages that take them to one rank of each other group. */
+static void spread(const t2i_fold *f, t2i_comm *comm, void *all, size_t item_bytes,
+                   const size_t *first)
+{
+    int me = f->rank;
+    char *bytes = all;
+    for (int r = 0; r < f->size; r++) {
+        if (in_group(f, r)) continue;
+        if (f->turn[r] == f->turn[me] % f->group_size[r])
+            t2i_comm_send(comm, r, bytes + first[me] * item_bytes, item_bytes,
+                          first[me + 1] - first[me]);
+        if (f->turn[me] == f->turn[r] % f->group_size[me])
+            t2i_comm_receive(comm, r, bytes + first[r] * item_bytes, item_bytes,
+                             first[r + 1] - first[r]);
+    }
+}
+
+/* Waits for the messages, then for the ranks of the group. */
+static void come_together(const t2i_fold *f, t2i_comm *comm)
+{
+    t2i_comm_wait(comm);
+    if (f->group_size[f->rank] > 1) t2i_comm_meet(comm);
+}
+
+/* ---- a step ---- */
+
+static t2i_votes *votes_of(const t2i_fold *f, int rank)
+{
+    return (t2i_votes *)(void *)(f->records + LINE * f->record_first[rank]);
+}
+
+/* From the records, in the same way on all ranks. */
+static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
+{
+    t2i_leaf stack[NODES];
+    size_t depth = 0;
+    for (size_t s = 0; s < f->parts; s++) {
+        stack[depth++] = *f->part[s].leaf;
+        for (size_t m = 0; m < f->part[s].merges; m++, depth--)
+            add_leaf(&stack[depth - 2], &stack[depth - 1]);
+    }
+    *total = stack[0];
+    *votes = (t2i_votes){0};
+    for (int r = 0; r < f->size; r++) {
+        votes->stop += votes_of(f, r)->stop;
+        votes->late += votes_of(f, r)->late;
+    }
+}
+
+void t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes,
+                       double *squares)
+{
+    for (int t = 0; t < f->threads; t++) {
+        T2I_ASSERT(f->worker[t].next == f->worker[t].end);
+        f->worker[t].next = f->worker[t].first;
+    }
+    *votes_of(f, f->rank) = *votes;
+    trade_parts(f, comm);
+    spread(f, comm, f->records, LINE, f->record_first);
+    come_together(f, comm);
+    add_records(f, total, votes);
+    t2i_pool_run(f->pool, fold_slice, f);
+    spread(f, comm, f->squares, sizeof *f->squares, f->chunk_first);
+    come_together(f, comm);
+    *squares = 0.0;
+    for (size_t c = 0; c < f->chunks; c++) *squares += f->squares[c];
+}
+
+const float *t2i_fold_slice(const t2i_fold *f)
+{
+    return f->sum;
+}
+
+static void change_slice(void *context, int thread)
+{
+    const t2i_fold *f = context;
+    int w = f->rank * f->threads + thread, all = f->size * f->threads;
+    size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
+    for (size_t c = begin; c < end; c++) {
+        size_t in_slice = c - f->chunk_first[f->rank];
+        float *weights = f->replica + c * T2I_CHUNK;
+        f->update(f->context, in_slice, weights, f->sum + in_slice * T2I_CHUNK);
+        if (f->weights != NULL)
+            memcpy(f->weights + c * T2I_CHUNK, weights, T2I_CHUNK * sizeof *weights);
+    }
+}
+
+static void copy_weights(void *context, int thread)
+{
+    const t2i_fold *f = context;
+    size_t begin = t2i_share(f->chunks, thread, f->threads),
+           end = t2i_share(f->chunks, thread + 1, f->threads);
+    for (size_t c = begin; c < end; c++)
+        if (c < f->chunk_first[f->rank] || c >= f->chunk_first[f->rank + 1])
+            memcpy(f->replica + c * T2I_CHUNK, f->weights + c * T2I_CHUNK,
+                   T2I_CHUNK * sizeof *f->replica);
+}
+
+void t2i_fold_update(t2i_fold *f, t2i_comm *comm, float *weights, t2i_fold_change *update,
+                     void *context)
+{
+    f->replica = weights;
+    f->update = update;
+    f->context = context;
+    t2i_pool_run(f->pool, change_slice, f);
+    spread(f, comm, f->weights != NULL ? f->weights : weights, T2I_CHUNK * sizeof *weights,
+           f->chunk_first);
+    come_together(f, comm);
+    if (f->weights != NULL) t2i_pool_run(f->pool, copy_weights, f);
 }

@@ -1,16 +1,19 @@
 /* NP: 1 2 3 4 5 6 7 8 11 */
-/* The tree gives the same bits at every number of ranks: those of a plain recursion over the
- * shards. */
+/* The tree gives the same bits at every number of ranks and threads, in shared memory and by
+ * messages: those of a plain recursion over the shards. */
 #include "mpi_test.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "t2i/block.h"
 #include "t2i/fold.h"
 #include "t2i/rng.h"
 
-enum { FLOATS = 5 * T2I_CHUNK };
+enum { FLOATS = 9 * T2I_CHUNK };
+
+static int shares; /* may ranks share memory? */
 
 /* Values of very different sizes, so that another order of additions gives other bits. */
 static float value(size_t shard, size_t i)
@@ -19,10 +22,30 @@ static float value(size_t shard, size_t i)
                    pow(10.0, (double)(t2i_rng_bits(4, shard, i) % 7)));
 }
 
-static float tree(size_t first, size_t size, size_t i)
+static int is_used(size_t shard, size_t chunk)
 {
-    return size == 1 ? value(first, i)
-                     : tree(first, size / 2, i) + tree(first + size / 2, size / 2, i);
+    return chunk < 2 || t2i_rng_bits(5, shard, chunk) % 4 == 0; /* others: now and then by none */
+}
+
+/* The sum of shards first .. first + size; *used: of any. */
+static float tree(size_t first, size_t size, size_t i, int *used)
+{
+    if (size == 1) {
+        *used = is_used(first, i / T2I_CHUNK);
+        return value(first, i);
+    }
+    int left_used, right_used;
+    float left = tree(first, size / 2, i, &left_used),
+          right = tree(first + size / 2, size / 2, i, &right_used);
+    *used = left_used || right_used;
+    return left_used && right_used ? left + right : left_used ? left : right;
+}
+
+static float whole_tree(size_t shards, size_t i)
+{
+    int used;
+    float sum = tree(0, shards, i, &used);
+    return used ? sum : 0.0f;
 }
 
 static double loss_tree(size_t first, size_t size)
@@ -31,53 +54,102 @@ static double loss_tree(size_t first, size_t size)
                      : loss_tree(first, size / 2) + loss_tree(first + size / 2, size / 2);
 }
 
-static void run(t2i_comm *comm, size_t shards)
+typedef struct {
+    t2i_fold *fold;
+    float *changes; /* of the slice: how often a chunk was changed */
+} setting;
+
+static void fill_leaves(void *context, int thread)
+{
+    const setting *s = context;
+    size_t first, end;
+    t2i_fold_shards(s->fold, thread, &first, &end);
+    for (size_t v = first; v < end; v++) {
+        uint8_t *used;
+        float *leaf = t2i_fold_leaf(s->fold, thread, &used);
+        for (size_t i = 0; i < FLOATS; i++) {
+            int here = used[i / T2I_CHUNK] = (uint8_t)is_used(v, i / T2I_CHUNK);
+            leaf[i] = here ? value(v, i) : NAN; /* nothing may read it */
+        }
+        t2i_fold_add(s->fold, thread,
+                     &(t2i_leaf){.loss = (double)value(v, 99), .rows = 2, .tokens = (double)v});
+    }
+}
+
+static void change(void *context, size_t chunk, float *weights, const float *gradient)
+{
+    const setting *s = context;
+    s->changes[chunk] += 1.0f;
+    for (size_t i = 0; i < T2I_CHUNK; i++) weights[i] = gradient[i];
+}
+
+/* The slices, the squares and the weights against the recursion. */
+static void check_sums(t2i_comm *comm, setting *s, size_t shards, double squares, float *weights)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
-    t2i_fold *fold;
+    const float *slice = t2i_fold_slice(s->fold);
+    size_t chunks = FLOATS / T2I_CHUNK, first = t2i_share(chunks, rank, size) * T2I_CHUNK,
+           end = t2i_share(chunks, rank + 1, size) * T2I_CHUNK, wrong = 0;
+    for (size_t i = first; i < end; i += 97) wrong += slice[i - first] != whole_tree(shards, i);
+    CHECK(wrong == 0);
+    t2i_fold_update(s->fold, comm, weights, change, s);
+    double plain = 0.0;
+    for (size_t i = 0; i < FLOATS; i++) {
+        plain += pow((double)weights[i], 2);
+        wrong += i % 61 == 0 && weights[i] != whole_tree(shards, i);
+    }
+    CHECK(wrong == 0);
+    CHECK(fabs(squares - plain) <= 1e-12 * plain);
+    CHECK(t2i_comm_same(comm, &squares, sizeof squares));
+}
+
+static void run(t2i_comm *comm, size_t shards, int threads)
+{
+    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
+    t2i_pool *pool;
+    setting s;
     t2i_error err = {0};
-    t2i_status status =
-        t2i_comm_agree(comm, t2i_fold_new(&fold, rank, size, shards, FLOATS, &err), &err);
+    t2i_status status = t2i_comm_agree(comm, t2i_pool_new(&pool, threads, 0, &err), &err);
     CHECK(status == T2I_OK);
     if (status != T2I_OK) return;
-    size_t calls = t2i_alloc_calls();
+    status = t2i_fold_new(&s.fold, comm, pool, shards, FLOATS, &err);
+    CHECK(status == T2I_OK);
+    if (status != T2I_OK) return;
+    CHECK(t2i_fold_shares(s.fold) == (shares && t2i_comm_node_size(comm) > 1));
+    float *weights = t2i_alloc(FLOATS, sizeof *weights);
+    size_t chunks = FLOATS / T2I_CHUNK, calls = 0,
+           slice = t2i_share(chunks, rank + 1, size) - t2i_share(chunks, rank, size);
+    s.changes = t2i_alloc(slice, sizeof *s.changes);
     for (int round = 0; round < 3; round++) { /* buffers are used again */
-        for (size_t v = t2i_fold_first(shards, rank, size);
-             v < t2i_fold_first(shards, rank + 1, size); v++) {
-            float *leaf = t2i_fold_leaf(fold);
-            for (size_t i = 0; i < FLOATS; i++) leaf[i] = value(v, i);
-            t2i_fold_add(fold,
-                         &(t2i_leaf){.loss = (double)value(v, 99), .rows = 2, .tokens = (double)v});
-        }
+        if (round == 1) calls = t2i_alloc_calls();
+        t2i_pool_run(pool, fill_leaves, &s);
         t2i_votes votes = {.stop = 1, .late = rank};
         t2i_leaf total;
-        float *slice = t2i_fold_exchange(fold, comm, &total, &votes);
+        double squares, loss = loss_tree(0, shards);
+        t2i_fold_exchange(s.fold, comm, &total, &votes, &squares);
         CHECK(votes.stop == size && votes.late == size * (size - 1) / 2);
-        double loss = loss_tree(0, shards);
         CHECK(memcmp(&total.loss, &loss, sizeof loss) == 0);
         CHECK(total.rows == 2.0 * (double)shards &&
               total.tokens == (double)(shards * (shards - 1) / 2));
-        size_t first = t2i_share(FLOATS / T2I_CHUNK, rank, size) * T2I_CHUNK;
-        size_t end = t2i_share(FLOATS / T2I_CHUNK, rank + 1, size) * T2I_CHUNK;
-        size_t wrong = 0;
-        for (size_t i = first; i < end; i += 97) wrong += slice[i - first] != tree(0, shards, i);
-        CHECK(wrong == 0);
-        double squares = t2i_fold_sum_squares(fold, comm, slice), plain = 0.0;
-        for (size_t i = 0; i < FLOATS; i++) plain += pow((double)tree(0, shards, i), 2);
-        CHECK(fabs(squares - plain) <= 1e-12 * plain);
-        CHECK(t2i_comm_same(comm, &squares, sizeof squares));
+        if (round != 1) check_sums(comm, &s, shards, squares, weights); /* 1: a skipped step */
     }
     CHECK(t2i_alloc_calls() == calls);
-    t2i_fold_free(fold);
+    for (size_t c = 0; c < slice; c++) CHECK(s.changes[c] == 2.0f);
+    t2i_free(s.changes);
+    t2i_free(weights);
+    t2i_fold_free(s.fold);
+    t2i_pool_free(pool);
 }
 
+/* tests/mpi/fold.sh also starts this with T2I_NODE_RANKS and T2I_NODE_MEMORY set. */
 int main(int argc, char **argv)
 {
     t2i_comm *comm;
     t2i_error err;
     if (t2i_comm_open(&comm, &argc, &argv, &err) != T2I_OK) return 1;
+    shares = getenv("T2I_NODE_MEMORY") == NULL;
     const size_t shards[] = {1, 2, 8, 16};
-    for (size_t i = 0; i < sizeof shards / sizeof *shards; i++)
-        run(comm, shards[i]); /* with idle ranks too */
+    for (size_t i = 0; i < sizeof shards / sizeof *shards; i++) /* with idle ranks too */
+        for (int threads = 1; threads <= 3; threads++) run(comm, shards[i], threads);
     return mpi_test_end(comm);
 }
