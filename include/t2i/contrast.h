@@ -29,11 +29,13 @@ typedef struct {
 
 typedef struct t2i_contrast t2i_contrast;
 
-/* store (borrowed) holds all training pictures. most_rows: of one call of t2i_contrast_add.
- * T2I_DATA, T2I_SYSTEM. NULL on failure. */
+/* trains (borrowed): the pictures of training pairs, a bit a picture (t2i_want_split); store
+ * (borrowed) holds them all. most_rows: of one call of t2i_contrast_add. T2I_SYSTEM. NULL on
+ * failure. */
 T2I_CHECKED t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
-                                        const t2i_store *store, const t2i_contrast_options *options,
-                                        size_t most_rows, t2i_error *err);
+                                        const uint8_t *trains, const t2i_store *store,
+                                        const t2i_contrast_options *options, size_t most_rows,
+                                        t2i_error *err);
 void t2i_contrast_free(t2i_contrast *contrast); /* NULL is legal */
 size_t t2i_contrast_bytes(const t2i_contrast *contrast);
 

@@ -3,42 +3,39 @@
 #include <math.h>
 #include <string.h>
 
+#include "t2i/cpu.h"
 #include "t2i/elementary.h"
-#include "t2i/linalg.h"
+#include "t2i/gemm.h"
 #include "t2i/mem.h"
 #include "t2i/ops.h"
 #include "t2i/rng.h"
 
-enum { STREAM_NEGATIVES = 1 << 20 };
+enum { STREAM_NEGATIVES = 1 << 20, LANES = 16 };
 #define NOT_THERE UINT32_MAX
-static const float excluded = -1e30f; /* a score that counts for nothing */
+static const float excluded = -1e30f; /* a score that counts for nothing, at any temperature */
 
 struct t2i_contrast {
     t2i_contrast_options options;
     const t2i_store *store;
-    size_t D, pictures; /* of training pairs */
-    uint32_t *picture;  /* owned: their numbers in the dataset */
+    size_t D, pictures;    /* of training pairs */
+    uint32_t *picture;     /* owned: their numbers in the dataset */
+    const uint8_t *trains; /* borrowed: a bit a picture of the dataset */
     size_t images;
-    size_t count;    /* candidates of a step: all of them, or `negatives` */
-    float *chosen;   /* owned: (count, D): their features, each of length 1 */
-    uint32_t *taken; /* owned: which pictures of the dataset they are */
-    uint32_t *slot;  /* owned: where each picture is among them; NOT_THERE */
-    uint8_t *trains; /* owned: a bit a picture */
+    size_t count;              /* candidates of a step: all of them, or `negatives` */
+    float *chosen;             /* owned: (count, D): their features, each of length 1 */
+    float *to_score, *to_pull; /* owned: packed: chosen transposed (D, count), and as it is */
+    uint32_t *taken;           /* owned: which pictures of the dataset they are */
+    uint32_t *slot;            /* owned: where each picture is among them; NOT_THERE */
     int filled;
     float *p, *goal; /* owned: (most_rows, D): predictions and targets of length 1 */
     float *score;    /* owned: (most_rows, count) */
-    float *pull;     /* owned: (most_rows, D) */
     size_t bytes;
 };
 
 /* ---- set-up ---- */
 
-static t2i_status find_pictures(t2i_contrast *c, t2i_dataset *dataset, t2i_error *err)
+static t2i_status list_pictures(t2i_contrast *c, t2i_error *err)
 {
-    c->images = (size_t)t2i_dataset_get_info(dataset)->images;
-    c->trains = t2i_alloc((c->images + 7) / 8, 1);
-    if (c->trains == NULL) return t2i_fail_memory(err, c->images / 8, "pictures");
-    T2I_TRY(t2i_want_split(c->trains, dataset, T2I_TRAIN, err));
     for (size_t i = 0; i < c->images; i++) c->pictures += c->trains[i / 8] >> i % 8 & 1;
     c->picture = t2i_alloc(c->pictures, sizeof *c->picture);
     if (c->picture == NULL)
@@ -48,44 +45,39 @@ static t2i_status find_pictures(t2i_contrast *c, t2i_dataset *dataset, t2i_error
     return T2I_OK;
 }
 
-/* out = x / |x|; its length, 0 for what has none. */
-static double normalise(float *out, const float *x, size_t D)
-{
-    double sum = 0;
-    for (size_t i = 0; i < D; i++) sum += (double)x[i] * (double)x[i];
-    double length = sqrt(sum), factor = length > 1e-12 ? 1 / length : 0;
-    for (size_t i = 0; i < D; i++) out[i] = (float)((double)x[i] * factor);
-    return factor > 0 ? length : 0;
-}
-
 static t2i_status take_memory(t2i_contrast *c, size_t most_rows, t2i_error *err)
 {
     c->count = c->pictures < c->options.negatives ? c->pictures : c->options.negatives;
-    size_t floats = (c->count + 3 * most_rows) * c->D + most_rows * c->count;
+    size_t to_score = t2i_pack_floats(c->D, c->count), to_pull = t2i_pack_floats(c->count, c->D);
+    size_t floats = c->count * c->D + to_score + to_pull + most_rows * (2 * c->D + c->count);
     c->bytes = floats * sizeof(float) + (c->pictures + c->images + c->count) * sizeof(uint32_t);
     c->chosen = t2i_alloc(c->count * c->D, sizeof *c->chosen);
+    c->to_score = t2i_alloc(to_score, sizeof *c->to_score);
+    c->to_pull = t2i_alloc(to_pull, sizeof *c->to_pull);
     c->taken = t2i_alloc(c->count, sizeof *c->taken);
     c->slot = t2i_alloc(c->images, sizeof *c->slot);
     c->p = t2i_alloc(most_rows * c->D, sizeof *c->p);
     c->goal = t2i_alloc(most_rows * c->D, sizeof *c->goal);
-    c->pull = t2i_alloc(most_rows * c->D, sizeof *c->pull);
     c->score = t2i_alloc(most_rows * c->count, sizeof *c->score);
-    if (c->chosen == NULL || c->taken == NULL || c->slot == NULL || c->p == NULL ||
-        c->goal == NULL || c->pull == NULL || c->score == NULL)
+    if (c->chosen == NULL || c->to_score == NULL || c->to_pull == NULL || c->taken == NULL ||
+        c->slot == NULL || c->p == NULL || c->goal == NULL || c->score == NULL)
         return t2i_fail_memory(err, c->bytes, "the pictures to tell apart");
     memset(c->slot, 0xff, c->images * sizeof *c->slot); /* NOT_THERE */
     return T2I_OK;
 }
 
-t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const t2i_store *store,
-                            const t2i_contrast_options *options, size_t most_rows, t2i_error *err)
+t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const uint8_t *trains,
+                            const t2i_store *store, const t2i_contrast_options *options,
+                            size_t most_rows, t2i_error *err)
 {
     t2i_contrast *c = *out = t2i_alloc(1, sizeof *c);
     if (c == NULL) return t2i_fail_memory(err, sizeof *c, "the pictures to tell apart");
     c->options = *options;
     c->store = store;
+    c->trains = trains;
+    c->images = (size_t)t2i_dataset_get_info(dataset)->images;
     c->D = (size_t)t2i_dataset_get_info(dataset)->features;
-    t2i_status status = find_pictures(c, dataset, err);
+    t2i_status status = list_pictures(c, err);
     if (status == T2I_OK) status = take_memory(c, most_rows, err);
     if (status == T2I_OK) return T2I_OK;
     t2i_contrast_free(c);
@@ -97,14 +89,14 @@ void t2i_contrast_free(t2i_contrast *c)
 {
     if (c == NULL) return;
     t2i_free(c->picture);
-    t2i_free(c->trains);
     t2i_free(c->chosen);
+    t2i_free(c->to_score);
+    t2i_free(c->to_pull);
     t2i_free(c->slot);
     t2i_free(c->taken);
     t2i_free(c->p);
     t2i_free(c->goal);
     t2i_free(c->score);
-    t2i_free(c->pull);
     t2i_free(c);
 }
 
@@ -204,6 +196,36 @@ void t2i_rights_free(t2i_rights *rights)
 
 /* ---- a step ---- */
 
+T2I_INLINE double fold_lanes(double lane[LANES])
+{
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
+    return lane[0];
+}
+
+T2I_STATIC_KERNEL(double, dot, (const float *a, const float *b, size_t D), (a, b, D))
+{
+    double sum[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= D; i += LANES)
+        for (size_t l = 0; l < LANES; l++) sum[l] += (double)a[i + l] * (double)b[i + l];
+    for (size_t l = 0; i + l < D; l++) sum[l] += (double)a[i + l] * (double)b[i + l];
+    return fold_lanes(sum);
+}
+
+T2I_STATIC_KERNEL(void, scale_into, (float *out, const float *x, double factor, size_t D),
+                  (out, x, factor, D))
+{
+    for (size_t i = 0; i < D; i++) out[i] = (float)((double)x[i] * factor);
+}
+
+/* out = x / |x|, or 0 for what has no length. */
+static void normalise(float *out, const float *x, size_t D)
+{
+    double length = sqrt(dot(x, x, D));
+    scale_into(out, x, length > 1e-12 ? 1 / length : 0, D);
+}
+
 void t2i_contrast_begin(t2i_contrast *c, uint64_t step)
 {
     int sample = c->count < c->pictures;
@@ -217,32 +239,57 @@ void t2i_contrast_begin(t2i_contrast *c, uint64_t step)
         c->slot[c->taken[k]] = (uint32_t)k;
         normalise(c->chosen + k * c->D, t2i_store_feature(c->store, c->taken[k]), c->D);
     }
+    t2i_pack_transposed(c->to_score, c->chosen, c->D, c->D, c->count);
+    t2i_pack(c->to_pull, c->chosen, c->D, c->count, c->D);
     c->filled = 1;
 }
 
-static double dot(const float *a, const float *b, size_t D)
+/* score becomes score / temperature - the largest of these and of right, which is returned. */
+T2I_STATIC_KERNEL(double, below_top, (float *score, size_t count, float temperature, double right),
+                  (score, count, temperature, right))
 {
-    double sum = 0;
-    for (size_t i = 0; i < D; i++) sum += (double)a[i] * (double)b[i];
-    return sum;
+    float most[LANES], inverse = 1.0f / temperature;
+    size_t k = 0;
+    for (size_t l = 0; l < LANES; l++) most[l] = (float)right;
+    for (; k + LANES <= count; k += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            most[l] = score[k + l] * inverse > most[l] ? score[k + l] * inverse : most[l];
+    for (size_t l = 0; k + l < count; l++)
+        most[l] = score[k + l] * inverse > most[l] ? score[k + l] * inverse : most[l];
+    for (size_t l = 1; l < LANES; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+    for (k = 0; k < count; k++) score[k] = score[k] * inverse - most[0];
+    return (double)most[0];
+}
+
+T2I_STATIC_KERNEL(double, sum_up, (const float *x, size_t count), (x, count))
+{
+    double sum[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (size_t l = 0; l < LANES; l++) sum[l] += (double)x[i + l];
+    for (size_t l = 0; i + l < count; l++) sum[l] += (double)x[i + l];
+    return fold_lanes(sum);
 }
 
 /* Scores become the softmax' weights; *own that of the row's picture less 1. The cross-entropy. */
 static double soften(float *score, size_t count, double temperature, double right, double *own)
 {
-    double top = right, sum = 0;
-    for (size_t k = 0; k < count; k++) {
-        if (score[k] > excluded) score[k] = (float)((double)score[k] / temperature);
-        if ((double)score[k] > top) top = (double)score[k];
-    }
-    for (size_t k = 0; k < count; k++) score[k] = (float)((double)score[k] - top);
+    double top = below_top(score, count, (float)temperature, right);
     t2i_exp(score, count);
-    for (size_t k = 0; k < count; k++) sum += (double)score[k];
-    double of_right = t2i_exp64(right - top);
-    sum += of_right;
-    for (size_t k = 0; k < count; k++) score[k] = (float)((double)score[k] / sum);
+    double of_right = t2i_exp64(right - top), sum = sum_up(score, count) + of_right;
+    scale_into(score, score, 1 / sum, count);
     *own = of_right / sum - 1;
     return t2i_log64(sum) + top - right;
+}
+
+/* dprediction += factor * (pull - along * p) */
+T2I_STATIC_KERNEL(void, add_pull,
+                  (float *dprediction, const float *pull, const float *p, double factor,
+                   double along, size_t D),
+                  (dprediction, pull, p, factor, along, D))
+{
+    for (size_t d = 0; d < D; d++)
+        dprediction[d] += (float)(factor * ((double)pull[d] - along * (double)p[d]));
 }
 
 double t2i_contrast_add(t2i_contrast *c, const t2i_rights *rights, const size_t *row, size_t count,
@@ -255,28 +302,27 @@ double t2i_contrast_add(t2i_contrast *c, const t2i_rights *rights, const size_t 
         normalise(c->p + i * D, prediction + i * D, D);
         normalise(c->goal + i * D, target + i * D, D);
     }
-    t2i_gemm_nt(c->score, c->p, c->chosen, count, K, D);
+    t2i_gemm(c->score, K, c->p, D, c->to_score, count, K, D, NULL);
     for (size_t i = 0; i < count; i++) {
-        float *score = c->score + i * K;
-        double own, right = dot(c->p + i * D, c->goal + i * D, D) / temperature;
+        float *score = c->score + i * K, *goal = c->goal + i * D;
+        double own, right = dot(c->p + i * D, goal, D) / temperature;
         for (size_t e = rights->begin[rights->run[row[i]]];
              e < rights->begin[rights->run[row[i]] + 1]; e++) {
             uint32_t at = c->slot[rights->right[e]];
             if (at != NOT_THERE) score[at] = excluded;
         }
         sum += soften(score, K, temperature, right, &own);
-        for (size_t d = 0; d < D; d++) c->goal[i * D + d] = (float)own * c->goal[i * D + d];
+        scale_into(goal, goal, own, D);
     }
     if (dprediction == NULL) return sum;
-    t2i_gemm_nn(c->pull, c->score, c->chosen, count, D, K);
+    /* the row's own picture pulls by `own`, the others by their weights */
+    t2i_gemm(c->goal, D, c->score, K, c->to_pull, count, D, K, &(t2i_gemm_end){.add = 1});
     for (size_t i = 0; i < count; i++) {
-        float *pull = c->pull + i * D, *p = c->p + i * D;
+        const float *pull = c->goal + i * D, *p = c->p + i * D;
         double length = sqrt(dot(prediction + i * D, prediction + i * D, D));
         if (length <= 1e-12) continue;
-        for (size_t d = 0; d < D; d++) pull[d] += c->goal[i * D + d];
-        double along = dot(pull, p, D), factor = (double)scale / (temperature * length);
-        for (size_t d = 0; d < D; d++)
-            dprediction[i * D + d] += (float)(factor * ((double)pull[d] - along * (double)p[d]));
+        add_pull(dprediction + i * D, pull, p, (double)scale / (temperature * length),
+                 dot(pull, p, D), D);
     }
     return sum;
 }

@@ -47,6 +47,7 @@ typedef struct {
     float *averaged;        /* owned: a whole block, as of the last call of gather_average */
     t2i_store store;        /* features of the pictures that the node's ranks name */
     t2i_contrast *contrast; /* owned: NULL: squared error alone */
+    uint8_t *trains;        /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
     t2i_augment_options augment;
     size_t chunks, first_chunk, slice_chunks;
@@ -198,8 +199,12 @@ static t2i_status open_store(trainer *t, t2i_error *err)
     size_t bytes = ((size_t)t2i_dataset_get_info(t->dataset)->images + 7) / 8;
     uint8_t *wanted = t2i_alloc(bytes, 1);
     t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
-    if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0)
-        mine = t2i_want_split(wanted, t->dataset, T2I_TRAIN, err);
+    if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0) {
+        t->trains = t2i_alloc(bytes, 1);
+        mine = t->trains == NULL ? t2i_fail_memory(err, bytes, "the pictures")
+                                 : t2i_want_split(t->trains, t->dataset, T2I_TRAIN, err);
+        if (mine == T2I_OK) memcpy(wanted, t->trains, bytes);
+    }
     for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
     if (mine == T2I_OK) t2i_watch_want(&t->watch, wanted);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
@@ -219,7 +224,8 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
     size_t block = c->model.config.block_size;
     int replays = t->plan.sampler == T2I_REPLAY;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
-    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, &t->store, &options, t->most_rows, err));
+    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, t->trains, &t->store, &options, t->most_rows,
+                             err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
                           replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err);
@@ -380,6 +386,7 @@ static void tear_down(trainer *t)
     t2i_free(t->ema);
     t2i_free(t->averaged);
     t2i_contrast_free(t->contrast);
+    t2i_free(t->trains);
     t2i_rights_free(&t->rights);
     t2i_free(t->index);
     t2i_free(t->changed);

@@ -18,6 +18,7 @@ static t2i_vocab vocab;
 static t2i_comm *comm;
 static t2i_store store;
 static float feature[IMAGES * D];
+static uint8_t trains[(IMAGES + 7) / 8];
 
 /* Prompts "a" .. ; pictures 0..9 train, 10 and 11 do not. "face" is right for pictures 0, 3, 4, 7.
  */
@@ -63,6 +64,8 @@ static void begin(void)
     OK(t2i_dataset_open(&dataset, in_scratch("d.h5"), &err));
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     uint8_t wanted[2] = {0xff, 0xff};
+    memset(trains, 0, sizeof trains);
+    OK(t2i_want_split(trains, dataset, T2I_TRAIN, &err));
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_store_new(&store, comm, dataset, wanted, &err));
 }
@@ -129,7 +132,7 @@ static void check_rows(uint64_t first, uint64_t end_row)
     size_t count = (size_t)(end_row - first), row[PAIRS];
     float p[PAIRS * D], target[PAIRS * D], gradient[PAIRS * D] = {0};
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, &store, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, first, PAIRS - 3, &vocab, 16, &err));
     fill(p, count, first);
     double wanted = 0;
@@ -185,7 +188,7 @@ static void test_validation(void)
     static const uint8_t none[IMAGES];
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0, &err));
-    OK(t2i_contrast_new(&c, dataset, &store, &options, 3, &err));
+    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, 3, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_VALIDATION, 0, 3, &vocab, 16, &err));
     fill(p, 3, 77);
     double wanted = 0;
@@ -215,8 +218,8 @@ static void test_sample(void)
     int differ = 0;
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, 0, count, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, &store, &options, PAIRS, &err));
-    OK(t2i_contrast_new(&again, dataset, &store, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&again, dataset, trains, &store, &options, PAIRS, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, 0, count, &vocab, 16, &err));
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
