@@ -36,6 +36,8 @@ hb.h       io
 expat.h    io
 mpi.h      src/dist/comm.c
 '
+# files whose exp, sin, ... may be those of the C library, whose last bits depend on the CPU: no training run does
+libm='src/num/ridge.c src/io/plot.c src/io/canvas.c src/app/psnr.c src/app/encode.c'
 # The C library, POSIX and Linux, and the compiler; assert.h is left out on purpose.
 system='complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
 stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time
@@ -48,7 +50,7 @@ immintrin emmintrin xmmintrin pmmintrin x86intrin cpuid arm_neon'
 files=$(find src include/t2i -name '*.[ch]' 2>/dev/null | sort)
 [ -n "$files" ] || { echo "layers: no sources in $(pwd)" >&2; exit 1; }
 
-export table foreign system files
+export table foreign system files libm
 # shellcheck disable=SC2086
 awk '
 function wrong(text) { print FILENAME ":" FNR ": " text; bad = 1 }
@@ -103,6 +105,8 @@ BEGIN {
     for (i = 1; i <= n; i++) if (split(line[i], word, " ") == 2) only[word[1]] = word[2]
     n = split(ENVIRON["system"], word, " ")
     for (i = 1; i <= n; i++) is_system[word[i]] = 1
+    n = split(ENVIRON["libm"], word, " ")
+    for (i = 1; i <= n; i++) has_libm[word[i]] = 1
     n = split(ENVIRON["files"], word, "\n")
     for (i = 1; i <= n; i++) {
         is_file[word[i]] = 1
@@ -140,6 +144,9 @@ FNR == 1 {
         if (text ~ /(^|[^A-Za-z0-9_])(exit|quick_exit|abort|assert)[ \t]*\(/ &&
             layer != "tools" && FILENAME != "src/base/error.c")
             wrong("a library never ends the program (exit, abort, assert): return a status")
+        if (text ~ /(^|[^A-Za-z0-9_.>])(exp|exp2|exp10|expm1|log|log2|log10|log1p|sin|cos|tan|sincos|asin|acos|atan|atan2|sinh|cosh|tanh|pow|hypot|cbrt|erf|erfc|tgamma|lgamma)f?[ \t]*\(/ &&
+            !(FILENAME in has_libm))
+            wrong("last bits of the C library\047s exp, sin, ... depend on the CPU: elementary.h has its own")
     }
 }
 

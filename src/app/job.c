@@ -119,6 +119,8 @@ static void fill_table(t2i_job *job)
                   "system; 73 cannot create\n"
                   "output; 74 input/output error; 75 stopped early with a sound checkpoint, run "
                   "the same command again.\n"
+                  "T2I_VECTORS=plain|avx2|avx512 in the environment: what our kernels may use "
+                  "of the CPU's vectors, instead of all that it has.\n"
                   "Example: mpirun -np 8 t2i-train jobs/shapes.ini --steps 3000\n",
         .opt = job->opt,
         .opts = sizeof rows / sizeof *rows,

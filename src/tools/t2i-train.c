@@ -1,6 +1,7 @@
 /* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no
  * launcher. */
 #include "t2i/comm.h"
+#include "t2i/cpu.h"
 #include "t2i/job.h"
 #include "t2i/log.h"
 #include "t2i/stop.h"
@@ -18,7 +19,8 @@ int main(int argc, char **argv)
     if (status == T2I_OK && (job.opts.help || job.opts.version)) {
         status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;
     } else if (status == T2I_OK) {
-        status = t2i_comm_open(&comm, &argc, &argv, &err);
+        status = t2i_cpu_check_vectors(&err);
+        if (status == T2I_OK) status = t2i_comm_open(&comm, &argc, &argv, &err);
         if (status == T2I_OK) {
             t2i_log_rank(t2i_comm_rank(comm));
             status = t2i_train(comm, &job, &err);

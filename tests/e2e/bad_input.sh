@@ -26,6 +26,7 @@ expect 64 "not a multiple of heads" $run $d --heads 5
 expect 64 "eps wants" $run $d --eps 0
 expect 64 "min-lr" $run $d --min-lr 1
 expect 64 "data is not given" $run
+expect 64 'T2I_VECTORS is "sse9"; this CPU has plain' env T2I_VECTORS=sse9 $run $d
 expect 64 "out is not given" "$B/t2i-train" $d
 expect 66 "cannot open $scratch/none.ini" "$B/t2i-train" "$scratch/none.ini"
 printf 'stepz = 3\n' >"$scratch/bad.ini"
