@@ -29,6 +29,7 @@ typedef struct {
     double loss; /* sum of squared errors */
     double rows;
     double tokens;
+    double prefixes; /* of them computed */
 } t2i_leaf;
 
 /* Votes of a rank, added as integers over all ranks. */

@@ -1,4 +1,4 @@
-/* ops.h - the transformer's element-wise and attention kernels, forward and backward.
+/* ops.h - the transformer's element-wise kernels, forward and backward.
  *
  * Free functions on raw pointers and sizes: no structs, no allocation, no state. T is tokens (rows
  * of a row-major matrix), C its columns. Gradients are prefixed d. Every sum has an order written
@@ -41,26 +41,12 @@ void t2i_bias_back(float *dbias, const float *dout, size_t T, size_t C);
 /* x += y */
 void t2i_add(float *x, const float *y, size_t count);
 
-/* Causal attention of one row of T tokens and one head, for queries first_query .. T-1.
- * qkv: the first token's [q k v] of this head, each dk wide, tokens `stride` floats apart.
- * out (T - first_query, dk) with rows out_stride apart; prob (T - first_query, T): softmax weights,
- * kept for the backward pass (entries beyond the query's own position are zero). scratch:
- * t2i_attention_scratch(T, dk) floats. */
-void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, size_t T,
-                   size_t first_query, size_t dk, size_t stride, size_t out_stride);
-/* dqkv has qkv's layout and is set for all T tokens (queries before first_query get 0). */
-void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv,
-                        float *scratch, size_t T, size_t first_query, size_t dk, size_t stride,
-                        size_t out_stride);
-size_t t2i_attention_scratch(size_t T, size_t dk);
-
 /* Sum over count of (prediction - target)^2 in double; dprediction = scale * (prediction - target).
  */
 double t2i_squared_error(float *dprediction, const float *prediction, const float *target,
                          float scale, size_t count);
 
-/* exp(x) for x <= 0 within 2 units in the last place, 0 below -87: Cephes' polynomial, in plain
- * operations. */
+/* exp(x) for x <= 0, as lanes.h has it. */
 void t2i_exp(float *x, size_t count);
 
 #endif

@@ -75,6 +75,8 @@ static void fill_table(t2i_job *job)
          "ranks gives the same "
          "bits. 0: 8, or more for more ranks.",
          0},
+        {"trie", T2I_OPT_CHOICE, &job->trie, "on", 0, 0, "on|off", NULL,
+         "off computes each prompt by itself instead of common prefixes once, for comparison.", 0},
         {"d-model", T2I_OPT_INT, &job->d_model, "64", 2, 65536, NULL, NULL,
          "Width of a fresh model.", 0},
         {"heads", T2I_OPT_INT, &job->heads, "4", 1, 4096, NULL, NULL,
@@ -197,6 +199,8 @@ t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char 
         status = put_values(job, (const char *[]){"augment"}, 1, json, status, err);
     if (job->min_count > 1)
         status = put_values(job, (const char *[]){"min-count"}, 1, json, status, err);
+    if (strcmp(job->trie, "off") == 0)
+        status = put_values(job, (const char *[]){"trie"}, 1, json, status, err);
     if (job->ema > 0) status = put_values(job, (const char *[]){"ema"}, 1, json, status, err);
     t2i_json_set_string(json, "sampler", sampler);
     if (status == T2I_OK) status = t2i_json_text(json, 0, out, err);

@@ -52,12 +52,13 @@ void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted)
     for (size_t i = 0; i < watch->rows.count; i++) t2i_want(wanted, watch->rows.image[i]);
 }
 
-t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_work *work,
-                           t2i_contrast *contrast, t2i_error *err)
+t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed *packed,
+                           t2i_work *work, t2i_contrast *contrast, t2i_error *err)
 {
     const t2i_checkpoint *c = watch->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
     watch->store = store;
+    watch->packed = packed;
     watch->work = work;
     watch->contrast = contrast;
     watch->block_loss = t2i_alloc(watch->blocks, sizeof *watch->block_loss);
@@ -93,12 +94,12 @@ t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err)
 
 /* ---- validation ---- */
 
-static double loss_of_block(t2i_watch *watch, const float *weights, size_t first, size_t rows)
+static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
 {
     const t2i_checkpoint *c = watch->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
     const float *prediction =
-        t2i_forward(&c->model, weights, watch->work, watch->rows.row + first, rows, c->vocab.pad);
+        t2i_forward(watch->packed, watch->work, watch->rows.row + first, rows, c->vocab.pad);
     for (size_t i = 0; i < rows; i++) {
         watch->index[i] = first + i;
         memcpy(watch->target + i * D, t2i_store_feature(watch->store, watch->rows.image[first + i]),
@@ -116,11 +117,12 @@ static double loss_of_block(t2i_watch *watch, const float *weights, size_t first
 static double validation_loss(t2i_watch *watch, t2i_comm *comm, const float *weights)
 {
     size_t end = t2i_share(watch->blocks, watch->rank + 1, watch->size);
+    t2i_packed_fill(watch->packed, weights, 0, 1);
     if (watch->contrast != NULL) t2i_contrast_begin(watch->contrast, 0);
     for (size_t b = watch->first_block; b < end; b++) {
         size_t first = (b - watch->first_block) * T2I_WATCH_ROWS, rows = watch->rows.count - first;
         if (rows > T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
-        watch->block_loss[b] = loss_of_block(watch, weights, first, rows);
+        watch->block_loss[b] = loss_of_block(watch, first, rows);
     }
     t2i_comm_share_all(comm, watch->block_loss, sizeof *watch->block_loss, watch->blocks);
     double sum = 0.0;

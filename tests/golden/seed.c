@@ -124,7 +124,10 @@ static void test_run(void)
     const t2i_adamw adamw = {1e-4, 0.9, 0.999, 1e-8, 0.01};
     const t2i_layout *layout = &model.model.layout;
     t2i_work *work = NULL;
-    OK(t2i_work_new(&work, &model.model, BATCH, 64, &err));
+    t2i_packed packed;
+    OK(t2i_work_new(&work, &model.model, BATCH, 64, 1, &err));
+    OK(t2i_packed_new(&packed, &model.model, 1, &err));
+    uint8_t *used = t2i_alloc(layout->floats / T2I_CHUNK, 1);
     float *g = t2i_block_new(layout), *m = t2i_block_new(layout), *v = t2i_block_new(layout);
     float *first = t2i_block_new(layout);
     memcpy(first, model.weights, layout->floats * sizeof *first);
@@ -135,11 +138,11 @@ static void test_run(void)
             rows[i] = row[batch[s][i]];
             memcpy(target[i], feature[batch[s][i]], sizeof target[i]);
         }
-        const float *p =
-            t2i_forward(&model.model, model.weights, work, rows, BATCH, model.vocab.pad);
+        t2i_packed_fill(&packed, model.weights, 0, 1);
+        const float *p = t2i_forward(&packed, work, rows, BATCH, model.vocab.pad);
         loss[s] = t2i_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
                   (BATCH * D);
-        t2i_backward(&model.model, model.weights, work, dprediction, g);
+        t2i_backward(&packed, work, dprediction, g, used);
         if (s == 0) check_gradients(g);
         t2i_adamw_update(model.weights, m, v, g, layout->floats, &adamw, 1.0f, s + 1);
         if (s == 0) check_weights("w1.", first, 0.05, 2.0);
@@ -153,6 +156,8 @@ static void test_run(void)
     t2i_free(m);
     t2i_free(v);
     t2i_free(first);
+    t2i_free(used);
+    t2i_packed_free(&packed);
     t2i_work_free(work);
 }
 

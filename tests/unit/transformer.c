@@ -5,16 +5,17 @@
 
 #include <math.h>
 
-#include "t2i/linalg.h"
 #include "t2i/ops.h"
 #include "t2i/rng.h"
 #include "t2i/transformer.h"
 
-enum { ROWS = 5, D = 6, LONGEST = 19 };
+enum { ROWS = 10, D = 6, LONGEST = 19 };
 
 static t2i_error err;
 static const uint16_t ids[LONGEST] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8};
-static const t2i_row row[ROWS] = {{ids, 7}, {ids + 2, 1}, {ids, 0}, {ids, LONGEST}, {ids + 3, 16}};
+/* among them equal ones, one that another begins with, and two empty ones */
+static const t2i_row row[ROWS] = {{ids, 7}, {ids + 2, 1}, {ids, 0}, {ids, LONGEST}, {ids + 3, 16},
+                                  {ids, 7}, {ids + 3, 5}, {ids, 0}, {ids + 1, 1},   {ids + 3, 16}};
 enum { PAD = 10 };
 
 /* ---- the reference: one prompt at a time, textbook loops ---- */
@@ -118,13 +119,16 @@ static double reference_loss(const t2i_model *m, const double *w)
 
 /* ---- the tests ---- */
 
-static void check(const t2i_config *config)
+static void check_model(const t2i_config *config, int share)
 {
     t2i_model m;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, config, &err));
-    OK(t2i_work_new(&work, &m, ROWS, LONGEST, &err));
+    t2i_packed packed;
+    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_work_new(&work, &m, ROWS, LONGEST, share, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout);
+    uint8_t *used = t2i_alloc(m.layout.floats / T2I_CHUNK, 1);
     double *exact = t2i_alloc(m.layout.floats, sizeof *exact);
     for (size_t i = 0; i < m.layout.tensors; i++) {
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
@@ -134,7 +138,9 @@ static void check(const t2i_config *config)
     }
     for (size_t i = 0; i < m.layout.floats; i++) exact[i] = (double)w[i];
 
-    const float *prediction = t2i_forward(&m, w, work, row, ROWS, PAD);
+    t2i_packed_fill(&packed, w, 1, 2); /* by two threads */
+    t2i_packed_fill(&packed, w, 0, 2);
+    const float *prediction = t2i_forward(&packed, work, row, ROWS, PAD);
     float wanted[ROWS * D], dprediction[ROWS * D];
     for (size_t i = 0; i < ROWS * D; i++) wanted[i] = (float)target(i);
     for (size_t r = 0; r < ROWS; r++) {
@@ -146,7 +152,7 @@ static void check(const t2i_config *config)
     double sum = t2i_squared_error(dprediction, prediction, wanted, 2.0f / (ROWS * D), ROWS * D);
     CU_ASSERT_DOUBLE_EQUAL(sum / (ROWS * D), reference_loss(&m, exact), 1e-5);
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN; /* every tensor must be set */
-    t2i_backward(&m, w, work, dprediction, g);
+    t2i_backward(&packed, work, dprediction, g, used);
 
     for (size_t i = 0; i < m.layout.tensors; i++) {
         const t2i_tensor *t = &m.layout.tensor[i];
@@ -171,8 +177,16 @@ static void check(const t2i_config *config)
     t2i_free(w);
     t2i_free(g);
     t2i_free(exact);
+    t2i_free(used);
+    t2i_packed_free(&packed);
     t2i_work_free(work);
     t2i_model_free(&m);
+}
+
+static void check(const t2i_config *config)
+{
+    check_model(config, 1);
+    check_model(config, 0);
 }
 
 static void test_every_bias(void)
@@ -228,21 +242,77 @@ static void test_rows_stand_alone(void)
     t2i_model m;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
-    OK(t2i_work_new(&work, &m, ROWS, LONGEST, &err));
+    t2i_packed packed;
+    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_work_new(&work, &m, ROWS, LONGEST, 1, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
-    memcpy(first, t2i_forward(&m, w, work, row, ROWS, PAD), sizeof first);
-    CU_ASSERT_EQUAL(t2i_work_tokens(work), 7 + 1 + 1 + 19 + 16);
+    t2i_packed_fill(&packed, w, 0, 1);
+    memcpy(first, t2i_forward(&packed, work, row, ROWS, PAD), sizeof first);
+    CU_ASSERT_EQUAL(t2i_work_tokens(work), 7 + 1 + 1 + 19 + 16 + 7 + 5 + 1 + 1 + 16);
+    CU_ASSERT_EQUAL(t2i_work_prefixes(work), 1 + 1 + 19 + 16); /* the others are parts of these */
     size_t calls = t2i_alloc_calls();
     for (size_t r = 0; r < ROWS; r++) {
-        const float *alone = t2i_forward(&m, w, work, &row[r], 1, PAD);
+        const float *alone = t2i_forward(&packed, work, &row[r], 1, PAD);
         for (size_t i = 0; i < D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)alone[i], (double)first[r * D + i], 2e-6);
     }
-    CU_ASSERT_TRUE(memcmp(first, t2i_forward(&m, w, work, row, ROWS, PAD), sizeof first) == 0);
+    CU_ASSERT_TRUE(memcmp(first, t2i_forward(&packed, work, row, ROWS, PAD), sizeof first) == 0);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls);
     t2i_free(w);
+    t2i_packed_free(&packed);
+    t2i_work_free(work);
+    t2i_model_free(&m);
+}
+
+/* Of a large embedding only the chunks with characters that occur are written. */
+static void test_large_vocabulary(void)
+{
+    enum {
+        VOCAB = 3000,
+        WIDTH = 10,
+        CHUNKS = VOCAB * WIDTH / T2I_CHUNK
+    };                                        /* 7 whole ones, and more */
+    static const uint16_t far[2] = {1, 2866}; /* 2866 * 10 is in chunk 6, and ends in chunk 7 */
+    static const t2i_row rows[2] = {{far, 2}, {far, 1}};
+    t2i_config c = {.vocab_size = VOCAB,
+                    .d_model = WIDTH,
+                    .n_heads = 1,
+                    .n_layers = 1,
+                    .d_ff = 8,
+                    .block_size = 4,
+                    .vision_feature_dim = D};
+    t2i_model m;
+    t2i_packed packed;
+    t2i_work *work = NULL;
+    OK(t2i_model_new(&m, &c, &err));
+    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_work_new(&work, &m, 2, 2, 1, &err));
+    float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dprediction[2 * D];
+    uint8_t used[16] = {0};
+    for (size_t i = 0; i < m.layout.tensors; i++)
+        t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
+    for (size_t i = 0; i < 2 * D; i++) dprediction[i] = 1.0f;
+    for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN;
+    t2i_packed_fill(&packed, w, 0, 1);
+    t2i_forward(&packed, work, rows, 2, PAD);
+    t2i_backward(&packed, work, dprediction, g, used);
+    for (size_t k = 0; k < m.layout.floats / T2I_CHUNK; k++)
+        CU_ASSERT_EQUAL(used[k], k == 0 || k == 6 || k >= CHUNKS);
+    size_t written = 0, wrong = 0;
+    for (size_t i = 0; i < VOCAB * WIDTH; i++) {
+        size_t id = i / WIDTH;
+        if (!used[i / T2I_CHUNK]) continue;
+        written += g[i] != 0.0f;
+        wrong += id == 1 || id == 2866 ? g[i] == 0.0f : g[i] != 0.0f; /* NaN is wrong too */
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(written, 2 * WIDTH);
+    for (size_t i = T2I_CHUNK; i < 2 * T2I_CHUNK; i++) CU_ASSERT_TRUE(isnan(g[i]));
+    t2i_free(w);
+    t2i_free(g);
+    t2i_packed_free(&packed);
     t2i_work_free(work);
     t2i_model_free(&m);
 }
@@ -292,9 +362,9 @@ int main(void)
         {"gradients with every bias present or absent", test_every_bias},
         {"gradients with other shapes", test_wide_heads_and_one_layer},
         {"rows stand alone, no allocation", test_rows_stand_alone},
+        {"a large vocabulary", test_large_vocabulary},
         {"sizes that do not go together", test_bad_sizes},
         {"exp", test_exp},
     };
-    t2i_blas_begin();
     return t2i_test_main("transformer", tests, sizeof tests / sizeof *tests);
 }

@@ -2,6 +2,7 @@
  * around the lanes. */
 #include "../levels.h"
 
+#include "t2i/attention.h"
 #include "t2i/ops.h"
 #include "t2i/optim.h"
 #include "t2i/rng.h"
@@ -72,18 +73,32 @@ static void sums(size_t T, size_t C)
     digest("t2i_exp", x, sizeof x);
 }
 
-/* T tokens of HEADS heads of C / HEADS or so; one head is looked at. */
+/* One head, two paths of T positions, of which the second has T / 2 in common with the first; then
+ * the last layer's, on the first. */
 static void attention(size_t T, size_t C)
 {
-    size_t dk = C / HEADS + 1, stride = 3 * dk + 2, scratch = t2i_attention_scratch(T, dk);
-    float *room = t2i_alloc(scratch, sizeof *room), *prob = t2i_alloc(T * T, sizeof *prob);
-    for (size_t first = 0; first < T && room != NULL && prob != NULL; first += T > 1 ? T - 1 : 1) {
-        t2i_attention(out, prob, x, room, T, first, dk, stride, dk + 1);
-        digest("t2i_attention", out, sizeof out);
-        digest("t2i_attention's weights", prob, T * T * sizeof *prob);
-        t2i_attention_back(more, y, prob, x, room, T, first, dk, stride, dk + 1);
-        digest("t2i_attention_back", more, sizeof more);
+    size_t dk = C / HEADS + 1, stride = 3 * dk + 2, row = t2i_attention_row(T);
+    size_t reach = t2i_reach_scratch(T, HEADS, dk), scratch = t2i_attention_scratch(T, dk);
+    float *room = t2i_alloc(scratch > reach ? scratch : reach, sizeof *room);
+    float *prob = t2i_alloc(2 * T * row, sizeof *prob);
+    uint32_t node[2 * MOST] = {0};
+    for (size_t t = 0; t < T; t++) {
+        node[t] = (uint32_t)t;
+        node[T + t] = (uint32_t)(t < T / 2 ? t : t + T - T / 2);
     }
+    const t2i_path paths[2] = {{node, T, 0}, {node + T, T, T / 2}};
+    for (size_t p = 0; p < 2; p++)
+        t2i_attention(out, prob + p * T * row, x, room, &paths[p], T, dk, stride, dk + 1);
+    digest("t2i_attention", out, sizeof out);
+    digest("t2i_attention's weights", prob, 2 * T * row * sizeof *prob);
+    for (size_t p = 0; p < 2; p++)
+        t2i_attention_back(more, y, prob + p * T * row, x, room, &paths[p], T, dk, stride, dk + 1);
+    digest("t2i_attention_back", more, sizeof more);
+    t2i_reach(out, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
+    digest("t2i_reach", out, sizeof out);
+    t2i_reach_back(out, more, z, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
+    digest("t2i_reach_back", out, sizeof out);
+    digest("t2i_reach_back's dh", more, sizeof more);
     t2i_free(room);
     t2i_free(prob);
 }

@@ -1,0 +1,149 @@
+#include "t2i/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "t2i/elementary.h"
+#include "t2i/hash.h"
+#include "t2i/mem.h"
+#include "t2i/rng.h"
+
+static t2i_status check_config(const t2i_config *c, t2i_error *err)
+{
+    static const size_t most = 1u << 20;
+    if (c->d_model == 0 || c->n_heads == 0 || c->n_layers == 0 || c->d_ff == 0 ||
+        c->block_size == 0 || c->vocab_size == 0 || c->vision_feature_dim == 0)
+        return t2i_fail(err, T2I_USAGE, "every size of a model must be at least 1");
+    if (c->d_model > most || c->d_ff > most || c->block_size > 65535 || c->n_layers > 1000 ||
+        c->vocab_size > 65535 || c->vision_feature_dim > most ||
+        c->block_size * c->d_model > (size_t)1 << 28) /* its positions: 1 GiB */
+        return t2i_fail(err, T2I_USAGE, "a size of the model is too large");
+    if (c->d_model % c->n_heads != 0)
+        return t2i_fail(err, T2I_USAGE, "d-model %zu is not a multiple of heads %zu", c->d_model,
+                        c->n_heads);
+    if (c->d_model % 2 != 0)
+        return t2i_fail(err, T2I_USAGE, "d-model %zu is odd; it must be even", c->d_model);
+    return T2I_OK;
+}
+
+/* Appends a tensor and notes where it is. */
+static t2i_status add(t2i_layout *layout, size_t *at, size_t rows, size_t columns,
+                      const char *prefix, const char *name, t2i_error *err)
+{
+    T2I_TRY(t2i_layout_add(layout, rows, columns, err, "%s%s", prefix, name));
+    *at = layout->tensor[layout->tensors - 1].offset;
+    return T2I_OK;
+}
+
+static t2i_status add_bias(t2i_layout *layout, size_t *at, int present, size_t columns,
+                           const char *prefix, const char *name, t2i_error *err)
+{
+    *at = T2I_ABSENT;
+    return present ? add(layout, at, 0, columns, prefix, name, err) : T2I_OK;
+}
+
+static t2i_status add_layer(t2i_model *model, size_t number, t2i_error *err)
+{
+    const t2i_config *c = &model->config;
+    t2i_layout *l = &model->layout;
+    t2i_layer_at *a = &model->layer[number];
+    size_t d = c->d_model;
+    char p[24] = "layers.";
+    size_t digit = number >= 100 ? 100 : number >= 10 ? 10 : 1, end = strlen(p);
+    for (; digit > 0; digit /= 10) p[end++] = (char)('0' + number / digit % 10);
+    p[end] = '.';
+    T2I_TRY(add(l, &a->ln1_weight, 0, d, p, "ln1.weight", err));
+    T2I_TRY(add(l, &a->ln1_bias, 0, d, p, "ln1.bias", err));
+    T2I_TRY(add(l, &a->qkv_weight, 3 * d, d, p, "qkv.weight", err));
+    T2I_TRY(add_bias(l, &a->qkv_bias, c->qkv_bias, 3 * d, p, "qkv.bias", err));
+    T2I_TRY(add(l, &a->out_weight, d, d, p, "out.weight", err));
+    T2I_TRY(add_bias(l, &a->out_bias, c->out_bias, d, p, "out.bias", err));
+    T2I_TRY(add(l, &a->ln2_weight, 0, d, p, "ln2.weight", err));
+    T2I_TRY(add(l, &a->ln2_bias, 0, d, p, "ln2.bias", err));
+    T2I_TRY(add(l, &a->ffn1_weight, c->d_ff, d, p, "ffn1.weight", err));
+    T2I_TRY(add_bias(l, &a->ffn1_bias, c->ffn1_bias, c->d_ff, p, "ffn1.bias", err));
+    T2I_TRY(add(l, &a->ffn2_weight, d, c->d_ff, p, "ffn2.weight", err));
+    return add_bias(l, &a->ffn2_bias, c->ffn2_bias, d, p, "ffn2.bias", err);
+}
+
+static t2i_status add_tensors(t2i_model *model, t2i_error *err)
+{
+    const t2i_config *c = &model->config;
+    t2i_layout *l = &model->layout;
+    T2I_TRY(add(l, &model->embedding, c->vocab_size, c->d_model, "", "embedding.weight", err));
+    for (size_t i = 0; i < c->n_layers; i++) T2I_TRY(add_layer(model, i, err));
+    T2I_TRY(add(l, &model->final_weight, 0, c->d_model, "", "final_ln.weight", err));
+    T2I_TRY(add(l, &model->final_bias, 0, c->d_model, "", "final_ln.bias", err));
+    T2I_TRY(add(l, &model->head_weight, c->vision_feature_dim, c->d_model, "", "head.weight", err));
+    return add_bias(l, &model->head_bias, c->head_bias, c->vision_feature_dim, "", "head.bias",
+                    err);
+}
+
+/* Sinusoids in float32, in the order of operations of the tutorial's torch code. */
+static void fill_positions(float *position, size_t block, size_t d)
+{
+    float step = (float)(-t2i_log64(10000.0) / (double)d);
+    for (size_t t = 0; t < block; t++)
+        for (size_t c = 0; c < d; c += 2) {
+            float rate = (float)t2i_exp64((double)((float)c * step));
+            float angle = (float)t * rate;
+            position[t * d + c] = (float)t2i_sin64((double)angle);
+            position[t * d + c + 1] = (float)t2i_cos64((double)angle);
+        }
+}
+
+t2i_status t2i_model_new(t2i_model *out, const t2i_config *config, t2i_error *err)
+{
+    *out = (t2i_model){.config = *config};
+    T2I_TRY(check_config(config, err));
+    out->layer = t2i_alloc(config->n_layers, sizeof *out->layer);
+    out->position = t2i_alloc(config->block_size * config->d_model, sizeof *out->position);
+    t2i_status status =
+        out->layer == NULL || out->position == NULL
+            ? t2i_fail_memory(err, config->block_size * config->d_model * 4, "a model's table")
+            : add_tensors(out, err);
+    if (status == T2I_OK)
+        fill_positions(out->position, config->block_size, config->d_model);
+    else
+        t2i_model_free(out);
+    return status;
+}
+
+void t2i_model_free(t2i_model *model)
+{
+    t2i_layout_free(&model->layout);
+    t2i_free(model->layer);
+    t2i_free(model->position);
+    *model = (t2i_model){0};
+}
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), more = strlen(end);
+    return size >= more && strcmp(text + size - more, end) == 0;
+}
+
+/* Inputs of the linear layer that a weight or bias belongs to. */
+static size_t fan_in(const t2i_model *model, const t2i_tensor *tensor)
+{
+    if (tensor->rows > 0) return tensor->columns;
+    return ends_with(tensor->name, "ffn2.bias") ? model->config.d_ff : model->config.d_model;
+}
+
+void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uint64_t seed,
+                           float *weights)
+{
+    float *out = weights + tensor->offset;
+    size_t count = t2i_tensor_count(tensor);
+    uint64_t stream = t2i_hash_64(tensor->name, strlen(tensor->name));
+    int norm = strstr(tensor->name, "ln") != NULL;
+    double bound = 1.0 / sqrt((double)fan_in(model, tensor));
+    for (size_t i = 0; i < count; i++) {
+        if (norm)
+            out[i] = ends_with(tensor->name, ".weight") ? 1.0f : 0.0f;
+        else if (tensor->offset == model->embedding)
+            out[i] = (float)t2i_rng_normal(seed, stream, i);
+        else
+            out[i] = (float)((2.0 * t2i_rng_uniform(seed, stream, i) - 1.0) * bound);
+    }
+}

@@ -1,0 +1,116 @@
+#include "t2i/trie.h"
+
+#include <string.h>
+
+#include "t2i/mem.h"
+
+t2i_status t2i_trie_new(t2i_trie *out, size_t rows, size_t longest, t2i_error *err)
+{
+    size_t nodes = rows * longest;
+    *out = (t2i_trie){0};
+    out->id = t2i_alloc(nodes, sizeof *out->id);
+    out->pos = t2i_alloc(nodes, sizeof *out->pos);
+    out->path_of = t2i_alloc(rows, sizeof *out->path_of);
+    out->length = t2i_alloc(rows, sizeof *out->length);
+    out->shared = t2i_alloc(rows, sizeof *out->shared);
+    out->first = t2i_alloc(rows, sizeof *out->first);
+    out->last = t2i_alloc(rows, sizeof *out->last);
+    out->none = t2i_alloc(rows, sizeof *out->none);
+    out->order = t2i_alloc(rows, sizeof *out->order);
+    out->node = t2i_alloc(longest, sizeof *out->node);
+    if (out->id != NULL && out->pos != NULL && out->path_of != NULL && out->length != NULL &&
+        out->shared != NULL && out->first != NULL && out->last != NULL && out->none != NULL &&
+        out->order != NULL && out->node != NULL)
+        return T2I_OK;
+    t2i_trie_free(out);
+    return t2i_fail_memory(err, nodes * 4 + rows * 60, "the prefixes of a shard");
+}
+
+void t2i_trie_free(t2i_trie *trie)
+{
+    t2i_free(trie->id);
+    t2i_free(trie->pos);
+    t2i_free(trie->path_of);
+    t2i_free(trie->length);
+    t2i_free(trie->shared);
+    t2i_free(trie->first);
+    t2i_free(trie->last);
+    t2i_free(trie->none);
+    t2i_free(trie->order);
+    t2i_free(trie->node);
+    *trie = (t2i_trie){0};
+}
+
+/* Characters that both begin with. */
+static size_t alike(const t2i_row *a, const t2i_row *b)
+{
+    size_t i = 0, most = a->length < b->length ? a->length : b->length;
+    while (i < most && a->ids[i] == b->ids[i]) i++;
+    return i;
+}
+
+/* Does a come after b? */
+static int after(const t2i_row *a, const t2i_row *b)
+{
+    size_t i = alike(a, b);
+    if (i == a->length) return 0;
+    return i == b->length || a->ids[i] > b->ids[i];
+}
+
+/* Insertion by bisection: rows of one shard are few, and mostly sorted in the dataset's order. */
+static void sort_rows(size_t *order, const t2i_row *row, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++) {
+        size_t low = 0, high = r;
+        while (low < high) {
+            size_t middle = (low + high) / 2;
+            if (after(&row[order[middle]], &row[r]))
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        memmove(order + low + 1, order + low, (r - low) * sizeof *order);
+        order[low] = r;
+    }
+}
+
+static void add_path(t2i_trie *t, const t2i_row *row, size_t shared, uint16_t pad)
+{
+    size_t p = t->paths++;
+    t->none[p] = row->length == 0;
+    t->length[p] = t->none[p] ? 1 : row->length;
+    t->shared[p] = shared;
+    if (t->length[p] > t->longest) t->longest = t->length[p];
+    t->first[p] = t->nodes;
+    for (size_t i = shared; i < t->length[p]; i++) {
+        t->id[t->nodes] = t->none[p] ? pad : row->ids[i];
+        t->pos[t->nodes++] = (uint16_t)i;
+    }
+    t->last[p] = (uint32_t)(t->nodes - 1);
+}
+
+void t2i_trie_fill(t2i_trie *t, const t2i_row *row, size_t rows, uint16_t pad, int share)
+{
+    t->rows = rows;
+    t->paths = t->nodes = t->tokens = t->longest = 0;
+    if (share)
+        sort_rows(t->order, row, rows);
+    else
+        for (size_t r = 0; r < rows; r++) t->order[r] = r;
+    for (size_t i = 0; i < rows; i++) {
+        size_t r = t->order[i];
+        const t2i_row *now = &row[r], *before = i > 0 ? &row[t->order[i - 1]] : NULL;
+        size_t shared = before == NULL || !share ? 0 : alike(before, now);
+        t->tokens += now->length == 0 ? 1 : now->length;
+        /* sorted, a prompt that adds nothing to what it shares is the one before it */
+        if (before == NULL || !share || shared < now->length) add_path(t, now, shared, pad);
+        t->path_of[r] = t->paths - 1;
+    }
+}
+
+const uint32_t *t2i_trie_walk(t2i_trie *t, size_t path)
+{
+    for (size_t i = t->shared[path]; i < t->length[path]; i++)
+        t->node[i] = (uint32_t)(t->first[path] + i - t->shared[path]);
+    return t->node;
+}
