@@ -247,16 +247,10 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     t->chunks = model->layout.floats / T2I_CHUNK;
     t->first_chunk = t2i_share(t->chunks, t->rank, t->size);
     t->slice_chunks = t2i_share(t->chunks, t->rank + 1, t->size) - t->first_chunk;
-<<<<<<< HEAD
-    T2I_TRY(t2i_work_new(&t->work, model, t->most_rows, longest, err));
-    T2I_TRY(t2i_pool_new(&t->pool, 1, 0, err));
-=======
     T2I_TRY(t2i_packed_new(&t->packed, model, 1, err));
     T2I_TRY(
         t2i_work_new(&t->work, model, t->most_rows, longest, strcmp(t->job->trie, "on") == 0, err));
-    T2I_TRY(t2i_fold_new(&t->fold, t->rank, t->size, t->plan.shards, model->layout.floats, err));
-    t->used = t2i_alloc(t->chunks, 1);
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
+    T2I_TRY(t2i_pool_new(&t->pool, 1, 0, err));
     t->m = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->m);
     t->v = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->v);
     t->draw = t2i_alloc(t->most_rows, sizeof *t->draw);
@@ -264,8 +258,8 @@ static t2i_status take_memory(trainer *t, t2i_error *err)
     t->batch = t2i_alloc(t->most_rows, sizeof *t->batch);
     t->target = t2i_alloc(t->most_rows * D, sizeof *t->target);
     t->dprediction = t2i_alloc(t->most_rows * D, sizeof *t->dprediction);
-    if (t->used == NULL || t->m == NULL || t->v == NULL || t->draw == NULL || t->index == NULL ||
-        t->batch == NULL || t->target == NULL || t->dprediction == NULL)
+    if (t->m == NULL || t->v == NULL || t->draw == NULL || t->index == NULL || t->batch == NULL ||
+        t->target == NULL || t->dprediction == NULL)
         return t2i_fail_memory(err, t->most_rows * D * 8, "a batch");
     return T2I_OK;
 }
@@ -320,13 +314,8 @@ static void print_memory(const trainer *t)
     size_t block = model->layout.floats * sizeof(float), longest = t->rows.longest;
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
-<<<<<<< HEAD
-    size_t work = t2i_work_bytes(model, t->most_rows, longest);
-    size_t fold = t2i_fold_bytes(t->fold);
-=======
     size_t work = t2i_work_bytes(model, t->most_rows, longest) + t2i_packed_bytes(model, 1);
-    size_t fold = t2i_fold_bytes(t->rank, t->size, t->plan.shards, model->layout.floats);
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
+    size_t fold = t2i_fold_bytes(t->fold);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
@@ -395,11 +384,8 @@ static void tear_down(trainer *t)
     t2i_rows_free(&t->rows);
     t2i_store_free(&t->store);
     t2i_fold_free(t->fold);
-<<<<<<< HEAD
     t2i_pool_free(t->pool);
-=======
     t2i_packed_free(&t->packed);
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
     t2i_work_free(t->work);
     t2i_free(t->m);
     t2i_free(t->v);
@@ -412,7 +398,6 @@ static void tear_down(trainer *t)
     t2i_free(t->changed);
     t2i_free(t->draw);
     t2i_free(t->batch);
-    t2i_free(t->used);
     t2i_free(t->target);
     t2i_free(t->dprediction);
     t2i_runlog_close(t->log);
@@ -457,43 +442,27 @@ static void compute_shards(trainer *t, long step, double *clock)
     double weight = t->job->contrastive_weight;
     float scale = (float)(2.0 / ((double)t->plan.batch * (double)D)),
           pull = (float)(weight / (double)t->plan.batch);
-<<<<<<< HEAD
     size_t end = t2i_share(t->plan.shards, t->rank + 1, t->size);
-=======
-    size_t end = t2i_fold_first(t->plan.shards, t->rank + 1, t->size);
     t2i_packed_fill(&t->packed, c->weights, 0, 1);
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
     if (t->contrast != NULL) t2i_contrast_begin(t->contrast, (uint64_t)step);
     for (size_t v = t2i_share(t->plan.shards, t->rank, t->size); v < end; v++) {
         size_t rows = t2i_plan_draws(&t->plan, v);
         fetch_rows(t, step, v, rows);
         clock_into(&t->seconds.data, clock);
-<<<<<<< HEAD
         uint8_t *used;
         float *gradient = t2i_fold_leaf(t->fold, 0, &used);
-        const float *prediction =
-            t2i_forward(&c->model, c->weights, t->work, t->batch, rows, c->vocab.pad);
-        t2i_leaf leaf = {.rows = (double)rows, .tokens = (double)t2i_work_tokens(t->work)};
-=======
-        float *gradient = t2i_fold_leaf(t->fold);
         const float *prediction = t2i_forward(&t->packed, t->work, t->batch, rows, c->vocab.pad);
         t2i_leaf leaf = {.rows = (double)rows,
                          .tokens = (double)t2i_work_tokens(t->work),
                          .prefixes = (double)t2i_work_prefixes(t->work)};
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
         leaf.loss = t2i_squared_error(t->dprediction, prediction, t->target, scale, rows * D);
         if (t->contrast !=
             NULL) /* in units of the squared error, which is divided by D at the end */
             leaf.loss += weight * (double)D *
                          t2i_contrast_add(t->contrast, &t->rights, t->index, rows, prediction,
                                           t->target, pull, t->dprediction);
-<<<<<<< HEAD
-        t2i_backward(&c->model, c->weights, t->work, t->dprediction, gradient);
+        t2i_backward(&t->packed, t->work, t->dprediction, gradient, used);
         t2i_fold_add(t->fold, 0, &leaf);
-=======
-        t2i_backward(&t->packed, t->work, t->dprediction, gradient, t->used);
-        t2i_fold_add(t->fold, &leaf);
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
         clock_into(&t->seconds.compute, clock);
     }
 }

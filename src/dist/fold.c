@@ -131,112 +131,7 @@ T2I_STATIC_KERNEL(void, sum_floats,
                    size_t count),
                   (sum, left, right, count))
 {
-<<<<<<< HEAD
     for (size_t i = 0; i < count; i++) sum[i] = left[i] + right[i];
-=======
-    sum->loss += more->loss;
-    sum->rows += more->rows;
-    sum->tokens += more->tokens;
-    sum->prefixes += more->prefixes;
-}
-
-/* ---- this rank's shards ---- */
-
-static void fold_shards(void *context, size_t i)
-{
-    t2i_fold *f = context;
-    add_floats(f->buffer[i], f->buffer[i + 1], f->chunks * T2I_CHUNK);
-    add_leaf(&f->leaf[i], &f->leaf[i + 1]);
-}
-
-float *t2i_fold_leaf(t2i_fold *fold)
-{
-    if (fold->next == fold->first) fold->depth = 0;
-    T2I_ASSERT(fold->next < fold->end);
-    return fold->buffer[fold->depth];
-}
-
-void t2i_fold_add(t2i_fold *fold, const t2i_leaf *leaf)
-{
-    fold->leaf[fold->depth] = *leaf;
-    fold->depth = push(fold->stack, fold->depth, (node){fold->next++, 1}, fold_shards, fold);
-}
-
-/* ---- the rest of the tree, on this rank's slice ---- */
-
-typedef struct {
-    float *part[NODES]; /* of the subtrees on the stack */
-    t2i_leaf leaf[NODES];
-    size_t floats;
-} upper;
-
-static void fold_upper(void *context, size_t i)
-{
-    upper *u = context;
-    add_floats(u->part[i], u->part[i + 1], u->floats);
-    add_leaf(&u->leaf[i], &u->leaf[i + 1]);
-}
-
-/* Everyone's notices, and this rank's slice of everyone's subtrees into others, in the order of
- * ranks. */
-static void trade(t2i_fold *f, t2i_comm *comm)
-{
-    node stack[NODES];
-    size_t mine = t2i_share(f->chunks, f->rank, f->size) * T2I_CHUNK;
-    float *into = f->others;
-    for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
-        int to = (f->rank + step) % f->size;
-        size_t first = t2i_share(f->chunks, to, f->size),
-               count = t2i_share(f->chunks, to + 1, f->size) - first;
-        for (size_t i = 0; i < f->depth; i++)
-            t2i_comm_send(comm, to, f->buffer[i] + first * T2I_CHUNK, T2I_CHUNK * sizeof(float),
-                          count);
-    }
-    for (int r = 0; r < f->size; r++) {
-        size_t nodes = subtrees(f->shards, r, f->size, stack, NULL);
-        for (size_t i = 0; i < nodes; i++, into += f->slice) {
-            if (r == f->rank)
-                memcpy(into, f->buffer[i] + mine, f->slice * sizeof *into);
-            else
-                t2i_comm_receive(comm, r, into, T2I_CHUNK * sizeof(float), f->slice / T2I_CHUNK);
-        }
-    }
-    t2i_comm_wait(comm);
-    t2i_comm_share_all(comm, f->notices, sizeof *f->notices, (size_t)f->size);
-}
-
-float *t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes)
-{
-    T2I_ASSERT(f->next == f->end);
-    f->next = f->first;
-    notice *own = &f->notices[f->rank];
-    memcpy(own->leaf, f->leaf, sizeof own->leaf);
-    own->votes = *votes;
-    if (f->size == 1) {
-        *total = f->leaf[0];
-        return f->buffer[0];
-    }
-    trade(f, comm);
-    upper u = {.floats = f->slice};
-    node stack[NODES], theirs[NODES];
-    size_t depth = 0;
-    float *part = f->others;
-    *votes = (t2i_votes){0};
-    for (int r = 0; r < f->size; r++) {
-        const notice *n = &f->notices[r];
-        size_t nodes = subtrees(f->shards, r, f->size, theirs, NULL);
-        for (size_t i = 0; i < nodes; i++, part += f->slice) {
-            u.part[depth] = part;
-            u.leaf[depth] = n->leaf[i];
-            depth = push(stack, depth, theirs[i], fold_upper, &u);
-        }
-        votes->stop += n->votes.stop;
-        votes->late += n->votes.late;
-    }
-    T2I_ASSERT(depth == 1);
-    *total = u.leaf[0];
-    return u.part[0];
->>>>>>> a2c8a35 (transformer: each distinct prefix of a shard is computed once, in a trie; the last layer forms no keys and values; products are our own; a chunk of the embedding that nothing uses is not written)
 }
 
 T2I_STATIC_KERNEL(double, chunk_squares, (const float *x), (x))
@@ -255,6 +150,7 @@ static void add_leaf(t2i_leaf *sum, const t2i_leaf *more)
     sum->loss += more->loss;
     sum->rows += more->rows;
     sum->tokens += more->tokens;
+    sum->prefixes += more->prefixes;
 }
 
 /* ---- set-up ---- */
