@@ -27,15 +27,6 @@ void t2i_layer_norm_back(float *dx, float *dweight, float *dbias, const float *d
                          const float *mean, const float *rstd, const float *weight, size_t T,
                          size_t C);
 
-/* x (T, C) += bias (C); bias may be NULL. */
-void t2i_add_bias(float *x, const float *bias, size_t T, size_t C);
-/* x (T, C) = max(x + bias, 0); bias may be NULL. */
-void t2i_add_bias_relu(float *x, const float *bias, size_t T, size_t C);
-/* out (T, C) = x + (y + bias), bias (C) or NULL. */
-void t2i_add_residual(float *out, const float *x, const float *y, const float *bias, size_t T,
-                      size_t C);
-/* dx = 0 where out = 0 (ReLU's gradient, in place on the gradient of its output). */
-void t2i_relu_back(float *dx, const float *out, size_t count);
 /* dbias (C) = column sums of dout (T, C), rows in order. */
 void t2i_bias_back(float *dbias, const float *dout, size_t T, size_t C);
 /* x += y */

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "t2i/lanes.h"
+#include "lanes.h"
 
 /* Everything here is made of one small product: a tile of up to ROWS x LANES. */
 enum { ROWS = 4 };

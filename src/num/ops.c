@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "t2i/lanes.h"
+#include "lanes.h"
 
 T2I_KERNEL(void, t2i_embed,
            (float *out, const float *embedding, const float *position, const uint16_t *ids,
@@ -82,40 +82,6 @@ T2I_KERNEL(void, t2i_layer_norm_back,
             dbias[c] += d[c];
         }
     }
-}
-
-T2I_KERNEL(void, t2i_add_bias, (float *restrict x, const float *restrict bias, size_t T, size_t C),
-           (x, bias, T, C))
-{
-    if (bias == NULL) return;
-    for (size_t t = 0; t < T; t++)
-        for (size_t c = 0; c < C; c++) x[t * C + c] += bias[c];
-}
-
-T2I_KERNEL(void, t2i_add_bias_relu,
-           (float *restrict x, const float *restrict bias, size_t T, size_t C), (x, bias, T, C))
-{
-    for (size_t t = 0; t < T; t++)
-        for (size_t c = 0; c < C; c++) {
-            float y = bias == NULL ? x[t * C + c] : x[t * C + c] + bias[c];
-            x[t * C + c] = y < 0.0f ? 0.0f : y; /* written so that a NaN stays one */
-        }
-}
-
-T2I_KERNEL(void, t2i_add_residual,
-           (float *restrict out, const float *restrict x, const float *restrict y,
-            const float *restrict bias, size_t T, size_t C),
-           (out, x, y, bias, T, C))
-{
-    for (size_t t = 0; t < T; t++)
-        for (size_t c = 0; c < C; c++)
-            out[t * C + c] = x[t * C + c] + (bias == NULL ? y[t * C + c] : y[t * C + c] + bias[c]);
-}
-
-T2I_KERNEL(void, t2i_relu_back, (float *restrict dx, const float *restrict out, size_t count),
-           (dx, out, count))
-{
-    for (size_t i = 0; i < count; i++) dx[i] = out[i] == 0.0f ? 0.0f : dx[i];
 }
 
 T2I_KERNEL(void, t2i_bias_back,

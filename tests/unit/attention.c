@@ -163,8 +163,10 @@ static void check(const shape *s, size_t dk)
     CU_ASSERT_TRUE(off(a.out, a.rout, a.nodes, a.out_stride, dk) < 1e-5);
     CU_ASSERT_TRUE(off(a.dqkv, a.rdqkv, a.nodes, a.stride, 3 * dk) < 1e-5);
     for (size_t n = 0; n < a.nodes; n++) { /* what lies between belongs to other heads */
-        for (size_t c = 3 * dk; c < a.stride; c++) untouched += isnan(a.dqkv[n * a.stride + c]) != 0;
-        for (size_t c = dk; c < a.out_stride; c++) untouched += isnan(a.out[n * a.out_stride + c]) != 0;
+        for (size_t c = 3 * dk; c < a.stride; c++)
+            untouched += isnan(a.dqkv[n * a.stride + c]) != 0;
+        for (size_t c = dk; c < a.out_stride; c++)
+            untouched += isnan(a.out[n * a.out_stride + c]) != 0;
     }
     CU_ASSERT_EQUAL(untouched, a.nodes * (5 + 3));
     CU_ASSERT_EQUAL(a.scratch[scratch], 12345.0f);
