@@ -10,38 +10,44 @@ enum { ROWS = 4 };
 
 /* out[r] (LANES wide) = sum over t < terms of weight[r * row_step + t * term_step] * (LANES floats
  * from from[t * from_step]), for ROWS rows. */
-T2I_INLINE void full_tile(float out[ROWS][LANES], const float *weight, size_t row_step,
-                          size_t term_step, const float *from, size_t from_step, size_t terms)
+T2I_INLINE void full_tile(float out[ROWS][LANES], const float *restrict weight, size_t row_step,
+                          size_t term_step, const float *restrict from, size_t from_step,
+                          size_t terms)
 {
-    t2i_lanes sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
+    float sum0[LANES] = {0}, sum1[LANES] = {0}, sum2[LANES] = {0}, sum3[LANES] = {0};
     for (size_t t = 0; t < terms; t++) {
-        t2i_lanes x = *(const t2i_lanes *)(from + t * from_step);
-        const float *w = weight + t * term_step;
-        sum0 += x * w[0];
-        sum1 += x * w[row_step];
-        sum2 += x * w[2 * row_step];
-        sum3 += x * w[3 * row_step];
+        const float *x = from + t * from_step, *w = weight + t * term_step;
+        float w0 = w[0], w1 = w[row_step], w2 = w[2 * row_step], w3 = w[3 * row_step];
+        for (size_t l = 0; l < LANES; l++) {
+            sum0[l] = fmaf(x[l], w0, sum0[l]);
+            sum1[l] = fmaf(x[l], w1, sum1[l]);
+            sum2[l] = fmaf(x[l], w2, sum2[l]);
+            sum3[l] = fmaf(x[l], w3, sum3[l]);
+        }
     }
-    *(t2i_lanes *)out[0] = sum0;
-    *(t2i_lanes *)out[1] = sum1;
-    *(t2i_lanes *)out[2] = sum2;
-    *(t2i_lanes *)out[3] = sum3;
+    memcpy(out[0], sum0, sizeof sum0);
+    memcpy(out[1], sum1, sizeof sum1);
+    memcpy(out[2], sum2, sizeof sum2);
+    memcpy(out[3], sum3, sizeof sum3);
 }
 
 /* The same for `rows` of them: 1 .. ROWS. */
-T2I_INLINE void tile(float out[ROWS][LANES], const float *weight, size_t row_step, size_t term_step,
-                     const float *from, size_t from_step, size_t terms, size_t rows)
+T2I_INLINE void tile(float out[ROWS][LANES], const float *restrict weight, size_t row_step,
+                     size_t term_step, const float *restrict from, size_t from_step, size_t terms,
+                     size_t rows)
 {
     if (rows == ROWS) {
         full_tile(out, weight, row_step, term_step, from, from_step, terms);
         return;
     }
     for (size_t r = 0; r < rows; r++) {
-        t2i_lanes sum = {0};
-        for (size_t t = 0; t < terms; t++)
-            sum +=
-                *(const t2i_lanes *)(from + t * from_step) * weight[r * row_step + t * term_step];
-        *(t2i_lanes *)out[r] = sum;
+        float sum[LANES] = {0};
+        for (size_t t = 0; t < terms; t++) {
+            const float *x = from + t * from_step;
+            float w = weight[r * row_step + t * term_step];
+            for (size_t l = 0; l < LANES; l++) sum[l] = fmaf(x[l], w, sum[l]);
+        }
+        memcpy(out[r], sum, sizeof sum);
     }
 }
 
@@ -214,11 +220,10 @@ T2I_INLINE void all_dots(float *out, const float *x, const float *h, size_t head
 {
     for (size_t j = 0; j < T; j++)
         for (size_t a = 0; a < heads; a++) {
-            float sum[LANES];
-            t2i_lanes acc = {0};
+            const float *w = x + a * dp, *row = h + j * dp;
+            float sum[LANES] = {0};
             for (size_t c = 0; c < dp; c += LANES)
-                acc += *(const t2i_lanes *)(x + a * dp + c) * *(const t2i_lanes *)(h + j * dp + c);
-            memcpy(sum, &acc, sizeof sum);
+                for (size_t l = 0; l < LANES; l++) sum[l] = fmaf(w[c + l], row[c + l], sum[l]);
             out[a * P + j] = t2i_fold_lanes(sum);
         }
 }
@@ -285,12 +290,12 @@ T2I_KERNEL(void, t2i_reach_back,
     for (size_t j = 0; j < T; j++) {
         float *to = dh + path->node[j] * d;
         for (size_t c = 0; c < d; c += LANES) {
-            float more[LANES];
-            t2i_lanes acc = {0};
-            for (size_t a = 0; a < heads; a++)
-                acc += *(const t2i_lanes *)(wide + a * dp + c) * prob[a * P + j] +
-                       *(const t2i_lanes *)(asked + a * dp + c) * dscore[a * P + j];
-            memcpy(more, &acc, sizeof more);
+            float more[LANES] = {0};
+            for (size_t a = 0; a < heads; a++) {
+                float p = prob[a * P + j], ds = dscore[a * P + j];
+                const float *x = wide + a * dp + c, *y = asked + a * dp + c;
+                for (size_t l = 0; l < LANES; l++) more[l] = fmaf(y[l], ds, fmaf(x[l], p, more[l]));
+            }
             for (size_t l = 0; l < least(LANES, d - c); l++) to[c + l] += more[l];
         }
     }

@@ -13,9 +13,6 @@
 
 enum { LANES = 16 };
 
-/* Sixteen floats, at any address. Compilers keep them in one, two or four registers. */
-typedef float t2i_lanes __attribute__((vector_size(64), aligned(4), may_alias));
-
 /* count rounded up to whole groups of lanes. */
 T2I_INLINE size_t t2i_padded(size_t count)
 {
