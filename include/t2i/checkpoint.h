@@ -27,6 +27,8 @@ typedef struct {
     long skipped;          /* steps whose loss or gradient was not finite */
     long shards;           /* V */
     double best;           /* lowest validation loss so far; negative: none yet */
+    double best_mrr;       /* highest MRR of a validation so far, in a run whose best model it
+                              chooses; 0: none yet */
     char dataset[T2I_HEX]; /* the dataset's digest */
     char *options; /* owned: JSON object of the options that change the result; NULL in foreign
                       files */

@@ -5,7 +5,7 @@
  * update), lr, grad_norm, samples_per_s, seconds {data, compute, sync, checkpoint} since the line
  * before, tokens of the batch and how many of them were saved, memory {own, shared} of rank 0 in
  * bytes (shared: with the other ranks of its node). A skipped step carries `skipped`
- * (how many so far) and no loss; a validation step, val_loss.
+ * (how many so far) and no loss; a validation step, val_loss, and r1, r10, mrr (quiz.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include "t2i/cpu.h"
 #include "t2i/error.h"
+#include "t2i/quiz.h"
 
 typedef struct {
     double data, compute, sync, checkpoint;
@@ -37,7 +38,7 @@ void t2i_runlog_close(t2i_runlog *log);
 /* Each appends one line with one write. */
 T2I_CHECKED t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err);
 T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
-                                             t2i_error *err);
+                                             const t2i_quiz_scores *scores, t2i_error *err);
 
 /* Records are for people: when one cannot be written, training goes on, and that is said. Nothing
  * for T2I_OK. */

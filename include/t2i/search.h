@@ -56,8 +56,8 @@ void t2i_search_free(t2i_search *search);
  * trained (count): is it a training picture? */
 void t2i_search_pictures(t2i_search *search, const float *feature, size_t first, size_t count,
                          const uint8_t *trained);
-/* Compares predictions (count, D), all finite, with them; adds to found (count). One whose limits
- * name no picture is passed over. */
+/* Compares predictions (count, D) with them; adds to found (count). A metric whose limit names no
+ * picture is passed over; with any other the prediction is finite. */
 void t2i_search_compare(t2i_search *search, const float *prediction, size_t count,
                         t2i_found *found);
 /* distance: Euclidean ones of x (D) to each of them. */

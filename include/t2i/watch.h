@@ -1,7 +1,8 @@
 /* watch.h - what a run sees of itself while it trains: validation, the best model, drawn prompts.
  *
  * Validation goes in fixed blocks of rows, whole blocks to ranks, and its sums are added in block
- * order: the same figures at any number of ranks.
+ * order: the same figures at any number of ranks. The best model is the one of the lowest
+ * validation loss, with the contrastive loss the one that finds most (quiz.h: the highest MRR).
  */
 #ifndef T2I_WATCH_H
 #define T2I_WATCH_H
@@ -15,6 +16,7 @@
 #include "t2i/error.h"
 #include "t2i/gallery.h"
 #include "t2i/job.h"
+#include "t2i/quiz.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
 #include "t2i/store.h"
@@ -25,7 +27,7 @@ enum { T2I_WATCH_ROWS = 32, T2I_WATCH_SAMPLES = 8 };
 typedef struct {
     const t2i_job *job; /* these are borrowed */
     t2i_dataset *dataset;
-    t2i_checkpoint *checkpoint; /* its run.best is kept here */
+    t2i_checkpoint *checkpoint; /* its run.best and best_mrr are kept here */
     const t2i_store *store;
     t2i_contrast *contrast; /* NULL: squared error alone */
     t2i_packed *packed;
@@ -35,10 +37,13 @@ typedef struct {
     t2i_rights right; /* owned: of these rows, for contrast */
     uint64_t split_rows[T2I_SPLITS], validated;
     size_t blocks, first_block;
-    double *block_loss;                 /* owned: one a block */
-    size_t *index;                      /* owned: T2I_WATCH_ROWS */
-    float *target, *dprediction;        /* owned: (T2I_WATCH_ROWS, D) */
+    double *block_loss;          /* owned: one a block */
+    size_t *index;               /* owned: T2I_WATCH_ROWS */
+    float *target, *dprediction; /* owned: (T2I_WATCH_ROWS, D) */
+    t2i_quiz quiz;
+    uint32_t *place;                    /* owned: (blocks, T2I_WATCH_ROWS): ranks of quiz.h */
     double last_loss;                   /* of the newest validation; negative: none yet */
+    t2i_quiz_scores scores;             /* of the same */
     t2i_gallery gallery;                /* when samples are drawn */
     uint64_t sample[T2I_WATCH_SAMPLES]; /* pairs that are drawn */
     size_t samples;
@@ -61,9 +66,13 @@ T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store,
  * none), whatever the number of ranks. On the rank that draws. */
 T2I_CHECKED t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err);
 
-/* Collective. The loss over exactly every validation row into last_loss. counts: may become the
- * best so far. Rank 0 writes best.safetensors, log.jsonl and loss.png; what it cannot write is
- * said, and no error. weights: those that a model file of the run would have. */
+/* Collective. Says how prompts will be ranked. */
+void t2i_watch_tell(const t2i_watch *watch, t2i_comm *comm);
+
+/* Collective. The loss over exactly every validation row into last_loss, what the quiz gives into
+ * scores. counts: may become the best so far. Rank 0 writes best.safetensors, log.jsonl and
+ * loss.png; what it cannot write is said, and no error. weights: those that a model file of the run
+ * would have. */
 void t2i_watch_validate(t2i_watch *watch, t2i_comm *comm, float *weights, int counts,
                         t2i_runlog *log);
 

@@ -114,6 +114,7 @@ static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
         t2i_json_set_real(json, "best", run->best);
     else
         t2i_json_set(json, "best", t2i_json_null());
+    if (run->best_mrr > 0.0) t2i_json_set_real(json, "best_mrr", run->best_mrr);
     t2i_json_set_string(json, "dataset", run->dataset);
     if (run->options != NULL && t2i_json_parse(&options, run->options, strlen(run->options),
                                                "the run's options", err) != T2I_OK) {
@@ -374,6 +375,7 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
                            .skipped = (long)skipped,
                            .shards = (long)shards};
     if (!t2i_json_as_real(t2i_json_get(json, "best"), &run->best)) run->best = -1.0;
+    if (!t2i_json_as_real(t2i_json_get(json, "best_mrr"), &run->best_mrr)) run->best_mrr = 0.0;
     if (status == T2I_OK) {
         memcpy(run->dataset, dataset, strlen(dataset) + 1);
         status = t2i_json_text(t2i_json_get(json, "options"), 0, &run->options, err);

@@ -159,11 +159,15 @@ t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error 
     return line->skipped > 0 ? T2I_OK : add_point(&log->train, (double)line->step, line->loss, err);
 }
 
-t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss, t2i_error *err)
+t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
+                                 const t2i_quiz_scores *scores, t2i_error *err)
 {
     t2i_json *json = t2i_json_object();
     t2i_json_set_integer(json, "step", step);
     t2i_json_set_real(json, "val_loss", loss);
+    t2i_json_set_real(json, "r1", scores->r1);
+    t2i_json_set_real(json, "r10", scores->r10);
+    t2i_json_set_real(json, "mrr", scores->mrr);
     T2I_TRY(append(log, json, err));
     return add_point(&log->validation, (double)step, loss, err);
 }

@@ -268,10 +268,10 @@ void t2i_search_compare(t2i_search *s, const float *prediction, size_t count, t2
     t2i_gemm_nt(s->dot, prediction, s->feature, count, s->count, s->D);
     for (size_t i = 0; i < count; i++) {
         query q = {.s = s, .x = prediction + i * s->D, .dot = s->dot + i * s->count};
-        if (found[i].by[0].limit.image == T2I_NO_PICTURE) continue;
         q.length = t2i_length(q.x, s->D);
         q.sound = q.length * s->shortest > least && q.length * s->longest < most;
         for (int metric = 0; metric < T2I_METRICS; metric++) {
+            if (found[i].by[metric].limit.image == T2I_NO_PICTURE) continue;
             q.metric = (t2i_metric)metric;
             bounds b = bounds_of(&q, found[i].by[metric].limit.distance);
             for (size_t from = 0; from < s->count; from += PIECE)

@@ -305,7 +305,7 @@ typedef struct {
     t2i_config config;
     int resumed, finished;
     long step, updates, skipped, shards;
-    double best;
+    double best, best_mrr;
     size_t names; /* bytes */
 } head;
 
@@ -324,6 +324,7 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
               .skipped = c->run.skipped,
               .shards = c->run.shards,
               .best = c->run.best,
+              .best_mrr = c->run.best_mrr,
               .names = names.size};
     t2i_comm_bcast(comm, 0, &h, sizeof h);
     if (!root) {
@@ -340,7 +341,8 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
                                      .updates = h.updates,
                                      .skipped = h.skipped,
                                      .shards = h.shards,
-                                     .best = h.best};
+                                     .best = h.best,
+                                     .best_mrr = h.best_mrr};
             mine = t2i_model_new(&c->model, &h.config, err);
             if (mine == T2I_OK)
                 mine = unpack_names(&c->vocab, names.data, h.config.vocab_size, err);

@@ -360,6 +360,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (job->validate_every > 0 && t->watch.validated == 0)
         t2i_log_note("the dataset has no validation rows: none is done");
     print_plan(t, counts);
+    t2i_watch_tell(&t->watch, t->comm);
     if (job->dry_run) print_memory(t);
     if (job->dry_run) return T2I_OK;
     size_t chunk = T2I_CHUNK * sizeof(float);
@@ -589,9 +590,10 @@ static void show_progress(trainer *t, double lr, int last)
     if (!last && now - t->shown < (t2i_log_is_terminal() ? 0.2 : 10.0)) return;
     t->shown = now;
     double rate = (double)(run->step - t->first_step) / (now - t->began);
-    char eta[32], validation[40] = "";
+    char eta[32], validation[64] = "";
     if (t->watch.last_loss >= 0.0)
-        snprintf(validation, sizeof validation, " | val %.5f", t->watch.last_loss);
+        snprintf(validation, sizeof validation, " | val %.5f, R@10 %.1f %%", t->watch.last_loss,
+                 100.0 * t->watch.scores.r10);
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
         run->step, t->job->steps, t->last_loss, validation, t->last_norm, lr,

@@ -30,16 +30,20 @@ t2i_status t2i_watch_new(t2i_watch *out, const t2i_job *job, t2i_dataset *datase
     out->blocks = (size_t)((out->validated + T2I_WATCH_ROWS - 1) / T2I_WATCH_ROWS);
     out->first_block = t2i_share(out->blocks, rank, size);
     uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_WATCH_ROWS;
-    return t2i_rows_load(&out->rows, dataset, T2I_VALIDATION,
-                         (uint64_t)out->first_block * T2I_WATCH_ROWS,
-                         end < out->validated ? end : out->validated, &checkpoint->vocab,
-                         checkpoint->model.config.block_size, 0, err);
+    uint64_t first = (uint64_t)out->first_block * T2I_WATCH_ROWS;
+    T2I_TRY(t2i_rows_load(&out->rows, dataset, T2I_VALIDATION, first,
+                          end < out->validated ? end : out->validated, &checkpoint->vocab,
+                          checkpoint->model.config.block_size, 0, err));
+    if (out->validated == 0) return T2I_OK;
+    return t2i_quiz_new(&out->quiz, dataset, &out->rows, first, out->validated, err);
 }
 
 void t2i_watch_free(t2i_watch *watch)
 {
     t2i_rows_free(&watch->rows);
     t2i_rights_free(&watch->right);
+    t2i_quiz_free(&watch->quiz);
+    t2i_free(watch->place);
     t2i_free(watch->block_loss);
     t2i_free(watch->index);
     t2i_free(watch->target);
@@ -50,6 +54,7 @@ void t2i_watch_free(t2i_watch *watch)
 void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted)
 {
     for (size_t i = 0; i < watch->rows.count; i++) t2i_want(wanted, watch->rows.image[i]);
+    t2i_quiz_want(&watch->quiz, wanted);
 }
 
 t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed *packed,
@@ -62,12 +67,14 @@ t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed 
     watch->work = work;
     watch->contrast = contrast;
     watch->block_loss = t2i_alloc(watch->blocks, sizeof *watch->block_loss);
+    watch->place = t2i_alloc(watch->blocks, T2I_WATCH_ROWS * sizeof *watch->place);
     watch->index = t2i_alloc(T2I_WATCH_ROWS, sizeof *watch->index);
     watch->target = t2i_alloc(T2I_WATCH_ROWS * D, sizeof *watch->target);
     watch->dprediction = t2i_alloc(T2I_WATCH_ROWS * D, sizeof *watch->dprediction);
-    if (watch->block_loss == NULL || watch->index == NULL || watch->target == NULL ||
-        watch->dprediction == NULL)
+    if (watch->block_loss == NULL || watch->place == NULL || watch->index == NULL ||
+        watch->target == NULL || watch->dprediction == NULL)
         return t2i_fail_memory(err, watch->blocks * 8 + T2I_WATCH_ROWS * D * 8, "validation");
+    T2I_TRY(t2i_quiz_begin(&watch->quiz, store, err));
     if (contrast == NULL) return T2I_OK;
     return t2i_rights_new(&watch->right, contrast, watch->dataset, &watch->rows, T2I_VALIDATION,
                           (uint64_t)watch->first_block * T2I_WATCH_ROWS,
@@ -92,6 +99,14 @@ t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err)
     return t2i_gallery_new(&watch->gallery, watch->dataset, err);
 }
 
+void t2i_watch_tell(const t2i_watch *watch, t2i_comm *comm)
+{
+    long long prompts = (long long)t2i_comm_sum(comm, (int64_t)watch->quiz.questions);
+    if (watch->validated > 0)
+        t2i_log_note("validation ranks %zu pictures for each of %lld prompts", watch->quiz.pictures,
+                     prompts);
+}
+
 /* ---- validation ---- */
 
 static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
@@ -105,6 +120,7 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
         memcpy(watch->target + i * D, t2i_store_feature(watch->store, watch->rows.image[first + i]),
                D * sizeof(float));
     }
+    t2i_quiz_hear(&watch->quiz, first, rows, prediction);
     double loss = t2i_squared_error(watch->dprediction, prediction, watch->target, 0.0f, rows * D);
     if (watch->contrast != NULL)
         loss += watch->job->contrastive_weight * (double)D *
@@ -113,8 +129,8 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
     return loss;
 }
 
-/* Collective. */
-static double validation_loss(t2i_watch *watch, t2i_comm *comm, const float *weights)
+/* Collective. The loss; and place. */
+static double validate(t2i_watch *watch, t2i_comm *comm, const float *weights)
 {
     size_t end = t2i_share(watch->blocks, watch->rank + 1, watch->size);
     t2i_packed_fill(watch->packed, weights, 0, 1);
@@ -124,7 +140,9 @@ static double validation_loss(t2i_watch *watch, t2i_comm *comm, const float *wei
         if (rows > T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
         watch->block_loss[b] = loss_of_block(watch, first, rows);
     }
+    t2i_quiz_rank(&watch->quiz, watch->place + watch->first_block * T2I_WATCH_ROWS);
     t2i_comm_share_all(comm, watch->block_loss, sizeof *watch->block_loss, watch->blocks);
+    t2i_comm_share_all(comm, watch->place, T2I_WATCH_ROWS * sizeof *watch->place, watch->blocks);
     double sum = 0.0;
     for (size_t b = 0; b < watch->blocks; b++) sum += watch->block_loss[b];
     return sum /
@@ -144,13 +162,17 @@ void t2i_watch_validate(t2i_watch *watch, t2i_comm *comm, float *weights, int co
 {
     t2i_error err = {0};
     t2i_run_state *run = &watch->checkpoint->run;
-    double loss = watch->last_loss = validation_loss(watch, comm, weights);
-    int best = counts && isfinite(loss) && (run->best < 0.0 || loss < run->best);
-    if (best) run->best = nine_digits(loss);
+    double loss = watch->last_loss = validate(watch, comm, weights);
+    watch->scores = t2i_quiz_score(watch->place, watch->blocks * T2I_WATCH_ROWS);
+    int lower = counts && isfinite(loss) && (run->best < 0.0 || loss < run->best);
+    int higher = counts && watch->contrast != NULL && watch->scores.mrr > run->best_mrr;
+    int best = watch->contrast != NULL ? higher : lower;
+    if (lower) run->best = nine_digits(loss);
+    if (higher) run->best_mrr = nine_digits(watch->scores.mrr);
     if (watch->rank != 0) return;
     if (best)
         t2i_runlog_lapse(t2i_watch_save_model(watch, "best.safetensors", weights, &err), &err);
-    t2i_runlog_lapse(t2i_runlog_validation(log, run->step, loss, &err), &err);
+    t2i_runlog_lapse(t2i_runlog_validation(log, run->step, loss, &watch->scores, &err), &err);
     t2i_runlog_lapse(t2i_runlog_plot(log, &err), &err);
 }
 

@@ -41,6 +41,14 @@ grep -q '"prompts": 40' "$scratch/a" || fail "not 40 prompts"
 eval_at 3 --split train --sample 40 --json 2>/dev/null | cmp - "$scratch/a" || fail "another sample at np 3"
 eval_at 0 --split train --sample 40 --seed 2 --json 2>/dev/null | cmp -s - "$scratch/a" && fail "another seed drew the same"
 
+# ---- what a run says of itself while it trains: every picture of this set trains, so the gallery is the same ----
+train 3 --data "$data" --init "$model" --out "$scratch/watched" --steps 3 --batch 16 --lr 1e-2 --validate-every 2 --checkpoint-every 0
+"$B/t2i-eval" "$scratch/watched" --split validation --json 2>/dev/null | tr -d ' \n' |
+    sed 's/.*"cosine":{"r1":\([^,]*\),"r5":[^,]*,"r10":\([^,]*\),"mrr":\([^,]*\),.*/\1 \2 \3\n/' >"$scratch/said"
+sed -n 's/.*"step":3,"val_loss".*"r1":\([^,]*\),"r10":\([^,]*\),"mrr":\([^}]*\)}/\1 \2 \3/p' "$scratch/watched/log.jsonl" >>"$scratch/said"
+awk '{ for (k = 1; k <= 3; k++) { d = $k - last[k]; if (NR == 2 && d * d > 1e-16) bad = 1; last[k] = $k } }
+    END { exit bad || NR != 2 || last[3] <= 0 || last[3] >= 1 }' "$scratch/said" || { fail "a validation scores otherwise than t2i-eval"; cat "$scratch/said"; }
+
 # ---- bad input: one line, alone and under mpirun ----
 lines() { # NAME COUNT: a dataset of as many training pairs, of features of their own
     "$B/t2i-data" build --pairs <(head -n "$2" "$scratch/pairs.tsv") --features tests/golden/seed/features.safetensors --out "$scratch/$1" >/dev/null 2>&1 ||

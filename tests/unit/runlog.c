@@ -52,6 +52,8 @@ static const t2i_log_line sample = {.step = 10,
                                     .seconds = {0.125, 0.25, 0.5, 0},
                                     .memory = {1000, 2000}};
 
+static const t2i_quiz_scores scores = {.asked = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1.0 / 3};
+
 #define NUMBERS                                                                                    \
     "\"lr\":0.0001,\"grad_norm\":0.5,\"samples_per_s\":438.0,\"seconds\":{\"data\":0.125,"         \
     "\"compute\":0.25,"                                                                            \
@@ -69,7 +71,7 @@ static void test_lines(void)
     line.loss = NAN;
     line.grad_norm = INFINITY;
     OK(t2i_runlog_step(log, &line, &err));
-    OK(t2i_runlog_validation(log, 20, 1.0 / 3, &err));
+    OK(t2i_runlog_validation(log, 20, 1.0 / 3, &scores, &err));
     t2i_runlog_close(log);
     t2i_text text = contents("log.jsonl");
     const char *first = "{\"step\":10,\"loss\":2.7759428," NUMBERS; /* 9 digits */
@@ -77,7 +79,9 @@ static void test_lines(void)
     CU_ASSERT_PTR_NOT_NULL(
         strstr(text.data, "\n{\"step\":20,\"skipped\":3,\"lr\":0.0001,\"grad_norm\":null,"));
     CU_ASSERT_PTR_NULL(strstr(text.data, "nan"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\n{\"step\":20,\"val_loss\":0.333333333}\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(
+        text.data,
+        "\n{\"step\":20,\"val_loss\":0.333333333,\"r1\":0.25,\"r10\":0.5,\"mrr\":0.333333333}\n"));
     for (char *at = text.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
         t2i_json *json = NULL;
         OK(t2i_json_parse(&json, at, (size_t)(end - at), "a line", &err));
@@ -102,11 +106,13 @@ static void test_cut_back(void)
     log_is(whole);
     t2i_runlog *log = open_log(3); /* and goes on from there */
     log_is(three);
-    OK(t2i_runlog_validation(log, 4, 0.5, &err));
+    OK(t2i_runlog_validation(log, 4, 0.5, &scores, &err));
     t2i_runlog_close(log);
     t2i_text text = contents("log.jsonl");
     CU_ASSERT_TRUE(text.size > strlen(three) && strncmp(text.data, three, strlen(three)) == 0);
-    CU_ASSERT_STRING_EQUAL(text.data + strlen(three), "{\"step\":4,\"val_loss\":0.5}\n");
+    CU_ASSERT_STRING_EQUAL(
+        text.data + strlen(three),
+        "{\"step\":4,\"val_loss\":0.5,\"r1\":0.25,\"r10\":0.5,\"mrr\":0.333333333}\n");
     t2i_text_free(&text);
     t2i_runlog_close(open_log(0)); /* a fresh run */
     log_is("");
@@ -173,7 +179,8 @@ static void test_plot(void)
         line.step = step;
         line.loss = 3.0 / (double)step;
         OK(t2i_runlog_step(log, &line, &err));
-        if (step % 100 == 0) OK(t2i_runlog_validation(log, step, 4.0 / (double)step, &err));
+        if (step % 100 == 0)
+            OK(t2i_runlog_validation(log, step, 4.0 / (double)step, &scores, &err));
     }
     OK(t2i_runlog_plot(log, &err));
     t2i_runlog_close(log);
