@@ -266,6 +266,64 @@ static void test_rows_stand_alone(void)
     t2i_model_free(&m);
 }
 
+/* Prompts with much in common: shared prefixes, or each prompt by itself. */
+static void test_trie_on_and_off(void)
+{
+    enum { MANY = 48, LENGTH = 14 };
+    static uint16_t letter[MANY][LENGTH];
+    t2i_config c = {.vocab_size = 11,
+                    .d_model = 32,
+                    .n_heads = 4,
+                    .n_layers = 3,
+                    .d_ff = 64,
+                    .block_size = LENGTH,
+                    .vision_feature_dim = D};
+    t2i_row rows[MANY];
+    float dprediction[MANY * D], predicted[MANY * D];
+    uint8_t used[64];
+    t2i_model m;
+    t2i_packed packed;
+    OK(t2i_model_new(&m, &c, &err));
+    OK(t2i_packed_new(&packed, &m, 1, &err));
+    float *w = t2i_block_new(&m.layout), *g[2];
+    for (size_t i = 0; i < m.layout.tensors; i++)
+        t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
+    t2i_packed_fill(&packed, w, 0, 1);
+    for (size_t r = 0; r < MANY; r++) {
+        rows[r] = (t2i_row){letter[r], t2i_rng_below(1, 1, r, LENGTH + 1)};
+        for (size_t i = 0; i < LENGTH; i++)
+            letter[r][i] = (uint16_t)t2i_rng_below(1, 2, r * LENGTH + i, 2);
+    }
+    for (size_t i = 0; i < MANY * D; i++) dprediction[i] = (float)t2i_rng_normal(1, 3, i);
+    for (int share = 0; share < 2; share++) {
+        t2i_work *work = NULL;
+        OK(t2i_work_new(&work, &m, MANY, LENGTH, share, &err));
+        g[share] = t2i_block_new(&m.layout);
+        const float *p = t2i_forward(&packed, work, rows, MANY, PAD);
+        for (size_t i = 0; share == 1 && i < MANY * D; i++)
+            CU_ASSERT_DOUBLE_EQUAL((double)p[i], (double)predicted[i], 2e-6);
+        memcpy(predicted, p, sizeof predicted);
+        t2i_backward(&packed, work, dprediction, g[share], used);
+        CU_ASSERT_TRUE(share ? 5 * t2i_work_prefixes(work) < 4 * t2i_work_tokens(work)
+                             : t2i_work_prefixes(work) == t2i_work_tokens(work));
+        t2i_work_free(work);
+    }
+    for (size_t i = 0; i < m.layout.tensors; i++) {
+        const t2i_tensor *t = &m.layout.tensor[i];
+        double largest = 0, worst = 0;
+        for (size_t k = t->offset; k < t->offset + t2i_tensor_count(t); k++) {
+            largest = fmax(largest, fabs((double)g[0][k]));
+            worst = fmax(worst, fabs((double)g[0][k] - (double)g[1][k]));
+        }
+        CU_ASSERT_TRUE(largest > 0 && worst <= 1e-5 * largest);
+    }
+    t2i_free(w);
+    t2i_free(g[0]);
+    t2i_free(g[1]);
+    t2i_packed_free(&packed);
+    t2i_model_free(&m);
+}
+
 /* Of a large embedding only the chunks with characters that occur are written. */
 static void test_large_vocabulary(void)
 {
@@ -362,6 +420,7 @@ int main(void)
         {"gradients with every bias present or absent", test_every_bias},
         {"gradients with other shapes", test_wide_heads_and_one_layer},
         {"rows stand alone, no allocation", test_rows_stand_alone},
+        {"shared prefixes, or each prompt by itself", test_trie_on_and_off},
         {"a large vocabulary", test_large_vocabulary},
         {"sizes that do not go together", test_bad_sizes},
         {"exp", test_exp},
