@@ -11,7 +11,6 @@ export B=${B:-build/release} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_TH
 PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${CORES:-0 1}
 WHAT=${WHAT:-large ddp weak captions emoji tutorial crowd shards threads trie start big}
 one=${CORES%% *} both=${CORES// /,}
-steps=30 warmup=10 # timed steps, and those before them that are not counted
 scratch=$(mktemp -d)
 : >"$scratch/values"
 
@@ -65,11 +64,12 @@ of_log() {
                           characters += n * of("tokens"); positions += n * (of("tokens") - of("tokens_saved")) }
         END { print characters / seconds, 1e3 * seconds / steps, positions / steps }' "$1/log.jsonl"
 }
-# speed CORES NP BATCH [argument...]: prints what of_log does. Characters and not prompts, since each side draws its own: their
-# mean length differs by a percent or two.
+# speed CORES NP BATCH [argument...]: prints what of_log does, of 30 steps after 10 (large batches: 16 after 4). Characters and not
+# prompts, since each side draws its own: their mean length differs by a percent or two.
 speed() {
-    local cores=$1 np=$2 batch=$3 folder
+    local cores=$1 np=$2 batch=$3 warmup=10 steps=30 folder
     shift 3
+    [ "$batch" -lt 256 ] || warmup=4 steps=16
     folder=$(mktemp -d "$scratch/run.XXXXXX")
     train "$cores" "$np" "$folder/run" --d-model 128 --layers 4 --heads 4 --d-ff 512 --clip 1 --batch "$batch" \
         --steps $((warmup + steps)) --log-every 1 --validate-every 0 --checkpoint-every 0 "$@"
