@@ -12,7 +12,7 @@ PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${C
 WHAT=${WHAT:-large ddp weak captions emoji tutorial crowd shards threads trie start big}
 one=${CORES%% *} both=${CORES// /,}
 scratch=$(mktemp -d)
-: >"$scratch/values"
+: >"$scratch/values" >"$scratch/error"
 
 # Prints seconds since 1970.
 now() { date +%s.%N; }
@@ -94,8 +94,8 @@ first_step() {
 }
 # useful KEY BATCH: how much of the core's sgemm peak the step of $ms and $positions was. Counted are the matrix products that
 # cannot be avoided, with d = 128, ff = 512, L = 4, D = 512: a position costs 4 d d + 2 d ff multiplications (qkv, out, FFN) in each
-# layer but the last, where only a prompt's last position goes on, which also costs the head's d D; a multiplication is two
-# operations, and two more of the same size make the gradients. Attention, norms and AdamW are not counted.
+# layer but the last, where only a prompt's last position goes on, which also costs the head's d D (of prompts that all differ); a
+# multiplication is two operations, and two more of the same size make the gradients. Attention, norms and AdamW are not counted.
 useful() {
     peak=$(on "$one" "$B/tests/bench/peak" | number gflops)
     put "$1" "$(calc "100 * 6 * ((4*128*128 + 2*128*512) * (3 * $positions + $2) + 128*512 * $2) / ($ms * 1e6 * $peak)")" "$ms" "$peak"
@@ -137,12 +137,14 @@ against() {
 finish() {
     status=$?
     trap - EXIT
+    exec >&3 # a command whose output is caught may have failed
     about="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1), cores $CORES of $(nproc --all), $(git describe --always --dirty 2>/dev/null || echo no git), PyTorch ${torch:-none}, $(date -u +%Y-%m-%d), load before $load"
     echo && echo "$about" && echo
     awk -v json="$B/bench.json" -v about="$about" -f $here/table.awk $here/rows.txt "$scratch/values"
     rm -rf "$scratch"
     exit $status
 }
+exec 3>&1
 load=$(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown)
 trap finish EXIT
 trap 'exit 130' INT TERM
