@@ -30,12 +30,12 @@ typedef struct {
 typedef struct t2i_contrast t2i_contrast;
 
 /* trains (borrowed): the pictures of training pairs, a bit a picture (t2i_want_split); store
- * (borrowed) holds them all. most_rows: of one call of t2i_contrast_add. T2I_SYSTEM. NULL on
- * failure. */
+ * (borrowed) holds them all. most_rows: of one call of t2i_contrast_add, which `threads` may make
+ * at a time. T2I_SYSTEM. NULL on failure. */
 T2I_CHECKED t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
                                         const uint8_t *trains, const t2i_store *store,
                                         const t2i_contrast_options *options, size_t most_rows,
-                                        t2i_error *err);
+                                        size_t threads, t2i_error *err);
 void t2i_contrast_free(t2i_contrast *contrast); /* NULL is legal */
 size_t t2i_contrast_bytes(const t2i_contrast *contrast);
 
@@ -56,10 +56,11 @@ void t2i_rights_free(t2i_rights *rights);
 /* Chooses the negatives of a step (from 1); 0: all rows are validated against the same ones. */
 void t2i_contrast_begin(t2i_contrast *contrast, uint64_t step);
 
-/* The sum of the cross-entropies of `count` rows, whose numbers are in row; prediction and target
- * are (count, D). scale x its gradient is added to dprediction (count, D), unless that is NULL. */
-double t2i_contrast_add(t2i_contrast *contrast, const t2i_rights *rights, const size_t *row,
-                        size_t count, const float *prediction, const float *target, float scale,
-                        float *dprediction);
+/* By thread number `thread`: the sum of the cross-entropies of `count` rows, whose numbers are in
+ * row; prediction and target are (count, D). scale x its gradient is added to dprediction (count,
+ * D), unless that is NULL. */
+double t2i_contrast_add(t2i_contrast *contrast, int thread, const t2i_rights *rights,
+                        const size_t *row, size_t count, const float *prediction,
+                        const float *target, float scale, float *dprediction);
 
 #endif

@@ -10,7 +10,7 @@ enum { T2I_JOB_OPTS = 45 };
 
 typedef struct {
     char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie;
-    long steps, batch, warmup, seed, shards;
+    long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
     double contrastive_weight, temperature, augment, ema;
     long negatives, min_count;

@@ -27,8 +27,9 @@ struct t2i_contrast {
     uint32_t *taken;           /* owned: which pictures of the dataset they are */
     uint32_t *slot;            /* owned: where each picture is among them; NOT_THERE */
     int filled;
-    float *p, *goal; /* owned: (most_rows, D): predictions and targets of length 1 */
-    float *score;    /* owned: (most_rows, count) */
+    size_t most_rows;
+    float *p, *goal; /* owned: (threads, most_rows, D): predictions and targets of length 1 */
+    float *score;    /* owned: (threads, most_rows, count) */
     size_t bytes;
 };
 
@@ -45,20 +46,21 @@ static t2i_status list_pictures(t2i_contrast *c, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status take_memory(t2i_contrast *c, size_t most_rows, t2i_error *err)
+static t2i_status take_memory(t2i_contrast *c, size_t threads, t2i_error *err)
 {
+    size_t rows = threads * c->most_rows;
     c->count = c->pictures < c->options.negatives ? c->pictures : c->options.negatives;
     size_t to_score = t2i_pack_floats(c->D, c->count), to_pull = t2i_pack_floats(c->count, c->D);
-    size_t floats = c->count * c->D + to_score + to_pull + most_rows * (2 * c->D + c->count);
+    size_t floats = c->count * c->D + to_score + to_pull + rows * (2 * c->D + c->count);
     c->bytes = floats * sizeof(float) + (c->pictures + c->images + c->count) * sizeof(uint32_t);
     c->chosen = t2i_alloc(c->count * c->D, sizeof *c->chosen);
     c->to_score = t2i_alloc(to_score, sizeof *c->to_score);
     c->to_pull = t2i_alloc(to_pull, sizeof *c->to_pull);
     c->taken = t2i_alloc(c->count, sizeof *c->taken);
     c->slot = t2i_alloc(c->images, sizeof *c->slot);
-    c->p = t2i_alloc(most_rows * c->D, sizeof *c->p);
-    c->goal = t2i_alloc(most_rows * c->D, sizeof *c->goal);
-    c->score = t2i_alloc(most_rows * c->count, sizeof *c->score);
+    c->p = t2i_alloc(rows * c->D, sizeof *c->p);
+    c->goal = t2i_alloc(rows * c->D, sizeof *c->goal);
+    c->score = t2i_alloc(rows * c->count, sizeof *c->score);
     if (c->chosen == NULL || c->to_score == NULL || c->to_pull == NULL || c->taken == NULL ||
         c->slot == NULL || c->p == NULL || c->goal == NULL || c->score == NULL)
         return t2i_fail_memory(err, c->bytes, "the pictures to tell apart");
@@ -68,17 +70,18 @@ static t2i_status take_memory(t2i_contrast *c, size_t most_rows, t2i_error *err)
 
 t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const uint8_t *trains,
                             const t2i_store *store, const t2i_contrast_options *options,
-                            size_t most_rows, t2i_error *err)
+                            size_t most_rows, size_t threads, t2i_error *err)
 {
     t2i_contrast *c = *out = t2i_alloc(1, sizeof *c);
     if (c == NULL) return t2i_fail_memory(err, sizeof *c, "the pictures to tell apart");
     c->options = *options;
     c->store = store;
     c->trains = trains;
+    c->most_rows = most_rows;
     c->images = (size_t)t2i_dataset_get_info(dataset)->images;
     c->D = (size_t)t2i_dataset_get_info(dataset)->features;
     t2i_status status = list_pictures(c, err);
-    if (status == T2I_OK) status = take_memory(c, most_rows, err);
+    if (status == T2I_OK) status = take_memory(c, threads, err);
     if (status == T2I_OK) return T2I_OK;
     t2i_contrast_free(c);
     *out = NULL;
@@ -292,20 +295,21 @@ T2I_STATIC_KERNEL(void, add_pull,
         dprediction[d] += (float)(factor * ((double)pull[d] - along * (double)p[d]));
 }
 
-double t2i_contrast_add(t2i_contrast *c, const t2i_rights *rights, const size_t *row, size_t count,
-                        const float *prediction, const float *target, float scale,
+double t2i_contrast_add(t2i_contrast *c, int thread, const t2i_rights *rights, const size_t *row,
+                        size_t count, const float *prediction, const float *target, float scale,
                         float *dprediction)
 {
-    size_t D = c->D, K = c->count;
+    size_t D = c->D, K = c->count, first = (size_t)thread * c->most_rows;
+    float *ps = c->p + first * D, *goals = c->goal + first * D, *scores = c->score + first * K;
     double sum = 0, temperature = c->options.temperature;
     for (size_t i = 0; i < count; i++) {
-        normalise(c->p + i * D, prediction + i * D, D);
-        normalise(c->goal + i * D, target + i * D, D);
+        normalise(ps + i * D, prediction + i * D, D);
+        normalise(goals + i * D, target + i * D, D);
     }
-    t2i_gemm(c->score, K, c->p, D, c->to_score, count, K, D, NULL);
+    t2i_gemm(scores, K, ps, D, c->to_score, count, K, D, NULL);
     for (size_t i = 0; i < count; i++) {
-        float *score = c->score + i * K, *goal = c->goal + i * D;
-        double own, right = dot(c->p + i * D, goal, D) / temperature;
+        float *score = scores + i * K, *goal = goals + i * D;
+        double own, right = dot(ps + i * D, goal, D) / temperature;
         for (size_t e = rights->begin[rights->run[row[i]]];
              e < rights->begin[rights->run[row[i]] + 1]; e++) {
             uint32_t at = c->slot[rights->right[e]];
@@ -316,9 +320,9 @@ double t2i_contrast_add(t2i_contrast *c, const t2i_rights *rights, const size_t 
     }
     if (dprediction == NULL) return sum;
     /* the row's own picture pulls by `own`, the others by their weights */
-    t2i_gemm(c->goal, D, c->score, K, c->to_pull, count, D, K, &(t2i_gemm_end){.add = 1});
+    t2i_gemm(goals, D, scores, K, c->to_pull, count, D, K, &(t2i_gemm_end){.add = 1});
     for (size_t i = 0; i < count; i++) {
-        const float *pull = c->goal + i * D, *p = c->p + i * D;
+        const float *pull = goals + i * D, *p = ps + i * D;
         double length = sqrt(dot(prediction + i * D, prediction + i * D, D));
         if (length <= 1e-12) continue;
         add_pull(dprediction + i * D, pull, p, (double)scale / (temperature * length),

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "t2i/comm.h"
 #include "t2i/json.h"
 #include "t2i/mem.h"
 
@@ -73,7 +74,12 @@ static void fill_table(t2i_job *job)
         {"shards", T2I_OPT_INT, &job->shards, "0", 0, 1 << 20, NULL, NULL,
          "V, a power of two: the unit of work, fixed for the run's life, so that any number of "
          "ranks gives the same "
-         "bits. 0: 8, or more for more ranks.",
+         "bits. 0: 8, or more for more ranks x threads.",
+         0},
+        {"threads", T2I_OPT_INT, &job->threads, "0", 0, T2I_THREADS_MAX, NULL, NULL,
+         "Threads of each rank; with equal `shards` the result does not depend on them. 0: "
+         "OMP_NUM_THREADS, else the "
+         "cores of the node divided by its ranks, under Slurm at most --cpus-per-task.",
          0},
         {"trie", T2I_OPT_CHOICE, &job->trie, "on", 0, 0, "on|off", NULL,
          "off computes each prompt by itself instead of common prefixes once, for comparison.", 0},

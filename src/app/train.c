@@ -6,21 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "t2i/augment.h"
 #include "t2i/contrast.h"
 #include "t2i/cpu.h"
-#include "t2i/fold.h"
 #include "t2i/fs.h"
 #include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
-#include "t2i/ops.h"
-#include "t2i/optim.h"
 #include "t2i/plan.h"
 #include "t2i/replay.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
 #include "t2i/start.h"
+#include "t2i/step.h"
 #include "t2i/stop.h"
 #include "t2i/store.h"
 #include "t2i/watch.h"
@@ -38,34 +35,18 @@ typedef struct {
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row; /* number (of N) of rows.row[0] */
     t2i_watch watch;
-    t2i_pool *pool;
-    t2i_fold *fold;
-    t2i_packed packed; /* weights as of the last fill */
-    t2i_work *work;
-    size_t most_rows;
-    float *m, *v;           /* owned: moments of this rank's slice */
-    float *ema;             /* owned: averaged weights of this rank's slice; NULL: none are kept */
-    float *averaged;        /* owned: a whole block, as of the last call of gather_average */
+    int threads;
+    t2i_step *step;
+    size_t most_rows;       /* of a call of the model */
     t2i_store store;        /* features of the pictures that the node's ranks name */
     t2i_contrast *contrast; /* owned: NULL: squared error alone */
     uint8_t *trains;        /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
-    t2i_augment_options augment;
-    size_t chunks, first_chunk, slice_chunks;
-    uint64_t *draw; /* owned: most_rows each */
-    size_t *index;  /* of the rows of a shard's batch, in rows */
-    t2i_row *batch;
-    uint16_t *changed;           /* owned: ids of prompts that are augmented; NULL: none are */
-    float *target, *dprediction; /* owned: (most_rows, D) */
-    uint8_t *used;               /* owned: a byte a chunk */
-    t2i_schedule schedule;
-    t2i_adamw adamw;
     t2i_runlog *log;     /* rank 0 */
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
-    double last_loss, last_norm;
-    long saved_step; /* newest checkpoint of this session, -1: none */
+    long saved_step;            /* newest checkpoint of this session, -1: none */
 } trainer;
 
 /* ---- set-up ---- */
@@ -165,7 +146,8 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
         t->plan.shards = (size_t)run->shards;
     else
         T2I_TRY(t2i_plan_shards(&t->plan.shards, (size_t)job->shards, (size_t)t->size,
-                                (size_t)t->size, t->plan.batch, t->plan.rows, err));
+                                (size_t)t->size * (size_t)t->threads, t->plan.batch, t->plan.rows,
+                                err));
     if (t->plan.shards > t->plan.batch || (t->plan.shards & (t->plan.shards - 1)) != 0)
         return t2i_fail(err, T2I_DATA, "the checkpoint's %zu shards do not go with batch %zu",
                         t->plan.shards, t->plan.batch);
@@ -227,64 +209,46 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
     int replays = t->plan.sampler == T2I_REPLAY;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
     T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, t->trains, &t->store, &options, t->most_rows,
-                             err));
+                             (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
                           replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err);
 }
 
-/* All memory of the step loop. */
-static t2i_status take_memory(trainer *t, t2i_error *err)
+/* Collective. No more than shards can keep busy. */
+static void choose_threads(trainer *t)
 {
-    const t2i_model *model = &t->start.checkpoint.model;
-    size_t D = model->config.vision_feature_dim;
-    t->most_rows = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1;
-    for (size_t v = t2i_share(t->plan.shards, t->rank, t->size);
-         v < t2i_share(t->plan.shards, t->rank + 1, t->size); v++)
-        if (t2i_plan_draws(&t->plan, v) > t->most_rows) t->most_rows = t2i_plan_draws(&t->plan, v);
-    size_t longest =
-        t->rows.longest > t->watch.rows.longest ? t->rows.longest : t->watch.rows.longest;
-    t->chunks = model->layout.floats / T2I_CHUNK;
-    t->first_chunk = t2i_share(t->chunks, t->rank, t->size);
-    t->slice_chunks = t2i_share(t->chunks, t->rank + 1, t->size) - t->first_chunk;
-    T2I_TRY(t2i_packed_new(&t->packed, model, 1, err));
-    T2I_TRY(
-        t2i_work_new(&t->work, model, t->most_rows, longest, strcmp(t->job->trie, "on") == 0, err));
-    T2I_TRY(t2i_pool_new(&t->pool, 1, 0, err));
-    t->m = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->m);
-    t->v = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->v);
-    t->draw = t2i_alloc(t->most_rows, sizeof *t->draw);
-    t->index = t2i_alloc(t->most_rows, sizeof *t->index);
-    t->batch = t2i_alloc(t->most_rows, sizeof *t->batch);
-    t->target = t2i_alloc(t->most_rows * D, sizeof *t->target);
-    t->dprediction = t2i_alloc(t->most_rows * D, sizeof *t->dprediction);
-    if (t->m == NULL || t->v == NULL || t->draw == NULL || t->index == NULL || t->batch == NULL ||
-        t->target == NULL || t->dprediction == NULL)
-        return t2i_fail_memory(err, t->most_rows * D * 8, "a batch");
-    return T2I_OK;
+    int most = t2i_step_threads(&t->plan, t->size, t->threads);
+    if (most == t->threads) return;
+    if (t->job->threads > 0)
+        t2i_log_warn("threads = %d, but a rank has %d of %zu shards at most: it gets %d thread%s",
+                     t->threads, most, t->plan.shards, most, most == 1 ? "" : "s");
+    t->threads = t2i_comm_threads(t->comm, most);
 }
 
-/* What only some runs need. */
-static t2i_status take_extras(trainer *t, t2i_error *err)
+/* Collective. All memory of the step loop. */
+static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_job *job = t->job;
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    if (job->ema > 0) {
-        t->ema = t2i_alloc(t->slice_chunks * T2I_CHUNK, sizeof *t->ema);
-        t->averaged = t2i_block_new(&c->model.layout);
-        if (t->ema == NULL || t->averaged == NULL)
-            return t2i_fail_memory(err, c->model.layout.floats * 4, "averaged weights");
-    }
-    if (job->augment > 0) {
-        t->augment = (t2i_augment_options){.share = job->augment,
-                                           .seed = (uint64_t)job->seed,
-                                           .space = t2i_vocab_id(&c->vocab, ' '),
-                                           .unknown = c->vocab.unknown};
-        t->changed = t2i_alloc(t->most_rows * t->rows.longest, sizeof *t->changed);
-        if (t->changed == NULL)
-            return t2i_fail_memory(err, t->most_rows * t->rows.longest * 2, "changed prompts");
-    }
-    return T2I_OK;
+    size_t watched = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1, longest = t->watch.rows.longest;
+    t->most_rows = t2i_step_rows(&t->plan, t->rank, t->size);
+    if (watched > t->most_rows) t->most_rows = watched;
+    t2i_status mine = open_contrast(t, counts, err);
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    const t2i_step_input input = {.job = t->job,
+                                  .checkpoint = &t->start.checkpoint,
+                                  .plan = &t->plan,
+                                  .rows = &t->rows,
+                                  .first_row = t->first_row,
+                                  .store = &t->store,
+                                  .contrast = t->contrast,
+                                  .rights = &t->rights,
+                                  .threads = t->threads,
+                                  .most_rows = t->most_rows,
+                                  .longest = t->rows.longest > longest ? t->rows.longest : longest};
+    T2I_TRY(t2i_step_new(&t->step, t->comm, &input, err));
+    mine = t2i_watch_begin(&t->watch, &t->store, t2i_step_packed(t->step), t2i_step_work(t->step),
+                           t->contrast, err);
+    return t2i_comm_agree(t->comm, mine, err);
 }
 
 static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
@@ -299,23 +263,24 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
                  "%zu, block-size %zu)",
                  c->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers, m->d_ff,
                  m->block_size);
-    t2i_log_note("%d rank%s (%d on this node, %d core%s each may use), %zu shards, batch %zu, "
+    t2i_log_note("%d rank%s (%d on this node, %d core%s each may use), %d thread%s each, %zu "
+                 "shards, batch %zu, "
                  "steps %ld..%ld; BLAS %s, "
                  "vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
-                 t2i_cpu_usable() == 1 ? "" : "s", t->plan.shards, t->plan.batch, c->run.step + 1,
-                 t->job->steps, t2i_blas_core(), t2i_cpu_vectors_name());
+                 t2i_cpu_usable() == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s",
+                 t->plan.shards, t->plan.batch, c->run.step + 1, t->job->steps, t2i_blas_core(),
+                 t2i_cpu_vectors_name());
 }
 
 /* What rank 0 holds; the others hold less by the moments of a checkpoint. */
 static void print_memory(const trainer *t)
 {
     const t2i_model *model = &t->start.checkpoint.model;
-    size_t block = model->layout.floats * sizeof(float), longest = t->rows.longest;
+    size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
-    size_t work = t2i_work_bytes(model, t->most_rows, longest) + t2i_packed_bytes(model, 1);
-    size_t fold = t2i_fold_bytes(t->fold);
+    size_t work = t2i_step_work_bytes(t->step), fold = t2i_step_fold_bytes(t->step);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
@@ -339,18 +304,13 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     T2I_TRY(check_alike(t->comm, t->dataset, err));
     T2I_TRY(t2i_start_make(&t->start, t->comm, job, t->dataset, t->options, err));
     if (t->start.finished) return T2I_OK;
+    t->threads = t2i_comm_threads(t->comm, (int)job->threads);
     mine = make_plan(t, counts, err);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    choose_threads(t);
     T2I_TRY(open_store(t, err));
-    mine = take_memory(t, err);
-    if (mine == T2I_OK) mine = take_extras(t, err);
-    if (mine == T2I_OK) mine = open_contrast(t, counts, err);
-    if (mine == T2I_OK)
-        mine = t2i_watch_begin(&t->watch, &t->store, &t->packed, t->work, t->contrast, err);
-    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_fold_new(&t->fold, t->comm, t->pool, t->plan.shards,
-                         t->start.checkpoint.model.layout.floats, err));
+    T2I_TRY(open_step(t, counts, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
     cut = t->plan.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
@@ -363,11 +323,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     t2i_watch_tell(&t->watch, t->comm);
     if (job->dry_run) print_memory(t);
     if (job->dry_run) return T2I_OK;
-    size_t chunk = T2I_CHUNK * sizeof(float);
-    t2i_comm_scatter(t->comm, t->start.checkpoint.m, t->m, chunk, t->chunks);
-    t2i_comm_scatter(t->comm, t->start.checkpoint.v, t->v, chunk, t->chunks);
-    if (t->ema != NULL)
-        t2i_comm_scatter(t->comm, t->start.checkpoint.ema, t->ema, chunk, t->chunks);
+    t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
         mine = t2i_watch_choose(&t->watch, err);
@@ -384,161 +340,34 @@ static void tear_down(trainer *t)
     t2i_replay_close(&t->replay);
     t2i_rows_free(&t->rows);
     t2i_store_free(&t->store);
-    t2i_fold_free(t->fold);
-    t2i_pool_free(t->pool);
-    t2i_packed_free(&t->packed);
-    t2i_work_free(t->work);
-    t2i_free(t->m);
-    t2i_free(t->v);
-    t2i_free(t->ema);
-    t2i_free(t->averaged);
+    t2i_step_free(t->step);
     t2i_contrast_free(t->contrast);
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);
-    t2i_free(t->index);
-    t2i_free(t->changed);
-    t2i_free(t->draw);
-    t2i_free(t->batch);
-    t2i_free(t->target);
-    t2i_free(t->dprediction);
     t2i_runlog_close(t->log);
 }
 
-/* ---- a step ---- */
+/* ---- now and then ---- */
 
-/* Adds the time since *from to *sum, and moves *from on. */
-static void clock_into(double *sum, double *from)
-{
-    double now = t2i_cpu_seconds();
-    *sum += now - *from;
-    *from = now;
-}
-
-/* The rows that a shard draws at a step, with their targets; `first` is their place in the batch.
- */
-static void fetch_rows(trainer *t, long step, size_t shard, size_t rows)
-{
-    size_t D = t->start.checkpoint.model.config.vision_feature_dim;
-    uint64_t first = (uint64_t)(shard * t->plan.batch / t->plan.shards);
-    uint16_t *room = t->changed;
-    t2i_plan_sample(&t->plan, (uint64_t)step, shard, t->draw);
-    for (size_t i = 0; i < rows; i++) {
-        size_t index = t->index[i] = (size_t)(t->draw[i] - t->first_row);
-        t2i_row *row = &t->batch[i];
-        *row = t->rows.row[index];
-        memcpy(t->target + i * D, t2i_store_feature(&t->store, t->rows.image[index]),
-               D * sizeof(float));
-        if (room == NULL) continue;
-        row->length =
-            t2i_augment(&t->augment, (uint64_t)step, first + i, row->ids, row->length, room);
-        row->ids = room;
-        room += row->length;
-    }
-}
-
-static void compute_shards(trainer *t, long step, double *clock)
-{
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t D = c->model.config.vision_feature_dim;
-    double weight = t->job->contrastive_weight;
-    float scale = (float)(2.0 / ((double)t->plan.batch * (double)D)),
-          pull = (float)(weight / (double)t->plan.batch);
-    size_t end = t2i_share(t->plan.shards, t->rank + 1, t->size);
-    t2i_packed_fill(&t->packed, c->weights, 0, 1);
-    if (t->contrast != NULL) t2i_contrast_begin(t->contrast, (uint64_t)step);
-    for (size_t v = t2i_share(t->plan.shards, t->rank, t->size); v < end; v++) {
-        size_t rows = t2i_plan_draws(&t->plan, v);
-        fetch_rows(t, step, v, rows);
-        clock_into(&t->seconds.data, clock);
-        uint8_t *used;
-        float *gradient = t2i_fold_leaf(t->fold, 0, &used);
-        const float *prediction = t2i_forward(&t->packed, t->work, t->batch, rows, c->vocab.pad);
-        t2i_leaf leaf = {.rows = (double)rows,
-                         .tokens = (double)t2i_work_tokens(t->work),
-                         .prefixes = (double)t2i_work_prefixes(t->work)};
-        leaf.loss = t2i_squared_error(t->dprediction, prediction, t->target, scale, rows * D);
-        if (t->contrast !=
-            NULL) /* in units of the squared error, which is divided by D at the end */
-            leaf.loss += weight * (double)D *
-                         t2i_contrast_add(t->contrast, &t->rights, t->index, rows, prediction,
-                                          t->target, pull, t->dprediction);
-        t2i_backward(&t->packed, t->work, t->dprediction, gradient, used);
-        t2i_fold_add(t->fold, 0, &leaf);
-        clock_into(&t->seconds.compute, clock);
-    }
-}
-
-static t2i_status log_step(trainer *t, const t2i_leaf *total, double lr, int skipped,
-                           t2i_error *err)
+static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error *err)
 {
     const t2i_run_state *run = &t->start.checkpoint.run;
     double now = t2i_cpu_seconds();
     t2i_log_line line = {.step = run->step,
-                         .skipped = skipped ? run->skipped : 0,
-                         .loss = t->last_loss,
-                         .lr = lr,
-                         .grad_norm = t->last_norm,
+                         .skipped = result->skipped ? run->skipped : 0,
+                         .loss = result->loss,
+                         .lr = result->lr,
+                         .grad_norm = result->norm,
                          .samples_per_s = (double)(run->step - t->line_step) *
                                           (double)t->plan.batch / (now - t->line_began),
-                         .tokens = total->tokens,
-                         .tokens_saved = total->tokens - total->prefixes,
+                         .tokens = result->total.tokens,
+                         .tokens_saved = result->total.tokens - result->total.prefixes,
                          .memory = t2i_cpu_memory(),
                          .seconds = t->seconds};
     t->seconds = (t2i_seconds){0};
     t->line_began = now;
     t->line_step = run->step;
     return t2i_runlog_step(t->log, &line, err);
-}
-
-static void update_chunk(void *context, size_t chunk, float *weights, const float *gradient)
-{
-    const trainer *t = context;
-    size_t at = chunk * T2I_CHUNK;
-    unsigned long update = (unsigned long)t->start.checkpoint.run.updates;
-    t2i_adamw_update(weights, t->m + at, t->v + at, gradient, T2I_CHUNK, &t->adamw,
-                     t2i_clip_factor(t->last_norm, t->job->clip), update);
-    if (t->ema != NULL) t2i_ema_update(t->ema + at, weights, T2I_CHUNK, t->job->ema, update);
-}
-
-/* Collective. One step: all shards, the tree, the update. votes comes in with this rank's and goes
- * out summed. */
-static void take_step(trainer *t, t2i_votes *votes, t2i_leaf *total, double *lr, int *skipped)
-{
-    t2i_checkpoint *c = &t->start.checkpoint;
-    long step = c->run.step + 1;
-    double clock = t2i_cpu_seconds();
-    compute_shards(t, step, &clock);
-    double squares;
-    t2i_fold_exchange(t->fold, t->comm, total, votes, &squares);
-    T2I_ASSERT(total->rows == (double)t->plan.batch);
-    t->last_loss =
-        total->loss / ((double)t->plan.batch * (double)c->model.config.vision_feature_dim);
-    t->last_norm = sqrt(squares);
-    /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
-     * again */
-    *skipped = !isfinite(total->loss) || !isfinite((float)squares);
-    *lr = t2i_schedule_lr(&t->schedule, step);
-    if (*skipped)
-        c->run.skipped++;
-    else {
-        c->run.updates++;
-        t->adamw.lr = *lr;
-        t2i_fold_update(t->fold, t->comm, c->weights, update_chunk, t);
-    }
-    c->run.step = step;
-    clock_into(&t->seconds.sync, &clock);
-}
-
-/* ---- now and then ---- */
-
-/* Collective. The weights that are validated, drawn and saved as the model. */
-static float *gather_average(trainer *t)
-{
-    if (t->ema == NULL) return t->start.checkpoint.weights;
-    memcpy(t->averaged + t->first_chunk * T2I_CHUNK, t->ema,
-           t->slice_chunks * T2I_CHUNK * sizeof(float));
-    t2i_comm_share_all(t->comm, t->averaged, T2I_CHUNK * sizeof(float), t->chunks);
-    return t->averaged;
 }
 
 /* Removes what is older than the newest `keep` checkpoints up to this step. */
@@ -565,10 +394,7 @@ static t2i_status save(trainer *t, t2i_error *err)
     t2i_checkpoint *c = &t->start.checkpoint;
     if (t->saved_step == c->run.step) return T2I_OK;
     double clock = t2i_cpu_seconds();
-    size_t chunk = T2I_CHUNK * sizeof(float);
-    t2i_comm_gather(t->comm, t->m, c->m, chunk, t->chunks);
-    t2i_comm_gather(t->comm, t->v, c->v, chunk, t->chunks);
-    if (t->ema != NULL) t2i_comm_gather(t->comm, t->ema, c->ema, chunk, t->chunks);
+    t2i_step_gather(t->step, t->comm);
     t2i_status mine = T2I_OK;
     if (t->rank == 0) {
         char *path = t2i_checkpoint_path(t->job->out, c->run.step);
@@ -579,11 +405,11 @@ static t2i_status save(trainer *t, t2i_error *err)
     }
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_OK) t->saved_step = c->run.step;
-    clock_into(&t->seconds.checkpoint, &clock);
+    t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return status;
 }
 
-static void show_progress(trainer *t, double lr, int last)
+static void show_progress(trainer *t, const t2i_step_result *result, int last)
 {
     const t2i_run_state *run = &t->start.checkpoint.run;
     double now = t2i_cpu_seconds();
@@ -596,7 +422,7 @@ static void show_progress(trainer *t, double lr, int last)
                  100.0 * t->watch.scores.r10);
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
-        run->step, t->job->steps, t->last_loss, validation, t->last_norm, lr,
+        run->step, t->job->steps, result->loss, validation, result->norm, result->lr,
         rate * (double)t->plan.batch, last ? "took" : "left",
         t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
 }
@@ -607,29 +433,29 @@ static int due(long step, long every)
 }
 
 /* Collective. What a step may be followed by. */
-static void after_step(trainer *t, const t2i_leaf *total, double lr, int skipped)
+static void after_step(trainer *t, const t2i_step_result *result)
 {
     const t2i_job *job = t->job;
     t2i_checkpoint *c = &t->start.checkpoint;
     t2i_error err = {0};
     long step = c->run.step;
     int last = step == job->steps;
-    if (skipped)
+    if (result->skipped)
         t2i_log_warn("step %ld: the %s is not finite; the step is skipped (%ld so far)", step,
-                     isfinite(total->loss) ? "gradient" : "loss", c->run.skipped);
-    if (t->rank == 0 && (due(step, job->log_every) || last || skipped || step == 1))
-        t2i_runlog_lapse(log_step(t, total, lr, skipped, &err), &err);
+                     isfinite(result->total.loss) ? "gradient" : "loss", c->run.skipped);
+    if (t->rank == 0 && (due(step, job->log_every) || last || result->skipped || step == 1))
+        t2i_runlog_lapse(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
     if (t->watch.validated > 0 && (due(step, job->validate_every) || last))
-        t2i_watch_validate(&t->watch, t->comm, gather_average(t), due(step, job->validate_every),
-                           t->log);
+        t2i_watch_validate(&t->watch, t->comm, t2i_step_model(t->step, t->comm),
+                           due(step, job->validate_every), t->log);
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
-        const float *weights = gather_average(t);
+        const float *weights = t2i_step_model(t->step, t->comm);
         if (t->rank == 0) t2i_runlog_lapse(t2i_watch_draw(&t->watch, weights, &err), &err);
     }
     if (due(step, job->checkpoint_every) && !last) t2i_runlog_lapse(save(t, &err), &err);
-    show_progress(t, lr, last);
+    show_progress(t, result, last);
 }
 
 /* Collective. All steps; *stopped when told to stop before the last. */
@@ -640,15 +466,13 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     t->line_step = t->first_step = t->start.checkpoint.run.step;
     *stopped = 0;
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
-        t2i_votes votes = {.stop = t2i_stop_asked() != 0};
-        votes.late =
+        int late =
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
-        t2i_leaf total;
-        double lr;
-        int skipped;
-        take_step(t, &votes, &total, &lr, &skipped);
-        after_step(t, &total, lr, skipped);
-        *stopped = votes.stop + votes.late > 0 && t->start.checkpoint.run.step < job->steps;
+        t2i_step_result result = {.votes = {.stop = t2i_stop_asked() != 0, .late = late}};
+        t2i_step_take(t->step, t->comm, &result, &t->seconds);
+        after_step(t, &result);
+        *stopped =
+            result.votes.stop + result.votes.late > 0 && t->start.checkpoint.run.step < job->steps;
     }
     return save(t, err);
 }
@@ -666,7 +490,7 @@ static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *err)
 {
     if (status == T2I_OK && !stopped) {
-        float *weights = gather_average(t);
+        float *weights = t2i_step_model(t->step, t->comm);
         status = t2i_comm_agree(t->comm, t->rank == 0 ? write_end(t, weights, err) : T2I_OK, err);
     }
     long step = t->start.checkpoint.run.step;
@@ -698,9 +522,6 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
                  .comm = comm,
                  .rank = t2i_comm_rank(comm),
                  .size = t2i_comm_size(comm),
-                 .schedule = {job->lr, job->min_lr, job->warmup, job->steps,
-                              strcmp(job->schedule, "cosine") == 0},
-                 .adamw = {job->lr, job->beta1, job->beta2, job->eps, job->weight_decay},
                  .saved_step = -1};
     int stopped = 0;
     t2i_cpu_set_rounding();

@@ -124,7 +124,7 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
     double loss = t2i_squared_error(watch->dprediction, prediction, watch->target, 0.0f, rows * D);
     if (watch->contrast != NULL)
         loss += watch->job->contrastive_weight * (double)D *
-                t2i_contrast_add(watch->contrast, &watch->right, watch->index, rows, prediction,
+                t2i_contrast_add(watch->contrast, 0, &watch->right, watch->index, rows, prediction,
                                  watch->target, 0.0f, NULL);
     return loss;
 }

@@ -45,6 +45,21 @@ cmp "$scratch"/{extras1,extras}/$last || fail "$extras: other bits after a resum
 "$B/t2i-model" show "$scratch/extras1/$last" --json | grep -q '"ema.head.weight"' || fail "a checkpoint without averaged weights"
 expect 64 "another run" $MPIRUN -np 1 "$B/t2i-train" $common $extras --ema 0.8 --steps 30 --out "$scratch/extras"
 
+# threads; several nodes (as T2I_NODE_RANKS makes them of one); no room to share
+for case in "A=1 1 2" "A=1 1 4" "A=1 2 2" "A=1 3 1" "A=1 3 2" "T2I_NODE_RANKS=1 3 1" "T2I_NODE_RANKS=2 3 2" "T2I_NODE_RANKS=2 5 1" \
+    "T2I_NODE_MEMORY=0 2 2"; do
+    read -r variable np threads <<<"$case"
+    export "${variable?}"
+    train "$np" $common $extras --threads "$threads" --shards 8 --steps 25 --out "$scratch/case"
+    unset "${variable%=*}"
+    cmp "$scratch"/{extras1,case}/$last || fail "$case (a variable, np, threads): other bits"
+    grep -q "$threads threads\? each" "$scratch/train.log" || fail "$case: the threads were not mentioned"
+    case $case in T2I_NODE_MEMORY*) [ "$(grep -c 'no room' "$scratch/train.log")" -eq 1 ] || fail "missing room was not said once" ;; esac
+    rm -r "$scratch/case"
+done
+train 1 $common --threads 16 --steps 3 --out "$scratch/case"
+grep -q 'it gets 8 threads' "$scratch/train.log" || fail "idle threads were not mentioned"
+
 # 3 shards' worth of idle ranks: V = 4 at np 7
 train 1 $common --steps 5 --shards 4 --out "$scratch/v4"
 train 7 $common --steps 25 --out "$scratch/v4"

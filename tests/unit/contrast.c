@@ -132,7 +132,7 @@ static void check_rows(uint64_t first, uint64_t end_row)
     size_t count = (size_t)(end_row - first), row[PAIRS];
     float p[PAIRS * D], target[PAIRS * D], gradient[PAIRS * D] = {0};
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, first, PAIRS - 3, &vocab, 16, &err));
     fill(p, count, first);
     double wanted = 0;
@@ -144,7 +144,7 @@ static void check_rows(uint64_t first, uint64_t end_row)
         wanted += plain(p + i * D, target + i * D, all_trained, right, 0.2);
     }
     t2i_contrast_begin(c, 1);
-    double got = t2i_contrast_add(c, &rights, row, count, p, target, 0.5f, gradient);
+    double got = t2i_contrast_add(c, 0, &rights, row, count, p, target, 0.5f, gradient);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     for (size_t i = 0; i < count * D; i++) { /* central differences of the plain sum */
         uint8_t right[IMAGES];
@@ -188,7 +188,7 @@ static void test_validation(void)
     static const uint8_t none[IMAGES];
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0, &err));
-    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, 3, &err));
+    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, 3, 1, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_VALIDATION, 0, 3, &vocab, 16, &err));
     fill(p, 3, 77);
     double wanted = 0;
@@ -197,7 +197,7 @@ static void test_validation(void)
         wanted += plain(p + i * D, target + i * D, all_trained, none, 0.1);
     }
     t2i_contrast_begin(c, 0);
-    double got = t2i_contrast_add(c, &rights, row, 3, p, target, 1, NULL);
+    double got = t2i_contrast_add(c, 0, &rights, row, 3, p, target, 1, NULL);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     t2i_rights_free(&rights);
     t2i_contrast_free(c);
@@ -218,8 +218,8 @@ static void test_sample(void)
     int differ = 0;
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, 0, count, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, &err));
-    OK(t2i_contrast_new(&again, dataset, trains, &store, &options, PAIRS, &err));
+    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
+    OK(t2i_contrast_new(&again, dataset, trains, &store, &options, PAIRS, 2, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, 0, count, &vocab, 16, &err));
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
@@ -231,8 +231,8 @@ static void test_sample(void)
         t2i_contrast_begin(c, step);
         t2i_contrast_begin(again, 40 - step); /* another history */
         t2i_contrast_begin(again, step);
-        double x = t2i_contrast_add(c, &rights, row, count, p, target, 1, NULL);
-        double y = t2i_contrast_add(again, &rights, row, count, p, target, 1, NULL);
+        double x = t2i_contrast_add(c, 0, &rights, row, count, p, target, 1, NULL);
+        double y = t2i_contrast_add(again, 1, &rights, row, count, p, target, 1, NULL);
         CU_ASSERT(x == y);
         differ += x != before;
         before = x;

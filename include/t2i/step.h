@@ -1,0 +1,78 @@
+/* step.h - one step of a run: every thread computes its shards, the tree adds them (fold.h), every
+ * thread updates its slice of the weights.
+ *
+ * A thread has buffers of its own for a shard; weights, rows and pictures are the rank's. What is
+ * computed is a function of (weights, step) alone, whatever the number of ranks and threads.
+ */
+#ifndef T2I_STEP_H
+#define T2I_STEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "t2i/checkpoint.h"
+#include "t2i/comm.h"
+#include "t2i/contrast.h"
+#include "t2i/error.h"
+#include "t2i/fold.h"
+#include "t2i/job.h"
+#include "t2i/plan.h"
+#include "t2i/pool.h"
+#include "t2i/rows.h"
+#include "t2i/runlog.h"
+#include "t2i/store.h"
+
+/* What a step works on; all borrowed, and all but checkpoint only read. */
+typedef struct {
+    const t2i_job *job;
+    t2i_checkpoint *checkpoint; /* its weights and run change */
+    const t2i_plan *plan;
+    const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
+    uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
+    const t2i_store *store;
+    t2i_contrast *contrast; /* NULL: squared error alone */
+    const t2i_rights *rights;
+    int threads;
+    size_t most_rows, longest; /* room of a thread's buffers: at least t2i_step_rows, and
+                                  rows->longest */
+} t2i_step_input;
+
+typedef struct {
+    t2i_leaf total;
+    t2i_votes votes; /* this rank's come in, the sums go out */
+    double loss;     /* per feature, before the update */
+    double norm, lr;
+    int skipped; /* loss or gradient is not finite: nothing was changed */
+} t2i_step_result;
+
+typedef struct t2i_step t2i_step;
+
+/* `threads`, but no more than a rank can have shards. */
+int t2i_step_threads(const t2i_plan *plan, int size, int threads);
+/* Rows of this rank's largest shard, at least 1. */
+size_t t2i_step_rows(const t2i_plan *plan, int rank, int size);
+
+/* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. */
+T2I_CHECKED t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input,
+                                    t2i_error *err);
+void t2i_step_free(t2i_step *step); /* NULL is legal */
+
+/* The packed weights, and the first thread's work: for use between steps. */
+t2i_packed *t2i_step_packed(t2i_step *step);
+t2i_work *t2i_step_work(t2i_step *step);
+/* Bytes of activations and packed weights, and of gradients with the node's (fold.h). */
+size_t t2i_step_work_bytes(const t2i_step *step);
+size_t t2i_step_fold_bytes(const t2i_step *step);
+
+/* Collective. Deals the moments (and averaged weights) of rank 0's checkpoint out into slices; and
+ * the reverse. */
+void t2i_step_scatter(t2i_step *step, t2i_comm *comm);
+void t2i_step_gather(t2i_step *step, t2i_comm *comm);
+/* Collective. The weights that are validated, drawn and saved as the model: the averaged ones
+ * where they are kept. Until the next call. */
+float *t2i_step_model(t2i_step *step, t2i_comm *comm);
+
+/* Collective. Step number checkpoint->run.step + 1, which is counted afterwards. Time is added to
+ * *seconds: data and compute are those of the first thread, sync is all else. */
+void t2i_step_take(t2i_step *step, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds);
+
+#endif

@@ -1,0 +1,321 @@
+#include "t2i/step.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "t2i/augment.h"
+#include "t2i/cpu.h"
+#include "t2i/mem.h"
+#include "t2i/ops.h"
+#include "t2i/optim.h"
+
+/* What a thread needs for a shard. */
+typedef struct {
+    t2i_work *work;
+    uint64_t *draw; /* owned: most_rows each */
+    size_t *index;  /* of the rows of a shard's batch, in rows */
+    t2i_row *batch;
+    uint16_t *changed;           /* owned: ids of prompts that are augmented; NULL: none are */
+    float *target, *dprediction; /* owned: (most_rows, D) */
+} worker;
+
+struct t2i_step {
+    t2i_step_input in;
+    int threads;
+    t2i_pool *pool;
+    t2i_fold *fold;
+    t2i_packed packed; /* weights as of the last fill */
+    worker *worker;    /* owned: threads */
+    size_t work_bytes;
+    size_t chunks, first_chunk, slice_floats; /* of all; of this rank's slice */
+    float *m, *v;                             /* owned: moments of this rank's slice */
+    float *ema;      /* owned: averaged weights of this rank's slice; NULL: none are kept */
+    float *averaged; /* owned: a whole block, as of the last call of t2i_step_model */
+    t2i_augment_options augment;
+    t2i_schedule schedule;
+    t2i_adamw adamw;
+    float clip;         /* the factor of the update that is going on */
+    long number;        /* the step that is going on */
+    double clock;       /* the first thread's */
+    t2i_seconds *spent; /* while a step is taken */
+};
+
+/* ---- set-up ---- */
+
+int t2i_step_threads(const t2i_plan *plan, int size, int threads)
+{
+    size_t most = (plan->shards + (size_t)size - 1) / (size_t)size;
+    return (size_t)threads < most ? threads : (int)most;
+}
+
+size_t t2i_step_rows(const t2i_plan *plan, int rank, int size)
+{
+    size_t most = 1;
+    for (size_t v = t2i_share(plan->shards, rank, size);
+         v < t2i_share(plan->shards, rank + 1, size); v++)
+        if (t2i_plan_draws(plan, v) > most) most = t2i_plan_draws(plan, v);
+    return most;
+}
+
+static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
+{
+    const t2i_model *model = &s->in.checkpoint->model;
+    size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
+    int share = strcmp(s->in.job->trie, "on") == 0;
+    T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, share, err));
+    w->draw = t2i_alloc(most, sizeof *w->draw);
+    w->index = t2i_alloc(most, sizeof *w->index);
+    w->batch = t2i_alloc(most, sizeof *w->batch);
+    w->target = t2i_alloc(most * D, sizeof *w->target);
+    w->dprediction = t2i_alloc(most * D, sizeof *w->dprediction);
+    size_t ids = s->in.job->augment > 0 ? most * s->in.rows->longest : 0;
+    if (s->in.job->augment > 0) w->changed = t2i_alloc(ids, sizeof *w->changed);
+    if (w->draw == NULL || w->index == NULL || w->batch == NULL || w->target == NULL ||
+        w->dprediction == NULL || (s->in.job->augment > 0 && w->changed == NULL))
+        return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
+    s->work_bytes += t2i_work_bytes(model, most, s->in.longest);
+    return T2I_OK;
+}
+
+/* What is local. */
+static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
+{
+    const t2i_job *job = s->in.job;
+    const t2i_checkpoint *c = s->in.checkpoint;
+    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
+    s->chunks = c->model.layout.floats / T2I_CHUNK;
+    s->first_chunk = t2i_share(s->chunks, rank, size);
+    s->slice_floats = (t2i_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
+    s->schedule = (t2i_schedule){job->lr, job->min_lr, job->warmup, job->steps,
+                                 strcmp(job->schedule, "cosine") == 0};
+    s->adamw = (t2i_adamw){job->lr, job->beta1, job->beta2, job->eps, job->weight_decay};
+    s->augment = (t2i_augment_options){.share = job->augment,
+                                       .seed = (uint64_t)job->seed,
+                                       .space = t2i_vocab_id(&c->vocab, ' '),
+                                       .unknown = c->vocab.unknown};
+    T2I_TRY(t2i_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
+    T2I_TRY(t2i_packed_new(&s->packed, &c->model, 1, err));
+    s->work_bytes = t2i_packed_bytes(&c->model, 1);
+    s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
+    s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
+    s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
+    if (s->worker == NULL || s->m == NULL || s->v == NULL)
+        return t2i_fail_memory(err, s->slice_floats * 8, "the moments");
+    for (int t = 0; t < s->threads; t++) T2I_TRY(begin_worker(s, &s->worker[t], err));
+    if (job->ema <= 0) return T2I_OK;
+    s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
+    s->averaged = t2i_block_new(&c->model.layout);
+    if (s->ema == NULL || s->averaged == NULL)
+        return t2i_fail_memory(err, c->model.layout.floats * 4, "averaged weights");
+    return T2I_OK;
+}
+
+t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
+{
+    t2i_step *s = *out = t2i_alloc(1, sizeof *s);
+    t2i_status mine = s == NULL ? t2i_fail_memory(err, sizeof *s, "a step") : T2I_OK;
+    if (mine == T2I_OK) {
+        s->in = *input;
+        s->threads = input->threads;
+        mine = begin(s, comm, err);
+    }
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK)
+        status = t2i_fold_new(&s->fold, comm, s->pool, input->plan->shards,
+                              input->checkpoint->model.layout.floats, err);
+    if (status == T2I_OK) return T2I_OK;
+    t2i_step_free(s);
+    *out = NULL;
+    return status;
+}
+
+void t2i_step_free(t2i_step *s)
+{
+    if (s == NULL) return;
+    for (int t = 0; s->worker != NULL && t < s->threads; t++) {
+        worker *w = &s->worker[t];
+        t2i_work_free(w->work);
+        t2i_free(w->draw);
+        t2i_free(w->index);
+        t2i_free(w->batch);
+        t2i_free(w->changed);
+        t2i_free(w->target);
+        t2i_free(w->dprediction);
+    }
+    t2i_packed_free(&s->packed);
+    t2i_fold_free(s->fold);
+    t2i_pool_free(s->pool);
+    t2i_free(s->worker);
+    t2i_free(s->m);
+    t2i_free(s->v);
+    t2i_free(s->ema);
+    t2i_free(s->averaged);
+    t2i_free(s);
+}
+
+t2i_packed *t2i_step_packed(t2i_step *s)
+{
+    return &s->packed;
+}
+
+t2i_work *t2i_step_work(t2i_step *s)
+{
+    return s->worker[0].work;
+}
+
+size_t t2i_step_work_bytes(const t2i_step *s)
+{
+    return s->work_bytes;
+}
+
+size_t t2i_step_fold_bytes(const t2i_step *s)
+{
+    return t2i_fold_bytes(s->fold);
+}
+
+/* ---- slices ---- */
+
+void t2i_step_scatter(t2i_step *s, t2i_comm *comm)
+{
+    const t2i_checkpoint *c = s->in.checkpoint;
+    size_t chunk = T2I_CHUNK * sizeof(float);
+    t2i_comm_scatter(comm, c->m, s->m, chunk, s->chunks);
+    t2i_comm_scatter(comm, c->v, s->v, chunk, s->chunks);
+    if (s->ema != NULL) t2i_comm_scatter(comm, c->ema, s->ema, chunk, s->chunks);
+}
+
+void t2i_step_gather(t2i_step *s, t2i_comm *comm)
+{
+    t2i_checkpoint *c = s->in.checkpoint;
+    size_t chunk = T2I_CHUNK * sizeof(float);
+    t2i_comm_gather(comm, s->m, c->m, chunk, s->chunks);
+    t2i_comm_gather(comm, s->v, c->v, chunk, s->chunks);
+    if (s->ema != NULL) t2i_comm_gather(comm, s->ema, c->ema, chunk, s->chunks);
+}
+
+float *t2i_step_model(t2i_step *s, t2i_comm *comm)
+{
+    if (s->ema == NULL) return s->in.checkpoint->weights;
+    memcpy(s->averaged + s->first_chunk * T2I_CHUNK, s->ema, s->slice_floats * sizeof *s->ema);
+    t2i_comm_share_all(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
+    return s->averaged;
+}
+
+/* ---- a step ---- */
+
+/* Adds the time since the last call to *sum; the clock is the first thread's. */
+static void clock_into(t2i_step *s, double *sum)
+{
+    double now = t2i_cpu_seconds();
+    *sum += now - s->clock;
+    s->clock = now;
+}
+
+/* The rows that a shard draws, with their targets. */
+static void fetch_rows(const t2i_step *s, worker *w, size_t shard, size_t rows)
+{
+    const t2i_step_input *in = &s->in;
+    size_t D = in->checkpoint->model.config.vision_feature_dim;
+    uint64_t first = (uint64_t)(shard * in->plan->batch / in->plan->shards); /* in the batch */
+    uint16_t *room = w->changed;
+    t2i_plan_sample(in->plan, (uint64_t)s->number, shard, w->draw);
+    for (size_t i = 0; i < rows; i++) {
+        size_t index = w->index[i] = (size_t)(w->draw[i] - in->first_row);
+        t2i_row *row = &w->batch[i];
+        *row = in->rows->row[index];
+        memcpy(w->target + i * D, t2i_store_feature(in->store, in->rows->image[index]),
+               D * sizeof(float));
+        if (room == NULL) continue;
+        row->length =
+            t2i_augment(&s->augment, (uint64_t)s->number, first + i, row->ids, row->length, room);
+        row->ids = room;
+        room += row->length;
+    }
+}
+
+/* Loss and gradient of the rows that were fetched. */
+static t2i_leaf compute_shard(const t2i_step *s, worker *w, int thread, size_t rows)
+{
+    const t2i_step_input *in = &s->in;
+    const t2i_checkpoint *c = in->checkpoint;
+    size_t D = c->model.config.vision_feature_dim;
+    double weight = in->job->contrastive_weight, batch = (double)in->plan->batch;
+    uint8_t *used;
+    float *gradient = t2i_fold_leaf(s->fold, thread, &used);
+    const float *prediction = t2i_forward(&s->packed, w->work, w->batch, rows, c->vocab.pad);
+    t2i_leaf leaf = {.rows = (double)rows,
+                     .tokens = (double)t2i_work_tokens(w->work),
+                     .prefixes = (double)t2i_work_prefixes(w->work)};
+    leaf.loss = t2i_squared_error(w->dprediction, prediction, w->target,
+                                  (float)(2.0 / (batch * (double)D)), rows * D);
+    if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
+        leaf.loss += weight * (double)D *
+                     t2i_contrast_add(in->contrast, thread, in->rights, w->index, rows, prediction,
+                                      w->target, (float)(weight / batch), w->dprediction);
+    t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
+    return leaf;
+}
+
+static void pack_weights(void *context, int thread)
+{
+    t2i_step *s = context;
+    t2i_packed_fill(&s->packed, s->in.checkpoint->weights, (size_t)thread, (size_t)s->threads);
+}
+
+static void compute_shards(void *context, int thread)
+{
+    t2i_step *s = context;
+    worker *w = &s->worker[thread];
+    size_t first, end;
+    t2i_fold_shards(s->fold, thread, &first, &end);
+    for (size_t v = first; v < end; v++) {
+        size_t rows = t2i_plan_draws(s->in.plan, v);
+        fetch_rows(s, w, v, rows);
+        if (thread == 0) clock_into(s, &s->spent->data);
+        t2i_leaf leaf = compute_shard(s, w, thread, rows);
+        t2i_fold_add(s->fold, thread, &leaf);
+        if (thread == 0) clock_into(s, &s->spent->compute);
+    }
+}
+
+static void update_chunk(void *context, size_t chunk, float *weights, const float *gradient)
+{
+    const t2i_step *s = context;
+    size_t at = chunk * T2I_CHUNK;
+    unsigned long update = (unsigned long)s->in.checkpoint->run.updates;
+    t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->adamw, s->clip,
+                     update);
+    if (s->ema != NULL) t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema, update);
+}
+
+void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)
+{
+    t2i_checkpoint *c = s->in.checkpoint;
+    double squares;
+    s->number = c->run.step + 1;
+    s->clock = t2i_cpu_seconds();
+    s->spent = seconds;
+    t2i_pool_run(s->pool, pack_weights, s);
+    if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
+    clock_into(s, &seconds->compute);
+    t2i_pool_run(s->pool, compute_shards, s);
+    t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
+    T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);
+    result->loss = result->total.loss /
+                   ((double)s->in.plan->batch * (double)c->model.config.vision_feature_dim);
+    result->norm = sqrt(squares);
+    result->lr = t2i_schedule_lr(&s->schedule, s->number);
+    /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
+     * again */
+    result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
+    if (result->skipped)
+        c->run.skipped++;
+    else {
+        c->run.updates++;
+        s->adamw.lr = result->lr;
+        s->clip = t2i_clip_factor(result->norm, s->in.job->clip);
+        t2i_fold_update(s->fold, comm, c->weights, update_chunk, s);
+    }
+    c->run.step = s->number;
+    clock_into(s, &seconds->sync);
+}
