@@ -3,6 +3,10 @@
  * Every emoji that the font has a picture for is one picture, whatever its name; prompts are its
  * names and keywords in the languages that were asked for, each once. Pictures are called by code
  * points and English name: "1F600 grinning face".
+ *
+ * Pictures, features and what is held out are those of `locales` alone, whatever `with` adds, so
+ * that scores stay comparable: no pair of an unseen picture, no prompt that is held out (in ASCII
+ * letters of either case), no picture that `locales` has no name for.
  */
 #ifndef T2I_EMOJI_H
 #define T2I_EMOJI_H
@@ -14,6 +18,7 @@
 typedef struct {
     const char *out;
     const char *locales;    /* "en", "en,pt_BR" or "all" */
+    const char *with;       /* the same, or NULL: languages that add training pairs, no more */
     const char *background; /* "white" or "#rrggbb" */
     const char *font;       /* emoji_font.h; NULL: the usual places */
     const char *cldr;       /* cldr.h; NULL: the usual places */

@@ -16,6 +16,7 @@
 #include "t2i/pairs.h"
 #include "t2i/progress.h"
 
+enum { ASKED = 1, WITH = 2 }; /* by --locales, --with */
 enum { NAME_MAX_BYTES = 256, LISTED_MAX = 4096, IMAGES_MAX = 1 << 17 };
 #define NO_PICTURE UINT32_MAX
 #define FOUND_MAX  ((size_t)1 << 26) /* names and keywords, repeated ones counted */
@@ -25,7 +26,8 @@ typedef struct {
     uint8_t background[3];
     t2i_emoji_font *font;
     t2i_cldr cldr;
-    uint8_t *asked; /* of each locale */
+    uint8_t *asked; /* of each locale: ASKED, WITH */
+    int beside;     /* its names are read for training only */
     /* what was met: sequences without U+FE0F, and which picture each has */
     t2i_names sequences;
     uint32_t *picture;
@@ -42,6 +44,9 @@ typedef struct {
     t2i_names prompts;
     uint64_t *found;
     size_t count, found_room;
+    /* what --locales alone found: that many of the pairs and prompts, the first ones */
+    size_t own_pairs, own_prompts;
+    uint32_t *kept; /* of each picture: its number in the file + 1; 0: it is not there */
     /* the file that is read: its place in the chain de_CH, de, from 1; 0: English, for the names */
     uint8_t level;
     uint8_t *level_of; /* of each picture: [0] of its keywords, [1] of its name; 0: none so far */
@@ -132,7 +137,7 @@ static t2i_status find_picture(job *j, const char *emoji, uint32_t *picture, t2i
         }
         j->picture[number] = NO_PICTURE;
         /* the font draws '#' and '*' too, but they are emoji only as keycaps */
-        if (left > 1 || (left == 1 && plain[0] >= 0x80))
+        if (!j->beside && (left > 1 || (left == 1 && plain[0] >= 0x80)))
             T2I_TRY(draw(j, code, count, (uint32_t)number, err));
     }
     *picture = j->picture[number];
@@ -192,65 +197,89 @@ static t2i_status read_locale(job *j, const char *locale, t2i_error *err)
     return T2I_OK;
 }
 
-/* English comes first, as it names the pictures. */
-static t2i_status read_names(job *j, t2i_error *err)
+static t2i_status read_locales(job *j, uint8_t asked, const char *what, t2i_error *err)
 {
     t2i_progress progress;
-    T2I_TRY(t2i_cldr_read(&j->cldr, "en", take, j, err));
-    t2i_progress_begin(&progress, "reading names");
     t2i_status status = T2I_OK;
+    t2i_progress_begin(&progress, what);
     for (size_t i = 0; status == T2I_OK && i < j->cldr.locales; i++) {
-        if (j->asked[i]) status = read_locale(j, j->cldr.locale[i], err);
+        if (j->asked[i] & asked) status = read_locale(j, j->cldr.locale[i], err);
         t2i_progress_at(&progress, (double)(i + 1) / (double)j->cldr.locales);
     }
     t2i_progress_end(&progress);
-    if (status == T2I_OK && j->count == 0)
+    return status;
+}
+
+/* English comes first, as it names the pictures. */
+static t2i_status read_names(job *j, t2i_error *err)
+{
+    T2I_TRY(t2i_cldr_read(&j->cldr, "en", take, j, err));
+    T2I_TRY(read_locales(j, ASKED, "reading names", err));
+    if (j->count == 0)
         return t2i_fail(err, T2I_DATA, "%s: no emoji with a picture has a name in --locales %s",
                         j->cldr.folder, j->options->locales);
-    return status;
+    j->own_pairs = j->count;
+    j->own_prompts = j->prompts.count;
+    j->beside = 1;
+    return j->options->with == NULL ? T2I_OK
+                                    : read_locales(j, WITH, "reading names to train with", err);
 }
 
 /* ---- what was asked for ---- */
 
-static t2i_status ask_locale(job *j, const char *name, t2i_error *err)
+/* A list of locales, and the option that gave it. */
+typedef struct {
+    const char *option, *list;
+    uint8_t asks;
+} wish;
+
+static t2i_status ask_locale(job *j, const wish *w, const char *name, t2i_error *err)
 {
     if (name[0] == '\0')
-        return t2i_fail(err, T2I_USAGE, "--locales \"%s\" has an empty name in it",
-                        j->options->locales);
+        return t2i_fail(err, T2I_USAGE, "%s \"%s\" has an empty name in it", w->option, w->list);
     const char *locale = t2i_cldr_find(&j->cldr, name);
     const char *near = locale == NULL ? t2i_cldr_nearest(&j->cldr, name) : NULL;
     if (locale == NULL && near != NULL)
         return t2i_fail(err, T2I_USAGE,
-                        "--locales: CLDR has no names of emoji in \"%s\": is it "
+                        "%s: CLDR has no names of emoji in \"%s\": is it "
                         "\"%s\"?",
-                        name, near);
+                        w->option, name, near);
     if (locale == NULL)
         return t2i_fail(err, T2I_USAGE,
-                        "--locales: CLDR has no names of emoji in \"%s\"; it has %zu locales, a "
+                        "%s: CLDR has no names of emoji in \"%s\"; it has %zu locales, a "
                         "file each in %s/annotations",
-                        name, j->cldr.locales, j->cldr.folder);
-    for (size_t i = 0; i < j->cldr.locales; i++) j->asked[i] |= j->cldr.locale[i] == locale;
+                        w->option, name, j->cldr.locales, j->cldr.folder);
+    for (size_t i = 0; i < j->cldr.locales; i++)
+        if (j->cldr.locale[i] == locale) j->asked[i] |= w->asks;
     return T2I_OK;
 }
 
-static t2i_status ask_locales(job *j, t2i_error *err)
+static t2i_status ask_locales(job *j, const wish *w, t2i_error *err)
 {
     char list[LISTED_MAX], *at = list;
-    j->asked = t2i_alloc(j->cldr.locales, 1);
-    if (j->asked == NULL) return no_memory(err);
-    if (strcmp(j->options->locales, "all") == 0) {
-        memset(j->asked, 1, j->cldr.locales);
+    if (strcmp(w->list, "all") == 0) {
+        for (size_t i = 0; i < j->cldr.locales; i++) j->asked[i] |= w->asks;
         return T2I_OK;
     }
-    if (strlen(j->options->locales) >= sizeof list)
-        return t2i_fail(err, T2I_USAGE, "--locales is longer than %d bytes", LISTED_MAX - 1);
-    strcpy(list, j->options->locales);
+    if (strlen(w->list) >= sizeof list)
+        return t2i_fail(err, T2I_USAGE, "%s is longer than %d bytes", w->option, LISTED_MAX - 1);
+    strcpy(list, w->list);
     for (char *comma = at; comma != NULL; at = comma + 1) {
         comma = strchr(at, ',');
         if (comma != NULL) *comma = '\0';
-        T2I_TRY(ask_locale(j, at, err));
+        T2I_TRY(ask_locale(j, w, at, err));
     }
     return T2I_OK;
+}
+
+static t2i_status ask_both(job *j, t2i_error *err)
+{
+    const wish own = {"--locales", j->options->locales, ASKED};
+    const wish with = {"--with", j->options->with, WITH};
+    j->asked = t2i_alloc(j->cldr.locales, 1);
+    if (j->asked == NULL) return no_memory(err);
+    T2I_TRY(ask_locales(j, &own, err));
+    return with.list == NULL ? T2I_OK : ask_locales(j, &with, err);
 }
 
 static t2i_status read_background(job *j, t2i_error *err)
@@ -302,16 +331,20 @@ static t2i_status join_alike(job *j, t2i_error *err)
     return status;
 }
 
-/* Distinct pairs, ordered by picture; pictures without a pair are dropped, groups and prompts
- * renumbered. prompt and image have room for all pairs. */
+/* Distinct pairs of --locales, ordered by picture; pictures without one are dropped, groups
+ * renumbered. prompt and image have room for all of them. */
 static t2i_status tidy(job *j, t2i_emoji_pairs *pairs, uint32_t *prompt, uint32_t *image,
                        t2i_error *err)
 {
     size_t count = 0, images = 0, groups = 0;
     uint32_t *number = t2i_alloc(j->groups.count, sizeof *number); /* of each group, + 1 */
-    if (number == NULL) return no_memory(err);
-    qsort(j->found, j->count, sizeof *j->found, by_value);
-    for (size_t i = 0; i < j->count; i++) {
+    j->kept = t2i_alloc(j->images, sizeof *j->kept);
+    if (number == NULL || j->kept == NULL) {
+        t2i_free(number);
+        return no_memory(err);
+    }
+    qsort(j->found, j->own_pairs, sizeof *j->found, by_value);
+    for (size_t i = 0; i < j->own_pairs; i++) {
         if (i > 0 && j->found[i] == j->found[i - 1]) continue;
         size_t picture = (size_t)(j->found[i] >> 32);
         if (count == 0 || picture != (size_t)(j->found[i - 1] >> 32)) {
@@ -322,6 +355,7 @@ static t2i_status tidy(job *j, t2i_emoji_pairs *pairs, uint32_t *prompt, uint32_
             uint32_t *group = &number[j->group[picture]];
             if (*group == 0) *group = (uint32_t)++groups;
             j->group[images++] = *group - 1;
+            j->kept[picture] = (uint32_t)images;
         }
         image[count] = (uint32_t)(images - 1);
         prompt[count++] = (uint32_t)j->found[i];
@@ -329,13 +363,71 @@ static t2i_status tidy(job *j, t2i_emoji_pairs *pairs, uint32_t *prompt, uint32_
     t2i_free(number);
     j->images = images;
     *pairs = (t2i_emoji_pairs){.pairs = count,
-                               .prompts = j->prompts.count,
+                               .prompts = j->own_prompts,
                                .images = images,
                                .groups = groups,
                                .prompt = prompt,
                                .image = image,
                                .group = j->group};
     return T2I_OK;
+}
+
+/* ASCII without its case: "Taxi" in German is the English "taxi". */
+static t2i_status fold_case(const char *text, t2i_text *out, t2i_error *err)
+{
+    out->size = 0;
+    T2I_TRY(t2i_text_add(out, text, strlen(text), err));
+    for (char *at = out->data; *at != '\0'; at++)
+        if (*at >= 'A' && *at <= 'Z') *at = (char)(*at - 'A' + 'a');
+    return T2I_OK;
+}
+
+/* Of each picture of the file: is it unseen? And all prompts that are held out, whatever their
+ * case. */
+static t2i_status list_held(const job *j, const t2i_emoji_pairs *pairs, const uint8_t *split,
+                            uint8_t *unseen, t2i_names *held, t2i_text *room, t2i_error *err)
+{
+    size_t number;
+    for (size_t i = 0; i < pairs->pairs; i++) {
+        if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_UNSEEN_PICTURES)
+            unseen[pairs->image[i]] = 1;
+        if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_TRAIN) continue;
+        T2I_TRY(fold_case(t2i_names_at(&j->prompts, pairs->prompt[i]), room, err));
+        T2I_TRY(t2i_names_add(held, room->data, &number, err));
+    }
+    return T2I_OK;
+}
+
+/* What --with adds to training: distinct pairs that are not there yet, of pictures that are there
+ * and seen, by prompts that are not held out. They come to lie behind the others, with the file's
+ * numbers of pictures. */
+static t2i_status pick_beside(job *j, const t2i_emoji_pairs *pairs, const uint8_t *split,
+                              t2i_error *err)
+{
+    t2i_names held = {0};
+    t2i_text room = {0};
+    uint8_t *unseen = t2i_alloc(j->images, 1);
+    uint64_t *own = j->found, *more = own + j->own_pairs, last = UINT64_MAX;
+    size_t count = j->count - j->own_pairs, kept = 0;
+    t2i_status status =
+        unseen == NULL ? no_memory(err) : list_held(j, pairs, split, unseen, &held, &room, err);
+    qsort(more, count, sizeof *more, by_value);
+    for (size_t i = 0; status == T2I_OK && i < count; i++) {
+        uint64_t pair = more[i];
+        uint32_t number = j->kept[pair >> 32];
+        if (pair == last || number == 0 || unseen[number - 1] ||
+            bsearch(&pair, own, j->own_pairs, sizeof *own, by_value) != NULL)
+            continue;
+        last = pair;
+        status = fold_case(t2i_names_at(&j->prompts, (uint32_t)pair), &room, err);
+        if (status == T2I_OK && t2i_names_find(&held, room.data) == SIZE_MAX)
+            more[kept++] = (uint64_t)(number - 1) << 32 | (uint32_t)pair;
+    }
+    j->count = j->own_pairs + kept;
+    t2i_names_free(&held);
+    t2i_text_free(&room);
+    t2i_free(unseen);
+    return status;
 }
 
 /* "1F44D-1F3FB thumbs up: light skin tone" */
@@ -364,6 +456,12 @@ static t2i_status gather(const job *j, const t2i_emoji_pairs *pairs, const uint8
         T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), pairs->image[i], (uint32_t)i,
                                   split[i], err));
     }
+    for (size_t i = 0; i < j->count - j->own_pairs; i++) {
+        uint64_t pair = j->found[j->own_pairs + i];
+        const char *prompt = t2i_names_at(&j->prompts, (uint32_t)pair);
+        T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), (uint32_t)(pair >> 32),
+                                  (uint32_t)(pairs->pairs + i), T2I_TRAIN, err));
+    }
     return T2I_OK;
 }
 
@@ -383,12 +481,13 @@ static t2i_status write_file(job *j, const t2i_emoji_pairs *pairs, const uint8_t
 static t2i_status make_pairs(job *j, t2i_error *err)
 {
     t2i_emoji_pairs pairs = {0};
-    uint32_t *numbers = t2i_alloc(j->count, 2 * sizeof *numbers);
-    uint8_t *split = t2i_alloc(j->count, 1);
+    uint32_t *numbers = t2i_alloc(j->own_pairs, 2 * sizeof *numbers);
+    uint8_t *split = t2i_alloc(j->own_pairs, 1);
     t2i_status status = numbers == NULL || split == NULL ? no_memory(err) : T2I_OK;
     if (status == T2I_OK) status = join_alike(j, err);
-    if (status == T2I_OK) status = tidy(j, &pairs, numbers, numbers + j->count, err);
+    if (status == T2I_OK) status = tidy(j, &pairs, numbers, numbers + j->own_pairs, err);
     if (status == T2I_OK) status = t2i_emoji_split(&pairs, j->options->seed, split, err);
+    if (status == T2I_OK) status = pick_beside(j, &pairs, split, err);
     if (status == T2I_OK) status = write_file(j, &pairs, split, err);
     size_t lost = 0;
     for (size_t i = 0; i < pairs.pairs; i++) lost += split[i] == T2I_EMOJI_LEFT_OUT;
@@ -399,6 +498,9 @@ static t2i_status make_pairs(job *j, t2i_error *err)
         t2i_log_note("%zu pairs are left out: their pictures are unseen, but their prompts are "
                      "other pictures' too",
                      lost);
+    if (status == T2I_OK && j->options->with != NULL)
+        t2i_log_note("--with %s: %zu pairs more to train with", j->options->with,
+                     j->count - j->own_pairs);
     t2i_free(numbers);
     t2i_free(split);
     return status;
@@ -413,7 +515,7 @@ static t2i_status run(job *j, t2i_error *err)
                         "%s/annotations/en.xml is missing, which names the pictures: Debian's "
                         "unicode-cldr-core has it",
                         j->cldr.folder);
-    T2I_TRY(ask_locales(j, err));
+    T2I_TRY(ask_both(j, err));
     T2I_TRY(t2i_emoji_font_open(&j->font, j->options->font, err));
     T2I_TRY(read_names(j, err));
     return make_pairs(j, err);
@@ -428,7 +530,8 @@ t2i_status t2i_emoji(const t2i_emoji_options *options, t2i_error *err)
     t2i_names *texts[] = {&j.sequences, &j.groups, &j.prompts};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) t2i_names_free(texts[i]);
     t2i_text_free(&j.names);
-    void *all[] = {j.asked, j.picture, j.pixels, j.sequence, j.group, j.name, j.found, j.level_of};
+    void *all[] = {j.asked, j.picture, j.pixels,   j.sequence, j.group,
+                   j.name,  j.found,   j.level_of, j.kept};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     return status;
 }

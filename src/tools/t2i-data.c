@@ -18,7 +18,7 @@
 
 typedef struct {
     char *out, *pairs, *images, *features, *encoder, *weights;
-    char *locales, *background, *font, *cldr;
+    char *locales, *with, *background, *font, *cldr;
     long dim, seed;
     double validation;
     int skip_bad, resume, json;
@@ -40,6 +40,7 @@ static t2i_status run_emoji(const settings *s, t2i_error *err)
 {
     const t2i_emoji_options options = {.out = s->out,
                                        .locales = s->locales,
+                                       .with = s->with,
                                        .background = s->background,
                                        .font = s->font,
                                        .cldr = s->cldr,
@@ -107,7 +108,7 @@ static const struct {
 } verbs[] = {
     {"seed", run_seed, 1, " out dim "},
     {"shapes", run_shapes, 1, " out dim seed "},
-    {"emoji", run_emoji, 1, " out dim seed locales background font cldr "},
+    {"emoji", run_emoji, 1, " out dim seed locales with background font cldr "},
     {"build", run_build, 1,
      " out dim pairs images features encoder weights skip-bad resume validation seed "},
     {"info", run_info, 0, " json "},
@@ -210,6 +211,10 @@ static t2i_status read_command(int argc, char **argv, int *started, t2i_error *e
          "shapes, emoji, build: chooses what is held out of training.", 0},
         {"locales", text, &s.locales, "en", 0, 0, NULL, "en,de|all",
          "emoji: the languages of the prompts, as CLDR's files are named.", 0},
+        {"with", text, &s.with, NULL, 0, 0, NULL, "de,fr|all",
+         "emoji: languages whose prompts are trained on too; what is held out stays that of "
+         "--locales alone.",
+         0},
         {"background", text, &s.background, "white", 0, 0, NULL, "#rrggbb",
          "emoji: the colour behind the pictures.", 0},
         {"font", text, &s.font, NULL, 0, 0, NULL, "FILE",

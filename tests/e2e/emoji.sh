@@ -50,6 +50,7 @@ expect 64 'is it "en"?' "$data" emoji --out "$no" --locales en_US
 expect 64 "locales, a file each in" "$data" emoji --out "$no" --locales de,klingonisch
 expect 64 "neither white nor #rrggbb" "$data" emoji --out "$no" --background black
 expect 64 "takes no --locales" "$data" shapes --out "$no" --locales de
+expect 64 "takes no --with" "$data" shapes --out "$no" --with de
 expect 66 "fonts-noto-color-emoji" "$data" emoji --out "$no" --font "$scratch/none.ttf"
 expect 66 "unicode-cldr-core" "$data" emoji --out "$no" --cldr "$scratch"
 expect 65 "is no font" "$data" emoji --out "$no" --font "$scratch/en.h5"

@@ -76,18 +76,24 @@ static void describe(const char *path, t2i_text *out)
     t2i_dataset_close(d);
 }
 
-static t2i_status make(const char *locales, const char *background)
+static t2i_status make_with(const char *locales, const char *with, const char *background)
 {
     char out[600], cldr[600];
     snprintf(out, sizeof out, "%s/out.h5", scratch);
     snprintf(cldr, sizeof cldr, "%s/cldr", scratch);
     const t2i_emoji_options options = {.out = out,
                                        .locales = locales,
+                                       .with = with,
                                        .background = background,
                                        .cldr = cldr,
                                        .dim = 4,
                                        .seed = 1};
     return t2i_emoji(&options, &err);
+}
+
+static t2i_status make(const char *locales, const char *background)
+{
+    return make_with(locales, NULL, background);
 }
 
 static void pairs(void)
@@ -181,6 +187,129 @@ static void pictures(void)
     t2i_free(pixels);
 }
 
+/* ---- languages that only train ---- */
+
+enum { MANY = 140, LISTED = 2000 };
+
+typedef struct {
+    size_t count;
+    struct {
+        char prompt[32], picture[64];
+        uint8_t split;
+    } pair[LISTED];
+    float feature[MANY + 8][4];
+    uint64_t images;
+} listing;
+
+static void list(listing *out)
+{
+    t2i_dataset *d = NULL;
+    memset(out, 0, sizeof *out);
+    OK(t2i_dataset_open(&d, in_scratch("out.h5"), &err));
+    if (d == NULL) return;
+    out->images = t2i_dataset_get_info(d)->images;
+    out->count = (size_t)t2i_dataset_get_info(d)->pairs;
+    CU_ASSERT_FATAL(out->count <= LISTED && out->images <= MANY + 8);
+    OK(t2i_dataset_features(d, 0, out->images, out->feature[0], &err));
+    for (size_t i = 0; i < out->count; i++) {
+        uint64_t at[2];
+        uint32_t image;
+        char *name = NULL;
+        OK(t2i_dataset_prompt_offsets(d, i, 1, at, &err));
+        OK(t2i_dataset_prompt_bytes(d, at[0], at[1] - at[0], out->pair[i].prompt, &err));
+        OK(t2i_dataset_pairs(d, i, 1, &image, NULL, &out->pair[i].split, &err));
+        OK(t2i_dataset_image_name(d, image, &name, &err));
+        snprintf(out->pair[i].picture, sizeof out->pair[i].picture, "%s", name);
+        t2i_free(name);
+    }
+    t2i_dataset_close(d);
+}
+
+/* Emoji that English and German both name, but for the last, which only German does. German
+ * writes English names with capitals, too, and has keywords in common with English. */
+static void make_languages(void)
+{
+    t2i_text english = {0}, german = {0};
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint32_t code = i < 80 ? 0x1f600 + i : 0x1f400 + i - 80;
+        char emoji[16];
+        snprintf(emoji, sizeof emoji, "&#x%x;", (unsigned)code);
+        if (i + 1 < MANY)
+            OK(t2i_text_addf(&english, &err,
+                             "<annotation cp=\"%s\">word %u | own %u</annotation>"
+                             "<annotation cp=\"%s\" type=\"tts\">name %u</annotation>",
+                             emoji, i / 2, i, emoji, i));
+        OK(t2i_text_addf(
+            &german, &err,
+            "<annotation cp=\"%s\">word %u | Own %u | OWN %u | Wort %u | Wort %u</annotation>",
+            emoji, i / 2, i, (i + 1) % MANY, i / 3, i / 3));
+    }
+    put("annotations", "en", english.data);
+    put("annotations", "de", german.data);
+    t2i_text_free(&english);
+    t2i_text_free(&german);
+}
+
+static int held_out(const listing *own, const char *prompt)
+{
+    char low[32];
+    snprintf(low, sizeof low, "%s", prompt);
+    for (char *at = low; *at != '\0'; at++) *at |= *at >= 'A' && *at <= 'Z' ? 32 : 0;
+    for (size_t i = 0; i < own->count; i++)
+        if (own->pair[i].split != T2I_TRAIN && strcmp(own->pair[i].prompt, low) == 0) return 1;
+    return 0;
+}
+
+static int is_unseen(const listing *own, const char *picture)
+{
+    for (size_t i = 0; i < own->count; i++)
+        if (strcmp(own->pair[i].picture, picture) == 0 && own->pair[i].split == T2I_UNSEEN_PICTURES)
+            return 1;
+    return 0;
+}
+
+/* English's pairs come first, unchanged and in order; what is between them trains. */
+static void beside(void)
+{
+    listing *own = t2i_alloc(1, sizeof *own), *both = t2i_alloc(1, sizeof *both);
+    size_t splits[T2I_SPLITS] = {0}, at = 0, capitals = 0, words = 0;
+    make_languages();
+    OK(make("en", "white"));
+    list(own);
+    OK(make_with("en", "de", "white"));
+    list(both);
+    CU_ASSERT_EQUAL(both->images, own->images);
+    CU_ASSERT(memcmp(both->feature, own->feature, sizeof own->feature) == 0);
+    for (size_t i = 0; i < own->count; i++) splits[own->pair[i].split]++;
+    for (size_t s = 0; s < T2I_SPLITS; s++) CU_ASSERT(splits[s] > 0);
+    for (size_t i = 0; i < both->count; i++) {
+        if (at < own->count && memcmp(&both->pair[i], &own->pair[at], sizeof own->pair[0]) == 0) {
+            at++;
+            continue;
+        }
+        CU_ASSERT_EQUAL(both->pair[i].split, T2I_TRAIN);
+        CU_ASSERT(!held_out(own, both->pair[i].prompt));
+        CU_ASSERT(!is_unseen(own, both->pair[i].picture));
+        capitals += strncmp(both->pair[i].prompt, "OWN", 3) == 0;
+        words += strncmp(both->pair[i].prompt, "Wort", 4) == 0;
+    }
+    CU_ASSERT_EQUAL(at, own->count);
+    CU_ASSERT(capitals > MANY / 2 && capitals < MANY);
+    /* all but those of unseen pictures, and of the one that English has not */
+    size_t unseen = 0;
+    for (size_t i = 0; i < own->count; i++)
+        unseen += own->pair[i].split == T2I_UNSEEN_PICTURES &&
+                  strncmp(own->pair[i].prompt, "name", 4) == 0;
+    CU_ASSERT_EQUAL(words, MANY - 1 - unseen);
+    OK(make_with("en", "en", "white"));
+    list(both);
+    CU_ASSERT(memcmp(both, own, sizeof *own) == 0);
+    t2i_free(own);
+    t2i_free(both);
+    make_cldr();
+    FAILS(make_with("en", "de,xy", "white"), T2I_USAGE, "--with: CLDR has no names");
+}
+
 static void refused(void)
 {
     unlink(in_scratch("out.h5"));
@@ -266,9 +395,13 @@ static void no_font(void)
 
 int main(void)
 {
-    static const t2i_test tests[] = {{"pairs", pairs},         {"inheritance", inheritance},
-                                     {"pictures", pictures},   {"what is refused", refused},
-                                     {"sequences", sequences}, {"what is no font", no_font}};
+    static const t2i_test tests[] = {{"pairs", pairs},
+                                     {"inheritance", inheritance},
+                                     {"pictures", pictures},
+                                     {"languages that only train", beside},
+                                     {"what is refused", refused},
+                                     {"sequences", sequences},
+                                     {"what is no font", no_font}};
     t2i_emoji_font *font;
     t2i_status found = t2i_emoji_font_open(&font, NULL, &err);
     t2i_emoji_font_close(font);
