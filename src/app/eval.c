@@ -6,7 +6,6 @@
 
 #include "eval_parts.h"
 #include "t2i/hash.h"
-#include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
 
@@ -25,18 +24,14 @@ static void free_job(t2i_eval_job *j)
 static t2i_status check_same(t2i_comm *comm, const t2i_eval_job *j, t2i_error *err)
 {
     const t2i_checkpoint *c = &j->trained->checkpoint;
-    char mine[2 * T2I_HEX] = {0}, core[64] = {0};
+    char mine[2 * T2I_HEX] = {0};
     t2i_hash_hex(c->weights, c->model.layout.floats * sizeof *c->weights, mine);
     memcpy(mine + T2I_HEX, t2i_dataset_get_info(j->trained->dataset)->digest, T2I_HEX);
-    strncpy(core, t2i_blas_core(), sizeof core - 1);
     if (!t2i_comm_same(comm, mine, sizeof mine))
         return t2i_fail(err, T2I_DATA,
                         "the ranks read different files from %s and %s: is the run still being "
                         "trained? Name a checkpoint, and a dataset that all can see",
                         j->trained->path, t2i_dataset_path(j->trained->dataset));
-    if (!t2i_comm_same(comm, core, sizeof core))
-        t2i_log_warn("the ranks have different processors for OpenBLAS: predictions may differ in "
-                     "the last digit from those at another number of ranks");
     return T2I_OK;
 }
 

@@ -4,7 +4,6 @@
 
 #include "t2i/cpu.h"
 #include "t2i/generate.h"
-#include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
 #include "t2i/stop.h"
@@ -107,7 +106,6 @@ int main(int argc, char **argv)
     t2i_log_program(PROGRAM);
     t2i_stop_begin();
     t2i_cpu_set_rounding();
-    t2i_blas_begin();
     t2i_status status = run(argc, argv, &err);
     if (status != T2I_OK) t2i_log_error(&err);
     return (int)status;

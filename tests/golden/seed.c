@@ -7,7 +7,6 @@
 
 #include "t2i/checkpoint.h"
 #include "t2i/fs.h"
-#include "t2i/linalg.h"
 #include "t2i/ops.h"
 #include "t2i/optim.h"
 #include "t2i/safetensors.h"
@@ -186,6 +185,5 @@ int main(void)
         {"gradients, losses and weights are PyTorch's", test_run},
         {"all is freed", test_close},
     };
-    t2i_blas_begin();
     return t2i_test_main("golden seed", tests, sizeof tests / sizeof *tests);
 }

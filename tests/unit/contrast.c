@@ -6,7 +6,6 @@
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/linalg.h"
 #include "t2i/pairs.h"
 #include "t2i/rng.h"
 
@@ -44,7 +43,6 @@ static void begin(void)
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
     t2i_dataset_out *out;
     CU_ASSERT_EQUAL(scratch_begin("contrast"), 0);
-    t2i_blas_begin();
     static const uint32_t by_use[IMAGES] = {0, 1, 2, 3, 4, 7, 5, 6, 8, 9, 10, 11};
     uint32_t number[IMAGES];
     for (uint32_t i = 0; i < IMAGES; i++) {
