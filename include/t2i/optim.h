@@ -10,11 +10,17 @@ typedef struct {
     double lr, beta1, beta2, eps, weight_decay;
 } t2i_adamw;
 
-/* One update of count weights w with moments m, v and gradient factor * g. update counts from 1:
- * the number of this update, for the bias correction. Element-wise: any cut into slices gives the
- * same bits. */
+/* What an update multiplies with: the same for all weights. factor: of the gradient (clipping).
+ * update counts from 1: the number of this update, for the bias correction. */
+typedef struct {
+    float gradient, keep, first, second, second_rest, step, correction, eps;
+} t2i_adamw_factors;
+t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update);
+
+/* One update of count weights w with moments m, v and gradient g. Element-wise: any cut into slices
+ * gives the same bits. */
 void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
-                      const t2i_adamw *options, float factor, unsigned long update);
+                      const t2i_adamw_factors *factors);
 
 /* An average of the weights that follows them (Polyak, Ruppert): average += (1 - decay) * (w -
  * average), element by element. In the first updates (from 1) the decay is at most (1 + update) /

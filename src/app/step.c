@@ -34,10 +34,10 @@ struct t2i_step {
     t2i_augment_options augment;
     t2i_schedule schedule;
     t2i_adamw adamw;
-    float clip;         /* the factor of the update that is going on */
-    long number;        /* the step that is going on */
-    double clock;       /* the first thread's */
-    t2i_seconds *spent; /* while a step is taken */
+    t2i_adamw_factors factors; /* of the update that is going on */
+    long number;               /* the step that is going on */
+    double clock;              /* the first thread's */
+    t2i_seconds *spent;        /* while a step is taken */
 };
 
 /* ---- set-up ---- */
@@ -282,10 +282,10 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
 {
     const t2i_step *s = context;
     size_t at = chunk * T2I_CHUNK;
-    unsigned long update = (unsigned long)s->in.checkpoint->run.updates;
-    t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->adamw, s->clip,
-                     update);
-    if (s->ema != NULL) t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema, update);
+    t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
+    if (s->ema != NULL)
+        t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema,
+                       (unsigned long)s->in.checkpoint->run.updates);
 }
 
 void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)
@@ -313,7 +313,8 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     else {
         c->run.updates++;
         s->adamw.lr = result->lr;
-        s->clip = t2i_clip_factor(result->norm, s->in.job->clip);
+        s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
+                                     (unsigned long)c->run.updates);
         t2i_fold_update(s->fold, comm, c->weights, update_chunk, s);
     }
     c->run.step = s->number;

@@ -5,33 +5,33 @@
 #include "t2i/cpu.h"
 #include "t2i/elementary.h"
 
-T2I_STATIC_KERNEL(void, update,
-                  (float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
-                   size_t count, float factor, const float k[7]),
-                  (w, m, v, g, count, factor, k))
+t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update)
 {
-    for (size_t i = 0; i < count; i++) {
-        float grad = factor * g[i];
-        float p = w[i] * k[0];
-        m[i] = m[i] + k[1] * (grad - m[i]);
-        v[i] = k[2] * v[i] + k[3] * grad * grad;
-        w[i] = p - k[4] * (m[i] / (sqrtf(v[i]) / k[5] + k[6]));
-    }
+    double bias1 = 1.0 - t2i_pow64(options->beta1, update),
+           bias2 = 1.0 - t2i_pow64(options->beta2, update);
+    return (t2i_adamw_factors){.gradient = factor,
+                               .keep = (float)(1.0 - options->lr * options->weight_decay),
+                               .first = (float)(1.0 - options->beta1),
+                               .second = (float)options->beta2,
+                               .second_rest = (float)(1.0 - options->beta2),
+                               .step = (float)(options->lr / bias1),
+                               .correction = (float)sqrt(bias2),
+                               .eps = (float)options->eps};
 }
 
-void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
-                      const t2i_adamw *options, float factor, unsigned long number)
+T2I_KERNEL(void, t2i_adamw_update,
+           (float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
+            size_t count, const t2i_adamw_factors *factors),
+           (w, m, v, g, count, factors))
 {
-    double bias1 = 1.0 - t2i_pow64(options->beta1, number),
-           bias2 = 1.0 - t2i_pow64(options->beta2, number);
-    const float k[7] = {(float)(1.0 - options->lr * options->weight_decay),
-                        (float)(1.0 - options->beta1),
-                        (float)options->beta2,
-                        (float)(1.0 - options->beta2),
-                        (float)(options->lr / bias1),
-                        (float)sqrt(bias2),
-                        (float)options->eps};
-    update(w, m, v, g, count, factor, k);
+    const t2i_adamw_factors f = *factors; /* so that no store can change it */
+    for (size_t i = 0; i < count; i++) {
+        float grad = f.gradient * g[i];
+        float p = w[i] * f.keep;
+        m[i] = m[i] + f.first * (grad - m[i]);
+        v[i] = f.second * v[i] + f.second_rest * grad * grad;
+        w[i] = p - f.step * (m[i] / (sqrtf(v[i]) / f.correction + f.eps));
+    }
 }
 
 T2I_STATIC_KERNEL(void, follow,

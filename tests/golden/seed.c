@@ -143,7 +143,8 @@ static void test_run(void)
                   (BATCH * D);
         t2i_backward(&packed, work, dprediction, g, used);
         if (s == 0) check_gradients(g);
-        t2i_adamw_update(model.weights, m, v, g, layout->floats, &adamw, 1.0f, s + 1);
+        const t2i_adamw_factors factors = t2i_adamw_begin(&adamw, 1.0f, s + 1);
+        t2i_adamw_update(model.weights, m, v, g, layout->floats, &factors);
         if (s == 0) check_weights("w1.", first, 0.05, 2.0);
         if (s == 99) check_weights("w100.", first, 1.0, 0.0);
         if (s < COMPARED)

@@ -8,6 +8,13 @@
 #include "t2i/rng.h"
 
 enum { COUNT = 1000 };
+static void update(float *w, float *m, float *v, const float *g, size_t count,
+                   const t2i_adamw *options, float factor, unsigned long number)
+{
+    const t2i_adamw_factors factors = t2i_adamw_begin(options, factor, number);
+    t2i_adamw_update(w, m, v, g, count, &factors);
+}
+
 static float w[COUNT], m[COUNT], v[COUNT], g[COUNT];
 
 static void fill(float *out, uint64_t stream)
@@ -57,8 +64,7 @@ static void test_adamw(void)
         double worst = 0, moved = 0;
         for (int number = 1; number <= 50; number++) {
             fill(g, (uint64_t)number);
-            t2i_adamw_update(w, m, v, g, COUNT, &runs[run].options, runs[run].factor,
-                             (unsigned long)number);
+            update(w, m, v, g, COUNT, &runs[run].options, runs[run].factor, (unsigned long)number);
             by_hand(dw, dm, dv, &runs[run].options, (double)runs[run].factor, number);
             for (size_t i = 0; i < COUNT; i++) {
                 worst = larger(worst, (double)w[i] - dw[i]);
@@ -79,7 +85,7 @@ static void test_weight_decay(void)
     const t2i_adamw options = {0.5, 0.9, 0.999, 1e-8, 0.25};
     begin();
     memset(g, 0, sizeof g);
-    t2i_adamw_update(w, m, v, g, COUNT, &options, 1.0f, 1);
+    update(w, m, v, g, COUNT, &options, 1.0f, 1);
     fill(g, 0);
     for (size_t i = 0; i < COUNT; i++)
         CU_ASSERT_TRUE(w[i] == g[i] * 0.875f && m[i] == 0.0f && v[i] == 0.0f);
@@ -92,7 +98,7 @@ static void test_first_update(void)
     const t2i_adamw options = {1e-3, 0.9, 0.999, 0.0, 0.0};
     begin();
     fill(g, 1);
-    t2i_adamw_update(w, m, v, g, COUNT, &options, 1e-3f, 1);
+    update(w, m, v, g, COUNT, &options, 1e-3f, 1);
     for (size_t i = 0; i < COUNT; i++) {
         double start = (double)(float)t2i_rng_normal(21, 0, i);
         CU_ASSERT_DOUBLE_EQUAL(start - (double)w[i], g[i] > 0 ? 1e-3 : -1e-3, 1e-6);
@@ -110,8 +116,8 @@ static void test_slices(void)
         for (unsigned long number = 1; number <= 5; number++) {
             fill(g, number);
             for (size_t at = 0; at < COUNT; at += size)
-                t2i_adamw_update(w + at, m + at, v + at, g + at,
-                                 COUNT - at < size ? COUNT - at : size, &options, 0.5f, number);
+                update(w + at, m + at, v + at, g + at, COUNT - at < size ? COUNT - at : size,
+                       &options, 0.5f, number);
         }
         float *now[3] = {w, m, v};
         for (size_t i = 0; i < 3; i++) {
@@ -128,11 +134,11 @@ static void test_factor(void)
     static float first[COUNT];
     begin();
     fill(g, 1);
-    t2i_adamw_update(w, m, v, g, COUNT, &options, 0.125f, 1);
+    update(w, m, v, g, COUNT, &options, 0.125f, 1);
     memcpy(first, w, sizeof first);
     begin();
     for (size_t i = 0; i < COUNT; i++) g[i] *= 0.125f;
-    t2i_adamw_update(w, m, v, g, COUNT, &options, 1.0f, 1);
+    update(w, m, v, g, COUNT, &options, 1.0f, 1);
     CU_ASSERT_EQUAL(memcmp(first, w, sizeof first), 0);
 }
 

@@ -100,7 +100,8 @@ static void optimiser(size_t T, size_t C)
     const t2i_adamw options = {1e-2, 0.9, 0.999, 1e-8, 0.1};
     for (size_t i = 0; i < COUNT; i++) more[i] *= more[i]; /* a second moment */
     for (unsigned long update = 1; update < 4; update++) {
-        t2i_adamw_update(out, z, more, y, T * C, &options, 0.3f, update);
+        const t2i_adamw_factors factors = t2i_adamw_begin(&options, 0.3f, update);
+        t2i_adamw_update(out, z, more, y, T * C, &factors);
         digest("t2i_adamw_update", out, sizeof out);
         digest("t2i_adamw_update's first moment", z, sizeof z);
         digest("t2i_adamw_update's second moment", more, sizeof more);
