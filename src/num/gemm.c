@@ -13,37 +13,61 @@
 
 enum {
     DEPTH = 128, /* so many k of a panel at a time: half of a first-level cache of 32 KiB */
-    BLOCK = 96   /* so many rows meet a panel while it is there */
+    BLOCK = 96,  /* so many rows meet a panel while it is there */
+    AHEAD = 16   /* so many k before its use a row of a is asked for: where rows are k, as in an
+                    outer product, the processor does not guess the next one */
 };
 
-/* A piece of out that is computed in registers. */
+/* Rows of out, up to T2I_PANEL columns wide. */
 typedef struct {
     float *out;
     size_t out_row;
     const float *a; /* row r, step k: a[r * a_row + k * a_step] */
     size_t a_row, a_step;
-    const float *b; /* its columns of a panel, K rows of T2I_PANEL */
+    const float *b; /* a panel: K rows of T2I_PANEL, those beyond `columns` zeros */
     size_t rows, columns, K;
-    t2i_gemm_end end; /* its pointers are those of the piece */
-} tile;
+    t2i_gemm_end end; /* its pointers are to what belongs to out[0] */
+} strip;
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many pieces of up to `most` make up the total, and where the i-th begins. They are as equal
+ * as can be, since a tile of one row takes half as long as one of eight. */
+static size_t pieces(size_t total, size_t most)
+{
+    return (total + most - 1) / most;
+}
+
+static size_t begin(size_t i, size_t count, size_t total)
+{
+    return i * (total / count) + smaller(i, total % count);
+}
 
 /* ---- the levels ---- */
 
-/* No vectors by hand: what the compiler makes of it. One row, all of a panel. */
-static void plain_run(const tile *t)
+/* No vectors by hand: what the compiler makes of it. */
+static void plain_run(const strip *t)
 {
-    float acc[T2I_PANEL];
-    for (size_t j = 0; j < T2I_PANEL; j++) acc[j] = t->end.add && j < t->columns ? t->out[j] : 0.0f;
-    for (size_t k = 0; k < t->K; k++)
+    for (size_t r = 0; r < t->rows; r++) {
+        float acc[T2I_PANEL], *out = t->out + r * t->out_row;
+        const float *a = t->a + r * t->a_row;
         for (size_t j = 0; j < T2I_PANEL; j++)
-            acc[j] = fmaf(t->a[k * t->a_step], t->b[k * T2I_PANEL + j], acc[j]);
-    for (size_t j = 0; j < t->columns; j++) {
-        float v = acc[j];
-        if (t->end.bias != NULL) v += t->end.bias[j];
-        if (t->end.relu) v = v < 0.0f ? 0.0f : v;
-        if (t->end.mask != NULL && t->end.mask[j] == 0.0f) v = 0.0f;
-        if (t->end.residual != NULL) v = t->end.residual[j] + v;
-        t->out[j] = v;
+            acc[j] = t->end.add && j < t->columns ? out[j] : 0.0f;
+        for (size_t k = 0; k < t->K; k++)
+            for (size_t j = 0; j < T2I_PANEL; j++)
+                acc[j] = fmaf(a[k * t->a_step], t->b[k * T2I_PANEL + j], acc[j]);
+        for (size_t j = 0; j < t->columns; j++) {
+            size_t at = r * t->out_row + j;
+            float v = acc[j];
+            if (t->end.bias != NULL) v += t->end.bias[j];
+            if (t->end.relu) v = v < 0.0f ? 0.0f : v;
+            if (t->end.mask != NULL && t->end.mask[at] == 0.0f) v = 0.0f;
+            if (t->end.residual != NULL) v = t->end.residual[at] + v;
+            out[j] = v;
+        }
     }
 }
 
@@ -89,76 +113,41 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 #undef FIRST
 #endif
 
-/* Tiles of up to so many rows and columns. */
-typedef struct {
-    size_t rows, columns;
-    void (*run)(const tile *);
-} kernel;
-
-static const kernel kernels[] = {
-    [T2I_PLAIN] = {1, T2I_PANEL, plain_run},
+static void run(const strip *t)
+{
+    static void (*const levels[])(const strip *) = {
+        [T2I_PLAIN] = plain_run,
 #if defined(__x86_64__)
-    [T2I_AVX2] = {6, 16, avx2_run},
-    [T2I_AVX512] = {8, T2I_PANEL, avx512_run},
+        [T2I_AVX2] = avx2_run,
+        [T2I_AVX512] = avx512_run,
 #endif
-};
-
-/* ---- cutting a product into tiles ---- */
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
+    };
+    levels[*t2i_cpu_vectors](t);
 }
 
-/* How many pieces of up to `most` make up the total, and where the i-th begins: they are as equal
- * as can be, since a tile of one row takes half as long as one of eight. */
-static size_t pieces(size_t total, size_t most)
-{
-    return (total + most - 1) / most;
-}
+/* ---- cutting a product into strips ---- */
 
-static size_t begin(size_t i, size_t count, size_t total)
+/* The strip that begins at that row and column of t; its b, rows and columns are to be set. */
+static strip within(const strip *t, size_t row, size_t column)
 {
-    return i * (total / count) + smaller(i, total % count);
-}
-
-/* The tile that begins at that row and column of t. */
-static tile within(const tile *t, size_t row, size_t column)
-{
-    tile part = *t;
+    strip part = *t;
     size_t at = row * t->out_row + column;
     part.out += at;
     part.a += row * t->a_row;
-    part.b += column;
     if (part.end.bias != NULL) part.end.bias += column;
     if (part.end.mask != NULL) part.end.mask += at;
     if (part.end.residual != NULL) part.end.residual += at;
     return part;
 }
 
-/* t: up to T2I_PANEL columns, any number of rows. */
-static void run(const tile *t)
-{
-    const kernel *level = &kernels[*t2i_cpu_vectors];
-    size_t tiles = pieces(t->rows, level->rows);
-    for (size_t column = 0; column < t->columns; column += level->columns)
-        for (size_t i = 0; i < tiles; i++) {
-            size_t row = begin(i, tiles, t->rows);
-            tile part = within(t, row, column);
-            part.rows = begin(i + 1, tiles, t->rows) - row;
-            part.columns = smaller(level->columns, t->columns - column);
-            level->run(&part);
-        }
-}
-
-/* The rows of t, whose b is a whole panel, a piece of k after the other: out holds the chains
- * meanwhile. */
-static void run_deep(const tile *t)
+/* So much of K at a time that its part of the panel stays in the first-level cache; out holds the
+ * chains meanwhile. */
+static void run_deep(const strip *t)
 {
     size_t steps = t->K > DEPTH ? pieces(t->K, DEPTH) : 1;
     for (size_t i = 0; i < steps; i++) {
         size_t k = begin(i, steps, t->K);
-        tile part = *t;
+        strip part = *t;
         part.a += k * t->a_step;
         part.b += k * T2I_PANEL;
         part.K = begin(i + 1, steps, t->K) - k;
@@ -171,7 +160,7 @@ static void run_deep(const tile *t)
 void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const float *packed,
               size_t M, size_t N, size_t K, const t2i_gemm_end *end)
 {
-    tile all = {.out = out, .out_row = out_row, .a = a, .a_row = a_row, .a_step = 1, .b = packed};
+    strip all = {.out = out, .out_row = out_row, .a = a, .a_row = a_row, .a_step = 1, .b = packed};
     T2I_ASSERT((uintptr_t)packed % 64 == 0);
     all.K = K;
     if (end != NULL) all.end = *end;
@@ -179,7 +168,7 @@ void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const fl
     for (size_t i = 0; i < blocks; i++)
         for (size_t n = 0; n < N; n += T2I_PANEL) {
             size_t row = begin(i, blocks, M);
-            tile part = within(&all, row, n);
+            strip part = within(&all, row, n);
             part.b = packed + n * K;
             part.rows = begin(i + 1, blocks, M) - row;
             part.columns = smaller(T2I_PANEL, N - n);
@@ -191,12 +180,12 @@ void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, co
                     size_t b_row, size_t M, size_t N, size_t K, int add)
 {
     _Alignas(64) float panel[DEPTH * T2I_PANEL];
-    tile all = {.out = out, .out_row = out_row, .a = a, .a_row = 1, .a_step = a_row, .b = panel};
+    strip all = {.out = out, .out_row = out_row, .a = a, .a_row = 1, .a_step = a_row, .b = panel};
     size_t steps = K > DEPTH ? pieces(K, DEPTH) : 1;
     for (size_t i = 0; i < steps; i++)
         for (size_t n = 0; n < N; n += T2I_PANEL) {
             size_t k = begin(i, steps, K);
-            tile part = within(&all, 0, n);
+            strip part = within(&all, 0, n);
             part.a += k * a_row;
             part.b = panel;
             part.rows = M;

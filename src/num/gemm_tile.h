@@ -1,5 +1,6 @@
-/* gemm_tile.h - the inner loop of a product, written once and included by gemm.c for each width of
- * vectors, which it calls V (LANES floats). See there. */
+/* gemm_tile.h - the inner loop of a product, written once: gemm.c includes it for each width of
+ * vectors, after saying what a V of LANES floats is, how many ROWS of them fit the registers twice,
+ * and which instructions they have. */
 
 /* Up to LANES numbers; the rest are 0. */
 TARGET T2I_INLINE V TILE(load)(const float *from, size_t count)
@@ -15,30 +16,33 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
         STORE_PART(to, count, v);
 }
 
-/* What t2i_gemm_end asks for, at so many numbers from where its pointers are. */
-TARGET T2I_INLINE V TILE(end)(V v, const t2i_gemm_end *end, size_t row, size_t column, size_t count)
-{
-    if (end->bias != NULL) v = ADD(v, TILE(load)(end->bias + column, count));
-    if (end->relu) v = MAX(ZERO, v); /* the second when one of them is no number */
-    if (end->mask != NULL) v = KEEP(v, TILE(load)(end->mask + row + column, count));
-    if (end->residual != NULL) v = ADD(TILE(load)(end->residual + row + column, count), v);
-    return v;
-}
+/* For all numbers of a tile; r and j are constants in every round. */
+#define EACH(...)                                                                                  \
+    _Pragma("GCC unroll 8") for (size_t r = 0; r < rows; r++)                                      \
+        _Pragma("GCC unroll 2") for (size_t j = 0; j < 2; j++) __VA_ARGS__
 
-/* rows is a constant wherever this is inlined, so that all of acc lies in registers. */
-TARGET T2I_INLINE void TILE(rows)(const tile *t, const size_t rows)
+/* The tile of so many rows and up to 2 LANES columns that begins there. rows and whole (no column
+ * is missing) are constants wherever this is inlined, so that all of acc lies in registers. */
+TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, const size_t rows,
+                                  const int whole)
 {
     V acc[ROWS][2];
-    const float *a = t->a, *b = t->b;
-    size_t a_row = t->a_row, a_step = t->a_step, K = t->K, out_row = t->out_row;
-    size_t count[2] = {t->columns, t->columns > LANES ? t->columns - LANES : 0};
-#pragma GCC unroll 8
-    for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (size_t j = 0; j < 2; j++)
-            acc[r][j] = t->end.add ? TILE(load)(t->out + r * out_row + j * LANES, count[j]) : ZERO;
-    for (size_t k = 0; k < K; k++, a += a_step, b += T2I_PANEL) {
+    const t2i_gemm_end *end = &t->end;
+    const float *a = t->a + row * t->a_row, *b = t->b + column;
+    const size_t a_row = t->a_row, a_step = t->a_step, out_row = t->out_row;
+    const size_t at = row * out_row + column, left = t->columns - column;
+    const size_t count[2] = {whole ? LANES : left, whole ? LANES : left < LANES ? 0 : left - LANES};
+    const size_t ahead = t->K > AHEAD ? AHEAD * a_step : 0;
+    float *out = t->out + at;
+    if (end->add) {
+        EACH(acc[r][j] = TILE(load)(out + r * out_row + j * LANES, count[j]));
+    } else { /* out is asked for now, as it is written at the end */
+        EACH(acc[r][j] = ZERO);
+        EACH(_mm_prefetch((const char *)(out + r * out_row + j * LANES), _MM_HINT_T0));
+    }
+    for (size_t k = 0; k < t->K; k++, a += a_step, b += T2I_PANEL) {
         V b0 = LOAD(b), b1 = LOAD(b + LANES);
+        _mm_prefetch((const char *)(a + ahead), _MM_HINT_T0);
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++) {
             V x = SPREAD(a[r * a_row]);
@@ -46,48 +50,56 @@ TARGET T2I_INLINE void TILE(rows)(const tile *t, const size_t rows)
             acc[r][1] = FMA(x, b1, acc[r][1]);
         }
     }
-#pragma GCC unroll 8
-    for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (size_t j = 0; j < 2; j++) {
-            V v = TILE(end)(acc[r][j], &t->end, r * out_row, j * LANES, count[j]);
-            TILE(store)(t->out + r * out_row + j * LANES, count[j], v);
-        }
+    if (end->bias != NULL) {
+        const float *bias = end->bias + column;
+        EACH(acc[r][j] = ADD(acc[r][j], TILE(load)(bias + j * LANES, count[j])));
+    }
+    /* MAX gives the second when one of them is no number. */
+    if (end->relu) EACH(acc[r][j] = MAX(ZERO, acc[r][j]));
+    if (end->mask != NULL) {
+        const float *mask = end->mask + at;
+        EACH(acc[r][j] = KEEP(acc[r][j], TILE(load)(mask + r * out_row + j * LANES, count[j])));
+    }
+    if (end->residual != NULL) {
+        const float *residual = end->residual + at;
+        EACH(acc[r][j] = ADD(TILE(load)(residual + r * out_row + j * LANES, count[j]), acc[r][j]));
+    }
+    EACH(TILE(store)(out + r * out_row + j * LANES, count[j], acc[r][j]));
 }
 
-TARGET static void TILE(run)(const tile *t)
+TARGET static void TILE(run)(const strip *t)
 {
-    switch (t->rows) {
-    case 1:
-        TILE(rows)(t, 1);
-        break;
-    case 2:
-        TILE(rows)(t, 2);
-        break;
-    case 3:
-        TILE(rows)(t, 3);
-        break;
-    case 4:
-        TILE(rows)(t, 4);
-        break;
-    case 5:
-        TILE(rows)(t, 5);
-        break;
-    case 6:
-        TILE(rows)(t, 6);
-        break;
+    size_t tiles = pieces(t->rows, ROWS), next;
+    for (size_t i = 0, row = 0; i < tiles; i++, row = next) {
+        next = begin(i + 1, tiles, t->rows);
+        for (size_t column = 0; column < t->columns; column += 2 * LANES) {
+            size_t whole = t->columns - column >= 2 * LANES;
+            switch (2 * (next - row) + whole) {
+#define CASE(n)                                                                                    \
+    case 2 * n:                                                                                    \
+        TILE(tile)(t, row, column, n, 0);                                                          \
+        break;                                                                                     \
+    case 2 * n + 1:                                                                                \
+        TILE(tile)(t, row, column, n, 1);                                                          \
+        break
+                CASE(1);
+                CASE(2);
+                CASE(3);
+                CASE(4);
+                CASE(5);
+                CASE(6);
 #if ROWS > 6
-    case 7:
-        TILE(rows)(t, 7);
-        break;
-    case 8:
-        TILE(rows)(t, 8);
-        break;
+                CASE(7);
+                CASE(8);
 #endif
-    default:
-        T2I_ASSERT(0);
+            default:
+                T2I_ASSERT(0);
+            }
+        }
     }
 }
+#undef CASE
+#undef EACH
 #undef TARGET
 #undef TILE
 #undef V
