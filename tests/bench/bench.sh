@@ -9,7 +9,7 @@ shopt -s inherit_errexit
 here=tests/bench
 export B=${B:-build/release} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${CORES:-0 1}
-WHAT=${WHAT:-large ddp weak captions emoji tutorial crowd shards threads trie start big}
+WHAT=${WHAT:-large ddp weak captions emoji tutorial reduce adamw crowd shards threads trie start big}
 one=${CORES%% *} both=${CORES// /,}
 scratch=$(mktemp -d)
 : >"$scratch/values" >"$scratch/error"
