@@ -12,7 +12,7 @@ PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${C
 WHAT=${WHAT:-large ddp weak captions emoji tutorial reduce adamw crowd shards threads trie start big}
 one=${CORES%% *} both=${CORES// /,}
 scratch=$(mktemp -d)
-: >"$scratch/values" >"$scratch/error"
+touch "$scratch/values" "$scratch/error"
 
 # Prints seconds since 1970.
 now() { date +%s.%N; }
