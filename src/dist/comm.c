@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -318,6 +319,9 @@ static int node_has_room(t2i_comm *comm, uint64_t bytes)
         uint64_t now = limit >= 0                        ? (uint64_t)limit
                        : statvfs("/dev/shm", &info) == 0 ? (uint64_t)info.f_bavail * info.f_frsize
                                                          : 0;
+        struct rlimit largest; /* of a file, which is what a window is made of */
+        if (getrlimit(RLIMIT_FSIZE, &largest) == 0 && largest.rlim_cur < now)
+            now = (uint64_t)largest.rlim_cur;
         if (comm->windows == 0) comm->room = now;
         fits = now > bytes + slack && comm->room > comm->shared + bytes + slack;
     }
