@@ -22,6 +22,9 @@
 #include "t2i/store.h"
 #include "t2i/watch.h"
 
+/* So many in a row without effect, and a run is given up. */
+enum { SKIPS_IN_A_ROW = 50 };
+
 /* Everything that a run has while it trains. */
 typedef struct {
     const t2i_job *job;
@@ -46,6 +49,7 @@ typedef struct {
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
+    int skips;                  /* steps in a row that were skipped */
     long saved_step;            /* newest checkpoint of this session, -1: none */
 } trainer;
 
@@ -445,6 +449,19 @@ static void after_step(trainer *t, const t2i_step_result *result)
     show_progress(t, result, last);
 }
 
+/* Steps without effect: told the same on all ranks. */
+static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_error *err)
+{
+    t->skips = result->skipped ? t->skips + 1 : 0;
+    if (t->skips < SKIPS_IN_A_ROW) return T2I_OK;
+    return t2i_fail(
+        err, T2I_DATA,
+        "the %s of the last %d steps was not finite, so step %ld is the end of it: the "
+        "weights are those of step %ld; train with a lower lr, a longer warmup, or clip",
+        isfinite(result->total.loss) ? "gradient" : "loss", SKIPS_IN_A_ROW,
+        t->start.checkpoint.run.step, t->start.checkpoint.run.step - SKIPS_IN_A_ROW);
+}
+
 /* Collective. All steps; *stopped when told to stop before the last. */
 static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 {
@@ -458,6 +475,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
         t2i_step_result result = {.votes = {.stop = t2i_stop_asked() != 0, .late = late}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         after_step(t, &result);
+        T2I_TRY(check_skips(t, &result, err));
         *stopped =
             result.votes.stop + result.votes.late > 0 && t->start.checkpoint.run.step < job->steps;
     }

@@ -19,4 +19,8 @@ grep -q 'not finite' "$scratch/train.log" || fail "a skipped step was not mentio
 tensors() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1" | md5sum; }
 [ "$(tensors "$scratch/one/checkpoints/step-25.safetensors")" = "$(tensors "$scratch/one/checkpoints/step-30.safetensors")" ] ||
     fail "a skipped step changed something"
+
+# a run that can only skip is given up, alike on all ranks; what it says fits its folder
+expect 65 "the gradient of the last 50 steps was not finite" $MPIRUN -np 2 "$B/t2i-train" $common --steps 1000 --out "$scratch/two"
+grep -q '"state": "failed"' "$scratch/two/status.json" && grep -q '"exit": 65' "$scratch/two/status.json" || fail "status.json does not tell that it failed"
 finish
