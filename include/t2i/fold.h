@@ -32,10 +32,16 @@ typedef struct {
     double prefixes; /* of them computed */
 } t2i_leaf;
 
-/* Votes of a rank, added as integers over all ranks. */
+/* What a rank says beside its gradient, and what all said together. */
 typedef struct {
-    int64_t stop, late; /* told by a signal; out of time */
+    int64_t stop, late; /* told by a signal; out of time: added over the ranks */
+    int64_t damaged;    /* this rank's memory changed by itself: added */
+    uint64_t replica;   /* a hash of this rank's weights, 0: not looked at */
+    int64_t culprit;    /* comes out: the lowest rank that is damaged, or whose weights differ from
+                           those of most; T2I_NOBODY, or T2I_UNKNOWN when they differ and no
+                           majority tells which are right */
 } t2i_votes;
+enum { T2I_NOBODY = -1, T2I_UNKNOWN = -2 };
 
 typedef struct t2i_fold t2i_fold;
 

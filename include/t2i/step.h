@@ -71,8 +71,15 @@ void t2i_step_gather(t2i_step *step, t2i_comm *comm);
  * where they are kept. Until the next call. */
 float *t2i_step_model(t2i_step *step, t2i_comm *comm);
 
+/* Has what this rank alone holds (its slice) changed by itself since the last update, or before? */
+int t2i_step_damaged(const t2i_step *step);
+
 /* Collective. Step number checkpoint->run.step + 1, which is counted afterwards. Time is added to
- * *seconds: data and compute are those of the first thread, sync is all else. */
+ * *seconds: data and compute are those of the first thread, sync is all else.
+ *
+ * Unless verify-every is 0: an update looks whether the slice that it changes is as the last one
+ * left it, and every so many steps the ranks' hashes of the weights that they compute with are
+ * compared. When memory changed by itself (result->votes.culprit), the step is not taken. */
 void t2i_step_take(t2i_step *step, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds);
 
 #endif

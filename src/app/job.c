@@ -106,6 +106,10 @@ static void fill_table(t2i_job *job)
          "Steps between checkpoints; 0: only at the end or when stopped.", 0},
         {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, NULL, NULL,
          "Newest checkpoints that are kept.", 0},
+        {"verify-every", T2I_OPT_INT, &job->verify_every, "10", 0, 1e12, NULL, NULL,
+         "Steps between comparisons of all ranks' weights; weights and moments of a rank's own are "
+         "then looked at in every step. A run in whose memory a bit flipped stops. 0: neither.",
+         0},
         {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, NULL, "SECONDS",
          "Save and stop with exit code 75 after this time; 0: no limit.", 0},
         {"dry-run", T2I_OPT_SWITCH, &job->dry_run, NULL, 0, 0, NULL, NULL,

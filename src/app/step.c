@@ -1,10 +1,12 @@
 #include "t2i/step.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "t2i/augment.h"
 #include "t2i/cpu.h"
+#include "t2i/hash.h"
 #include "t2i/mem.h"
 #include "t2i/ops.h"
 #include "t2i/optim.h"
@@ -32,6 +34,11 @@ struct t2i_step {
     float *ema;      /* owned: averaged weights of this rank's slice; NULL: none are kept */
     float *averaged; /* owned: a whole block, as of the last call of t2i_step_model */
     t2i_augment_options augment;
+    uint64_t *replica; /* owned: a hash a chunk of the weights, while they are compared */
+    uint32_t *sums;    /* owned: of the bits of each chunk of the slice, as the last update left
+                          them; NULL: memory is not verified */
+    int summed;
+    atomic_int damaged; /* a sum was another one before the next update */
     t2i_schedule schedule;
     t2i_adamw adamw;
     t2i_adamw_factors factors; /* of the update that is going on */
@@ -102,6 +109,12 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     if (s->worker == NULL || s->m == NULL || s->v == NULL)
         return t2i_fail_memory(err, s->slice_floats * 8, "the moments");
     for (int t = 0; t < s->threads; t++) T2I_TRY(begin_worker(s, &s->worker[t], err));
+    if (job->verify_every > 0) {
+        s->replica = t2i_alloc(s->chunks, sizeof *s->replica);
+        s->sums = t2i_alloc(s->slice_floats / T2I_CHUNK, sizeof *s->sums);
+        if (s->replica == NULL || s->sums == NULL)
+            return t2i_fail_memory(err, s->chunks * sizeof *s->replica, "sums of the weights");
+    }
     if (job->ema <= 0) return T2I_OK;
     s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
     s->averaged = t2i_block_new(&c->model.layout);
@@ -150,6 +163,8 @@ void t2i_step_free(t2i_step *s)
     t2i_free(s->v);
     t2i_free(s->ema);
     t2i_free(s->averaged);
+    t2i_free(s->replica);
+    t2i_free(s->sums);
     t2i_free(s);
 }
 
@@ -256,10 +271,60 @@ static t2i_leaf compute_shard(const t2i_step *s, worker *w, int thread, size_t r
     return leaf;
 }
 
+/* ---- memory that changes by itself ---- */
+
+/* A flipped bit changes it. */
+T2I_STATIC_KERNEL(uint32_t, sum_of_bits, (const float *x), (x))
+{
+    enum { LANES = 16 };
+    uint32_t lane[LANES] = {0}, bits, sum = 0;
+    for (size_t i = 0; i < T2I_CHUNK; i += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            memcpy(&bits, &x[i + l], sizeof bits);
+            lane[l] += bits;
+        }
+    for (size_t l = 0; l < LANES; l++) sum += lane[l];
+    return sum;
+}
+
+/* Of all that this rank alone has of a chunk of its slice. The factors are odd, so that no flipped
+ * bit is lost. */
+static uint32_t sum_of_chunk(const t2i_step *s, const float *weights, size_t at)
+{
+    uint32_t sum = sum_of_bits(weights) + 3 * sum_of_bits(s->m + at) + 5 * sum_of_bits(s->v + at);
+    return s->ema == NULL ? sum : sum + 7 * sum_of_bits(s->ema + at);
+}
+
+int t2i_step_damaged(const t2i_step *s)
+{
+    if (atomic_load(&s->damaged)) return 1;
+    const float *weights = s->in.checkpoint->weights + s->first_chunk * T2I_CHUNK;
+    for (size_t at = 0; s->summed && at < s->slice_floats; at += T2I_CHUNK)
+        if (sum_of_chunk(s, weights + at, at) != s->sums[at / T2I_CHUNK]) return 1;
+    return 0;
+}
+
+/* Is this a step at which the ranks compare their weights? */
+static int compares(const t2i_step *s)
+{
+    return s->replica != NULL && s->number % s->in.job->verify_every == 0;
+}
+
+static void hash_replica(const t2i_step *s, int thread)
+{
+    size_t end = t2i_share(s->chunks, thread + 1, s->threads);
+    for (size_t c = t2i_share(s->chunks, thread, s->threads); c < end; c++)
+        s->replica[c] =
+            t2i_hash_64(s->in.checkpoint->weights + c * T2I_CHUNK, T2I_CHUNK * sizeof(float));
+}
+
+/* ---- the parts of a step ---- */
+
 static void pack_weights(void *context, int thread)
 {
     t2i_step *s = context;
     t2i_packed_fill(&s->packed, s->in.checkpoint->weights, (size_t)thread, (size_t)s->threads);
+    if (compares(s)) hash_replica(s, thread);
 }
 
 static void compute_shards(void *context, int thread)
@@ -280,12 +345,14 @@ static void compute_shards(void *context, int thread)
 
 static void update_chunk(void *context, size_t chunk, float *weights, const float *gradient)
 {
-    const t2i_step *s = context;
+    t2i_step *s = context;
     size_t at = chunk * T2I_CHUNK;
+    if (s->summed && sum_of_chunk(s, weights, at) != s->sums[chunk]) atomic_store(&s->damaged, 1);
     t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
     if (s->ema != NULL)
         t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema,
                        (unsigned long)s->in.checkpoint->run.updates);
+    if (s->sums != NULL) s->sums[chunk] = sum_of_chunk(s, weights, at);
 }
 
 void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)
@@ -299,7 +366,11 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
     t2i_pool_run(s->pool, compute_shards, s);
+    result->votes.damaged = atomic_load(&s->damaged);
+    result->votes.replica =
+        compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;
     t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
+    if (result->votes.culprit != T2I_NOBODY) return;
     T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);
     result->loss = result->total.loss /
                    ((double)s->in.plan->batch * (double)c->model.config.vision_feature_dim);
@@ -316,6 +387,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
                                      (unsigned long)c->run.updates);
         t2i_fold_update(s->fold, comm, c->weights, update_chunk, s);
+        s->summed = s->sums != NULL;
     }
     c->run.step = s->number;
     clock_into(s, &seconds->sync);

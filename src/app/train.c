@@ -50,6 +50,7 @@ typedef struct {
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     int skips;                  /* steps in a row that were skipped */
+    long sound_step;            /* of the newest checkpoint that can be gone on from, -1: none */
     long saved_step;            /* newest checkpoint of this session, -1: none */
 } trainer;
 
@@ -385,8 +386,15 @@ static t2i_status save(trainer *t, t2i_error *err)
     t2i_checkpoint *c = &t->start.checkpoint;
     if (t->saved_step == c->run.step) return T2I_OK;
     double clock = t2i_cpu_seconds();
-    t2i_step_gather(t->step, t->comm);
     t2i_status mine = T2I_OK;
+    if (t2i_step_damaged(t->step))
+        mine =
+            t2i_fail(err, T2I_SYSTEM,
+                     "a bit flipped in memory by step %ld: weights or moments are not as it left "
+                     "them; nothing is saved",
+                     c->run.step);
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    t2i_step_gather(t->step, t->comm);
     if (t->rank == 0) {
         char *path = t2i_checkpoint_path(t->job->out, c->run.step);
         mine = path == NULL ? t2i_fail_memory(err, 64, "a file name")
@@ -395,7 +403,7 @@ static t2i_status save(trainer *t, t2i_error *err)
         if (mine == T2I_OK) prune(t);
     }
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
-    if (status == T2I_OK) t->saved_step = c->run.step;
+    if (status == T2I_OK) t->saved_step = t->sound_step = c->run.step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return status;
 }
@@ -449,6 +457,29 @@ static void after_step(trainer *t, const t2i_step_result *result)
     show_progress(t, result, last);
 }
 
+/* Collective. A rank's memory changed by itself. */
+static t2i_status check_memory(trainer *t, const t2i_votes *votes, t2i_error *err)
+{
+    t2i_status mine = T2I_OK;
+    long step = t->start.checkpoint.run.step;
+    int unknown = votes->culprit == T2I_UNKNOWN;
+    char from[112] = "no checkpoint was saved yet";
+    if (votes->culprit == T2I_NOBODY) return T2I_OK;
+    if (t->sound_step >= 0)
+        snprintf(from, sizeof from,
+                 "the checkpoint of step %ld is from before: the same command goes on from it",
+                 t->sound_step);
+    if (t->rank == votes->culprit || (unknown && t->rank == 0))
+        mine = t2i_fail(
+            err, t->sound_step >= 0 ? T2I_STOPPED : T2I_SYSTEM,
+            "a bit flipped in memory before step %ld: %s; %s", step + 1,
+            unknown ? "the weights of the ranks differ, and no majority tells which are right"
+            : votes->damaged > 0 ? "weights or moments are not as the last step left them"
+                                 : "these weights are not those of the other ranks",
+            from);
+    return t2i_comm_agree(t->comm, mine, err);
+}
+
 /* Steps without effect: told the same on all ranks. */
 static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_error *err)
 {
@@ -474,6 +505,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
         t2i_step_result result = {.votes = {.stop = t2i_stop_asked() != 0, .late = late}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
+        T2I_TRY(check_memory(t, &result.votes, err));
         after_step(t, &result);
         T2I_TRY(check_skips(t, &result, err));
         *stopped =
@@ -527,6 +559,7 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
                  .comm = comm,
                  .rank = t2i_comm_rank(comm),
                  .size = t2i_comm_size(comm),
+                 .sound_step = -1,
                  .saved_step = -1};
     int stopped = 0;
     t2i_cpu_set_rounding();
@@ -538,7 +571,7 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
         t2i_log_note("dry run: everything is in order");
     else if (status == T2I_OK) {
         int own = strcmp(job->resume, "auto") == 0; /* a named one may lie in another folder */
-        if (t.start.resumed && own) t.saved_step = t.start.checkpoint.run.step;
+        if (t.start.resumed && own) t.saved_step = t.sound_step = t.start.checkpoint.run.step;
         status = run_steps(&t, &stopped, err);
         status = finish(&t, status, stopped, err);
     }

@@ -488,6 +488,23 @@ static t2i_votes *votes_of(const t2i_fold *f, int rank)
     return (t2i_votes *)(void *)(f->records + LINE * f->record_first[rank]);
 }
 
+/* The lowest rank whose weights differ from those of most. */
+static int64_t find_odd(const t2i_fold *f)
+{
+    int64_t odd = T2I_NOBODY;
+    int majority = 0;
+    for (int r = 0; r < f->size; r++) {
+        int alike = 0;
+        for (int other = 0; other < f->size; other++)
+            alike += votes_of(f, other)->replica == votes_of(f, r)->replica;
+        if (2 * alike > f->size)
+            majority = 1;
+        else if (odd == T2I_NOBODY)
+            odd = r;
+    }
+    return odd == T2I_NOBODY || majority ? odd : T2I_UNKNOWN;
+}
+
 /* From the records, in the same way on all ranks. */
 static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
 {
@@ -499,10 +516,12 @@ static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
             add_leaf(&stack[depth - 2], &stack[depth - 1]);
     }
     *total = stack[0];
-    *votes = (t2i_votes){0};
-    for (int r = 0; r < f->size; r++) {
+    *votes = (t2i_votes){.culprit = find_odd(f)};
+    for (int r = f->size - 1; r >= 0; r--) {
         votes->stop += votes_of(f, r)->stop;
         votes->late += votes_of(f, r)->late;
+        votes->damaged += votes_of(f, r)->damaged;
+        if (votes_of(f, r)->damaged) votes->culprit = r;
     }
 }
 
