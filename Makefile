@@ -37,6 +37,9 @@ scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
 
 HELPERS := $(call programs,helper)
+# Faults are injected by a library that stands before the C library's own functions (LD_PRELOAD).
+SHIM    := $B/tests/fault/shim.so
+FAULTS  := $(filter-out $B/tests/fault/shim,$(call programs,fault))
 BENCH   := $(call programs,bench)
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
@@ -54,9 +57,14 @@ $B/%.o: %.c
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL) -c -o $@ $<
-$(TESTS) $(HELPERS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
+$(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
 	$(call say,LINK)
 	$Q$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
+
+$(SHIM): tests/fault/shim.c tests/fault/shim.h
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$Q$(CC) $(STD) -O2 -g -fPIC -shared -o $@ $< -ldl
 
 help:
 	@echo "make            the programs, in $B"
@@ -64,6 +72,7 @@ help:
 	@echo "make score      how close the demo's pictures of unseen combinations are"
 	@echo "make tutorial   the tutorial's run, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      all tests; make asan-check: the same under address and undefined-behaviour sanitizers"
+	@echo "make soak       faults injected for hours, with figures (FAULT=kill for one of them)"
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
 	@echo "make format     clang-format over all sources; make clean"
@@ -81,12 +90,16 @@ tutorial: all
 # ---- tests ----
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
-check: all $(TESTS) $(HELPERS) check-clang
+check: all $(TESTS) $(HELPERS) $(FAULTS) $(SHIM) check-clang
 	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
-check-e2e check-fault: check-%: all $(HELPERS)
+check-e2e check-fault: check-%: all $(HELPERS) $(FAULTS) $(SHIM)
 	@$(RUN) $(call scripts,$*)
+# The long form of what is injected: hours. FAULT=kill for one of them, SEED=... for another drawing.
+FAULT ?= $(basename $(notdir $(call scripts,fault)))
+soak: all $(HELPERS) $(FAULTS) $(SHIM)
+	@SOAK=1 $(RUN) $(FAULT:%=tests/fault/%.sh)
 # Another compiler sees other mistakes; warnings of either are errors in CI.
 check-clang:
 	@if command -v clang >/dev/null; then for f in $(SOURCES); do clang $(STD) -fsyntax-only $$f || exit 1; done; \
@@ -116,5 +129,5 @@ clean:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 .PHONY: all help demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
-        fuzz bench format clean
+        fuzz bench soak format clean
 .SECONDARY:

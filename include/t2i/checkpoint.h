@@ -97,6 +97,9 @@ T2I_CHECKED t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t
 /* "RUN/checkpoints/step-N.safetensors", newly allocated; NULL when out of memory. */
 char *t2i_checkpoint_path(const char *run, long step);
 
+/* Removes temporary files that a killed run left in its folder and nothing would write again. */
+void t2i_checkpoint_sweep(const char *run);
+
 /* The value of `data` in RUN/job.ini (newly allocated), for programs that are given a run only;
  * T2I_NOINPUT; T2I_DATA when it names none. */
 T2I_CHECKED t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err);

@@ -43,8 +43,12 @@ T2I_CHECKED t2i_status t2i_fs_publish(const char *temp, const char *path, t2i_er
  * when longer than limit bytes, T2I_IO when reading fails. */
 T2I_CHECKED t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err);
 
-/* Makes the folder and its parents; fine when it is there. T2I_CANTCREATE. */
+/* Makes the folder and its parents, durably; fine when it is there. T2I_CANTCREATE, T2I_IO. */
 T2I_CHECKED t2i_status t2i_fs_mkdir(const char *path, t2i_error *err);
+
+/* Removes temporary files of ours in a folder whose names begin like this; what cannot be removed
+ * stays. */
+void t2i_fs_sweep(const char *folder, const char *begin);
 
 int t2i_fs_exists(const char *path);
 int t2i_fs_is_folder(const char *path);

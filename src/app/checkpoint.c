@@ -676,6 +676,17 @@ t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i
     return status;
 }
 
+void t2i_checkpoint_sweep(const char *run)
+{
+    static const char *const places[][2] = {
+        {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."}, {"", "best."}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *folder = t2i_fs_join(run, places[i][0]);
+        if (folder != NULL) t2i_fs_sweep(folder, places[i][1]);
+        t2i_free(folder);
+    }
+}
+
 t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err)
 {
     if (!t2i_fs_exists(run_or_file))
@@ -694,10 +705,13 @@ t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *
     size_t count;
     T2I_TRY(t2i_checkpoint_list(run_or_file, &steps, &count, err));
     t2i_error why = {0};
-    for (size_t i = 0; i < count && *path == NULL; i++) {
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; i < count && *path == NULL && status != T2I_SYSTEM; i++) {
         t2i_checkpoint probe;
         char *candidate = t2i_checkpoint_path(run_or_file, steps[i]);
-        if (candidate != NULL && t2i_checkpoint_load(&probe, candidate, 0, 0, &why) == T2I_OK) {
+        status = candidate == NULL ? t2i_fail_memory(&why, 64, "a file name")
+                                   : t2i_checkpoint_load(&probe, candidate, 0, 0, &why);
+        if (status == T2I_OK) {
             t2i_checkpoint_free(&probe);
             *path = candidate;
         } else
@@ -705,6 +719,8 @@ t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *
     }
     t2i_free(steps);
     if (*path != NULL) return T2I_OK;
+    /* without memory a sound one looks no better than a damaged one */
+    if (status == T2I_SYSTEM) return t2i_fail(err, status, "%s", why.text);
     if (count > 0)
         return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
     return t2i_fail(err, T2I_NOINPUT,

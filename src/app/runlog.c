@@ -62,10 +62,9 @@ static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_ste
         t2i_json *line;
         int64_t step;
         double loss;
-        t2i_error ignored;
-        if (t2i_json_parse(&line, at, (size_t)(newline - at), "log.jsonl", &ignored) != T2I_OK)
-            continue;
-        t2i_status status = T2I_OK;
+        t2i_status status = t2i_json_parse(&line, at, (size_t)(newline - at), "log.jsonl", err);
+        if (status == T2I_DATA) continue;
+        T2I_TRY(status);
         if (t2i_json_as_integer(t2i_json_get(line, "step"), &step) && step <= last_step) {
             status = t2i_text_add(kept, at, (size_t)(newline + 1 - at), err);
             if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "loss"), &loss))
@@ -116,6 +115,23 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     return status;
 }
 
+/* A whole line or nothing: what is left of one would spoil the next. */
+static t2i_status write_line(const t2i_runlog *log, const char *line, size_t size, t2i_error *err)
+{
+    off_t before = lseek(log->fd, 0, SEEK_END);
+    size_t done = 0;
+    while (done < size) {
+        ssize_t wrote = write(log->fd, line + done, size - done);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) break;
+        done += (size_t)wrote;
+    }
+    if (done == size) return T2I_OK;
+    int why = errno;
+    const char *and = before < 0 || ftruncate(log->fd, before) != 0 ? "; a torn line stays" : "";
+    return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", log->path, strerror(why), and);
+}
+
 /* Takes json. */
 static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 {
@@ -125,10 +141,7 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
     if (status == T2I_OK) {
         size_t size = strlen(text);
         text[size] = '\n'; /* in the terminator's place: the line goes out in one write */
-        ssize_t wrote = write(log->fd, text, size + 1);
-        if (wrote != (ssize_t)size + 1)
-            status = t2i_fail(err, T2I_IO, "cannot write %s: %s", log->path,
-                              wrote < 0 ? strerror(errno) : "disk full");
+        status = write_line(log, text, size + 1, err);
     }
     t2i_free(text);
     return status;
@@ -242,18 +255,18 @@ t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i
     char *path = t2i_fs_join(run, "status.json");
     t2i_text text = {0};
     t2i_json *json = NULL;
-    t2i_error ignored;
     t2i_status status = path == NULL ? t2i_fail_memory(err, strlen(run), "a file name") : T2I_OK;
     if (status == T2I_OK && t2i_fs_exists(path)) status = t2i_fs_read(path, 1 << 20, &text, err);
-    /* a status file that cannot be parsed says nothing; the checkpoints still do */
-    if (status == T2I_OK && text.size > 0 &&
-        t2i_json_parse(&json, text.data, text.size, path, &ignored) == T2I_OK) {
-        const char *digest;
-        if (t2i_json_as_string(t2i_json_get(json, "dataset"), &digest, NULL))
-            *dataset = t2i_strdup(digest);
-        if (t2i_json_is_object(t2i_json_get(json, "options")))
-            status = t2i_json_text(t2i_json_get(json, "options"), 0, options, err);
+    if (status == T2I_OK && text.size > 0)
+        status = t2i_json_parse(&json, text.data, text.size, path, err);
+    if (status == T2I_DATA) status = T2I_OK; /* it says nothing then; the checkpoints still do */
+    const char *digest;
+    if (t2i_json_as_string(t2i_json_get(json, "dataset"), &digest, NULL)) {
+        *dataset = t2i_strdup(digest);
+        if (*dataset == NULL) status = t2i_fail_memory(err, strlen(digest), "a digest");
     }
+    if (status == T2I_OK && t2i_json_is_object(t2i_json_get(json, "options")))
+        status = t2i_json_text(t2i_json_get(json, "options"), 0, options, err);
     t2i_json_free(json);
     t2i_text_free(&text);
     t2i_free(path);

@@ -65,6 +65,7 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
         status = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_fs_mkdir(path, err);
         t2i_free(path);
     }
+    t2i_checkpoint_sweep(t->job->out);
     if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->job->out, t->start.checkpoint.run.step, err);
     t2i_text text = {0};

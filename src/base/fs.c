@@ -1,5 +1,6 @@
 #include "t2i/fs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -183,28 +184,56 @@ t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error
     return status;
 }
 
+/* One folder whose parent is there. Its name is made durable too: a file's fsync is worth nothing
+ * in a folder that a power loss takes away. */
+static t2i_status make_folder(const char *path, t2i_error *err)
+{
+    t2i_error why;
+    int made = mkdir(path, 0777) == 0;
+    if (!made && errno != EEXIST)
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
+                        strerror(errno));
+    t2i_status status = sync_folder_of(path, &why);
+    /* one that was there may be of a program that ended before this line; but some of the folders
+     * above can be neither opened nor changed */
+    if (status == T2I_OK || (!made && status == T2I_IO)) return T2I_OK;
+    return t2i_fail(err, status, "%s", why.text);
+}
+
 t2i_status t2i_fs_mkdir(const char *path, t2i_error *err)
 {
     char *part = t2i_strdup(path);
     if (part == NULL) return t2i_fail_memory(err, strlen(path), "a folder's name");
-    int failed = 0;
-    for (char *c = part + (part[0] == '/'); !failed; c++) {
+    t2i_status status = T2I_OK;
+    for (char *c = part + (part[0] == '/'); status == T2I_OK; c++) {
         if (*c != '/' && *c != '\0') continue;
         char kept = *c;
         *c = '\0';
-        failed = mkdir(part, 0777) != 0 && errno != EEXIST;
+        status = make_folder(part, err);
         *c = kept;
         if (kept == '\0') break;
     }
-    int why = errno;
     t2i_free(part);
-    if (!failed && !t2i_fs_is_folder(path)) {
-        failed = 1;
-        why = ENOTDIR;
+    if (status == T2I_OK && !t2i_fs_is_folder(path))
+        status = t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
+                          strerror(ENOTDIR));
+    return status;
+}
+
+void t2i_fs_sweep(const char *folder, const char *begin)
+{
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        size_t size = strlen(name);
+        if (strncmp(name, begin, strlen(begin)) != 0 || size < 4 ||
+            strcmp(name + size - 4, ".tmp") != 0)
+            continue;
+        char *path = t2i_fs_join(folder, name);
+        if (path != NULL) unlink(path);
+        t2i_free(path);
     }
-    return failed ? t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
-                             strerror(why))
-                  : T2I_OK;
+    if (dir != NULL) closedir(dir);
 }
 
 int t2i_fs_exists(const char *path)
