@@ -224,10 +224,10 @@ TRUNCATE(ftruncate64, off64_t)
 int fsync(int fd)
 {
     REAL(int, (int), "fsync")
-    if (is_watched(fd) && fails("fsync")) return -1;
-    int result = real(fd);
-    if (result == 0 && is_watched(fd)) note(SHIM_FSYNC, fd, NULL, NULL, 0, NULL, 0);
-    return result;
+    if (!is_watched(fd)) return real(fd);
+    if (fails("fsync")) return -1;
+    note(SHIM_FSYNC, fd, NULL, NULL, 0, NULL, 0);
+    return 0; /* no power is lost here, and disks are slow */
 }
 
 /* ---- names ---- */

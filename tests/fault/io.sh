@@ -1,0 +1,112 @@
+#!/bin/bash
+# TIMEOUT: 300
+# The N-th open, read, write, ftruncate, fsync, close, rename, unlink or mkdir of a run fails, once or for ever, or the
+# run is killed in it. What is there stays whole, one line says why, the exit code is documented, nothing half-written
+# has a final name, and the same command then ends in the bits of an undisturbed run.
+. tests/fault/fault.sh.inc
+options="$tiny --steps 8 --checkpoint-every 2 --validate-every 2 --sample-every 4"
+out=$below/run whole=$scratch/8/run base=$scratch/4
+alone() { fault "none 0 none" $B/tests/fault/alone $options "$@" >"$scratch/said" 2>&1 || { rc=$?; cat "$scratch/said"; return $rc; }; }
+for steps in 2 4 6 8; do # a run's best model, say, is one of these
+    mkdir -p "$scratch/$steps" "$scratch/$((steps + 2))"
+    alone --steps $steps --out "$scratch/$steps/run" || fail "no run"
+    cp -r "$scratch/$steps/run" "$scratch/$((steps + 2))"
+done
+
+# whatever has a final name is as one of these runs wrote it; no temporary file is left, but by what "may leave" some
+check_files() {
+    local file name steps left
+    for file in "$out"/checkpoints/*s "$out"/{model,best}.safetensors "$out"/samples/*g; do
+        [ -e "$file" ] || continue
+        name=${file#"$out"/}
+        for steps in 2 4 6 8 none; do
+            if cmp -s "$file" "$scratch/$steps/run/$name"; then break; fi
+        done
+        [ $steps != none ] || fail "$what: $name is not whole"
+    done
+    [ -z "$old" ] || [ -e "$out/checkpoints/step-4.safetensors" ] || fail "$what: the old checkpoint is gone"
+    left=$(find "$out" -name '*.tmp' 2>/dev/null || true)
+    [ -z "$left" ] || [ "$1" = "may leave" ] || fail "$what: $left is left"
+}
+
+# check_run CODE: after a fault; then the same command without one
+check_run() {
+    local left=
+    case $what in *kill* | unlink*) left="may leave" ;; esac
+    case $1 in
+    0)
+        case $what in "write "*" EIO" | "rename "*" EIO")
+            [ "$(grep -c ' warning: .*; training goes on$' "$scratch/said")" -eq 1 ] || { fail "$what: not said once"; cat "$scratch/said"; } ;;
+        esac
+        ;;
+    137) [ "$left" ] || fail "$what: it was killed" ;;
+    *)
+        # what was said last is why; nothing of it was said before
+        why=$(grep '^t2i-train: ' "$scratch/said" | tail -n 1)
+        [ "$(grep -c -F -- "$why" "$scratch/said")" -eq 1 ] || fail "$what: said more than once: $why"
+        case "$1 $why" in
+        "73 t2i-train: cannot create "* | "74 t2i-train: cannot "* | "66 t2i-train: cannot "* | "73 t2i-train: cannot open "*) ;;
+        *)
+            fail "$what: exit code $1"
+            tail -n 3 "$scratch/said"
+            ;;
+        esac
+        ;;
+    esac
+    codes[$1]=$((${codes[$1]:-0} + 1))
+    check_files "$left"
+    local before=$what
+    alone --out "$out" || fail "$what: no resume"
+    what=$before
+    check_files ""
+    cmp -s "$whole/checkpoints/step-8.safetensors" "$out/checkpoints/step-8.safetensors" && cmp -s {"$whole","$out"}/model.safetensors ||
+        fail "$what: other bits in the end"
+    [ "$(sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' "$out/log.jsonl" | uniq | wc -l)" -eq 8 ] || case "$what" in write*) ;; *)
+        fail "$what: the log has not each step once" ;;
+    esac
+}
+
+# one FAULT COMMAND...: on a copy of the base folder (or none); 1 when the fault was beyond the last such call
+one() {
+    rm -rf "$below"
+    mkdir "$below"
+    [ -z "$old" ] || cp -r "$base/run" "$out"
+    local rc=0
+    fault "$@" >"$scratch/said" 2>&1 || rc=$?
+    [ -e "$hit" ] || return 1
+    cases=$((cases + 1))
+    check_run $rc
+}
+
+# all CALL HOW STRIDE: each such call of a run, or every STRIDE-th of them
+all() {
+    local n=$((1 + RANDOM % $3))
+    while one "$1 $n $2" $B/tests/fault/alone $options --out "$out"; do n=$((n + $3)); done
+}
+
+cases=0 codes=()
+for old in yes ""; do
+    begun=$cases
+    for how in EIO "ENOSPC ever" EINTR short kill; do all write "$how" "$(long_or 1 97)"; done
+    for call in fsync close rename; do
+        for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 13)"; done
+    done
+    all open EMFILE "$(long_or 1 17)"
+    all open "EIO ever" "$(long_or 1 17)"
+    all open kill "$(long_or 1 17)"
+    all unlink EIO "$(long_or 1 3)"
+    all unlink kill "$(long_or 1 3)"
+    [ -n "$old" ] && for how in EIO "EIO ever" EINTR short; do all read "$how" "$(long_or 1 41)"; done
+    [ -n "$old" ] || for how in ENOSPC kill; do all mkdir "$how" "$(long_or 1 2)"; done
+    [ $cases -gt $((begun + 20)) ] || fail "only $((cases - begun)) faults"
+done
+echo "$cases faults in one rank; exit codes: $(for c in "${!codes[@]}"; do printf '%s: %s times  ' "$c" "${codes[$c]}"; done)"
+
+# on every rank: rank 0 writes, and all agree
+old=yes
+for what in "fsync 3 EIO" "write 150 ENOSPC ever" "rename 8 EIO" "open 30 EMFILE ever" "close 20 EIO"; do
+    one "$what" $MPIRUN -np 3 sh -c "$B/t2i-train $options --out $out; echo \$? >>$scratch/codes" || fail "$what: no such call"
+    [ "$(sort -u "$scratch/codes" | wc -l)" -eq 1 ] || fail "$what: codes of the ranks: $(tr '\n' ' ' <"$scratch/codes")"
+    rm "$scratch/codes"
+done
+finish
