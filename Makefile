@@ -37,9 +37,9 @@ scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
 
 HELPERS := $(call programs,helper)
-# Faults are injected by a library that stands before the C library's own functions (LD_PRELOAD).
-SHIM    := $B/tests/fault/shim.so
-FAULTS  := $(filter-out $B/tests/fault/shim,$(call programs,fault))
+# Faults are injected by libraries that stand before the C library's own functions (LD_PRELOAD).
+SHIMS   := $(patsubst %.c,$B/%.so,$(wildcard tests/fault/shim*.c))
+FAULTS  := $(filter-out $(SHIMS:.so=),$(call programs,fault))
 BENCH   := $(call programs,bench)
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
@@ -61,7 +61,7 @@ $(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
 	$(call say,LINK)
 	$Q$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
 
-$(SHIM): tests/fault/shim.c tests/fault/shim.h
+$(SHIMS): $B/%.so: %.c tests/fault/shim.h
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$Q$(CC) $(STD) -O2 -g -fPIC -shared -o $@ $< -ldl
@@ -90,15 +90,15 @@ tutorial: all
 # ---- tests ----
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
-check: all $(TESTS) $(HELPERS) $(FAULTS) $(SHIM) check-clang
+check: all $(TESTS) $(HELPERS) $(FAULTS) $(SHIMS) check-clang
 	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
-check-e2e check-fault: check-%: all $(HELPERS) $(FAULTS) $(SHIM)
+check-e2e check-fault: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
 	@$(RUN) $(call scripts,$*)
 # The long form of what is injected: hours. FAULT=kill for one of them, SEED=... for another drawing.
 FAULT ?= $(basename $(notdir $(call scripts,fault)))
-soak: all $(HELPERS) $(FAULTS) $(SHIM)
+soak: all $(HELPERS) $(FAULTS) $(SHIMS)
 	@SOAK=1 $(RUN) $(FAULT:%=tests/fault/%.sh)
 # Another compiler sees other mistakes; warnings of either are errors in CI.
 check-clang:

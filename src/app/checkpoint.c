@@ -200,7 +200,7 @@ t2i_status t2i_checkpoint_save(const t2i_checkpoint *c, const char *path, t2i_er
     t2i_json *meta = t2i_json_object();
     char *header = NULL;
     t2i_status status = T2I_OK;
-    if (part == NULL || name == NULL) {
+    if (part == NULL || name == NULL || meta == NULL) {
         status = t2i_fail_memory(err, most * sizeof *part, "a checkpoint's table");
         goto done;
     }

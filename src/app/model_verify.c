@@ -124,11 +124,15 @@ static t2i_status add_paths(const char *given, t2i_names *paths, t2i_error *err)
     return status;
 }
 
-/* Logs a failure unless it is the only thing there is to say. */
-static void note_failure(t2i_error *first, size_t *failed, const t2i_error *why, int alone)
+/* Logs a failure unless it is the only thing there is to say. Without memory nothing was verified:
+ * that is the end. */
+static t2i_status note_failure(t2i_error *first, size_t *failed, const t2i_error *why, int alone,
+                               t2i_error *err)
 {
+    if (why->status == T2I_SYSTEM) return t2i_fail(err, why->status, "%s", why->text);
     if (++*failed == 1) *first = *why;
     if (!alone) t2i_log_error(why);
+    return T2I_OK;
 }
 
 t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *err)
@@ -141,13 +145,13 @@ t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *e
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
         t2i_names_free(&paths);
         if (add_paths(files[i], &paths, &why) != T2I_OK) {
-            note_failure(&first, &failed, &why, count == 1);
+            status = note_failure(&first, &failed, &why, count == 1, err);
             all++;
         }
         for (size_t k = 0; status == T2I_OK && k < paths.count; k++, all++) {
             line.size = 0;
             if (verify_file(t2i_names_at(&paths, k), &line, &why) != T2I_OK)
-                note_failure(&first, &failed, &why, count == 1 && paths.count == 1);
+                status = note_failure(&first, &failed, &why, count == 1 && paths.count == 1, err);
             else
                 status = t2i_log_print(line.data, err);
         }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,20 +58,21 @@ t2i_status t2i_out_write(t2i_out *out, const void *bytes, size_t size, t2i_error
     return T2I_OK;
 }
 
-/* Makes a rename durable. */
+/* Makes a name durable. Takes no memory: after a rename there must be no other reason to fail. */
 static t2i_status sync_folder_of(const char *path, t2i_error *err)
 {
+    char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    char *folder = t2i_strdup(slash == NULL ? "." : path);
-    if (folder == NULL) return t2i_fail_memory(err, strlen(path), "a file name");
-    if (slash != NULL) folder[slash == path ? 1 : slash - path] = '\0';
+    size_t size = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    if (size >= sizeof folder) size = sizeof folder - 1; /* it could not have been made */
+    memcpy(folder, slash == NULL ? "." : path, size);
+    folder[size] = '\0';
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     /* Some file systems cannot fsync a folder and say so with EINVAL: nothing more can be done
      * there. */
     int failed = fd < 0 || (fsync(fd) != 0 && errno != EINVAL);
     int why = errno;
     if (fd >= 0) close(fd);
-    t2i_free(folder);
     return failed ? t2i_fail(err, T2I_IO, "cannot make %s durable: %s", path, strerror(why))
                   : T2I_OK;
 }
@@ -196,8 +198,7 @@ static t2i_status make_folder(const char *path, t2i_error *err)
     t2i_status status = sync_folder_of(path, &why);
     /* one that was there may be of a program that ended before this line; but some of the folders
      * above can be neither opened nor changed */
-    if (status == T2I_OK || (!made && status == T2I_IO)) return T2I_OK;
-    return t2i_fail(err, status, "%s", why.text);
+    return status == T2I_OK || !made ? T2I_OK : t2i_fail(err, status, "%s", why.text);
 }
 
 t2i_status t2i_fs_mkdir(const char *path, t2i_error *err)

@@ -2,6 +2,9 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "t2i/mem.h"
@@ -18,6 +21,69 @@ static json_t *raw(const t2i_json *json)
 static t2i_json *wrap(json_t *json)
 {
     return (t2i_json *)json;
+}
+
+/* jansson 2.14 that gets no memory while it parses may leave out a character and go on, or end in
+ * an assertion. So its memory is ours, and a parse that gets none is left at once; what it had got
+ * is in a ring, to be freed. A chunk stays in its ring until it is freed itself. */
+typedef union chunk {
+    struct {
+        union chunk *next, *before;
+    } ring;
+    max_align_t align;
+} chunk;
+
+typedef struct {
+    jmp_buf out;
+    chunk *got; /* any of the ring; NULL: none */
+    json_t *json;
+} parse;
+
+/* jansson's functions for memory have no argument that this could come with. */
+static _Thread_local parse *under_way;
+
+static void *take(size_t size)
+{
+    chunk *p = size < SIZE_MAX - sizeof *p ? t2i_alloc(sizeof *p + size, 1) : NULL;
+    if (p == NULL && under_way != NULL) longjmp(under_way->out, 1);
+    if (p == NULL) return NULL;
+    chunk *other = under_way != NULL && under_way->got != NULL ? under_way->got : p;
+    p->ring.next = other == p ? p : other->ring.next;
+    p->ring.before = other;
+    p->ring.next->ring.before = p;
+    other->ring.next = p;
+    if (under_way != NULL) under_way->got = p;
+    return p + 1;
+}
+
+static void give(void *pointer)
+{
+    if (pointer == NULL) return;
+    chunk *p = (chunk *)pointer - 1, *other = p->ring.before;
+    other->ring.next = p->ring.next;
+    p->ring.next->ring.before = other;
+    if (under_way != NULL && under_way->got == p) under_way->got = other == p ? NULL : other;
+    t2i_free(p);
+}
+
+/* Before anything is made. */
+static void use_our_memory(void)
+{
+    json_set_alloc_funcs(take, give);
+}
+
+/* 0 when there was no memory. all->json: NULL when it is no JSON. */
+static int load(parse *all, const char *text, size_t size, json_error_t *why)
+{
+    if (setjmp(all->out) == 0) {
+        under_way = all;
+        all->json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, why);
+        under_way = NULL;
+        return 1;
+    }
+    while (all->got != NULL) give(all->got + 1);
+    under_way = NULL;
+    return 0;
 }
 
 static int is_container(const json_t *json)
@@ -39,11 +105,13 @@ static void spoil(json_t *json)
 
 t2i_json *t2i_json_object(void)
 {
+    use_our_memory();
     return wrap(json_object());
 }
 
 t2i_json *t2i_json_array(void)
 {
+    use_our_memory();
     return wrap(json_array());
 }
 
@@ -65,6 +133,7 @@ static t2i_text cleaned(const char *bytes, size_t size)
 
 t2i_json *t2i_json_string(const char *utf8, size_t size)
 {
+    use_our_memory();
     if (t2i_utf8_valid(utf8, size) == size) return wrap(json_stringn_nocheck(utf8, size));
     t2i_text text = cleaned(utf8, size);
     json_t *json = text.data == NULL ? NULL : json_stringn_nocheck(text.data, text.size);
@@ -74,11 +143,13 @@ t2i_json *t2i_json_string(const char *utf8, size_t size)
 
 t2i_json *t2i_json_integer(int64_t value)
 {
+    use_our_memory();
     return wrap(json_integer(value));
 }
 
 t2i_json *t2i_json_real(double value)
 {
+    use_our_memory();
     return wrap(isfinite(value) ? json_real(value) : json_null());
 }
 
@@ -140,23 +211,31 @@ void t2i_json_set_real(t2i_json *object, const char *key, double value)
     t2i_json_set(object, key, t2i_json_real(value));
 }
 
-static int add_piece(const char *piece, size_t size, void *text)
+/* A text that lost a piece. jansson goes on after a key that could not be added. */
+typedef struct {
+    t2i_text text;
+    int failed;
+} pieces;
+
+static int add_piece(const char *piece, size_t size, void *to)
 {
-    return t2i_text_add(text, piece, size, NULL) == T2I_OK ? 0 : -1;
+    pieces *all = to;
+    if (!all->failed) all->failed = t2i_text_add(&all->text, piece, size, NULL) != T2I_OK;
+    return all->failed ? -1 : 0;
 }
 
 t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error *err)
 {
     *out = NULL;
-    t2i_text text = {0};
+    pieces all = {0};
     size_t layout = indent > 0 ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
     size_t flags = layout | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS);
     if (json == NULL || is_spoilt(raw(json)) ||
-        json_dump_callback(raw(json), add_piece, &text, flags) != 0) {
-        t2i_text_free(&text);
+        json_dump_callback(raw(json), add_piece, &all, flags) != 0 || all.failed) {
+        t2i_text_free(&all.text);
         return t2i_fail(err, T2I_SYSTEM, "no memory for a JSON text");
     }
-    *out = text.data;
+    *out = all.text.data;
     return T2I_OK;
 }
 
@@ -193,14 +272,13 @@ t2i_status t2i_json_parse(t2i_json **out, const char *text, size_t size, const c
     json_error_t why;
     *out = NULL;
     T2I_TRY(check_depth(text, size, what, err));
-    json_t *json =
-        json_loadb(size > 0 ? text : "", size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (json == NULL && json_error_code(&why) == json_error_out_of_memory)
-        return t2i_fail_memory(err, size, what);
-    if (json == NULL)
+    parse all = {.json = NULL};
+    use_our_memory();
+    if (!load(&all, size > 0 ? text : "", size, &why)) return t2i_fail_memory(err, size, what);
+    if (all.json == NULL)
         return t2i_fail(err, T2I_DATA, "%s: not valid JSON at line %d, column %d: %s", what,
                         why.line, why.column, why.text);
-    *out = wrap(json);
+    *out = wrap(all.json);
     return T2I_OK;
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The N-th open, read, write, ftruncate, fsync, close, rename, unlink or mkdir of a run fails, once or for ever, or the
+# The N-th open, read, write, fsync, close, rename, unlink, mkdir or allocation of a run fails, once or for ever, or the
 # run is killed in it. What is there stays whole, one line says why, the exit code is documented, nothing half-written
 # has a final name, and the same command then ends in the bits of an undisturbed run.
 . tests/fault/fault.sh.inc
@@ -45,6 +45,7 @@ check_run() {
         why=$(grep '^t2i-train: ' "$scratch/said" | tail -n 1)
         [ "$(grep -c -F -- "$why" "$scratch/said")" -eq 1 ] || fail "$what: said more than once: $why"
         case "$1 $why" in
+        "71 t2i-train: "*memory*) [ ${what%% *} = alloc ] || fail "$what: $why" ;;
         "73 t2i-train: cannot create "* | "74 t2i-train: cannot "* | "66 t2i-train: cannot "* | "73 t2i-train: cannot open "*) ;;
         *)
             fail "$what: exit code $1"
@@ -89,13 +90,14 @@ for old in yes ""; do
     begun=$cases
     for how in EIO "ENOSPC ever" EINTR short kill; do all write "$how" "$(long_or 1 97)"; done
     for call in fsync close rename; do
-        for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 13)"; done
+        for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 23)"; done
     done
     all open EMFILE "$(long_or 1 17)"
     all open "EIO ever" "$(long_or 1 17)"
     all open kill "$(long_or 1 17)"
     all unlink EIO "$(long_or 1 3)"
     all unlink kill "$(long_or 1 3)"
+    for how in NULL "NULL ever"; do all alloc "$how" "$(long_or 7 701)"; done
     [ -n "$old" ] && for how in EIO "EIO ever" EINTR short; do all read "$how" "$(long_or 1 41)"; done
     [ -n "$old" ] || for how in ENOSPC kill; do all mkdir "$how" "$(long_or 1 2)"; done
     [ $cases -gt $((begun + 20)) ] || fail "only $((cases - begun)) faults"
