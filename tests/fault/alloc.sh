@@ -10,6 +10,8 @@ mkdir "$in"
 fault "none 0 none" "$B/tests/fault/alone" --data "$in/s.h5" --d-model 8 --heads 2 --layers 1 --d-ff 8 --block-size 16 --batch 4 \
     --steps 2 --checkpoint-every 1 --keep 3 --validate-every 0 --out "$in/run" 2>/dev/null
 "$B/t2i-model" export "$in/run" --to "$in/m.pt" 2>/dev/null
+mkdir "$in/young" # no model yet: the newest checkpoint
+cp -r "$in/run/checkpoints" "$in/young"
 out=$scratch/out
 
 # what must be the same if it succeeds: standard output and files
@@ -67,6 +69,7 @@ try verify "$B/t2i-data" verify "$in/s.h5"
 try preview "$B/t2i-data" preview "$in/s.h5" --out "$out/p.png"
 try seed "$B/t2i-data" seed --out "$out/s.h5"
 try show "$B/t2i-model" show "$in/run"
+try show-young "$B/t2i-model" show "$in/young"
 try verify-model "$B/t2i-model" verify "$in/run"
 try diff "$B/t2i-model" diff "$in"/run/checkpoints/step-{1,2}.safetensors
 try export "$B/t2i-model" export "$in/run" --to "$out/x.pt"

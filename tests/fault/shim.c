@@ -3,8 +3,8 @@
  * T2I_SHIM_UNDER=DIR  only files below this folder matter (absolute)
  * T2I_SHIM_FAIL="CALL N HOW [ever]"  the N-th call fails (and all after it); CALL is open, read,
  *     write, ftruncate, fsync, close, rename, unlink, mkdir, or alloc (aligned_alloc, which is
- *     t2i_alloc's alone); HOW is an errno's name, "short" (half of a write or read), or "kill"
- *     (SIGKILL in the middle of a write, before any other call)
+ *     t2i_alloc's alone); HOW is an errno's name, "short" (half of a write or read), "torn" (that,
+ * and ENOSPC the next time), or "kill" (SIGKILL in the middle of a write, before any other call)
  * T2I_SHIM_HIT=FILE   is created when that happens
  * T2I_SHIM_LOG=FILE   every change is appended to it (shim.h)
  */
@@ -101,19 +101,23 @@ static int fails(const char *call)
                   {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}};
     if (strcmp(call, plan.call) != 0) return 0;
     long turn = atomic_fetch_add(&calls, 1) + 1;
-    if (turn != plan.number && !(plan.ever && turn > plan.number)) return 0;
+    int torn = strcmp(plan.how, "torn") == 0 && turn == plan.number + 1;
+    if (turn != plan.number && !torn && !(plan.ever && turn > plan.number)) return 0;
     const char *hit = getenv("T2I_SHIM_HIT");
     if (hit != NULL)
         syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, hit, O_WRONLY | O_CREAT, 0666));
     if (strcmp(plan.how, "kill") == 0 && strcmp(call, "write") != 0) kill(getpid(), SIGKILL);
+    if (torn) errno = ENOSPC;
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (strcmp(errors[i].name, plan.how) == 0) errno = errors[i].number;
-    return 1;
+    return torn ? 2 : 1;
 }
 
-static int is_short(void)
+/* Does some of it go through? */
+static int is_partial(void)
 {
-    return strcmp(plan.how, "short") == 0;
+    return strcmp(plan.how, "short") == 0 || strcmp(plan.how, "torn") == 0 ||
+           strcmp(plan.how, "kill") == 0;
 }
 
 /* ---- files ---- */
@@ -159,9 +163,9 @@ int close(int fd)
 /* The size that goes through, or -1. */
 static ssize_t pass(int fd, const char *call, size_t size)
 {
-    if (!is_watched(fd) || !fails(call)) return (ssize_t)size;
-    if (is_short() || strcmp(plan.how, "kill") == 0) return (ssize_t)(size - size / 2);
-    return -1;
+    int failed = is_watched(fd) ? fails(call) : 0;
+    if (!failed) return (ssize_t)size;
+    return failed == 1 && is_partial() ? (ssize_t)(size - size / 2) : -1;
 }
 
 static ssize_t wrote(int fd, const void *bytes, long offset, ssize_t size, ssize_t asked)

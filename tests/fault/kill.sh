@@ -1,0 +1,109 @@
+#!/bin/bash
+# TIMEOUT: 200
+# SIGKILL at a random moment of a run at 2 to 4 ranks: of one rank, of mpirun, of all at once. The run goes on from its
+# newest checkpoint every time, repeats at most one interval, and ends in the bits of one that nobody disturbed; no
+# process stays. KILLS=1000 for more of them.
+. tests/fault/fault.sh.inc
+kills=${KILLS:-$(long_or 300 10)}
+every=7
+options="$tiny --keep 2 --checkpoint-every $every --steps 150 --validate-every 25"
+out=$scratch/run
+export TMPDIR=$scratch/tmp # Open MPI's own files
+mkdir "$TMPDIR"
+cat >"$scratch/rank.sh" <<'END'
+echo "$$ $PMIX_NAMESPACE" >>"$1"
+shift
+exec "$@"
+END
+now() { echo $(($(date +%s%N) / 1000000)); }
+begun=$(now)
+train 2 $options --out "$scratch/whole"
+whole_ms=$(($(now) - begun))
+
+# the newest checkpoint, 0 when there is none; the last step of the log
+newest() { ls "$out/checkpoints" 2>/dev/null | sed -n 's/^step-\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -n 1 | grep . || echo 0; }
+last_step() { sed -n 's/^{"step":\([0-9]*\),"loss".*}$/\1/p' "$out/log.jsonl" 2>/dev/null | tail -n 1 | grep . || echo 0; }
+alive() { for pid in $mpirun $(cut -d' ' -f1 "$scratch/pids" 2>/dev/null); do kill -0 "$pid" 2>/dev/null && echo "$pid"; done; true; }
+
+# what the victims of a kind are; ranks that have not begun yet leave mpirun
+victims() {
+    local ranks
+    ranks=$(cut -d' ' -f1 "$scratch/pids" 2>/dev/null | sort -R --random-source=<(yes "$SEED$killed") || true)
+    case $1 in
+    rank) echo "${ranks:-$mpirun}" | head -n 1 ;;
+    mpirun) echo "$mpirun" ;;
+    all) echo "$mpirun" $ranks ;;
+    esac
+}
+
+# Open MPI's own files of this job that it did not remove
+left_in_shm() {
+    local job
+    job=$(cut -d' ' -f2 "$scratch/pids" 2>/dev/null | head -n 1)
+    [ -n "$job" ] && ls /dev/shm | grep -- "$(printf '[._]%x\.' "$job")" || true
+}
+
+# after_death KIND: nothing is left but what the next start needs
+after_death() {
+    local waited=0 left
+    until [ -z "$(alive)" ] || [ $waited -ge 100 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    [ -z "$(alive)" ] || { fail "$1: still alive after 10 s: $(alive)"; kill -9 $(alive); }
+    [ $waited -le "$slowest" ] || slowest=$waited
+    left=$(left_in_shm)
+    shm[$1]=$((${shm[$1]:-0} + $(echo $left | wc -w)))
+    ! echo "$left" | grep -v '^vader_segment\|^osc_sm' | grep . || fail "$1: left in /dev/shm"
+    (cd /dev/shm && rm -f $left)
+    local repeated=$(($(last_step) - $(newest)))
+    [ $repeated -le $every ] || fail "$1: $repeated steps would be repeated"
+    [ $repeated -le "$most" ] || most=$repeated
+}
+
+declare -A shm count
+killed=0 finished=0 slowest=0 most=0 resumed=0
+while [ $killed -lt $kills ]; do
+    kinds=(rank mpirun all)
+    kind=${kinds[RANDOM % 3]} np=$((2 + RANDOM % 3)) delay=$((RANDOM * whole_ms / 32768))
+    from=$(newest)
+    rm -f "$scratch/pids"
+    timeout 100 $MPIRUN -np $np sh "$scratch/rank.sh" "$scratch/pids" "$B/t2i-train" $options --out "$out" >"$scratch/said" 2>&1 &
+    job=$!
+    until mpirun=$(pgrep -P $job) || ! kill -0 $job 2>/dev/null; do sleep 0.01; done
+    sleep $((delay / 1000)).$(printf %03d $((delay % 1000)))
+    rc=0
+    if kill -9 $(victims $kind) 2>/dev/null; then
+        wait $job 2>/dev/null || rc=$?
+    else
+        wait $job || rc=$?
+    fi
+    what="kill $killed: $kind of $np after $delay ms from step $from"
+    if going=$(sed -n 's/.*going on from .*step-\([0-9]*\)\.safetensors$/\1/p' "$scratch/said") && [ -n "$going" ]; then
+        resumed=$((resumed + 1))
+        [ "$going" -eq "$from" ] || fail "$what: it went on from $going"
+    fi
+    [ "$(newest)" -ge "$from" ] && [ "$(last_step)" -ge "$from" ] || fail "$what: lost; checkpoint $(newest), log $(last_step)"
+    if [ $rc -eq 0 ]; then
+        finished=$((finished + 1))
+        cmp "$scratch/whole/checkpoints/step-150.safetensors" "$out/checkpoints/step-150.safetensors" || fail "$what: other bits"
+        cmp "$scratch"/{whole,run}/model.safetensors || fail "$what: another model"
+        [ -z "$(find "$out" -name '*.tmp')" ] || fail "$what: $(find "$out" -name '*.tmp') is left"
+        rm -rf "$out"
+        continue
+    fi
+    [ $rc -ge 128 ] || { fail "$what: exit code $rc"; cat "$scratch/said"; }
+    killed=$((killed + 1))
+    count[$kind]=$((${count[$kind]:-0} + 1))
+    after_death $kind
+done
+train 3 $options --out "$out" || fail "the last one does not resume"
+cmp "$scratch/whole/checkpoints/step-150.safetensors" "$out/checkpoints/step-150.safetensors" || fail "other bits in the end"
+cmp "$scratch"/{whole,run}/model.safetensors || fail "another model in the end"
+for kind in rank mpirun all; do
+    echo "$kind: ${count[$kind]:-0} kills; Open MPI left ${shm[$kind]:-0} files in /dev/shm"
+done
+[ "${shm[rank]:-0}" -eq 0 ] || fail "a rank's death leaves shared memory"
+echo "$killed kills, $resumed starts from a checkpoint, $((finished + 1)) runs ended in the same bits; at most $most steps repeated;" \
+    "the last process was gone after $((slowest / 10)).$((slowest % 10)) s"
+finish
