@@ -59,7 +59,7 @@ typedef struct {
 /* A file that was renamed to its final name, or a folder. */
 typedef struct {
     const char *path;
-    int node, committed, gone;
+    int node, committed, gone, given_up;
 } promise;
 
 typedef struct {
@@ -227,18 +227,30 @@ static int apply_rename(disk *d, const operation *op)
     return 1;
 }
 
-static void apply_fsync(disk *d, int at, int left_out)
+/* What was renamed or made in a folder (-1: any) is announced from here on. */
+static void commit(disk *d, int in)
 {
-    node *n = &d->node[at];
-    if (!left_out) n->durable = n->count;
-    for (size_t i = 0; n->folder && i < d->promises; i++) {
+    for (size_t i = 0; i < d->promises; i++) {
         const char *name;
         promise *p = &d->promise[i];
-        if (p->committed || folder_of(d, p->path, &name) != at) continue;
+        if (p->committed || p->given_up || (in >= 0 && folder_of(d, p->path, &name) != in))
+            continue;
         p->committed = 1;
         const char *step = strstr(p->path, "/checkpoints/step-");
         if (step != NULL && atol(step + 18) > d->announced) d->announced = atol(step + 18);
     }
+}
+
+/* A program that ended had announced nothing more; one that goes on to anything but the folder's
+ * fsync has. */
+static void commit_before(disk *d, const operation *op)
+{
+    int at = op->head.kind == SHIM_OPEN ? find(d, op->path) : -1;
+    int syncs = op->head.kind == SHIM_FSYNC || op->head.kind == SHIM_CLOSE ||
+                (at >= 0 && d->node[at].folder);
+    for (size_t i = 0; op->head.kind == SHIM_BEGIN && i < d->promises; i++)
+        d->promise[i].given_up = !d->promise[i].committed;
+    if (!syncs) commit(d, -1);
 }
 
 static int apply(disk *d, const operation *op)
@@ -256,7 +268,8 @@ static int apply(disk *d, const operation *op)
         add_change(&d->node[at], (change){.size = h->offset});
         return 1;
     case SHIM_FSYNC:
-        apply_fsync(d, at, d->at == d->skipped_fsync);
+        if (d->at != d->skipped_fsync) d->node[at].durable = d->node[at].count;
+        if (d->node[at].folder) commit(d, at);
         return 1;
     case SHIM_RENAME:
         return apply_rename(d, op);
@@ -555,6 +568,7 @@ static int replay(disk *d, long skipped)
             op->idle = is_idle(d, op);
             d->idle += (size_t)op->idle;
         }
+        commit_before(d, op);
         if (!apply(d, op)) return 0;
         if (d->at >= skipped && !try_states(d)) return 0;
     }
