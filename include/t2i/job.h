@@ -6,13 +6,13 @@
 #include "t2i/opts.h"
 #include "t2i/text.h"
 
-enum { T2I_JOB_OPTS = 46 };
+enum { T2I_JOB_OPTS = 47 };
 
 typedef struct {
     char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie;
     long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
-    double contrastive_weight, temperature, augment, ema;
+    double contrastive_weight, temperature, augment, ema, watchdog;
     long negatives, min_count, verify_every;
     long d_model, heads, layers, d_ff, block_size;
     long validate_every, sample_every, log_every, checkpoint_every, keep;

@@ -18,6 +18,9 @@ void t2i_log_rank(int rank);
 /* "t2i-train: TEXT" */
 void t2i_log_error(const t2i_error *err);
 
+/* The same from whichever rank: the job is ending, and rank 0 may be why. */
+void t2i_log_alarm(const t2i_error *err);
+
 /* "t2i-train: warning: TEXT" */
 void t2i_log_warn(const char *format, ...) T2I_PRINTF(1, 2);
 

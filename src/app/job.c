@@ -110,6 +110,10 @@ static void fill_table(t2i_job *job)
          "Steps between comparisons of all ranks' weights; weights and moments of a rank's own are "
          "then looked at in every step. A run in whose memory a bit flipped stops. 0: neither.",
          0},
+        {"watchdog", T2I_OPT_REAL, &job->watchdog, "30", 0, 1e6, NULL, "SECONDS",
+         "A rank that gives no sign of life for so long (longer where that is usual for it) is "
+         "named, and the job ended; so it is when a rank dies. 0: neither.",
+         0},
         {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, NULL, "SECONDS",
          "Save and stop with exit code 75 after this time; 0: no limit.", 0},
         {"dry-run", T2I_OPT_SWITCH, &job->dry_run, NULL, 0, 0, NULL, NULL,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
 #include "t2i/shelf.h"
 
 enum { TOGETHER = 256 }; /* questions that are compared at a time */
@@ -233,6 +234,7 @@ static void compare_all(t2i_quiz *quiz)
     size_t rows = t2i_shelf_rows(quiz->D), D = quiz->D;
     for (size_t at = 0; at < quiz->pictures; at += rows) {
         size_t count = quiz->pictures - at < rows ? quiz->pictures - at : rows;
+        t2i_pulse_beat();
         for (size_t i = 0; i < count; i++)
             memcpy(quiz->block + i * D, t2i_store_feature(quiz->store, quiz->picture[at + i]),
                    D * sizeof *quiz->block);

@@ -6,6 +6,7 @@
 #include "t2i/fs.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
 
@@ -251,9 +252,11 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *da
     out->weights = t2i_block_new(&out->model.layout);
     if (out->weights == NULL)
         return t2i_fail_memory(err, out->model.layout.floats * sizeof(float), "the weights");
-    for (size_t i = 0; i < out->model.layout.tensors; i++)
+    for (size_t i = 0; i < out->model.layout.tensors; i++) {
         t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed,
                               out->weights);
+        t2i_pulse_beat();
+    }
     return T2I_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "t2i/mem.h"
 #include "t2i/ops.h"
 #include "t2i/optim.h"
+#include "t2i/pulse.h"
 
 /* What a thread needs for a shard. */
 typedef struct {
@@ -340,6 +341,7 @@ static void compute_shards(void *context, int thread)
         t2i_leaf leaf = compute_shard(s, w, thread, rows);
         t2i_fold_add(s->fold, thread, &leaf);
         if (thread == 0) clock_into(s, &s->spent->compute);
+        t2i_pulse_beat();
     }
 }
 
@@ -362,6 +364,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     s->number = c->run.step + 1;
     s->clock = t2i_cpu_seconds();
     s->spent = seconds;
+    t2i_pulse_phase(T2I_AT_COMPUTE, s->number, 0);
     t2i_pool_run(s->pool, pack_weights, s);
     if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
@@ -369,6 +372,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     result->votes.damaged = atomic_load(&s->damaged);
     result->votes.replica =
         compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;
+    t2i_pulse_phase(T2I_AT_SYNC, s->number, 0);
     t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
     if (result->votes.culprit != T2I_NOBODY) return;
     T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);

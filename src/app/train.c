@@ -13,6 +13,7 @@
 #include "t2i/log.h"
 #include "t2i/mem.h"
 #include "t2i/plan.h"
+#include "t2i/pulse.h"
 #include "t2i/replay.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
@@ -52,6 +53,7 @@ typedef struct {
     int skips;                  /* steps in a row that were skipped */
     long sound_step;            /* of the newest checkpoint that can be gone on from, -1: none */
     long saved_step;            /* newest checkpoint of this session, -1: none */
+    int running;                /* is status.json ours? */
 } trainer;
 
 /* ---- set-up ---- */
@@ -299,6 +301,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (t->start.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)job->threads);
     mine = make_plan(t, counts, err);
+    t2i_pulse_phase(T2I_AT_DATA, 0, 0);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     choose_threads(t);
@@ -321,7 +324,9 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
         mine = t2i_watch_choose(&t->watch, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
-    return t2i_comm_agree(t->comm, mine, err);
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    t->running = 1;
+    return T2I_OK;
 }
 
 static void tear_down(trainer *t)
@@ -381,6 +386,13 @@ static void prune(const trainer *t)
     t2i_free(steps);
 }
 
+/* A checkpoint, or the weights alone, is going to be written. */
+static void begin_writing(const trainer *t, t2i_phase phase, int parts)
+{
+    const t2i_checkpoint *c = &t->start.checkpoint;
+    t2i_pulse_phase(phase, c->run.step, c->model.layout.floats * sizeof(float) * (unsigned)parts);
+}
+
 /* Collective. Gathers the moments and lets rank 0 write. */
 static t2i_status save(trainer *t, t2i_error *err)
 {
@@ -388,6 +400,7 @@ static t2i_status save(trainer *t, t2i_error *err)
     if (t->saved_step == c->run.step) return T2I_OK;
     double clock = t2i_cpu_seconds();
     t2i_status mine = T2I_OK;
+    begin_writing(t, T2I_AT_SAVE, 4);
     if (t2i_step_damaged(t->step))
         mine =
             t2i_fail(err, T2I_SYSTEM,
@@ -447,10 +460,13 @@ static void after_step(trainer *t, const t2i_step_result *result)
         t2i_runlog_lapse(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
-    if (t->watch.validated > 0 && (due(step, job->validate_every) || last))
+    if (t->watch.validated > 0 && (due(step, job->validate_every) || last)) {
+        begin_writing(t, T2I_AT_VALIDATE, 1);
         t2i_watch_validate(&t->watch, t->comm, t2i_step_model(t->step, t->comm),
                            due(step, job->validate_every), t->log);
+    }
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
+        begin_writing(t, T2I_AT_VALIDATE, 1);
         const float *weights = t2i_step_model(t->step, t->comm);
         if (t->rank == 0) t2i_runlog_lapse(t2i_watch_draw(&t->watch, weights, &err), &err);
     }
@@ -528,6 +544,7 @@ static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *err)
 {
     if (status == T2I_OK && !stopped) {
+        begin_writing(t, T2I_AT_SAVE, 1);
         float *weights = t2i_step_model(t->step, t->comm);
         status = t2i_comm_agree(t->comm, t->rank == 0 ? write_end(t, weights, err) : T2I_OK, err);
     }
@@ -546,12 +563,23 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
                                                     : "failed",
                             (int)status, status == T2I_OK ? "all steps done" : err->text, &why);
     mine = t2i_comm_agree(t->comm, mine, &why);
+    t->running = 0;
     if (mine != T2I_OK && (status == T2I_OK || status == T2I_STOPPED)) {
         *err = why;
         status = mine;
     }
     if (status == T2I_OK) t2i_log_note("done: %s/model.safetensors", t->job->out);
     return status;
+}
+
+/* Told by the watchdog: the job is being ended, by whichever rank saw why. */
+static void note_end(void *context, const t2i_error *what)
+{
+    const trainer *t = context;
+    t2i_error ignored;
+    t2i_status status = T2I_OK;
+    if (t->running) status = write_status(t, "failed", (int)what->status, what->text, &ignored);
+    (void)status;
 }
 
 t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
@@ -565,7 +593,8 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
     int stopped = 0;
     t2i_cpu_set_rounding();
     t2i_blas_begin(); /* the search of a validation */
-    t2i_status status = set_up(&t, err);
+    t2i_status status = t2i_comm_watch(comm, job->watchdog, note_end, &t, err);
+    if (status == T2I_OK) status = set_up(&t, err);
     if (status == T2I_OK && t.start.finished)
         t2i_log_note("%s is finished: all %ld steps are done; nothing to do", job->out, job->steps);
     else if (status == T2I_OK && job->dry_run)
@@ -576,6 +605,7 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
         status = run_steps(&t, &stopped, err);
         status = finish(&t, status, stopped, err);
     }
+    t2i_comm_unwatch(comm);
     tear_down(&t);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "t2i/mem.h"
 #include "t2i/ops.h"
 #include "t2i/predict.h"
+#include "t2i/pulse.h"
 #include "t2i/sheet.h"
 
 /* ---- set-up ---- */
@@ -138,6 +139,7 @@ static double validate(t2i_watch *watch, t2i_comm *comm, const float *weights)
     for (size_t b = watch->first_block; b < end; b++) {
         size_t first = (b - watch->first_block) * T2I_WATCH_ROWS, rows = watch->rows.count - first;
         if (rows > T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
+        t2i_pulse_beat();
         watch->block_loss[b] = loss_of_block(watch, first, rows);
     }
     t2i_quiz_rank(&watch->quiz, watch->place + watch->first_block * T2I_WATCH_ROWS);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
 
 static char *with_suffix(const char *path, const char *suffix)
 {
@@ -46,9 +47,11 @@ t2i_status t2i_out_open(t2i_out *out, const char *path, t2i_error *err)
 
 t2i_status t2i_out_write(t2i_out *out, const void *bytes, size_t size, t2i_error *err)
 {
+    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     const char *at = bytes;
     while (size > 0) {
-        ssize_t wrote = write(out->fd, at, size < (1u << 30) ? size : (1u << 30));
+        t2i_pulse_beat();
+        ssize_t wrote = write(out->fd, at, size < most ? size : most);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0)
             return t2i_fail(err, T2I_IO, "cannot write %s: %s", out->path, strerror(errno));

@@ -59,6 +59,11 @@ void t2i_log_error(const t2i_error *err)
     if (log_rank == 0) print_line("", "%s", err->text);
 }
 
+void t2i_log_alarm(const t2i_error *err)
+{
+    print_line("", "%s", err->text);
+}
+
 void t2i_log_warn(const char *format, ...)
 {
     if (log_rank != 0) return;

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <mpi.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +14,59 @@
 #include "t2i/cpu.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
+#include "t2i/watchdog.h"
 
 enum { WINDOWS = 32 };
 
-/* What a rank says to those of its node: a cache line of its own. */
+/* Calls that wait. */
+enum { AGREE = 1, BCAST, NUMBERS, SHARE_ALL, BARRIER, MESSAGES, MEETING, NODE_OR, NODE_ROOM };
+static const char *const call_name[] = {"an agreement", "a broadcast",  "a sum",
+                                        "a share-out",  "a barrier",    "messages",
+                                        "a meeting",    "a node's sum", "a node's memory"};
+
+enum { HOST = 64 };
+
+/* What the first rank of a node and rank 0 tell each other of themselves. */
 typedef struct {
-    _Alignas(64) atomic_uint meeting; /* how many it has come to */
-} flag;
+    unsigned beat, allowed;
+    int pid, last;
+    unsigned long long where;
+    long long step;
+} letter;
+
+typedef struct {
+    t2i_pulse copy; /* of its line, as of its newest letter */
+    int rank, over; /* over: its last letter has come */
+    letter in, out;
+    MPI_Request receive, send;
+} peer;
+
+/* What is told of a job's end. */
+typedef struct {
+    t2i_comm_teller *teller;
+    void *context;
+    t2i_error what;
+    atomic_int done;
+} telling;
+
+/* Ranks that share memory look at each other's lines there. Of the other nodes rank 0 looks at the
+ * first rank, and that at rank 0. */
+typedef struct {
+    t2i_pulse *line, own; /* own: where none are shared */
+    atomic_int told;      /* where none is shared */
+    int *first;           /* owned: the first rank of every rank's node */
+    char (*host)[HOST];   /* owned: of every rank */
+    t2i_watched *watched;
+    peer *peer; /* owned, as watched */
+    size_t peers;
+    MPI_Comm letters;
+    double written;   /* when letters were sent */
+    unsigned allowed; /* what they said */
+    t2i_lookout lookout;
+    t2i_watchdog *watchdog;
+    telling telling;
+} watching;
 
 struct t2i_comm {
     MPI_Comm mpi, node;
@@ -38,8 +85,11 @@ struct t2i_comm {
     size_t privates;
     uint64_t room, shared; /* bytes: in /dev/shm at first; in all windows. Of node_rank 0 */
     int told;              /* that there is no room */
-    flag *flags;           /* node_size, in the first window; NULL: none is there */
+    t2i_pulse *lines;      /* node_size, in the first window; NULL: none is there */
     unsigned meetings;
+    double beaten; /* last sign of life while waiting */
+    int watches;
+    watching watching; /* empty when nobody watches */
 };
 
 static int number_in_environment(const char *name, int otherwise)
@@ -179,6 +229,7 @@ void t2i_comm_close(t2i_comm *comm)
 {
     if (comm == NULL) return;
     int alone = comm->mpi == MPI_COMM_NULL;
+    t2i_comm_unwatch(comm);
     t2i_comm_barrier(comm);
     for (size_t i = 0; i < comm->windows; i++) {
         MPI_Win_unlock_all(comm->window[i]);
@@ -249,28 +300,33 @@ int t2i_comm_crowded(const t2i_comm *comm)
 /* Between two looks at what is waited for; *began is 0 before the first. Spinning is fastest while
  * each rank has a core of its own; where they share cores, and in a wait that has become long, the
  * core goes to whoever needs it. */
-static void be_patient(const t2i_comm *comm, double *began)
+static void be_patient(t2i_comm *comm, double *began)
 {
-    static const double spin = 2e-4, patience = 5e-3, nap = 1e-4;
+    static const double spin = 2e-4, patience = 5e-3, nap = 1e-4, heart = 0.05;
     double now = t2i_cpu_seconds();
     if (*began == 0.0) *began = now;
-    if (now - *began > patience)
+    if (now - *began > patience) {
+        if (now - comm->beaten > heart) {
+            t2i_pulse_beat();
+            comm->beaten = now;
+        }
         t2i_cpu_rest(nap);
-    else if (comm->crowded || now - *began > spin)
+    } else if (comm->crowded || now - *began > spin)
         t2i_cpu_rest(0.0);
 }
 
 /* Polls until all started requests are done. */
-static void wait_for(const t2i_comm *comm, MPI_Request *request, size_t count)
+static void wait_for(t2i_comm *comm, unsigned call, MPI_Request *request, size_t count)
 {
     double began = 0.0;
-    int done = 0;
+    int done = count == 0;
     T2I_ASSERT(count <= INT_MAX);
-    while (count > 0) {
+    t2i_pulse_wait(call);
+    while (!done) {
         MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
-        if (done) return;
-        be_patient(comm, &began);
+        if (!done) be_patient(comm, &began);
     }
+    t2i_pulse_go();
 }
 
 static void add_request(t2i_comm *comm, MPI_Request request)
@@ -285,7 +341,7 @@ static void add_request(t2i_comm *comm, MPI_Request request)
 
 void t2i_comm_wait(t2i_comm *comm)
 {
-    wait_for(comm, comm->request, comm->requests);
+    wait_for(comm, MESSAGES, comm->request, comm->requests);
     comm->requests = 0;
 }
 
@@ -299,7 +355,7 @@ void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes)
         MPI_Request request;
         MPI_Iallreduce(MPI_IN_PLACE, at, (int)part, MPI_UNSIGNED_CHAR, MPI_BOR, comm->node,
                        &request);
-        wait_for(comm, &request, 1);
+        wait_for(comm, NODE_OR, &request, 1);
         at += part;
         bytes -= part;
     }
@@ -327,15 +383,15 @@ static int node_has_room(t2i_comm *comm, uint64_t bytes)
     }
     MPI_Request request;
     MPI_Iallreduce(&fits, &all, 1, MPI_INT, MPI_MIN, comm->node, &request);
-    wait_for(comm, &request, 1);
+    wait_for(comm, NODE_ROOM, &request, 1);
     return all;
 }
 
 void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes)
 {
     if (comm->node_size == 1) return NULL;
-    size_t flags = comm->flags == NULL ? (size_t)comm->node_size * sizeof *comm->flags : 0;
-    bytes += flags + 64;
+    size_t lines = comm->lines == NULL ? (size_t)comm->node_size * sizeof *comm->lines : 0;
+    bytes += lines + 64;
     if (!node_has_room(comm, bytes)) {
         if (!comm->told)
             t2i_log_note("/dev/shm has no room for %.1f MB: ranks keep copies of their own and "
@@ -355,8 +411,8 @@ void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes)
     MPI_Win_lock_all(MPI_MODE_NOCHECK, *window);
     comm->shared += bytes;
     char *begin = (char *)of_first + (64 - (uintptr_t)of_first % 64) % 64;
-    if (flags > 0) comm->flags = (flag *)(void *)begin;
-    return begin + flags;
+    if (lines > 0) comm->lines = (t2i_pulse *)(void *)begin;
+    return begin + lines;
 }
 
 t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn, int *sharers,
@@ -386,11 +442,12 @@ void t2i_comm_meet(t2i_comm *comm)
 {
     double began = 0.0;
     if (comm->node_size == 1) return;
-    T2I_ASSERT(comm->flags != NULL);
+    T2I_ASSERT(comm->lines != NULL);
     unsigned meeting = ++comm->meetings;
-    atomic_store_explicit(&comm->flags[comm->node_rank].meeting, meeting, memory_order_release);
+    t2i_pulse_wait(MEETING);
+    atomic_store_explicit(&comm->lines[comm->node_rank].meeting, meeting, memory_order_release);
     for (int r = 0; r < comm->node_size;) {
-        unsigned theirs = atomic_load_explicit(&comm->flags[r].meeting, memory_order_acquire);
+        unsigned theirs = atomic_load_explicit(&comm->lines[r].meeting, memory_order_acquire);
         if (theirs - meeting < UINT_MAX / 2) { /* it is there, or has gone on */
             r++;
             continue;
@@ -398,6 +455,7 @@ void t2i_comm_meet(t2i_comm *comm)
         nudge(comm);
         be_patient(comm, &began);
     }
+    t2i_pulse_go();
 }
 
 /* ---- collectives ---- */
@@ -416,7 +474,7 @@ t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
     int first = mine == T2I_OK ? comm->size : comm->rank, lowest = comm->size;
     MPI_Request request;
     MPI_Iallreduce(&first, &lowest, 1, MPI_INT, MPI_MIN, comm->mpi, &request);
-    wait_for(comm, &request, 1);
+    wait_for(comm, AGREE, &request, 1);
     sync_memory(comm);
     if (lowest == comm->size) return T2I_OK;
     if (comm->rank == lowest) {
@@ -440,7 +498,7 @@ void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size)
         size_t part = size < most ? size : most;
         MPI_Request request;
         MPI_Ibcast(at, (int)part, MPI_BYTE, root, comm->mpi, &request);
-        wait_for(comm, &request, 1);
+        wait_for(comm, BCAST, &request, 1);
         at += part;
         size -= part;
     }
@@ -452,7 +510,7 @@ static int64_t fold(t2i_comm *comm, int64_t value, MPI_Op op)
     MPI_Request request;
     if (comm->size == 1) return value;
     MPI_Iallreduce(&value, &result, 1, MPI_INT64_T, op, comm->mpi, &request);
-    wait_for(comm, &request, 1);
+    wait_for(comm, NUMBERS, &request, 1);
     return result;
 }
 
@@ -480,7 +538,7 @@ void t2i_comm_barrier(t2i_comm *comm)
     MPI_Request request;
     if (comm->size == 1) return;
     MPI_Ibarrier(comm->mpi, &request);
-    wait_for(comm, &request, 1);
+    wait_for(comm, BARRIER, &request, 1);
 }
 
 size_t t2i_share(size_t items, int rank, int size)
@@ -522,7 +580,7 @@ void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t ite
     fill_shares(comm, items);
     MPI_Iallgatherv(MPI_IN_PLACE, 0, type, all, comm->count, comm->start, type, comm->mpi,
                     &request);
-    wait_for(comm, &request, 1);
+    wait_for(comm, SHARE_ALL, &request, 1);
     MPI_Type_free(&type);
 }
 
@@ -578,4 +636,178 @@ void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, 
     MPI_Irecv(items, (int)count, type, from, 0, comm->mpi, &request);
     MPI_Type_free(&type);
     add_request(comm, request);
+}
+
+/* ---- watching ---- */
+
+static void receive_letters(watching *w, peer *p)
+{
+    int came = 1;
+    while (!p->over) {
+        MPI_Test(&p->receive, &came, MPI_STATUS_IGNORE);
+        if (!came) return;
+        atomic_store_explicit(&p->copy.allowed, p->in.allowed, memory_order_relaxed);
+        atomic_store_explicit(&p->copy.step, p->in.step, memory_order_relaxed);
+        atomic_store_explicit(&p->copy.where, p->in.where, memory_order_relaxed);
+        atomic_store_explicit(&p->copy.beat, p->in.beat, memory_order_relaxed);
+        atomic_store_explicit(&p->copy.pid, p->in.pid, memory_order_relaxed);
+        p->over = p->in.last;
+        if (!p->over)
+            MPI_Irecv(&p->in, sizeof p->in, MPI_BYTE, p->rank, 0, w->letters, &p->receive);
+    }
+}
+
+/* Does nothing while the letter before is still under way. */
+static void send_letter(const watching *w, peer *p, int last)
+{
+    int sent;
+    MPI_Test(&p->send, &sent, MPI_STATUS_IGNORE);
+    if (!sent) return;
+    p->out = (letter){.beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed),
+                      .allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed),
+                      .pid = last ? 0 : atomic_load_explicit(&w->line->pid, memory_order_relaxed),
+                      .last = last,
+                      .where = atomic_load_explicit(&w->line->where, memory_order_relaxed),
+                      .step = atomic_load_explicit(&w->line->step, memory_order_relaxed)};
+    MPI_Isend(&p->out, sizeof p->out, MPI_BYTE, p->rank, 0, w->letters, &p->send);
+}
+
+/* With each sign of life. A phase that may be silent for longer is told before it begins. */
+static void exchange_letters(void *context)
+{
+    static const double often = 0.1, every = 0.5;
+    watching *w = context;
+    double now = t2i_cpu_seconds(), since = now - w->written;
+    unsigned allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed);
+    if (since < often && allowed <= w->allowed) return;
+    for (size_t i = 0; i < w->peers; i++) receive_letters(w, &w->peer[i]);
+    if (since < every && allowed <= w->allowed) return;
+    for (size_t i = 0; i < w->peers; i++) send_letter(w, &w->peer[i], 0);
+    w->written = now;
+    w->allowed = allowed;
+}
+
+/* ---- the end of a job ---- */
+
+static void *tell(void *self)
+{
+    telling *t = self;
+    t->teller(t->context, &t->what);
+    atomic_store(&t->done, 1);
+    abort_all((int)t->what.status);
+    return NULL;
+}
+
+/* Called in the watchdog's thread, at last in that of every rank of the node; NULL: another rank
+ * tells. The teller and MPI_Abort have a thread of their own: one may write to the very disk that
+ * hangs, the other waits until mpirun kills us, which takes it two seconds where ranks are left. */
+static void end_job(void *context, const t2i_error *what)
+{
+    watching *w = context;
+    telling *t = &w->telling;
+    pthread_t thread;
+    int code = atomic_load(w->lookout.told);
+    if (what == NULL) _Exit(code > T2I_TELLING ? code : T2I_SYSTEM);
+    t2i_log_alarm(what);
+    t->what = *what;
+    if (pthread_create(&thread, NULL, tell, t) == 0)
+        for (int i = 0; i < 300 && !atomic_load(&t->done); i++) t2i_cpu_rest(0.01);
+    t2i_cpu_rest(0.1); /* for MPI_Abort to reach the other nodes */
+    atomic_store(w->lookout.told, (int)what->status);
+    _Exit((int)what->status);
+}
+
+/* ---- its beginning and end ---- */
+
+/* Memory, and everything that is local. */
+static t2i_status plan_watching(t2i_comm *comm, t2i_error *err)
+{
+    watching *w = &comm->watching;
+    size_t size = (size_t)comm->size;
+    w->first = t2i_alloc(size, sizeof *w->first);
+    w->host = t2i_alloc(size, sizeof *w->host);
+    w->watched = t2i_alloc(size, sizeof *w->watched);
+    w->peer = t2i_alloc(size, sizeof *w->peer);
+    if (w->first == NULL || w->host == NULL || w->watched == NULL || w->peer == NULL)
+        return t2i_fail_memory(err, size * sizeof *w->peer, "the watchdog");
+    w->first[comm->rank] = comm->lines != NULL ? comm->node_first : comm->rank;
+    snprintf(w->host[comm->rank], HOST, "%.*s", HOST - 1, comm->host);
+    w->line = comm->lines != NULL ? &comm->lines[comm->node_rank] : &w->own;
+    return T2I_OK;
+}
+
+static void choose_watched(t2i_comm *comm)
+{
+    watching *w = &comm->watching;
+    int mine = w->first[comm->rank], lines = 0;
+    t2i_lookout *l = &w->lookout;
+    l->watched = w->watched;
+    l->kind = call_name;
+    for (int r = 0; r < comm->size; r++) {
+        int near = w->first[r] == mine;
+        int far = !near && w->first[r] == r && (comm->rank == 0 || (r == 0 && mine == comm->rank));
+        if (r == comm->rank) l->self = l->count;
+        if (near || far)
+            l->watched[l->count++] = (t2i_watched){.rank = r,
+                                                   .host = w->host[r],
+                                                   .near = near,
+                                                   .line = far           ? &w->peer[w->peers].copy
+                                                           : comm->lines ? &comm->lines[lines]
+                                                                         : w->line};
+        lines += near;
+        if (far)
+            w->peer[w->peers++] =
+                (peer){.rank = r, .receive = MPI_REQUEST_NULL, .send = MPI_REQUEST_NULL};
+    }
+    l->all = comm->rank == 0 || l->count == (size_t)comm->size;
+}
+
+t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller, void *context,
+                          t2i_error *err)
+{
+    if (comm->mpi == MPI_COMM_NULL || floor <= 0.0) return T2I_OK;
+    atomic_int *told = t2i_comm_share_memory(comm, sizeof *told);
+    watching *w = &comm->watching;
+    comm->watches = 1;
+    *w = (watching){.letters = MPI_COMM_NULL, .telling = {.teller = teller, .context = context}};
+    w->lookout.told = told != NULL ? told : &w->told;
+    t2i_status status = t2i_comm_agree(comm, plan_watching(comm, err), err);
+    if (status == T2I_OK) {
+        t2i_comm_share_all(comm, w->first, sizeof *w->first, (size_t)comm->size);
+        t2i_comm_share_all(comm, w->host, sizeof *w->host, (size_t)comm->size);
+        MPI_Comm_dup(comm->mpi, &w->letters);
+        choose_watched(comm);
+        for (size_t i = 0; i < w->peers; i++)
+            MPI_Irecv(&w->peer[i].in, sizeof w->peer[i].in, MPI_BYTE, w->peer[i].rank, 0,
+                      w->letters, &w->peer[i].receive);
+        t2i_pulse_begin(w->line, floor, w->peers > 0 ? exchange_letters : NULL, w);
+        t2i_comm_barrier(comm); /* all lines are there */
+        status = t2i_comm_agree(
+            comm, t2i_watchdog_start(&w->watchdog, &w->lookout, end_job, w, err), err);
+    }
+    if (status != T2I_OK) t2i_comm_unwatch(comm);
+    return status;
+}
+
+void t2i_comm_unwatch(t2i_comm *comm)
+{
+    watching *w = &comm->watching;
+    if (!comm->watches) return;
+    t2i_pulse_end();
+    for (size_t i = 0; i < w->peers; i++) {
+        wait_for(comm, MESSAGES, &w->peer[i].send, 1);
+        send_letter(w, &w->peer[i], 1);
+    }
+    t2i_comm_barrier(comm); /* while others are watched */
+    t2i_watchdog_stop(w->watchdog);
+    for (size_t i = 0; i < w->peers; i++) {
+        while (!w->peer[i].over) receive_letters(w, &w->peer[i]);
+        wait_for(comm, MESSAGES, &w->peer[i].send, 1);
+    }
+    if (w->letters != MPI_COMM_NULL) MPI_Comm_free(&w->letters);
+    t2i_free(w->first);
+    t2i_free(w->host);
+    t2i_free(w->watched);
+    t2i_free(w->peer);
+    comm->watches = 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "checksums and digest are over little-endian bytes, as ours are");
@@ -259,6 +260,7 @@ static t2i_status load_block(t2i_column *column, uint64_t block, t2i_error *err)
                         column->file, number, column->spec->path);
     if (column->spec->kind == T2I_F32) T2I_TRY(check_finite(column, block, err));
     column->cached = block;
+    t2i_pulse_beat();
     return T2I_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
 
 static t2i_status open_file(t2i_source *source, t2i_error *err)
 {
@@ -47,8 +48,10 @@ void t2i_source_close(t2i_source *source)
 static t2i_status read_file(const t2i_source *source, uint64_t offset, char *at, size_t size,
                             t2i_error *err)
 {
+    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     while (size > 0) {
-        ssize_t got = pread(source->fd, at, size < (1u << 30) ? size : (1u << 30), (off_t)offset);
+        t2i_pulse_beat();
+        ssize_t got = pread(source->fd, at, size < most ? size : most, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)
             return t2i_fail(err, T2I_IO, "cannot read %s: %s", source->name, strerror(errno));
