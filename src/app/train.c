@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t2i/claim.h"
 #include "t2i/contrast.h"
 #include "t2i/cpu.h"
 #include "t2i/fs.h"
@@ -51,6 +52,7 @@ typedef struct {
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     int skips;                  /* steps in a row that were skipped */
+    int lost;                   /* the folder, to another process: nothing is written any more */
     long sound_step;            /* of the newest checkpoint that can be gone on from, -1: none */
     long saved_step;            /* newest checkpoint of this session, -1: none */
     int running;                /* is status.json ours? */
@@ -60,7 +62,8 @@ typedef struct {
 
 static t2i_status begin_folder(trainer *t, t2i_error *err)
 {
-    t2i_status status = T2I_OK;
+    t2i_status status = t2i_fs_mkdir(t->job->out, err);
+    if (status == T2I_OK) status = t2i_claim_take(t->job->out, err);
     static const char *const folders[] = {"checkpoints", "samples"};
     for (size_t i = 0; status == T2I_OK && i < 2; i++) {
         char *path = t2i_fs_join(t->job->out, folders[i]);
@@ -343,6 +346,7 @@ static void tear_down(trainer *t)
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);
     t2i_runlog_close(t->log);
+    t2i_claim_end();
 }
 
 /* ---- now and then ---- */
@@ -378,6 +382,7 @@ static void prune(const trainer *t)
     if (t2i_checkpoint_list(t->job->out, &steps, &count, &ignored) != T2I_OK) return;
     for (size_t i = 0; i < count; i++) {
         if (steps[i] > t->start.checkpoint.run.step || ++kept <= t->job->keep) continue;
+        if (t2i_claim_check(&ignored) != T2I_OK) break;
         char *path = t2i_checkpoint_path(t->job->out, steps[i]);
         if (path != NULL && unlink(path) != 0 && errno != ENOENT)
             t2i_log_warn("cannot remove the old checkpoint %s: %s", path, strerror(errno));
@@ -417,6 +422,11 @@ static t2i_status save(trainer *t, t2i_error *err)
         if (mine == T2I_OK) prune(t);
     }
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
+    if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
+        t2i_error why = {0};
+        mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_claim_check(&why) : T2I_OK, &why);
+        t->lost = mine != T2I_OK;
+    }
     if (status == T2I_OK) t->saved_step = t->sound_step = c->run.step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return status;
@@ -470,7 +480,10 @@ static void after_step(trainer *t, const t2i_step_result *result)
         const float *weights = t2i_step_model(t->step, t->comm);
         if (t->rank == 0) t2i_runlog_lapse(t2i_watch_draw(&t->watch, weights, &err), &err);
     }
-    if (due(step, job->checkpoint_every) && !last) t2i_runlog_lapse(save(t, &err), &err);
+    if (due(step, job->checkpoint_every) && !last) {
+        t2i_status saved = save(t, &err);
+        if (!t->lost) t2i_runlog_lapse(saved, &err);
+    }
     show_progress(t, result, last);
 }
 
@@ -524,6 +537,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         T2I_TRY(check_memory(t, &result.votes, err));
         after_step(t, &result);
+        if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
         *stopped =
             result.votes.stop + result.votes.late > 0 && t->start.checkpoint.run.step < job->steps;
@@ -556,7 +570,7 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
                           step, t->job->steps);
     t2i_status mine = T2I_OK;
     t2i_error why = {0};
-    if (t->rank == 0)
+    if (t->rank == 0 && !t->lost)
         mine = write_status(t,
                             status == T2I_OK        ? "finished"
                             : status == T2I_STOPPED ? "stopped"

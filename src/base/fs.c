@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "t2i/claim.h"
 #include "t2i/mem.h"
 #include "t2i/pulse.h"
 
@@ -103,6 +104,10 @@ t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
         step = "close";
         failed = close(out->fd) != 0;
         out->fd = -1;
+    }
+    if (!failed && t2i_claim_check_path(out->path, err) != T2I_OK) {
+        t2i_out_drop(out);
+        return T2I_CANTCREATE;
     }
     if (!failed) {
         step = "rename";
