@@ -17,7 +17,8 @@
  */
 T2I_CHECKED t2i_status t2i_claim_take(const char *folder, t2i_error *err);
 
-/* T2I_CANTCREATE when another process has taken the folder since. T2I_OK without a claim. */
+/* T2I_CANTCREATE when another process has taken the folder since, T2I_IO when that cannot be read.
+ * T2I_OK without a claim. */
 T2I_CHECKED t2i_status t2i_claim_check(t2i_error *err);
 /* The same for a path; T2I_OK for those that do not lie in the claimed folder. */
 T2I_CHECKED t2i_status t2i_claim_check_path(const char *path, t2i_error *err);

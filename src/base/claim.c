@@ -62,15 +62,17 @@ static int same(const writer *a, const writer *b)
     return a->pid == b->pid && a->began == b->began && strcmp(a->host, b->host) == 0;
 }
 
-/* Who is named in the file; 0 when nobody is. */
-static int read_writer(const char *path, writer *out)
+/* Who is named in the file: *named 0 when nobody is. T2I_IO, T2I_SYSTEM. */
+static t2i_status read_writer(const char *path, writer *out, int *named, t2i_error *err)
 {
     t2i_text text = {0};
-    t2i_error ignored;
-    int found = t2i_fs_read(path, MOST, &text, &ignored) == T2I_OK && text.size > 0 &&
-                sscanf(text.data, "%255s %ld %llu", out->host, &out->pid, &out->began) == 3;
+    t2i_status status = t2i_fs_read(path, MOST, &text, err);
+    *named = status == T2I_OK && text.size > 0 &&
+             sscanf(text.data, "%255s %ld %llu", out->host, &out->pid, &out->began) == 3;
     t2i_text_free(&text);
-    return found;
+    if (status == T2I_NOINPUT && t2i_fs_exists(path)) /* and cannot be opened now */
+        return t2i_fail(err, T2I_IO, "cannot read %s, which says who writes to its folder", path);
+    return status == T2I_NOINPUT || status == T2I_DATA ? T2I_OK : status;
 }
 
 /* A process of this host that is still there? */
@@ -85,8 +87,10 @@ static t2i_status wait_for_end(const char *folder, const char *path, t2i_error *
 {
     writer other;
     double since = t2i_cpu_seconds();
-    int told = 0;
-    while (read_writer(path, &other) && lives(&other)) {
+    int told = 0, named;
+    for (;;) {
+        T2I_TRY(read_writer(path, &other, &named, err));
+        if (!named || !lives(&other)) return T2I_OK;
         if (t2i_cpu_seconds() - since > PATIENCE)
             return t2i_fail(err, T2I_CANTCREATE,
                             "%s is being written by process %ld of this host; wait for its end, or "
@@ -98,7 +102,6 @@ static t2i_status wait_for_end(const char *folder, const char *path, t2i_error *
         told = 1;
         t2i_cpu_rest(0.1);
     }
-    return T2I_OK;
 }
 
 t2i_status t2i_claim_take(const char *folder, t2i_error *err)
@@ -125,8 +128,9 @@ t2i_status t2i_claim_take(const char *folder, t2i_error *err)
 t2i_status t2i_claim_check(t2i_error *err)
 {
     writer now;
+    int named;
     if (claim.path == NULL) return T2I_OK;
-    int named = read_writer(claim.path, &now);
+    T2I_TRY(read_writer(claim.path, &now, &named, err));
     if (named && same(&now, &claim.me)) return T2I_OK;
     if (!named)
         return t2i_fail(err, T2I_CANTCREATE,

@@ -105,15 +105,15 @@ t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
         failed = close(out->fd) != 0;
         out->fd = -1;
     }
-    if (!failed && t2i_claim_check_path(out->path, err) != T2I_OK) {
+    t2i_status status = failed ? T2I_OK : t2i_claim_check_path(out->path, err);
+    if (status != T2I_OK) {
         t2i_out_drop(out);
-        return T2I_CANTCREATE;
+        return status;
     }
     if (!failed) {
         step = "rename";
         failed = rename(out->temp, out->path) != 0;
     }
-    t2i_status status = T2I_OK;
     if (failed)
         status = t2i_fail(err, T2I_IO, "cannot write %s: %s: %s", out->path, step, strerror(errno));
     else {
