@@ -99,7 +99,7 @@ check-e2e check-fault: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
 # The long form of what is injected: hours. FAULT=kill for one of them, SEED=... for another drawing.
 FAULT ?= $(basename $(notdir $(call scripts,fault)))
 soak: all $(HELPERS) $(FAULTS) $(SHIMS)
-	@SOAK=1 $(RUN) $(FAULT:%=tests/fault/%.sh)
+	@SOAK=1 $(RUN) $(FAULT:%=tests/fault/%.sh); code=$$?; for f in $(FAULT); do echo "$$f:"; tail -n 8 $B/log/fault/$$f.log; done; exit $$code
 # Another compiler sees other mistakes; warnings of either are errors in CI.
 check-clang:
 	@if command -v clang >/dev/null; then for f in $(SOURCES); do clang $(STD) -fsyntax-only $$f || exit 1; done; \

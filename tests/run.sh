@@ -2,8 +2,8 @@
 # run.sh: runs tests and sums up. Usage: [B=build/MODE] [MPIRUN="mpirun ..."] tests/run.sh TEST...
 # TEST is a script (*.sh) or a built program; one of B/tests/mpi/ is run once for each number in the
 # first line of its source, as in "/* NP: 1 2 4 */". A test has 120 s, or what a "TIMEOUT: 300" in
-# its source's first ten lines says. Exit code 77 means skipped: the last line printed says why.
-# Output goes to B/log/TEST.log and is shown when the test fails.
+# its source's first ten lines says (a hundred times that with SOAK=1). Exit code 77 means skipped: the last line
+# printed says why. Output goes to B/log/TEST.log and is shown when the test fails.
 set -u
 B=${B:-build/release}
 export B MPIRUN="${MPIRUN:-mpirun}"
@@ -34,7 +34,9 @@ run() {
     log=$B/log/$(echo "$label" | tr ' ' -).log
     mkdir -p "$(dirname "$log")"
     seconds=$(sed -n '1,10s/.*TIMEOUT: *\([0-9][0-9]*\).*/\1/p' "$source" 2>/dev/null | head -n 1)
-    timeout -k 10 "${seconds:-120}" "$@" </dev/null >"$log" 2>&1
+    limit=${seconds:-120}
+    [ -z "${SOAK:-}" ] || limit=$((limit * 100))
+    timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1
     verdict "$label" $? "$log"
 }
 

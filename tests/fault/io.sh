@@ -4,6 +4,7 @@
 # run is killed in it. What is there stays whole, one line says why, the exit code is documented, nothing half-written
 # has a final name, and the same command then ends in the bits of an undisturbed run.
 . tests/fault/fault.sh.inc
+"$B/t2i-data" seed --out "$scratch/seed.h5" 2>/dev/null
 options="$tiny --steps 8 --checkpoint-every 2 --validate-every 2 --sample-every 4"
 out=$below/run whole=$scratch/8/run base=$scratch/4
 alone() { fault "none 0 none" $B/tests/fault/alone $options "$@" >"$scratch/said" 2>&1 || { rc=$?; cat "$scratch/said"; return $rc; }; }
@@ -65,6 +66,8 @@ check_run() {
     esac
     codes[$1]=$((${codes[$1]:-0} + 1))
     check_files "$left"
+    # of a save between two periodic ones (told to stop), which is not done again
+    [ "$1" -eq 0 ] || [ ! -d "$out/samples" ] || touch "$out"/{checkpoints/step-3,best}.safetensors.tmp "$out/samples/step-3.png.tmp"
     local before=$what
     alone --out "$out" || fail "$what: no resume"
     what=$before
@@ -96,21 +99,59 @@ all() {
 cases=0 codes=()
 for old in yes ""; do
     begun=$cases
-    for how in EIO "ENOSPC ever" EINTR short torn kill; do all write "$how" "$(long_or 1 97)"; done
+    for how in EIO "ENOSPC ever" EINTR short torn kill; do all write "$how" "$(long_or 1 149)"; done
     for call in fsync close rename; do
-        for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 23)"; done
+        for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 37)"; done
     done
-    all open EMFILE "$(long_or 1 17)"
-    all open "EIO ever" "$(long_or 1 17)"
-    all open kill "$(long_or 1 17)"
-    all unlink EIO "$(long_or 1 3)"
-    all unlink kill "$(long_or 1 3)"
+    all open EMFILE "$(long_or 1 31)"
+    all open "EIO ever" "$(long_or 1 31)"
+    all open kill "$(long_or 1 31)"
+    all unlink EIO "$(long_or 1 7)"
+    all unlink kill "$(long_or 1 7)"
     for how in NULL "NULL ever"; do all alloc "$how" "$(long_or 7 2503)"; done
-    [ -n "$old" ] && for how in EIO "EIO ever" EINTR short; do all read "$how" "$(long_or 1 41)"; done
+    [ -n "$old" ] && for how in EIO "EIO ever" EINTR short; do all read "$how" "$(long_or 1 61)"; done
     [ -n "$old" ] || for how in ENOSPC kill; do all mkdir "$how" "$(long_or 1 2)"; done
-    [ $cases -gt $((begun + 20)) ] || fail "only $((cases - begun)) faults"
+    [ $cases -gt $((begun + 10)) ] || fail "only $((cases - begun)) faults"
 done
 echo "$cases faults in one rank; exit codes: $(for c in "${!codes[@]}"; do printf '%s: %s times  ' "$c" "${codes[$c]}"; done)"
+
+# file NAME COMMAND...: a program that writes one file $below/NAME, over an old one (a dataset is never overwritten)
+file() {
+    local name=$1 n call how rc before=$cases old=old
+    [ "${1%.h5}" = "$1" ] || old=
+    shift
+    "$@" >"$scratch/said" 2>&1 || { fail "$name cannot be made"; cat "$scratch/said"; }
+    cp "$below/$name" "$scratch/new"
+    for call in open write ftruncate fsync close rename; do
+        for how in EIO "EIO ever" short torn "ENOSPC ever"; do
+            case "$call $how" in write* | *EIO*) ;; *) continue ;; esac
+            n=1
+            while :; do
+                rm -rf "$below"
+                mkdir "$below"
+                [ -z "$old" ] || echo "$old" >"$below/$name"
+                rc=0
+                fault "$call $n $how" "$@" >"$scratch/said" 2>&1 || rc=$?
+                [ -e "$hit" ] || break
+                cases=$((cases + 1)) n=$((n + $(long_or 1 13)))
+                case $rc in
+                0) cmp -s "$scratch/new" "$below/$name" || fail "$name, $what: not the file" ;;
+                73 | 74)
+                    [ "$(cat "$below/$name" 2>/dev/null | tr -d '\0')" = "$old" ] || cmp -s "$scratch/new" "$below/$name" || fail "$name, $what: not whole"
+                    [ "$(grep -c '^t2i-[a-z]*: .*cannot ' "$scratch/said")" -eq 1 ] || { fail "$name, $what: no reason"; cat "$scratch/said"; }
+                    ;;
+                *) fail "$name, $what: exit code $rc"; cat "$scratch/said" ;;
+                esac
+                [ -z "$(ls "$below" | grep -v -x "$name")" ] || fail "$name, $what: left $(ls "$below")"
+            done
+        done
+    done
+    echo "$name: $((cases - before)) faults"
+}
+file seed.h5 "$B/t2i-data" seed --out "$below/seed.h5"
+file model.pt "$B/t2i-model" export "$whole" --to "$below/model.pt"
+file model.safetensors "$B/t2i-model" export "$whole" --to "$below/model.safetensors"
+file p.png "$B/t2i-data" preview "$scratch/seed.h5" --out "$below/p.png"
 
 # on every rank: rank 0 writes, and all agree
 old=yes
