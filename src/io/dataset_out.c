@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dataset_schema.h"
+#include "dataset_h5.h"
 #include "t2i/fs.h"
 #include "t2i/json.h"
 #include "t2i/mem.h"
@@ -174,7 +174,7 @@ static t2i_status put(t2i_dataset_out *out, int which, uint64_t rows, const void
         if (at + count == column->block_rows || column->rows_put + count == column->rows) {
             column->table[block] =
                 t2i_hash_64(column->unwritten, t2i_column_block_bytes(column, block));
-            t2i_status status = t2i_column_transfer(column, block, 1, err);
+            t2i_status status = t2i_h5_write_block(column, block, err);
             out->broken = out->broken || status != T2I_OK;
             T2I_TRY(status);
         }
@@ -358,7 +358,7 @@ void t2i_dataset_set_scale(t2i_dataset_out *out, double scale)
 static int close_h5(t2i_dataset_out *out)
 {
     for (int i = 0; i < COLUMNS; i++) {
-        t2i_column_close(&out->column[i]);
+        t2i_h5_close_column(&out->column[i]);
         t2i_column_clear(&out->column[i], out->file.path, i);
     }
     hid_t h5 = out->h5;

@@ -7,6 +7,9 @@
 #include "t2i/mem.h"
 #include "t2i/pulse.h"
 
+/* gzip shrinks at most 1,032-fold: a dataset that claims more than this is a lie. */
+enum { MOST_SHRUNK = 1100, AHEAD = 1 << 20 /* bytes of a column kept */ };
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "checksums and digest are over little-endian bytes, as ours are");
 
@@ -25,7 +28,7 @@ const t2i_column_spec t2i_columns[COLUMNS] = {
     [MEAN] = {"/decoder/mean", T2I_F32, 1},
 };
 
-size_t t2i_kind_size(t2i_kind kind)
+static size_t kind_size(t2i_kind kind)
 {
     return kind == T2I_U8 ? 1 : kind == T2I_U64 ? 8 : 4;
 }
@@ -33,73 +36,6 @@ size_t t2i_kind_size(t2i_kind kind)
 static const char *kind_name(t2i_kind kind)
 {
     return kind == T2I_U8 ? "u8" : kind == T2I_U32 ? "u32" : kind == T2I_U64 ? "u64" : "f32";
-}
-
-hid_t t2i_kind_disk(t2i_kind kind)
-{
-    return kind == T2I_U8    ? H5T_STD_U8LE
-           : kind == T2I_U32 ? H5T_STD_U32LE
-           : kind == T2I_U64 ? H5T_STD_U64LE
-                             : H5T_IEEE_F32LE;
-}
-
-static hid_t swapped(t2i_kind kind)
-{
-    return kind == T2I_U8    ? H5T_STD_U8BE
-           : kind == T2I_U32 ? H5T_STD_U32BE
-           : kind == T2I_U64 ? H5T_STD_U64BE
-                             : H5T_IEEE_F32BE;
-}
-
-hid_t t2i_kind_native(t2i_kind kind)
-{
-    return kind == T2I_U8    ? H5T_NATIVE_UINT8
-           : kind == T2I_U32 ? H5T_NATIVE_UINT32
-           : kind == T2I_U64 ? H5T_NATIVE_UINT64
-                             : H5T_NATIVE_FLOAT;
-}
-
-int t2i_kind_is(hid_t type, t2i_kind kind)
-{
-    return H5Tequal(type, t2i_kind_disk(kind)) > 0 || H5Tequal(type, swapped(kind)) > 0;
-}
-
-#if H5_VERSION_GE(1, 10, 7)
-#define SET_LOCKING(access) H5Pset_file_locking(access, 0, 1)
-#else
-#define SET_LOCKING(access) 0 /* older: the user sets HDF5_USE_FILE_LOCKING where it matters */
-#endif
-
-hid_t t2i_h5_access(void)
-{
-    H5dont_atexit(); /* it would write, and crash, again: see t2i_dataset_drop */
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* we report errors, HDF5 prints none */
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access >= 0 && SET_LOCKING(access) >= 0 &&
-        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-        return access;
-    if (access >= 0) H5Pclose(access);
-    return H5I_INVALID_HID;
-}
-
-static herr_t keep_first(unsigned n, const H5E_error2_t *entry, void *reason)
-{
-    if (n == 0 && entry->desc != NULL) snprintf(reason, 512, "%s", entry->desc);
-    return 0;
-}
-
-t2i_status t2i_h5_fail(t2i_error *err, t2i_status status, const char *file, const char *what)
-{
-    static const char mark[] = "error message = '";
-    char reason[512] = "no reason given";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
-    char *text = strstr(reason, mark); /* what the system said, among a dozen numbers */
-    if (text != NULL) {
-        text += strlen(mark);
-        text[strcspn(text, "'")] = '\0';
-    }
-    if (status == T2I_OK) status = text != NULL ? T2I_IO : T2I_DATA;
-    return t2i_fail(err, status, "%s: cannot %s: %s", file, what, text != NULL ? text : reason);
 }
 
 int t2i_prompt_compare(const char *a, size_t a_size, const char *b, size_t b_size)
@@ -131,19 +67,22 @@ void t2i_column_dims(const t2i_shape *shape, int which, uint64_t dim[RANK_MAX])
 
 void t2i_column_clear(t2i_column *column, const char *file, int which)
 {
-    *column = (t2i_column){.id = H5I_INVALID_HID,
-                           .table_id = H5I_INVALID_HID,
-                           .file = file,
-                           .spec = &t2i_columns[which],
-                           .cached = UINT64_MAX};
+    *column = (t2i_column){.id = -1, .table_id = -1, .file = file, .spec = &t2i_columns[which]};
+}
+
+static void set_blocks(t2i_column *column, uint64_t block_rows)
+{
+    column->block_rows = block_rows;
+    column->blocks = column->rows / block_rows + (column->rows % block_rows != 0);
 }
 
 t2i_status t2i_column_init(t2i_column *column, const char *file, int which,
                            const uint64_t dim[RANK_MAX], t2i_error *err)
 {
     t2i_column_clear(column, file, which);
+    column->present = 1;
     column->rows = dim[0];
-    column->row_bytes = t2i_kind_size(column->spec->kind);
+    column->row_bytes = kind_size(column->spec->kind);
     memcpy(column->dim, dim, sizeof column->dim);
     for (int i = 1; i < RANK_MAX; i++) {
         if (dim[i] == 0 || dim[i] > BLOCK_MAX || column->row_bytes * dim[i] > BLOCK_MAX)
@@ -153,26 +92,48 @@ t2i_status t2i_column_init(t2i_column *column, const char *file, int which,
     }
     uint64_t block_rows = BLOCK_BYTES / column->row_bytes;
     if (block_rows > column->rows) block_rows = column->rows;
-    t2i_column_set_blocks(column, block_rows > 0 ? block_rows : 1);
+    set_blocks(column, block_rows > 0 ? block_rows : 1);
     return T2I_OK;
 }
 
-void t2i_column_set_blocks(t2i_column *column, uint64_t block_rows)
+t2i_status t2i_column_bad(const char *file, const char *column, const char *what, t2i_error *err)
 {
-    column->block_rows = block_rows;
-    column->blocks = column->rows / block_rows + (column->rows % block_rows != 0);
+    return t2i_fail(err, T2I_DATA, "%s is not a sound t2i dataset: %s %s", file, column, what);
 }
 
-void t2i_column_close(t2i_column *column)
+t2i_status t2i_column_accept(t2i_column *column, const char *file, int which,
+                             const t2i_column_claims *claims, uint64_t file_size, t2i_error *err)
 {
-    if (column->id >= 0) H5Dclose(column->id);
-    if (column->table_id >= 0) H5Dclose(column->table_id);
+    const char *path = t2i_columns[which].path;
+    uint64_t block_rows = claims->block_rows;
+    char name[64];
+    snprintf(name, sizeof name, "%s" TABLE_SUFFIX, path);
+    T2I_TRY(t2i_column_init(column, file, which, claims->dim, err));
+    column->rows_put = column->rows;
+    if (block_rows == 0 || block_rows > BLOCK_MAX / column->row_bytes ||
+        (block_rows > column->rows && column->rows > 0))
+        return t2i_column_bad(file, name, "has an impossible block_rows", err);
+    set_blocks(column, block_rows);
+    if (claims->sums > file_size / sizeof(uint64_t) || claims->sums != column->blocks ||
+        claims->sum_bytes != column->blocks * sizeof(uint64_t))
+        return t2i_column_bad(file, name, "has another number of checksums than blocks", err);
+    int fits = column->rows == 0 || claims->chunk[0] == block_rows;
+    for (unsigned i = 1; i < column->spec->rank && column->rows > 0; i++)
+        fits = fits && claims->chunk[i] == claims->dim[i];
+    if (!fits) return t2i_column_bad(file, path, "has other chunks than its checksums", err);
+    if (column->rows > (file_size * MOST_SHRUNK + BLOCK_MAX) / column->row_bytes)
+        return t2i_column_bad(file, path, "claims more than the file can hold", err);
+    return T2I_OK;
+}
+
+void t2i_column_free(t2i_column *column)
+{
     t2i_free(column->table);
     t2i_free(column->cache);
     t2i_free(column->unwritten);
 }
 
-static uint64_t rows_of_block(const t2i_column *column, uint64_t block)
+uint64_t t2i_column_block_rows(const t2i_column *column, uint64_t block)
 {
     uint64_t left = column->rows - block * column->block_rows;
     return left < column->block_rows ? left : column->block_rows;
@@ -180,51 +141,33 @@ static uint64_t rows_of_block(const t2i_column *column, uint64_t block)
 
 size_t t2i_column_block_bytes(const t2i_column *column, uint64_t block)
 {
-    return (size_t)(rows_of_block(column, block) * column->row_bytes);
+    return (size_t)(t2i_column_block_rows(column, block) * column->row_bytes);
 }
 
-t2i_status t2i_column_transfer(t2i_column *column, uint64_t block, int writing, t2i_error *err)
+static unsigned number_of(const t2i_column *column)
 {
-    hsize_t start[RANK_MAX] = {0}, count[RANK_MAX];
-    int rank = (int)column->spec->rank;
-    for (int i = 0; i < rank; i++) count[i] = column->dim[i];
-    start[0] = block * column->block_rows;
-    count[0] = rows_of_block(column, block);
-    hid_t type = t2i_kind_native(column->spec->kind);
-    hid_t memory = H5Screate_simple(rank, count, NULL);
-    hid_t file = H5Dget_space(column->id);
-    int failed = memory < 0 || file < 0 ||
-                 H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) < 0;
-    if (!failed && writing)
-        failed = H5Dwrite(column->id, type, memory, file, H5P_DEFAULT, column->unwritten) < 0;
-    if (!failed && !writing)
-        failed = H5Dread(column->id, type, memory, file, H5P_DEFAULT, column->cache) < 0;
-    t2i_status status = T2I_OK;
-    if (failed)
-        status = t2i_h5_fail(err, writing ? T2I_IO : T2I_OK, column->file,
-                             writing ? "write a block" : "read a block");
-    if (memory >= 0) H5Sclose(memory);
-    if (file >= 0) H5Sclose(file);
-    return status;
+    return (unsigned)(column->spec - t2i_columns);
 }
 
 static t2i_status load_table(t2i_column *column, t2i_error *err)
 {
-    if (column->table != NULL) return T2I_OK;
+    if (column->table != NULL) return T2I_OK; /* always so where it is written */
     uint64_t *table = t2i_alloc((size_t)column->blocks, sizeof *table);
     if (table == NULL)
         return t2i_fail_memory(err, (size_t)column->blocks * sizeof *table, "checksums");
-    if (H5Dread(column->table_id, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, table) < 0) {
+    t2i_status status =
+        t2i_reader_sums(column->reader, number_of(column), table, column->blocks, err);
+    if (status == T2I_OK)
+        column->table = table;
+    else
         t2i_free(table);
-        return t2i_h5_fail(err, T2I_OK, column->file, "read checksums");
-    }
-    column->table = table;
-    return T2I_OK;
+    return status;
 }
 
-static t2i_status check_finite(const t2i_column *column, uint64_t block, t2i_error *err)
+static t2i_status check_finite(const t2i_column *column, uint64_t block, const void *bytes,
+                               t2i_error *err)
 {
-    const float *value = (const float *)(const void *)column->cache;
+    const float *value = bytes;
     size_t count = t2i_column_block_bytes(column, block) / sizeof *value;
     for (size_t i = 0; i < count; i++)
         if (!isfinite(value[i]))
@@ -236,31 +179,58 @@ static t2i_status check_finite(const t2i_column *column, uint64_t block, t2i_err
     return T2I_OK;
 }
 
-/* Reads a block into the cache and checks it. */
-static t2i_status load_block(t2i_column *column, uint64_t block, t2i_error *err)
+static t2i_status check_block(const t2i_column *column, uint64_t block, const void *bytes,
+                              t2i_error *err)
 {
-    if (column->cached == block) return T2I_OK;
-    T2I_TRY(load_table(column, err));
-    size_t room = (size_t)(column->block_rows * column->row_bytes);
-    if (column->cache == NULL) column->cache = t2i_alloc(room, 1);
-    if (column->cache == NULL) return t2i_fail_memory(err, room, "a block of the dataset");
-    column->cached = UINT64_MAX;
-    unsigned long long number = block;
-    t2i_error why;
-    t2i_status status = t2i_column_transfer(column, block, 0, &why);
-    if (status == T2I_DATA)
-        return t2i_fail(err, T2I_DATA,
-                        "%s is damaged: block %llu of %s cannot be decoded; restore the file or "
-                        "build it again",
-                        column->file, number, column->spec->path);
-    if (status != T2I_OK) return t2i_fail(err, status, "%s", why.text);
-    if (t2i_hash_64(column->cache, t2i_column_block_bytes(column, block)) != column->table[block])
+    if (t2i_hash_64(bytes, t2i_column_block_bytes(column, block)) != column->table[block])
         return t2i_fail(err, T2I_DATA,
                         "%s is damaged: block %llu of %s; restore the file or build it again",
-                        column->file, number, column->spec->path);
-    if (column->spec->kind == T2I_F32) T2I_TRY(check_finite(column, block, err));
+                        column->file, (unsigned long long)block, column->spec->path);
+    return column->spec->kind == T2I_F32 ? check_finite(column, block, bytes, err) : T2I_OK;
+}
+
+/* How many blocks to fetch at once: twice as many as before while they are read in sequence, as
+ * each turn of the reader costs two switches of processes; one where somebody jumps. */
+static uint64_t blocks_at_once(const t2i_column *column, uint64_t block, uint64_t most)
+{
+    int goes_on = column->cached_blocks > 0 && block == column->cached + column->cached_blocks;
+    uint64_t count = goes_on ? 2 * column->cached_blocks : 1;
+    if (count > most) count = most;
+    return count < column->blocks - block ? count : column->blocks - block;
+}
+
+/* Reads from a block on into the cache, and checks all that came. */
+static t2i_status fill_cache(t2i_column *column, uint64_t block, t2i_error *err)
+{
+    uint64_t block_bytes = column->block_rows * column->row_bytes;
+    uint64_t most = column->reader == NULL || block_bytes > AHEAD ? 1 : AHEAD / block_bytes;
+    if (most > column->blocks) most = column->blocks;
+    size_t room = (size_t)(most * block_bytes);
+    T2I_TRY(load_table(column, err));
+    if (column->cache == NULL) column->cache = t2i_alloc(room, 1);
+    if (column->cache == NULL) return t2i_fail_memory(err, room, "blocks of the dataset");
+    uint64_t count = blocks_at_once(column, block, most);
+    column->cached_blocks = 0;
+    size_t bytes =
+        (size_t)((count - 1) * block_bytes) + t2i_column_block_bytes(column, block + count - 1);
+    T2I_TRY(column->reader == NULL ? t2i_h5_read_block(column, block, column->cache, err)
+                                   : t2i_reader_blocks(column->reader, number_of(column), block,
+                                                       count, column->cache, bytes, err));
+    for (uint64_t i = 0; i < count; i++)
+        T2I_TRY(check_block(column, block + i, column->cache + i * block_bytes, err));
     column->cached = block;
+    column->cached_blocks = count;
     t2i_pulse_beat();
+    return T2I_OK;
+}
+
+/* A block's bytes, checked; good until another block of the column is asked for. */
+static t2i_status load_block(t2i_column *column, uint64_t block, const uint8_t **out,
+                             t2i_error *err)
+{
+    if (block < column->cached || block - column->cached >= column->cached_blocks)
+        T2I_TRY(fill_cache(column, block, err));
+    *out = column->cache + (block - column->cached) * column->block_rows * column->row_bytes;
     return T2I_OK;
 }
 
@@ -268,15 +238,15 @@ t2i_status t2i_column_read(t2i_column *column, uint64_t first, uint64_t count, v
                            t2i_error *err)
 {
     uint8_t *to = out;
-    if (column->id < 0 || first > column->rows_put || count > column->rows_put - first)
+    if (!column->present || first > column->rows_put || count > column->rows_put - first)
         return t2i_fail(err, T2I_BUG, "%s: rows beyond the end of %s were asked for", column->file,
                         column->spec->path);
     while (count > 0) {
         uint64_t block = first / column->block_rows, skip = first % column->block_rows;
         uint64_t rows = column->block_rows - skip < count ? column->block_rows - skip : count;
         int is_written = column->unwritten == NULL || block < column->rows_put / column->block_rows;
-        if (is_written) T2I_TRY(load_block(column, block, err));
-        const uint8_t *from = is_written ? column->cache : column->unwritten;
+        const uint8_t *from = column->unwritten;
+        if (is_written) T2I_TRY(load_block(column, block, &from, err));
         memcpy(to, from + skip * column->row_bytes, (size_t)(rows * column->row_bytes));
         to += rows * column->row_bytes;
         first += rows;
@@ -299,8 +269,9 @@ static t2i_status digest_column(t2i_hash *hash, t2i_column *column, t2i_error *e
     add_number(hash, spec->rank);
     for (unsigned i = 0; i < spec->rank; i++) add_number(hash, column->dim[i]);
     for (uint64_t block = 0; block < column->blocks; block++) {
-        T2I_TRY(load_block(column, block, err));
-        t2i_hash_add(hash, column->cache, t2i_column_block_bytes(column, block));
+        const uint8_t *bytes;
+        T2I_TRY(load_block(column, block, &bytes, err));
+        t2i_hash_add(hash, bytes, t2i_column_block_bytes(column, block));
     }
     return T2I_OK;
 }
@@ -319,7 +290,7 @@ t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *
     t2i_hash *hash;
     t2i_status status = t2i_hash_new(&hash, err);
     for (int i = 0; i < COLUMNS && status == T2I_OK; i++)
-        if (column[i].id >= 0) status = digest_column(hash, &column[i], err);
+        if (column[i].present) status = digest_column(hash, &column[i], err);
     if (status == T2I_OK) {
         digest_text(hash, "format", FORMAT);
         t2i_hash_add(hash, name, sizeof name);

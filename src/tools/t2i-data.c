@@ -10,6 +10,7 @@
 #include "t2i/info.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
+#include "t2i/reader.h"
 #include "t2i/stop.h"
 #include "t2i/preview.h"
 #include "t2i/shapes.h"
@@ -257,6 +258,7 @@ static t2i_status read_command(int argc, char **argv, int *started, t2i_error *e
 int main(int argc, char **argv)
 {
     t2i_error err = {0};
+    t2i_reader_begin();
     t2i_log_program(PROGRAM);
     t2i_stop_begin();
     t2i_cpu_set_rounding();

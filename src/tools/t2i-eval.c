@@ -8,6 +8,7 @@
 #include "t2i/linalg.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
+#include "t2i/reader.h"
 #include "t2i/stop.h"
 #include "t2i/trained.h"
 
@@ -163,6 +164,7 @@ int main(int argc, char **argv)
 {
     t2i_error err = {0};
     settings s = {0};
+    t2i_reader_begin();
     t2i_log_program(PROGRAM);
     t2i_stop_begin();
     t2i_cpu_set_rounding();

@@ -6,6 +6,7 @@
 #include "t2i/generate.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
+#include "t2i/reader.h"
 #include "t2i/stop.h"
 
 #define PROGRAM "t2i-generate"
@@ -103,6 +104,7 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
 int main(int argc, char **argv)
 {
     t2i_error err = {0};
+    t2i_reader_begin();
     t2i_log_program(PROGRAM);
     t2i_stop_begin();
     t2i_cpu_set_rounding();

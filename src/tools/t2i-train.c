@@ -4,6 +4,7 @@
 #include "t2i/cpu.h"
 #include "t2i/job.h"
 #include "t2i/log.h"
+#include "t2i/reader.h"
 #include "t2i/stop.h"
 #include "t2i/train.h"
 
@@ -12,6 +13,7 @@ int main(int argc, char **argv)
     t2i_job job;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
+    t2i_reader_begin();
     t2i_log_program("t2i-train");
     t2i_stop_begin();
     t2i_stop_catch();
