@@ -23,7 +23,7 @@ ini.h      src/base/opts.c
 cblas.h    num
 lapack.h   num
 lapacke.h  num
-hdf5.h     io
+hdf5.h     src/io/dataset_h5.h
 png.h      io
 jpeglib.h  io
 jerror.h   io

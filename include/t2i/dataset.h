@@ -3,15 +3,16 @@
  * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by
  * prompt bytes, then by row of the user's file. N pairs, M pictures, D features, H x W pixels.
  *
- * Why so narrow: HDF5 1.10 can crash on damaged files. All reading goes through open, info and
- * ranges, so that a separate process can do it and hand over bytes without any caller changing.
+ * Why so narrow: HDF5 1.10 crashes on some damaged files. All reading goes through open, info and
+ * ranges, and is done by a separate process (reader.h; forked here where main has not), which hands
+ * over blocks that are checked as if it were hostile. Its crash is T2I_DATA.
  * Every size is checked against the others at open, every range read is checked (fletcher32, XXH3
  * per block of rows) before it is handed out, and offsets and indices are checked to be in range.
  *
  * Blocks: each dataset X has a sibling X_xxh3 (u64): the XXH3-64 of the little-endian values of
  * each block of rows, whose attribute block_rows (u64) is the rows of a chunk of X, about 256 KiB.
- * A block is read whole and kept, so that small ranges in sequence decode it once; memory is one
- * block a dataset.
+ * Blocks are read whole and kept, so that small ranges in sequence decode them once; memory is 1
+ * MiB a dataset, or one block where that is more.
  *
  * Digest: XXH3-128 over, for each dataset of the schema that is present, in its order: its path,
  * NUL, its type (u8, u32, u64, f32), NUL, rank and dimensions as u64, its values; then for each of
@@ -65,7 +66,7 @@ typedef struct {
 typedef struct t2i_dataset t2i_dataset;
 
 /* T2I_NOINPUT: missing; T2I_DATA: not HDF5, cut, another schema, sizes that contradict each other.
- */
+ * Here and in all that reads: T2I_IO when the disk gives no answer or the reader was killed. */
 T2I_CHECKED t2i_status t2i_dataset_open(t2i_dataset **out, const char *path, t2i_error *err);
 void t2i_dataset_close(t2i_dataset *dataset);
 const t2i_dataset_info *t2i_dataset_get_info(const t2i_dataset *dataset);

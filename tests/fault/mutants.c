@@ -1,13 +1,14 @@
-/* dataset_mutants: datasets that were damaged at random. Each is told as damaged, in one line, or
- * has the values it had (HDF5 has bytes that nobody uses); HDF5's crashes are the reader's alone.
- * T2I_MUTANTS in the environment: how many. Mutant i is always the same. */
+/* mutants - datasets that were damaged at random: each is told as damaged, in one line, or has the
+ * values it had (HDF5 has bytes that nobody uses); HDF5's crashes are the reader's alone.
+ * Usage: mutants COUNT SEED. A mutant depends on the seed and its number alone.
+ */
 #include "t2i/dataset.h"
 
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 
-#include "dataset_sample.h"
+#include "../unit/dataset_sample.h"
 #include "t2i/fs.h"
 #include "t2i/rng.h"
 
@@ -19,7 +20,9 @@ const char *__asan_default_options(void)
     return "replace_intrin=0:allocator_may_return_null=1";
 }
 
-enum { STRIDE = 7, MUTANTS = 2000, SEED = 20 };
+enum { STRIDE = 7 };
+
+static uint64_t mutants, seed;
 
 typedef struct {
     size_t told, same, wrong, crashed, endless;
@@ -52,7 +55,7 @@ static void sum_up(const tally *t, const char *what)
     printf("%s: %zu told (%zu by a crash of HDF5, %zu by no end), %zu without effect, %zu wrong\n",
            what, t->told, t->crashed, t->endless, t->same, t->wrong);
     CU_ASSERT_EQUAL(t->wrong, 0);
-    CU_ASSERT(t->told > 100 && t->same > 100); /* else this test looks at nothing */
+    CU_ASSERT(t->told > 100 && t->same > 50); /* else this test looks at nothing */
     CU_ASSERT(t->crashed + t->endless < t->told / 10);
 }
 
@@ -84,7 +87,7 @@ static void every_byte(void)
 
 static uint64_t draw(uint64_t mutant, uint64_t *turn, uint64_t below)
 {
-    return t2i_rng_below(SEED, mutant, (*turn)++, below);
+    return t2i_rng_below(seed, mutant, (*turn)++, below);
 }
 
 /* A place; mostly one where something is, as most of a small HDF5 file is zeros. */
@@ -129,8 +132,6 @@ static void damage(t2i_text *text, uint64_t mutant)
 
 static void at_random(void)
 {
-    const char *wish = getenv("T2I_MUTANTS");
-    uint64_t mutants = wish == NULL ? MUTANTS : strtoull(wish, NULL, 10);
     t2i_text sound = {0};
     tally t = {0};
     write_sample(other_path, 1);
@@ -149,15 +150,17 @@ static void at_random(void)
     sum_up(&t, "mutants");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const t2i_test tests[] = {
         {"a changed byte is told or without effect", every_byte},
         {"so are damages at random", at_random},
     };
+    mutants = argc == 3 ? strtoull(argv[1], NULL, 10) : 2000;
+    seed = argc == 3 ? strtoull(argv[2], NULL, 10) : 1;
     setenv("T2I_READER_SECONDS", "18", 0); /* a file without end costs 3 s of processor time */
     if (begin_folder("mutants") != 0) return 1;
-    int code = t2i_test_main("dataset_mutants", tests, sizeof tests / sizeof *tests);
+    int code = t2i_test_main("mutants", tests, sizeof tests / sizeof *tests);
     end_folder();
     return code;
 }
