@@ -23,7 +23,8 @@ whole_ms=$(($(now) - begun))
 # the newest checkpoint, 0 when there is none; the last step of the log
 newest() { ls "$out/checkpoints" 2>/dev/null | sed -n 's/^step-\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -n 1 | grep . || echo 0; }
 last_step() { sed -n 's/^{"step":\([0-9]*\),"loss".*}$/\1/p' "$out/log.jsonl" 2>/dev/null | tail -n 1 | grep . || echo 0; }
-alive() { for pid in $mpirun $(cut -d' ' -f1 "$scratch/pids" 2>/dev/null); do kill -0 "$pid" 2>/dev/null && echo "$pid"; done; true; }
+# mpirun, ranks, and whatever they started
+alive() { pgrep -f -- "--out $out" || true; }
 
 # what the victims of a kind are; ranks that have not begun yet leave mpirun
 victims() {
