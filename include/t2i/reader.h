@@ -19,4 +19,8 @@
  * opening a dataset tries again where no reader is, and tells. */
 void t2i_reader_begin(void);
 
+/* Last thing in main: ends it, and waits a moment so that no zombie is left to whoever adopts it.
+ * It goes with its parent in any case. */
+void t2i_reader_end(void);
+
 #endif

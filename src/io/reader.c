@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dataset_h5.h"
@@ -179,30 +180,30 @@ static void forget(void)
 
 static t2i_status begin(t2i_error *err)
 {
-    int end[2];
+    int ends[2];
     pid_t me = getpid();
     if (reader.room != NULL && reader.owner == me) return T2I_OK;
     if (reader.room != NULL) forget(); /* that one is our parent's */
     void *room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) return t2i_fail_memory(err, ROOM, "the reader of datasets");
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, end) != 0) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         munmap(room, ROOM);
         return t2i_fail(err, T2I_SYSTEM, "the reader of datasets cannot be reached: %s",
                         strerror(errno));
     }
-    for (int i = 0; i < 2; i++) end[i] = lift(end[i]);
+    for (int i = 0; i < 2; i++) ends[i] = lift(ends[i]);
     pid_t pid = fork();
     if (pid == 0) {
-        be_reader(end[1], room, me);
+        be_reader(ends[1], room, me);
         _exit(0); /* the parent's exit handlers and buffers are not ours */
     }
     int why = errno;
-    close(end[1]);
-    setsockopt(end[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 1},
+    close(ends[1]);
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 1},
                sizeof(struct timeval));
     reader.pid = pid;
     reader.owner = me;
-    reader.fd = end[0];
+    reader.fd = ends[0];
     reader.room = room;
     reader.birth++;
     memset(reader.used, 0, sizeof reader.used);
@@ -218,12 +219,24 @@ void t2i_reader_begin(void)
     (void)status;
 }
 
-/* No answer in time: it hangs on a disk, or was stopped. Not waited for: it may hang on. */
-static t2i_status stalled(const char *path, int seconds, t2i_error *err)
+/* Killed, it is not waited for longer than a moment: it may hang on a disk. */
+static void finish(void)
 {
     kill(reader.pid, SIGKILL);
-    waitpid(reader.pid, NULL, WNOHANG);
+    for (int i = 0; i < 100 && waitpid(reader.pid, NULL, WNOHANG) == 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     forget();
+}
+
+void t2i_reader_end(void)
+{
+    if (reader.room != NULL && reader.owner == getpid()) finish();
+}
+
+/* No answer in time: it hangs on a disk, or was stopped. */
+static t2i_status stalled(const char *path, int seconds, t2i_error *err)
+{
+    finish();
     return t2i_fail(err, T2I_IO,
                     "cannot read %s: nothing came for %d s; is its disk gone, or slow? "
                     "T2I_READER_SECONDS in the environment waits longer",

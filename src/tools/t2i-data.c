@@ -269,5 +269,6 @@ int main(int argc, char **argv)
         t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
         t2i_log_error(&err);
     }
+    t2i_reader_end();
     return (int)status;
 }

@@ -174,5 +174,6 @@ int main(int argc, char **argv)
     if (status != T2I_OK && s.comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
     if (status != T2I_OK) t2i_log_error(&err);
     t2i_comm_close(s.comm); /* after the error was told: the launcher ends all with the first */
+    t2i_reader_end();
     return (int)status;
 }

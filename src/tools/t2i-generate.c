@@ -110,5 +110,6 @@ int main(int argc, char **argv)
     t2i_cpu_set_rounding();
     t2i_status status = run(argc, argv, &err);
     if (status != T2I_OK) t2i_log_error(&err);
+    t2i_reader_end();
     return (int)status;
 }

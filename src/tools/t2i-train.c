@@ -32,5 +32,6 @@ int main(int argc, char **argv)
     if (status != T2I_OK) t2i_log_error(&err);
     t2i_comm_close(comm);
     t2i_job_free(&job);
+    t2i_reader_end();
     return (int)status;
 }

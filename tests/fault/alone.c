@@ -3,6 +3,7 @@
 #include "t2i/comm.h"
 #include "t2i/job.h"
 #include "t2i/log.h"
+#include "t2i/reader.h"
 #include "t2i/stop.h"
 #include "t2i/train.h"
 
@@ -11,6 +12,7 @@ int main(int argc, char **argv)
     t2i_job job;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
+    t2i_reader_begin();
     t2i_log_program("t2i-train");
     t2i_stop_begin();
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
@@ -19,5 +21,6 @@ int main(int argc, char **argv)
     if (status != T2I_OK) t2i_log_error(&err);
     t2i_comm_close(comm);
     t2i_job_free(&job);
+    t2i_reader_end();
     return (int)status;
 }

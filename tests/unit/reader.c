@@ -375,6 +375,17 @@ static void holds_no_files(void)
     close(end[0]);
 }
 
+static void ends_when_told(void)
+{
+    t2i_dataset *dataset = open_one("sound");
+    pid_t reader = reader_of(dataset);
+    t2i_reader_end();
+    CU_ASSERT(kill(reader, 0) == -1); /* waited for, too */
+    t2i_dataset_close(dataset);
+    t2i_reader_end(); /* of none */
+    sound();
+}
+
 /* A fork of this process has a reader of its own, and takes it along when it dies. */
 static void goes_with_its_parent(void)
 {
@@ -410,6 +421,7 @@ int main(void)
         {"it serves eight datasets", serves_eight},
         {"signals to the job do not end it", ignores_signals_to_the_job},
         {"it holds no file of its parent", holds_no_files},
+        {"it ends when told", ends_when_told},
         {"it ends when its parent does", goes_with_its_parent},
     };
     setenv("T2I_READER_SECONDS", "4", 1);
