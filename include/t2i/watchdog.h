@@ -26,12 +26,18 @@ typedef struct {
     double silent, still; /* seconds without a sign of life, and in the same place */
 } t2i_watched;
 
+/* What was found, in memory that the ranks of a node share; zeroed at first. */
+typedef struct {
+    atomic_int state;
+    t2i_error what;
+} t2i_verdict;
+
 typedef struct {
     t2i_watched *watched; /* borrowed: in the order of ranks; self is one of them */
     size_t count, self;
     int all;                 /* every rank is among them, or another one that waits for it */
     const char *const *kind; /* borrowed: names of kinds of calls, from 1 on */
-    atomic_int *told;        /* borrowed, shared by those of a node: see t2i_watchdog_start */
+    t2i_verdict *verdict;    /* borrowed: one for those of a node */
     double last;             /* when it was last looked; 0: never */
     unsigned own_beat;
 } t2i_lookout;
@@ -45,15 +51,15 @@ typedef struct {
  * one that is gone looks after it. */
 T2I_CHECKED t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err);
 
-/* A thread that looks until it is told to end, or something is found: then it calls found once, in
- * the first rank of a node that finds something with what that is. It sets *told from 0 to
- * T2I_TELLING; when found makes it another number, or after some seconds, the others call theirs
- * with NULL. */
-enum { T2I_TELLING = 1 };
+/* A thread that looks until it is told to end, or something is found: then it calls found once. The
+ * first rank of a node that finds something writes it to *verdict (first is 1); the others are
+ * called with the same once that rank has called t2i_watchdog_told, or with NULL when it does not
+ * for some seconds. */
 typedef struct t2i_watchdog t2i_watchdog;
+typedef void t2i_watchdog_found(void *context, const t2i_error *what, int first);
 T2I_CHECKED t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_lookout *lookout,
-                                          void (*found)(void *context, const t2i_error *what),
-                                          void *context, t2i_error *err);
+                                          t2i_watchdog_found *found, void *context, t2i_error *err);
+void t2i_watchdog_told(t2i_verdict *verdict);
 /* NULL is legal. */
 void t2i_watchdog_stop(t2i_watchdog *watchdog);
 

@@ -44,9 +44,10 @@ typedef struct {
 
 /* What is told of a job's end. */
 typedef struct {
-    t2i_comm_teller *teller;
+    t2i_comm_teller *teller; /* NULL: another rank does that */
     void *context;
-    t2i_error what;
+    const t2i_error *what;
+    int aborts;
     atomic_int done;
 } telling;
 
@@ -54,7 +55,7 @@ typedef struct {
  * first rank, and that at rank 0. */
 typedef struct {
     t2i_pulse *line, own; /* own: where none are shared */
-    atomic_int told;      /* where none is shared */
+    t2i_verdict verdict;  /* where none is shared */
     int *first;           /* owned: the first rank of every rank's node */
     char (*host)[HOST];   /* owned: of every rank */
     t2i_watched *watched;
@@ -692,28 +693,28 @@ static void exchange_letters(void *context)
 static void *tell(void *self)
 {
     telling *t = self;
-    t->teller(t->context, &t->what);
+    if (t->teller != NULL) t->teller(t->context, t->what);
     atomic_store(&t->done, 1);
-    abort_all((int)t->what.status);
+    if (t->aborts) abort_all((int)t->what->status);
     return NULL;
 }
 
-/* Called in the watchdog's thread, at last in that of every rank of the node; NULL: another rank
- * tells. The teller and MPI_Abort have a thread of their own: one may write to the very disk that
- * hangs, the other waits until mpirun kills us, which takes it two seconds where ranks are left. */
-static void end_job(void *context, const t2i_error *what)
+/* In the watchdog's thread of every rank of the node. The teller and MPI_Abort have a thread of
+ * their own: one may write to the very disk that hangs, and the other does not return before mpirun
+ * kills us, which takes it two seconds where ranks are left. */
+static void end_job(void *context, const t2i_error *what, int first)
 {
     watching *w = context;
     telling *t = &w->telling;
     pthread_t thread;
-    int code = atomic_load(w->lookout.told);
-    if (what == NULL) _Exit(code > T2I_TELLING ? code : T2I_SYSTEM);
-    t2i_log_alarm(what);
-    t->what = *what;
+    if (what == NULL) _Exit(T2I_SYSTEM);
+    if (first) t2i_log_alarm(what);
+    if (first) t2i_watchdog_told(w->lookout.verdict);
+    t->what = what;
+    t->aborts = first;
     if (pthread_create(&thread, NULL, tell, t) == 0)
         for (int i = 0; i < 300 && !atomic_load(&t->done); i++) t2i_cpu_rest(0.01);
-    t2i_cpu_rest(0.1); /* for MPI_Abort to reach the other nodes */
-    atomic_store(w->lookout.told, (int)what->status);
+    if (first) t2i_cpu_rest(0.1); /* for MPI_Abort to reach the other nodes */
     _Exit((int)what->status);
 }
 
@@ -766,11 +767,12 @@ t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
                           t2i_error *err)
 {
     if (comm->mpi == MPI_COMM_NULL || floor <= 0.0) return T2I_OK;
-    atomic_int *told = t2i_comm_share_memory(comm, sizeof *told);
+    t2i_verdict *verdict = t2i_comm_share_memory(comm, sizeof *verdict);
     watching *w = &comm->watching;
     comm->watches = 1;
-    *w = (watching){.letters = MPI_COMM_NULL, .telling = {.teller = teller, .context = context}};
-    w->lookout.told = told != NULL ? told : &w->told;
+    *w = (watching){.letters = MPI_COMM_NULL, .telling = {.context = context}};
+    if (comm->rank == 0) w->telling.teller = teller;
+    w->lookout.verdict = verdict != NULL ? verdict : &w->verdict;
     t2i_status status = t2i_comm_agree(comm, plan_watching(comm, err), err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, w->first, sizeof *w->first, (size_t)comm->size);

@@ -205,7 +205,7 @@ static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
     const t2i_watched *a = &l->watched[first], *b = &l->watched[last];
     return t2i_fail(err, T2I_SYSTEM,
                     "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
-                    "%u), rank %d on %s %s (%s, call %u); is the network gone? %s",
+                    "%u), rank %d on %s %s (%s, call %u); is the network gone, or is it a bug of ours? %s",
                     shortest, a->rank, a->host, say_place(a->line, place[0]), say_call(l, a),
                     t2i_where_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]),
                     say_call(l, b), t2i_where_of(b->line).calls, after);
@@ -224,7 +224,7 @@ t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err)
 
 struct t2i_watchdog {
     t2i_lookout *lookout;
-    void (*found)(void *context, const t2i_error *what);
+    t2i_watchdog_found *found;
     void *context;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -248,33 +248,40 @@ static int rest(t2i_watchdog *w)
     return goes_on;
 }
 
-/* Another rank tells what it has found; not for ever, as it may be the next that dies. */
-static void await_telling(const t2i_lookout *l)
+enum { NOTHING, FOUND, TOLD }; /* of a verdict */
+
+void t2i_watchdog_told(t2i_verdict *verdict)
 {
-    for (int i = 0; i < 400 && atomic_load(l->told) == T2I_TELLING; i++) t2i_cpu_rest(0.01);
+    atomic_store(&verdict->state, TOLD);
+}
+
+/* Another rank tells what it has found; not for ever, as it may be the next that dies. */
+static int is_told(const t2i_verdict *verdict)
+{
+    for (int i = 0; i < 300 && atomic_load(&verdict->state) != TOLD; i++) t2i_cpu_rest(0.01);
+    return atomic_load(&verdict->state) == TOLD;
 }
 
 static void *look_out(void *self)
 {
     t2i_watchdog *w = self;
     t2i_error what = {0};
-    atomic_int *told = w->lookout->told;
-    int nothing = 0;
+    t2i_verdict *verdict = w->lookout->verdict;
+    int nothing = NOTHING;
     while (rest(w)) {
-        if (atomic_load(told) == 0 &&
+        if (atomic_load(&verdict->state) == NOTHING &&
             t2i_lookout_look(w->lookout, t2i_cpu_seconds(), &what) == T2I_OK)
             continue;
-        int first = atomic_compare_exchange_strong(told, &nothing, T2I_TELLING);
-        if (!first) await_telling(w->lookout);
-        w->found(w->context, first ? &what : NULL);
+        int first = atomic_compare_exchange_strong(&verdict->state, &nothing, FOUND);
+        if (first) verdict->what = what;
+        w->found(w->context, first || is_told(verdict) ? &verdict->what : NULL, first);
         break;
     }
     return NULL;
 }
 
-t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_lookout *lookout,
-                              void (*found)(void *context, const t2i_error *what), void *context,
-                              t2i_error *err)
+t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_lookout *lookout, t2i_watchdog_found *found,
+                              void *context, t2i_error *err)
 {
     t2i_watchdog *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "the watchdog");

@@ -4,7 +4,9 @@
  * T2I_SHIM_FAIL="CALL N HOW [ever]"  the N-th call fails (and all after it); CALL is open, read,
  *     write, ftruncate, fsync, close, rename, unlink, mkdir, or alloc (aligned_alloc, which is
  *     t2i_alloc's alone); HOW is an errno's name, "short" (half of a write or read), "torn" (that,
- * and ENOSPC the next time), or "kill" (SIGKILL in the middle of a write, before any other call)
+ *     and ENOSPC the next time), "kill" (SIGKILL in the middle of a write, before any other call),
+ *     "exit" (with 0), or "waitMS" (it comes so many milliseconds late, and does not fail)
+ * T2I_SHIM_RANK=R     in this rank of Open MPI's alone
  * T2I_SHIM_HIT=FILE   is created when that happens
  * T2I_SHIM_LOG=FILE   every change is appended to it (shim.h)
  */
@@ -23,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FDS = 4096 };
@@ -64,6 +67,8 @@ __attribute__((constructor)) static void begin(void)
         _exit(99);
     }
     plan.ever = ever[0] != '\0';
+    const char *here = getenv("PMIX_RANK"), *wanted = getenv("T2I_SHIM_RANK");
+    if (wanted != NULL && (here == NULL || strcmp(here, wanted) != 0)) plan.call[0] = '\0';
     if (path == NULL) return;
     /* far from the numbers of the program's own files */
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND, 0666);
@@ -99,6 +104,7 @@ static int fails(const char *call)
         int number;
     } errors[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},
                   {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}};
+    int late;
     if (strcmp(call, plan.call) != 0) return 0;
     long turn = atomic_fetch_add(&calls, 1) + 1;
     int torn = strcmp(plan.how, "torn") == 0 && turn == plan.number + 1;
@@ -107,6 +113,11 @@ static int fails(const char *call)
     if (hit != NULL)
         syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, hit, O_WRONLY | O_CREAT, 0666));
     if (strcmp(plan.how, "kill") == 0 && strcmp(call, "write") != 0) kill(getpid(), SIGKILL);
+    if (strcmp(plan.how, "exit") == 0) _exit(0);
+    if (sscanf(plan.how, "wait%d", &late) == 1) {
+        nanosleep(&(struct timespec){late / 1000, late % 1000 * 1000000L}, NULL);
+        return 0;
+    }
     if (torn) errno = ENOSPC;
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (strcmp(errors[i].name, plan.how) == 0) errno = errors[i].number;
