@@ -170,6 +170,7 @@ static t2i_status read_all(int fd, const char *path, size_t limit, t2i_text *tex
     char piece[1 << 16];
     size_t total = 0;
     for (;;) {
+        t2i_pulse_beat();
         ssize_t got = read(fd, piece, sizeof piece);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)

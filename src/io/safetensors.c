@@ -9,6 +9,7 @@
 
 #include "t2i/dtype.h"
 #include "t2i/mem.h"
+#include "t2i/pulse.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as we are");
 
@@ -141,9 +142,11 @@ static t2i_status parse_header(t2i_st *st, t2i_error *err)
 
 static t2i_status read_at(const t2i_st *st, uint64_t offset, void *out, size_t size, t2i_error *err)
 {
+    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     char *at = out;
     while (size > 0) {
-        ssize_t got = pread(st->fd, at, size < (1u << 30) ? size : (1u << 30), (off_t)offset);
+        t2i_pulse_beat();
+        ssize_t got = pread(st->fd, at, size < most ? size : most, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", st->path, strerror(errno));
         if (got == 0)

@@ -153,14 +153,15 @@ for rank in 1 $(long_or 0 ""); do
 done
 what="a slow disk"
 rm -rf "$out"
-with=(T2I_SHIM_UNDER="$below" T2I_SHIM_RANK=0 SHIM="$shim" T2I_SHIM_FAIL="write 1 wait60 ever")
+with=(T2I_SHIM_UNDER="$below" T2I_SHIM_RANK=0 SHIM="$shim" T2I_SHIM_FAIL="write 1 wait110 ever")
 begin 2 --steps 6 --checkpoint-every 0 --watchdog 0.5
 begun=$(now)
 quiet 0
 echo "$what: $(($(now) - begun)) ms"
-with[3]=T2I_SHIM_FAIL="read 1 wait60 ever"
+what="a slow disk to read from"
+with[3]=T2I_SHIM_FAIL="read 1 wait110 ever"
 begin 2 --steps 7 --checkpoint-every 0 --watchdog 0.5
 begun=$(now)
 quiet 0
-echo "$what, read: $(($(now) - begun)) ms"
+echo "$what: $(($(now) - begun)) ms"
 finish
