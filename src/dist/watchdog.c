@@ -203,12 +203,13 @@ static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
     }
     if (shortest < 10.0 * allowed) return T2I_OK;
     const t2i_watched *a = &l->watched[first], *b = &l->watched[last];
-    return t2i_fail(err, T2I_SYSTEM,
-                    "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
-                    "%u), rank %d on %s %s (%s, call %u); is the network gone, or is it a bug of ours? %s",
-                    shortest, a->rank, a->host, say_place(a->line, place[0]), say_call(l, a),
-                    t2i_where_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]),
-                    say_call(l, b), t2i_where_of(b->line).calls, after);
+    return t2i_fail(
+        err, T2I_SYSTEM,
+        "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
+        "%u), rank %d on %s %s (%s, call %u); is the network gone, or is it a bug of ours? %s",
+        shortest, a->rank, a->host, say_place(a->line, place[0]), say_call(l, a),
+        t2i_where_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]), say_call(l, b),
+        t2i_where_of(b->line).calls, after);
 }
 
 t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err)
