@@ -7,7 +7,7 @@ mkdir "$below"
 alone() { fault "none 0 none" "$B/tests/fault/alone" "$@" >"$scratch/said" 2>&1 || { rc=$?; cat "$scratch/said"; return $rc; }; }
 damage() { "$B/tests/fault/damage" "$1" "$scratch/damaged" "${@:2}" || fail "damage was not found"; }
 least="--data $scratch/d.h5 --d-model 2 --heads 1 --layers 1 --d-ff 2 --block-size 8 --batch 4 --checkpoint-every 1 --validate-every 1"
-large="--data $scratch/d.h5 --d-model 96 --heads 2 --layers 2 --d-ff 192 --block-size 40 --batch 8"
+large="--data $scratch/d.h5 --d-model 32 --heads 2 --layers 2 --d-ff 64 --block-size 40 --batch 8"
 alone $least --steps 2 --out "$below/least"
 alone $large --steps 2 --ema 0.9 --out "$below/large"
 damage "$below/least/checkpoints/step-2.safetensors" bytes

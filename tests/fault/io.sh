@@ -67,7 +67,8 @@ check_run() {
     codes[$1]=$((${codes[$1]:-0} + 1))
     check_files "$left"
     # of a save between two periodic ones (told to stop), which is not done again
-    [ "$1" -eq 0 ] || [ ! -d "$out/samples" ] || touch "$out"/{checkpoints/step-3,best}.safetensors.tmp "$out/samples/step-3.png.tmp"
+    [ ! -d "$out/samples" ] || grep -q finished "$out/status.json" 2>/dev/null ||
+        touch "$out"/{checkpoints/step-3,best}.safetensors.tmp "$out/samples/step-3.png.tmp"
     local before=$what
     alone --out "$out" || fail "$what: no resume"
     what=$before
