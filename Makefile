@@ -1,12 +1,18 @@
-# t2i-train. `make help` lists the targets. MODE = release | debug | asan; each has its own folder build/MODE.
+# t2i-train. `make help` lists the targets. MODE = release | debug | asan; each has its own folder build/MODE, and so has
+# each MPI = openmpi | mpich (another one: CC=mpicc, whose own flags are then used).
 MODE ?= release
-B    := build/$(MODE)
+WRAPS := $(findstring mpicc,$(notdir $(CC)))
+MPI  ?= $(if $(findstring mpich,$(CC)),mpich,openmpi)
+B    := build/$(MODE)$(if $(filter mpich,$(MPI)),-mpich)
 
 OPT.release := -O3 -g
 OPT.debug   := -O0 -g3 -DT2I_DEBUG
 OPT.fuzz  := -O1 -g -DT2I_LIBFUZZER -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT.asan    := -O1 -g3 -DT2I_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
+ifeq ($(MPI),mpich)
+WARN += -Wno-stringop-overflow # its MPI_STATUSES_IGNORE is the address 1, where gcc expects an array
+endif
 ifeq ($(CI),true)
 WARN += -Werror
 endif
@@ -14,14 +20,18 @@ endif
 # The launcher for targets below; override it for another one. More ranks than cores and root are fine here, and
 # containers often forbid ranks to read each other's memory (single copy).
 ROOT   := $(filter 0,$(shell id -u))
-MPIRUN ?= mpirun --oversubscribe $(if $(ROOT),--allow-run-as-root) --mca btl_vader_single_copy_mechanism none
+MPIRUN.openmpi = mpirun --oversubscribe $(if $(ROOT),--allow-run-as-root) --mca btl_vader_single_copy_mechanism none
+MPIRUN.mpich   = mpirun.mpich
+MPIRUN ?= $(MPIRUN.$(MPI))
 
 # mpirun asks hwloc, and that the X server, for graphics cards: seconds a start where localhost is not in /etc/hosts.
 export HWLOC_COMPONENTS ?= -gl
 
 # Names differ between distributions: the first that pkg-config knows (the first of all, for its message, if none).
 pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
-PKGS    := $(call pick,ompi-c ompi mpich) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
+MPI_PKG.openmpi = $(call pick,ompi-c ompi mpich)
+MPI_PKG.mpich   = mpich
+PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
            libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
@@ -76,7 +86,7 @@ help:
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
 	@echo "make format     clang-format over all sources; make clean"
-	@echo "variables       MODE=release|debug|asan CC CFLAGS MPIRUN='$(MPIRUN)'"
+	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS MPIRUN='$(MPIRUN)'"
 
 # ---- the demo ----
 
@@ -101,8 +111,9 @@ FAULT ?= $(basename $(notdir $(call scripts,fault)))
 soak: all $(HELPERS) $(FAULTS) $(SHIMS)
 	@SOAK=1 $(RUN) $(FAULT:%=tests/fault/%.sh); code=$$?; for f in $(FAULT); do echo "$$f:"; tail -n 8 $B/log/fault/$$f.log; done; exit $$code
 # Another compiler sees other mistakes; warnings of either are errors in CI.
+CLANG = $(if $(WRAPS),env OMPI_CC=clang MPICH_CC=clang $(CC),clang)
 check-clang:
-	@if command -v clang >/dev/null; then for f in $(SOURCES); do clang $(STD) -fsyntax-only $$f || exit 1; done; \
+	@if command -v clang >/dev/null; then for f in $(SOURCES); do $(CLANG) $(STD) -fsyntax-only $$f || exit 1; done; \
 	else echo "clang is not here: its warnings were not looked at"; fi
 asan-check:
 	@$(MAKE) MODE=asan check

@@ -93,6 +93,17 @@ struct t2i_comm {
     watching watching; /* empty when nobody watches */
 };
 
+#ifdef OPEN_MPI
+static const char hint[] = "with Slurm use `srun --mpi=pmix` (Debian's Open MPI has no PMI-2), "
+                           "else the mpirun of the Open "
+                           "MPI that this program was built with";
+static const int knows_pmix_alone = 1; /* mostly */
+#else
+static const char hint[] = "with Slurm use `srun --mpi=pmi2`, else the mpiexec of the MPI library "
+                           "that this program was built with";
+static const int knows_pmix_alone = 0;
+#endif
+
 static int number_in_environment(const char *name, int otherwise)
 {
     const char *text = getenv(name);
@@ -101,8 +112,11 @@ static int number_in_environment(const char *name, int otherwise)
 
 int t2i_comm_rank_before_start(void)
 {
-    int slurm = number_in_environment("SLURM_PROCID", 0);
-    return number_in_environment("OMPI_COMM_WORLD_RANK", number_in_environment("PMIX_RANK", slurm));
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                        "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i]) != NULL) return number_in_environment(names[i], 0);
+    return 0;
 }
 
 int t2i_comm_speaks_before_start(void)
@@ -112,22 +126,28 @@ int t2i_comm_speaks_before_start(void)
     return !told_to_end && getenv("OMPI_COMM_WORLD_RANK") != NULL;
 }
 
+/* Open MPI ends the process where a step of Slurm has no PMI that it knows, and with a long text.
+ */
+static void foretell(void)
+{
+    if (knows_pmix_alone && getenv("SLURM_STEP_NUM_TASKS") != NULL && getenv("PMIX_RANK") == NULL &&
+        t2i_comm_rank_before_start() == 0)
+        t2i_log_warn("this step of Slurm has no PMIx; should MPI not start now: %s", hint);
+}
+
 /* A launcher and an MPI library that do not fit give N programs that are each "rank 0 of 1". */
 static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
 {
     int slurm = number_in_environment("SLURM_STEP_NUM_TASKS", comm->size);
-    int started = number_in_environment("OMPI_COMM_WORLD_SIZE", slurm);
+    int hydra = number_in_environment("PMI_SIZE", slurm);
+    int started = number_in_environment("OMPI_COMM_WORLD_SIZE", hydra);
     if (comm->size == 1 && started == 1 && getenv("SLURM_STEP_NUM_TASKS") == NULL &&
         number_in_environment("SLURM_NTASKS", 1) > 1)
-        t2i_log_warn("Slurm gave this job %s tasks, but this is one rank alone; start it with srun "
-                     "--mpi=pmix",
-                     getenv("SLURM_NTASKS"));
+        t2i_log_warn("Slurm gave this job %s tasks, but this is one rank alone; %s",
+                     getenv("SLURM_NTASKS"), hint);
     if (comm->size > 1 || started <= 1) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM,
-                    "the launcher started %d tasks, but MPI sees only this one; with Slurm use "
-                    "`srun --mpi=pmix`, and "
-                    "the mpirun that belongs to the MPI library this program was built with",
-                    started);
+                    "the launcher started %d tasks, but MPI sees only this one; %s", started, hint);
 }
 
 int t2i_comm_launched(void)
@@ -210,6 +230,7 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
      * "localhost" has to be asked of a name server, that costs ten seconds a start (seen). */
     setenv("HWLOC_COMPONENTS", "-gl", 0);
     int threads;
+    foretell();
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &threads) != MPI_SUCCESS) {
         t2i_free(comm);
         *out = NULL;
