@@ -55,6 +55,13 @@ int t2i_comm_rank_before_start(void);
  * then failed alone, and should speak. */
 int t2i_comm_speaks_before_start(void);
 
+/* The MPI library that is at work, and the one that this was built with ("Open MPI v4.1.4"; ""
+ * where its header does not say). */
+enum { T2I_MPI_NAME = 64 };
+void t2i_comm_library(char running[T2I_MPI_NAME], char built[T2I_MPI_NAME]);
+/* Bytes that a node's ranks could share now, by what this node's /dev/shm has left. */
+uint64_t t2i_comm_shareable(void);
+
 /* Collective over each node by itself: the bits of its ranks put together. */
 void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes);
 /* Collective. Memory that the ranks of a node share: zeroed, 64-byte aligned, the comm's until it

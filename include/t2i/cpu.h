@@ -11,7 +11,12 @@
 /* Cores that this process may run on (its affinity mask), at least 1. */
 int t2i_cpu_usable(void);
 
-/* The same as a set of bits, core i in byte i / 8: ranks of a node put theirs together. */
+/* Cores that the process which started this one may run on: a launcher that ties ranks to cores of
+ * their own could have given these. */
+int t2i_cpu_of_parent(void);
+
+/* What t2i_cpu_usable counts as a set of bits, core i in byte i / 8: ranks of a node put theirs
+ * together. */
 enum { T2I_CPU_MASK = 128 };
 void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK]);
 

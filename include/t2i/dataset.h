@@ -99,6 +99,9 @@ T2I_CHECKED t2i_status t2i_dataset_basis(t2i_dataset *dataset, uint64_t first, u
                                          float *out, t2i_error *err);
 T2I_CHECKED t2i_status t2i_dataset_mean(t2i_dataset *dataset, float *out, t2i_error *err);
 
+/* The HDF5 library that is at work, and the one that this was built with: major, minor, release. */
+void t2i_dataset_hdf5(unsigned running[3], unsigned built[3]);
+
 /* Reads everything: every checksum, range, order (pairs sorted, pictures in order of first use by
  * row), UTF-8, and the digest. */
 T2I_CHECKED t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err);

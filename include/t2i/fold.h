@@ -55,6 +55,10 @@ size_t t2i_fold_bytes(const t2i_fold *fold);
 /* Does this rank read other ranks' gradients in shared memory? */
 int t2i_fold_shares(const t2i_fold *fold);
 
+/* Gradients that worker w of `workers` keeps, of which *published lie where its node reads them:
+ * for those who ask before there is a tree. */
+size_t t2i_fold_buffers(size_t shards, int w, int workers, size_t *published);
+
 /* Shards of a thread of this rank: [*first, *end). */
 void t2i_fold_shards(const t2i_fold *fold, int thread, size_t *first, size_t *end);
 

@@ -6,7 +6,7 @@
 #include "t2i/opts.h"
 #include "t2i/text.h"
 
-enum { T2I_JOB_OPTS = 47 };
+enum { T2I_JOB_OPTS = 48 };
 
 typedef struct {
     char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie;
@@ -24,6 +24,10 @@ typedef struct {
 /* Fills the table, parses, and checks what a table cannot say (keys that need one another).
  * T2I_USAGE, T2I_NOINPUT. t2i_job_free is legal afterwards in every case. */
 T2I_CHECKED t2i_status t2i_job_parse(t2i_job *job, int argc, char **argv, t2i_error *err);
+/* The same for t2i-doctor, which looks at a job that may be unfinished, or at none: nothing must be
+ * given, and there is --json. */
+T2I_CHECKED t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv,
+                                          t2i_error *err);
 void t2i_job_free(t2i_job *job);
 
 /* Did the job file or the command line give this key? */

@@ -117,7 +117,10 @@ static void fill_table(t2i_job *job)
         {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, NULL, "SECONDS",
          "Save and stop with exit code 75 after this time; 0: no limit.", 0},
         {"dry-run", T2I_OPT_SWITCH, &job->dry_run, NULL, 0, 0, NULL, NULL,
-         "Check everything, print the plan, memory and sizes; train nothing, write nothing.", 0},
+         "Check everything, take three steps that are not kept, and print the plan, memory, sizes "
+         "and "
+         "the time to expect; write nothing.",
+         0},
     };
     T2I_ASSERT(sizeof rows <= sizeof job->opt);
     memcpy(job->opt, rows, sizeof rows);
@@ -144,21 +147,28 @@ static void fill_table(t2i_job *job)
     };
 }
 
-static t2i_status check(const t2i_job *job, t2i_error *err)
+/* What is there must go together. */
+static t2i_status check_given(const t2i_job *job, t2i_error *err)
 {
     if (job->opts.operands > 0)
         return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key",
                         job->opts.operand[0]);
-    if (job->data == NULL)
-        return t2i_fail(err, T2I_USAGE, "data is not given; it names the dataset (--data F.h5)");
-    if (job->out == NULL && !job->dry_run)
-        return t2i_fail(err, T2I_USAGE,
-                        "out is not given; it names the run folder (--out runs/NAME)");
     if (job->min_lr > job->lr)
         return t2i_fail(err, T2I_USAGE, "min-lr %g is above lr %g", job->min_lr, job->lr);
     if (job->heads > 0 && job->d_model % job->heads != 0)
         return t2i_fail(err, T2I_USAGE, "d-model %ld is not a multiple of heads %ld", job->d_model,
                         job->heads);
+    return T2I_OK;
+}
+
+static t2i_status check(const t2i_job *job, t2i_error *err)
+{
+    T2I_TRY(check_given(job, err));
+    if (job->data == NULL)
+        return t2i_fail(err, T2I_USAGE, "data is not given; it names the dataset (--data F.h5)");
+    if (job->out == NULL && !job->dry_run)
+        return t2i_fail(err, T2I_USAGE,
+                        "out is not given; it names the run folder (--out runs/NAME)");
     return T2I_OK;
 }
 
@@ -168,6 +178,36 @@ t2i_status t2i_job_parse(t2i_job *job, int argc, char **argv, t2i_error *err)
     fill_table(job);
     T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
     return job->opts.help || job->opts.version ? T2I_OK : check(job, err);
+}
+
+t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2i_error *err)
+{
+    *job = (t2i_job){0};
+    fill_table(job);
+    job->opt[job->opts.opts++] = (t2i_opt){
+        .name = "json",
+        .kind = T2I_OPT_SWITCH,
+        .value = json,
+        .help = "Print a JSON object, and nothing else, on standard output.",
+    };
+    T2I_ASSERT(job->opts.opts <= T2I_JOB_OPTS);
+    job->opts.program = "t2i-doctor";
+    job->opts.about =
+        "Looks at what this machine, launcher, file system and network will do to a run: each line "
+        "is ok, a warning or a failure, with why it matters and what to do. Start it as the run "
+        "will be started (mpirun, srun or neither, the same ranks and nodes); with the run's job "
+        "file or keys it also holds memory and disk against what that run needs. The keys are "
+        "those "
+        "of t2i-train; it trains nothing, and leaves nothing in the run folder.";
+    job->opts.epilog =
+        "Exit codes: 0 nothing fails (there may be warnings); else that of the first failure: 64 "
+        "or "
+        "65 a job that\n"
+        "would not start; 66 no dataset; 71 MPI, libraries or memory; 73 no run folder or no room "
+        "in it; 74 input/output.\n"
+        "Example: mpirun -np 8 t2i-doctor jobs/shapes.ini\n";
+    T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
+    return job->opts.help || job->opts.version ? T2I_OK : check_given(job, err);
 }
 
 void t2i_job_free(t2i_job *job)

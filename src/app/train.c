@@ -9,6 +9,7 @@
 #include "t2i/claim.h"
 #include "t2i/contrast.h"
 #include "t2i/cpu.h"
+#include "t2i/doctor.h"
 #include "t2i/fs.h"
 #include "t2i/linalg.h"
 #include "t2i/log.h"
@@ -22,6 +23,7 @@
 #include "t2i/step.h"
 #include "t2i/stop.h"
 #include "t2i/store.h"
+#include "t2i/trial.h"
 #include "t2i/watch.h"
 
 /* So many in a row without effect, and a run is given up. */
@@ -287,6 +289,21 @@ static void print_memory(const trainer *t)
         (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6);
 }
 
+/* What memory and disk will have to hold. */
+static t2i_run_sizes sizes_of(const trainer *t)
+{
+    const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
+    size_t longest = t->rows.longest, watched = t->watch.rows.longest;
+    return (t2i_run_sizes){.job = t->job,
+                           .model = &t->start.checkpoint.model,
+                           .plan = &t->plan,
+                           .size = t->size,
+                           .threads = t->threads,
+                           .longest = longest > watched ? longest : watched,
+                           .prompt_bytes = (double)info->prompt_bytes,
+                           .pictures = (double)info->images};
+}
+
 /* Collective. Everything up to the first step. */
 static t2i_status set_up(trainer *t, t2i_error *err)
 {
@@ -308,6 +325,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     choose_threads(t);
+    const t2i_run_sizes sizes = sizes_of(t);
+    T2I_TRY(t2i_doctor_brief(t->comm, &sizes, err));
     T2I_TRY(open_store(t, err));
     T2I_TRY(open_step(t, counts, err));
     int64_t cut = (int64_t)t->rows.cut;
@@ -321,7 +340,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     print_plan(t, counts);
     t2i_watch_tell(&t->watch, t->comm);
     if (job->dry_run) print_memory(t);
-    if (job->dry_run) return T2I_OK;
+    if (job->dry_run) return t2i_trial(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)

@@ -8,17 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
 
-int t2i_cpu_usable(void)
+static int cores_of(pid_t process)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    if (sched_getaffinity(process, sizeof set, &set) != 0) return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? count : 1;
+}
+
+int t2i_cpu_usable(void)
+{
+    return cores_of(0);
+}
+
+int t2i_cpu_of_parent(void)
+{
+    return cores_of(getppid());
 }
 
 void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK])

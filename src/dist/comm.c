@@ -17,6 +17,18 @@
 #include "t2i/pulse.h"
 #include "t2i/watchdog.h"
 
+#define TEXT_OF(number)  #number
+#define TEXT_OF_(number) TEXT_OF(number)
+#if defined(OMPI_MAJOR_VERSION)
+#define BUILT_WITH                                                                                 \
+    "Open MPI v" TEXT_OF_(OMPI_MAJOR_VERSION) "." TEXT_OF_(OMPI_MINOR_VERSION) "." TEXT_OF_(       \
+        OMPI_RELEASE_VERSION)
+#elif defined(MPICH_VERSION) && !defined(I_MPI_VERSION)
+#define BUILT_WITH "MPICH Version: " MPICH_VERSION
+#else
+#define BUILT_WITH ""
+#endif
+
 enum { WINDOWS = 32 };
 
 /* Calls that wait. */
@@ -289,6 +301,26 @@ int t2i_comm_node_first(const t2i_comm *comm)
     return comm->node_first;
 }
 
+/* One line, words parted by single blanks. */
+static void tidy(char out[T2I_MPI_NAME], const char *text)
+{
+    size_t size = 0, length = strcspn(text, ",\n");
+    for (size_t i = 0; i < length && size + 1 < T2I_MPI_NAME; i++) {
+        int blank = text[i] == ' ' || text[i] == '\t';
+        if (!blank || (size > 0 && out[size - 1] != ' ')) out[size++] = blank ? ' ' : text[i];
+    }
+    out[size] = '\0';
+}
+
+void t2i_comm_library(char running[T2I_MPI_NAME], char built[T2I_MPI_NAME])
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length;
+    MPI_Get_library_version(version, &length);
+    tidy(running, version);
+    snprintf(built, T2I_MPI_NAME, "%s", BUILT_WITH);
+}
+
 /* ---- threads ---- */
 
 /* What the environment and the machine suggest; at least 1. */
@@ -383,23 +415,29 @@ void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes)
     }
 }
 
+/* T2I_NODE_MEMORY: pretend there were so many bytes. */
+uint64_t t2i_comm_shareable(void)
+{
+    struct statvfs info;
+    int limit = number_in_environment("T2I_NODE_MEMORY", -1);
+    uint64_t now = limit >= 0                        ? (uint64_t)limit
+                   : statvfs("/dev/shm", &info) == 0 ? (uint64_t)info.f_bavail * info.f_frsize
+                                                     : 0;
+    struct rlimit largest; /* of a file, which is what a window is made of */
+    if (getrlimit(RLIMIT_FSIZE, &largest) == 0 && largest.rlim_cur < now)
+        now = (uint64_t)largest.rlim_cur;
+    return now;
+}
+
 /* Collective over the node. Room to share: a window that does not fit aborts the job or hangs it
  * when it is written to, so this is looked at first. Open MPI takes it from /dev/shm, where what
- * was never written to is still counted as free. T2I_NODE_MEMORY: pretend there were so many
- * bytes. */
+ * was never written to is still counted as free. */
 static int node_has_room(t2i_comm *comm, uint64_t bytes)
 {
     static const uint64_t slack = 16 << 20;
-    struct statvfs info;
     int fits = 1, all = 0;
     if (comm->node_rank == 0) {
-        int limit = number_in_environment("T2I_NODE_MEMORY", -1);
-        uint64_t now = limit >= 0                        ? (uint64_t)limit
-                       : statvfs("/dev/shm", &info) == 0 ? (uint64_t)info.f_bavail * info.f_frsize
-                                                         : 0;
-        struct rlimit largest; /* of a file, which is what a window is made of */
-        if (getrlimit(RLIMIT_FSIZE, &largest) == 0 && largest.rlim_cur < now)
-            now = (uint64_t)largest.rlim_cur;
+        uint64_t now = t2i_comm_shareable();
         if (comm->windows == 0) comm->room = now;
         fits = now > bytes + slack && comm->room > comm->shared + bytes + slack;
     }

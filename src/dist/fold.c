@@ -105,6 +105,15 @@ static size_t subtrees(size_t first, size_t end, node *stack, size_t *deepest)
     return depth;
 }
 
+size_t t2i_fold_buffers(size_t shards, int w, int workers, size_t *published)
+{
+    node stack[NODES];
+    size_t buffers;
+    *published =
+        subtrees(t2i_share(shards, w, workers), t2i_share(shards, w + 1, workers), stack, &buffers);
+    return buffers;
+}
+
 static size_t subtrees_of(const t2i_fold *f, int w, node *stack, size_t *deepest)
 {
     int all = f->size * f->threads;

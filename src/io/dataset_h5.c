@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "t2i/dataset.h"
 #include "t2i/mem.h"
 
 struct t2i_h5_file {
@@ -378,4 +379,13 @@ t2i_status t2i_h5_write_block(t2i_column *column, uint64_t block, t2i_error *err
 {
     return transfer(column, 0, block * column->block_rows, t2i_column_block_rows(column, block), 1,
                     column->unwritten, err);
+}
+
+void t2i_dataset_hdf5(unsigned running[3], unsigned built[3])
+{
+    if (H5get_libversion(&running[0], &running[1], &running[2]) < 0)
+        running[0] = running[1] = running[2] = 0;
+    built[0] = H5_VERS_MAJOR;
+    built[1] = H5_VERS_MINOR;
+    built[2] = H5_VERS_RELEASE;
 }

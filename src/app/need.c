@@ -1,0 +1,65 @@
+#include "t2i/need.h"
+
+#include "t2i/comm.h"
+#include "t2i/fold.h"
+#include "t2i/packed.h"
+#include "t2i/step.h"
+#include "t2i/transformer.h"
+#include "t2i/watch.h"
+
+static const double FLOAT = sizeof(float);
+
+/* Ids of a prompt, and its row (rows.h). */
+static double bytes_of_rows(const t2i_run_sizes *run, int rank)
+{
+    const t2i_plan *p = run->plan;
+    double rows = (double)p->rows;
+    if (p->sampler == T2I_SHARDED)
+        rows = (double)(t2i_plan_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
+                        t2i_plan_first_row(p, t2i_share(p->shards, rank, run->size)));
+    return rows * (sizeof(t2i_row) + 16.0) +
+           run->prompt_bytes * sizeof(uint16_t) * rows / (double)p->rows;
+}
+
+t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank)
+{
+    const t2i_model *m = run->model;
+    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
+    size_t chunks = m->layout.floats / T2I_CHUNK, rows = t2i_step_rows(run->plan, rank, run->size);
+    double slice =
+        (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
+        T2I_CHUNK * FLOAT;
+    int averages = run->job->ema > 0;
+    t2i_rank_need need = {.own = block + (double)t2i_packed_bytes(m, 1) + bytes_of_rows(run, rank)};
+    need.own += slice * (2.0 + averages + (run->size * run->threads > 1)) + block * averages;
+    if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
+    if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
+    for (int t = 0; t < run->threads; t++) {
+        size_t published, buffers = t2i_fold_buffers(run->plan->shards, rank * run->threads + t,
+                                                     run->size * run->threads, &published);
+        need.own += (double)(buffers - published) * block;
+        need.shared += (double)published * block;
+        need.own += (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
+    }
+    return need;
+}
+
+double t2i_need_node(const t2i_run_sizes *run, int ranks)
+{
+    double block = (double)run->model->layout.floats * FLOAT;
+    return block * (ranks > 1) +
+           run->pictures * (double)run->model->config.vision_feature_dim * FLOAT;
+}
+
+double t2i_need_checkpoint(const t2i_run_sizes *run)
+{
+    return (double)run->model->layout.count * FLOAT * (run->job->ema > 0 ? 4.0 : 3.0);
+}
+
+double t2i_need_disk(const t2i_run_sizes *run)
+{
+    static const double records = 4 << 20; /* log, pictures, status */
+    double weights = (double)run->model->layout.count * FLOAT;
+    /* one more checkpoint than are kept, while it is written; the model, and the best one */
+    return t2i_need_checkpoint(run) * (double)(run->job->keep + 1) + 3 * weights + records;
+}

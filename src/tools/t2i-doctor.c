@@ -1,0 +1,49 @@
+/* t2i-doctor - what this machine, launcher, file system and network will do to a run. */
+#include "t2i/comm.h"
+#include "t2i/cpu.h"
+#include "t2i/doctor.h"
+#include "t2i/job.h"
+#include "t2i/linalg.h"
+#include "t2i/log.h"
+#include "t2i/reader.h"
+#include "t2i/stop.h"
+
+/* Starts MPI, as a run would. */
+static t2i_status look(const t2i_job *job, int json, int *argc, char ***argv, t2i_comm **comm,
+                       t2i_error *err)
+{
+    t2i_error why = {0};
+    int speaks = t2i_comm_rank_before_start() == 0;
+    T2I_TRY(t2i_cpu_check_vectors(err));
+    if (t2i_comm_open(comm, argc, argv, &why) != T2I_OK) {
+        *err = why;
+        return speaks ? t2i_doctor_refused(&why, json, err) : why.status;
+    }
+    t2i_log_rank(t2i_comm_rank(*comm));
+    return t2i_doctor(*comm, job, json, err);
+}
+
+int main(int argc, char **argv)
+{
+    t2i_job job;
+    t2i_error err = {0};
+    t2i_comm *comm = NULL;
+    int json = 0;
+    t2i_reader_begin();
+    t2i_log_program("t2i-doctor");
+    t2i_stop_begin();
+    t2i_cpu_set_rounding();
+    t2i_blas_begin();
+    t2i_log_rank(t2i_comm_rank_before_start());
+    t2i_status status = t2i_job_parse_exam(&job, &json, argc, argv, &err);
+    if (status == T2I_OK && (job.opts.help || job.opts.version))
+        status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;
+    else if (status == T2I_OK)
+        status = look(&job, json, &argc, &argv, &comm, &err);
+    if (status != T2I_OK && comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
+    if (status != T2I_OK) t2i_log_error(&err);
+    t2i_comm_close(comm);
+    t2i_job_free(&job);
+    t2i_reader_end();
+    return (int)status;
+}
