@@ -83,6 +83,9 @@ T2I_CHECKED t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void *
  * is not rank 0. */
 T2I_CHECKED t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err);
 
+/* Puts this rank and its host behind a text, for rank 0 where it matters that it is that one. */
+void t2i_comm_sign(const t2i_comm *comm, t2i_error *err);
+
 /* Collective: size bytes from rank `root` to all. */
 void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size);
 /* Collective: are these bytes (at most 256) the same on all ranks? */

@@ -52,6 +52,8 @@ T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrast *contr
                                       uint64_t first, uint64_t in_split, const t2i_vocab *vocab,
                                       size_t block_size, t2i_error *err);
 void t2i_rights_free(t2i_rights *rights);
+/* The most that one of `count` rows has. */
+size_t t2i_rights_most(const t2i_rights *rights, size_t count);
 
 /* Chooses the negatives of a step (from 1); 0: all rows are validated against the same ones. */
 void t2i_contrast_begin(t2i_contrast *contrast, uint64_t step);

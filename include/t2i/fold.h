@@ -40,6 +40,11 @@ typedef struct {
     int64_t culprit;    /* comes out: the lowest rank that is damaged, or whose weights differ from
                            those of most; T2I_NOBODY, or T2I_UNKNOWN when they differ and no
                            majority tells which are right */
+    uint64_t shard;     /* a hash of a shard that rank `by` computed again, 0: of none (audit.h) */
+    uint64_t again;     /* of the shard that this rank computed again, for another one */
+    int64_t by;
+    int64_t disputed; /* comes out: the lowest rank whose shard came out otherwise at another one,
+                         whose numbers shard, again and by then are; T2I_NOBODY */
 } t2i_votes;
 enum { T2I_NOBODY = -1, T2I_UNKNOWN = -2 };
 

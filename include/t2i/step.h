@@ -33,7 +33,9 @@ typedef struct {
     const t2i_rights *rights;
     int threads;
     size_t most_rows, longest; /* room of a thread's buffers: at least t2i_step_rows, and
-                                  rows->longest */
+                                  rows->longest; with audit-every the same on all ranks, and
+                                  enough for each */
+    size_t most_rights;        /* then also: right pictures of a row (contrast.h) */
 } t2i_step_input;
 
 typedef struct {
@@ -79,7 +81,14 @@ int t2i_step_damaged(const t2i_step *step);
  *
  * Unless verify-every is 0: an update looks whether the slice that it changes is as the last one
  * left it, and every so many steps the ranks' hashes of the weights that they compute with are
- * compared. When memory changed by itself (result->votes.culprit), the step is not taken. */
+ * compared. When memory changed by itself (result->votes.culprit), the step is not taken.
+ *
+ * Every audit-every steps each rank also computes a shard of another one (audit.h). When it comes
+ * out otherwise (result->votes.disputed), the step is not taken either. */
 void t2i_step_take(t2i_step *step, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds);
+
+/* Collective, after such a step: the rank that is wrong, as a third one says; T2I_UNKNOWN where
+ * there is none. */
+int t2i_step_settle(t2i_step *step, t2i_comm *comm, const t2i_votes *votes);
 
 #endif

@@ -197,6 +197,16 @@ void t2i_rights_free(t2i_rights *rights)
     *rights = (t2i_rights){0};
 }
 
+size_t t2i_rights_most(const t2i_rights *rights, size_t count)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t run = rights->run[i], some = rights->begin[run + 1] - rights->begin[run];
+        if (some > most) most = some;
+    }
+    return most;
+}
+
 /* ---- a step ---- */
 
 T2I_INLINE double fold_lanes(double lane[LANES])

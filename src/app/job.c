@@ -110,6 +110,10 @@ static void fill_table(t2i_job *job)
          "Steps between comparisons of all ranks' weights; weights and moments of a rank's own are "
          "then looked at in every step. A run in whose memory a bit flipped stops. 0: neither.",
          0},
+        {"audit-every", T2I_OPT_INT, &job->audit_every, "500", 0, 1e12, NULL, NULL,
+         "Steps between those in which each rank computes a shard of another one, too: a run on a "
+         "core that computes wrongly stops. 0: none.",
+         0},
         {"watchdog", T2I_OPT_REAL, &job->watchdog, "30", 0, 1e6, NULL, "SECONDS",
          "A rank that gives no sign of life for so long (longer where that is usual for it) is "
          "named, and the job ended; so it is when a rank dies. 0: neither.",

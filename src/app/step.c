@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "t2i/audit.h"
 #include "t2i/augment.h"
 #include "t2i/cpu.h"
 #include "t2i/hash.h"
@@ -11,6 +12,15 @@
 #include "t2i/ops.h"
 #include "t2i/optim.h"
 #include "t2i/pulse.h"
+
+/* What a shard's loss is computed from. */
+typedef struct {
+    const t2i_row *row;
+    size_t rows;
+    const float *target;      /* (rows, D) */
+    const t2i_rights *rights; /* of rows index[0], index[1], ... */
+    const size_t *index;
+} batch;
 
 /* What a thread needs for a shard. */
 typedef struct {
@@ -39,7 +49,11 @@ struct t2i_step {
     uint32_t *sums;    /* owned: of the bits of each chunk of the slice, as the last update left
                           them; NULL: memory is not verified */
     int summed;
-    atomic_int damaged; /* a sum was another one before the next update */
+    atomic_int damaged;      /* a sum was another one before the next update */
+    t2i_parcel mine, theirs; /* shards that are computed twice: this rank's, and another one's */
+    t2i_audit_turn turn;     /* of the step that is going on */
+    int auditor;             /* the thread that computes theirs: the first that has a shard */
+    uint64_t shard, again;   /* hashes of both, 0: of none */
     t2i_schedule schedule;
     t2i_adamw adamw;
     t2i_adamw_factors factors; /* of the update that is going on */
@@ -85,6 +99,19 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
     return T2I_OK;
 }
 
+/* Room for shards of any rank. */
+static t2i_status begin_audits(t2i_step *s, t2i_error *err)
+{
+    const t2i_step_input *in = &s->in;
+    s->mine = (t2i_parcel){.rows = in->most_rows,
+                           .ids = in->longest,
+                           .dim = in->checkpoint->model.config.vision_feature_dim,
+                           .rights = in->most_rights};
+    s->theirs = s->mine;
+    T2I_TRY(t2i_parcel_new(&s->mine, err));
+    return t2i_parcel_new(&s->theirs, err);
+}
+
 /* What is local. */
 static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
@@ -116,6 +143,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
         if (s->replica == NULL || s->sums == NULL)
             return t2i_fail_memory(err, s->chunks * sizeof *s->replica, "sums of the weights");
     }
+    if (job->audit_every > 0) T2I_TRY(begin_audits(s, err));
     if (job->ema <= 0) return T2I_OK;
     s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
     s->averaged = t2i_block_new(&c->model.layout);
@@ -137,6 +165,10 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     if (status == T2I_OK)
         status = t2i_fold_new(&s->fold, comm, s->pool, input->plan->shards,
                               input->checkpoint->model.layout.floats, err);
+    for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
+        t2i_fold_shards(s->fold, s->auditor, &first, &end);
+        if (first < end) break;
+    }
     if (status == T2I_OK) return T2I_OK;
     t2i_step_free(s);
     *out = NULL;
@@ -166,6 +198,8 @@ void t2i_step_free(t2i_step *s)
     t2i_free(s->averaged);
     t2i_free(s->replica);
     t2i_free(s->sums);
+    t2i_parcel_free(&s->mine);
+    t2i_parcel_free(&s->theirs);
     t2i_free(s);
 }
 
@@ -228,10 +262,11 @@ static void clock_into(t2i_step *s, double *sum)
 }
 
 /* The rows that a shard draws, with their targets. */
-static void fetch_rows(const t2i_step *s, worker *w, size_t shard, size_t rows)
+static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
 {
     const t2i_step_input *in = &s->in;
-    size_t D = in->checkpoint->model.config.vision_feature_dim;
+    size_t D = in->checkpoint->model.config.vision_feature_dim,
+           rows = t2i_plan_draws(in->plan, shard);
     uint64_t first = (uint64_t)(shard * in->plan->batch / in->plan->shards); /* in the batch */
     uint16_t *room = w->changed;
     t2i_plan_sample(in->plan, (uint64_t)s->number, shard, w->draw);
@@ -247,29 +282,89 @@ static void fetch_rows(const t2i_step *s, worker *w, size_t shard, size_t rows)
         row->ids = room;
         room += row->length;
     }
+    return (batch){w->batch, rows, w->target, in->rights, w->index};
 }
 
-/* Loss and gradient of the rows that were fetched. */
-static t2i_leaf compute_shard(const t2i_step *s, worker *w, int thread, size_t rows)
+/* Loss and gradient, the latter in the thread's next leaf. hash (NULL: it is not wanted): of them.
+ */
+static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uint64_t *hash)
 {
+    worker *w = &s->worker[thread];
     const t2i_step_input *in = &s->in;
     const t2i_checkpoint *c = in->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
-    double weight = in->job->contrastive_weight, batch = (double)in->plan->batch;
+    double weight = in->job->contrastive_weight, all = (double)in->plan->batch;
     uint8_t *used;
     float *gradient = t2i_fold_leaf(s->fold, thread, &used);
-    const float *prediction = t2i_forward(&s->packed, w->work, w->batch, rows, c->vocab.pad);
-    t2i_leaf leaf = {.rows = (double)rows,
+    const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
+    t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_work_tokens(w->work),
                      .prefixes = (double)t2i_work_prefixes(w->work)};
-    leaf.loss = t2i_squared_error(w->dprediction, prediction, w->target,
-                                  (float)(2.0 / (batch * (double)D)), rows * D);
+    leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
+                                  (float)(2.0 / (all * (double)D)), b->rows * D);
     if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
         leaf.loss += weight * (double)D *
-                     t2i_contrast_add(in->contrast, thread, in->rights, w->index, rows, prediction,
-                                      w->target, (float)(weight / batch), w->dprediction);
+                     t2i_contrast_add(in->contrast, thread, b->rights, b->index, b->rows,
+                                      prediction, b->target, (float)(weight / all), w->dprediction);
     t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
+    if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;
+}
+
+/* ---- shards that are computed twice ---- */
+
+/* Sends this rank's parcel to rank `to`, or takes one from rank `from`, or both. */
+static void trade_parcels(t2i_step *s, t2i_comm *comm, int to, int from)
+{
+    if (to == from && to == t2i_comm_rank(comm))
+        memcpy(s->theirs.bytes, s->mine.bytes, s->mine.size);
+    else {
+        if (to >= 0) t2i_comm_send(comm, to, s->mine.bytes, s->mine.size, 1);
+        if (from >= 0) t2i_comm_receive(comm, from, s->theirs.bytes, s->theirs.size, 1);
+    }
+    t2i_comm_wait(comm);
+    if (from >= 0) t2i_parcel_open(&s->theirs);
+}
+
+/* Collective. Is this a step in which ranks compute a shard of one another? Then they tell each
+ * other what it is computed from. */
+static void begin_audit(t2i_step *s, t2i_comm *comm)
+{
+    long every = s->in.job->audit_every;
+    s->turn = (t2i_audit_turn){0};
+    s->shard = s->again = 0;
+    if (every == 0 || s->number % every != 0) return;
+    s->turn = t2i_audit_plan(s->in.plan->shards, (uint64_t)(s->number / every) - 1,
+                             t2i_comm_rank(comm), t2i_comm_size(comm));
+    if (s->turn.takes_part) {
+        batch b = fetch_rows(s, &s->worker[s->auditor], s->turn.own);
+        t2i_parcel_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
+    }
+    trade_parcels(s, comm, s->turn.takes_part ? s->turn.by : -1,
+                  s->turn.takes_part ? s->turn.of : -1);
+}
+
+/* By the auditor, in the place of its next leaf: it is not added. */
+static uint64_t compute_theirs(const t2i_step *s)
+{
+    const t2i_parcel *p = &s->theirs;
+    const batch b = {p->row, *p->count, p->target, &p->right, p->index};
+    uint64_t hash;
+    compute_shard(s, s->auditor, &b, &hash);
+    t2i_pulse_beat();
+    return hash;
+}
+
+int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_votes *votes)
+{
+    int rank = t2i_comm_rank(comm), one = (int)votes->disputed, two = (int)votes->by;
+    int third = t2i_audit_third(s->in.plan->shards, t2i_comm_size(comm), one, two);
+    uint64_t hash = 0;
+    if (third < 0) return one == two ? one : T2I_UNKNOWN;
+    trade_parcels(s, comm, rank == one ? third : -1, rank == third ? one : -1);
+    if (rank == third) hash = compute_theirs(s);
+    t2i_comm_bcast(comm, third, &hash, sizeof hash);
+    return hash == votes->shard ? two : hash == votes->again ? one : T2I_UNKNOWN;
 }
 
 /* ---- memory that changes by itself ---- */
@@ -334,11 +429,12 @@ static void compute_shards(void *context, int thread)
     worker *w = &s->worker[thread];
     size_t first, end;
     t2i_fold_shards(s->fold, thread, &first, &end);
+    if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s);
     for (size_t v = first; v < end; v++) {
-        size_t rows = t2i_plan_draws(s->in.plan, v);
-        fetch_rows(s, w, v, rows);
+        batch b = fetch_rows(s, w, v);
         if (thread == 0) clock_into(s, &s->spent->data);
-        t2i_leaf leaf = compute_shard(s, w, thread, rows);
+        int audited = s->turn.takes_part && v == s->turn.own;
+        t2i_leaf leaf = compute_shard(s, thread, &b, audited ? &s->shard : NULL);
         t2i_fold_add(s->fold, thread, &leaf);
         if (thread == 0) clock_into(s, &s->spent->compute);
         t2i_pulse_beat();
@@ -365,6 +461,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     s->clock = t2i_cpu_seconds();
     s->spent = seconds;
     t2i_pulse_phase(T2I_AT_COMPUTE, s->number, 0);
+    begin_audit(s, comm);
     t2i_pool_run(s->pool, pack_weights, s);
     if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
@@ -372,6 +469,9 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     result->votes.damaged = atomic_load(&s->damaged);
     result->votes.replica =
         compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;
+    result->votes.shard = s->shard;
+    result->votes.again = s->again;
+    result->votes.by = s->turn.by;
     t2i_pulse_phase(T2I_AT_SYNC, s->number, 0);
     t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
     if (result->votes.culprit != T2I_NOBODY) return;
@@ -383,6 +483,8 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
      * again */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
+    if (result->skipped) result->votes.disputed = T2I_NOBODY; /* which NaN it is means nothing */
+    if (result->votes.disputed != T2I_NOBODY) return;
     if (result->skipped)
         c->run.skipped++;
     else {

@@ -233,8 +233,15 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     size_t watched = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1, longest = t->watch.rows.longest;
     t->most_rows = t2i_step_rows(&t->plan, t->rank, t->size);
     if (watched > t->most_rows) t->most_rows = watched;
+    if (t->rows.longest > longest) longest = t->rows.longest;
+    if (t->job->audit_every > 0) { /* a rank may be sent a shard of any other */
+        t->most_rows = (size_t)t2i_comm_max(t->comm, (int64_t)t->most_rows);
+        longest = (size_t)t2i_comm_max(t->comm, (int64_t)longest);
+    }
     t2i_status mine = open_contrast(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    size_t rights = t->contrast == NULL ? 0 : t2i_rights_most(&t->rights, t->rows.count);
+    if (t->job->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
     const t2i_step_input input = {.job = t->job,
                                   .checkpoint = &t->start.checkpoint,
                                   .plan = &t->plan,
@@ -245,7 +252,8 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
                                   .rights = &t->rights,
                                   .threads = t->threads,
                                   .most_rows = t->most_rows,
-                                  .longest = t->rows.longest > longest ? t->rows.longest : longest};
+                                  .longest = longest,
+                                  .most_rights = rights};
     T2I_TRY(t2i_step_new(&t->step, t->comm, &input, err));
     mine = t2i_watch_begin(&t->watch, &t->store, t2i_step_packed(t->step), t2i_step_work(t->step),
                            t->contrast, err);
@@ -506,27 +514,54 @@ static void after_step(trainer *t, const t2i_step_result *result)
     show_progress(t, result, last);
 }
 
-/* Collective. A rank's memory changed by itself. */
-static t2i_status check_memory(trainer *t, const t2i_votes *votes, t2i_error *err)
+/* This rank says why the step that was to come is not taken. */
+static t2i_status refuse_step(const trainer *t, const char *why, t2i_error *err)
 {
-    t2i_status mine = T2I_OK;
-    long step = t->start.checkpoint.run.step;
-    int unknown = votes->culprit == T2I_UNKNOWN;
     char from[112] = "no checkpoint was saved yet";
-    if (votes->culprit == T2I_NOBODY) return T2I_OK;
     if (t->sound_step >= 0)
         snprintf(from, sizeof from,
                  "the checkpoint of step %ld is from before: the same command goes on from it",
                  t->sound_step);
-    if (t->rank == votes->culprit || (unknown && t->rank == 0))
-        mine = t2i_fail(
-            err, t->sound_step >= 0 ? T2I_STOPPED : T2I_SYSTEM,
-            "a bit flipped in memory before step %ld: %s; %s", step + 1,
-            unknown ? "the weights of the ranks differ, and no majority tells which are right"
-            : votes->damaged > 0 ? "weights or moments are not as the last step left them"
-                                 : "these weights are not those of the other ranks",
-            from);
-    return t2i_comm_agree(t->comm, mine, err);
+    t2i_status status =
+        t2i_fail(err, t->sound_step >= 0 ? T2I_STOPPED : T2I_SYSTEM, "%s; %s", why, from);
+    if (t->rank == 0 && t->size > 1) t2i_comm_sign(t->comm, err); /* others are named anyway */
+    return status;
+}
+
+/* Collective. A rank's memory changed by itself. */
+static t2i_status check_memory(trainer *t, const t2i_votes *votes, t2i_error *err)
+{
+    char why[200];
+    int unknown = votes->culprit == T2I_UNKNOWN;
+    if (votes->culprit == T2I_NOBODY) return T2I_OK;
+    snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s",
+             t->start.checkpoint.run.step + 1,
+             unknown ? "the weights of the ranks differ, and no majority tells which are right"
+             : votes->damaged > 0 ? "weights or moments are not as the last step left them"
+                                  : "these weights are not those of the other ranks");
+    int speaks = t->rank == (unknown ? 0 : votes->culprit);
+    return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
+}
+
+/* Collective. A shard came out otherwise when it was computed a second time. */
+static t2i_status check_audit(trainer *t, const t2i_votes *votes, t2i_error *err)
+{
+    char why[224], whose[96];
+    if (votes->disputed == T2I_NOBODY) return T2I_OK;
+    int one = (int)votes->disputed, two = (int)votes->by;
+    int culprit = t2i_step_settle(t->step, t->comm, votes);
+    if (one == two)
+        snprintf(whose, sizeof whose, "one of the two times it was wrong");
+    else if (culprit == T2I_UNKNOWN)
+        snprintf(whose, sizeof whose, "no third rank tells whether rank %d or rank %d is wrong",
+                 one, two);
+    else
+        snprintf(whose, sizeof whose, "rank %d is wrong, as two others say", culprit);
+    snprintf(why, sizeof why,
+             "a shard of step %ld came out otherwise when it was computed again: %s",
+             t->start.checkpoint.run.step + 1, whose);
+    int speaks = t->rank == (culprit == T2I_UNKNOWN ? one : culprit);
+    return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
 }
 
 /* Steps without effect: told the same on all ranks. */
@@ -555,6 +590,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
         t2i_step_result result = {.votes = {.stop = t2i_stop_asked() != 0, .late = late}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         T2I_TRY(check_memory(t, &result.votes, err));
+        T2I_TRY(check_audit(t, &result.votes, err));
         after_step(t, &result);
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));

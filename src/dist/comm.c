@@ -526,6 +526,14 @@ static void sync_memory(t2i_comm *comm)
     for (size_t i = 0; i < comm->windows; i++) MPI_Win_sync(comm->window[i]);
 }
 
+void t2i_comm_sign(const t2i_comm *comm, t2i_error *err)
+{
+    size_t used = strlen(err->text);
+    if (used < sizeof err->text)
+        snprintf(err->text + used, sizeof err->text - used, " (rank %d on %s)", comm->rank,
+                 comm->host);
+}
+
 t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
 {
     t2i_error say = {.status = T2I_OK};
@@ -540,10 +548,7 @@ t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
     if (comm->rank == lowest) {
         say = *err;
         say.status = mine;
-        size_t used = strlen(say.text);
-        if (comm->rank != 0 && used < sizeof say.text)
-            snprintf(say.text + used, sizeof say.text - used, " (rank %d on %s)", comm->rank,
-                     comm->host);
+        if (comm->rank != 0) t2i_comm_sign(comm, &say);
     }
     t2i_comm_bcast(comm, lowest, &say, sizeof say);
     *err = say;

@@ -514,6 +514,16 @@ static int64_t find_odd(const t2i_fold *f)
     return odd == T2I_NOBODY || majority ? odd : T2I_UNKNOWN;
 }
 
+static void look_at_audit(const t2i_fold *f, int rank, t2i_votes *votes)
+{
+    const t2i_votes *theirs = votes_of(f, rank);
+    if (theirs->shard == 0 || theirs->shard == votes_of(f, (int)theirs->by)->again) return;
+    votes->disputed = rank;
+    votes->by = theirs->by;
+    votes->shard = theirs->shard;
+    votes->again = votes_of(f, (int)theirs->by)->again;
+}
+
 /* From the records, in the same way on all ranks. */
 static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
 {
@@ -525,8 +535,9 @@ static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
             add_leaf(&stack[depth - 2], &stack[depth - 1]);
     }
     *total = stack[0];
-    *votes = (t2i_votes){.culprit = find_odd(f)};
+    *votes = (t2i_votes){.culprit = find_odd(f), .disputed = T2I_NOBODY};
     for (int r = f->size - 1; r >= 0; r--) {
+        look_at_audit(f, r, votes);
         votes->stop += votes_of(f, r)->stop;
         votes->late += votes_of(f, r)->late;
         votes->damaged += votes_of(f, r)->damaged;

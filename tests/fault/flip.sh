@@ -1,9 +1,10 @@
 #!/bin/bash
-# A bit flips in a rank's weights or moments: the run stops before it is used, names the rank, saves nothing of it, and the
-# same command ends in the bits of a run in which nothing happened.
+# TIMEOUT: 240
+# A bit flips in a rank's weights or moments, or in the gradient of a shard: the run stops before it is used, names the
+# rank, saves nothing of it, and the same command ends in the bits of a run in which nothing happened.
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
-common="--data $scratch/d.h5 $small_model --steps 20 --checkpoint-every 5 --validate-every 0 --verify-every 1"
+common="--data $scratch/d.h5 $small_model --steps 20 --checkpoint-every 5 --validate-every 0 --verify-every 1 --audit-every 4 --shards 8"
 train 3 $common --out "$scratch/right"
 right="$scratch/right/checkpoints/step-20.safetensors"
 
@@ -29,6 +30,27 @@ flipped 2 1 3 weights 71 "no checkpoint was saved yet"
 flipped 2 1 10 moment 75 "before step 11" # a save is due: it must not happen
 flipped 2 0 20 moment 71 "nothing is saved"
 grep -q '"state": "' "$scratch/run/status.json" || fail "no status.json"
-train 2 $common --out "$scratch/off" --verify-every 0
-cmp "$scratch/off/checkpoints/step-20.safetensors" "$right" || fail "verify-every changes bits"
+train 2 $common --out "$scratch/off" --verify-every 0 --audit-every 0
+cmp "$scratch/off/checkpoints/step-20.safetensors" "$right" || fail "verify-every or audit-every changes bits"
+
+# of ranks that compute a shard twice a third says which one is wrong; a flip between audits is not seen
+wrong="a shard of step 8 came out otherwise when it was computed again"
+flipped 3 1 8 own 75 "$wrong: rank 1 is wrong, as two others say; the checkpoint of step 5"
+flipped 3 1 8 other 75 "$wrong: rank 1 is wrong"
+flipped 4 0 8 core 75 "(rank 0 on "
+flipped 4 2 8 core 75 "(rank 2 on "
+flipped 2 1 8 core 75 "$wrong: no third rank tells whether rank "
+flipped 1 0 8 other 75 "$wrong: one of the two times it was wrong"
+flipped 2 0 4 own 71 "no checkpoint was saved yet"
+
+# every step audited, whatever a shard is computed from: no word of it, and the same bits
+for more in "--sampler uniform --augment 0.5" "--loss contrastive --shards 4 --augment 0.5 --ema 0.9 --threads 2" "--batch 2 --shards 0 --trie off"; do
+    options="$common $more --steps 9 --checkpoint-every 0"
+    train 1 $options --audit-every 0 --out "$scratch/none$more" || fail "$more: no run"
+    for case in "1 0" "3 0" "4 2"; do
+        T2I_NODE_RANKS=${case#* } train ${case% *} $options --audit-every 1 --out "$scratch/all$more" || fail "$more, np and ranks a node $case: no run"
+        cmp "$scratch/all$more/checkpoints/step-9.safetensors" "$scratch/none$more/checkpoints/step-9.safetensors" || fail "$more, $case: other bits"
+        rm -rf "$scratch/all$more"
+    done
+done
 finish

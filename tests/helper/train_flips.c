@@ -1,19 +1,27 @@
 /* train_flips.c - t2i-train, in whose memory a bit flips: for tests/fault/flip.sh.
  *
  * T2I_FLIP=RANK:STEP:WHAT. At that step of that rank, before its slice is updated: "weights" or
- * "moment" of the slice; or, after the update, "replica": a weight of another rank's slice. */
+ * "moment" of the slice; or, after the update, "replica": a weight of another rank's slice. Or in
+ * the gradients of its shards: "own", those of its own, "other", that which it computes again for
+ * another rank, "core", all. */
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "t2i/fold.h"
+#include "t2i/transformer.h"
 
+static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
+                              float *gradient, uint8_t *used);
 static void update_and_flip(t2i_fold *fold, t2i_comm *comm, float *weights, t2i_fold_change *update,
                             void *context);
 #define t2i_fold_update update_and_flip
+#define t2i_backward    backward_and_flip
 #include "../../src/app/step.c"
 #undef t2i_fold_update
+#undef t2i_backward
 
 static void flip(float *x)
 {
@@ -23,21 +31,39 @@ static void flip(float *x)
     memcpy(x, &bits, sizeof bits);
 }
 
+/* What is wished for this step of this rank; "" nothing. */
+static void wish_for(const t2i_step *s, char what[16])
+{
+    const char *wish = getenv("T2I_FLIP");
+    int rank = -1;
+    long step = -1;
+    if (wish != NULL && sscanf(wish, "%d:%ld:%15s", &rank, &step, what) != 3) abort();
+    if (rank != t2i_comm_rank_before_start() || step != s->number) what[0] = '\0';
+}
+
+static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
+                              float *gradient, uint8_t *used)
+{
+    const t2i_step *s =
+        (const t2i_step *)(const void *)((const char *)packed - offsetof(t2i_step, packed));
+    char what[16] = "";
+    wish_for(s, what);
+    int again = s->turn.takes_part && work == s->worker[s->auditor].work && s->again == 0;
+    t2i_backward(packed, work, dprediction, gradient, used);
+    if (strcmp(what, "core") == 0 || strcmp(what, again ? "other" : "own") == 0) flip(gradient + 5);
+}
+
 static void update_and_flip(t2i_fold *fold, t2i_comm *comm, float *weights, t2i_fold_change *update,
                             void *context)
 {
     t2i_step *s = context;
-    const char *wish = getenv("T2I_FLIP");
-    int rank = -1;
-    long step = -1;
     char what[16] = "";
-    if (wish != NULL && sscanf(wish, "%d:%ld:%15s", &rank, &step, what) != 3) abort();
-    int now = rank == t2i_comm_rank(comm) && step == s->number;
+    wish_for(s, what);
     size_t slice = s->first_chunk * T2I_CHUNK;
-    if (now && strcmp(what, "weights") == 0) flip(weights + slice + 5);
-    if (now && strcmp(what, "moment") == 0) flip(s->m + 7);
+    if (strcmp(what, "weights") == 0) flip(weights + slice + 5);
+    if (strcmp(what, "moment") == 0) flip(s->m + 7);
     t2i_fold_update(fold, comm, weights, update, context);
-    if (now && strcmp(what, "replica") == 0)
+    if (strcmp(what, "replica") == 0)
         flip(weights + (slice + s->slice_floats) % (s->chunks * T2I_CHUNK) + 3);
 }
 
