@@ -59,7 +59,7 @@ all: $(TOOLS:%=$B/%)
 
 $(TOOLS:%=$B/%): $B/%: $B/src/tools/%.o $B/libt2i.a
 	$(call say,LINK)
-	$Q$(CC) $(ALL) -o $@ $^ $(LIBS)
+	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 $B/libt2i.a: $(LIB_SRC:%.c=$B/%.o)
 	$(call say,AR)
 	$Qrm -f $@ && $(AR) rcs $@ $^
@@ -69,7 +69,7 @@ $B/%.o: %.c
 	$Q$(CC) $(ALL) -c -o $@ $<
 $(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
 	$(call say,LINK)
-	$Q$(CC) $(ALL) -o $@ $^ $(LIBS) -lcunit
+	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcunit
 
 $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 	$(call say,CC)
@@ -85,8 +85,18 @@ help:
 	@echo "make soak       faults injected for hours, with figures (FAULT=kill for one of them)"
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
+	@echo "make install    programs, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
 	@echo "make format     clang-format over all sources; make clean"
-	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS MPIRUN='$(MPIRUN)'"
+	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS LDFLAGS MPIRUN='$(MPIRUN)'"
+
+# ---- installing ----
+
+PREFIX ?= /usr/local
+INSTALL = B=$B PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' include/t2i/*.h) sh packaging/install.sh
+install: all
+	@$(INSTALL) install
+uninstall:
+	@$(INSTALL) uninstall
 
 # ---- the demo ----
 
@@ -139,6 +149,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all help demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
+.PHONY: all help install uninstall demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
         fuzz bench soak format clean
 .SECONDARY:

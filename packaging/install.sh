@@ -1,0 +1,64 @@
+#!/bin/sh
+# install.sh: what `make install` and `make uninstall` do. B: the folder of the build; PREFIX: where the programs will be used;
+# DESTDIR: put before that while a package is made. Everything can then be read-only: programs write where they are told to.
+set -eu
+action=$1
+share=$PREFIX/share/t2i
+list=$DESTDIR$share/installed-files
+
+# put MODE FILE PATH: PATH is below PREFIX
+put() {
+    install -D -m "$1" "$2" "$DESTDIR$PREFIX/$3"
+    echo "$3" >>"$list.new"
+}
+# fill FILE PATH [sed argument...]: a file whose paths become those of the installation
+fill() {
+    file=$1 path=$2
+    shift 2
+    sed "$@" -e "s|@PREFIX@|$PREFIX|g; s|@VERSION@|$VERSION|g" "$file" >"$list.filled"
+    put 644 "$list.filled" "$path"
+    rm "$list.filled"
+}
+
+install_all() {
+    mkdir -p "$DESTDIR$share"
+    : >"$list.new"
+    for program in "$B"/t2i-*; do
+        [ -f "$program" ] && [ -x "$program" ] && put 755 "$program" "bin/${program##*/}"
+    done
+    for page in "$B"/man/man1/*.1; do
+        [ ! -e "$page" ] || put 644 "$page" "share/man/man1/${page##*/}"
+    done
+    if [ -e "$B/completion/t2i" ]; then # it is looked for by each program's name
+        for program in "$B"/t2i-*; do
+            [ -x "$program" ] && put 644 "$B/completion/t2i" "share/bash-completion/completions/${program##*/}"
+        done
+    fi
+    for file in jobs/*.ini jobs/tutorial/*; do put 644 "$file" "share/t2i/$file"; done
+    for file in slurm/*; do # their variables name the programs and job files of the source folder
+        fill "$file" "share/t2i/$file" -e "/^[A-Z_]*+*=/ { s|build/release/|$PREFIX/bin/|g; s|\([=:-]\)jobs/|\1$share/jobs/|g; }"
+    done
+    fill packaging/modulefile.in "share/modulefiles/t2i-train/$VERSION"
+    for file in README.md HACKING.md CHANGELOG* LICENSE* CITATION*; do
+        [ ! -e "$file" ] || put 644 "$file" "share/doc/t2i-train/$file"
+    done
+    echo "share/t2i/installed-files" >>"$list.new"
+    mv "$list.new" "$list"
+}
+
+# What the list names, and the folders that are empty then.
+uninstall_all() {
+    [ -r "$list" ] || { echo "uninstall: there is no $list: nothing was installed below $DESTDIR$PREFIX" >&2; exit 66; }
+    cp "$list" "$list.old"
+    echo share/t2i/installed-files.old >>"$list.old"
+    while read -r path; do
+        rm -f "$DESTDIR$PREFIX/$path"
+        folder=${path%/*}
+        while rmdir "$DESTDIR$PREFIX/$folder" 2>/dev/null && [ "$folder" != "${folder%/*}" ]; do folder=${folder%/*}; done
+    done <"$list.old"
+}
+
+case $action in
+install) install_all && echo "installed below $DESTDIR$PREFIX: bin, share/t2i (job files, Slurm scripts), share/modulefiles, share/doc" ;;
+uninstall) uninstall_all ;;
+esac

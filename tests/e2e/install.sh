@@ -1,0 +1,70 @@
+#!/bin/bash
+# make install into a folder that is then read-only, and the demo's first steps from there, in an empty folder; the modulefile
+# where modules are; the Spack recipe's syntax where Python is; make uninstall. CC, CFLAGS and LDFLAGS reach the commands.
+. tests/e2e/lib.sh.inc
+here=$PWD root=$scratch/opt
+B=$(cd "$B" && pwd)
+make -s B="$B" PREFIX="$root" install >"$scratch/said" || { cat "$scratch/said"; fail "make install"; }
+home=$root/share/t2i
+for file in bin/t2i-train bin/t2i-doctor share/t2i/jobs/shapes.ini share/t2i/slurm/train.sbatch share/doc/t2i-train/README.md; do
+    [ -e "$root/$file" ] || fail "$file was not installed"
+done
+grep -q "^TRAIN=$root/bin/t2i-train" "$home/slurm/train.sbatch" || fail "train.sbatch names another program: $(grep ^TRAIN= "$home/slurm/train.sbatch")"
+grep -q "$home/jobs/shapes.ini" "$home/slurm/train.sbatch" || fail "train.sbatch names another job file"
+bash -n "$home/slurm/train.sbatch" || fail "train.sbatch is broken"
+! grep -r -I -l -e "$scratch/opt.*$here" -e '@PREFIX@' "$root" || fail "a path that is not the installation's"
+
+chmod -R a-w "$root"
+mounted=
+if mount --bind "$root" "$root" 2>/dev/null; then # root writes to what it may not, unless it is mounted so
+    mounted=yes
+    trap 'umount "$root"; chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
+    mount -o remount,ro,bind "$root" 2>/dev/null
+    touch "$root/x" 2>/dev/null && echo "it cannot be made read-only here: not shown that nothing is written to it"
+else
+    trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
+fi
+mkdir -p "$scratch/work/data"
+cd "$scratch/work"
+PATH=$root/bin:$PATH
+t2i-data seed --out data/seed.h5 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "t2i-data from the installation"; }
+timeout 60 $MPIRUN -np 2 t2i-train "$home/jobs/seed.ini" --steps 6 --threads 1 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "t2i-train from the installation"; }
+t2i-generate runs/seed "a red square" >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "t2i-generate from the installation"; }
+[ -e runs/seed/model.safetensors ] || fail "no model in the folder where it was started"
+
+# modules: what a login shell would get
+if modules=$(command -v modulecmd || ls /usr/lib/x86_64-linux-gnu/modulecmd* /usr/share/lmod/lmod/libexec/lmod 2>/dev/null | head -n 1) && [ -n "$modules" ]; then
+    (
+        PATH=/usr/bin:/bin
+        # shellcheck disable=SC2030
+        export MODULEPATH=$root/share/modulefiles
+        eval "$("$modules" bash load t2i-train)"
+        [ "$(command -v t2i-train)" = "$root/bin/t2i-train" ] && [ "$T2I_HOME" = "$home" ] && [ -e "$T2I_HOME/jobs/seed.ini" ]
+    ) || fail "module load t2i-train"
+    "$modules" bash help t2i-train 2>&1 | grep -q 'T2I_HOME' || true
+else
+    echo "environment modules are not here: the modulefile was not loaded"
+fi
+cd "$here"
+if command -v python3 >/dev/null; then
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' packaging/spack/t2i-train/package.py || fail "the Spack recipe"
+fi
+
+[ -z "$mounted" ] || umount "$root"
+chmod -R u+w "$root"
+make -s B="$B" PREFIX="$root" uninstall || fail "make uninstall"
+[ -z "$(find "$root" ! -type d 2>/dev/null)" ] || fail "make uninstall left $(find "$root" ! -type d)"
+make -s B="$B" PREFIX="$root" uninstall 2>"$scratch/said" && fail "uninstalled twice"
+grep -q 'nothing was installed below' "$scratch/said" || fail "no word of what is not there"
+trap 'rm -rf "$scratch"' EXIT
+
+# packed for another place
+make -s B="$B" PREFIX=/opt/t2i DESTDIR="$scratch/pack" install >/dev/null || fail "DESTDIR"
+grep -q '^TRAIN=/opt/t2i/bin/' "$scratch/pack/opt/t2i/share/t2i/slurm/train.sbatch" || fail "DESTDIR is in a file"
+! grep -rIl "$scratch" "$scratch/pack" || fail "a path of the packing"
+
+# variables: each in each command that it belongs to
+make -n V=1 B="$scratch/b" CC=mycc CFLAGS=-DMINE LDFLAGS=-Wl,-mine all >"$scratch/commands" 2>/dev/null
+[ "$(grep -c '^mycc .*-DMINE' "$scratch/commands")" -gt 100 ] || fail "CC or CFLAGS"
+[ "$(grep -c '^mycc .*-Wl,-mine -o .*/t2i-' "$scratch/commands")" -eq "$(ls src/tools/t2i-*.c | wc -l)" ] || fail "LDFLAGS"
+finish
