@@ -1,0 +1,58 @@
+#!/bin/bash
+# TIMEOUT: 300
+# The job scripts on a real Slurm with two nodes: a preemption, a node's loss, an array; each run ends in the bits of one
+# that nobody disturbed. The long form is night.sh.
+nodes=2
+. tests/slurm/slurm.sh.inc
+for script in train array build; do
+    sbatch --test-only slurm/$script.sbatch 2>"$scratch/log" || { fail "sbatch does not take $script.sbatch"; cat "$scratch/log"; }
+done
+
+small_dataset "$scratch/d.h5"
+cat >"$scratch/job.ini" <<END
+data = $scratch/d.h5
+d-model = 32
+heads = 2
+layers = 2
+d-ff = 48
+block-size = 40
+batch = 12
+lr = 1e-3
+steps = 1500
+checkpoint-every = 100
+validate-every = 0
+keep = 99
+END
+train 1 "$scratch/job.ini" --out "$scratch/whole"
+train 1 "$scratch/job.ini" --seed 2 --out "$scratch/seed2"
+edited train.sbatch
+edited array.sbatch -e "s|^JOBS=.*|JOBS=($scratch/job.ini)|; s|^SEEDS=.*|SEEDS=(1 2)|; s|^RUNS=[^ ]*|RUNS=$scratch/sweep|" -e 's|^#SBATCH --ntasks=.*|#SBATCH --ntasks=1|'
+array_ended() { [ -z "$(squeue -h -j "$array" 2>/dev/null)" ]; }
+run=$scratch/run
+job=$(JOB=$scratch/job.ini OUT=$run submit --nodes=2 --ntasks=4 --ntasks-per-node=2 "$scratch/train.sbatch")
+wait_until 60 "the first start" past "$run" 150
+note "USR1 at step $(step_of "$run")"
+scancel --signal=USR1 --batch "$job"
+wait_until 30 "a requeue" is_state "$job" PENDING
+saved=$(newest "$run")
+grep -q '"exit": 75' "$run/status.json" && [ "$saved" -ge 150 ] && [ $((saved % 100)) -ne 0 ] || fail "no checkpoint after USR1: $(cat "$run/status.json")"
+note "requeued, saved at step $saved"
+wait_until 60 "the second start" past "$run" $((saved + 200))
+testbed kill n2
+note "n2 lost at step $(step_of "$run")"
+array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
+wait_until 60 "the array" past "$scratch/sweep/job-seed2" 150
+scancel --signal=USR1 --batch "${array}_1"
+wait_until 60 "a requeue after the loss" is_state "$job" PENDING
+note "requeued, the newest checkpoint is of step $(newest "$run")"
+testbed revive n2
+wait_until 90 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
+wait_until 90 "the array's end" array_ended
+cmp "$scratch"/{whole,run}/checkpoints/step-1500.safetensors || fail "other bits"
+cmp "$scratch"/{whole,sweep/job-seed1}/checkpoints/step-1500.safetensors || fail "other bits in task 0"
+cmp "$scratch"/{seed2,sweep/job-seed2}/checkpoints/step-1500.safetensors || fail "other bits in task 1"
+grep -q "^train.sbatch: .* start 2: .*seed2" "$scratch/sweep-$array-1.log" || fail "task 1 was not requeued"
+[ "$(grep -c '^train.sbatch: .* start [1-9]:' "$scratch/shapes-$job.log")" -eq 3 ] || fail "not three starts"
+note "ended"
+[ "$failures" -eq 0 ] || show
+finish
