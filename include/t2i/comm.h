@@ -114,6 +114,11 @@ void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_b
 void t2i_comm_send(t2i_comm *comm, int to, const void *items, size_t item_bytes, size_t count);
 void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, size_t count);
 void t2i_comm_wait(t2i_comm *comm);
+/* What this rank has sent so far by t2i_comm_send (so also by gather and scatter). */
+typedef struct {
+    uint64_t messages, bytes;
+} t2i_traffic;
+t2i_traffic t2i_comm_sent(const t2i_comm *comm);
 
 /* Collective. From here to t2i_comm_unwatch the ranks look after one another, unless floor is 0 or
  * this is one rank without MPI. One that is gone, that gives no sign of life (pulse.h, which knows

@@ -4,13 +4,15 @@
  * log.jsonl has one JSON object a line. A logged step: step (from 1), loss (before that step's
  * update), lr, grad_norm, samples_per_s, seconds {data, compute, sync, checkpoint} since the line
  * before, tokens of the batch and how many of them were saved, memory {own, shared} of rank 0 in
- * bytes (shared: with the other ranks of its node). A skipped step carries `skipped`
+ * bytes (shared: with the other ranks of its node), sent {messages, bytes} by rank 0 to ranks that
+ * it shares no memory with, since the line before. A skipped step carries `skipped`
  * (how many so far) and no loss; a validation step, val_loss, and r1, r10, mrr (quiz.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
 
 #include <stddef.h>
+#include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/error.h"
 #include "t2i/quiz.h"
@@ -25,6 +27,7 @@ typedef struct {
     double tokens, tokens_saved;
     t2i_seconds seconds;
     t2i_memory memory; /* of rank 0 */
+    t2i_traffic sent;  /* by rank 0, since the line before */
 } t2i_log_line;
 
 typedef struct t2i_runlog t2i_runlog;

@@ -149,7 +149,8 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 
 t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err)
 {
-    t2i_json *json = t2i_json_object(), *seconds = t2i_json_object(), *memory = t2i_json_object();
+    t2i_json *json = t2i_json_object(), *seconds = t2i_json_object(), *memory = t2i_json_object(),
+             *sent = t2i_json_object();
     t2i_json_set_integer(json, "step", line->step);
     if (line->skipped > 0)
         t2i_json_set_integer(json, "skipped", line->skipped);
@@ -168,6 +169,9 @@ t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error 
     t2i_json_set_integer(memory, "own", (int64_t)line->memory.own);
     t2i_json_set_integer(memory, "shared", (int64_t)line->memory.shared);
     t2i_json_set(json, "memory", memory);
+    t2i_json_set_integer(sent, "messages", (int64_t)line->sent.messages);
+    t2i_json_set_integer(sent, "bytes", (int64_t)line->sent.bytes);
+    t2i_json_set(json, "sent", sent);
     T2I_TRY(append(log, json, err));
     return line->skipped > 0 ? T2I_OK : add_point(&log->train, (double)line->step, line->loss, err);
 }

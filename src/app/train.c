@@ -53,11 +53,12 @@ typedef struct {
     t2i_seconds seconds; /* since the last logged line */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
-    int skips;                  /* steps in a row that were skipped */
-    int lost;                   /* the folder, to another process: nothing is written any more */
-    long sound_step;            /* of the newest checkpoint that can be gone on from, -1: none */
-    long saved_step;            /* newest checkpoint of this session, -1: none */
-    int running;                /* is status.json ours? */
+    t2i_traffic line_sent;
+    int skips;       /* steps in a row that were skipped */
+    int lost;        /* the folder, to another process: nothing is written any more */
+    long sound_step; /* of the newest checkpoint that can be gone on from, -1: none */
+    long saved_step; /* newest checkpoint of this session, -1: none */
+    int running;     /* is status.json ours? */
 } trainer;
 
 /* ---- set-up ---- */
@@ -382,6 +383,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
 {
     const t2i_run_state *run = &t->start.checkpoint.run;
     double now = t2i_cpu_seconds();
+    t2i_traffic sent = t2i_comm_sent(t->comm);
     t2i_log_line line = {.step = run->step,
                          .skipped = result->skipped ? run->skipped : 0,
                          .loss = result->loss,
@@ -392,10 +394,13 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
                          .tokens = result->total.tokens,
                          .tokens_saved = result->total.tokens - result->total.prefixes,
                          .memory = t2i_cpu_memory(),
+                         .sent = {.messages = sent.messages - t->line_sent.messages,
+                                  .bytes = sent.bytes - t->line_sent.bytes},
                          .seconds = t->seconds};
     t->seconds = (t2i_seconds){0};
     t->line_began = now;
     t->line_step = run->step;
+    t->line_sent = sent;
     return t2i_runlog_step(t->log, &line, err);
 }
 
@@ -583,6 +588,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     const t2i_job *job = t->job;
     t->began = t->line_began = t2i_cpu_seconds();
     t->line_step = t->first_step = t->start.checkpoint.run.step;
+    t->line_sent = t2i_comm_sent(t->comm);
     *stopped = 0;
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
         int late =

@@ -91,6 +91,7 @@ struct t2i_comm {
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     MPI_Request *request; /* started and not yet waited for */
     size_t requests, request_room;
+    t2i_traffic sent;
     int *count, *start;      /* size each: shares, for the vector collectives */
     MPI_Win window[WINDOWS]; /* memory that the node's ranks share */
     size_t windows;
@@ -687,9 +688,16 @@ void t2i_comm_send(t2i_comm *comm, int to, const void *items, size_t item_bytes,
     MPI_Datatype type = item_type(item_bytes);
     MPI_Request request;
     T2I_ASSERT(count <= INT_MAX);
+    comm->sent.messages++;
+    comm->sent.bytes += item_bytes * count;
     MPI_Isend(items, (int)count, type, to, 0, comm->mpi, &request);
     MPI_Type_free(&type); /* lives on until the message is done */
     add_request(comm, request);
+}
+
+t2i_traffic t2i_comm_sent(const t2i_comm *comm)
+{
+    return comm->sent;
 }
 
 void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, size_t count)

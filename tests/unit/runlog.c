@@ -50,7 +50,8 @@ static const t2i_log_line sample = {.step = 10,
                                     .tokens = 120,
                                     .tokens_saved = 40,
                                     .seconds = {0.125, 0.25, 0.5, 0},
-                                    .memory = {1000, 2000}};
+                                    .memory = {1000, 2000},
+                                    .sent = {30, 4000}};
 
 static const t2i_quiz_scores scores = {.asked = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1.0 / 3};
 
@@ -58,7 +59,7 @@ static const t2i_quiz_scores scores = {.asked = 8, .r1 = 0.25, .r10 = 0.5, .mrr 
     "\"lr\":0.0001,\"grad_norm\":0.5,\"samples_per_s\":438.0,\"seconds\":{\"data\":0.125,"         \
     "\"compute\":0.25,"                                                                            \
     "\"sync\":0.5,\"checkpoint\":0.0},\"tokens\":120,\"tokens_saved\":40,"                         \
-    "\"memory\":{\"own\":1000,\"shared\":2000}}\n"
+    "\"memory\":{\"own\":1000,\"shared\":2000},\"sent\":{\"messages\":30,\"bytes\":4000}}\n"
 
 static void test_lines(void)
 {
