@@ -11,140 +11,145 @@
 static void fill_table(t2i_job *job)
 {
     const t2i_opt rows[] = {
-        {"data", T2I_OPT_TEXT, &job->data, NULL, 0, 0, NULL, "F.h5",
-         "The dataset, made by t2i-data.", 0},
-        {"out", T2I_OPT_TEXT, &job->out, NULL, 0, 0, NULL, "FOLDER",
-         "The run folder: job.ini, log.jsonl, loss.png, samples, checkpoints, model.safetensors, "
-         "status.json.",
-         0},
-        {"init", T2I_OPT_TEXT, &job->init, NULL, 0, 0, NULL, "RUN|FILE",
-         "Start from these weights (a run folder, a checkpoint, a safetensors model or the "
-         "tutorial's .pt): weights, configuration and vocabulary are taken; the step and the "
-         "moments start at zero. A head that the file lacks gets fresh weights.",
-         0},
-        {"resume", T2I_OPT_TEXT, &job->resume, "auto", 0, 0, NULL, "auto|never|RUN|FILE",
-         "auto: go on from the newest sound checkpoint in `out`, start fresh if there is none; "
-         "never; or a checkpoint, or the run folder whose newest one is meant.",
-         0},
-        {"steps", T2I_OPT_INT, &job->steps, "5000", 1, 1e12, NULL, NULL, "Steps of the whole run.",
-         0},
-        {"batch", T2I_OPT_INT, &job->batch, "4", 1, 1 << 20, NULL, NULL,
-         "Rows of a step, over all ranks.", 0},
-        {"lr", T2I_OPT_REAL, &job->lr, "1e-4", 0, 1e3, NULL, NULL, "Learning rate (its peak).", 0},
-        {"schedule", T2I_OPT_CHOICE, &job->schedule, "constant", 0, 0, "constant|cosine", NULL,
-         "The learning rate after the warm-up; cosine goes down to min-lr at `steps`.", 0},
-        {"warmup", T2I_OPT_INT, &job->warmup, "0", 0, 1e12, NULL, NULL,
-         "Steps of linear warm-up, before either.", 0},
-        {"min-lr", T2I_OPT_REAL, &job->min_lr, "0", 0, 1e3, NULL, NULL, "Where the cosine ends.",
-         0},
-        {"weight-decay", T2I_OPT_REAL, &job->weight_decay, "0.01", 0, 1e3, NULL, NULL,
-         "AdamW's decoupled decay, on every tensor.", 0},
-        {"beta1", T2I_OPT_REAL, &job->beta1, "0.9", 0, 0.999999999, NULL, NULL,
-         "AdamW: decay of the first moment.", 0},
-        {"beta2", T2I_OPT_REAL, &job->beta2, "0.999", 0, 0.999999999, NULL, NULL,
-         "AdamW: decay of the second moment.", 0},
-        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 1e-30, 1, NULL, NULL,
-         "AdamW: added to the denominator.", 0},
-        {"loss", T2I_OPT_CHOICE, &job->loss, "mse", 0, 0, "mse|contrastive", NULL,
-         "mse: squared error of the features; contrastive: that, and how surely the picture is "
-         "told from the other training pictures.",
-         0},
-        {"contrastive-weight", T2I_OPT_REAL, &job->contrastive_weight, "0.2", 0, 1e6, NULL, NULL,
-         "contrastive: how much its cross-entropy counts beside the squared error.", 0},
-        {"temperature", T2I_OPT_REAL, &job->temperature, "0.05", 1e-3, 1e3, NULL, NULL,
-         "contrastive: what the cosine similarities are divided by.", 0},
-        {"negatives", T2I_OPT_INT, &job->negatives, "4096", 1, 1 << 20, NULL, NULL,
-         "contrastive: at most so many pictures to tell from; of more, a new sample each step.", 0},
-        {"augment", T2I_OPT_REAL, &job->augment, "0", 0, 1, NULL, NULL,
-         "Share of the prompts that lose words, have words swapped or a character changed.", 0},
-        {"ema", T2I_OPT_REAL, &job->ema, "0", 0, 0.999999, NULL, NULL,
-         "Decay of an average of the weights over the steps, which is what is validated, drawn and "
-         "saved as the model; 0: none.",
-         0},
-        {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9, NULL, NULL,
-         "Largest norm of the gradient; 0: no clipping.", 0},
-        {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53), NULL, NULL,
-         "Of fresh weights and of sampling.", 0},
-        {"sampler", T2I_OPT_TEXT, &job->sampler, "sharded", 0, 0, NULL, "sharded|uniform|FILE",
-         "sharded: every shard goes through its own rows, newly shuffled each time; uniform: with "
-         "replacement over all "
-         "training rows; a file: one line of `batch` row numbers a step (from 0, in the order of "
-         "the pairs file).",
-         0},
-        {"shards", T2I_OPT_INT, &job->shards, "0", 0, 1 << 20, NULL, NULL,
-         "V, a power of two: the unit of work, fixed for the run's life, so that any number of "
-         "ranks gives the same "
-         "bits. 0: 8, or more for more ranks x threads.",
-         0},
-        {"threads", T2I_OPT_INT, &job->threads, "0", 0, T2I_THREADS_MAX, NULL, NULL,
-         "Threads of each rank; with equal `shards` the result does not depend on them. 0: "
-         "OMP_NUM_THREADS, else the "
-         "cores of the node divided by its ranks, under Slurm at most --cpus-per-task.",
-         0},
-        {"trie", T2I_OPT_CHOICE, &job->trie, "on", 0, 0, "on|off", NULL,
-         "off computes each prompt by itself instead of common prefixes once, for comparison.", 0},
-        {"d-model", T2I_OPT_INT, &job->d_model, "64", 2, 65536, NULL, NULL,
-         "Width of a fresh model.", 0},
-        {"heads", T2I_OPT_INT, &job->heads, "4", 1, 4096, NULL, NULL,
-         "Attention heads of a fresh model.", 0},
-        {"layers", T2I_OPT_INT, &job->layers, "3", 1, 1000, NULL, NULL, "Layers of a fresh model.",
-         0},
-        {"d-ff", T2I_OPT_INT, &job->d_ff, "256", 1, 1 << 20, NULL, NULL,
-         "Width of a fresh model's feed-forward part.", 0},
-        {"block-size", T2I_OPT_INT, &job->block_size, "64", 1, 65535, NULL, NULL,
-         "Longest prompt in characters; longer ones are cut.", 0},
-        {"min-count", T2I_OPT_INT, &job->min_count, "1", 1, 1e12, NULL, NULL,
-         "Characters that occur less often in the training prompts are unknown to a fresh model.",
-         0},
-        {"validate-every", T2I_OPT_INT, &job->validate_every, "500", 0, 1e12, NULL, NULL,
-         "Steps between validations over every row of the validation split; 0: none.", 0},
-        {"sample-every", T2I_OPT_INT, &job->sample_every, "0", 0, 1e12, NULL, NULL,
-         "Steps between sheets of drawn prompts in samples/; 0: none.", 0},
-        {"log-every", T2I_OPT_INT, &job->log_every, "10", 1, 1e12, NULL, NULL,
-         "Steps between lines of log.jsonl.", 0},
-        {"checkpoint-every", T2I_OPT_INT, &job->checkpoint_every, "500", 0, 1e12, NULL, NULL,
-         "Steps between checkpoints; 0: only at the end or when stopped.", 0},
-        {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, NULL, NULL,
-         "Newest checkpoints that are kept.", 0},
-        {"verify-every", T2I_OPT_INT, &job->verify_every, "10", 0, 1e12, NULL, NULL,
-         "Steps between comparisons of all ranks' weights; weights and moments of a rank's own are "
-         "then looked at in every step. A run in whose memory a bit flipped stops. 0: neither.",
-         0},
-        {"audit-every", T2I_OPT_INT, &job->audit_every, "500", 0, 1e12, NULL, NULL,
-         "Steps between those in which each rank computes a shard of another one, too: a run on a "
-         "core that computes wrongly stops. 0: none.",
-         0},
-        {"watchdog", T2I_OPT_REAL, &job->watchdog, "30", 0, 1e6, NULL, "SECONDS",
-         "A rank that gives no sign of life for so long (longer where that is usual for it) is "
-         "named, and the job ended; so it is when a rank dies. 0: neither.",
-         0},
-        {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, NULL, "SECONDS",
-         "Save and stop with exit code 75 after this time; 0: no limit.", 0},
-        {"dry-run", T2I_OPT_SWITCH, &job->dry_run, NULL, 0, 0, NULL, NULL,
-         "Check everything, take three steps that are not kept, and print the plan, memory, sizes "
-         "and "
-         "the time to expect; write nothing.",
-         0},
+        {"data", T2I_OPT_TEXT, &job->data, .argument = "F.h5", .group = "Data and run folder",
+         .help = "The dataset, made by t2i-data."},
+        {"out", T2I_OPT_TEXT, &job->out, .argument = "FOLDER",
+         .help = "The run folder. It gets job.ini, log.jsonl, loss.png, samples, checkpoints, "
+                 "model.safetensors, status.json."},
+        {"init", T2I_OPT_TEXT, &job->init, .argument = "RUN|FILE",
+         .help = "Start from these weights. A run folder, a checkpoint, a safetensors model or the "
+                 "tutorial's .pt: weights, configuration and vocabulary are taken; the step and "
+                 "the moments start at zero. A head that the file lacks gets fresh weights."},
+        {"resume", T2I_OPT_TEXT, &job->resume, "auto", .argument = "auto|never|RUN|FILE",
+         .help = "What to go on from. auto: from the newest sound checkpoint in `out`, and a fresh "
+                 "start if there is none; never; or a checkpoint, or the run folder whose newest "
+                 "one is meant."},
+        {"dry-run", T2I_OPT_SWITCH, &job->dry_run,
+         .help = "Check everything, print the plan, train nothing. Three steps are tried and not "
+                 "kept; memory, sizes and the time to expect are told; nothing is written."},
+
+        {"steps", T2I_OPT_INT, &job->steps, "5000", 1, 1e12, .group = "Training",
+         .help = "Steps of the whole run."},
+        {"batch", T2I_OPT_INT, &job->batch, "4", 1, 1 << 20,
+         .help = "Rows of a step, over all ranks."},
+        {"lr", T2I_OPT_REAL, &job->lr, "1e-4", 0, 1e3, .help = "Learning rate, at its peak."},
+        {"schedule", T2I_OPT_CHOICE, &job->schedule, "constant", .choices = "constant|cosine",
+         .help = "Of the learning rate. It follows the warm-up; cosine goes down to min-lr at "
+                 "`steps`."},
+        {"warmup", T2I_OPT_INT, &job->warmup, "0", 0, 1e12,
+         .help = "Steps of linear warm-up. They precede either schedule."},
+        {"min-lr", T2I_OPT_REAL, &job->min_lr, "0", 0, 1e3, .help = "Where the cosine ends.",
+         .rare = 1},
+        {"weight-decay", T2I_OPT_REAL, &job->weight_decay, "0.01", 0, 1e3,
+         .help = "AdamW's decoupled decay, on every tensor."},
+        {"beta1", T2I_OPT_REAL, &job->beta1, "0.9", 0, 0.999999999,
+         .help = "AdamW: decay of the first moment.", .rare = 1},
+        {"beta2", T2I_OPT_REAL, &job->beta2, "0.999", 0, 0.999999999,
+         .help = "AdamW: decay of the second moment.", .rare = 1},
+        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 1e-30, 1,
+         .help = "AdamW: added to the denominator.", .rare = 1},
+        {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9,
+         .help = "Largest norm of the gradient; 0: no clipping."},
+        {"loss", T2I_OPT_CHOICE, &job->loss, "mse", .choices = "mse|contrastive",
+         .help = "What is made small. mse: squared error of the features; contrastive: that, and "
+                 "how surely the picture is told from the other training pictures."},
+        {"contrastive-weight", T2I_OPT_REAL, &job->contrastive_weight, "0.2", 0, 1e6,
+         .help = "contrastive: how much its cross-entropy counts beside the squared error.",
+         .rare = 1},
+        {"temperature", T2I_OPT_REAL, &job->temperature, "0.05", 1e-3, 1e3,
+         .help = "contrastive: what the cosine similarities are divided by.", .rare = 1},
+        {"negatives", T2I_OPT_INT, &job->negatives, "4096", 1, 1 << 20,
+         .help = "contrastive: at most so many pictures to tell from. Of more, a new sample each "
+                 "step.",
+         .rare = 1},
+        {"augment", T2I_OPT_REAL, &job->augment, "0", 0, 1,
+         .help = "Share of the prompts that are changed a little. They lose words, have words "
+                 "swapped or a character changed.",
+         .rare = 1},
+        {"ema", T2I_OPT_REAL, &job->ema, "0", 0, 0.999999,
+         .help = "Decay of an average of the weights; 0: none. The average over the steps is then "
+                 "what is validated, drawn and saved as the model.",
+         .rare = 1},
+        {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53),
+         .help = "Of fresh weights and of sampling."},
+        {"sampler", T2I_OPT_TEXT, &job->sampler, "sharded", .argument = "sharded|uniform|FILE",
+         .help = "Which rows a step takes. sharded: every shard goes through its own rows, newly "
+                 "shuffled each time; uniform: with replacement over all training rows; a file: "
+                 "one line of `batch` row numbers a step (from 0, in the order of the pairs file).",
+         .rare = 1},
+
+        {"d-model", T2I_OPT_INT, &job->d_model, "64", 2, 65536, .group = "A fresh model",
+         .help = "Width."},
+        {"heads", T2I_OPT_INT, &job->heads, "4", 1, 4096, .help = "Attention heads."},
+        {"layers", T2I_OPT_INT, &job->layers, "3", 1, 1000, .help = "Layers."},
+        {"d-ff", T2I_OPT_INT, &job->d_ff, "256", 1, 1 << 20,
+         .help = "Width of the feed-forward part."},
+        {"block-size", T2I_OPT_INT, &job->block_size, "64", 1, 65535,
+         .help = "Longest prompt in characters. Longer ones are cut."},
+        {"min-count", T2I_OPT_INT, &job->min_count, "1", 1, 1e12,
+         .help = "Least number of times that a character must occur. One that occurs less often in "
+                 "the training prompts is unknown to the model.",
+         .rare = 1},
+
+        {"shards", T2I_OPT_INT, &job->shards, "0", 0, 1 << 20, .group = "Ranks and threads",
+         .help =
+             "Units of work, a power of two; 0: 8 or more. Fixed for the run's life, so that "
+             "any number of ranks gives the same bits. 0: 8, or more for more ranks x threads."},
+        {"threads", T2I_OPT_INT, &job->threads, "0", 0, T2I_THREADS_MAX,
+         .help = "Threads of each rank; 0: what the cores allow. With equal `shards` the result "
+                 "does not depend on them. 0: OMP_NUM_THREADS, else the cores of the node divided "
+                 "by its ranks, under Slurm at most --cpus-per-task."},
+        {"trie", T2I_OPT_CHOICE, &job->trie, "on", .choices = "on|off",
+         .help = "Compute common prefixes once. off computes each prompt by itself, for "
+                 "comparison.",
+         .rare = 1},
+        {"verify-every", T2I_OPT_INT, &job->verify_every, "10", 0, 1e12,
+         .help = "Steps between comparisons of all ranks' weights. Weights and moments of a rank's "
+                 "own are then looked at in every step. A run in whose memory a bit flipped "
+                 "stops. 0: neither.",
+         .rare = 1},
+        {"audit-every", T2I_OPT_INT, &job->audit_every, "500", 0, 1e12,
+         .help = "Steps between audits; 0: none. In an audit each rank computes a shard of another "
+                 "one, too: a run on a core that computes wrongly stops.",
+         .rare = 1},
+        {"watchdog", T2I_OPT_REAL, &job->watchdog, "30", 0, 1e6, .argument = "SECONDS",
+         .help =
+             "How long a rank may be silent. One that gives no sign of life for so long (longer "
+             "where that is usual for it) is named, and the job ended; so it is when a rank "
+             "dies. 0: neither.",
+         .rare = 1},
+
+        {"validate-every", T2I_OPT_INT, &job->validate_every, "500", 0, 1e12,
+         .group = "While it runs",
+         .help = "Steps between validations; 0: none. They look at every row of the validation "
+                 "split."},
+        {"sample-every", T2I_OPT_INT, &job->sample_every, "0", 0, 1e12,
+         .help = "Steps between sheets of drawn prompts; 0: none. They lie in samples/."},
+        {"log-every", T2I_OPT_INT, &job->log_every, "10", 1, 1e12,
+         .help = "Steps between lines of log.jsonl.", .rare = 1},
+        {"checkpoint-every", T2I_OPT_INT, &job->checkpoint_every, "500", 0, 1e12,
+         .help = "Steps between checkpoints; 0: only at the end. Then, or when it is stopped."},
+        {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, .help = "Newest checkpoints that are kept."},
+        {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, .argument = "SECONDS",
+         .help = "Save and stop after this time; 0: no limit. The exit code is then 75."},
     };
     T2I_ASSERT(sizeof rows <= sizeof job->opt);
     memcpy(job->opt, rows, sizeof rows);
     job->opts = (t2i_opts){
         .program = "t2i-train",
+        .summary = "trains a model that draws and finds pictures by prompt",
         .usage = "[JOB.ini] [--key value]...",
         .about = "Trains a character transformer to predict a picture's features from a prompt. "
-                 "Run it under mpirun or "
-                 "srun with any number of ranks: the result is the same to the bit. Every key can "
-                 "stand in the job "
-                 "file (key = value) or on the command line, which wins.",
-        .epilog = "Signals: USR1, and TERM or INT sent to the ranks, save at the next step and "
+                 "Run it under mpirun or srun with any number of ranks: the result is the same to "
+                 "the bit. Every key can stand in the job file (key = value) or on the command "
+                 "line, which wins.",
+        .example = "t2i-train --data data/seed.h5 --out runs/seed\n"
+                   "mpirun -np 8 t2i-train jobs/shapes.ini --steps 3000",
+        .epilog = "The same command again goes on from the newest sound checkpoint.\n"
+                  "Signals: USR1, and TERM or INT sent to the ranks, save at the next step and "
                   "exit with 75.\n"
-                  "Exit codes: 0 done; 64 usage; 65 bad data; 66 input missing; 70 a bug; 71 "
-                  "system; 73 cannot create\n"
-                  "output; 74 input/output error; 75 stopped early with a sound checkpoint, run "
-                  "the same command again.\n"
                   "T2I_VECTORS=plain|avx2|avx512 in the environment: what our kernels may use "
-                  "of the CPU's vectors, instead of all that it has.\n"
-                  "Example: mpirun -np 8 t2i-train jobs/shapes.ini --steps 3000\n",
+                  "of the CPU's vectors, instead of all that it has.",
         .opt = job->opt,
         .opts = sizeof rows / sizeof *rows,
         .takes_job = 1,
@@ -181,7 +186,7 @@ t2i_status t2i_job_parse(t2i_job *job, int argc, char **argv, t2i_error *err)
     *job = (t2i_job){0};
     fill_table(job);
     T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
-    return job->opts.help || job->opts.version ? T2I_OK : check(job, err);
+    return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check(job, err);
 }
 
 t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2i_error *err)
@@ -193,25 +198,23 @@ t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2
         .kind = T2I_OPT_SWITCH,
         .value = json,
         .help = "Print a JSON object, and nothing else, on standard output.",
+        .group = "Report",
     };
     T2I_ASSERT(job->opts.opts <= T2I_JOB_OPTS);
     job->opts.program = "t2i-doctor";
+    job->opts.summary = "tells what a machine and its launcher will do to a run";
     job->opts.about =
         "Looks at what this machine, launcher, file system and network will do to a run: each line "
         "is ok, a warning or a failure, with why it matters and what to do. Start it as the run "
         "will be started (mpirun, srun or neither, the same ranks and nodes); with the run's job "
         "file or keys it also holds memory and disk against what that run needs. The keys are "
-        "those "
-        "of t2i-train; it trains nothing, and leaves nothing in the run folder.";
+        "those of t2i-train; it trains nothing, and leaves nothing in the run folder.";
     job->opts.epilog =
-        "Exit codes: 0 nothing fails (there may be warnings); else that of the first failure: 64 "
-        "or "
-        "65 a job that\n"
-        "would not start; 66 no dataset; 71 MPI, libraries or memory; 73 no run folder or no room "
-        "in it; 74 input/output.\n"
-        "Example: mpirun -np 8 t2i-doctor jobs/shapes.ini\n";
+        "The exit code is that of the first failure, and 0 when nothing fails (there "
+        "may be warnings).";
+    job->opts.example = "t2i-doctor\nmpirun -np 8 t2i-doctor jobs/shapes.ini";
     T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
-    return job->opts.help || job->opts.version ? T2I_OK : check_given(job, err);
+    return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(job, err);
 }
 
 void t2i_job_free(t2i_job *job)

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-/* The process's name and rank: set once at the start, read by every line. */
+/* The process's name, rank and level: set once at the start, read by every line. */
 static const char *log_program = "t2i";
 static int log_rank;
+static t2i_log_level log_level = T2I_NORMAL;
 static int log_open_line; /* a progress line waits for its newline */
 
 void t2i_log_program(const char *program)
@@ -21,6 +24,11 @@ void t2i_log_rank(int rank)
     log_rank = rank;
 }
 
+void t2i_log_set_level(t2i_log_level level)
+{
+    log_level = level;
+}
+
 t2i_status t2i_log_print(const char *text, t2i_error *err)
 {
     if (fputs(text, stdout) == EOF || fflush(stdout) != 0)
@@ -30,38 +38,47 @@ t2i_status t2i_log_print(const char *text, t2i_error *err)
 
 int t2i_log_is_terminal(void)
 {
-    return isatty(STDERR_FILENO);
+    const char *kind = getenv("TERM");
+    return isatty(STDERR_FILENO) && kind != NULL && strcmp(kind, "dumb") != 0;
+}
+
+/* no-color.org: set, and not empty. */
+static int in_colour(void)
+{
+    const char *without = getenv("NO_COLOR");
+    return t2i_log_is_terminal() && (without == NULL || *without == '\0');
 }
 
 /* One write a line, so that lines of several processes do not mix. */
-static void put_line(const char *kind, const char *format, va_list args)
+static void put_line(const char *colour, const char *kind, const char *format, va_list args)
 {
     char line[2048];
-    int used =
-        snprintf(line, sizeof line, "%s%s: %s", log_open_line ? "\n" : "", log_program, kind);
+    int dye = *colour != '\0' && in_colour();
+    int used = snprintf(line, sizeof line, "%s%s%s: %s%s", log_open_line ? "\n" : "",
+                        dye ? colour : "", log_program, kind, dye ? "\033[0m" : "");
     if (used < 0 || (size_t)used >= sizeof line) return;
     vsnprintf(line + used, sizeof line - (size_t)used, format, args);
     log_open_line = 0;
     fprintf(stderr, "%s\n", line);
 }
 
-static void print_line(const char *kind, const char *format, ...) T2I_PRINTF(2, 3);
-static void print_line(const char *kind, const char *format, ...)
+static void print_error(const char *format, ...) T2I_PRINTF(1, 2);
+static void print_error(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    put_line(kind, format, args);
+    put_line("\033[1;31m", "", format, args);
     va_end(args);
 }
 
 void t2i_log_error(const t2i_error *err)
 {
-    if (log_rank == 0) print_line("", "%s", err->text);
+    if (log_rank == 0) print_error("%s", err->text);
 }
 
 void t2i_log_alarm(const t2i_error *err)
 {
-    print_line("", "%s", err->text);
+    print_error("%s", err->text);
 }
 
 void t2i_log_warn(const char *format, ...)
@@ -69,31 +86,56 @@ void t2i_log_warn(const char *format, ...)
     if (log_rank != 0) return;
     va_list args;
     va_start(args, format);
-    put_line("warning: ", format, args);
+    put_line("\033[1;33m", "warning: ", format, args);
     va_end(args);
 }
 
 void t2i_log_note(const char *format, ...)
 {
-    if (log_rank != 0) return;
+    if (log_rank != 0 || log_level < T2I_NORMAL) return;
     va_list args;
     va_start(args, format);
-    put_line("", format, args);
+    put_line("", "", format, args);
     va_end(args);
+}
+
+void t2i_log_detail(const char *format, ...)
+{
+    if (log_rank != 0 || log_level < T2I_VERBOSE) return;
+    va_list args;
+    va_start(args, format);
+    put_line("", "", format, args);
+    va_end(args);
+}
+
+/* Cuts the line where the terminal ends: one that wraps cannot be overwritten. */
+static void fit_terminal(char *line)
+{
+    struct winsize size;
+    size_t columns = 80, used = 0;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) columns = size.ws_col;
+    for (; *line != '\0'; line++) {
+        used += ((unsigned char)*line & 0xc0u) != 0x80u;
+        if (used < columns) continue; /* the last column stays free: some wrap when it is used */
+        *line = '\0';
+        return;
+    }
 }
 
 void t2i_log_progress(int last, const char *format, ...)
 {
-    if (log_rank != 0) return;
+    if (log_rank != 0 || log_level < T2I_NORMAL) return;
     char line[512];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (t2i_log_is_terminal())
+    if (t2i_log_is_terminal()) {
+        fit_terminal(line);
         fprintf(stderr, "\r\033[K%s%s", line, last ? "\n" : "");
-    else
+    } else {
         fprintf(stderr, "%s: %s\n", log_program, line);
+    }
     fflush(stderr);
     log_open_line = t2i_log_is_terminal() && !last;
 }

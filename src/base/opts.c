@@ -15,9 +15,7 @@
 enum {
     JOB_LIMIT = 1 << 20, /* bytes of a job file */
     /* inih cuts lines at 200 bytes without a word, so it never gets to see more than this. */
-    PIECE = 190,
-    COLUMNS = 80,
-    HELP_COLUMN = 26
+    PIECE = 190
 };
 
 /* Where a value comes from, and how a complaint about it begins: "--" or "jobs/x.ini:7: ". */
@@ -46,8 +44,7 @@ static t2i_status add_bound(t2i_text *out, const t2i_opt *row, double bound, t2i
     return add_real(out, bound, err);
 }
 
-/* "from 1 to 8", "from 0 up", "constant, linear or cosine"; nothing where all is allowed. */
-static t2i_status add_range(t2i_text *out, const t2i_opt *row, t2i_error *err)
+t2i_status t2i_opts_range(const t2i_opt *row, t2i_text *out, t2i_error *err)
 {
     if (row->kind == T2I_OPT_CHOICE) {
         for (const char *word = row->choices; *word != '\0';) {
@@ -72,8 +69,28 @@ static t2i_status add_range(t2i_text *out, const t2i_opt *row, t2i_error *err)
     return add_bound(out, row, row->max, err);
 }
 
+/* The choice that text was meant to be, as NAME in ": did you mean 'NAME'?"; or nothing. */
+static void add_guess(const t2i_opt *row, const char *text, char *out, size_t room)
+{
+    char words[400];
+    const char *names[40];
+    size_t count = 0;
+    *out = '\0';
+    if (row->kind != T2I_OPT_CHOICE || strlen(row->choices) >= sizeof words) return;
+    memcpy(words, row->choices, strlen(row->choices) + 1);
+    for (char *word = words; word != NULL && count < sizeof names / sizeof *names; count++) {
+        char *bar = strchr(word, '|');
+        if (bar != NULL) *bar = '\0';
+        names[count] = word;
+        word = bar == NULL ? NULL : bar + 1;
+    }
+    const char *near = *text == '\0' ? NULL : t2i_nearest_name(text, names, count);
+    if (near != NULL) snprintf(out, room, ": did you mean '%s'?", near);
+}
+
 static t2i_status wants(const t2i_opt *row, const char *text, const source *from, t2i_error *err)
 {
+    char guess[80];
     static const char *const noun[] = {
         [T2I_OPT_SWITCH] = "true or false",
         [T2I_OPT_INT] = "a whole number",
@@ -82,12 +99,13 @@ static t2i_status wants(const t2i_opt *row, const char *text, const source *from
         [T2I_OPT_CHOICE] = "",
     };
     t2i_text range = {0};
-    t2i_status status = add_range(&range, row, err);
+    t2i_status status = t2i_opts_range(row, &range, err);
     const char *said = range.data == NULL ? "" : range.data;
+    add_guess(row, text, guess, sizeof guess);
     if (status == T2I_OK)
-        status =
-            t2i_fail(err, from->status, "%s%s wants %s%s%s, not '%.200s'", from->prefix, row->name,
-                     noun[row->kind], *noun[row->kind] && *said ? " " : "", said, text);
+        status = t2i_fail(err, from->status, "%s%s wants %s%s%s, not '%.200s'%s", from->prefix,
+                          row->name, noun[row->kind], *noun[row->kind] && *said ? " " : "", said,
+                          text, guess);
     t2i_text_free(&range);
     return status;
 }
@@ -212,21 +230,36 @@ static t2i_opt *find(const t2i_opts *opts, const char *name, size_t length)
     return NULL;
 }
 
-/* dashes: "--" when the name was said on the command line, where --help and --version exist too. */
+/* What every program understands on the command line. */
+static const struct {
+    const char *name;
+    t2i_ask ask; /* or, when it is nothing, */
+    t2i_log_level level;
+} builtin[] = {
+    {"quiet", T2I_ASK_NOTHING, T2I_QUIET},
+    {"verbose", T2I_ASK_NOTHING, T2I_VERBOSE},
+    {"help", T2I_ASK_HELP, 0},
+    {"help-all", T2I_ASK_ALL, 0},
+    {"version", T2I_ASK_VERSION, 0},
+    {"help-man", T2I_ASK_MAN, 0},
+    {"help-completion", T2I_ASK_COMPLETION, 0},
+};
+enum { BUILTIN = sizeof builtin / sizeof *builtin, FOR_PEOPLE = 5 };
+
+/* dashes: "--" when the name was said on the command line, where the built-in ones exist too. */
 static t2i_status unknown(const t2i_opts *opts, const char *name, const char *dashes,
                           const char *prefix, t2i_error *err)
 {
-    const char **names = t2i_alloc(opts->opts + 2, sizeof *names);
+    const char **names = t2i_alloc(opts->opts + FOR_PEOPLE, sizeof *names);
     if (names == NULL) return t2i_fail_memory(err, opts->opts * sizeof *names, "names");
     for (size_t i = 0; i < opts->opts; i++) names[i] = opts->opt[i].name;
-    names[opts->opts] = "help";
-    names[opts->opts + 1] = "version";
-    const char *near = t2i_nearest_name(name, names, opts->opts + (*dashes ? 2 : 0));
+    for (size_t i = 0; i < FOR_PEOPLE; i++) names[opts->opts + i] = builtin[i].name;
+    const char *near = t2i_nearest_name(name, names, opts->opts + (*dashes ? FOR_PEOPLE : 0));
     const char *what = *dashes ? "option" : "key";
     t2i_status status =
         near != NULL ? t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s': did you mean '%s%s'?",
                                 prefix, what, dashes, name, dashes, near)
-                     : t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s' (--help lists all)",
+                     : t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s' (--help-all lists all)",
                                 prefix, what, dashes, name);
     t2i_free(names);
     return status;
@@ -240,21 +273,24 @@ static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i
     const source from = {T2I_FROM_COMMAND, T2I_USAGE, "--"};
     const char *name = argv[*i] + 2, *equals = strchr(name, '=');
     size_t length = equals == NULL ? strlen(name) : (size_t)(equals - name);
-    int help = length == 4 && memcmp(name, "help", 4) == 0;
-    int version = length == 7 && memcmp(name, "version", 7) == 0;
-    t2i_opt *row = help || version ? NULL : find(opts, name, length);
-    if (row == NULL && !help && !version) {
+    t2i_opt *row = find(opts, name, length);
+    size_t own = 0;
+    while (own < BUILTIN &&
+           (strlen(builtin[own].name) != length || memcmp(builtin[own].name, name, length) != 0))
+        own++;
+    if (row == NULL && own == BUILTIN) {
         char word[80];
         snprintf(word, sizeof word, "%.*s", (int)length, name);
         return unknown(opts, word, "--", "", err);
     }
-    if (row == NULL || row->kind == T2I_OPT_SWITCH) {
-        if (equals != NULL)
-            return t2i_fail(err, T2I_USAGE, "--%.*s takes no value", (int)length, name);
-        opts->help = help;
-        opts->version = version;
-        return row == NULL ? T2I_OK : set(opts, row, "true", &from, err);
+    if (equals != NULL && (row == NULL || row->kind == T2I_OPT_SWITCH))
+        return t2i_fail(err, T2I_USAGE, "--%.*s takes no value", (int)length, name);
+    if (row == NULL) {
+        opts->asked = builtin[own].ask;
+        if (opts->asked == T2I_ASK_NOTHING) opts->level = builtin[own].level;
+        return T2I_OK;
     }
+    if (row->kind == T2I_OPT_SWITCH) return set(opts, row, "true", &from, err);
     if (equals != NULL) return set(opts, row, equals + 1, &from, err);
     /* A forgotten value must not swallow the next option. */
     if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
@@ -279,11 +315,11 @@ static t2i_status read_command(t2i_opts *opts, int argc, char **argv, t2i_error 
             ended = 1;
         } else if (!ended && strncmp(word, "--", 2) == 0) {
             T2I_TRY(read_option(opts, argc, argv, &i, err));
-            if (opts->help || opts->version) return T2I_OK;
+            if (opts->asked != T2I_ASK_NOTHING) return T2I_OK;
         } else if (!ended && word[0] == '-' && word[1] != '\0') {
             return t2i_fail(err, T2I_USAGE,
-                            "unknown option '%.200s': options have long names (--help lists them), "
-                            "and '--' goes before other words that begin with '-'",
+                            "unknown option '%.200s': options have long names (--help-all lists "
+                            "them), and '--' goes before other words that begin with '-'",
                             word);
         } else if (is_job(opts, word)) {
             opts->job = word;
@@ -292,6 +328,99 @@ static t2i_status read_command(t2i_opts *opts, int argc, char **argv, t2i_error 
         }
     }
     return T2I_OK;
+}
+
+/* ---- commands ---- */
+
+int t2i_opts_takes(const t2i_command *command, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = command->options; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == command->options || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+            return 1;
+    return 0;
+}
+
+t2i_status t2i_opts_usage(const t2i_opts *opts, const t2i_command *command, t2i_text *out,
+                          t2i_error *err)
+{
+    T2I_TRY(t2i_text_addf(out, err, "%s %s%s%s", opts->program, command->name,
+                          *command->operands ? " " : "", command->operands));
+    if (command->needs != NULL)
+        T2I_TRY(t2i_text_addf(out, err, " --%s %s", command->needs,
+                              t2i_opts_find(opts, command->needs)->argument));
+    int more = command->needs != NULL ? strcmp(command->options, command->needs) != 0
+                                      : *command->options != '\0';
+    return t2i_text_addf(out, err, more ? " [--key value]..." : "");
+}
+
+static const t2i_command *find_command(const t2i_opts *opts, const char *word)
+{
+    for (size_t i = 0; i < opts->commands; i++)
+        if (strcmp(opts->command[i].name, word) == 0) return &opts->command[i];
+    return NULL;
+}
+
+static t2i_status no_command(const t2i_opts *opts, t2i_error *err)
+{
+    t2i_text list = {0};
+    const char *names[32], *word = opts->operands == 0 ? "" : opts->operand[0];
+    T2I_ASSERT(opts->commands <= sizeof names / sizeof *names);
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < opts->commands; i++) {
+        names[i] = opts->command[i].name;
+        const char *before = i == 0 ? "" : i + 1 == opts->commands ? " or " : ", ";
+        status = t2i_text_addf(&list, err, "%s%s", before, names[i]);
+    }
+    const char *near = *word == '\0' ? NULL : t2i_nearest_name(word, names, opts->commands);
+    if (status == T2I_OK && near != NULL)
+        status =
+            t2i_fail(err, T2I_USAGE, "unknown command '%.200s': did you mean '%s'?", word, near);
+    else if (status == T2I_OK && *word != '\0')
+        status =
+            t2i_fail(err, T2I_USAGE, "unknown command '%.200s': %s (see --help)", word, list.data);
+    else if (status == T2I_OK)
+        status = t2i_fail(err, T2I_USAGE, "give a command: %s (see --help)", list.data);
+    t2i_text_free(&list);
+    return status;
+}
+
+static t2i_status check_operands(const t2i_opts *opts, const t2i_command *c, t2i_error *err)
+{
+    const t2i_opt *needed = c->needs == NULL ? NULL : t2i_opts_find(opts, c->needs);
+    if (c->most == 0 && opts->operands > 0)
+        return t2i_fail(err, T2I_USAGE,
+                        "what is '%.200s'? %s takes options only (see %s %s --help)",
+                        opts->operand[0], c->name, opts->program, c->name);
+    int few = opts->operands < c->least || opts->operands > c->most;
+    if (!few && (needed == NULL || needed->origin != T2I_FROM_DEFAULT)) return T2I_OK;
+    t2i_text usage = {0};
+    t2i_status status = t2i_opts_usage(opts, c, &usage, err);
+    if (status == T2I_OK && few)
+        status = t2i_fail(err, T2I_USAGE, "%s takes %s: %s", c->name,
+                          c->most == 1   ? "one file"
+                          : c->most == 2 ? "two files"
+                                         : "one file or more",
+                          usage.data);
+    else if (status == T2I_OK)
+        status = t2i_fail(err, T2I_USAGE, "%s needs --%s: %s", c->name, c->needs, usage.data);
+    t2i_text_free(&usage);
+    return status;
+}
+
+/* The first operand is the command; it is taken off them. */
+static t2i_status take_command(t2i_opts *opts, t2i_error *err)
+{
+    const t2i_command *c = opts->operands == 0 ? NULL : find_command(opts, opts->operand[0]);
+    if (c == NULL) return no_command(opts, err);
+    opts->chosen = c;
+    opts->operands--;
+    memmove(opts->operand, opts->operand + 1, opts->operands * sizeof *opts->operand);
+    for (size_t i = 0; i < opts->opts; i++)
+        if (opts->opt[i].origin == T2I_FROM_COMMAND && !t2i_opts_takes(c, opts->opt[i].name))
+            return t2i_fail(err, T2I_USAGE, "%s takes no --%s (see %s %s --help)", c->name,
+                            opts->opt[i].name, opts->program, c->name);
+    return check_operands(opts, c, err);
 }
 
 /* ---- the job file ---- */
@@ -443,7 +572,9 @@ t2i_status t2i_opts_parse(t2i_opts *opts, int argc, char **argv, t2i_error *err)
 {
     opts->job = NULL;
     opts->operands = 0;
-    opts->help = opts->version = 0;
+    opts->chosen = NULL;
+    opts->asked = T2I_ASK_NOTHING;
+    opts->level = T2I_NORMAL;
     opts->keep = t2i_alloc(opts->opts, sizeof(char *));
     opts->operand = t2i_alloc(argc > 0 ? (size_t)argc : 0, sizeof *opts->operand);
     if (opts->keep == NULL || opts->operand == NULL)
@@ -451,7 +582,12 @@ t2i_status t2i_opts_parse(t2i_opts *opts, int argc, char **argv, t2i_error *err)
     T2I_TRY(set_defaults(opts, err));
     /* Before the job file, which cannot override it: --help must work beside a broken one. */
     T2I_TRY(read_command(opts, argc, argv, err));
-    return opts->job == NULL || opts->help || opts->version ? T2I_OK : read_job(opts, err);
+    /* --help of a command, on whichever side of it. */
+    for (int i = 1; i < argc && opts->asked != T2I_ASK_NOTHING && opts->chosen == NULL; i++)
+        opts->chosen = find_command(opts, argv[i]);
+    if (opts->asked != T2I_ASK_NOTHING) return T2I_OK;
+    if (opts->commands > 0) T2I_TRY(take_command(opts, err));
+    return opts->job == NULL ? T2I_OK : read_job(opts, err);
 }
 
 void t2i_opts_free(t2i_opts *opts)
@@ -471,111 +607,6 @@ void t2i_opts_free(t2i_opts *opts)
 
 /* ---- telling ---- */
 
-/* Bytes of the first output line of text: all, or up to a blank, in at most so many columns (more
- * where one word is longer). */
-static size_t fold(const char *text, size_t length, size_t columns)
-{
-    size_t blank = 0, used = 0, lead = strspn(text, " ");
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == ' ' && i > lead) blank = i;
-        used += ((unsigned char)text[i] & 0xc0u) != 0x80u;
-        if (used > columns && blank > 0) return blank;
-    }
-    return length;
-}
-
-/* Where the lines go on that a line is broken into: under its first word, or, as in "  name  what
- * it does", under what is said of the name. */
-static size_t hang(const char *text, size_t length)
-{
-    size_t lead = strspn(text, " "), at = lead;
-    if (lead == 0) return 0;
-    while (at < length && at < HELP_COLUMN && !(text[at] == ' ' && text[at + 1] == ' ')) at++;
-    if (at == length || at == HELP_COLUMN) return lead;
-    return at + strspn(text + at, " ");
-}
-
-/* Adds text, broken at blanks, each line but the first indented; ends with a newline. A newline in
- * text stays one, and what follows hangs as that line does. */
-static t2i_status wrap(t2i_text *out, const char *text, size_t indent, t2i_error *err)
-{
-    size_t pad = 0;
-    do {
-        size_t length = strcspn(text, "\n"), left = indent, at = 0;
-        do {
-            size_t bytes = fold(text + at, length - at, COLUMNS - left);
-            T2I_TRY(t2i_text_addf(out, err, "%*s%.*s\n", bytes > 0 ? (int)pad : 0, "", (int)bytes,
-                                  text + at));
-            at += bytes;
-            at += strspn(text + at, " ");
-            pad = left = indent + hang(text, length);
-        } while (at < length);
-        pad = indent;
-        text += length + (text[length] == '\n');
-    } while (*text != '\0');
-    return T2I_OK;
-}
-
-/* "  --name ARGUMENT", then the help beside it or, where that is too long, below it. */
-static t2i_status add_row(t2i_text *out, const char *name, const char *argument, const char *help,
-                          t2i_error *err)
-{
-    size_t before = out->size;
-    T2I_TRY(t2i_text_addf(out, err, "  --%s%s%s", name, *argument ? " " : "", argument));
-    size_t used = out->size - before;
-    if (used + 2 > HELP_COLUMN) {
-        T2I_TRY(t2i_text_add(out, "\n", 1, err));
-        used = 0;
-    }
-    T2I_TRY(t2i_text_addf(out, err, "%*s", (int)(HELP_COLUMN - used), ""));
-    return wrap(out, help, HELP_COLUMN, err);
-}
-
-/* The help and, in brackets, what is allowed and what is the default. */
-static t2i_status add_help(t2i_text *out, const t2i_opt *row, t2i_error *err)
-{
-    T2I_TRY(t2i_text_addf(out, err, "%s", row->help));
-    size_t bare = out->size;
-    T2I_TRY(t2i_text_addf(out, err, " ("));
-    size_t open = out->size;
-    T2I_TRY(add_range(out, row, err));
-    const char *preset = row->preset == NULL ? "" : row->preset;
-    if (row->kind != T2I_OPT_SWITCH && *preset != '\0')
-        T2I_TRY(t2i_text_addf(out, err, "%sdefault %s", out->size > open ? "; " : "", preset));
-    if (out->size > open) return t2i_text_add(out, ")", 1, err);
-    out->size = bare;
-    return t2i_text_add(out, "", 0, err);
-}
-
-t2i_status t2i_opts_help(const t2i_opts *opts, t2i_text *out, t2i_error *err)
-{
-    static const char *const argument[] = {
-        [T2I_OPT_SWITCH] = "",   [T2I_OPT_INT] = "N",       [T2I_OPT_REAL] = "X",
-        [T2I_OPT_TEXT] = "TEXT", [T2I_OPT_CHOICE] = "WORD",
-    };
-    T2I_TRY(t2i_text_addf(out, err, "Usage: %s ", opts->program));
-    T2I_TRY(wrap(out, opts->usage, strlen("Usage: ") + strlen(opts->program) + 1, err));
-    T2I_TRY(t2i_text_add(out, "\n", 1, err));
-    T2I_TRY(wrap(out, opts->about, 0, err));
-    T2I_TRY(t2i_text_addf(out, err, "\nOptions:\n"));
-    for (size_t i = 0; i < opts->opts; i++) {
-        const t2i_opt *row = &opts->opt[i];
-        t2i_text help = {0};
-        t2i_status status = add_help(&help, row, err);
-        if (status == T2I_OK)
-            status =
-                add_row(out, row->name, row->argument != NULL ? row->argument : argument[row->kind],
-                        help.data, err);
-        t2i_text_free(&help);
-        T2I_TRY(status);
-    }
-    T2I_TRY(add_row(out, "help", "", "Print this text.", err));
-    T2I_TRY(add_row(out, "version", "", "Print the version.", err));
-    if (opts->epilog == NULL) return T2I_OK;
-    T2I_TRY(t2i_text_add(out, "\n", 1, err));
-    return wrap(out, opts->epilog, 0, err);
-}
-
 t2i_status t2i_opts_value(const t2i_opt *opt, t2i_text *out, t2i_error *err)
 {
     const char *text = "";
@@ -593,17 +624,6 @@ t2i_status t2i_opts_value(const t2i_opt *opt, t2i_text *out, t2i_error *err)
         break;
     }
     return t2i_text_add(out, text, strlen(text), err);
-}
-
-t2i_status t2i_opts_answer(const t2i_opts *opts, t2i_error *err)
-{
-    t2i_text text = {0};
-    t2i_status status = opts->version
-                            ? t2i_text_addf(&text, err, "%s %s\n", opts->program, T2I_VERSION)
-                            : t2i_opts_help(opts, &text, err);
-    if (status == T2I_OK) status = t2i_log_print(text.data, err);
-    t2i_text_free(&text);
-    return status;
 }
 
 t2i_status t2i_opts_echo(const t2i_opts *opts, t2i_text *out, t2i_error *err)

@@ -1,4 +1,5 @@
 /* t2i-doctor - what this machine, launcher, file system and network will do to a run. */
+#include "t2i/cli.h"
 #include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/doctor.h"
@@ -36,8 +37,10 @@ int main(int argc, char **argv)
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());
     t2i_status status = t2i_job_parse_exam(&job, &json, argc, argv, &err);
-    if (status == T2I_OK && (job.opts.help || job.opts.version))
-        status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;
+    job.opts.git = T2I_GIT;
+    t2i_log_set_level(job.opts.level);
+    if (status == T2I_OK && job.opts.asked != T2I_ASK_NOTHING)
+        status = t2i_cli_answer(&job.opts, &err);
     else if (status == T2I_OK)
         status = look(&job, json, &argc, &argv, &comm, &err);
     if (status != T2I_OK && comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);

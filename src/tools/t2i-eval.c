@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "t2i/cli.h"
 #include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/eval.h"
@@ -71,8 +72,9 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
     return t2i_comm_agree(comm, status, err);
 }
 
-static t2i_status run(const t2i_opts *opts, settings *s, t2i_error *err)
+static t2i_status run(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
+    settings *s = settings_;
     int every = s->split == NULL ? !s->json : strcmp(s->split, "all") == 0;
     int split = every ? T2I_EVERY_SPLIT : T2I_USUAL_SPLIT;
     if (opts->operands != 1)
@@ -99,11 +101,9 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
         {.name = "split",
          .kind = T2I_OPT_TEXT,
          .value = &s->split,
-         .argument = "NAME",
-         .help =
-             "Whose prompts to ask: train, validation, unseen-prompts, unseen-pictures, or all: "
-             "every split that has rows. By default all, with --json validation, or train where "
-             "there is no validation."},
+         .argument = "all|train|validation|unseen-prompts|unseen-pictures",
+         .help = "Whose prompts to ask. all: of every split that has rows. By default all, with "
+                 "--json validation, or train where there is no validation."},
         {.name = "sample",
          .kind = T2I_OPT_INT,
          .value = &s->sample,
@@ -133,6 +133,7 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
     };
     t2i_opts opts = {
         .program = PROGRAM,
+        .summary = "measures how well a model finds and draws pictures",
         .usage = "RUN|MODEL [--key value]...",
         .about =
             "Asks a trained model for every distinct prompt of a split and ranks all pictures of "
@@ -147,17 +148,14 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
             "picture, and how close the nearest training picture does.\n"
             "Under mpirun or srun the ranks share the work; the figures are the same at any "
             "number of them.",
-        .epilog = "Example: " PROGRAM " runs/shapes --split unseen-pictures",
+        .example = PROGRAM " runs/shapes --split unseen-pictures",
         .opt = table,
         .opts = sizeof table / sizeof *table,
+        .run = run,
+        .shared = 1,
+        .git = T2I_GIT,
     };
-    t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
-    if (status == T2I_OK && (opts.help || opts.version))
-        status = t2i_opts_answer(&opts, err);
-    else if (status == T2I_OK)
-        status = run(&opts, s, err);
-    t2i_opts_free(&opts);
-    return status;
+    return t2i_cli_run(&opts, argc, argv, s, err);
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "t2i/cli.h"
 #include "t2i/cpu.h"
 #include "t2i/generate.h"
 #include "t2i/log.h"
@@ -17,8 +18,9 @@ typedef struct {
     int json;
 } settings;
 
-static t2i_status ask(const t2i_opts *opts, const settings *s, t2i_error *err)
+static t2i_status ask(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
+    const settings *s = settings_;
     if (opts->operands < 2)
         return t2i_fail(
             err, T2I_USAGE,
@@ -79,26 +81,19 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
     };
     t2i_opts opts = {
         .program = PROGRAM,
+        .summary = "draws and finds pictures by prompt",
         .usage = "RUN|MODEL PROMPT... [--key value]...",
         .about = "Asks a trained model for pictures: names the pictures of the dataset that are "
-                 "nearest to what it "
-                 "predicts for each prompt, draws the prediction itself where the dataset's "
-                 "encoder can be inverted, "
-                 "and puts everything on one sheet. RUN is the folder of a run, MODEL a model or "
-                 "checkpoint file.",
-        .epilog =
-            "Example: " PROGRAM " runs/shapes \"a small red circle\" \"a large blue star\" --top 3",
+                 "nearest to what it predicts for each prompt, draws the prediction itself where "
+                 "the dataset's encoder can be inverted, and puts everything on one sheet. RUN is "
+                 "the folder of a run, MODEL a model or checkpoint file.",
+        .example = PROGRAM " runs/shapes \"a small red circle\" \"a large blue star\" --top 3",
         .opt = table,
         .opts = sizeof table / sizeof *table,
+        .run = ask,
+        .git = T2I_GIT,
     };
-    t2i_status status = t2i_opts_parse(&opts, argc, argv, err);
-    if (status == T2I_OK && (opts.help || opts.version)) {
-        status = t2i_opts_answer(&opts, err);
-    } else if (status == T2I_OK) {
-        status = ask(&opts, &s, err);
-    }
-    t2i_opts_free(&opts);
-    return status;
+    return t2i_cli_run(&opts, argc, argv, &s, err);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no
  * launcher. */
+#include "t2i/cli.h"
 #include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/job.h"
@@ -18,8 +19,10 @@ int main(int argc, char **argv)
     t2i_stop_begin();
     t2i_stop_catch();
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
-    if (status == T2I_OK && (job.opts.help || job.opts.version)) {
-        status = t2i_comm_rank_before_start() == 0 ? t2i_opts_answer(&job.opts, &err) : T2I_OK;
+    job.opts.git = T2I_GIT;
+    t2i_log_set_level(job.opts.level);
+    if (status == T2I_OK && job.opts.asked != T2I_ASK_NOTHING) {
+        status = t2i_cli_answer(&job.opts, &err);
     } else if (status == T2I_OK) {
         status = t2i_cpu_check_vectors(&err);
         if (status == T2I_OK) status = t2i_comm_open(&comm, &argc, &argv, &err);

@@ -90,8 +90,8 @@ expect 65 "1 of 8 rows" build --pairs more.tsv --features "$golden/seed/features
 grep -q "more.tsv:8: row 7: .* has no features for what.png" out || wrong "the row is not named: $(cat out)"
 
 # ---- what cannot be ----
-expect 64 "say what to do"
-expect 64 'is it "build"?' bild
+expect 64 "give a command: seed, shapes,"
+expect 64 "unknown command 'bild': did you mean 'build'?" bild
 expect 64 "seed needs --out" seed
 expect 64 "takes no --json" seed --out no.h5 --json
 expect 64 "--pairs" build --out no.h5

@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     argv[argc] = NULL;
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_USAGE || status == T2I_DATA);
-    if (status == T2I_OK && !job.opts.help && !job.opts.version) read_back(&job);
+    if (status == T2I_OK && job.opts.asked == T2I_ASK_NOTHING) read_back(&job);
     t2i_job_free(&job);
     scratch_end();
     return 0;

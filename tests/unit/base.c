@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fenv.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -225,28 +226,71 @@ static void speak_as_another_rank(void)
     speak();
 }
 
+static void speak_quietly(void)
+{
+    t2i_log_set_level(T2I_QUIET);
+    t2i_log_detail("a detail");
+    speak();
+}
+
+static void speak_at_length(void)
+{
+    t2i_log_program("t2i-test");
+    t2i_log_detail("no detail");
+    t2i_log_set_level(T2I_VERBOSE);
+    t2i_log_detail("a detail");
+}
+
 /* On a terminal; what came out goes to stderr's place, which child reads. */
-static void speak_on_terminal(void)
+static void on_terminal(void (*say)(void), const char *kind, const char *no_colour)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY), kept = dup(2);
     if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) return;
     int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-    if (slave < 0 || dup2(slave, 2) < 0) return;
+    const struct winsize size = {.ws_row = 24, .ws_col = 30};
+    if (slave < 0 || ioctl(slave, TIOCSWINSZ, &size) != 0 || dup2(slave, 2) < 0) return;
+    setenv("TERM", kind, 1);
+    setenv("NO_COLOR", no_colour, 1);
     t2i_log_program("t2i-test");
+    say();
+    fputs("t2i-test: after", stderr);
+    char out[1000] = "";
+    size_t read_so_far = 0;
+    while (strstr(out, "after") == NULL) { /* it may come in pieces */
+        ssize_t got = read(master, out + read_so_far, sizeof out - 1 - read_so_far);
+        if (got <= 0) return;
+        read_so_far += (size_t)got;
+    }
+    if (write(kept, out, read_so_far) == (ssize_t)read_so_far) _exit(1);
+}
+
+static void steps(void)
+{
     t2i_log_progress(0, "step 1");
-    t2i_log_progress(0, "step 2");
+    t2i_log_progress(0, "step 2 \xc3\xa9 cut where the terminal ends");
     t2i_log_note("between");
     t2i_log_note("again");
     t2i_log_progress(1, "step 3");
-    fputs("t2i-test: after", stderr);
-    char out[1000] = "";
-    size_t size = 0;
-    while (strstr(out, "after") == NULL) { /* it may come in pieces */
-        ssize_t got = read(master, out + size, sizeof out - 1 - size);
-        if (got <= 0) return;
-        size += (size_t)got;
-    }
-    if (write(kept, out, size) == (ssize_t)size) _exit(1);
+}
+
+static void speak_on_terminal(void)
+{
+    on_terminal(steps, "xterm", "");
+}
+
+static void speak_on_dumb_terminal(void)
+{
+    on_terminal(speak, "dumb", "");
+}
+
+static void speak_in_colour(void)
+{
+    on_terminal(speak, "xterm", "");
+}
+
+static void speak_without_colour(void)
+{
+    on_terminal(speak, "xterm", "1");
 }
 
 static void test_log(void)
@@ -257,12 +301,36 @@ static void test_log(void)
                                  "t2i-test: by the way\nt2i-test: step 1\nt2i-test: step 2\n");
     CU_ASSERT_EQUAL(child(speak_as_another_rank, 2, said, sizeof said), 0);
     CU_ASSERT_STRING_EQUAL(said, "");
-    int spoken = child(speak_on_terminal, 2, said, sizeof said);
-    if (spoken == 1) { /* else there are no terminals here */
-        CU_ASSERT_STRING_EQUAL(
-            said, "\r\033[Kstep 1\r\033[Kstep 2\r\nt2i-test: between\r\nt2i-test: again\r\n"
-                  "\r\033[Kstep 3\r\nt2i-test: after");
-    }
+    CU_ASSERT_EQUAL(child(speak_quietly, 2, said, sizeof said), 0);
+    CU_ASSERT_STRING_EQUAL(said, "t2i-test: something is wrong\nt2i-test: warning: careful: 5\n");
+    CU_ASSERT_EQUAL(child(speak_at_length, 2, said, sizeof said), 0);
+    CU_ASSERT_STRING_EQUAL(said, "t2i-test: a detail\n");
+}
+
+static void test_terminal(void)
+{
+    static const struct {
+        void (*speak)(void);
+        const char *says;
+    } known[] = {
+        {speak_on_terminal,
+         "\r\033[Kstep 1\r\033[Kstep 2 \xc3\xa9 cut where the termin\r\nt2i-test: between\r\n"
+         "t2i-test: again\r\n\r\033[Kstep 3\r\nt2i-test: after"},
+        {speak_in_colour,
+         "\033[1;31mt2i-test: \033[0msomething is wrong\r\n"
+         "\033[1;33mt2i-test: warning: \033[0mcareful: 5\r\nt2i-test: by the way\r\n"
+         "\r\033[Kstep 1\r\033[Kstep 2\r\nt2i-test: after"},
+        {speak_without_colour,
+         "t2i-test: something is wrong\r\nt2i-test: warning: careful: 5\r\n"
+         "t2i-test: by the way\r\n\r\033[Kstep 1\r\033[Kstep 2\r\nt2i-test: after"},
+        {speak_on_dumb_terminal,
+         "t2i-test: something is wrong\r\nt2i-test: warning: careful: 5\r\nt2i-test: by the way\r\n"
+         "t2i-test: step 1\r\nt2i-test: step 2\r\nt2i-test: after"},
+    };
+    char said[1000];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (child(known[i].speak, 2, said, sizeof said) == 1) /* else there are no terminals here */
+            CU_ASSERT_STRING_EQUAL(said, known[i].says);
 }
 
 static void print(void)
@@ -358,6 +426,7 @@ int main(void)
         {"digests are XXH3's, in pieces or whole", test_hash},
         {"tensors lie in a block, aligned, in whole chunks", test_layout},
         {"lines have the program's name, once a job", test_log},
+        {"colours, width and overwritten lines on a terminal", test_terminal},
         {"results go out as they are, or it is said", test_print},
         {"durations for people", test_duration},
         {"cores, vectors, clock, rest", test_cpu},

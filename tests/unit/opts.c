@@ -23,14 +23,14 @@ static void setup(fixture *f)
 {
     *f = (fixture){0};
     const t2i_opt rows[] = {
-        {"data", T2I_OPT_TEXT, &f->data, NULL, 0, 0, NULL, "FILE", "Dataset file.", 0},
-        {"batch", T2I_OPT_INT, &f->batch, "4", 1, 1048576, NULL, NULL, "Pairs a step.", 0},
-        {"seed", T2I_OPT_INT, &f->seed, "0", 0, (double)LONG_MAX, NULL, NULL, "Seed.", 0},
-        {"lr", T2I_OPT_REAL, &f->lr, "1e-4", 0, 10, NULL, NULL, "Peak learning rate.", 0},
-        {"json", T2I_OPT_SWITCH, &f->json, NULL, 0, 0, NULL, NULL, "Print JSON.", 0},
-        {"schedule", T2I_OPT_CHOICE, &f->schedule, "constant", 0, 0, "constant|cosine", NULL,
-         "How the learning rate goes on after the warm-up, which precedes either.", 0},
-        {"resume", T2I_OPT_TEXT, &f->resume, "auto", 0, 0, NULL, NULL, "What to go on from.", 0},
+        {"data", T2I_OPT_TEXT, &f->data, .argument = "FILE", .help = "Dataset file."},
+        {"batch", T2I_OPT_INT, &f->batch, "4", 1, 1048576, .help = "Pairs a step."},
+        {"seed", T2I_OPT_INT, &f->seed, "0", 0, (double)LONG_MAX, .help = "Seed."},
+        {"lr", T2I_OPT_REAL, &f->lr, "1e-4", 0, 10, .help = "Peak learning rate."},
+        {"json", T2I_OPT_SWITCH, &f->json, .help = "Print JSON."},
+        {"schedule", T2I_OPT_CHOICE, &f->schedule, "constant", .choices = "constant|cosine",
+         .help = "How the learning rate goes on after the warm-up, which precedes either."},
+        {"resume", T2I_OPT_TEXT, &f->resume, "auto", .help = "What to go on from."},
     };
     memcpy(f->row, rows, sizeof rows);
     f->opts = (t2i_opts){.program = "t2i-test",
@@ -151,7 +151,8 @@ static void command_line_errors(void)
         {"--lr", "1.2.3", "--lr wants"},
         {"--lr", "10.1", "--lr wants"},
         {"--lr=", NULL, "not ''"},
-        {"--schedule", "cosin", "--schedule wants constant or cosine, not 'cosin'"},
+        {"--schedule", "cosin",
+         "--schedule wants constant or cosine, not 'cosin': did you mean 'cosine'?"},
         {"--schedule", "", "--schedule wants"},
         {"--schedule", "constant|cosine", "--schedule wants"},
         {"--json=true", NULL, "--json takes no value"},
@@ -161,7 +162,7 @@ static void command_line_errors(void)
         {"--lrr", "1", "unknown option '--lrr': did you mean '--lr'?"},
         {"--bathc=1", NULL, "unknown option '--bathc': did you mean '--batch'?"},
         {"--hlep", NULL, "did you mean '--help'?"},
-        {"--quite-another", NULL, "unknown option '--quite-another' (--help lists all)"},
+        {"--quite-another", NULL, "unknown option '--quite-another' (--help-all lists all)"},
         {"--=x", NULL, "unknown option '--'"},
         {"-h", NULL, "unknown option '-h': options have long names"},
         {"--data", "a\nb", "--data wants text without control characters, not 'a?b'"},
@@ -194,10 +195,19 @@ static void help_stops(void)
     t2i_error err;
     setup(&f);
     OK(parse(&f, &err, WORDS("missing.ini", "--help", "--nonsense")));
-    CU_ASSERT_EQUAL(f.opts.help, 1);
-    CU_ASSERT_EQUAL(f.opts.version, 0);
+    CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_HELP);
     OK(parse(&f, &err, WORDS("--json", "--version")));
-    CU_ASSERT_EQUAL(f.opts.version, 1);
+    CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_VERSION);
+    OK(parse(&f, &err, WORDS("--help-all")));
+    CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_ALL);
+    OK(parse(&f, &err, WORDS(NULL)));
+    CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_NOTHING);
+    CU_ASSERT_EQUAL(f.opts.level, T2I_NORMAL);
+    OK(parse(&f, &err, WORDS("--verbose", "--quiet")));
+    CU_ASSERT_EQUAL(f.opts.level, T2I_QUIET);
+    OK(parse(&f, &err, WORDS("--verbose")));
+    CU_ASSERT_EQUAL(f.opts.level, T2I_VERBOSE);
+    FAILS(parse(&f, &err, WORDS("--quiet=1")), T2I_USAGE, "--quiet takes no value");
     teardown(&f);
 }
 
@@ -236,7 +246,7 @@ static void job_file_errors(void)
         const char *text, *says;
     } bad[] = {
         {"\n\nlrr = 1\n", "/a.ini:3: unknown key 'lrr': did you mean 'lr'?"},
-        {"hlep = 1\n", ":1: unknown key 'hlep' (--help lists all)"},
+        {"hlep = 1\n", ":1: unknown key 'hlep' (--help-all lists all)"},
         {"help = true\n", ":1: unknown key 'help'"},
         {"batch = 0\n", "/a.ini:1: batch wants a whole number from 1 to 1048576, not '0'"},
         {"batch =\n", ":1: batch wants a whole number from 1 to 1048576, not ''"},
@@ -350,41 +360,49 @@ static void echo(void)
     teardown(&f);
 }
 
-static void help_text(void)
+static void commands(void)
 {
+    static const t2i_command table[] = {
+        {"make", "", 0, 0, "data batch", "data", "Makes. More.", NULL, 0},
+        {"look", "F.h5", 1, 1, "json", NULL, "Looks.", NULL, 0},
+        {"compare", "A B", 2, 2, "", NULL, "Compares.", NULL, 0},
+    };
+    static const struct {
+        const char *word[4], *says;
+    } bad[] = {
+        {{NULL}, "give a command: make, look or compare (see --help)"},
+        {{"loko", "x"}, "unknown command 'loko': did you mean 'look'?"},
+        {{"frobnicate"}, "unknown command 'frobnicate': make, look or compare (see --help)"},
+        {{""}, "give a command: "},
+        {{"look", "a", "--data", "x"}, "look takes no --data (see t2i-test look --help)"},
+        {{"look"}, "look takes one file: t2i-test look F.h5 [--key value]..."},
+        {{"look", "a", "b"}, "look takes one file"},
+        {{"compare", "a"}, "compare takes two files: t2i-test compare A B"},
+        {{"make"}, "make needs --data: t2i-test make --data FILE [--key value]..."},
+        {{"make", "x", "--data=a"}, "what is 'x'? make takes options only"},
+    };
     fixture f;
     t2i_error err;
-    t2i_text out = {0};
     setup(&f);
-    f.opts.about =
-        "Trains something that is told in one paragraph, which is longer than one line "
-        "of eighty columns.\n  make  what goes on beyond the end of its line hangs under "
-        "what is said of it, not its name";
-    f.opts.epilog = "Example:\n  t2i-test a-table-is-kept   as-it-is\n";
-    f.row[0].name = "a-name-that-is-long";
-    OK(t2i_opts_help(&f.opts, &out, &err));
-    CU_ASSERT_STRING_EQUAL(
-        out.data,
-        "Usage: t2i-test [JOB.ini] [--key value]...\n\n"
-        "Trains something that is told in one paragraph, which is longer than one line of\n"
-        "eighty columns.\n"
-        "  make  what goes on beyond the end of its line hangs under what is said of it,\n"
-        "        not its name\n\n"
-        "Options:\n"
-        "  --a-name-that-is-long FILE\n"
-        "                          Dataset file.\n"
-        "  --batch N               Pairs a step. (from 1 to 1048576; default 4)\n"
-        "  --seed N                Seed. (from 0 up; default 0)\n"
-        "  --lr X                  Peak learning rate. (from 0 to 10; default 1e-4)\n"
-        "  --json                  Print JSON.\n"
-        "  --schedule WORD         How the learning rate goes on after the warm-up, which\n"
-        "                          precedes either. (constant or cosine; default\n"
-        "                          constant)\n"
-        "  --resume TEXT           What to go on from. (default auto)\n"
-        "  --help                  Print this text.\n"
-        "  --version               Print the version.\n\n"
-        "Example:\n  t2i-test a-table-is-kept   as-it-is\n");
-    t2i_text_free(&out);
+    f.opts.command = table;
+    f.opts.commands = 3;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        FAILS(
+            parse(&f, &err, WORDS(bad[i].word[0], bad[i].word[1], bad[i].word[2], bad[i].word[3])),
+            T2I_USAGE, bad[i].says);
+    OK(parse(&f, &err, WORDS("--json", "look", "a")));
+    CU_ASSERT_PTR_EQUAL(f.opts.chosen, &table[1]);
+    CU_ASSERT_EQUAL(f.opts.operands, 1);
+    CU_ASSERT_STRING_EQUAL(f.opts.operand[0], "a");
+    OK(parse(&f, &err, WORDS("make", "--help")));
+    CU_ASSERT_PTR_EQUAL(f.opts.chosen, &table[0]);
+    OK(parse(&f, &err, WORDS("--help", "compare")));
+    CU_ASSERT_PTR_EQUAL(f.opts.chosen, &table[2]);
+    OK(parse(&f, &err, WORDS("--help")));
+    CU_ASSERT_PTR_NULL(f.opts.chosen);
+    CU_ASSERT_TRUE(t2i_opts_takes(&table[0], "batch"));
+    CU_ASSERT_FALSE(t2i_opts_takes(&table[0], "bat"));
+    CU_ASSERT_FALSE(t2i_opts_takes(&table[0], "atch"));
     teardown(&f);
 }
 
@@ -399,7 +417,7 @@ int main(void)
         {"job file errors", job_file_errors},
         {"long lines", long_lines},
         {"echo reads back", echo},
-        {"help text", help_text},
+        {"commands", commands},
     };
     return t2i_test_main("opts", tests, sizeof tests / sizeof *tests);
 }

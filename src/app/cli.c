@@ -1,0 +1,44 @@
+#include "t2i/cli.h"
+
+#include "t2i/comm.h"
+#include "t2i/help.h"
+#include "t2i/log.h"
+
+static t2i_status tell_version(const t2i_opts *opts, t2i_text *out, t2i_error *err)
+{
+    return t2i_text_addf(out, err, "%s %s\n", opts->program, T2I_VERSION);
+}
+
+t2i_status t2i_cli_answer(const t2i_opts *opts, t2i_error *err)
+{
+    if (t2i_comm_rank_before_start() != 0) return T2I_OK;
+    t2i_text text = {0};
+    t2i_status status = opts->asked == T2I_ASK_VERSION ? tell_version(opts, &text, err)
+                        : opts->asked == T2I_ASK_MAN   ? t2i_help_man(opts, &text, err)
+                        : opts->asked == T2I_ASK_COMPLETION
+                            ? t2i_help_completion(opts, &text, err)
+                            : t2i_help(opts, opts->asked == T2I_ASK_ALL, &text, err);
+    if (status == T2I_OK) status = t2i_log_print(text.data, err);
+    t2i_text_free(&text);
+    return status;
+}
+
+static t2i_status work(const t2i_opts *opts, void *settings, t2i_error *err)
+{
+    const t2i_command *c = opts->chosen;
+    int shared = c != NULL ? c->shared : opts->shared;
+    if (!shared && t2i_comm_rank_before_start() > 0) return T2I_OK;
+    return (c != NULL ? c->run : opts->run)(opts, settings, err);
+}
+
+t2i_status t2i_cli_run(t2i_opts *opts, int argc, char **argv, void *settings, t2i_error *err)
+{
+    t2i_status status = t2i_opts_parse(opts, argc, argv, err);
+    t2i_log_set_level(opts->level);
+    if (status == T2I_OK && opts->asked != T2I_ASK_NOTHING)
+        status = t2i_cli_answer(opts, err);
+    else if (status == T2I_OK)
+        status = work(opts, settings, err);
+    t2i_opts_free(opts);
+    return status;
+}
