@@ -39,6 +39,11 @@ typedef struct {
 void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const float *packed,
               size_t M, size_t N, size_t K, const t2i_gemm_end *end);
 
+/* A small product, as attention has many: out (M, N) = a x panel for N <= T2I_PANEL. Element (m, k)
+ * of a is a[m * a_row + k * a_step]; panel has K rows of T2I_PANEL floats, of which N count. */
+void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
+                    const float *panel, size_t M, size_t N, size_t K);
+
 /* out (M, N) = a (K, M)^T x b (K, N), b not packed; add: out = out + that, as one chain. The
  * gradient of a weight: K is tokens. Rows lie out_row, a_row, b_row floats apart. */
 void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, const float *b,

@@ -6,6 +6,7 @@
 
 #include "t2i/cpu.h"
 #include "t2i/error.h"
+#include "lanes.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -54,10 +55,9 @@ static void plain_run(const strip *t)
     for (size_t r = 0; r < t->rows; r++) {
         float acc[T2I_PANEL], *out = t->out + r * t->out_row;
         const float *a = t->a + r * t->a_row;
-        for (size_t j = 0; j < T2I_PANEL; j++)
-            acc[j] = t->end.add && j < t->columns ? out[j] : 0.0f;
+        for (size_t j = 0; j < t->columns; j++) acc[j] = t->end.add ? out[j] : 0.0f;
         for (size_t k = 0; k < t->K; k++)
-            for (size_t j = 0; j < T2I_PANEL; j++)
+            for (size_t j = 0; j < t->columns; j++)
                 acc[j] = fmaf(a[k * t->a_step], t->b[k * T2I_PANEL + j], acc[j]);
         for (size_t j = 0; j < t->columns; j++) {
             size_t at = r * t->out_row + j;
@@ -176,6 +176,20 @@ void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const fl
         }
 }
 
+void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
+                    const float *panel, size_t M, size_t N, size_t K)
+{
+    run(&(strip){.out = out,
+                 .out_row = out_row,
+                 .a = a,
+                 .a_row = a_row,
+                 .a_step = a_step,
+                 .b = panel,
+                 .rows = M,
+                 .columns = N,
+                 .K = K});
+}
+
 void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, const float *b,
                     size_t b_row, size_t M, size_t N, size_t K, int add)
 {
@@ -219,14 +233,26 @@ void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N)
     }
 }
 
-void t2i_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N)
+T2I_KERNEL(void, t2i_pack_transposed,
+           (float *packed, const float *b, size_t b_row, size_t K, size_t N),
+           (packed, b, b_row, K, N))
 {
     enum { PART = 8 }; /* rows of b at a time: more of them may share too few sets of the cache */
-    memset(packed, 0, t2i_pack_floats(K, N) * sizeof *packed);
+    if (N % T2I_PANEL != 0) {
+        size_t whole = N / T2I_PANEL * T2I_PANEL * K;
+        memset(packed + whole, 0, T2I_PANEL * K * sizeof *packed);
+    }
     for (size_t n = 0; n < N; n += PART) {
         float *to = packed + n / T2I_PANEL * T2I_PANEL * K + n % T2I_PANEL;
-        size_t columns = smaller(PART, N - n);
-        for (size_t k = 0; k < K; k++)
-            for (size_t j = 0; j < columns; j++) to[k * T2I_PANEL + j] = b[(n + j) * b_row + k];
+        const float *from = b + n * b_row;
+        size_t columns = smaller(PART, N - n), k = 0;
+        for (; columns == PART && k + 4 <= K; k += 4)
+            for (size_t j = 0; j < PART; j += 4) {
+                const float *row = from + j * b_row + k;
+                t2i_turn_4x4(to + k * T2I_PANEL + j, T2I_PANEL,
+                             (const float *[]){row, row + b_row, row + 2 * b_row, row + 3 * b_row});
+            }
+        for (; k < K; k++)
+            for (size_t j = 0; j < columns; j++) to[k * T2I_PANEL + j] = from[j * b_row + k];
     }
 }

@@ -19,12 +19,13 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
 /* For all numbers of a tile; r and j are constants in every round. */
 #define EACH(...)                                                                                  \
     _Pragma("GCC unroll 8") for (size_t r = 0; r < rows; r++)                                      \
-        _Pragma("GCC unroll 2") for (size_t j = 0; j < 2; j++) __VA_ARGS__
+        _Pragma("GCC unroll 2") for (size_t j = 0; j < width; j++) __VA_ARGS__
 
-/* The tile of so many rows and up to 2 LANES columns that begins there. rows and whole (no column
- * is missing) are constants wherever this is inlined, so that all of acc lies in registers. */
+/* The tile of so many rows and up to width * LANES columns that begins there. rows, width (1 or 2)
+ * and whole (no column is missing) are constants wherever this is inlined, so that all of acc lies
+ * in registers. */
 TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, const size_t rows,
-                                  const int whole)
+                                  const size_t width, const int whole)
 {
     V acc[ROWS][2];
     const t2i_gemm_end *end = &t->end;
@@ -41,13 +42,13 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
         EACH(_mm_prefetch((const char *)(out + r * out_row + j * LANES), _MM_HINT_T0));
     }
     for (size_t k = 0; k < t->K; k++, a += a_step, b += T2I_PANEL) {
-        V b0 = LOAD(b), b1 = LOAD(b + LANES);
+        V b0 = LOAD(b), b1 = width == 2 ? LOAD(b + LANES) : ZERO;
         _mm_prefetch((const char *)(a + ahead), _MM_HINT_T0);
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++) {
             V x = SPREAD(a[r * a_row]);
             acc[r][0] = FMA(x, b0, acc[r][0]);
-            acc[r][1] = FMA(x, b1, acc[r][1]);
+            if (width == 2) acc[r][1] = FMA(x, b1, acc[r][1]);
         }
     }
     if (end->bias != NULL) {
@@ -73,14 +74,17 @@ TARGET static void TILE(run)(const strip *t)
     for (size_t i = 0, row = 0; i < tiles; i++, row = next) {
         next = begin(i + 1, tiles, t->rows);
         for (size_t column = 0; column < t->columns; column += 2 * LANES) {
-            size_t whole = t->columns - column >= 2 * LANES;
-            switch (2 * (next - row) + whole) {
+            size_t left = t->columns - column;
+            switch (3 * (next - row) + (left > LANES) + (left >= 2 * LANES)) {
 #define CASE(n)                                                                                    \
-    case 2 * n:                                                                                    \
-        TILE(tile)(t, row, column, n, 0);                                                          \
+    case 3 * n:                                                                                    \
+        TILE(tile)(t, row, column, n, 1, 0);                                                       \
         break;                                                                                     \
-    case 2 * n + 1:                                                                                \
-        TILE(tile)(t, row, column, n, 1);                                                          \
+    case 3 * n + 1:                                                                                \
+        TILE(tile)(t, row, column, n, 2, 0);                                                       \
+        break;                                                                                     \
+    case 3 * n + 2:                                                                                \
+        TILE(tile)(t, row, column, n, 2, 1);                                                       \
         break
                 CASE(1);
                 CASE(2);

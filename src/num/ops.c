@@ -100,7 +100,13 @@ T2I_KERNEL(void, t2i_add, (float *restrict x, const float *restrict y, size_t co
 
 T2I_KERNEL(void, t2i_exp, (float *x, size_t count), (x, count))
 {
-    t2i_exp_lanes(x, count);
+    t2i_half part = {0};
+    for (size_t i = 0, some; i < count; i += some) {
+        some = count - i < LANES / 2 ? count - i : LANES / 2;
+        memcpy(&part, x + i, some * sizeof *x);
+        t2i_exp_half(&part);
+        memcpy(x + i, &part, some * sizeof *x);
+    }
 }
 
 T2I_KERNEL(double, t2i_squared_error,

@@ -136,6 +136,13 @@ static void any_shape(void)
             set_out(&g, M, NULL);
             t2i_gemm_outer(g.out, g.row, at, ROWS, b, COLUMNS, M, N, K, 0);
             expect(wrong(&g, chain), "outer product", M, N, K);
+            if (N > T2I_PANEL) continue;
+            set_out(&g, M, NULL);
+            t2i_gemm_panel(g.out, g.row, a, K, 1, packed, M, N, K);
+            expect(wrong(&g, chain), "panel", M, N, K);
+            set_out(&g, M, NULL);
+            t2i_gemm_panel(g.out, g.row, at, 1, ROWS, packed, M, N, K);
+            expect(wrong(&g, chain), "panel, a transposed", M, N, K);
         }
         t2i_free(chain);
         t2i_free(packed);
@@ -240,7 +247,7 @@ static void signs(void)
 /* Both ways to pack, and zeros where there is no column. */
 static void packing(void)
 {
-    enum { K = 5, N = 45 };
+    enum { K = 13, N = 45 };
     float *b = numbers(K * N, 16), bt[N * (K + 1)];
     float *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
     CU_ASSERT_EQUAL(t2i_pack_floats(K, N), 2 * K * T2I_PANEL);
