@@ -35,6 +35,7 @@ typedef struct {
 /* What a rank says beside its gradient, and what all said together. */
 typedef struct {
     int64_t stop, late; /* told by a signal; out of time: added over the ranks */
+    int64_t saved;      /* a checkpoint that was being written is now there, or failed: added */
     int64_t damaged;    /* this rank's memory changed by itself: added */
     uint64_t replica;   /* a hash of this rank's weights, 0: not looked at */
     int64_t culprit;    /* comes out: the lowest rank that is damaged, or whose weights differ from

@@ -49,6 +49,8 @@ void t2i_pulse_end(void);
 
 /* A sign of life. */
 void t2i_pulse_beat(void);
+/* Changes with each sign of life of another thread: for the watched one when it waits for that. */
+unsigned t2i_pulse_others(void);
 /* What comes now; step: which one it is, or belongs to. bytes: what is then written or read at once
  * (0: little), as a disk may be as slow as 4 MB a second. */
 void t2i_pulse_phase(t2i_phase phase, long step, uint64_t bytes);

@@ -3,6 +3,7 @@
 #include "t2i/comm.h"
 #include "t2i/fold.h"
 #include "t2i/packed.h"
+#include "t2i/saver.h"
 #include "t2i/step.h"
 #include "t2i/transformer.h"
 #include "t2i/watch.h"
@@ -32,7 +33,9 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank)
     int averages = run->job->ema > 0;
     t2i_rank_need need = {.own = block + (double)t2i_packed_bytes(m, 1) + bytes_of_rows(run, rank)};
     need.own += slice * (2.0 + averages + (run->size * run->threads > 1)) + block * averages;
-    if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
+    int aside = t2i_saver_aside(m->layout.floats * sizeof(float) * (size_t)(3 + averages));
+    if (rank == 0)
+        need.own += block * (2.0 + averages + aside); /* a checkpoint is gathered there */
     if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
     for (int t = 0; t < run->threads; t++) {
         size_t published, buffers = t2i_fold_buffers(run->plan->shards, rank * run->threads + t,

@@ -19,6 +19,7 @@
 #include "t2i/replay.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
+#include "t2i/saver.h"
 #include "t2i/start.h"
 #include "t2i/step.h"
 #include "t2i/stop.h"
@@ -54,11 +55,14 @@ typedef struct {
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     t2i_traffic line_sent;
-    int skips;       /* steps in a row that were skipped */
-    int lost;        /* the folder, to another process: nothing is written any more */
-    long sound_step; /* of the newest checkpoint that can be gone on from, -1: none */
-    long saved_step; /* newest checkpoint of this session, -1: none */
-    int running;     /* is status.json ours? */
+    int skips;        /* steps in a row that were skipped */
+    int lost;         /* the folder, to another process: nothing is written any more */
+    long sound_step;  /* of the newest checkpoint that can be gone on from, -1: none */
+    long saved_step;  /* newest checkpoint of this session, -1: none */
+    t2i_saver *saver; /* rank 0 */
+    int aside;        /* are checkpoints written while training goes on? */
+    long saving;      /* the step of the one that is under way, -1: none is */
+    int running;      /* is status.json ours? */
 } trainer;
 
 /* ---- set-up ---- */
@@ -293,9 +297,10 @@ static void print_memory(const trainer *t)
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
-        "has %.1f MB",
+        "has %.1f MB%s",
         (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)fold / 1e6,
-        (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6);
+        (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6,
+        t->aside ? ", and is written from a copy of the weights while training goes on" : "");
 }
 
 /* What memory and disk will have to hold. */
@@ -311,6 +316,17 @@ static t2i_run_sizes sizes_of(const trainer *t)
                            .longest = longest > watched ? longest : watched,
                            .prompt_bytes = (double)info->prompt_bytes,
                            .pictures = (double)info->images};
+}
+
+/* Collective. */
+static t2i_status open_saver(trainer *t, t2i_error *err)
+{
+    const t2i_checkpoint *c = &t->start.checkpoint;
+    size_t parts = t->job->ema > 0 ? 4 : 3, bytes = c->model.layout.floats * sizeof(float) * parts;
+    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_saver_aside(bytes));
+    t2i_status mine = T2I_OK;
+    if (t->rank == 0) mine = t2i_saver_new(&t->saver, c, t->job->out, t->job->keep, t->aside, err);
+    return t2i_comm_agree(t->comm, mine, err);
 }
 
 /* Collective. Everything up to the first step. */
@@ -338,6 +354,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     T2I_TRY(t2i_doctor_brief(t->comm, &sizes, err));
     T2I_TRY(open_store(t, err));
     T2I_TRY(open_step(t, counts, err));
+    T2I_TRY(open_saver(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
     cut = t->plan.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
@@ -362,6 +379,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
 
 static void tear_down(trainer *t)
 {
+    t2i_saver_free(t->saver);
     t2i_watch_free(&t->watch);
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
@@ -404,64 +422,70 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
     return t2i_runlog_step(t->log, &line, err);
 }
 
-/* Removes what is older than the newest `keep` checkpoints up to this step. */
-static void prune(const trainer *t)
+/* The weights, `parts` times as many numbers, are going to be written. */
+static void begin_writing(const trainer *t, t2i_phase phase, long step, unsigned parts)
 {
-    long *steps;
-    size_t count;
-    long kept = 0;
-    t2i_error ignored;
-    if (t2i_checkpoint_list(t->job->out, &steps, &count, &ignored) != T2I_OK) return;
-    for (size_t i = 0; i < count; i++) {
-        if (steps[i] > t->start.checkpoint.run.step || ++kept <= t->job->keep) continue;
-        if (t2i_claim_check(&ignored) != T2I_OK) break;
-        char *path = t2i_checkpoint_path(t->job->out, steps[i]);
-        if (path != NULL && unlink(path) != 0 && errno != ENOENT)
-            t2i_log_warn("cannot remove the old checkpoint %s: %s", path, strerror(errno));
-        t2i_free(path);
-    }
-    t2i_free(steps);
+    size_t block = t->start.checkpoint.model.layout.floats * sizeof(float);
+    t2i_pulse_phase(phase, step, block * parts);
 }
 
-/* A checkpoint, or the weights alone, is going to be written. */
-static void begin_writing(const trainer *t, t2i_phase phase, int parts)
+/* Collective. Waits for the checkpoint that is being written, if one is. */
+static t2i_status end_save(trainer *t, t2i_error *err)
 {
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    t2i_pulse_phase(phase, c->run.step, c->model.layout.floats * sizeof(float) * (unsigned)parts);
-}
-
-/* Collective. Gathers the moments and lets rank 0 write. */
-static t2i_status save(trainer *t, t2i_error *err)
-{
-    t2i_checkpoint *c = &t->start.checkpoint;
-    if (t->saved_step == c->run.step) return T2I_OK;
+    long step = t->saving;
     double clock = t2i_cpu_seconds();
-    t2i_status mine = T2I_OK;
-    begin_writing(t, T2I_AT_SAVE, 4);
-    if (t2i_step_damaged(t->step))
-        mine =
-            t2i_fail(err, T2I_SYSTEM,
-                     "a bit flipped in memory by step %ld: weights or moments are not as it left "
-                     "them; nothing is saved",
-                     c->run.step);
-    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    t2i_step_gather(t->step, t->comm);
-    if (t->rank == 0) {
-        char *path = t2i_checkpoint_path(t->job->out, c->run.step);
-        mine = path == NULL ? t2i_fail_memory(err, 64, "a file name")
-                            : t2i_checkpoint_save(c, path, err);
-        t2i_free(path);
-        if (mine == T2I_OK) prune(t);
-    }
+    if (step < 0) return T2I_OK;
+    begin_writing(t, T2I_AT_SAVE, step, 4);
+    t2i_status mine = t->rank == 0 ? t2i_saver_end(t->saver, err) : T2I_OK;
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
         t2i_error why = {0};
         mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_claim_check(&why) : T2I_OK, &why);
         t->lost = mine != T2I_OK;
     }
-    if (status == T2I_OK) t->saved_step = t->sound_step = c->run.step;
+    t->saving = -1;
+    if (status == T2I_OK) t->saved_step = t->sound_step = step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return status;
+}
+
+/* Collective. The same for a periodic checkpoint, without which training can go on. */
+static void lapse_save(trainer *t)
+{
+    t2i_error err = {0};
+    t2i_status saved = end_save(t, &err);
+    if (!t->lost) t2i_runlog_lapse(saved, &err);
+}
+
+/* Collective. Gathers the moments and lets rank 0 write, after which everyone goes on: a checkpoint
+ * that is not large is written then. */
+static t2i_status begin_save(trainer *t, t2i_error *err)
+{
+    long step = t->start.checkpoint.run.step;
+    double clock = t2i_cpu_seconds();
+    t2i_status mine = T2I_OK;
+    begin_writing(t, T2I_AT_SAVE, step, 4);
+    if (t2i_step_damaged(t->step))
+        mine =
+            t2i_fail(err, T2I_SYSTEM,
+                     "a bit flipped in memory by step %ld: weights or moments are not as it left "
+                     "them; nothing is saved",
+                     step);
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    t2i_step_gather(t->step, t->comm);
+    if (t->rank == 0) t2i_saver_begin(t->saver);
+    t->saving = step;
+    t->seconds.checkpoint += t2i_cpu_seconds() - clock;
+    return t->aside ? T2I_OK : end_save(t, err);
+}
+
+/* Collective. A checkpoint of this step is there afterwards, or why not. */
+static t2i_status save(trainer *t, t2i_error *err)
+{
+    lapse_save(t);
+    if (t->saved_step == t->start.checkpoint.run.step) return T2I_OK;
+    T2I_TRY(begin_save(t, err));
+    return end_save(t, err);
 }
 
 static void show_progress(trainer *t, const t2i_step_result *result, int last)
@@ -503,18 +527,19 @@ static void after_step(trainer *t, const t2i_step_result *result)
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
     if (t->watch.validated > 0 && (due(step, job->validate_every) || last)) {
-        begin_writing(t, T2I_AT_VALIDATE, 1);
+        begin_writing(t, T2I_AT_VALIDATE, step, 1);
         t2i_watch_validate(&t->watch, t->comm, t2i_step_model(t->step, t->comm),
                            due(step, job->validate_every), t->log);
     }
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
-        begin_writing(t, T2I_AT_VALIDATE, 1);
+        begin_writing(t, T2I_AT_VALIDATE, step, 1);
         const float *weights = t2i_step_model(t->step, t->comm);
         if (t->rank == 0) t2i_runlog_lapse(t2i_watch_draw(&t->watch, weights, &err), &err);
     }
     if (due(step, job->checkpoint_every) && !last) {
-        t2i_status saved = save(t, &err);
-        if (!t->lost) t2i_runlog_lapse(saved, &err);
+        lapse_save(t);
+        t2i_status begun = t->lost ? T2I_OK : begin_save(t, &err);
+        if (!t->lost) t2i_runlog_lapse(begun, &err);
     }
     show_progress(t, result, last);
 }
@@ -539,6 +564,7 @@ static t2i_status check_memory(trainer *t, const t2i_votes *votes, t2i_error *er
     char why[200];
     int unknown = votes->culprit == T2I_UNKNOWN;
     if (votes->culprit == T2I_NOBODY) return T2I_OK;
+    lapse_save(t); /* it is from before */
     snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s",
              t->start.checkpoint.run.step + 1,
              unknown ? "the weights of the ranks differ, and no majority tells which are right"
@@ -553,6 +579,7 @@ static t2i_status check_audit(trainer *t, const t2i_votes *votes, t2i_error *err
 {
     char why[224], whose[96];
     if (votes->disputed == T2I_NOBODY) return T2I_OK;
+    lapse_save(t);
     int one = (int)votes->disputed, two = (int)votes->by;
     int culprit = t2i_step_settle(t->step, t->comm, votes);
     if (one == two)
@@ -593,11 +620,14 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
         int late =
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
-        t2i_step_result result = {.votes = {.stop = t2i_stop_asked() != 0, .late = late}};
+        int saved = t->rank == 0 && t2i_saver_done(t->saver);
+        t2i_step_result result = {
+            .votes = {.stop = t2i_stop_asked() != 0, .late = late, .saved = saved}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         T2I_TRY(check_memory(t, &result.votes, err));
         T2I_TRY(check_audit(t, &result.votes, err));
-        after_step(t, &result);
+        if (result.votes.saved > 0) lapse_save(t);
+        if (!t->lost) after_step(t, &result);
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
         *stopped =
@@ -618,8 +648,9 @@ static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 /* Collective. Durable work first, status.json last. */
 static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *err)
 {
+    lapse_save(t);
     if (status == T2I_OK && !stopped) {
-        begin_writing(t, T2I_AT_SAVE, 1);
+        begin_writing(t, T2I_AT_SAVE, t->start.checkpoint.run.step, 1);
         float *weights = t2i_step_model(t->step, t->comm);
         status = t2i_comm_agree(t->comm, t->rank == 0 ? write_end(t, weights, err) : T2I_OK, err);
     }
@@ -664,7 +695,8 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
                  .rank = t2i_comm_rank(comm),
                  .size = t2i_comm_size(comm),
                  .sound_step = -1,
-                 .saved_step = -1};
+                 .saved_step = -1,
+                 .saving = -1};
     int stopped = 0;
     t2i_cpu_set_rounding();
     t2i_blas_begin(); /* the search of a validation */

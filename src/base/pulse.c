@@ -16,6 +16,7 @@ static struct {
     t2i_where at;
     void (*hook)(void *context);
     void *context;
+    atomic_uint others; /* signs of life of other threads */
 } self;
 
 static void put_where(void)
@@ -85,9 +86,17 @@ static void count_silence(void)
 
 void t2i_pulse_beat(void)
 {
-    if (!counts()) return;
+    if (!counts()) {
+        atomic_fetch_add_explicit(&self.others, 1, memory_order_relaxed);
+        return;
+    }
     count_silence();
     if (self.hook != NULL) self.hook(self.context);
+}
+
+unsigned t2i_pulse_others(void)
+{
+    return atomic_load_explicit(&self.others, memory_order_relaxed);
 }
 
 void t2i_pulse_phase(t2i_phase phase, long step, uint64_t bytes)

@@ -540,6 +540,7 @@ static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
         look_at_audit(f, r, votes);
         votes->stop += votes_of(f, r)->stop;
         votes->late += votes_of(f, r)->late;
+        votes->saved += votes_of(f, r)->saved;
         votes->damaged += votes_of(f, r)->damaged;
         if (votes_of(f, r)->damaged) votes->culprit = r;
     }

@@ -1,8 +1,9 @@
 #!/bin/bash
 # TIMEOUT: 200
 # SIGKILL at a random moment of a run at 2 to 4 ranks: of one rank, of mpirun, of all at once. The run goes on from its
-# newest checkpoint every time, repeats at most one interval, and ends in the bits of one that nobody disturbed; no
-# process stays. KILLS=1000 for more of them, KINDS="rank" for these only.
+# newest checkpoint every time, repeats at most one interval (less than two where checkpoints are written while training
+# goes on, as large ones are), and ends in the bits of one that nobody disturbed; no process stays. KILLS=1000 for more of
+# them, KINDS="rank" for these only.
 . tests/fault/fault.sh.inc
 kills=${KILLS:-$(long_or 300 10)}
 every=7
@@ -72,16 +73,18 @@ after_death() {
     ! echo "$left" | grep -v '^vader_segment\|^osc_sm' | grep . || fail "$1: left in /dev/shm"
     (cd /dev/shm && rm -f $left)
     local repeated=$(($(last_step) - $(newest)))
-    [ $repeated -le $every ] || fail "$1: $repeated steps would be repeated"
-    [ $repeated -le "$most" ] || most=$repeated
+    [ $repeated -le $((aside ? 2 * every - 1 : every)) ] || fail "$1: $repeated steps would be repeated"
+    [ $repeated -le "${most[aside]}" ] || most[aside]=$repeated
 }
 
 declare -A shm count
-killed=0 finished=0 slowest=0 most=0 resumed=0 stuck=0
+killed=0 finished=0 slowest=0 most=(0 0) resumed=0 stuck=0
 while [ $killed -lt $kills ]; do
     kinds=(${KINDS:-rank mpirun all})
     kind=${kinds[RANDOM % ${#kinds[@]}]} np=$((2 + RANDOM % 3)) delay=$((RANDOM * whole_ms / 32768))
-    from=$(newest)
+    from=$(newest) aside=$((RANDOM % 2))
+    unset T2I_ASIDE_MB
+    [ $aside -eq 0 ] || export T2I_ASIDE_MB=0
     rm -f "$scratch/pids"
     timeout -k 5 100 $MPIRUN -np $np sh "$scratch/rank.sh" "$scratch/pids" "$B/t2i-train" $options --out "$out" >"$scratch/said" 2>&1 &
     job=$!
@@ -91,7 +94,7 @@ while [ $killed -lt $kills ]; do
     choose
     kill -9 $victims 2>/dev/null || true
     end
-    what="kill $killed: $kind of $np after $delay ms from step $from"
+    what="kill $killed: $kind of $np after $delay ms from step $from, aside $aside"
     if going=$(sed -n 's/.*going on from .*step-\([0-9]*\)\.safetensors$/\1/p' "$scratch/said") && [ -n "$going" ]; then
         resumed=$((resumed + 1))
         [ "$going" -eq "$from" ] || fail "$what: it went on from $going"
@@ -117,6 +120,6 @@ for kind in rank mpirun all; do
     echo "$kind: ${count[$kind]:-0} kills; Open MPI left ${shm[$kind]:-0} files in /dev/shm"
 done
 [ "${shm[rank]:-0}" -eq 0 ] || fail "a rank's death leaves shared memory"
-echo "$killed kills, $resumed starts from a checkpoint, $((finished + 1)) runs ended in the same bits; at most $most steps repeated;" \
+echo "$killed kills, $resumed starts from a checkpoint, $((finished + 1)) runs ended in the same bits; at most ${most[0]} steps repeated, ${most[1]} with checkpoints written aside;" \
     "the last process was gone $((slowest / 10)).$((slowest % 10)) s after mpirun; mpirun itself hung $stuck times"
 finish
