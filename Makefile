@@ -55,7 +55,23 @@ BENCH   := $(call programs,bench)
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$@")
 
-all: $(TOOLS:%=$B/%)
+VERSION := $(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' include/t2i/opts.h)
+
+all: $(TOOLS:%=$B/%) man
+
+# What --version tells of the source. Only the programs' own files know it: they are compiled anew when it changes.
+GIT := $(if $(wildcard .git),$(shell git describe --always --dirty 2>/dev/null))
+$(TOOLS:%=$B/src/tools/%.o): ALL += $(if $(GIT),-DT2I_GIT='"$(GIT)"')
+$(TOOLS:%=$B/src/tools/%.o): $B/git
+$B/git: always
+	@mkdir -p $B && { echo "$(GIT)" | cmp -s - $@ || echo "$(GIT)" >$@; }
+
+# Manual pages and completion are made from the programs' option tables.
+man: $(TOOLS:%=$B/man/man1/%.1) $B/completion/t2i
+$B/man/man1/%.1: $B/%
+	@mkdir -p $(@D) && $< --help-man >$@.tmp && mv $@.tmp $@
+$B/completion/t2i: src/tools/completion.bash $(TOOLS:%=$B/%)
+	@mkdir -p $(@D) && { cat $<; for t in $(TOOLS); do $B/$$t --help-completion || exit 1; done; } >$@.tmp && mv $@.tmp $@
 
 $(TOOLS:%=$B/%): $B/%: $B/src/tools/%.o $B/libt2i.a
 	$(call say,LINK)
@@ -86,17 +102,21 @@ help:
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
 	@echo "make install    programs, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
+	@echo "make dist       build/t2i-train-$(VERSION).tar.gz, the same bytes anywhere"
 	@echo "make format     clang-format over all sources; make clean"
 	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS LDFLAGS MPIRUN='$(MPIRUN)'"
 
 # ---- installing ----
 
 PREFIX ?= /usr/local
-INSTALL = B=$B PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' include/t2i/*.h) sh packaging/install.sh
+INSTALL = B=$B PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) sh packaging/install.sh
 install: all
 	@$(INSTALL) install
 uninstall:
 	@$(INSTALL) uninstall
+
+dist:
+	@VERSION=$(VERSION) sh packaging/dist.sh build/t2i-train-$(VERSION).tar.gz
 
 # ---- the demo ----
 
@@ -149,6 +169,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all help install uninstall demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
+.PHONY: all man always help install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
         fuzz bench soak format clean
 .SECONDARY:

@@ -27,7 +27,7 @@
 #include "t2i/log.h"
 #include "t2i/text.h"
 
-#define T2I_VERSION "0.1.0" /* of all programs */
+#define T2I_VERSION "1.0.0" /* of all programs */
 #ifndef T2I_GIT /* what git calls the source: the Makefile tells it to the programs' own files */
 #define T2I_GIT "unknown"
 #endif

@@ -1,4 +1,4 @@
-/* progress.h - "reading pictures: 45 %, 12 s left" for work that takes longer than two seconds. */
+/* progress.h - "reading pictures: 45 %, 12 s left" for work that takes longer than a second. */
 #ifndef T2I_PROGRESS_H
 #define T2I_PROGRESS_H
 

@@ -1,12 +1,29 @@
 #include "t2i/cli.h"
 
+#include <string.h>
+
 #include "t2i/comm.h"
+#include "t2i/cpu.h"
+#include "t2i/dataset.h"
 #include "t2i/help.h"
+#include "t2i/linalg.h"
 #include "t2i/log.h"
 
 static t2i_status tell_version(const t2i_opts *opts, t2i_text *out, t2i_error *err)
 {
-    return t2i_text_addf(out, err, "%s %s\n", opts->program, T2I_VERSION);
+    char mpi[T2I_MPI_NAME], mpi_built[T2I_MPI_NAME];
+    unsigned hdf5[3], hdf5_built[3];
+    const char *blas = t2i_blas_version();
+    size_t name = strcspn(blas, " ");
+    name += strspn(blas + name, " ");
+    name += strcspn(blas + name, " ");
+    t2i_comm_library(mpi, mpi_built);
+    t2i_dataset_hdf5(hdf5, hdf5_built);
+    T2I_TRY(t2i_text_addf(out, err, "%s %s\ngit:  %s\nMPI:  %s\n", opts->program, T2I_VERSION,
+                          opts->git, mpi));
+    T2I_TRY(t2i_text_addf(out, err, "HDF5: %u.%u.%u\n", hdf5[0], hdf5[1], hdf5[2]));
+    return t2i_text_addf(out, err, "BLAS: %.*s, kernels %s; our own: %s\n", (int)name, blas,
+                         t2i_blas_core(), t2i_cpu_vectors_name());
 }
 
 t2i_status t2i_cli_answer(const t2i_opts *opts, t2i_error *err)

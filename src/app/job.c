@@ -204,15 +204,16 @@ t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2
     job->opts.program = "t2i-doctor";
     job->opts.summary = "tells what a machine and its launcher will do to a run";
     job->opts.about =
-        "Looks at what this machine, launcher, file system and network will do to a run: each line "
-        "is ok, a warning or a failure, with why it matters and what to do. Start it as the run "
-        "will be started (mpirun, srun or neither, the same ranks and nodes); with the run's job "
-        "file or keys it also holds memory and disk against what that run needs. The keys are "
-        "those of t2i-train; it trains nothing, and leaves nothing in the run folder.";
+        "Tells what this machine, launcher, file system and network will do to a run. Start it as "
+        "the run will be started, with its job file or keys, which are those of t2i-train.";
+    job->opts.example = "mpirun -np 8 t2i-doctor jobs/shapes.ini";
     job->opts.epilog =
-        "The exit code is that of the first failure, and 0 when nothing fails (there "
-        "may be warnings).";
-    job->opts.example = "t2i-doctor\nmpirun -np 8 t2i-doctor jobs/shapes.ini";
+        "Each line is ok, a warning or a failure, with why it matters and what to do. Start it "
+        "under mpirun, srun or neither, with the same ranks and nodes; with the run's job file or "
+        "keys it also holds memory and disk against what that run needs. It trains nothing, and "
+        "leaves nothing in the run folder.\n"
+        "The exit code is that of the first failure, and 0 when nothing fails (there may be "
+        "warnings).";
     T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
     return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(job, err);
 }

@@ -12,7 +12,7 @@ void t2i_progress_begin(t2i_progress *progress, const char *what)
 void t2i_progress_at(t2i_progress *progress, double share)
 {
     double now = t2i_cpu_seconds(), gone = now - progress->begun;
-    double pause = !progress->shown ? 2 : t2i_log_is_terminal() ? 0.2 : 10;
+    double pause = !progress->shown ? 1 : t2i_log_is_terminal() ? 0.2 : 10;
     if (share <= 0 || now - progress->said < pause) return;
     char left[32];
     t2i_log_progress(0, "%s: %.0f %%, %s left", progress->what, 100 * share,

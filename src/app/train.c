@@ -437,6 +437,7 @@ static t2i_status end_save(trainer *t, t2i_error *err)
     if (step < 0) return T2I_OK;
     begin_writing(t, T2I_AT_SAVE, step, 4);
     t2i_status mine = t->rank == 0 ? t2i_saver_end(t->saver, err) : T2I_OK;
+    if (mine == T2I_OK) t2i_log_detail("step %ld: a checkpoint is saved", step);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
         t2i_error why = {0};

@@ -29,6 +29,7 @@ static t2i_status open_dataset(t2i_trained *out, const char *source, const char 
 static void say_what_is_not_sure(const t2i_trained *trained)
 {
     const t2i_run_state *run = &trained->checkpoint.run;
+    t2i_log_detail("model: %s, dataset: %s", trained->path, t2i_dataset_path(trained->dataset));
     t2i_checkpoint_tell(&trained->checkpoint, trained->path);
     if (trained->checkpoint.ours && run->dataset[0] != '\0' &&
         strcmp(run->dataset, t2i_dataset_get_info(trained->dataset)->digest) != 0)

@@ -174,6 +174,7 @@ void t2i_watch_validate(t2i_watch *watch, t2i_comm *comm, float *weights, int co
     if (watch->rank != 0) return;
     if (best)
         t2i_runlog_lapse(t2i_watch_save_model(watch, "best.safetensors", weights, &err), &err);
+    t2i_log_detail("step %ld: validation loss %.5f", run->step, loss);
     t2i_runlog_lapse(t2i_runlog_validation(log, run->step, loss, &watch->scores, &err), &err);
     t2i_runlog_lapse(t2i_runlog_plot(log, &err), &err);
 }

@@ -282,10 +282,10 @@ static t2i_status add_short(t2i_text *out, const t2i_opts *opts, t2i_error *err)
     }
     T2I_TRY(add_rows(out, general, GENERAL, NULL, opts->chosen == NULL, err));
     if (opts->chosen == NULL && !commands)
-        T2I_TRY(t2i_text_addf(out, err,
-                              "Defaults are in brackets; --help-all tells the other %zu "
-                              "options, and more of these.\n",
-                              rare(opts)));
+        T2I_TRY(t2i_text_addf(
+            out, err,
+            "Defaults are in brackets; --help-all has %zu more options, and more on each.\n",
+            rare(opts)));
     return add_example(out, opts, err);
 }
 

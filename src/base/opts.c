@@ -252,9 +252,10 @@ static t2i_status unknown(const t2i_opts *opts, const char *name, const char *da
 {
     const char **names = t2i_alloc(opts->opts + FOR_PEOPLE, sizeof *names);
     if (names == NULL) return t2i_fail_memory(err, opts->opts * sizeof *names, "names");
-    for (size_t i = 0; i < opts->opts; i++) names[i] = opts->opt[i].name;
-    for (size_t i = 0; i < FOR_PEOPLE; i++) names[opts->opts + i] = builtin[i].name;
-    const char *near = t2i_nearest_name(name, names, opts->opts + (*dashes ? FOR_PEOPLE : 0));
+    size_t count = 0;
+    for (size_t i = 0; *dashes && i < FOR_PEOPLE; i++) names[count++] = builtin[i].name;
+    for (size_t i = 0; i < opts->opts; i++) names[count++] = opts->opt[i].name;
+    const char *near = t2i_nearest_name(name, names, count);
     const char *what = *dashes ? "option" : "key";
     t2i_status status =
         near != NULL ? t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s': did you mean '%s%s'?",

@@ -21,6 +21,11 @@ const char *t2i_blas_core(void)
     return openblas_get_corename();
 }
 
+const char *t2i_blas_version(void)
+{
+    return openblas_get_config();
+}
+
 static int to_int(size_t size)
 {
     T2I_ASSERT(size <= INT_MAX);

@@ -136,7 +136,7 @@ static const t2i_command commands[] = {
      "Makes 3,600 emoji with their Unicode names in one or all languages.", run_emoji, 0},
     {"build", "", 0, 0,
      "out pairs images features encoder weights dim validation seed skip-bad resume", "out",
-     "Makes a dataset from your own pictures, or ready features, and prompts. Under mpirun or srun "
+     "Makes one from prompts and your own pictures, or ready features. Under mpirun or srun "
      "the pictures are shared out over the ranks; the file is the same at any number of them. One "
      "that was stopped goes on with --resume.",
      run_build, 1},
