@@ -37,7 +37,7 @@ expat.h    io
 mpi.h      src/dist/comm.c
 '
 # files whose exp, sin, ... may be those of the C library, whose last bits depend on the CPU: no training run does
-libm='src/num/ridge.c src/io/plot.c src/io/canvas.c src/app/psnr.c src/app/encode.c'
+libm='src/num/ridge.c src/io/axis.c src/io/plot.c src/io/canvas.c src/app/psnr.c src/app/encode.c'
 # The C library, POSIX and Linux, and the compiler; assert.h is left out on purpose.
 system='complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
 stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "t2i/axis.h"
 #include "t2i/canvas.h"
 
 #define PAD   20 /* pixels from the picture's edge to the nearest text */
@@ -17,19 +18,15 @@
 #define GRID  0xdde2e8u
 #define MINOR 0xf0f2f5u
 #define LINE  1.8
-#define TICKS 64 /* room for labelled ticks of one axis; far fewer are made */
 
 /* Okabe and Ito's colours, which the colour-blind can tell apart; the yellow is too pale for lines.
  */
 static const uint32_t palette[] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7,
                                    0xe69f00, 0x56b4e9, 0x000000};
 
-/* One axis. low, high, step and ticks are in its own units: log10 of the value on a log axis. */
+/* An axis with its place on the picture. */
 typedef struct {
-    double low, high, step;
-    double tick[TICKS];
-    int ticks;
-    int log, whole;     /* whole: all values are integers, so ticks are too */
+    t2i_axis a;
     long start, length; /* pixels; length is negative upwards */
 } axis;
 
@@ -41,153 +38,37 @@ typedef struct {
     axis x, y;
 } chart;
 
-static double unit(const axis *a, double value)
-{
-    return a->log ? log10(value) : value;
-}
-
 static double place(const axis *a, double at)
 {
-    return (double)a->start + (at - a->low) / (a->high - a->low) * (double)a->length;
+    return (double)a->start + t2i_axis_place(&a->a, at) * (double)a->length;
 }
 
 /* Values near the end of double are left out with the infinite ones: their differences overflow. */
 static int usable(const chart *c, const t2i_series *s, size_t i)
 {
-    return fabs(s->x[i]) < 1e300 && fabs(s->y[i]) < 1e300 && (!c->y.log || s->y[i] > 0.0);
-}
-
-static void include(axis *a, double value)
-{
-    double at = unit(a, value);
-    a->low = fmin(a->low, at);
-    a->high = fmax(a->high, at);
-    if (at != floor(at)) a->whole = 0;
+    return fabs(s->x[i]) < 1e300 && fabs(s->y[i]) < 1e300 && (!c->y.a.log || s->y[i] > 0.0);
 }
 
 /* Ranges of the data; 0 when there is no point. */
 static int find_ranges(chart *c)
 {
-    int found = 0;
-    c->x = (axis){.low = DBL_MAX, .high = -DBL_MAX, .whole = 1};
-    c->y = (axis){.low = DBL_MAX, .high = -DBL_MAX, .log = c->plot->log_y};
+    c->x.a = t2i_axis_new(0, 1);
+    c->y.a = t2i_axis_new(c->plot->log_y, 0);
     for (size_t k = 0; k < c->count; k++)
         for (size_t i = 0; i < c->series[k].count; i++)
             if (usable(c, &c->series[k], i)) {
-                include(&c->x, c->series[k].x[i]);
-                include(&c->y, c->series[k].y[i]);
-                found = 1;
+                t2i_axis_include(&c->x.a, c->series[k].x[i]);
+                t2i_axis_include(&c->y.a, c->series[k].y[i]);
             }
-    return found;
+    return t2i_axis_used(&c->x.a);
 }
 
-/* 1, 2 or 5 times a power of ten, at least `least`. */
-static double round_step(double least)
-{
-    double power = pow(10.0, floor(log10(least)));
-    double digit = least / power;
-    return (digit <= 1.0 ? 1.0 : digit <= 2.0 ? 2.0 : digit <= 5.0 ? 5.0 : 10.0) * power;
-}
-
-static void add_tick(axis *a, double at)
-{
-    double slack = (a->high - a->low) * 1e-9;
-    if (a->ticks < TICKS && at >= a->low - slack && at <= a->high + slack) a->tick[a->ticks++] = at;
-}
-
-/* Ticks about `apart` pixels from each other. `widen` moves the ends to ticks; otherwise only a
- * start just above 0 is moved, to 0. */
-static void linear_ticks(axis *a, long apart, int widen)
-{
-    double least = fmax(fmax(fabs(a->low), fabs(a->high)) * 1e-9, 1e-300);
-    if (a->high - a->low <= least) { /* all equal: something to both sides */
-        double side = a->whole || a->low == 0.0 ? 1.0 : fabs(a->low) * 0.5;
-        side = fmax(side, least * 4.0);
-        a->low -= side;
-        a->high += side;
-    }
-    double wanted = fmax(1.0, floor((double)labs(a->length) / (double)apart));
-    a->step = round_step((a->high - a->low) / wanted);
-    if (a->whole) a->step = fmax(a->step, 1.0);
-    if (widen) {
-        a->low = floor(a->low / a->step + 1e-9) * a->step;
-        a->high = ceil(a->high / a->step - 1e-9) * a->step;
-    } else if (a->low > 0.0 && a->low < 0.02 * a->high) {
-        a->low = 0.0;
-    }
-    double first = ceil(a->low / a->step - 1e-9);
-    for (int i = 0; i < TICKS; i++) add_tick(a, (first + i) * a->step);
-}
-
-static const double within[] = {0.0, 0.30102999566398120, 0.69897000433601880}; /* log10 of 1 2 5 */
-
-/* The nearest of 1, 2, 5 x 10^k on that side, and at least `away` from it. */
-static double round_log(double at, int up, double away)
-{
-    double decade = floor(at), best = up ? decade + 1.0 : decade - 1.0;
-    for (int k = -1; k <= 1; k++)
-        for (int i = 0; i < 3; i++) {
-            double mark = decade + k + within[i];
-            if (up && mark >= at + away) best = fmin(best, mark);
-            if (!up && mark <= at - away) best = fmax(best, mark);
-        }
-    return best;
-}
-
-static void log_ticks(axis *a, long apart)
-{
-    double away = a->high - a->low < 1e-6 ? 0.05 : -1e-9;
-    a->low = round_log(a->low, 0, away);
-    a->high = round_log(a->high, 1, away);
-    double wanted = fmax(1.0, floor((double)labs(a->length) / (double)apart));
-    a->step = fmax(1.0, ceil((a->high - a->low) / wanted));
-    /* With few decades, 2 and 5 are labelled too, with less than one all digits, if there is room.
-     */
-    double decade = (double)labs(a->length) / (a->high - a->low); /* pixels */
-    int all = decade * (1.0 - log10(9.0)) >= 18.0, some = decade * log10(2.0) >= 40.0;
-    double first = floor(a->low / a->step) * a->step;
-    for (int i = 0; i < TICKS; i++)
-        for (int digit = 1; digit <= 9; digit++)
-            if (digit == 1 || all || (some && (digit == 2 || digit == 5)))
-                add_tick(a, first + i * a->step + log10(digit));
-}
-
-/* Mantissa and a short exponent: 2.5e7, not 2.5e+07. */
-static void format_power(char *text, size_t size, double value, int digits)
-{
-    snprintf(text, size, "%.*e", digits < 0 ? 0 : digits > 12 ? 12 : digits, value);
-    char *to = strchr(text, 'e');
-    if (to == NULL) return;
-    char *from = ++to;
-    if (*from == '-') to++;
-    from++;
-    while (*from == '0' && from[1] != '\0') from++;
-    memmove(to, from, strlen(from) + 1);
-}
-
-static void format_tick(const axis *a, double at, char *text, size_t size)
-{
-    double value = a->log ? pow(10.0, at) : at;
-    double largest = fmax(fabs(a->low), fabs(a->high));
-    double step = floor(log10(a->step) + 1e-9); /* place of the last digit that ticks need */
-    if (value == 0.0)
-        snprintf(text, size, "0");
-    else if (a->log && at > -3.5 && at < 5.5)
-        snprintf(text, size, "%.*f", at < -1e-9 ? (int)ceil(-at - 1e-9) : 0, value);
-    else if (a->log)
-        format_power(text, size, value, 0);
-    else if (largest >= 1e7 || largest < 1e-3)
-        format_power(text, size, value, (int)(floor(log10(fabs(value)) + 1e-9) - step));
-    else
-        snprintf(text, size, "%.*f", step < 0.0 ? (int)-step : 0, value);
-}
-
-static long widest_tick(const axis *a)
+static long widest_tick(const t2i_axis *a)
 {
     char text[64];
     long widest = 0;
     for (int i = 0; i < a->ticks; i++) {
-        format_tick(a, a->tick[i], text, sizeof text);
+        t2i_axis_format(a, a->tick[i], text, sizeof text);
         long width = t2i_canvas_text_width(text, 1);
         widest = width > widest ? width : widest;
     }
@@ -262,13 +143,10 @@ static void lay_out(chart *c, long top, int data)
     long foot = PAD + T2I_FONT_HEIGHT + GAP + (has_text(c->plot->x_label) ? ROW : 0);
     c->y.start = (long)c->image->height - foot;
     c->y.length = top - c->y.start;
-    if (data && c->y.log)
-        log_ticks(&c->y, 40);
-    else if (data)
-        linear_ticks(&c->y, 40, 1);
-    c->x.start = PAD + widest_tick(&c->y) + GAP;
+    if (data) t2i_axis_settle(&c->y.a, -c->y.length, 40, 1);
+    c->x.start = PAD + widest_tick(&c->y.a) + GAP;
     c->x.length = right - c->x.start;
-    if (data) linear_ticks(&c->x, 100, 0);
+    if (data) t2i_axis_settle(&c->x.a, c->x.length, 100, 0);
 }
 
 static void horizontal(const chart *c, double at, uint32_t colour)
@@ -279,7 +157,7 @@ static void horizontal(const chart *c, double at, uint32_t colour)
 /* 2 .. 9 of each decade, or the decades between ticks that skip some. */
 static void draw_minor_grid(const chart *c)
 {
-    const axis *a = &c->y;
+    const t2i_axis *a = &c->y.a;
     if (!a->log || a->high - a->low > 200.0) return;
     for (double decade = floor(a->low); decade < a->high; decade++)
         for (int k = 1; k <= (a->step > 1.0 ? 1 : 9); k++) {
@@ -293,15 +171,15 @@ static void draw_axes(const chart *c)
     char text[64];
     long bottom = c->y.start, after = 0;
     draw_minor_grid(c);
-    for (int i = 0; i < c->y.ticks; i++) {
-        format_tick(&c->y, c->y.tick[i], text, sizeof text);
-        horizontal(c, c->y.tick[i], GRID);
+    for (int i = 0; i < c->y.a.ticks; i++) {
+        t2i_axis_format(&c->y.a, c->y.a.tick[i], text, sizeof text);
+        horizontal(c, c->y.a.tick[i], GRID);
         t2i_canvas_text(c->image, c->x.start - GAP - t2i_canvas_text_width(text, 1),
-                        lround(place(&c->y, c->y.tick[i])) - 7, text, 1, GREY);
+                        lround(place(&c->y, c->y.a.tick[i])) - 7, text, 1, GREY);
     }
-    for (int i = 0; i < c->x.ticks; i++) {
-        long x = lround(place(&c->x, c->x.tick[i]));
-        format_tick(&c->x, c->x.tick[i], text, sizeof text);
+    for (int i = 0; i < c->x.a.ticks; i++) {
+        long x = lround(place(&c->x, c->x.a.tick[i]));
+        t2i_axis_format(&c->x.a, c->x.a.tick[i], text, sizeof text);
         long width = t2i_canvas_text_width(text, 1);
         t2i_canvas_fill(c->image, x, bottom + c->y.length, 1, -c->y.length, GRID);
         t2i_canvas_fill(c->image, x, bottom, 1, 5, AXIS);
@@ -344,7 +222,7 @@ static void draw_points(const chart *c, size_t k)
             pen_up(c, &p, colour_of(k));
             continue;
         }
-        double x = place(&c->x, s->x[i]), y = place(&c->y, unit(&c->y, s->y[i]));
+        double x = place(&c->x, s->x[i]), y = place(&c->y, t2i_axis_unit(&c->y.a, s->y[i]));
         pen_to(c, &p, x, y, colour_of(k));
         if (s->markers) dot(c, x, y, 7, colour_of(k));
     }
@@ -391,7 +269,7 @@ static void draw_columns(const chart *c, size_t k, pen *line)
             if (line != NULL) pen_up(c, line, colour);
             continue;
         }
-        double y = place(&c->y, unit(&c->y, s->y[i]));
+        double y = place(&c->y, t2i_axis_unit(&c->y.a, s->y[i]));
         long x = lround(place(&c->x, s->x[i]));
         if (x != col.x) draw_column(c, &col, line, colour);
         if (col.count == 0) col = (column){x, y, y, 0.0, 0};
