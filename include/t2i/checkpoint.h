@@ -94,6 +94,9 @@ T2I_CHECKED t2i_status t2i_checkpoint_find(const char *run_or_file, char **path,
  * be 0. */
 T2I_CHECKED t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count,
                                            t2i_error *err);
+/* The same of samples/step-N.png. */
+T2I_CHECKED t2i_status t2i_samples_list(const char *run, long **steps, size_t *count,
+                                        t2i_error *err);
 /* "RUN/checkpoints/step-N.safetensors", newly allocated; NULL when out of memory. */
 char *t2i_checkpoint_path(const char *run, long step);
 

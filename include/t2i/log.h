@@ -33,6 +33,9 @@ void t2i_log_warn(const char *format, ...) T2I_PRINTF(1, 2);
 /* "t2i-train: TEXT", for what is worth knowing and no cause for worry; not when quiet. */
 void t2i_log_note(const char *format, ...) T2I_PRINTF(1, 2);
 
+/* From now on the text of each warning that is printed also goes there; NULL: no more. */
+void t2i_log_listen(void (*hear)(void *context, const char *text), void *context);
+
 /* The same for what is worth knowing when something is looked into: only when verbose. */
 void t2i_log_detail(const char *format, ...) T2I_PRINTF(1, 2);
 

@@ -39,4 +39,13 @@ T2I_CHECKED t2i_status t2i_sheet_samples(const char *path, const char *title, t2
                                          const float *prediction, const uint32_t *truth,
                                          t2i_error *err);
 
+/* Where a sheet of t2i_sheet_samples has its pictures: that of row r and column c has its top left
+ * corner at (left + c * across, top + r * down). */
+typedef struct {
+    size_t rows, columns; /* of the columns the last is the true one; 3 with decoded pictures */
+    size_t tile, left, top, across, down;
+} t2i_sheet_grid;
+/* 0 when a picture of that size is no such sheet. */
+int t2i_sheet_find_grid(size_t width, size_t height, t2i_sheet_grid *out);
+
 #endif

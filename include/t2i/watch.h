@@ -16,6 +16,7 @@
 #include "t2i/error.h"
 #include "t2i/gallery.h"
 #include "t2i/job.h"
+#include "t2i/json.h"
 #include "t2i/quiz.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
@@ -65,6 +66,9 @@ T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store,
 /* Chooses the prompts to draw, spread over the validation split (the training rows where there is
  * none), whatever the number of ranks. On the rank that draws. */
 T2I_CHECKED t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err);
+
+/* The chosen prompts as an array of texts, the caller's. */
+T2I_CHECKED t2i_status t2i_watch_prompts(const t2i_watch *watch, t2i_json **out, t2i_error *err);
 
 /* Collective. Says how prompts will be ranked. */
 void t2i_watch_tell(const t2i_watch *watch, t2i_comm *comm);

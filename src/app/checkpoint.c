@@ -636,21 +636,22 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* N of "step-N.safetensors", -1 for any other name (temporary ones too). */
-static long step_of(const char *name)
+static long step_of(const char *name, const char *suffix)
 {
     char *end, again[64];
     if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
     errno = 0;
     long step = strtol(name + 5, &end, 10);
-    snprintf(again, sizeof again, "step-%ld.safetensors", step);
+    snprintf(again, sizeof again, "step-%ld%s", step, suffix);
     return errno == 0 && strcmp(again, name) == 0 ? step : -1;
 }
 
-t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i_error *err)
+static t2i_status list_steps(const char *run, const char *place, const char *suffix, long **steps,
+                             size_t *count, t2i_error *err)
 {
     *steps = NULL;
     *count = 0;
-    char *folder = t2i_fs_join(run, "checkpoints");
+    char *folder = t2i_fs_join(run, place);
     if (folder == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
     DIR *dir = opendir(folder);
     t2i_status status = T2I_OK;
@@ -658,10 +659,10 @@ t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i
         status =
             t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
     for (struct dirent *entry; dir != NULL && status == T2I_OK && (entry = readdir(dir)) != NULL;) {
-        long step = step_of(entry->d_name);
+        long step = step_of(entry->d_name, suffix);
         if (step < 0) continue;
         if (t2i_grow(steps, *count, *count + 1, sizeof **steps) != 0)
-            status = t2i_fail_memory(err, *count, "a list of checkpoints");
+            status = t2i_fail_memory(err, *count, "a list of files");
         else
             (*steps)[(*count)++] = step;
     }
@@ -674,6 +675,16 @@ t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i
         *count = 0;
     }
     return status;
+}
+
+t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    return list_steps(run, "checkpoints", ".safetensors", steps, count, err);
+}
+
+t2i_status t2i_samples_list(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    return list_steps(run, "samples", ".png", steps, count, err);
 }
 
 void t2i_checkpoint_sweep(const char *run)

@@ -260,3 +260,24 @@ t2i_status t2i_sheet_samples(const char *path, const char *title, t2i_gallery *g
     t2i_free(distance);
     return status;
 }
+
+int t2i_sheet_find_grid(size_t width, size_t height, t2i_sheet_grid *out)
+{
+    const t2i_sheet none = {.title = ""}; /* a title as short as theirs */
+    const plan empty = lay_out(&none);
+    for (size_t columns = SAMPLES; columns >= SAMPLES - 1; columns--) {
+        size_t inner = width > empty.width ? width - empty.width : 0, across = inner / columns;
+        size_t row = across - GAP + empty.row - empty.tile;
+        if (inner % columns != 0 || across < GAP + TILE_LEAST || across > GAP + TILE_MOST) continue;
+        if (height <= empty.height || (height - empty.height) % row != 0) continue;
+        *out = (t2i_sheet_grid){.rows = (height - empty.height) / row,
+                                .columns = columns,
+                                .tile = across - GAP,
+                                .left = MARGIN + LABEL + GAP,
+                                .top = empty.top + GAP / 2,
+                                .across = across,
+                                .down = row};
+        return 1;
+    }
+    return 0;
+}

@@ -10,6 +10,7 @@
 #include "t2i/contrast.h"
 #include "t2i/cpu.h"
 #include "t2i/doctor.h"
+#include "t2i/events.h"
 #include "t2i/fs.h"
 #include "t2i/linalg.h"
 #include "t2i/log.h"
@@ -17,6 +18,7 @@
 #include "t2i/plan.h"
 #include "t2i/pulse.h"
 #include "t2i/replay.h"
+#include "t2i/report.h"
 #include "t2i/rows.h"
 #include "t2i/runlog.h"
 #include "t2i/saver.h"
@@ -50,8 +52,12 @@ typedef struct {
     t2i_contrast *contrast; /* owned: NULL: squared error alone */
     uint8_t *trains;        /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
-    t2i_runlog *log;     /* rank 0 */
-    t2i_seconds seconds; /* since the last logged line */
+    t2i_runlog *log; /* rank 0 */
+    t2i_events events;
+    t2i_report *report;   /* rank 0; NULL: there is none (yet) */
+    int mute;             /* that it cannot be written was said */
+    t2i_seconds seconds;  /* since the last logged line, */
+    t2i_seconds seconds0; /* and before it, in this session */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     t2i_traffic line_sent;
@@ -90,15 +96,31 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
     return status;
 }
 
+/* Rank 0. */
+static t2i_status choose_samples(trainer *t, t2i_error *err)
+{
+    t2i_json *prompts = NULL;
+    T2I_TRY(t2i_watch_choose(&t->watch, err));
+    T2I_TRY(t2i_watch_prompts(&t->watch, &prompts, err));
+    t2i_events_samples(&t->events, prompts);
+    return T2I_OK;
+}
+
+/* What status.json says; message is borrowed. */
+static t2i_run_status run_status(const trainer *t, const char *state, int code, const char *message)
+{
+    return (t2i_run_status){.state = state,
+                            .step = t->start.checkpoint.run.step,
+                            .exit = code,
+                            .message = message,
+                            .dataset = t2i_dataset_get_info(t->dataset)->digest,
+                            .options = t->options};
+}
+
 static t2i_status write_status(const trainer *t, const char *state, int code, const char *message,
                                t2i_error *err)
 {
-    const t2i_run_status status = {.state = state,
-                                   .step = t->start.checkpoint.run.step,
-                                   .exit = code,
-                                   .message = message,
-                                   .dataset = t2i_dataset_get_info(t->dataset)->digest,
-                                   .options = t->options};
+    const t2i_run_status status = run_status(t, state, code, message);
     return t2i_runlog_status(t->job->out, &status, err);
 }
 
@@ -369,8 +391,9 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (job->dry_run) return t2i_trial(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
-    if (mine == T2I_OK && t->rank == 0 && job->sample_every > 0)
-        mine = t2i_watch_choose(&t->watch, err);
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    T2I_TRY(t2i_events_open(&t->events, t->comm, job->out, t->threads, t->plan.shards, err));
+    if (t->rank == 0 && job->sample_every > 0) mine = choose_samples(t, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t->running = 1;
@@ -392,10 +415,20 @@ static void tear_down(trainer *t)
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);
     t2i_runlog_close(t->log);
+    t2i_events_end(&t->events);
+    t2i_report_close(t->report);
     t2i_claim_end();
 }
 
 /* ---- now and then ---- */
+
+/* Of this session. */
+static t2i_seconds all_seconds(const trainer *t)
+{
+    const t2i_seconds *a = &t->seconds0, *b = &t->seconds;
+    return (t2i_seconds){a->data + b->data, a->compute + b->compute, a->sync + b->sync,
+                         a->checkpoint + b->checkpoint};
+}
 
 static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error *err)
 {
@@ -415,6 +448,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
                          .sent = {.messages = sent.messages - t->line_sent.messages,
                                   .bytes = sent.bytes - t->line_sent.bytes},
                          .seconds = t->seconds};
+    t->seconds0 = all_seconds(t);
     t->seconds = (t2i_seconds){0};
     t->line_began = now;
     t->line_step = run->step;
@@ -489,6 +523,30 @@ static t2i_status save(trainer *t, t2i_error *err)
     return end_save(t, err);
 }
 
+/* Rank 0. When it fails, that is said once; what is in its place stays. */
+static void write_report(trainer *t, const t2i_run_status *ends)
+{
+    t2i_error err = {0};
+    t2i_status status = T2I_OK;
+    if (t->report == NULL) status = t2i_report_open(&t->report, t->job->out, &err);
+    if (status == T2I_OK) status = t2i_report_write(t->report, ends, NULL, &err);
+    if (!t->mute) t2i_runlog_lapse(status, &err);
+    t->mute = t->mute || status != T2I_OK;
+}
+
+/* Collective. What people look at: where the ranks' time went, and the report. ends: what
+ * status.json will say at the end of the session; NULL: it goes on. */
+static void tell_people(trainer *t, const t2i_run_status *ends)
+{
+    double clock = t2i_cpu_seconds();
+    t2i_seconds seconds = all_seconds(t);
+    if (t->lost) return;
+    t2i_events_ranks(&t->events, t->comm, &seconds, ends != NULL);
+    if (t->rank == 0 && ends != NULL) t2i_events_stop(&t->events, ends);
+    if (t->rank == 0) write_report(t, ends);
+    t->seconds.checkpoint += t2i_cpu_seconds() - clock;
+}
+
 static void show_progress(trainer *t, const t2i_step_result *result, int last)
 {
     const t2i_run_state *run = &t->start.checkpoint.run;
@@ -541,6 +599,7 @@ static void after_step(trainer *t, const t2i_step_result *result)
         lapse_save(t);
         t2i_status begun = t->lost ? T2I_OK : begin_save(t, &err);
         if (!t->lost) t2i_runlog_lapse(begun, &err);
+        tell_people(t, NULL);
     }
     show_progress(t, result, last);
 }
@@ -663,12 +722,13 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
                           step, t->job->steps);
     t2i_status mine = T2I_OK;
     t2i_error why = {0};
-    if (t->rank == 0 && !t->lost)
-        mine = write_status(t,
-                            status == T2I_OK        ? "finished"
-                            : status == T2I_STOPPED ? "stopped"
-                                                    : "failed",
-                            (int)status, status == T2I_OK ? "all steps done" : err->text, &why);
+    const char *state = status == T2I_OK        ? "finished"
+                        : status == T2I_STOPPED ? "stopped"
+                                                : "failed";
+    const t2i_run_status ends =
+        run_status(t, state, (int)status, status == T2I_OK ? "all steps done" : err->text);
+    tell_people(t, &ends);
+    if (t->rank == 0 && !t->lost) mine = t2i_runlog_status(t->job->out, &ends, &why);
     mine = t2i_comm_agree(t->comm, mine, &why);
     t->running = 0;
     if (mine != T2I_OK && (status == T2I_OK || status == T2I_STOPPED)) {
@@ -699,6 +759,7 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
                  .saved_step = -1,
                  .saving = -1};
     int stopped = 0;
+    if (t.rank == 0) t2i_events_begin(&t.events, &t.start.checkpoint.run.step);
     t2i_cpu_set_rounding();
     t2i_blas_begin(); /* the search of a validation */
     t2i_status status = t2i_comm_watch(comm, job->watchdog, note_end, &t, err);

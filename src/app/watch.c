@@ -206,6 +206,26 @@ static t2i_status read_sample(t2i_dataset *dataset, uint64_t pair, char **text, 
     return t2i_dataset_pairs(dataset, pair, 1, truth, NULL, NULL, err);
 }
 
+t2i_status t2i_watch_prompts(const t2i_watch *watch, t2i_json **out, t2i_error *err)
+{
+    *out = t2i_json_array();
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < watch->samples; i++) {
+        t2i_prompt prompt;
+        uint32_t truth;
+        char *text = NULL;
+        status = read_sample(watch->dataset, watch->sample[i], &text, &prompt, &truth, err);
+        /* more than that is nobody's to read beside a picture */
+        if (status == T2I_OK)
+            t2i_json_append(*out, t2i_json_string(text, prompt.size < 500 ? prompt.size : 500));
+        t2i_free(text);
+    }
+    if (status == T2I_OK) return T2I_OK;
+    t2i_json_free(*out);
+    *out = NULL;
+    return status;
+}
+
 t2i_status t2i_watch_draw(t2i_watch *watch, const float *weights, t2i_error *err)
 {
     const t2i_checkpoint *c = watch->checkpoint;

@@ -13,6 +13,8 @@ static const char *log_program = "t2i";
 static int log_rank;
 static t2i_log_level log_level = T2I_NORMAL;
 static int log_open_line; /* a progress line waits for its newline */
+static void (*log_hear)(void *context, const char *text); /* of warnings */
+static void *log_context;
 
 void t2i_log_program(const char *program)
 {
@@ -88,6 +90,18 @@ void t2i_log_warn(const char *format, ...)
     va_start(args, format);
     put_line("\033[1;33m", "warning: ", format, args);
     va_end(args);
+    if (log_hear == NULL) return;
+    char text[2048];
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    log_hear(log_context, text);
+}
+
+void t2i_log_listen(void (*hear)(void *context, const char *text), void *context)
+{
+    log_hear = hear;
+    log_context = context;
 }
 
 void t2i_log_note(const char *format, ...)

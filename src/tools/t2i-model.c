@@ -11,12 +11,13 @@
 #include "t2i/model_show.h"
 #include "t2i/model_verify.h"
 #include "t2i/opts.h"
+#include "t2i/report.h"
 #include "t2i/stop.h"
 
 #define PROGRAM "t2i-model"
 
 typedef struct {
-    char *to;
+    char *to, *out;
     int json;
 } settings;
 
@@ -66,6 +67,19 @@ static t2i_status run_import(const t2i_opts *opts, void *settings_, t2i_error *e
     return t2i_model_import(opts->operand[0], s->to, err);
 }
 
+static t2i_status run_report(const t2i_opts *opts, void *settings_, t2i_error *err)
+{
+    const settings *s = settings_;
+    t2i_report *report;
+    if (opts->operands > 1 && s->out == NULL)
+        return t2i_fail(err, T2I_USAGE, "a report of several runs needs --out, the page to write");
+    if (opts->operands > 1) return t2i_report_compare(opts->operand, opts->operands, s->out, err);
+    T2I_TRY(t2i_report_open(&report, opts->operand[0], err));
+    t2i_status status = t2i_report_write(report, NULL, s->out, err);
+    t2i_report_close(report);
+    return status;
+}
+
 static const t2i_command commands[] = {
     {"show", "FILE|RUN...", 1, 1000, "json", NULL,
      "Tells what is in model files. Configuration, vocabulary, run and tensors of a model; the "
@@ -90,6 +104,11 @@ static const t2i_command commands[] = {
      run_export, 0},
     {"import", "F.pt", 1, 1, "to", "to",
      "Writes a tutorial's .pt, or another model file, as .safetensors.", run_import, 0},
+    {"report", "RUN...", 1, T2I_REPORT_RUNS, "out", NULL,
+     "Writes a page that shows a run, or compares several. Of one run it is the report.html in its "
+     "folder, made again; of several, their curves over each other, their figures and the options "
+     "in which they differ.",
+     run_report, 0},
 };
 
 static t2i_status read_command(int argc, char **argv, t2i_error *err)
@@ -99,6 +118,8 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
         {"to", T2I_OPT_TEXT, &s.to, .argument = "FILE",
          .help = "The file to write; its suffix (.pt, .safetensors) says of which kind. It is "
                  "written whole or not at all."},
+        {"out", T2I_OPT_TEXT, &s.out, .argument = "PAGE.html",
+         .help = "The page to write; of one run, report.html in its folder by default."},
         {"json", T2I_OPT_SWITCH, &s.json,
          .help = "Print a JSON array with one object a file, and nothing else, on standard "
                  "output."},
@@ -109,6 +130,7 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
         .about = "Looks into model files and turns one kind into another. A RUN folder stands for "
                  "its model, or its newest checkpoint while there is none.",
         .example = PROGRAM " show runs/shapes\n" PROGRAM
+                   " report runs/a runs/b --out both.html\n" PROGRAM
                            " export runs/shapes --to text_to_image_model.pt\n" PROGRAM
                            " diff runs/a runs/b/checkpoints/step-500.safetensors",
         .opt = table,

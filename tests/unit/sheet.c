@@ -125,6 +125,36 @@ static void samples(void)
     t2i_image_free(&bare);
 }
 
+/* The top left pixel of a row's and column's picture. */
+static unsigned corner(const t2i_image *sheet, const t2i_sheet_grid *g, size_t row, size_t column)
+{
+    size_t x = g->left + column * g->across, y = g->top + row * g->down;
+    return sheet->rgb[3 * (y * sheet->width + x)];
+}
+
+/* What is drawn is found again. */
+static void finds_grid(void)
+{
+    t2i_image out = {0}, bare = {0};
+    t2i_sheet_grid grid = {0};
+    write_dataset(data_file, 1, D);
+    write_dataset(bare_file, 0, D);
+    draw_samples(data_file, &out);
+    draw_samples(bare_file, &bare);
+    CU_ASSERT(t2i_sheet_find_grid(out.width, out.height, &grid));
+    CU_ASSERT(grid.rows == 2 && grid.columns == 3 && grid.tile == 128);
+    for (size_t row = 0; row < 2; row++)
+        CU_ASSERT(corner(&out, &grid, row, 0) == 89 && corner(&out, &grid, row, 1) == 102);
+    CU_ASSERT(corner(&out, &grid, 0, 2) == 204 && corner(&out, &grid, 1, 2) == 13);
+    CU_ASSERT(t2i_sheet_find_grid(bare.width, bare.height, &grid));
+    CU_ASSERT(grid.rows == 2 && grid.columns == 2 && grid.tile == 128);
+    CU_ASSERT(!t2i_sheet_find_grid(out.width + 1, out.height, &grid));
+    CU_ASSERT(!t2i_sheet_find_grid(out.width, out.height + 1, &grid));
+    CU_ASSERT(!t2i_sheet_find_grid(0, 0, &grid) && !t2i_sheet_find_grid(300, 100, &grid));
+    t2i_image_free(&out);
+    t2i_image_free(&bare);
+}
+
 int main(void)
 {
     static const char *const made[] = {"samples.png"};
@@ -134,6 +164,7 @@ int main(void)
         {"any text can be drawn", hostile_texts},
         {"rows beyond the limit are left out", too_many_rows},
         {"samples of a run", samples},
+        {"and where they are on the sheet", finds_grid},
     };
     if (begin_folder("sheet") != 0) return 1;
     int failed = t2i_test_main("sheet", tests, sizeof tests / sizeof *tests);
