@@ -10,6 +10,7 @@
 
 #include "t2i/claim.h"
 #include "t2i/cpu.h"
+#include "t2i/facts.h"
 #include "t2i/fs.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
@@ -149,8 +150,10 @@ static void name_processor(char *name, size_t size)
 static t2i_json *start_json(const t2i_events *events, const char *host, int size, int threads,
                             size_t shards)
 {
-    char processor[128], system[256] = "";
+    char processor[128], system[256] = "", hdf5[64];
     struct utsname name;
+    t2i_facts facts;
+    t2i_facts_look(&facts);
     t2i_json *json = new_line(events, "start");
     name_processor(processor, sizeof processor);
     if (uname(&name) == 0)
@@ -163,6 +166,10 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
     t2i_json_set_string(json, "version", T2I_VERSION);
     t2i_json_set_string(json, "processor", processor);
     t2i_json_set_string(json, "system", system);
+    snprintf(hdf5, sizeof hdf5, "%u.%u.%u", facts.hdf5[0], facts.hdf5[1], facts.hdf5[2]);
+    t2i_json_set_string(json, "mpi", facts.mpi);
+    t2i_json_set_string(json, "blas", facts.blas);
+    t2i_json_set_string(json, "hdf5", hdf5);
     t2i_json_set(json, "nodes", nodes_json(host, size));
     return json;
 }
