@@ -23,9 +23,9 @@
 enum { T2I_EVENTS_RANKS = 64 };
 
 typedef struct {
-    const char *run;  /* borrowed; NULL before t2i_events_open */
     const long *step; /* borrowed: the run's */
-    int fd;
+    char *path;       /* owned */
+    int fd;           /* -1: there is no file yet */
     int warnings, failed;
     t2i_text early;  /* owned: lines from before there was a file */
     double *seconds; /* owned, rank 0: what all ranks tell */

@@ -35,6 +35,11 @@ void t2i_out_drop(t2i_out *out);
 T2I_CHECKED t2i_status t2i_fs_write(const char *path, const void *bytes, size_t size,
                                     t2i_error *err);
 
+/* Appends to a log that is open with O_APPEND, with one write where the system takes it: all of it
+ * or nothing, as what is left of one piece would spoil the next. path is for messages. T2I_IO. */
+T2I_CHECKED t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t size,
+                                     t2i_error *err);
+
 /* For a library that wrote temp by itself: fsync it, rename to path, fsync the folder. On failure
  * temp is removed. */
 T2I_CHECKED t2i_status t2i_fs_publish(const char *temp, const char *path, t2i_error *err);

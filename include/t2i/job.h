@@ -6,10 +6,10 @@
 #include "t2i/opts.h"
 #include "t2i/text.h"
 
-enum { T2I_JOB_OPTS = 48 };
+enum { T2I_JOB_OPTS = 49 };
 
 typedef struct {
-    char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie;
+    char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie, *tensorboard;
     long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
     double contrastive_weight, temperature, augment, ema, watchdog;

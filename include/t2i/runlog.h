@@ -38,6 +38,12 @@ T2I_CHECKED t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long l
                                        t2i_error *err);
 void t2i_runlog_close(t2i_runlog *log);
 
+/* From here on what is logged, and drawn, also goes into RUN/tensorboard (tfevents.h). last_step:
+ * as above. */
+T2I_CHECKED t2i_status t2i_runlog_tensorboard(t2i_runlog *log, long last_step, t2i_error *err);
+/* Adds RUN/samples/step-N.png there; nothing where that is not wanted. */
+T2I_CHECKED t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *err);
+
 /* Each appends one line with one write. */
 T2I_CHECKED t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err);
 T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,

@@ -39,18 +39,6 @@ static t2i_json *new_line(const t2i_events *events, const char *event)
     return json;
 }
 
-/* With one write, so that two writers' lines do not mix. */
-static t2i_status write_text(const t2i_events *events, const char *text, size_t size,
-                             t2i_error *err)
-{
-    ssize_t wrote;
-    do wrote = write(events->fd, text, size);
-    while (wrote < 0 && errno == EINTR);
-    if (wrote == (ssize_t)size) return T2I_OK;
-    return t2i_fail(err, T2I_IO, "cannot write %s/events.jsonl: %s", events->run,
-                    wrote < 0 ? strerror(errno) : "the disk is full");
-}
-
 /* Takes json. */
 static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
 {
@@ -60,8 +48,8 @@ static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
     if (status == T2I_OK) {
         size_t size = strlen(text);
         text[size] = '\n'; /* in the terminator's place */
-        status = events->run == NULL ? t2i_text_add(&events->early, text, size + 1, err)
-                                     : write_text(events, text, size + 1, err);
+        status = events->fd < 0 ? t2i_text_add(&events->early, text, size + 1, err)
+                                : t2i_fs_append(events->fd, events->path, text, size + 1, err);
     }
     t2i_free(text);
     return status;
@@ -71,7 +59,7 @@ static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
 static void tell(t2i_events *events, t2i_json *json)
 {
     t2i_error err = {0};
-    if (events->failed || (events->run != NULL && t2i_claim_check(&err) != T2I_OK)) {
+    if (events->failed || (events->fd >= 0 && t2i_claim_check(&err) != T2I_OK)) {
         t2i_json_free(json); /* the folder is another's: the next save says so */
         return;
     }
@@ -102,6 +90,7 @@ void t2i_events_end(t2i_events *events)
     if (events->fd >= 0) close(events->fd);
     t2i_text_free(&events->early);
     t2i_free(events->seconds);
+    t2i_free(events->path);
     *events = (t2i_events){.fd = -1};
 }
 
@@ -178,20 +167,18 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
 static t2i_status open_file(t2i_events *events, const char *run, t2i_error *err)
 {
     char last = '\n';
-    char *path = t2i_fs_join(run, "events.jsonl");
-    if (path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
-    events->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    t2i_status status = T2I_OK;
+    events->path = t2i_fs_join(run, "events.jsonl");
+    if (events->path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    if (!t2i_fs_exists(events->path)) T2I_TRY(t2i_fs_write(events->path, "", 0, err));
+    events->fd = open(events->path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (events->fd < 0)
-        status = t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", path, strerror(errno));
-    t2i_free(path);
-    if (status != T2I_OK) return status;
-    events->run = run;
+        return t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", events->path, strerror(errno));
     off_t size = lseek(events->fd, 0, SEEK_END);
     if (size > 0 && pread(events->fd, &last, 1, size - 1) == 1 && last != '\n')
-        T2I_TRY(write_text(events, "\n", 1, err));
+        T2I_TRY(t2i_fs_append(events->fd, events->path, "\n", 1, err));
     if (events->early.size > 0)
-        T2I_TRY(write_text(events, events->early.data, events->early.size, err));
+        T2I_TRY(
+            t2i_fs_append(events->fd, events->path, events->early.data, events->early.size, err));
     t2i_text_free(&events->early);
     return T2I_OK;
 }

@@ -14,8 +14,8 @@ static void fill_table(t2i_job *job)
         {"data", T2I_OPT_TEXT, &job->data, .argument = "F.h5", .group = "Data and run folder",
          .help = "The dataset, made by t2i-data."},
         {"out", T2I_OPT_TEXT, &job->out, .argument = "FOLDER",
-         .help = "The run folder. It gets job.ini, log.jsonl, loss.png, samples, checkpoints, "
-                 "model.safetensors, status.json."},
+         .help = "The run folder. It gets job.ini, log.jsonl, loss.png, report.html, "
+                 "samples, checkpoints, model.safetensors, status.json."},
         {"init", T2I_OPT_TEXT, &job->init, .argument = "RUN|FILE",
          .help = "Start from these weights. A run folder, a checkpoint, a safetensors model or the "
                  "tutorial's .pt: weights, configuration and vocabulary are taken; the step and "
@@ -130,6 +130,10 @@ static void fill_table(t2i_job *job)
         {"checkpoint-every", T2I_OPT_INT, &job->checkpoint_every, "500", 0, 1e12,
          .help = "Steps between checkpoints; 0: only at the end. Then, or when it is stopped."},
         {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, .help = "Newest checkpoints that are kept."},
+        {"tensorboard", T2I_OPT_CHOICE, &job->tensorboard, "off", .choices = "off|on",
+         .help = "Log for TensorBoard too. What is logged also goes into tensorboard/ in the run "
+                 "folder.",
+         .rare = 1},
         {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, .argument = "SECONDS",
          .help = "Save and stop after this time; 0: no limit. The exit code is then 75."},
     };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "t2i/mem.h"
 #include "t2i/plot.h"
 #include "t2i/text.h"
+#include "t2i/tfevents.h"
 
 /* A growing list of (step, loss). */
 typedef struct {
@@ -23,6 +25,7 @@ struct t2i_runlog {
     char *run, *path; /* owned */
     int fd;
     curve train, validation;
+    t2i_tfevents board; /* closed where it is not wanted */
 };
 
 static t2i_status add_point(curve *c, double x, double y, t2i_error *err)
@@ -43,6 +46,7 @@ void t2i_runlog_close(t2i_runlog *log)
 {
     if (log == NULL) return;
     if (log->fd >= 0) close(log->fd);
+    t2i_tfevents_close(&log->board);
     t2i_free(log->run);
     t2i_free(log->path);
     t2i_free(log->train.x);
@@ -115,23 +119,6 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     return status;
 }
 
-/* A whole line or nothing: what is left of one would spoil the next. */
-static t2i_status write_line(const t2i_runlog *log, const char *line, size_t size, t2i_error *err)
-{
-    off_t before = lseek(log->fd, 0, SEEK_END);
-    size_t done = 0;
-    while (done < size) {
-        ssize_t wrote = write(log->fd, line + done, size - done);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) break;
-        done += (size_t)wrote;
-    }
-    if (done == size) return T2I_OK;
-    int why = errno;
-    const char *and = before < 0 || ftruncate(log->fd, before) != 0 ? "; a torn line stays" : "";
-    return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", log->path, strerror(why), and);
-}
-
 /* Takes json. */
 static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 {
@@ -141,10 +128,27 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
     if (status == T2I_OK) {
         size_t size = strlen(text);
         text[size] = '\n'; /* in the terminator's place: the line goes out in one write */
-        status = write_line(log, text, size + 1, err);
+        status = t2i_fs_append(log->fd, log->path, text, size + 1, err);
     }
     t2i_free(text);
     return status;
+}
+
+t2i_status t2i_runlog_tensorboard(t2i_runlog *log, long last_step, t2i_error *err)
+{
+    char *folder = t2i_fs_join(log->run, "tensorboard");
+    t2i_status status = folder == NULL ? t2i_fail_memory(err, strlen(log->run), "a file name")
+                                       : t2i_tfevents_open(&log->board, folder, last_step + 1, err);
+    t2i_free(folder);
+    return status;
+}
+
+/* Also where TensorBoard looks, if that is wanted. */
+static t2i_status show(const t2i_runlog *log, long step, const t2i_scalar *scalar, size_t count,
+                       t2i_error *err)
+{
+    if (log->board.path == NULL) return T2I_OK;
+    return t2i_tfevents_scalars(&log->board, step, scalar, count, err);
 }
 
 t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err)
@@ -173,7 +177,12 @@ t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error 
     t2i_json_set_integer(sent, "bytes", (int64_t)line->sent.bytes);
     t2i_json_set(json, "sent", sent);
     T2I_TRY(append(log, json, err));
-    return line->skipped > 0 ? T2I_OK : add_point(&log->train, (double)line->step, line->loss, err);
+    if (line->skipped == 0) T2I_TRY(add_point(&log->train, (double)line->step, line->loss, err));
+    const t2i_scalar scalar[] = {{"lr", line->lr},
+                                 {"grad_norm", line->grad_norm},
+                                 {"samples_per_s", line->samples_per_s},
+                                 {"loss", line->loss}};
+    return show(log, line->step, scalar, line->skipped > 0 ? 3 : 4, err);
 }
 
 t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
@@ -186,7 +195,31 @@ t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
     t2i_json_set_real(json, "r10", scores->r10);
     t2i_json_set_real(json, "mrr", scores->mrr);
     T2I_TRY(append(log, json, err));
-    return add_point(&log->validation, (double)step, loss, err);
+    T2I_TRY(add_point(&log->validation, (double)step, loss, err));
+    const t2i_scalar scalar[] = {
+        {"val_loss", loss}, {"r1", scores->r1}, {"r10", scores->r10}, {"mrr", scores->mrr}};
+    return show(log, step, scalar, 4, err);
+}
+
+t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *err)
+{
+    static const size_t most = 64u << 20;
+    char name[64];
+    t2i_text png = {0};
+    t2i_image sheet = {0};
+    if (log->board.path == NULL) return T2I_OK;
+    snprintf(name, sizeof name, "samples/step-%ld.png", step);
+    char *path = t2i_fs_join(log->run, name);
+    if (path == NULL) return t2i_fail_memory(err, strlen(log->run), "a file name");
+    t2i_status status = t2i_fs_read(path, most, &png, err);
+    if (status == T2I_OK) status = t2i_image_decode(&sheet, png.data, png.size, path, err);
+    if (status == T2I_OK)
+        status = t2i_tfevents_picture(&log->board, step, "samples", &png, sheet.width, sheet.height,
+                                      err);
+    t2i_image_free(&sheet);
+    t2i_text_free(&png);
+    t2i_free(path);
+    return status;
 }
 
 void t2i_runlog_lapse(t2i_status status, const t2i_error *err)

@@ -86,6 +86,8 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
     t2i_checkpoint_sweep(t->job->out);
     if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->job->out, t->start.checkpoint.run.step, err);
+    if (status == T2I_OK && strcmp(t->job->tensorboard, "on") == 0)
+        status = t2i_runlog_tensorboard(t->log, t->start.checkpoint.run.step, err);
     t2i_text text = {0};
     char *path = t2i_fs_join(t->job->out, "job.ini");
     if (status == T2I_OK) status = t2i_opts_echo(&t->job->opts, &text, err);
@@ -570,6 +572,15 @@ static int due(long step, long every)
     return every > 0 && step % every == 0;
 }
 
+/* Rank 0. */
+static void draw_samples(trainer *t, const float *weights)
+{
+    t2i_error err = {0};
+    t2i_status status = t2i_watch_draw(&t->watch, weights, &err);
+    if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->start.checkpoint.run.step, &err);
+    t2i_runlog_lapse(status, &err);
+}
+
 /* Collective. What a step may be followed by. */
 static void after_step(trainer *t, const t2i_step_result *result)
 {
@@ -593,7 +604,7 @@ static void after_step(trainer *t, const t2i_step_result *result)
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
         const float *weights = t2i_step_model(t->step, t->comm);
-        if (t->rank == 0) t2i_runlog_lapse(t2i_watch_draw(&t->watch, weights, &err), &err);
+        if (t->rank == 0) draw_samples(t, weights);
     }
     if (due(step, job->checkpoint_every) && !last) {
         lapse_save(t);

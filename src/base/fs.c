@@ -145,6 +145,22 @@ t2i_status t2i_fs_write(const char *path, const void *bytes, size_t size, t2i_er
     return status;
 }
 
+t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t size, t2i_error *err)
+{
+    off_t before = lseek(fd, 0, SEEK_END);
+    size_t done = 0;
+    while (done < size) {
+        ssize_t wrote = write(fd, (const char *)bytes + done, size - done);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) break;
+        done += (size_t)wrote;
+    }
+    if (done == size) return T2I_OK;
+    int why = errno;
+    const char *and = before < 0 || ftruncate(fd, before) != 0 ? "; a torn line stays" : "";
+    return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", path, strerror(why), and);
+}
+
 t2i_status t2i_fs_publish(const char *temp, const char *path, t2i_error *err)
 {
     int fd = open(temp, O_RDONLY | O_CLOEXEC);

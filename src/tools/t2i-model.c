@@ -129,10 +129,10 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
         .summary = "looks into model files and turns one kind into another",
         .about = "Looks into model files and turns one kind into another. A RUN folder stands for "
                  "its model, or its newest checkpoint while there is none.",
-        .example = PROGRAM " show runs/shapes\n" PROGRAM
-                   " report runs/a runs/b --out both.html\n" PROGRAM
-                           " export runs/shapes --to text_to_image_model.pt\n" PROGRAM
-                           " diff runs/a runs/b/checkpoints/step-500.safetensors",
+        .example =
+            PROGRAM " show runs/shapes\n" PROGRAM " report runs/a runs/b --out both.html\n" PROGRAM
+                    " export runs/shapes --to text_to_image_model.pt\n" PROGRAM
+                    " diff runs/a runs/b/checkpoints/step-500.safetensors",
         .opt = table,
         .opts = sizeof table / sizeof *table,
         .command = commands,
