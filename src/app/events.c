@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -55,16 +56,19 @@ static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
     return status;
 }
 
-/* Takes json. */
+/* Takes json. A checkpoint may be written by another thread, which warns. */
 static void tell(t2i_events *events, t2i_json *json)
 {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     t2i_error err = {0};
-    if (events->failed || (events->fd >= 0 && t2i_claim_check(&err) != T2I_OK)) {
+    t2i_status status = T2I_OK;
+    pthread_mutex_lock(&mutex);
+    if (events->failed || (events->fd >= 0 && t2i_claim_check(&err) != T2I_OK))
         t2i_json_free(json); /* the folder is another's: the next save says so */
-        return;
-    }
-    t2i_status status = add_line(events, json, &err);
-    events->failed = status != T2I_OK; /* first: the warning comes back here */
+    else
+        status = add_line(events, json, &err);
+    if (status != T2I_OK) events->failed = 1; /* first: the warning comes back here */
+    pthread_mutex_unlock(&mutex);
     t2i_runlog_lapse(status, &err);
 }
 
