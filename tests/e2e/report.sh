@@ -44,7 +44,7 @@ alone "$scratch/both.html"
 has "$scratch/both.html" '<td>0.001</td><td>0.002</td>' 'Validation loss'
 expect 64 "needs --out" "$B/t2i-model" report "$out" "$scratch/other"
 expect 66 "not a run folder" "$B/t2i-model" report "$scratch"
-expect 64 "one to eight run folders" "$B/t2i-model" report
+expect 64 "report takes" "$B/t2i-model" report
 expect 73 "no/such/page.html" "$B/t2i-model" report "$out" --out "$scratch/no/such/page.html"
 
 # one that cannot be written: said once, and the run ends as if nothing was
