@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The job scripts on a real Slurm with two nodes: a preemption, a node's loss, an array; each run ends in the bits of one
-# that nobody disturbed. The long form is night.sh.
+# The job scripts on a real Slurm with two nodes: a preemption, a node's loss after which the run goes on at half its size, an
+# array; each run ends in the bits of one that nobody disturbed. The long form is night.sh.
 nodes=2
 . tests/slurm/slurm.sh.inc
 for script in train array build; do
@@ -26,10 +26,12 @@ END
 train 1 "$scratch/job.ini" --out "$scratch/whole"
 train 1 "$scratch/job.ini" --seed 2 --out "$scratch/seed2"
 edited train.sbatch
+cp "$scratch/train.sbatch" "$scratch/elastic.sbatch"
+sed -i -e '/^#SBATCH --ntasks=/d' -e 's/^RANKS_PER_NODE=/RANKS_PER_NODE=2/' "$scratch/elastic.sbatch"
 edited array.sbatch -e "s|^JOBS=.*|JOBS=($scratch/job.ini)|; s|^SEEDS=.*|SEEDS=(1 2)|; s|^RUNS=[^ ]*|RUNS=$scratch/sweep|" -e 's|^#SBATCH --ntasks=.*|#SBATCH --ntasks=1|'
 array_ended() { [ -z "$(squeue -h -j "$array" 2>/dev/null)" ]; }
 run=$scratch/run
-job=$(JOB=$scratch/job.ini OUT=$run submit --nodes=2 --ntasks=4 --ntasks-per-node=2 "$scratch/train.sbatch")
+job=$(JOB=$scratch/job.ini OUT=$run submit --nodes=1-2 --mincpus=2 "$scratch/elastic.sbatch")
 wait_until 60 "the first start" past "$run" 150
 note "USR1 at step $(step_of "$run")"
 scancel --signal=USR1 --batch "$job"
@@ -45,14 +47,14 @@ wait_until 60 "the array" past "$scratch/sweep/job-seed2" 150
 scancel --signal=USR1 --batch "${array}_1"
 wait_until 60 "a requeue after the loss" is_state "$job" PENDING
 note "requeued, the newest checkpoint is of step $(newest "$run")"
-testbed revive n2
 wait_until 90 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
 wait_until 90 "the array's end" array_ended
 cmp "$scratch"/{whole,run}/checkpoints/step-1500.safetensors || fail "other bits"
 cmp "$scratch"/{whole,sweep/job-seed1}/checkpoints/step-1500.safetensors || fail "other bits in task 0"
 cmp "$scratch"/{seed2,sweep/job-seed2}/checkpoints/step-1500.safetensors || fail "other bits in task 1"
 grep -q "^train.sbatch: .* start 2: .*seed2" "$scratch/sweep-$array-1.log" || fail "task 1 was not requeued"
-[ "$(grep -c '^train.sbatch: .* start [1-9]:' "$scratch/shapes-$job.log")" -eq 3 ] || fail "not three starts"
+grep '^train.sbatch: .* start [1-9]:' "$scratch/shapes-$job.log" | sed 's/.*start \([0-9]*: [0-9]* ranks on [^;]*\);.*/\1/' >"$scratch/starts"
+printf '%s\n' "1: 4 ranks on n[1-2]" "2: 4 ranks on n[1-2]" "3: 2 ranks on n1" | cmp - "$scratch/starts" || { fail "starts:"; cat "$scratch/starts"; }
 note "ended"
 [ "$failures" -eq 0 ] || show
 finish

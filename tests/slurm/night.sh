@@ -36,9 +36,9 @@ edited array.sbatch -e "s|^JOBS=.*|JOBS=($scratch/job.ini)|; s|^SEEDS=.*|SEEDS=(
 soon() { # SECONDS WHAT COMMAND...
     local limit=$1 what=$2 i
     shift 2
-    for ((i = 0; i < limit * 10; i++)); do
+    for ((i = 0; i < limit * 4; i++)); do
         ! "$@" || return 0
-        sleep 0.1
+        sleep 0.25
     done
     fail "$what: not within $limit s"
     show
@@ -54,13 +54,13 @@ minutes() { scontrol -o show job "$1" | sed -n 's/.* RunTime=\([0-9]*\):\([0-9]*
 declare -A count
 slowest=0
 cycle() { # KIND: disturbs $job, whose run folder is $run, and waits until it goes on
-    local kind=$1 log=$scratch/shapes-$job.log had before node begun_ms ms going
+    local kind=$1 log=$scratch/shapes-$job.log had before node begun_ms ms held i
     had=$(starts "$log") before=$(newest "$run")
     case $kind in
     signal)
         begun_ms=$(($(date +%s%N) / 1000000))
         scancel --signal=USR1 --batch "$job"
-        soon 60 "a save after USR1" stopped "$run" || return 1
+        for ((i = 0; i < 1200; i++)); do ! stopped "$run" || break; sleep 0.05; done
         ms=$(($(date +%s%N) / 1000000 - begun_ms))
         [ $ms -le $slowest ] || slowest=$ms ;;
     walltime) scontrol update JobId="$job" TimeLimit=$(($(minutes "$job") + 1)) ;;
@@ -70,16 +70,25 @@ cycle() { # KIND: disturbs $job, whose run folder is $run, and waits until it go
         testbed $kind $node
         kind="$kind $node"
         soon 120 "$kind: that Slurm notices" not_running "$job"
-        sleep $((RANDOM % 5))
+        # On a node that comes back what ran there lives on until Slurm has ended it. It has two minutes for that, as a requeued job
+        # is held so long by default (10 s on the testbed); a start before then finds a "duplicate jobid" and drains the node.
+        case $kind in cut*) for held in "$job" "$array"; do scontrol update JobId="$held" StartTime=now+45 2>/dev/null; done ;; esac
         case $kind in kill*) testbed revive $node ;; *) testbed mend $node ;; esac ;;
     esac
     soon 240 "$kind: another start" started "$log" "$had" || return 1
     scontrol update JobId="$job" TimeLimit=240
-    going=$(grep -a 'going on from' "$log" | tail -n 1 | sed 's/.*step-\([0-9]*\)\.safetensors$/\1/')
     soon 120 "$kind: that it goes on" past "$run" $((before + 1)) || return 1
     count[${kind% *}]=$((${count[${kind% *}]:-0} + 1))
     done_cycles=$((done_cycles + 1))
     note "$done_cycles: $kind at a checkpoint of step $before, then start $(starts "$log")"
+}
+
+restore() { # after a round that went wrong
+    scancel "$job" "$array"
+    for node in n1 n2 n3; do testbed kill $node; testbed revive $node; done 2>/dev/null
+    sleep 40
+    scontrol update NodeName=n[1-3] State=RESUME
+    sleep 5
 }
 
 done_cycles=0 runs=0 requeued=0
@@ -89,11 +98,11 @@ while [ $done_cycles -lt "$cycles" ]; do
     job=$(JOB=$scratch/job.ini OUT=$run submit --nodes=3 --ntasks=6 --ntasks-per-node=2 "$scratch/train.sbatch")
     array=$(submit --array=0-1 --ntasks=2 "$scratch/array.sbatch")
     soon 120 "the array" past "$scratch/sweep/job-seed3" 20 && scancel --signal=USR1 --batch "${array}_1"
+    whole=yes
     for kind in $(printf '%s\n' signal walltime requeue kill cut | sort -R --random-source=<(yes "$SEED $runs")); do
-        soon 120 "some steps" past "$run" $(($(newest "$run") + RANDOM % 250 + 1)) && cycle "$kind" || break
+        soon 120 "some steps" past "$run" $(($(newest "$run") + RANDOM % 250 + 1)) && cycle "$kind" || { whole=; break; }
     done
-    soon 400 "the end" gone "$job" || scancel "$job"
-    soon 400 "the array's end" gone "$array" || scancel "$array"
+    [ -n "$whole" ] && soon 400 "the end" gone "$job" && soon 400 "the array's end" gone "$array" || { restore; continue; }
     cmp "$scratch/whole1/checkpoints/step-$steps.safetensors" "$run/checkpoints/step-$steps.safetensors" &&
         cmp "$scratch"/{whole1,run}/model.safetensors || { fail "other bits"; cat "$scratch/shapes-$job.log"; }
     for seed in 2 3; do
@@ -102,7 +111,6 @@ while [ $done_cycles -lt "$cycles" ]; do
         requeued=$((requeued + $(starts "$scratch/sweep-$array-$((seed - 2)).log") - 1))
     done
     runs=$((runs + 3))
-    for node in n1 n2 n3; do sinfo -h -n $node -o %T | grep -q -v down || { testbed mend $node; testbed revive $node; }; done
     rm -f "$scratch"/*-"$job".log "$scratch"/*-"$array"-*.log
 done
 for kind in signal walltime requeue kill cut; do echo "$kind: ${count[$kind]:-0}"; done
