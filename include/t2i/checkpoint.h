@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include "t2i/error.h"
 #include "t2i/hash.h"
+#include "t2i/spike.h"
 #include "t2i/tensors.h"
 #include "t2i/transformer.h"
 #include "t2i/vocab.h"
@@ -24,7 +25,8 @@
 typedef struct {
     long step;             /* steps taken, skipped ones included */
     long updates;          /* AdamW updates applied: bias correction counts these */
-    long skipped;          /* steps whose loss or gradient was not finite */
+    long skipped;          /* steps whose loss or gradient was not finite, or whose loss a spike */
+    t2i_spike usual;       /* the loss so far, in a run that skips spikes; 0 steps: it does not */
     long shards;           /* V */
     double best;           /* lowest validation loss so far; negative: none yet */
     double best_mrr;       /* highest MRR of a validation so far, in a run whose best model it

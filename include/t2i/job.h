@@ -12,7 +12,7 @@ typedef struct {
     char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie, *tensorboard;
     long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
-    double contrastive_weight, temperature, augment, ema, watchdog;
+    double contrastive_weight, temperature, augment, ema, watchdog, skip_spikes;
     long negatives, min_count, verify_every, audit_every;
     long d_model, heads, layers, d_ff, block_size;
     long validate_every, sample_every, log_every, checkpoint_every, keep;

@@ -43,7 +43,9 @@ typedef struct {
     t2i_votes votes; /* this rank's come in, the sums go out */
     double loss;     /* per feature, before the update */
     double norm, lr;
-    int skipped; /* loss or gradient is not finite: nothing was changed */
+    double spike; /* deviations of the loss above what is usual (spike.h) */
+    int skipped;  /* loss or gradient is not finite, or the loss a spike that is to be skipped:
+                     nothing was changed */
 } t2i_step_result;
 
 typedef struct t2i_step t2i_step;

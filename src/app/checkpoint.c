@@ -115,6 +115,13 @@ static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
     else
         t2i_json_set(json, "best", t2i_json_null());
     if (run->best_mrr > 0.0) t2i_json_set_real(json, "best_mrr", run->best_mrr);
+    if (run->usual.steps > 0) {
+        t2i_json *usual = t2i_json_object();
+        t2i_json_set_real(usual, "mean", (double)run->usual.mean);
+        t2i_json_set_real(usual, "variance", (double)run->usual.variance);
+        t2i_json_set_integer(usual, "steps", run->usual.steps);
+        t2i_json_set(json, "usual_loss", usual);
+    }
     t2i_json_set_string(json, "dataset", run->dataset);
     if (run->options != NULL && t2i_json_parse(&options, run->options, strlen(run->options),
                                                "the run's options", err) != T2I_OK) {
@@ -354,6 +361,18 @@ static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i
     return status;
 }
 
+/* Of a run that skips spikes; else, or where it is no such thing, all zero. */
+static t2i_spike read_usual(const t2i_json *json)
+{
+    double mean, variance;
+    int64_t steps;
+    if (!t2i_json_as_real(t2i_json_get(json, "mean"), &mean) ||
+        !t2i_json_as_real(t2i_json_get(json, "variance"), &variance) || !(variance >= 0.0) ||
+        !t2i_json_as_integer(t2i_json_get(json, "steps"), &steps) || steps < 0)
+        return (t2i_spike){0};
+    return (t2i_spike){(float)mean, (float)variance, (long)steps};
+}
+
 static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
 {
     t2i_json *json;
@@ -376,6 +395,7 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
                            .shards = (long)shards};
     if (!t2i_json_as_real(t2i_json_get(json, "best"), &run->best)) run->best = -1.0;
     if (!t2i_json_as_real(t2i_json_get(json, "best_mrr"), &run->best_mrr)) run->best_mrr = 0.0;
+    run->usual = read_usual(t2i_json_get(json, "usual_loss"));
     if (status == T2I_OK) {
         memcpy(run->dataset, dataset, strlen(dataset) + 1);
         status = t2i_json_text(t2i_json_get(json, "options"), 0, &run->options, err);

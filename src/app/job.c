@@ -70,6 +70,11 @@ static void fill_table(t2i_job *job)
          .help = "Decay of an average of the weights; 0: none. The average over the steps is then "
                  "what is validated, drawn and saved as the model.",
          .rare = 1},
+        {"skip-spikes", T2I_OPT_REAL, &job->skip_spikes, "0", 0, 1e9,
+         .help =
+             "A step whose loss lies so many standard deviations above the last hundred is left "
+             "out; 0: none is. From 8 deviations on it is told in any case.",
+         .rare = 1},
         {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53),
          .help = "Of fresh weights and of sampling."},
         {"sampler", T2I_OPT_TEXT, &job->sampler, "sharded", .argument = "sharded|uniform|FILE",
@@ -268,6 +273,8 @@ t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char 
     if (strcmp(job->trie, "off") == 0)
         status = put_values(job, (const char *[]){"trie"}, 1, json, status, err);
     if (job->ema > 0) status = put_values(job, (const char *[]){"ema"}, 1, json, status, err);
+    if (job->skip_spikes > 0)
+        status = put_values(job, (const char *[]){"skip-spikes"}, 1, json, status, err);
     t2i_json_set_string(json, "sampler", sampler);
     if (status == T2I_OK) status = t2i_json_text(json, 0, out, err);
     t2i_json_free(json);

@@ -160,6 +160,7 @@ t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error 
         t2i_json_set_integer(json, "skipped", line->skipped);
     else
         t2i_json_set_real(json, "loss", line->loss);
+    if (line->spike > 0.0) t2i_json_set_real(json, "spike", line->spike);
     t2i_json_set_real(json, "lr", line->lr);
     t2i_json_set_real(json, "grad_norm", line->grad_norm);
     t2i_json_set_real(json, "samples_per_s", line->samples_per_s);

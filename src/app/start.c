@@ -309,6 +309,7 @@ typedef struct {
     int resumed, finished;
     long step, updates, skipped, shards;
     double best, best_mrr;
+    t2i_spike usual;
     size_t names; /* bytes */
 } head;
 
@@ -328,6 +329,7 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
               .shards = c->run.shards,
               .best = c->run.best,
               .best_mrr = c->run.best_mrr,
+              .usual = c->run.usual,
               .names = names.size};
     t2i_comm_bcast(comm, 0, &h, sizeof h);
     if (!root) {
@@ -345,7 +347,8 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
                                      .skipped = h.skipped,
                                      .shards = h.shards,
                                      .best = h.best,
-                                     .best_mrr = h.best_mrr};
+                                     .best_mrr = h.best_mrr,
+                                     .usual = h.usual};
             mine = t2i_model_new(&c->model, &h.config, err);
             if (mine == T2I_OK)
                 mine = unpack_names(&c->vocab, names.data, h.config.vocab_size, err);

@@ -31,6 +31,8 @@
 
 /* So many in a row without effect, and a run is given up. */
 enum { SKIPS_IN_A_ROW = 50 };
+/* A loss so many deviations above what is usual is told. */
+static const double told_spike = 8.0;
 
 /* Everything that a run has while it trains. */
 typedef struct {
@@ -432,6 +434,11 @@ static t2i_seconds all_seconds(const trainer *t)
                          a->checkpoint + b->checkpoint};
 }
 
+static int is_spike(const t2i_step_result *result)
+{
+    return result->spike > told_spike || (result->skipped && result->spike > 0.0);
+}
+
 static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error *err)
 {
     const t2i_run_state *run = &t->start.checkpoint.run;
@@ -440,6 +447,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
     t2i_log_line line = {.step = run->step,
                          .skipped = result->skipped ? run->skipped : 0,
                          .loss = result->loss,
+                         .spike = is_spike(result) ? result->spike : 0.0,
                          .lr = result->lr,
                          .grad_norm = result->norm,
                          .samples_per_s = (double)(run->step - t->line_step) *
@@ -567,6 +575,22 @@ static void show_progress(trainer *t, const t2i_step_result *result, int last)
         t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
 }
 
+/* A step that was skipped, or a loss that jumps. */
+static void tell_oddity(const trainer *t, const t2i_step_result *result)
+{
+    const t2i_run_state *run = &t->start.checkpoint.run;
+    char skipped[64] = "";
+    if (result->skipped)
+        snprintf(skipped, sizeof skipped, "; the step is skipped (%ld so far)", run->skipped);
+    if (is_spike(result))
+        t2i_log_warn("step %ld: the loss jumps to %.5g, %.0f deviations above the last steps' "
+                     "(gradient's norm %.3g)%s",
+                     run->step, result->loss, result->spike, result->norm, skipped);
+    else if (result->skipped)
+        t2i_log_warn("step %ld: the %s is not finite%s", run->step,
+                     isfinite(result->total.loss) ? "gradient" : "loss", skipped);
+}
+
 static int due(long step, long every)
 {
     return every > 0 && step % every == 0;
@@ -589,10 +613,9 @@ static void after_step(trainer *t, const t2i_step_result *result)
     t2i_error err = {0};
     long step = c->run.step;
     int last = step == job->steps;
-    if (result->skipped)
-        t2i_log_warn("step %ld: the %s is not finite; the step is skipped (%ld so far)", step,
-                     isfinite(result->total.loss) ? "gradient" : "loss", c->run.skipped);
-    if (t->rank == 0 && (due(step, job->log_every) || last || result->skipped || step == 1))
+    tell_oddity(t, result);
+    if (t->rank == 0 &&
+        (due(step, job->log_every) || last || result->skipped || step == 1 || is_spike(result)))
         t2i_runlog_lapse(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
@@ -674,9 +697,10 @@ static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_err
     if (t->skips < SKIPS_IN_A_ROW) return T2I_OK;
     return t2i_fail(
         err, T2I_DATA,
-        "the %s of the last %d steps was not finite, so step %ld is the end of it: the "
+        "the %s of the last %d steps was %s, so step %ld is the end of it: the "
         "weights are those of step %ld; train with a lower lr, a longer warmup, or clip",
-        isfinite(result->total.loss) ? "gradient" : "loss", SKIPS_IN_A_ROW,
+        isfinite(result->total.loss) && !is_spike(result) ? "gradient" : "loss", SKIPS_IN_A_ROW,
+        is_spike(result) ? "far above what it had been" : "not finite",
         t->start.checkpoint.run.step, t->start.checkpoint.run.step - SKIPS_IN_A_ROW);
 }
 

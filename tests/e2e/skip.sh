@@ -20,6 +20,25 @@ tensors() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1" | md5sum; }
 [ "$(tensors "$scratch/one/checkpoints/step-25.safetensors")" = "$(tensors "$scratch/one/checkpoints/step-30.safetensors")" ] ||
     fail "a skipped step changed something"
 
+# a loss that jumps (a picture that was not there for 700 steps, now and then) is told, and skipped if that is asked
+"$B/t2i-data" seed --out "$scratch/seed.h5" 2>/dev/null
+lines() { for ((i = 1; i <= 800; i++)); do [ $i -ge 701 ] && { [ $((i % 20)) -eq 1 ] || [ $i -ge "$1" ]; } && echo "$2" || echo "0 0 1 0"; done; }
+lines 999 "6 6 6 6" >"$scratch/rows"
+jumps="--data $scratch/seed.h5 $small_model --lr 3e-3 --batch 4 --shards 4 --sampler $scratch/rows --steps 800 --checkpoint-every 50 --log-every 20 --validate-every 0"
+train 1 $jumps --out "$scratch/jumps"
+grep -q 'warning: step 701: the loss jumps to ' "$scratch/train.log" || { fail "a jump is not told"; cat "$scratch/train.log"; }
+grep -q '^{"step":701,"loss":[^,]*,"spike":' "$scratch/jumps/log.jsonl" || fail "a jump is not logged"
+train 1 $jumps --skip-spikes 8 --out "$scratch/skips"
+[ "$(grep -c 'the loss jumps .*; the step is skipped' "$scratch/train.log")" -eq 5 ] || { fail "not five jumps were skipped"; cat "$scratch/train.log"; }
+grep -q '^{"step":701,"skipped":1,"spike":' "$scratch/skips/log.jsonl" || fail "a skipped jump is not logged"
+rc=0
+train 3 $jumps --skip-spikes 8 --max-time 0.02 --out "$scratch/parts" || rc=$?
+[ $rc -eq 75 ] || fail "not stopped: $rc"
+train 2 $jumps --skip-spikes 8 --out "$scratch/parts"
+cmp "$scratch"/{skips,parts}/checkpoints/step-800.safetensors || fail "skipped jumps: other bits at another number of ranks, or after a resume"
+lines 710 "6 6 6 6" >"$scratch/rows"
+expect 65 "the loss of the last 50 steps was far above what it had been" $MPIRUN -np 2 "$B/t2i-train" $jumps --skip-spikes 8 --out "$scratch/stays"
+
 # a run that can only skip is given up, alike on all ranks; what it says fits its folder
 expect 65 "the gradient of the last 50 steps was not finite" $MPIRUN -np 2 "$B/t2i-train" $common --steps 1000 --out "$scratch/two"
 grep -q '"state": "failed"' "$scratch/two/status.json" && grep -q '"exit": 65' "$scratch/two/status.json" || fail "status.json does not tell that it failed"
