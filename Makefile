@@ -134,7 +134,7 @@ check: all $(TESTS) $(HELPERS) $(FAULTS) $(SHIMS) check-clang
 	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault) $(call scripts,slurm)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
-check-e2e check-fault: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
+check-e2e check-fault check-slurm: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
 	@$(RUN) $(call scripts,$*)
 # The long form of what is injected: hours. FAULT=kill for one of them, SEED=... for another drawing.
 FAULT ?= $(basename $(notdir $(call scripts,fault)))
@@ -169,6 +169,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all man always help install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-clang asan-check \
+.PHONY: all man always help install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang asan-check \
         fuzz bench soak format clean
 .SECONDARY:
