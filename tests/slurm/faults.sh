@@ -13,7 +13,7 @@ mpirun="mpirun --bind-to none --mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepa
 victim() { # a rank's process on n3
     ps -eo pid,args | sed -n 's/^ *\([0-9]*\) [^ ]*t2i-train .*/\1/p' | while read -r pid; do
         [ "$(nsenter -t "$pid" --uts hostname)" = n3 ] && echo "$pid"
-    done | tail -n 1
+    done | head -n 1 # its reader comes after it
 }
 for launcher in "srun --mpi=pmix --kill-on-bad-exit=1" "$mpirun"; do
     for fault in KILL STOP kill cut; do
