@@ -210,6 +210,12 @@ static void test_pulse(void)
     beat = atomic_load(&own->beat);
     t2i_pulse_beat();
     CU_ASSERT_EQUAL(atomic_load(&own->beat), beat);
+    t2i_pulse_begin(own, 0.01, NULL, NULL); /* what was usual is longer than the floor */
+    t2i_cpu_rest(0.05);
+    t2i_pulse_phase(T2I_AT_SAVE, 1, 0);
+    t2i_pulse_phase(T2I_AT_START, 2, 0);
+    CU_ASSERT(atomic_load(&own->allowed) >= 500);
+    t2i_pulse_end();
 }
 
 /* ---- the thread ---- */
