@@ -79,14 +79,16 @@ void t2i_fold_add(t2i_fold *fold, int thread, const t2i_leaf *leaf);
  * order, then all chunks in order, in double. The same on all ranks. */
 void t2i_fold_exchange(t2i_fold *fold, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes,
                        double *squares);
-/* This rank's slice of the sum, until the next t2i_fold_leaf. */
+/* This rank's slice of the sum: until it calls t2i_fold_leaf again. */
 const float *t2i_fold_slice(const t2i_fold *fold);
 
-/* Collective. Changes weights (a whole block, this rank's own): on its threads, calls
- * update(context, ...) for each chunk of this rank's slice, `chunk` counting from the slice's
- * first; afterwards the block has the new weights of all ranks. */
+/* The weights (a whole block), until t2i_fold_free: one copy for all ranks that share memory, of
+ * which the caller fills one before the first update; others read them where they lie. */
+float *t2i_fold_weights(t2i_fold *fold);
+/* Collective. Changes the weights: on its threads, calls update(context, ...) for each chunk of
+ * this rank's slice, `chunk` counting from the slice's first; afterwards all ranks have the new
+ * weights. Between t2i_fold_exchange and this nobody reads them. */
 typedef void t2i_fold_change(void *context, size_t chunk, float *weights, const float *gradient);
-void t2i_fold_update(t2i_fold *fold, t2i_comm *comm, float *weights, t2i_fold_change *update,
-                     void *context);
+void t2i_fold_update(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *update, void *context);
 
 #endif

@@ -74,7 +74,7 @@ static void take_sum(void *context, size_t chunk, float *weights, const float *g
 }
 
 /* Collective. One sum, every rank having it afterwards. */
-static void sum_once(t2i_fold *fold, t2i_comm *comm, float *weights)
+static void sum_once(t2i_fold *fold, t2i_comm *comm)
 {
     t2i_leaf total;
     t2i_votes votes = {0};
@@ -87,7 +87,7 @@ static void sum_once(t2i_fold *fold, t2i_comm *comm, float *weights)
         t2i_fold_add(fold, 0, &(t2i_leaf){.rows = 1});
     }
     t2i_fold_exchange(fold, comm, &total, &votes, &squares);
-    t2i_fold_update(fold, comm, weights, take_sum, NULL);
+    t2i_fold_update(fold, comm, take_sum, NULL);
 }
 
 /* Collective. The fastest of some. */
@@ -98,20 +98,15 @@ static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_pool *pool, t
     size_t floats = chunks[i] * T2I_CHUNK, shards = 1;
     t2i_fold *fold = NULL;
     while (shards < (size_t)e->size) shards *= 2;
-    float *weights = t2i_alloc(floats, sizeof *weights);
-    t2i_status mine =
-        weights == NULL ? t2i_fail_memory(err, floats * sizeof *weights, "a sum") : T2I_OK;
-    t2i_status status = t2i_comm_agree(comm, mine, err);
-    if (status == T2I_OK) status = t2i_fold_new(&fold, comm, pool, shards, floats, err);
+    t2i_status status = t2i_fold_new(&fold, comm, pool, shards, floats, err);
     for (int k = 0; status == T2I_OK && k < TIMES; k++) {
         double began = t2i_cpu_seconds();
-        sum_once(fold, comm, weights);
+        sum_once(fold, comm);
         double took = t2i_cpu_seconds() - began;
         if (k == 1 || (k > 1 && took < e->sum[i].seconds)) e->sum[i].seconds = took;
     }
-    e->sum[i].bytes = (double)(floats * sizeof *weights);
+    e->sum[i].bytes = (double)(floats * sizeof(float));
     t2i_fold_free(fold);
-    t2i_free(weights);
     return status;
 }
 

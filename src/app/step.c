@@ -497,7 +497,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
         s->adamw.lr = result->lr;
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
                                      (unsigned long)c->run.updates);
-        t2i_fold_update(s->fold, comm, c->weights, update_chunk, s);
+        t2i_fold_update(s->fold, comm, update_chunk, s);
         s->summed = s->sums != NULL;
     }
     c->run.step = s->number;

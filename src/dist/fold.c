@@ -55,15 +55,16 @@ struct t2i_fold {
     size_t parts, deepest;          /* deepest: their stack on the way up */
     char *own;                      /* owned: the group's memory, where the group is one rank */
     double *squares;                /* in the group's memory: one a chunk */
-    float *weights;                 /* there: a block; NULL where the group is one rank */
+    float *weights;                 /* there: a block */
     char *records;                  /* there: one a rank of the job */
     size_t *record_first;           /* owned: in lines, size + 1 */
     size_t *chunk_first;            /* owned: slices in chunks, size + 1 */
     float *others;                  /* owned: this rank's slice of the parts of other groups */
-    float *sum; /* owned: this rank's slice of the sum; NULL: it is the only buffer */
+    float *sum; /* this rank's slice of the sum: lies in its first part, which nobody else reads
+                   there */
+    float *own_sum; /* owned: where it has no part */
     size_t bytes;
-    float *replica; /* of the call of t2i_fold_update that is going on */
-    t2i_fold_change *update;
+    t2i_fold_change *update; /* of the call of t2i_fold_update that is going on */
     void *context;
 };
 
@@ -133,6 +134,14 @@ T2I_STATIC_KERNEL(void, add_floats, (float *restrict sum, const float *restrict 
                   (sum, more, count))
 {
     for (size_t i = 0; i < count; i++) sum[i] += more[i];
+}
+
+/* The same from the other side: of two NaNs the left one is the sum. */
+T2I_STATIC_KERNEL(void, add_to_left,
+                  (float *restrict sum, const float *restrict left, size_t count),
+                  (sum, left, count))
+{
+    for (size_t i = 0; i < count; i++) sum[i] = left[i] + sum[i];
 }
 
 T2I_STATIC_KERNEL(void, sum_floats,
@@ -224,7 +233,7 @@ static void find_groups(t2i_fold *f, t2i_comm *comm, int shares)
 
 static size_t bytes_of_group(const t2i_fold *f)
 {
-    size_t blocks = f->group_size[f->rank] > 1; /* the weights, then the gradients */
+    size_t blocks = 1; /* the weights, then the gradients */
     for (size_t s = 0; s < f->parts; s++) blocks += in_group(f, f->part[s].rank) != 0;
     return LINE * (lines(f->chunks * sizeof(double)) + f->record_first[f->size]) +
            blocks * f->chunks * T2I_CHUNK * sizeof(float);
@@ -236,9 +245,8 @@ static void lay_out(t2i_fold *f, char *group)
     size_t block = f->chunks * T2I_CHUNK, slice = floats_of_slice(f);
     f->squares = (double *)(void *)group;
     f->records = group + LINE * lines(f->chunks * sizeof(double));
-    float *gradients = (float *)(void *)(f->records + LINE * f->record_first[f->size]),
-          *others = f->others;
-    if (f->group_size[f->rank] > 1) f->weights = gradients, gradients += block;
+    f->weights = (float *)(void *)(f->records + LINE * f->record_first[f->size]);
+    float *gradients = f->weights + block, *others = f->others;
     for (size_t s = 0, first = 0; s < f->parts; s++) {
         part *p = &f->part[s];
         if (s > 0 && f->part[s - 1].rank != p->rank) first = s;
@@ -286,18 +294,18 @@ static t2i_status begin_worker(t2i_fold *f, int thread, size_t *s, t2i_error *er
 static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
 {
     size_t far = 0, slice = floats_of_slice(f), s = 0, bytes = bytes_of_group(f);
+    int idle = parts_of_rank(f, f->rank) == 0;
     for (size_t i = 0; i < f->parts; i++) far += !in_group(f, f->part[i].rank);
     if (shared == NULL) shared = f->own = t2i_alloc(bytes, 1);
     f->others = t2i_alloc(far * slice, sizeof *f->others);
-    /* the sum of one worker is its only buffer */
-    if (f->size * f->threads > 1) f->sum = t2i_alloc(slice, sizeof *f->sum);
-    f->bytes = bytes + (far + (f->sum != NULL)) * slice * sizeof(float);
-    if (shared == NULL || f->others == NULL || (f->size * f->threads > 1 && f->sum == NULL))
+    if (idle) f->own_sum = t2i_alloc(slice, sizeof *f->own_sum);
+    f->bytes = bytes + (far + (size_t)idle) * slice * sizeof(float);
+    if (shared == NULL || f->others == NULL || (idle && f->own_sum == NULL))
         return t2i_fail_memory(err, f->bytes, "the gradients");
     lay_out(f, shared);
     while (s < f->parts && f->part[s].rank != f->rank) s++;
+    f->sum = idle ? f->own_sum : f->part[s].sum + f->chunk_first[f->rank] * T2I_CHUNK;
     for (int t = 0; t < f->threads; t++) T2I_TRY(begin_worker(f, t, &s, err));
-    if (f->sum == NULL) f->sum = f->worker[0].buffer[0];
     return T2I_OK;
 }
 
@@ -340,7 +348,7 @@ void t2i_fold_free(t2i_fold *f)
         t2i_free(f->worker[t].own_used);
         t2i_free(f->worker[t].strips);
     }
-    if (f->size * f->threads > 1) t2i_free(f->sum);
+    t2i_free(f->own_sum);
     t2i_free(f->group);
     t2i_free(f->worker);
     t2i_free(f->part);
@@ -405,8 +413,19 @@ void t2i_fold_add(t2i_fold *f, int thread, const t2i_leaf *leaf)
 
 /* ---- the rest of the tree, each thread on its slice ---- */
 
-/* out = a strip of the sum of all parts, in tree order. sum: room of strips. Returns 0 when no part
- * uses it: out is not written. */
+/* sum = left + right; it may be one of them. */
+static void add_pair(float *sum, const float *left, const float *right)
+{
+    if (sum == left)
+        add_floats(sum, right, STRIP);
+    else if (sum == right)
+        add_to_left(sum, left, STRIP);
+    else
+        sum_floats(sum, left, right, STRIP);
+}
+
+/* out = a strip of the sum of all parts, in tree order; it may be that of a part, so it is written
+ * last. strips: room. Returns 0 when no part uses it: out is not written. */
 static int fold_strip(const t2i_fold *f, float *out, float *strips, size_t chunk, size_t offset)
 {
     const float *stack[NODES]; /* NULL: not used */
@@ -416,13 +435,12 @@ static int fold_strip(const t2i_fold *f, float *out, float *strips, size_t chunk
         stack[depth++] = p->used[chunk] ? p->sum + (chunk - p->from) * T2I_CHUNK + offset : NULL;
         for (size_t m = 0; m < p->merges; m++) {
             const float *right = stack[--depth], **left = &stack[depth - 1];
-            float *sum = depth == 1 ? out : strips + depth * STRIP;
+            int last = s + 1 == f->parts && m + 1 == p->merges;
+            float *sum = last ? out : strips + depth * STRIP;
             if (*left == NULL)
                 *left = right;
-            else if (right != NULL && *left == sum)
-                add_floats(sum, right, STRIP);
             else if (right != NULL) {
-                sum_floats(sum, *left, right, STRIP);
+                add_pair(sum, *left, right);
                 *left = sum;
             }
         }
@@ -570,6 +588,11 @@ const float *t2i_fold_slice(const t2i_fold *f)
     return f->sum;
 }
 
+float *t2i_fold_weights(t2i_fold *f)
+{
+    return f->weights;
+}
+
 static void change_slice(void *context, int thread)
 {
     const t2i_fold *f = context;
@@ -577,33 +600,15 @@ static void change_slice(void *context, int thread)
     size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
     for (size_t c = begin; c < end; c++) {
         size_t in_slice = c - f->chunk_first[f->rank];
-        float *weights = f->replica + c * T2I_CHUNK;
-        f->update(f->context, in_slice, weights, f->sum + in_slice * T2I_CHUNK);
-        if (f->weights != NULL)
-            memcpy(f->weights + c * T2I_CHUNK, weights, T2I_CHUNK * sizeof *weights);
+        f->update(f->context, in_slice, f->weights + c * T2I_CHUNK, f->sum + in_slice * T2I_CHUNK);
     }
 }
 
-static void copy_weights(void *context, int thread)
+void t2i_fold_update(t2i_fold *f, t2i_comm *comm, t2i_fold_change *update, void *context)
 {
-    const t2i_fold *f = context;
-    size_t begin = t2i_share(f->chunks, thread, f->threads),
-           end = t2i_share(f->chunks, thread + 1, f->threads);
-    for (size_t c = begin; c < end; c++)
-        if (c < f->chunk_first[f->rank] || c >= f->chunk_first[f->rank + 1])
-            memcpy(f->replica + c * T2I_CHUNK, f->weights + c * T2I_CHUNK,
-                   T2I_CHUNK * sizeof *f->replica);
-}
-
-void t2i_fold_update(t2i_fold *f, t2i_comm *comm, float *weights, t2i_fold_change *update,
-                     void *context)
-{
-    f->replica = weights;
     f->update = update;
     f->context = context;
     t2i_pool_run(f->pool, change_slice, f);
-    spread(f, comm, f->weights != NULL ? f->weights : weights, T2I_CHUNK * sizeof *weights,
-           f->chunk_first);
+    spread(f, comm, f->weights, T2I_CHUNK * sizeof *f->weights, f->chunk_first);
     come_together(f, comm);
-    if (f->weights != NULL) t2i_pool_run(f->pool, copy_weights, f);
 }

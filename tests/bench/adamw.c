@@ -21,7 +21,7 @@ typedef struct {
     t2i_comm *comm;
     t2i_fold *fold;
     t2i_adamw_factors factors;
-    float *w, *m, *v;
+    float *m, *v;
 } bench;
 
 static void update_chunk(void *context, size_t chunk, float *weights, const float *gradient)
@@ -44,7 +44,7 @@ static double time_of_update(bench *b, size_t floats, unsigned long number)
     t2i_fold_exchange(b->fold, b->comm, &total, &votes, &squares);
     b->factors = t2i_adamw_begin(&(t2i_adamw){1e-4, 0.9, 0.999, 1e-8, 0.01},
                                  t2i_clip_factor(sqrt(squares), 1.0), number);
-    t2i_fold_update(b->fold, b->comm, b->w, update_chunk, b);
+    t2i_fold_update(b->fold, b->comm, update_chunk, b);
     return t2i_cpu_seconds() - began;
 }
 
@@ -62,10 +62,9 @@ int main(int argc, char **argv)
     double seconds[UPDATES];
     size_t wanted = argc > 1 ? strtoul(argv[1], NULL, 10) : 870656,
            floats = (wanted + T2I_CHUNK - 1) / T2I_CHUNK * T2I_CHUNK;
-    b.w = t2i_alloc(floats, sizeof(float));
     b.m = t2i_alloc(floats, sizeof(float));
     b.v = t2i_alloc(floats, sizeof(float));
-    if (b.w == NULL || b.m == NULL || b.v == NULL || t2i_comm_alone(&b.comm, &err) != T2I_OK ||
+    if (b.m == NULL || b.v == NULL || t2i_comm_alone(&b.comm, &err) != T2I_OK ||
         t2i_pool_new(&pool, 1, 0, &err) != T2I_OK ||
         t2i_fold_new(&b.fold, b.comm, pool, 1, floats, &err) != T2I_OK)
         return 1;
@@ -77,7 +76,6 @@ int main(int argc, char **argv)
            1e3 * seconds[UPDATES / 2]);
     t2i_fold_free(b.fold);
     t2i_pool_free(pool);
-    t2i_free(b.w);
     t2i_free(b.m);
     t2i_free(b.v);
     t2i_comm_close(b.comm);
