@@ -37,7 +37,8 @@ typedef struct {
     int64_t stop, late; /* told by a signal; out of time: added over the ranks */
     int64_t saved;      /* a checkpoint that was being written is now there, or failed: added */
     int64_t damaged;    /* this rank's memory changed by itself: added */
-    uint64_t replica;   /* a hash of this rank's weights, 0: not looked at */
+    uint64_t replica;   /* of a rank that t2i_fold_compares: a hash of its weights, 0: not looked at
+                         */
     int64_t culprit;    /* comes out: the lowest rank that is damaged, or whose weights differ from
                            those of most; T2I_NOBODY, or T2I_UNKNOWN when they differ and no
                            majority tells which are right */
@@ -56,7 +57,7 @@ typedef struct t2i_fold t2i_fold;
 T2I_CHECKED t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_pool *pool, size_t shards,
                                     size_t floats, t2i_error *err);
 void t2i_fold_free(t2i_fold *fold); /* NULL is legal */
-/* What it took: this rank's own memory, and what its node shares. */
+/* What it took besides the weights: this rank's own memory, and what its node shares. */
 size_t t2i_fold_bytes(const t2i_fold *fold);
 /* Does this rank read other ranks' gradients in shared memory? */
 int t2i_fold_shares(const t2i_fold *fold);
@@ -82,9 +83,13 @@ void t2i_fold_exchange(t2i_fold *fold, t2i_comm *comm, t2i_leaf *total, t2i_vote
 /* This rank's slice of the sum: until it calls t2i_fold_leaf again. */
 const float *t2i_fold_slice(const t2i_fold *fold);
 
-/* The weights (a whole block), until t2i_fold_free: one copy for all ranks that share memory, of
- * which the caller fills one before the first update; others read them where they lie. */
+/* The weights (a whole block, zeros at first), until t2i_fold_free: one copy for all ranks that
+ * share memory, which its first rank fills before the first update. */
 float *t2i_fold_weights(t2i_fold *fold);
+/* Is this the first rank of its copy? And are there other copies, so that it should be compared
+ * with them? */
+int t2i_fold_first(const t2i_fold *fold);
+int t2i_fold_compares(const t2i_fold *fold);
 /* Collective. Changes the weights: on its threads, calls update(context, ...) for each chunk of
  * this rank's slice, `chunk` counting from the slice's first; afterwards all ranks have the new
  * weights. Between t2i_fold_exchange and this nobody reads them. */

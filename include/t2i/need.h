@@ -27,8 +27,8 @@ typedef struct {
 } t2i_rank_need;
 t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank);
 
-/* What a node of so many ranks shares besides: new weights, and features. */
-double t2i_need_node(const t2i_run_sizes *run, int ranks);
+/* What a node's ranks share besides: weights, packed ones, and features. */
+double t2i_need_node(const t2i_run_sizes *run);
 
 /* Bytes of a checkpoint; of all that the run folder holds at once. */
 double t2i_need_checkpoint(const t2i_run_sizes *run);

@@ -29,18 +29,20 @@ typedef struct {
     t2i_operand head;
     t2i_operand *heads; /* owned: the last layer's keys and values */
     float *queries; /* owned: (d, d) the last layer's query rows of all heads, one after another */
-    float *floats;  /* owned: all of the above */
-    int training;
+    float *floats;  /* all of the above */
+    int training, owns; /* owns: floats */
 } t2i_packed;
 
-/* training 0: only what t2i_forward reads. Empty on failure. */
+/* training 0: only what t2i_forward reads. memory (borrowed): t2i_packed_bytes of it, 64-byte
+ * aligned; NULL: its own. Empty on failure. */
 T2I_CHECKED t2i_status t2i_packed_new(t2i_packed *out, const t2i_model *model, int training,
-                                      t2i_error *err);
+                                      void *memory, t2i_error *err);
 void t2i_packed_free(t2i_packed *packed);
 size_t t2i_packed_bytes(const t2i_model *model, int training);
 
-/* Packs these weights (a whole block, borrowed until the next fill). Threads share the work: each
- * calls this with its number and their count, and all must be done before any goes on. */
+/* Packs these weights (a whole block, borrowed until the next fill). Threads share the work, and
+ * ranks that have it in the same memory: each calls this with its number and their count, and all
+ * must be done before any goes on. */
 void t2i_packed_fill(t2i_packed *packed, const float *weights, size_t part, size_t parts);
 
 #endif

@@ -55,12 +55,14 @@ int t2i_step_threads(const t2i_plan *plan, int size, int threads);
 /* Rows of this rank's largest shard, at least 1. */
 size_t t2i_step_rows(const t2i_plan *plan, int rank, int size);
 
-/* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. */
+/* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. From
+ * now on, until t2i_step_free, the checkpoint's weights are those of fold.h. */
 T2I_CHECKED t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input,
                                     t2i_error *err);
-void t2i_step_free(t2i_step *step); /* NULL is legal */
+void t2i_step_free(t2i_step *step); /* NULL is legal; the checkpoint has no weights any more */
 
-/* The packed weights, and the first thread's work: for use between steps. */
+/* The packed weights, as of the last t2i_step_model, and the first thread's work: for use between
+ * steps. */
 t2i_packed *t2i_step_packed(t2i_step *step);
 t2i_work *t2i_step_work(t2i_step *step);
 /* Bytes of activations and packed weights, and of gradients with the node's (fold.h). */

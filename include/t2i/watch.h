@@ -76,7 +76,7 @@ void t2i_watch_tell(const t2i_watch *watch, t2i_comm *comm);
 /* Collective. The loss over exactly every validation row into last_loss, what the quiz gives into
  * scores. counts: may become the best so far. Rank 0 writes best.safetensors, log.jsonl and
  * loss.png; what it cannot write is said, and no error. weights: those that a model file of the run
- * would have. */
+ * would have, and which are packed. */
 void t2i_watch_validate(t2i_watch *watch, t2i_comm *comm, float *weights, int counts,
                         t2i_runlog *log);
 

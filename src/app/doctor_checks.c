@@ -276,14 +276,13 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
 static t2i_rank_need need_of(const t2i_exam *e, int first)
 {
     t2i_rank_need sum = {0, 0};
-    node n = node_of(e, first);
     for (int r = 0; r < e->size; r++) {
         if (e->facts[r].node_first != first) continue;
         t2i_rank_need need = t2i_need_rank(e->run, r);
         sum.own += need.own;
         sum.shared += need.shared;
     }
-    sum.shared += t2i_need_node(e->run, n.ranks);
+    sum.shared += t2i_need_node(e->run);
     return sum;
 }
 

@@ -31,8 +31,8 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank)
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
         T2I_CHUNK * FLOAT;
     int averages = run->job->ema > 0;
-    t2i_rank_need need = {.own = block + (double)t2i_packed_bytes(m, 1) + bytes_of_rows(run, rank)};
-    need.own += slice * (2.0 + averages + (run->size * run->threads > 1)) + block * averages;
+    t2i_rank_need need = {.own = bytes_of_rows(run, rank)};
+    need.own += slice * (2.0 + averages) + block * averages;
     int aside = t2i_saver_aside(m->layout.floats * sizeof(float) * (size_t)(3 + averages));
     if (rank == 0)
         need.own += block * (2.0 + averages + aside); /* a checkpoint is gathered there */
@@ -47,10 +47,9 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank)
     return need;
 }
 
-double t2i_need_node(const t2i_run_sizes *run, int ranks)
+double t2i_need_node(const t2i_run_sizes *run)
 {
-    double block = (double)run->model->layout.floats * FLOAT;
-    return block * (ranks > 1) +
+    return (double)run->model->layout.floats * FLOAT + (double)t2i_packed_bytes(run->model, 1) +
            run->pictures * (double)run->model->config.vision_feature_dim * FLOAT;
 }
 

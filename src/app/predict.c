@@ -62,7 +62,7 @@ t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_v
     t2i_status status = ids == NULL
                             ? t2i_fail_memory(err, rows * limit * sizeof *ids, "the prompts")
                             : t2i_work_new(&work, model, rows, limit, 1, err);
-    if (status == T2I_OK) status = t2i_packed_new(&packed, model, 0, err);
+    if (status == T2I_OK) status = t2i_packed_new(&packed, model, 0, NULL, err);
     if (status == T2I_OK) t2i_packed_fill(&packed, weights, 0, 1);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
         status = predict_block(

@@ -37,8 +37,10 @@ struct t2i_step {
     int threads;
     t2i_pool *pool;
     t2i_fold *fold;
-    t2i_packed packed; /* weights as of the last fill */
-    worker *worker;    /* owned: threads */
+    t2i_packed packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
+    const float *unpacked; /* while they are packed */
+    int packer, packers;   /* this rank's place among those that have it in common */
+    worker *worker;        /* owned: threads */
     size_t work_bytes;
     size_t chunks, first_chunk, slice_floats; /* of all; of this rank's slice */
     float *m, *v;                             /* owned: moments of this rank's slice */
@@ -130,8 +132,6 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
                                        .space = t2i_vocab_id(&c->vocab, ' '),
                                        .unknown = c->vocab.unknown};
     T2I_TRY(t2i_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
-    T2I_TRY(t2i_packed_new(&s->packed, &c->model, 1, err));
-    s->work_bytes = t2i_packed_bytes(&c->model, 1);
     s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
     s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
     s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
@@ -153,6 +153,22 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     return T2I_OK;
 }
 
+/* Collective. Weights and their packed form come to lie in memory that ranks share. */
+static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
+{
+    t2i_checkpoint *c = s->in.checkpoint;
+    size_t bytes = t2i_packed_bytes(&c->model, 1);
+    float *weights = t2i_fold_weights(s->fold);
+    void *memory;
+    if (t2i_fold_first(s->fold))
+        memcpy(weights, c->weights, c->model.layout.floats * sizeof *weights);
+    t2i_free(c->weights);
+    c->weights = weights;
+    s->work_bytes += bytes;
+    T2I_TRY(t2i_comm_node_memory(comm, bytes, &memory, &s->packer, &s->packers, err));
+    return t2i_comm_agree(comm, t2i_packed_new(&s->packed, &c->model, 1, memory, err), err);
+}
+
 t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
 {
     t2i_step *s = *out = t2i_alloc(1, sizeof *s);
@@ -166,6 +182,7 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     if (status == T2I_OK)
         status = t2i_fold_new(&s->fold, comm, s->pool, input->plan->shards,
                               input->checkpoint->model.layout.floats, err);
+    if (status == T2I_OK) status = share_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
         t2i_fold_shards(s->fold, s->auditor, &first, &end);
         if (first < end) break;
@@ -190,6 +207,8 @@ void t2i_step_free(t2i_step *s)
         t2i_free(w->dprediction);
     }
     t2i_packed_free(&s->packed);
+    if (s->fold != NULL && s->in.checkpoint->weights == t2i_fold_weights(s->fold))
+        s->in.checkpoint->weights = NULL;
     t2i_fold_free(s->fold);
     t2i_pool_free(s->pool);
     t2i_free(s->worker);
@@ -244,11 +263,32 @@ void t2i_step_gather(t2i_step *s, t2i_comm *comm)
     if (s->ema != NULL) t2i_comm_gather(comm, s->ema, c->ema, chunk, s->chunks);
 }
 
+static void pack_part(void *context, int thread)
+{
+    t2i_step *s = context;
+    t2i_packed_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
+                    (size_t)(s->packers * s->threads));
+}
+
+/* Collective over the node, when nobody there reads what was packed before. */
+static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
+{
+    s->unpacked = weights;
+    t2i_pool_run(s->pool, pack_part, s);
+    s->packed.weights = weights;
+    if (s->packers > 1) t2i_comm_meet(comm);
+}
+
 float *t2i_step_model(t2i_step *s, t2i_comm *comm)
 {
-    if (s->ema == NULL) return s->in.checkpoint->weights;
+    float *weights = s->in.checkpoint->weights;
+    if (s->ema == NULL) {
+        if (s->packed.weights != weights) pack(s, comm, weights);
+        return weights;
+    }
     memcpy(s->averaged + s->first_chunk * T2I_CHUNK, s->ema, s->slice_floats * sizeof *s->ema);
     t2i_comm_share_all(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
+    pack(s, comm, s->averaged);
     return s->averaged;
 }
 
@@ -401,14 +441,16 @@ int t2i_step_damaged(const t2i_step *s)
     return 0;
 }
 
-/* Is this a step at which the ranks compare their weights? */
+/* Is this a step at which copies of the weights are compared, and this rank has one? */
 static int compares(const t2i_step *s)
 {
-    return s->replica != NULL && s->number % s->in.job->verify_every == 0;
+    return s->replica != NULL && s->number % s->in.job->verify_every == 0 &&
+           t2i_fold_compares(s->fold);
 }
 
-static void hash_replica(const t2i_step *s, int thread)
+static void hash_replica(void *context, int thread)
 {
+    t2i_step *s = context;
     size_t end = t2i_share(s->chunks, thread + 1, s->threads);
     for (size_t c = t2i_share(s->chunks, thread, s->threads); c < end; c++)
         s->replica[c] =
@@ -416,13 +458,6 @@ static void hash_replica(const t2i_step *s, int thread)
 }
 
 /* ---- the parts of a step ---- */
-
-static void pack_weights(void *context, int thread)
-{
-    t2i_step *s = context;
-    t2i_packed_fill(&s->packed, s->in.checkpoint->weights, (size_t)thread, (size_t)s->threads);
-    if (compares(s)) hash_replica(s, thread);
-}
 
 static void compute_shards(void *context, int thread)
 {
@@ -463,7 +498,8 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     s->spent = seconds;
     t2i_pulse_phase(T2I_AT_COMPUTE, s->number, 0);
     begin_audit(s, comm);
-    t2i_pool_run(s->pool, pack_weights, s);
+    if (s->packed.weights != c->weights) pack(s, comm, c->weights);
+    if (compares(s)) t2i_pool_run(s->pool, hash_replica, s);
     if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
     t2i_pool_run(s->pool, compute_shards, s);
@@ -498,6 +534,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
                                      (unsigned long)c->run.updates);
         t2i_fold_update(s->fold, comm, update_chunk, s);
+        s->packed.weights = NULL;
         s->summed = s->sums != NULL;
     }
     c->run.step = s->number;

@@ -408,13 +408,13 @@ static void tear_down(trainer *t)
 {
     t2i_saver_free(t->saver);
     t2i_watch_free(&t->watch);
+    t2i_step_free(t->step); /* its checkpoint is start's */
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
     t2i_start_free(&t->start);
     t2i_replay_close(&t->replay);
     t2i_rows_free(&t->rows);
     t2i_store_free(&t->store);
-    t2i_step_free(t->step);
     t2i_contrast_free(t->contrast);
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);

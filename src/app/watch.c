@@ -131,10 +131,9 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
 }
 
 /* Collective. The loss; and place. */
-static double validate(t2i_watch *watch, t2i_comm *comm, const float *weights)
+static double validate(t2i_watch *watch, t2i_comm *comm)
 {
     size_t end = t2i_share(watch->blocks, watch->rank + 1, watch->size);
-    t2i_packed_fill(watch->packed, weights, 0, 1);
     if (watch->contrast != NULL) t2i_contrast_begin(watch->contrast, 0);
     for (size_t b = watch->first_block; b < end; b++) {
         size_t first = (b - watch->first_block) * T2I_WATCH_ROWS, rows = watch->rows.count - first;
@@ -164,7 +163,7 @@ void t2i_watch_validate(t2i_watch *watch, t2i_comm *comm, float *weights, int co
 {
     t2i_error err = {0};
     t2i_run_state *run = &watch->checkpoint->run;
-    double loss = watch->last_loss = validate(watch, comm, weights);
+    double loss = watch->last_loss = validate(watch, comm);
     watch->scores = t2i_quiz_score(watch->place, watch->blocks * T2I_WATCH_ROWS);
     int lower = counts && isfinite(loss) && (run->best < 0.0 || loss < run->best);
     int higher = counts && watch->contrast != NULL && watch->scores.mrr > run->best_mrr;

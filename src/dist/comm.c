@@ -486,7 +486,7 @@ t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *t
         T2I_ASSERT(comm->privates < WINDOWS);
         comm->private[comm->privates++] = *out;
     }
-    t2i_status mine = *out == NULL ? t2i_fail_memory(err, bytes, "the pictures' features") : T2I_OK;
+    t2i_status mine = *out == NULL ? t2i_fail_memory(err, bytes, "what a node shares") : T2I_OK;
     return t2i_comm_agree(comm, mine, err);
 }
 

@@ -60,8 +60,8 @@ struct t2i_fold {
     size_t *record_first;           /* owned: in lines, size + 1 */
     size_t *chunk_first;            /* owned: slices in chunks, size + 1 */
     float *others;                  /* owned: this rank's slice of the parts of other groups */
-    float *sum; /* this rank's slice of the sum: lies in its first part, which nobody else reads
-                   there */
+    float *sum;     /* this rank's slice of the sum: lies in its first part, which nobody else reads
+                       there */
     float *own_sum; /* owned: where it has no part */
     size_t bytes;
     t2i_fold_change *update; /* of the call of t2i_fold_update that is going on */
@@ -299,7 +299,8 @@ static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
     if (shared == NULL) shared = f->own = t2i_alloc(bytes, 1);
     f->others = t2i_alloc(far * slice, sizeof *f->others);
     if (idle) f->own_sum = t2i_alloc(slice, sizeof *f->own_sum);
-    f->bytes = bytes + (far + (size_t)idle) * slice * sizeof(float);
+    f->bytes = bytes + (far + (size_t)idle) * slice * sizeof(float) -
+               f->chunks * T2I_CHUNK * sizeof(float);
     if (shared == NULL || f->others == NULL || (idle && f->own_sum == NULL))
         return t2i_fail_memory(err, f->bytes, "the gradients");
     lay_out(f, shared);
@@ -515,16 +516,20 @@ static t2i_votes *votes_of(const t2i_fold *f, int rank)
     return (t2i_votes *)(void *)(f->records + LINE * f->record_first[rank]);
 }
 
-/* The lowest rank whose weights differ from those of most. */
+/* The lowest rank whose weights differ from those of most; a group has one copy of them. */
 static int64_t find_odd(const t2i_fold *f)
 {
     int64_t odd = T2I_NOBODY;
     int majority = 0;
     for (int r = 0; r < f->size; r++) {
-        int alike = 0;
-        for (int other = 0; other < f->size; other++)
+        int alike = 0, copies = 0;
+        if (f->group[r] != r) continue;
+        for (int other = 0; other < f->size; other++) {
+            if (f->group[other] != other) continue;
+            copies++;
             alike += votes_of(f, other)->replica == votes_of(f, r)->replica;
-        if (2 * alike > f->size)
+        }
+        if (2 * alike > copies)
             majority = 1;
         else if (odd == T2I_NOBODY)
             odd = r;
@@ -591,6 +596,16 @@ const float *t2i_fold_slice(const t2i_fold *f)
 float *t2i_fold_weights(t2i_fold *f)
 {
     return f->weights;
+}
+
+int t2i_fold_first(const t2i_fold *f)
+{
+    return f->group[f->rank] == f->rank;
+}
+
+int t2i_fold_compares(const t2i_fold *f)
+{
+    return t2i_fold_first(f) && f->group_size[f->rank] < f->size;
 }
 
 static void change_slice(void *context, int thread)

@@ -56,14 +56,15 @@ size_t t2i_packed_bytes(const t2i_model *model, int training)
     return count.used * sizeof(float);
 }
 
-t2i_status t2i_packed_new(t2i_packed *out, const t2i_model *model, int training, t2i_error *err)
+t2i_status t2i_packed_new(t2i_packed *out, const t2i_model *model, int training, void *memory,
+                          t2i_error *err)
 {
     const t2i_config *c = &model->config;
     size_t bytes = t2i_packed_bytes(model, training);
-    *out = (t2i_packed){.model = model, .training = training};
+    *out = (t2i_packed){.model = model, .training = training, .owns = memory == NULL};
     out->layer = t2i_alloc(c->n_layers, sizeof *out->layer);
     out->heads = t2i_alloc(2 * c->n_heads, sizeof *out->heads);
-    out->floats = t2i_alloc(bytes, 1);
+    out->floats = memory != NULL ? memory : t2i_alloc(bytes, 1);
     if (out->layer == NULL || out->heads == NULL || out->floats == NULL) {
         t2i_packed_free(out);
         return t2i_fail_memory(err, bytes, "weights that are ready for a step");
@@ -78,7 +79,7 @@ void t2i_packed_free(t2i_packed *packed)
 {
     t2i_free(packed->layer);
     t2i_free(packed->heads);
-    t2i_free(packed->floats);
+    if (packed->owns) t2i_free(packed->floats);
     *packed = (t2i_packed){0};
 }
 

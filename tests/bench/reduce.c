@@ -1,9 +1,10 @@
 /* reduce.c - adding gradients over ranks: our tree (fold.h) against MPI_Allreduce in place.
  *
  * Usage: mpirun -np N reduce [MIB [ROUNDS]]. Each rank rewrites its gradient, then all get the sum:
- * ours folds it (with the sum of squares) and takes it over as if it were the new weights, which all
- * ranks read where they lie. The time of the rewriting alone is measured beside and taken away. In turn, a round at a
- * time. Prints a line of JSON: microseconds (medians), the ratio MPI / ours, lowest and highest.
+ * ours folds it (with the sum of squares) and takes it over as if it were the new weights, which
+ * all ranks read where they lie. The time of the rewriting alone is measured beside and taken away.
+ * In turn, a round at a time. Prints a line of JSON: microseconds (medians), the ratio MPI / ours,
+ * lowest and highest.
  */
 #include <mpi.h>
 #include <stdio.h>

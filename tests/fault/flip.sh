@@ -23,8 +23,14 @@ flipped() {
 }
 flipped 3 1 7 weights 75 "rank 1 on"
 flipped 3 2 7 moment 75 "a bit flipped in memory before step 8: weights or moments are not as the last step left them; the checkpoint of step 5"
-flipped 3 2 7 replica 75 "a bit flipped in memory before step 8: these weights are not those of the other ranks"
-flipped 2 1 7 replica 75 "no majority tells which are right"
+# the weights of a node lie there once: their owner finds it, of whichever rank it came
+flipped 3 2 7 replica 75 "a bit flipped in memory before step 9: weights or moments are not as the last step left them"
+flipped 2 1 7 replica 75 "a bit flipped in memory before step 9"
+# copies of several nodes are compared
+T2I_NODE_RANKS=2 flipped 5 3 7 replica 75 "a bit flipped in memory before step 8: these weights are not those of the other ranks"
+grep -q "(rank 2 on" "$scratch/log" || fail "the wrong copy was named"
+T2I_NODE_RANKS=1 flipped 3 2 7 replica 75 "a bit flipped in memory before step 8: these weights are not those of the other ranks"
+T2I_NODE_RANKS=1 flipped 2 1 7 replica 75 "no majority tells which are right"
 flipped 1 0 7 moment 75 "before step 8"
 flipped 2 1 3 weights 71 "no checkpoint was saved yet"
 flipped 2 1 10 moment 75 "before step 11" # a save is due: it must not happen

@@ -125,7 +125,7 @@ static void test_run(void)
     t2i_work *work = NULL;
     t2i_packed packed;
     OK(t2i_work_new(&work, &model.model, BATCH, 64, 1, &err));
-    OK(t2i_packed_new(&packed, &model.model, 1, &err));
+    OK(t2i_packed_new(&packed, &model.model, 1, NULL, &err));
     uint8_t *used = t2i_alloc(layout->floats / T2I_CHUNK, 1);
     float *g = t2i_block_new(layout), *m = t2i_block_new(layout), *v = t2i_block_new(layout);
     float *first = t2i_block_new(layout);

@@ -15,8 +15,7 @@
 
 static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
                               float *gradient, uint8_t *used);
-static void update_and_flip(t2i_fold *fold, t2i_comm *comm, float *weights, t2i_fold_change *update,
-                            void *context);
+static void update_and_flip(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *update, void *context);
 #define t2i_fold_update update_and_flip
 #define t2i_backward    backward_and_flip
 #include "../../src/app/step.c"
@@ -53,16 +52,16 @@ static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const fl
     if (strcmp(what, "core") == 0 || strcmp(what, again ? "other" : "own") == 0) flip(gradient + 5);
 }
 
-static void update_and_flip(t2i_fold *fold, t2i_comm *comm, float *weights, t2i_fold_change *update,
-                            void *context)
+static void update_and_flip(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *update, void *context)
 {
     t2i_step *s = context;
+    float *weights = t2i_fold_weights(fold);
     char what[16] = "";
     wish_for(s, what);
     size_t slice = s->first_chunk * T2I_CHUNK;
     if (strcmp(what, "weights") == 0) flip(weights + slice + 5);
     if (strcmp(what, "moment") == 0) flip(s->m + 7);
-    t2i_fold_update(fold, comm, weights, update, context);
+    t2i_fold_update(fold, comm, update, context);
     if (strcmp(what, "replica") == 0)
         flip(weights + (slice + s->slice_floats) % (s->chunks * T2I_CHUNK) + 3);
 }

@@ -125,7 +125,7 @@ static void check_model(const t2i_config *config, int share)
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, config, &err));
     t2i_packed packed;
-    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
     OK(t2i_work_new(&work, &m, ROWS, LONGEST, share, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout);
     uint8_t *used = t2i_alloc(m.layout.floats / T2I_CHUNK, 1);
@@ -243,7 +243,7 @@ static void test_rows_stand_alone(void)
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
     t2i_packed packed;
-    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
     OK(t2i_work_new(&work, &m, ROWS, LONGEST, 1, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
     for (size_t i = 0; i < m.layout.tensors; i++)
@@ -284,7 +284,7 @@ static void test_trie_on_and_off(void)
     t2i_model m;
     t2i_packed packed;
     OK(t2i_model_new(&m, &c, &err));
-    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
     float *w = t2i_block_new(&m.layout), *g[2];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
@@ -345,7 +345,7 @@ static void test_large_vocabulary(void)
     t2i_packed packed;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
-    OK(t2i_packed_new(&packed, &m, 1, &err));
+    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
     OK(t2i_work_new(&work, &m, 2, 2, 1, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dprediction[2 * D];
     uint8_t used[16] = {0};
