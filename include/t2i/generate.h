@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include "t2i/error.h"
 #include "t2i/gallery.h"
+#include "t2i/terminal.h"
 #include "t2i/text.h"
 
 /* All borrowed. */
@@ -22,10 +23,16 @@ typedef struct {
     const char *out; /* the sheet; NULL: generated.png in the run folder, or in the current one for
                         a model file */
     int json;        /* the report is design.md's array, else lines for people */
+    t2i_pictures pictures; /* in the report for people */
 } t2i_generate_options;
 
 /* Appends the report, for stdout. T2I_USAGE for a prompt that is not UTF-8. */
 T2I_CHECKED t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report,
                                     t2i_error *err);
+
+/* Reads prompts from standard input, a line each, until it ends, and prints what t2i_generate says
+ * to each; a line that is no prompt is said to be none. The options' own prompts are not looked at.
+ */
+T2I_CHECKED t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *err);
 
 #endif

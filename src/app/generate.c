@@ -33,7 +33,7 @@ typedef struct {
     answer *answer;    /* prompts */
 } job;
 
-static void free_job(job *j)
+static void free_answers(job *j)
 {
     for (size_t i = 0; j->answer != NULL && i < j->options->prompts; i++) {
         answer *a = &j->answer[i];
@@ -50,7 +50,10 @@ static void free_job(job *j)
     t2i_free(j->prediction);
     t2i_free(j->prompt);
     t2i_free(j->sheet);
-    t2i_trained_close(&j->trained);
+    j->answer = NULL;
+    j->prediction = NULL;
+    j->prompt = NULL;
+    j->sheet = NULL;
 }
 
 static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *err)
@@ -274,6 +277,22 @@ static t2i_status report_json(const job *j, t2i_text *report, t2i_error *err)
     return status;
 }
 
+/* The drawn picture and as many of the nearest as fit beside it into 80 columns. */
+static t2i_status show_pictures(const job *j, const answer *a, t2i_text *report, t2i_error *err)
+{
+    enum { MOST = 4 };
+    const t2i_image *picture[MOST];
+    size_t count = 0, drawn = a->file != NULL;
+    if (j->options->pictures == T2I_NO_PICTURES) return T2I_OK;
+    if (drawn) picture[count++] = &a->decoded;
+    for (size_t k = 0; k < j->top && count < MOST; k++) picture[count++] = &a->shown[k];
+    T2I_TRY(t2i_terminal_row(report, j->options->pictures, picture, count, err));
+    if (drawn) T2I_TRY(t2i_text_addf(report, err, "%-*s", T2I_CELLS_STEP, "drawn"));
+    for (size_t k = 1; k + drawn <= count; k++)
+        T2I_TRY(t2i_text_addf(report, err, "%-*zu", T2I_CELLS_STEP, k));
+    return t2i_text_addf(report, err, "\n");
+}
+
 static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
 {
     for (size_t i = 0; i < j->options->prompts; i++) {
@@ -282,6 +301,7 @@ static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
         T2I_TRY(
             t2i_text_add_plain(report, j->options->prompt[i], strlen(j->options->prompt[i]), err));
         T2I_TRY(t2i_text_addf(report, err, "\"\n"));
+        T2I_TRY(show_pictures(j, a, report, err));
         for (size_t k = 0; k < j->top; k++) {
             T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, a->near[k].distance));
             T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
@@ -295,15 +315,19 @@ static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
                          j->trained.gallery.images, j->sheet);
 }
 
-static t2i_status generate(job *j, t2i_text *report, t2i_error *err)
+static t2i_status open_job(job *j, t2i_error *err)
 {
     const t2i_generate_options *o = j->options;
-    T2I_TRY(check_prompts(o, err));
     T2I_TRY(t2i_trained_open(&j->trained, o->source, o->data, err));
     T2I_TRY(t2i_gallery_load(&j->trained.gallery, err));
+    j->top = o->top < j->trained.gallery.images ? o->top : j->trained.gallery.images;
+    return T2I_OK;
+}
+
+static t2i_status answer_all(job *j, t2i_text *report, t2i_error *err)
+{
+    const t2i_generate_options *o = j->options;
     const t2i_checkpoint *c = &j->trained.checkpoint;
-    size_t images = j->trained.gallery.images;
-    j->top = o->top < images ? o->top : images;
     T2I_TRY(make_room(j, err));
     T2I_TRY(name_files(j, err));
     /* One at a time, so that an answer does not depend on what else was asked. */
@@ -321,7 +345,51 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t
 {
     T2I_ASSERT(options->top >= 1);
     job j = {.options = options};
-    t2i_status status = generate(&j, report, err);
-    free_job(&j);
+    t2i_status status = check_prompts(options, err);
+    if (status == T2I_OK) status = open_job(&j, err);
+    if (status == T2I_OK) status = answer_all(&j, report, err);
+    free_answers(&j);
+    t2i_trained_close(&j.trained);
+    return status;
+}
+
+/* One line, without its end. */
+static t2i_status answer_line(job *j, char *line, t2i_error *err)
+{
+    const char *prompt = line;
+    t2i_generate_options options = *j->options;
+    const t2i_generate_options *all = j->options;
+    t2i_text report = {0};
+    options.prompt = &prompt;
+    options.prompts = 1;
+    t2i_error why;
+    t2i_status status = check_prompts(&options, &why);
+    if (status != T2I_OK) {
+        t2i_log_warn("%s", why.text);
+        return T2I_OK;
+    }
+    j->options = &options;
+    status = answer_all(j, &report, err);
+    if (status == T2I_OK) status = t2i_log_print(report.data, err);
+    free_answers(j);
+    j->options = all;
+    t2i_text_free(&report);
+    return status;
+}
+
+t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *err)
+{
+    T2I_ASSERT(options->top >= 1);
+    job j = {.options = options};
+    char line[4096];
+    t2i_status status = open_job(&j, err);
+    while (status == T2I_OK) {
+        status = t2i_log_print("prompt> ", err);
+        if (status != T2I_OK || fgets(line, sizeof line, stdin) == NULL) break;
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] != '\0') status = answer_line(&j, line, err);
+    }
+    if (status == T2I_OK) status = t2i_log_print("\n", err);
+    t2i_trained_close(&j.trained);
     return status;
 }

@@ -1,9 +1,11 @@
 /* t2i-generate - prompts in; nearest pictures, decoded pictures and a sheet out. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "t2i/cli.h"
 #include "t2i/cpu.h"
+#include "t2i/explore.h"
 #include "t2i/generate.h"
 #include "t2i/log.h"
 #include "t2i/opts.h"
@@ -13,7 +15,7 @@
 #define PROGRAM "t2i-generate"
 
 typedef struct {
-    char *data, *metric, *out;
+    char *data, *metric, *out, *html;
     long top;
     int json;
 } settings;
@@ -21,7 +23,8 @@ typedef struct {
 static t2i_status ask(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     const settings *s = settings_;
-    if (opts->operands < 2)
+    int asks = opts->operands == 1 && s->html == NULL && !s->json && isatty(STDIN_FILENO);
+    if (opts->operands == 0 || (opts->operands == 1 && s->html == NULL && !asks))
         return t2i_fail(
             err, T2I_USAGE,
             "give a run folder or a model file, then one prompt or more in quotes; see --help");
@@ -33,7 +36,13 @@ static t2i_status ask(const t2i_opts *opts, void *settings_, t2i_error *err)
         .top = (size_t)s->top,
         .metric = strcmp(s->metric, "cosine") == 0 ? T2I_COSINE : T2I_EUCLIDEAN,
         .out = s->out,
-        .json = s->json};
+        .json = s->json,
+        .pictures = t2i_terminal_pictures()};
+    if (s->html != NULL && (s->json || s->out != NULL))
+        return t2i_fail(err, T2I_USAGE,
+                        "--html writes a page, and goes with neither --json nor --out");
+    if (s->html != NULL) return t2i_explore(&options, s->html, err);
+    if (asks) return t2i_generate_asked(&options, err);
     t2i_text report = {0};
     t2i_status status = t2i_generate(&options, &report, err);
     if (status == T2I_OK) status = t2i_log_print(report.data, err);
@@ -73,6 +82,14 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
          .help = "The sheet to write; the decoded pictures go beside it as NAME-1.png, NAME-2.png, "
                  "... By default "
                  "generated.png in the run folder, or in the current folder for a model file."},
+        {.name = "html",
+         .kind = T2I_OPT_TEXT,
+         .value = &s.html,
+         .argument = "PAGE.html",
+         .help =
+             "Write a page to explore the run with, instead of a sheet. It has the prompts given "
+             "and up to 400 of the dataset's, to filter by typing, with drawings and nearest "
+             "pictures; it needs no server."},
         {.name = "json",
          .kind = T2I_OPT_SWITCH,
          .value = &s.json,
@@ -82,11 +99,13 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
     t2i_opts opts = {
         .program = PROGRAM,
         .summary = "draws and finds pictures by prompt",
-        .usage = "RUN|MODEL PROMPT... [--key value]...",
-        .about = "Asks a trained model for pictures: names the pictures of the dataset that are "
-                 "nearest to what it predicts for each prompt, draws the prediction itself where "
-                 "the dataset's encoder can be inverted, and puts everything on one sheet. RUN is "
-                 "the folder of a run, MODEL a model or checkpoint file.",
+        .usage = "RUN|MODEL [PROMPT...] [--key value]...",
+        .about =
+            "Asks a trained model for pictures: names the pictures of the dataset that are "
+            "nearest to what it predicts for each prompt, draws the prediction itself where "
+            "the dataset's encoder can be inverted, and puts everything on one sheet. RUN is "
+            "the folder of a run, MODEL a model or checkpoint file. On a terminal, pictures are "
+            "shown (not with NO_COLOR set), and without a prompt they are asked for.",
         .example = PROGRAM " runs/shapes \"a small red circle\" \"a large blue star\" --top 3",
         .opt = table,
         .opts = sizeof table / sizeof *table,
