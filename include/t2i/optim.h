@@ -3,9 +3,10 @@
 #define T2I_OPTIM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Decoupled weight decay (Loshchilov and Hutter 2019), in the order of operations of
- * torch.optim.AdamW. */
+/* Decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW; the bias correction of
+ * v is in `step` and `eps`, which saves a division (Kingma and Ba 2015, end of section 2). */
 typedef struct {
     double lr, beta1, beta2, eps, weight_decay;
 } t2i_adamw;
@@ -13,14 +14,20 @@ typedef struct {
 /* What an update multiplies with: the same for all weights. factor: of the gradient (clipping).
  * update counts from 1: the number of this update, for the bias correction. */
 typedef struct {
-    float gradient, keep, first, second, second_rest, step, correction, eps;
+    float gradient, keep, first, second, second_rest, step, eps;
 } t2i_adamw_factors;
 t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update);
 
+/* Of the bits of w + 3 m + 5 v, as whole numbers: before an update and after it. A flipped bit
+ * changes such a sum, as the factors are odd. */
+typedef struct {
+    uint32_t before, after;
+} t2i_bit_sums;
+
 /* One update of count weights w with moments m, v and gradient g. Element-wise: any cut into slices
- * gives the same bits. */
-void t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
-                      const t2i_adamw_factors *factors);
+ * gives the same bits. (The sums cost nothing here: the loop waits for its divisions.) */
+t2i_bit_sums t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
+                              const t2i_adamw_factors *factors);
 
 /* An average of the weights that follows them (Polyak, Ruppert): average += (1 - decay) * (w -
  * average), element by element. In the first updates (from 1) the decay is at most (1 + update) /

@@ -424,8 +424,8 @@ T2I_STATIC_KERNEL(uint32_t, sum_of_bits, (const float *x), (x))
     return sum;
 }
 
-/* Of all that this rank alone has of a chunk of its slice. The factors are odd, so that no flipped
- * bit is lost. */
+/* Of all that this rank alone has of a chunk of its slice: as t2i_bit_sums, and 7 times the
+ * averages. */
 static uint32_t sum_of_chunk(const t2i_step *s, const float *weights, size_t at)
 {
     uint32_t sum = sum_of_bits(weights) + 3 * sum_of_bits(s->m + at) + 5 * sum_of_bits(s->v + at);
@@ -481,12 +481,17 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
 {
     t2i_step *s = context;
     size_t at = chunk * T2I_CHUNK;
-    if (s->summed && sum_of_chunk(s, weights, at) != s->sums[chunk]) atomic_store(&s->damaged, 1);
-    t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
-    if (s->ema != NULL)
+    t2i_bit_sums sums =
+        t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
+    if (s->ema != NULL) {
+        sums.before += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
         t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema,
                        (unsigned long)s->in.checkpoint->run.updates);
-    if (s->sums != NULL) s->sums[chunk] = sum_of_chunk(s, weights, at);
+        sums.after += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
+    }
+    if (s->sums == NULL) return;
+    if (s->summed && sums.before != s->sums[chunk]) atomic_store(&s->damaged, 1);
+    s->sums[chunk] = sums.after;
 }
 
 void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)

@@ -1,6 +1,7 @@
 #include "t2i/optim.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "t2i/cpu.h"
 #include "t2i/elementary.h"
@@ -8,30 +9,40 @@
 t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update)
 {
     double bias1 = 1.0 - t2i_pow64(options->beta1, update),
-           bias2 = 1.0 - t2i_pow64(options->beta2, update);
+           bias2 = sqrt(1.0 - t2i_pow64(options->beta2, update));
     return (t2i_adamw_factors){.gradient = factor,
                                .keep = (float)(1.0 - options->lr * options->weight_decay),
                                .first = (float)(1.0 - options->beta1),
                                .second = (float)options->beta2,
                                .second_rest = (float)(1.0 - options->beta2),
-                               .step = (float)(options->lr / bias1),
-                               .correction = (float)sqrt(bias2),
-                               .eps = (float)options->eps};
+                               .step = (float)(options->lr / bias1 * bias2),
+                               .eps = (float)(options->eps * bias2)};
 }
 
-T2I_KERNEL(void, t2i_adamw_update,
+T2I_INLINE uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+T2I_KERNEL(t2i_bit_sums, t2i_adamw_update,
            (float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
             size_t count, const t2i_adamw_factors *factors),
            (w, m, v, g, count, factors))
 {
     const t2i_adamw_factors f = *factors; /* so that no store can change it */
+    t2i_bit_sums sums = {0, 0};
     for (size_t i = 0; i < count; i++) {
+        sums.before += bits_of(w[i]) + 3 * bits_of(m[i]) + 5 * bits_of(v[i]);
         float grad = f.gradient * g[i];
         float p = w[i] * f.keep;
         m[i] = m[i] + f.first * (grad - m[i]);
         v[i] = f.second * v[i] + f.second_rest * grad * grad;
-        w[i] = p - f.step * (m[i] / (sqrtf(v[i]) / f.correction + f.eps));
+        w[i] = p - f.step * (m[i] / (sqrtf(v[i]) + f.eps));
+        sums.after += bits_of(w[i]) + 3 * bits_of(m[i]) + 5 * bits_of(v[i]);
     }
+    return sums;
 }
 
 T2I_STATIC_KERNEL(void, follow,

@@ -8,11 +8,26 @@
 #include "t2i/rng.h"
 
 enum { COUNT = 1000 };
+/* w + 3 m + 5 v, of their bits. */
+static uint32_t sum_of_bits(const float *w, const float *m, const float *v, size_t count)
+{
+    const float *of[] = {w, m, v};
+    uint32_t sum = 0, bits;
+    for (size_t i = 0; i < 3 * count; i++) {
+        memcpy(&bits, &of[i % 3][i / 3], sizeof bits);
+        sum += (uint32_t)(2 * (i % 3) + 1) * bits;
+    }
+    return sum;
+}
+
 static void update(float *w, float *m, float *v, const float *g, size_t count,
                    const t2i_adamw *options, float factor, unsigned long number)
 {
     const t2i_adamw_factors factors = t2i_adamw_begin(options, factor, number);
-    t2i_adamw_update(w, m, v, g, count, &factors);
+    uint32_t before = sum_of_bits(w, m, v, count);
+    t2i_bit_sums sums = t2i_adamw_update(w, m, v, g, count, &factors);
+    CU_ASSERT_EQUAL(sums.before, before);
+    CU_ASSERT_EQUAL(sums.after, sum_of_bits(w, m, v, count));
 }
 
 static float w[COUNT], m[COUNT], v[COUNT], g[COUNT];
