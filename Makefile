@@ -103,6 +103,7 @@ help:
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
 	@echo "make install    programs, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
 	@echo "make dist       build/t2i-train-$(VERSION).tar.gz, the same bytes anywhere"
+	@echo "make scaling    the messages of a step on 4 to 64 simulated nodes (needs libsimgrid-dev)"
 	@echo "make format     clang-format over all sources; make clean"
 	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS LDFLAGS MPIRUN='$(MPIRUN)'"
 
@@ -163,6 +164,10 @@ fuzz-%: $B/tests/fuzz/%.o $B/libt2i.a
 bench: all $(BENCH) $(HELPERS)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/bench.sh
 
+# The messages of a step on more nodes than there are, by SimGrid.
+scaling:
+	@bash tests/bench/smpi/run.sh
+
 format:
 	clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
 clean:
@@ -170,5 +175,5 @@ clean:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 .PHONY: all man always help install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang asan-check \
-        fuzz bench soak format clean
+        fuzz bench scaling soak format clean
 .SECONDARY:

@@ -1,0 +1,20 @@
+#!/bin/bash
+# make scaling: a step's messages on a fat tree of 64 simulated nodes (100 Gb/s, 0.5 us a link), by SimGrid's SMPI (Debian:
+# libsimgrid-dev). SIZES="RANKS:RANKS-A-NODE ...", CHUNKS of a gradient, COMPUTE seconds of a shard. Prints a table.
+set -eu
+here=tests/bench/smpi SIZES=${SIZES:-4:1 8:1 16:1 32:1 64:1} CHUNKS=${CHUNKS:-64} COMPUTE=${COMPUTE:-0.01}
+command -v smpicc >/dev/null || { echo "SimGrid's smpicc is not here (Debian: libsimgrid-dev)"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+smpicc -std=c11 -ffp-contract=off -D_GNU_SOURCE -include "$PWD/$here/wait.h" -Iinclude -O2 -pthread -o "$work/step" $here/step.c \
+    src/dist/comm.c src/dist/fold.c src/dist/watchdog.c src/base/error.c src/base/log.c src/base/mem.c src/base/pulse.c src/base/text.c -lm
+echo "ranks a-node compute-ms exchange-ms update-ms efficiency-%"
+for size in $SIZES; do
+    np=${size%:*} a_node=${size#*:}
+    for node in $(seq 0 63); do for _ in $(seq "$a_node"); do echo "n$node"; done; done >"$work/hosts"
+    # one image for all ranks: what these files keep in static variables is the same for each
+    smpirun -np "$np" -platform $here/fat_tree.xml -hostfile "$work/hosts" --log=root.thres:error --cfg=smpi/privatization:no \
+        --cfg=smpi/simulate-computation:no --cfg=smpi/host-speed:1Gf "$work/step" "$CHUNKS" "$COMPUTE" 2>"$work/error" >"$work/line" ||
+        { cat "$work/error"; exit 1; }
+    awk 'NF == 5 { printf "%d %d %.3f %.3f %.3f %.1f\n", $1, $2, 1e3*$3, 1e3*$4, 1e3*$5, 100*$3/($3+$4+$5) }' "$work/line"
+done
