@@ -25,6 +25,9 @@ T2I_CHECKED t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char 
  * or reaches a terminal. */
 T2I_CHECKED t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size,
                                           t2i_error *err);
+/* text becomes these bytes (without NUL) with small letters for ASCII's capitals. */
+T2I_CHECKED t2i_status t2i_text_small(t2i_text *text, const char *bytes, size_t size,
+                                      t2i_error *err);
 void t2i_text_free(t2i_text *text);
 
 /* Bytes of the well-formed character at bytes[0..size), its code point in *code; 0 when it is not

@@ -10,6 +10,7 @@
 #include "t2i/emoji_split.h"
 #include "t2i/encode.h"
 #include "t2i/hash.h"
+#include "t2i/join.h"
 #include "t2i/log.h"
 #include "t2i/mem.h"
 #include "t2i/names.h"
@@ -372,16 +373,6 @@ static t2i_status tidy(job *j, t2i_emoji_pairs *pairs, uint32_t *prompt, uint32_
     return T2I_OK;
 }
 
-/* ASCII without its case: "Taxi" in German is the English "taxi". */
-static t2i_status fold_case(const char *text, t2i_text *out, t2i_error *err)
-{
-    out->size = 0;
-    T2I_TRY(t2i_text_add(out, text, strlen(text), err));
-    for (char *at = out->data; *at != '\0'; at++)
-        if (*at >= 'A' && *at <= 'Z') *at = (char)(*at - 'A' + 'a');
-    return T2I_OK;
-}
-
 /* Of each picture of the file: is it unseen? And all prompts that are held out, whatever their
  * case. */
 static t2i_status list_held(const job *j, const t2i_emoji_pairs *pairs, const uint8_t *split,
@@ -392,7 +383,8 @@ static t2i_status list_held(const job *j, const t2i_emoji_pairs *pairs, const ui
         if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_UNSEEN_PICTURES)
             unseen[pairs->image[i]] = 1;
         if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_TRAIN) continue;
-        T2I_TRY(fold_case(t2i_names_at(&j->prompts, pairs->prompt[i]), room, err));
+        const char *prompt = t2i_names_at(&j->prompts, pairs->prompt[i]);
+        T2I_TRY(t2i_text_small(room, prompt, strlen(prompt), err));
         T2I_TRY(t2i_names_add(held, room->data, &number, err));
     }
     return T2I_OK;
@@ -419,7 +411,9 @@ static t2i_status pick_beside(job *j, const t2i_emoji_pairs *pairs, const uint8_
             bsearch(&pair, own, j->own_pairs, sizeof *own, by_value) != NULL)
             continue;
         last = pair;
-        status = fold_case(t2i_names_at(&j->prompts, (uint32_t)pair), &room, err);
+        const char *prompt = t2i_names_at(&j->prompts, (uint32_t)pair);
+        status =
+            t2i_text_small(&room, prompt, strlen(prompt), err); /* "Taxi" in German is "taxi" */
         if (status == T2I_OK && t2i_names_find(&held, room.data) == SIZE_MAX)
             more[kept++] = (uint64_t)(number - 1) << 32 | (uint32_t)pair;
     }
@@ -446,6 +440,7 @@ static t2i_status gather(const job *j, const t2i_emoji_pairs *pairs, const uint8
                          t2i_pair_set *set, t2i_error *err)
 {
     char name[8 * T2I_EMOJI_MAX + NAME_MAX_BYTES + 2];
+    size_t joined;
     for (size_t m = 0; m < pairs->images; m++) {
         picture_name(j, m, name, sizeof name);
         T2I_TRY(t2i_pair_set_image(set, name, pairs->group[m], err));
@@ -456,11 +451,14 @@ static t2i_status gather(const job *j, const t2i_emoji_pairs *pairs, const uint8
         T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), pairs->image[i], (uint32_t)i,
                                   split[i], err));
     }
+    T2I_TRY(t2i_join(set, j->options->join, j->options->seed, &joined, err));
+    if (joined > 0)
+        t2i_log_note("--join %zu: %zu pairs more to train with", j->options->join, joined);
     for (size_t i = 0; i < j->count - j->own_pairs; i++) {
         uint64_t pair = j->found[j->own_pairs + i];
         const char *prompt = t2i_names_at(&j->prompts, (uint32_t)pair);
         T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), (uint32_t)(pair >> 32),
-                                  (uint32_t)(pairs->pairs + i), T2I_TRAIN, err));
+                                  (uint32_t)(pairs->pairs + joined + i), T2I_TRAIN, err));
     }
     return T2I_OK;
 }

@@ -51,6 +51,15 @@ t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size, t2
     return T2I_OK;
 }
 
+t2i_status t2i_text_small(t2i_text *text, const char *bytes, size_t size, t2i_error *err)
+{
+    text->size = 0;
+    T2I_TRY(t2i_text_add(text, bytes, size, err));
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] >= 'A' && bytes[i] <= 'Z') text->data[i] = (char)(bytes[i] - 'A' + 'a');
+    return T2I_OK;
+}
+
 void t2i_text_free(t2i_text *text)
 {
     t2i_free(text->data);

@@ -21,7 +21,7 @@
 typedef struct {
     char *out, *pairs, *images, *features, *encoder, *weights;
     char *locales, *with, *background, *font, *cldr;
-    long dim, seed;
+    long dim, seed, join;
     double validation;
     int skip_bad, resume, json;
     int started; /* MPI */
@@ -47,6 +47,7 @@ static t2i_status run_emoji(const t2i_opts *opts, void *settings_, t2i_error *er
     const t2i_emoji_options options = {.out = s->out,
                                        .locales = s->locales,
                                        .with = s->with,
+                                       .join = (size_t)s->join,
                                        .background = s->background,
                                        .font = s->font,
                                        .cldr = s->cldr,
@@ -132,7 +133,7 @@ static const t2i_command commands[] = {
      run_seed, 0},
     {"shapes", "", 0, 0, "out dim seed", "out",
      "Makes 1,296 coloured shapes with 6,480 captions, a fifth held out.", run_shapes, 0},
-    {"emoji", "", 0, 0, "out locales with background font cldr dim seed", "out",
+    {"emoji", "", 0, 0, "out locales with join background font cldr dim seed", "out",
      "Makes 3,600 emoji with their Unicode names in one or all languages.", run_emoji, 0},
     {"build", "", 0, 0,
      "out pairs images features encoder weights dim validation seed skip-bad resume", "out",
@@ -178,6 +179,8 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
         {"with", text, &s->with, .argument = "de,fr|all",
          .help = "Languages whose prompts are trained on too; what is held out stays that of "
                  "--locales alone."},
+        {"join", number, &s->join, "0", .max = 1000,
+         .help = "Training prompts a picture that are made of 2 to 4 of its others, at most."},
         {"background", text, &s->background, "white", .argument = "#rrggbb",
          .help = "The colour behind the pictures."},
         {"font", text, &s->font, .argument = "FILE",

@@ -27,7 +27,7 @@ mkdir -p "$scratch/cldr/annotations"
 for locale in en de; do
     { echo "<ldml><annotations>"
       for i in $(seq 0 63); do
-          printf '<annotation cp="&#x%x;">%s | word %d</annotation>\n' $((0x1f600 + i)) "$locale $i" $((i / 2))
+          printf '<annotation cp="&#x%x;">%s | word %d | a long keyword of all</annotation>\n' $((0x1f600 + i)) "$locale $i" $((i / 2))
       done
       echo "</annotations></ldml>"; } >"$scratch/cldr/annotations/$locale.xml"
 done
@@ -37,6 +37,10 @@ few --out "$scratch/b.h5" --locales all
 cmp "$scratch/a.h5" "$scratch/b.h5" || fail "all is not de,en"
 few --out "$scratch/b.h5" --locales all --seed 2
 ! cmp -s "$scratch/a.h5" "$scratch/b.h5" || fail "another seed gave the same file"
+
+few --out "$scratch/b.h5" --locales en --with de --join 3
+grep -q -- '--join 3: [0-9]* pairs more' "$scratch/stderr" || fail "--join adds no pairs: $(cat "$scratch/stderr")"
+"$data" info --json "$scratch/b.h5" | grep -q '"repeated_pairs": 0' || fail "--join repeats pairs"
 
 # ---- training and asking ----
 train 2 --data "$scratch/en.h5" --out "$scratch/run" $small_model --block-size 96 --steps 20 --log-every 10 --validate-every 20
@@ -51,6 +55,7 @@ expect 64 "locales, a file each in" "$data" emoji --out "$no" --locales de,kling
 expect 64 "neither white nor #rrggbb" "$data" emoji --out "$no" --background black
 expect 64 "takes no --locales" "$data" shapes --out "$no" --locales de
 expect 64 "takes no --with" "$data" shapes --out "$no" --with de
+expect 64 "takes no --join" "$data" shapes --out "$no" --join 3
 expect 66 "fonts-noto-color-emoji" "$data" emoji --out "$no" --font "$scratch/none.ttf"
 expect 66 "unicode-cldr-core" "$data" emoji --out "$no" --cldr "$scratch"
 expect 65 "is no font" "$data" emoji --out "$no" --font "$scratch/en.h5"

@@ -34,6 +34,15 @@ static void test_plain(void)
     t2i_text_free(&text);
 }
 
+static void test_small(void)
+{
+    t2i_text text = {0};
+    OK(t2i_text_add(&text, "gone", 4, &err));
+    OK(t2i_text_small(&text, "TAXI @[` \xc3\x89z!", 12, &err)); /* the E with an accent stays */
+    CU_ASSERT_STRING_EQUAL(text.data, "taxi @[` \xc3\x89z");
+    t2i_text_free(&text);
+}
+
 static void test_visible(void)
 {
     static const uint32_t seen[] = {' ', '!', '~', 0xa1, 0xe9, 0x4e2d, 0x1f600},
@@ -190,6 +199,7 @@ int main(void)
         {"text holds any bytes and ends in NUL", test_text},
         {"text grows; what is too much is refused", test_text_grows},
         {"text of a stranger is made plain", test_plain},
+        {"small letters", test_small},
         {"characters that leave a mark", test_visible},
         {"UTF-8 is read by RFC 3629, whatever the bytes", test_decode},
         {"every code point goes round, surrogates do not", test_round_trip},
