@@ -153,6 +153,13 @@ FNR == 1 {
 END { exit bad }
 ' $files || bad=1
 
+# HACKING.md names each module in its layer's row, and none that is not there.
+for layer in $([ ! -e HACKING.md ] || echo "$table" | cut -d ' ' -f 1 | grep -v -x -e tools -e ''); do
+    said=$(awk -F '|' -v layer=" $layer " '$2 == layer { print $4 }' HACKING.md | grep -o '`[a-z0-9_]*`' | tr -d '`' | sort -u)
+    here=$(find "src/$layer" -name '*.c' 2>/dev/null | sed 's/.*\///; s/\.c$//' | sort)
+    wrong=$(printf '%s\n' "$said" "$here" | sort | uniq -u | tr '\n' ' ')
+    [ -z "$wrong" ] || { echo "HACKING.md:1: the row of $layer and src/$layer differ in: $wrong"; bad=1; }
+done
 for header in include/t2i/*.h; do
     [ -e "$header" ] || continue
     if ! said=$($CC -std=c11 -D_POSIX_C_SOURCE=200809L -fsyntax-only -Iinclude -x c - 2>&1 <<END

@@ -9,6 +9,7 @@
 #include "t2i/mem.h"
 #include "t2i/model_file.h"
 #include "t2i/names.h"
+#include "t2i/progress.h"
 #include "t2i/source.h"
 #include "t2i/text.h"
 #include "t2i/zip.h"
@@ -22,6 +23,8 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
     const char *text = t2i_st_meta(t2i_tensors_st(file->file), "t2i.xxh3");
     *digests = 1; /* the header's */
     T2I_TRY(t2i_json_parse(&said, text, strlen(text), file->path, err));
+    t2i_progress progress;
+    t2i_progress_begin(&progress, "checking the digests");
     for (size_t i = 0; status == T2I_OK && i < t2i_tensors_count(file->file); i++) {
         const t2i_tensor_info *tensor = t2i_tensors_at(file->file, i);
         const char *hex = NULL;
@@ -37,7 +40,9 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
                              file->path, tensor->name);
             ++*digests;
         }
+        t2i_progress_at(&progress, (double)(i + 1) / (double)t2i_tensors_count(file->file));
     }
+    t2i_progress_end(&progress);
     t2i_json_free(said);
     return status;
 }

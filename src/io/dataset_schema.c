@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "t2i/mem.h"
+#include "t2i/progress.h"
 #include "t2i/pulse.h"
 
 /* gzip shrinks at most 1,032-fold: a dataset that claims more than this is a lie. */
@@ -260,7 +261,12 @@ static void add_number(t2i_hash *hash, uint64_t number)
     t2i_hash_add(hash, &number, sizeof number);
 }
 
-static t2i_status digest_column(t2i_hash *hash, t2i_column *column, t2i_error *err)
+typedef struct {
+    t2i_progress progress;
+    double all, done; /* bytes */
+} reading;
+
+static t2i_status digest_column(t2i_hash *hash, t2i_column *column, reading *read, t2i_error *err)
 {
     const t2i_column_spec *spec = column->spec;
     const char *kind = kind_name(spec->kind);
@@ -271,7 +277,10 @@ static t2i_status digest_column(t2i_hash *hash, t2i_column *column, t2i_error *e
     for (uint64_t block = 0; block < column->blocks; block++) {
         const uint8_t *bytes;
         T2I_TRY(load_block(column, block, &bytes, err));
-        t2i_hash_add(hash, bytes, t2i_column_block_bytes(column, block));
+        size_t size = t2i_column_block_bytes(column, block);
+        t2i_hash_add(hash, bytes, size);
+        read->done += (double)size;
+        t2i_progress_at(&read->progress, read->done / read->all);
     }
     return T2I_OK;
 }
@@ -288,9 +297,14 @@ t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *
     static const char name[] = "format_version";
     const uint32_t version = FORMAT_VERSION;
     t2i_hash *hash;
+    reading read = {.all = 0};
     t2i_status status = t2i_hash_new(&hash, err);
+    for (int i = 0; i < COLUMNS; i++)
+        if (column[i].present) read.all += (double)column[i].rows_put * (double)column[i].row_bytes;
+    t2i_progress_begin(&read.progress, "reading all of it for its digest");
     for (int i = 0; i < COLUMNS && status == T2I_OK; i++)
-        if (column[i].present) status = digest_column(hash, &column[i], err);
+        if (column[i].present) status = digest_column(hash, &column[i], &read, err);
+    if (status == T2I_OK) t2i_progress_end(&read.progress);
     if (status == T2I_OK) {
         digest_text(hash, "format", FORMAT);
         t2i_hash_add(hash, name, sizeof name);

@@ -5,6 +5,7 @@
 
 #include "dataset_schema.h"
 #include "t2i/mem.h"
+#include "t2i/progress.h"
 #include "t2i/text.h"
 
 enum { WINDOW = 4096 }; /* strings looked at at a time */
@@ -50,6 +51,8 @@ static t2i_status check_prompt(walk *state, uint64_t pair, const char *bytes, si
 static t2i_status check_prompts(walk *state, char *bytes, t2i_error *err)
 {
     uint64_t offset[WINDOW + 1], pairs = t2i_dataset_get_info(state->dataset)->pairs;
+    t2i_progress progress;
+    t2i_progress_begin(&progress, "checking the prompts");
     for (uint64_t first = 0; first < pairs;) {
         uint64_t count = pairs - first < WINDOW ? pairs - first : WINDOW, end = 0;
         T2I_TRY(t2i_dataset_prompt_offsets(state->dataset, first, count, offset, err));
@@ -60,7 +63,9 @@ static t2i_status check_prompts(walk *state, char *bytes, t2i_error *err)
             T2I_TRY(check_prompt(state, first + i, bytes + (offset[i] - offset[0]),
                                  (size_t)(offset[i + 1] - offset[i]), err));
         first += end;
+        t2i_progress_at(&progress, (double)first / (double)pairs);
     }
+    t2i_progress_end(&progress);
     return T2I_OK;
 }
 
