@@ -169,7 +169,7 @@ scaling:
 	@bash tests/bench/smpi/run.sh
 
 format:
-	clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
+	@clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
 clean:
 	rm -rf build
 

@@ -59,6 +59,6 @@ uninstall_all() {
 }
 
 case $action in
-install) install_all && echo "installed below $DESTDIR$PREFIX: bin, share/t2i (job files, Slurm scripts), share/modulefiles, share/doc" ;;
+install) install_all && echo "installed below $DESTDIR$PREFIX: bin, share/t2i (job files, Slurm scripts), share/man, share/bash-completion, share/modulefiles, share/doc" ;;
 uninstall) uninstall_all ;;
 esac

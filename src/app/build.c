@@ -499,7 +499,7 @@ static t2i_status write_dataset(job *j, t2i_error *err)
         T2I_TRY(t2i_encode_pca(o->out, &pairs, &pictures, o->dim, err));
     else
         T2I_TRY(t2i_encode_ready(o->out, &pairs, &pictures, &j->encoder, j->dim, err));
-    t2i_log_note("%s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
+    t2i_log_note("wrote %s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
     return T2I_OK;
 }
 

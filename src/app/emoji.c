@@ -490,8 +490,9 @@ static t2i_status make_pairs(job *j, t2i_error *err)
     size_t lost = 0;
     for (size_t i = 0; i < pairs.pairs; i++) lost += split[i] == T2I_EMOJI_LEFT_OUT;
     if (status == T2I_OK)
-        t2i_log_note("%s: %zu pairs of %zu prompts, %zu pictures in %zu groups", j->options->out,
-                     pairs.pairs - lost, pairs.prompts, pairs.images, pairs.groups);
+        t2i_log_note("wrote %s: %zu pairs of %zu prompts, %zu pictures in %zu groups",
+                     j->options->out, pairs.pairs - lost, pairs.prompts, pairs.images,
+                     pairs.groups);
     if (status == T2I_OK && lost > 0)
         t2i_log_note("%zu pairs are left out: their pictures are unseen, but their prompts are "
                      "other pictures' too",

@@ -234,10 +234,10 @@ static t2i_status explore(explorer *x, const char *path, t2i_error *err)
     t2i_page_end(&x->page);
     double size = (double)x->page.text.size / 1e6;
     T2I_TRY(t2i_page_write(&x->page, path, err));
-    t2i_log_note("%s: %.1f MB, %zu prompts of yours and %zu of the dataset's %zu, %zu of its %zu "
-                 "pictures",
-                 path, size, x->own, x->shown, x->prompts.count, x->pictures,
-                 x->trained.gallery.images);
+    t2i_log_note(
+        "wrote %s: %.1f MB, %zu prompts of yours and %zu of the dataset's %zu, %zu of its %zu "
+        "pictures",
+        path, size, x->own, x->shown, x->prompts.count, x->pictures, x->trained.gallery.images);
     return T2I_OK;
 }
 

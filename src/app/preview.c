@@ -223,7 +223,7 @@ static t2i_status write_sheet(const preview *p, const char *path, const char *ou
     }
     const char *target = out == NULL ? name.data : out;
     t2i_status status = t2i_image_write(&p->sheet, target, err);
-    if (status == T2I_OK) t2i_log_note("%s", target);
+    if (status == T2I_OK) t2i_log_note("wrote %s", target);
     t2i_text_free(&name);
     return status;
 }

@@ -388,7 +388,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
     if (job->validate_every > 0 && t->watch.validated == 0)
-        t2i_log_note("the dataset has no validation rows: none is done");
+        t2i_log_note("the dataset has no validation rows: nothing is validated");
     print_plan(t, counts);
     t2i_watch_tell(&t->watch, t->comm);
     if (job->dry_run) print_memory(t);
@@ -770,7 +770,9 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
         *err = why;
         status = mine;
     }
-    if (status == T2I_OK) t2i_log_note("done: %s/model.safetensors", t->job->out);
+    if (status == T2I_OK)
+        t2i_log_note("done: %s/model.safetensors; report.html beside it shows how it went",
+                     t->job->out);
     return status;
 }
 

@@ -37,7 +37,7 @@ t2i_status t2i_pickle_refuse(t2i_pickle_reader *r, const char *format, ...)
 static t2i_status get(t2i_pickle_reader *r, void *out, size_t size)
 {
     unsigned char *to = out;
-    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut");
+    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut off");
     while (size > 0) {
         if (r->at < r->from || r->at >= r->from + r->held) {
             uint64_t left = r->end - r->at;
@@ -141,7 +141,7 @@ static t2i_status op_frame(t2i_pickle_reader *r, int argument)
     uint64_t size;
     T2I_TRY(get_number(r, 8, &size));
     (void)argument;
-    return size <= r->end - r->at ? T2I_OK : t2i_pickle_refuse(r, "it is cut");
+    return size <= r->end - r->at ? T2I_OK : t2i_pickle_refuse(r, "it is cut off");
 }
 
 static t2i_status op_new(t2i_pickle_reader *r, int kind)
@@ -224,7 +224,7 @@ static t2i_status op_text(t2i_pickle_reader *r, int length_bytes)
 {
     uint64_t size;
     T2I_TRY(get_number(r, (size_t)length_bytes, &size));
-    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut");
+    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut off");
     if (size > PICKLE_MAX) return t2i_pickle_refuse(r, "a text is too long");
     T2I_TRY(count_value(r));
     t2i_py *value = t2i_py_value(r->to->arena, T2I_PY_TEXT);

@@ -170,11 +170,11 @@ static t2i_status read_header(t2i_st *st, t2i_error *err)
                         st->path, (unsigned long long)size);
     T2I_TRY(read_at(st, 0, &length, LENGTH, err));
     if (length > HEADER_MAX || length > size - LENGTH)
-        return t2i_fail(err, T2I_DATA,
-                        "%s is not a safetensors file, or it is cut: a header of %llu bytes is %s",
-                        st->path, (unsigned long long)length,
-                        length > HEADER_MAX ? "more than the 100 MB allowed"
-                                            : "longer than the file");
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s is not a safetensors file, or it is cut off: a header of %llu bytes is %s",
+            st->path, (unsigned long long)length,
+            length > HEADER_MAX ? "more than the 100 MB allowed" : "longer than the file");
     st->header_size = (size_t)length;
     st->data_size = size - LENGTH - length;
     st->header = t2i_alloc(st->header_size + 1, 1);

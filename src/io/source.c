@@ -68,7 +68,7 @@ t2i_status t2i_source_read(const t2i_source *source, uint64_t offset, void *out,
                            t2i_error *err)
 {
     if (offset > source->size || size > source->size - offset)
-        return t2i_fail(err, T2I_DATA, "%s is cut: it ends at byte %llu, and more was expected",
+        return t2i_fail(err, T2I_DATA, "%s is cut off: it ends at byte %llu, and more was expected",
                         source->name, (unsigned long long)source->size);
     if (size == 0) return T2I_OK;
     if (source->bytes == NULL) return read_file(source, offset, out, size, err);

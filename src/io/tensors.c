@@ -167,7 +167,7 @@ static t2i_status open_tensors(t2i_tensors *to, t2i_error *err)
         T2I_TRY(list_st(to, err));
     } else {
         return t2i_fail(err, T2I_DATA,
-                        "%s is neither a safetensors file nor one of torch.save (or it is cut)",
+                        "%s is neither a safetensors file nor one of torch.save (or it is cut off)",
                         to->path);
     }
     return sort_names(to, err);

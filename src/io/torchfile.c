@@ -145,7 +145,7 @@ static t2i_status place_data(t2i_torchfile *file, const t2i_py *key, uint64_t *a
     s->known = 1;
     s->checked = 1; /* a stream has no checksums */
     uint64_t size = count * t2i_dtype_size(s->dtype);
-    if (size > file->source.size - s->begin) return t2i_torchfile_bad(file, "it is cut", err);
+    if (size > file->source.size - s->begin) return t2i_torchfile_bad(file, "it is cut off", err);
     *at = s->begin + size;
     return T2I_OK;
 }
@@ -182,7 +182,7 @@ static t2i_status read_file(t2i_torchfile *file, t2i_error *err)
     if (is_zip(head, size)) return read_zip(file, err);
     if (is_stream(head, size)) return read_stream(file, err);
     if (t2i_torchfile_is_tar(head, size)) return t2i_torchfile_read_tar(file, err);
-    return t2i_fail(err, T2I_DATA, "%s is not a file of torch.save (or it is cut)",
+    return t2i_fail(err, T2I_DATA, "%s is not a file of torch.save (or it is cut off)",
                     file->source.name);
 }
 

@@ -99,7 +99,7 @@ static t2i_status find_entries(tar *t)
             return bad(t, "a header of its archive is damaged");
         at += BLOCK;
         blocks = (size + BLOCK - 1) / BLOCK; /* size has 36 bits at most */
-        if (blocks > (source->size - at) / BLOCK) return bad(t, "it is cut");
+        if (blocks > (source->size - at) / BLOCK) return bad(t, "it is cut off");
         if (block[156] == 'x' || block[156] == 'g')
             T2I_TRY(check_extended(t, at, size));
         else
@@ -123,7 +123,7 @@ static t2i_status read_pickle(tar *t, int entry, t2i_pickle_kind kind, t2i_py **
 static t2i_status read_count(tar *t, int entry, size_t bytes, uint64_t *out)
 {
     unsigned char raw[8];
-    if (t->end[entry] - t->begin[entry] < bytes) return bad(t, "a table is cut");
+    if (t->end[entry] - t->begin[entry] < bytes) return bad(t, "a table is cut off");
     T2I_TRY(t2i_source_read(&t->file->source, t->begin[entry], raw, bytes, t->err));
     t->begin[entry] += bytes;
     *out = 0;
@@ -197,7 +197,7 @@ static t2i_status read_storage(tar *t)
     if (dtype == NULL) return bad(t, "a row of its storages is damaged");
     T2I_TRY(read_count(t, STORAGES, 8, &count));
     size_t wide = t2i_dtype_size(dtype);
-    if (count > (t->end[STORAGES] - t->begin[STORAGES]) / wide) return bad(t, "a table is cut");
+    if (count > (t->end[STORAGES] - t->begin[STORAGES]) / wide) return bad(t, "a table is cut off");
     int64_t key = row->item[0]->integer;
     t2i_py *name = t2i_py_text(p->arena, (const char *)&key, sizeof key); /* unique, never shown */
     if (name == NULL) return t2i_fail_memory(t->err, sizeof *name, "a storage");
@@ -248,7 +248,7 @@ static t2i_status read_tensor(tar *t)
     if (row->kind != T2I_PY_TUPLE || row->size != 3 || row->item[0]->kind != T2I_PY_INT)
         return bad(t, "a row of its tensors is damaged");
     T2I_TRY(read_count(t, TENSORS, 4, &dims));
-    if (t->end[TENSORS] - t->begin[TENSORS] < 4) return bad(t, "a table is cut");
+    if (t->end[TENSORS] - t->begin[TENSORS] < 4) return bad(t, "a table is cut off");
     t->begin[TENSORS] += 4;
     if (dims > T2I_PY_DIMS) return bad(t, "a tensor has more than 8 dimensions");
     shape.dims = (size_t)dims;

@@ -78,7 +78,7 @@ static t2i_status run(const t2i_opts *opts, void *settings_, t2i_error *err)
     int every = s->split == NULL ? !s->json : strcmp(s->split, "all") == 0;
     int split = every ? T2I_EVERY_SPLIT : T2I_USUAL_SPLIT;
     if (opts->operands != 1)
-        return t2i_fail(err, T2I_USAGE, "give one run folder or model file; see --help");
+        return t2i_fail(err, T2I_USAGE, "give one run folder or model file (see --help)");
     if (s->split != NULL && !every && (split = t2i_split_find(s->split)) < 0)
         return t2i_fail(err, T2I_USAGE,
                         "--split %s: the splits are '%s', '%s', '%s' and '%s', or 'all' of them",

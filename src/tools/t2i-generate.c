@@ -27,7 +27,7 @@ static t2i_status ask(const t2i_opts *opts, void *settings_, t2i_error *err)
     if (opts->operands == 0 || (opts->operands == 1 && s->html == NULL && !asks))
         return t2i_fail(
             err, T2I_USAGE,
-            "give a run folder or a model file, then one prompt or more in quotes; see --help");
+            "give a run folder or a model file, then one prompt or more in quotes (see --help)");
     const t2i_generate_options options = {
         .source = opts->operand[0],
         .data = s->data,

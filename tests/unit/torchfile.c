@@ -446,7 +446,7 @@ static void knows_the_kinds(void)
     CU_ASSERT_FALSE(t2i_torchfile_is(MAGIC_PICKLE, 14));
     CU_ASSERT_FALSE(t2i_torchfile_is("\x8\0\0\0\0\0\0\0{", 9));
     CU_ASSERT_FALSE(t2i_torchfile_is("", 0));
-    refuse_bytes("", 0, "is not a file of torch.save (or it is cut)");
+    refuse_bytes("", 0, "is not a file of torch.save (or it is cut off)");
     refuse_bytes(B("PK\5\6"), "is not a file of torch.save");
     refuse_bytes(B("PK\3\4"), "is not a sound zip archive");
     refuse_bytes(B("\x80\2N."), "is not a file of torch.save");

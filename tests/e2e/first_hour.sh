@@ -1,0 +1,61 @@
+#!/bin/bash
+# A newcomer's first hour: every command line that README shows, in README's order, in a copy of the source that was built here,
+# with few steps. SOAK=1, as root and where debootstrap is: on a bare Debian 12, from ./bootstrap on (half an hour).
+# TIMEOUT: 300
+. tests/e2e/lib.sh.inc
+
+# What stands indented by four spaces is a command.
+sed -n 's/^    \([^ ]\)/\1/p' README.md | sed 's/ *  # .*//' >"$scratch/commands"
+for command in ./bootstrap 'make demo' 't2i-data build' 't2i-data preview' 't2i-train --data' 't2i-generate runs' 't2i-eval' 't2i-model export' \
+    't2i-data emoji' 't2i-train jobs' 't2i-model report' t2i-doctor sbatch; do
+    grep -q -F -e "$command" "$scratch/commands" || fail "README shows no '$command'"
+done
+sed -e '/^make tutorial/d; /^sbatch/d' -e 's/--steps [0-9]*/--steps 20/' "$scratch/commands" >"$scratch/walk" # Slurm: tests/slurm
+while read -r script; do [ -e "$script" ] || fail "README submits $script, which is not there"; done < <(sed -n 's/^sbatch \([^ ]*\).*/\1/p' "$scratch/commands")
+
+# What README takes for granted: a folder of pictures with a list. Its first lines are README's own.
+photos() {
+    mkdir -p "$1/photos/winter"
+    sed -n '/^```$/,/^```$/p' README.md | sed -n '/^prompt,image_path/,/^```/p' | grep -v '^```' >"$1/pets.csv"
+    cp tests/golden/pictures/rgb.jpg "$1/photos/tom.jpg"
+    cp tests/golden/pictures/rgb_8.png "$1/photos/winter/rex.png"
+    for file in tests/golden/pictures/expected/*.png; do
+        cp "$file" "$1/photos/"
+        echo "a picture of ${file##*/},${file##*/}" >>"$1/pets.csv"
+    done
+}
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+
+if [ -n "${SOAK:-}" ] && [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/null; then
+    bare=$scratch/debian
+    trap 'for m in sys proc dev/shm dev; do umount "$bare/$m"; done; rm -rf --one-file-system "$scratch"' EXIT
+    debootstrap --variant=minbase bookworm "$bare" ${MIRROR:-} >/dev/null || { echo "debootstrap has no Debian to unpack here"; exit 77; }
+    cp /etc/resolv.conf "$bare/etc/"
+    cp -r /etc/apt/apt.conf.d /etc/apt/sources.list* "$bare/etc/apt/"
+    mount -t proc none "$bare/proc" && mount -t sysfs none "$bare/sys"
+    mount --bind /dev "$bare/dev" && mount --bind /dev/shm "$bare/dev/shm"
+    git clone -q . "$bare/project"
+    photos "$bare/project"
+    sed -i 's/^steps = .*/steps = 20/' "$bare"/project/jobs/*.ini
+    cp "$scratch/walk" "$bare/project/walk"
+    chroot "$bare" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin $(env | grep ^OMPI_) sh -c 'cd /project && sh -ex walk && make install' || fail "README on a bare Debian"
+    finish
+    exit
+fi
+
+# Here, what was built before stands for ./bootstrap and make.
+mkdir -p "$scratch/project/build/release"
+cp -r README.md jobs slurm "$scratch/project/"
+mkdir "$scratch/project/data"
+for program in "$B"/t2i-*; do ln -s "$PWD/$program" "$scratch/project/build/release/"; done
+photos "$scratch/project"
+sed -i 's/^steps = .*/steps = 20/' "$scratch"/project/jobs/*.ini
+sed -i -e '/^.\/bootstrap/d' -e 's/^make demo/B=build\/release sh jobs\/demo.sh/' "$scratch/walk"
+[ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || fail "no emoji font: ./bootstrap installs it"
+cd "$scratch/project"
+sh -ex "$scratch/walk" >"$scratch/said" 2>&1 </dev/null || { fail "README's command lines, the last of these"; tail -n 20 "$scratch/said"; }
+# What README says is there afterwards.
+for file in runs/shapes/demo.png runs/pets/report.html runs/pets/generated.png both.html page.html text_to_image_model.pt runs/emoji-en/model.safetensors; do
+    [ -s "$file" ] || fail "no $file"
+done
+finish
