@@ -17,9 +17,12 @@ typedef struct {
     const char *path;       /* borrowed from the job */
 } t2i_replay;
 
-/* Collective. Reads job->sampler on rank 0 where it is a file; everyone gets the numbers.
- * T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is no number, fewer lines
- * than steps. Empty on failure. */
+/* The file job->sampler. T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is no
+ * number, fewer lines than steps. Close it in any case. */
+T2I_CHECKED t2i_status t2i_replay_read(t2i_replay *out, const t2i_job *job, t2i_error *err);
+
+/* Collective. The same on rank 0 where job->sampler is a file; everyone gets the numbers. Empty on
+ * failure. */
 T2I_CHECKED t2i_status t2i_replay_open(t2i_replay *out, t2i_comm *comm, const t2i_job *job,
                                        t2i_error *err);
 void t2i_replay_close(t2i_replay *replay);

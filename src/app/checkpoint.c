@@ -413,8 +413,10 @@ static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *er
     if (copy == NULL) return t2i_fail_memory(err, size, "a file's header");
     memcpy(copy, header, size);
     char *digits = strstr(copy, meta_mark);
-    if (digits != NULL && strlen(said) == T2I_HEX - 1) {
-        memcpy(digits + strlen(meta_mark), no_digits, T2I_HEX - 1);
+    if (digits != NULL) digits += strlen(meta_mark);
+    /* another key may end like the mark, with less than so many digits behind it */
+    if (digits != NULL && strlen(said) == T2I_HEX - 1 && strncmp(digits, said, T2I_HEX - 1) == 0) {
+        memcpy(digits, no_digits, T2I_HEX - 1);
         t2i_hash_hex(copy, size, hex);
     }
     t2i_free(copy);

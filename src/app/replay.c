@@ -62,9 +62,10 @@ static t2i_status parse(t2i_replay *out, const t2i_text *text, const t2i_job *jo
     return T2I_OK;
 }
 
-static t2i_status read_file(t2i_replay *out, const t2i_job *job, t2i_error *err)
+t2i_status t2i_replay_read(t2i_replay *out, const t2i_job *job, t2i_error *err)
 {
     t2i_text text = {0};
+    *out = (t2i_replay){.path = job->sampler};
     t2i_status status = t2i_fs_read(job->sampler, (size_t)1 << 34, &text, err);
     if (status == T2I_OK) status = parse(out, &text, job, err);
     if (status == T2I_OK) {
@@ -82,7 +83,7 @@ t2i_status t2i_replay_open(t2i_replay *out, t2i_comm *comm, const t2i_job *job, 
     snprintf(out->name, sizeof out->name, "%.16s", job->sampler);
     if (strcmp(job->sampler, "sharded") == 0 || strcmp(job->sampler, "uniform") == 0) return T2I_OK;
     int root = t2i_comm_rank(comm) == 0;
-    t2i_status status = t2i_comm_agree(comm, root ? read_file(out, job, err) : T2I_OK, err);
+    t2i_status status = t2i_comm_agree(comm, root ? t2i_replay_read(out, job, err) : T2I_OK, err);
     if (status == T2I_OK) {
         t2i_status mine = T2I_OK;
         t2i_comm_bcast(comm, 0, &out->count, sizeof out->count);
