@@ -10,13 +10,18 @@ enum { ALIGN = 64 };
 /* Counters for tests; atomic, as threads may allocate. */
 static atomic_size_t calls, live;
 
+/* Of AddressSanitizer, where a program was built with it. */
+void __asan_poison_memory_region(const volatile void *from, size_t size) __attribute__((weak));
+
 void *t2i_alloc(size_t count, size_t size)
 {
     if (size != 0 && count > (SIZE_MAX - 2 * ALIGN) / size) return NULL;
-    size_t bytes = count * size;
-    void *pointer = aligned_alloc(ALIGN, (bytes / ALIGN + 1) * ALIGN);
+    size_t bytes = count * size, whole = (bytes / ALIGN + 1) * ALIGN;
+    void *pointer = aligned_alloc(ALIGN, whole);
     if (pointer == NULL) return NULL;
     memset(pointer, 0, bytes);
+    if (__asan_poison_memory_region != NULL) /* so that it sees the first byte too many */
+        __asan_poison_memory_region((char *)pointer + bytes, whole - bytes);
     atomic_fetch_add(&calls, 1);
     atomic_fetch_add(&live, 1);
     return pointer;
