@@ -30,9 +30,10 @@ typedef struct {
     const t2i_job *job;       /* data, out and the others may be missing */
     const t2i_run_sizes *run; /* what it will train; NULL: not known */
     int rank, size;
-    int hosts, nodes;      /* different machines; groups of ranks that share memory */
-    t2i_facts *facts;      /* owned: of all ranks */
-    t2i_folder folder;     /* rank 0: of the run folder, or the present one */
+    int hosts, nodes;  /* different machines; groups of ranks that share memory */
+    t2i_facts *facts;  /* owned: of all ranks */
+    t2i_folder folder; /* rank 0: of the run folder, or the present one */
+    int hosts_looked;  /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
     t2i_status job_status; /* not T2I_OK: why the job would not start */
     char job_problem[400];
     double meeting; /* measured: seconds of a barrier */

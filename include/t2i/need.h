@@ -21,11 +21,12 @@ typedef struct {
     double pictures;     /* of the dataset */
 } t2i_run_sizes;
 
-/* Bytes of a rank: its own, and what it puts into its node's shared memory. */
+/* Bytes of a rank at its peak: its own, and what it puts into the shared memory of its node, which
+ * has node_ranks of the job. */
 typedef struct {
     double own, shared;
 } t2i_rank_need;
-t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank);
+t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks);
 
 /* What a node's ranks share besides: weights, packed ones, and features. */
 double t2i_need_node(const t2i_run_sizes *run);

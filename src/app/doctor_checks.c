@@ -276,9 +276,10 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
 static t2i_rank_need need_of(const t2i_exam *e, int first)
 {
     t2i_rank_need sum = {0, 0};
+    int ranks = node_of(e, first).ranks;
     for (int r = 0; r < e->size; r++) {
         if (e->facts[r].node_first != first) continue;
-        t2i_rank_need need = t2i_need_rank(e->run, r);
+        t2i_rank_need need = t2i_need_rank(e->run, r, ranks);
         sum.own += need.own;
         sum.shared += need.shared;
     }
@@ -351,8 +352,9 @@ static void judge_folder(const t2i_exam *e, t2i_finding *f)
         failing(f, at->status, "give another --out, on a file system that you may write to");
     } else if (at->kind == T2I_FS_MEMORY)
         doubt(f, "it is gone with the node's next start: give an --out on a disk");
-    else if (at->kind == T2I_FS_LOCAL && e->hosts > 1)
-        doubt(f, "only this host has it: give an --out on a file system that all nodes see");
+    else if (at->kind == T2I_FS_LOCAL && e->hosts > 1 && !e->hosts_looked)
+        doubt(f, "a disk of one host, it seems (t2i-doctor on these nodes tries it): give an --out "
+                 "on a file system that all nodes see");
 }
 
 static void judge_space(const t2i_exam *e, t2i_finding *f)
@@ -417,7 +419,10 @@ static void judge_visible(const t2i_exam *e, t2i_finding *f)
             doubt(f, "give an --out on a file system that all nodes see");
             return;
         }
-    found(f, "all hosts see %s", e->folder.path);
+    if (e->hosts_looked)
+        found(f, "all hosts see %s", e->folder.path);
+    else
+        found(f, "not known");
 }
 
 /* ---- several hosts ---- */

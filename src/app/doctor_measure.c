@@ -176,7 +176,8 @@ static void measure_visible(t2i_exam *e, t2i_comm *comm)
     if (name[0] != '\0' && t2i_fs_write(name, name, strlen(name), &ignored) != T2I_OK)
         name[0] = '\0';
     t2i_comm_bcast(comm, 0, name, sizeof name);
-    e->facts[e->rank].blind = name[0] != '\0' && !t2i_fs_exists(name);
+    e->hosts_looked = name[0] != '\0';
+    e->facts[e->rank].blind = e->hosts_looked && !t2i_fs_exists(name);
     t2i_comm_barrier(comm);
     if (e->rank == 0 && name[0] != '\0') remove(name);
 }

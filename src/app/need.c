@@ -3,7 +3,6 @@
 #include "t2i/comm.h"
 #include "t2i/fold.h"
 #include "t2i/packed.h"
-#include "t2i/saver.h"
 #include "t2i/step.h"
 #include "t2i/transformer.h"
 #include "t2i/watch.h"
@@ -22,28 +21,40 @@ static double bytes_of_rows(const t2i_run_sizes *run, int rank)
            run->prompt_bytes * sizeof(uint16_t) * rows / (double)p->rows;
 }
 
-t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank)
+/* Two parcels (audit.h). */
+static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
 {
+    double row = (double)run->model->config.vision_feature_dim * FLOAT +
+                 (double)run->longest * sizeof(uint16_t) + sizeof(t2i_row);
+    return run->job->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
+}
+
+t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
+{
+    static const double process = 25e6; /* libraries, and what they take */
     const t2i_model *m = run->model;
-    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
+    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim,
+           parts = 0;
     size_t chunks = m->layout.floats / T2I_CHUNK, rows = t2i_step_rows(run->plan, rank, run->size);
     double slice =
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
         T2I_CHUNK * FLOAT;
-    int averages = run->job->ema > 0;
-    t2i_rank_need need = {.own = bytes_of_rows(run, rank)};
+    int averages = run->job->ema > 0, workers = run->size * run->threads;
+    t2i_rank_need need = {.own = process + bytes_of_rows(run, rank) + bytes_of_audits(run, rows)};
     need.own += slice * (2.0 + averages) + block * averages;
-    int aside = t2i_saver_aside(m->layout.floats * sizeof(float) * (size_t)(3 + averages));
-    if (rank == 0)
-        need.own += block * (2.0 + averages + aside); /* a checkpoint is gathered there */
+    need.own += block; /* the weights it starts with, before it has those of its node; on rank 0
+                          later the copy that is saved */
+    if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
     if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
-    for (int t = 0; t < run->threads; t++) {
-        size_t published, buffers = t2i_fold_buffers(run->plan->shards, rank * run->threads + t,
-                                                     run->size * run->threads, &published);
+    for (int w = 0; w < workers; w++) {
+        size_t published, buffers = t2i_fold_buffers(run->plan->shards, w, workers, &published);
+        parts += (double)published;
+        if (w / run->threads != rank) continue;
         need.own += (double)(buffers - published) * block;
         need.shared += (double)published * block;
         need.own += (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
     }
+    need.own += parts * (1.0 - (double)node_ranks / run->size) * slice; /* from other nodes */
     return need;
 }
 
