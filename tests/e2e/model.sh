@@ -171,8 +171,8 @@ mkdir "$scratch/folder.pt"
 expect 73 "there is a folder of that name" "$model" export "$scratch/run" --to "$scratch/folder.pt"
 expect 73 "cannot create $scratch/nowhere/x.pt" "$model" export "$scratch/run" --to "$scratch/nowhere/x.pt"
 expect 64 "unknown command 'verfy': did you mean 'verify'?" "$model" verfy "$scratch/run"
-expect 64 "show, verify, diff, export or import" "$model" frobnicate "$scratch/run"
-expect 64 "give a command: show, verify, diff, export or import" "$model"
+expect 64 "show, verify, diff, export, import or report" "$model" frobnicate "$scratch/run"
+expect 64 "give a command: show, verify, diff, export, import or report" "$model"
 expect 64 "diff takes two files" "$model" diff "$scratch/run"
 expect 64 "show takes one file or more" "$model" show
 expect 64 "verify takes no --json" "$model" verify "$scratch/run" --json
