@@ -6,11 +6,11 @@
 
 # What stands indented by four spaces is a command.
 sed -n 's/^    \([^ ]\)/\1/p' README.md | sed 's/ *  # .*//' >"$scratch/commands"
-for command in ./bootstrap 'make demo' 't2i-data build' 't2i-data preview' 't2i-train --data' 't2i-generate runs' 't2i-eval' 't2i-model export' \
+for command in './bootstrap && make demo' './bootstrap && make check' 't2i-data build' 't2i-data preview' 't2i-train --data' 't2i-generate runs' 't2i-eval' 't2i-model export' \
     't2i-data emoji' 't2i-train jobs' 't2i-model report' t2i-doctor sbatch; do
     grep -q -F -e "$command" "$scratch/commands" || fail "README shows no '$command'"
 done
-sed -e '/^make tutorial/d; /^sbatch/d' -e 's/--steps [0-9]*/--steps 20/' "$scratch/commands" >"$scratch/walk" # Slurm: tests/slurm
+sed -e '/make check/d; /^make tutorial/d; /^sbatch/d' -e 's/--steps [0-9]*/--steps 20/' "$scratch/commands" >"$scratch/walk" # Slurm: tests/slurm
 while read -r script; do [ -e "$script" ] || fail "README submits $script, which is not there"; done < <(sed -n 's/^sbatch \([^ ]*\).*/\1/p' "$scratch/commands")
 
 # What README takes for granted: a folder of pictures with a list. Its first lines are README's own.
@@ -50,7 +50,7 @@ mkdir "$scratch/project/data"
 for program in "$B"/t2i-*; do ln -s "$PWD/$program" "$scratch/project/build/release/"; done
 photos "$scratch/project"
 sed -i 's/^steps = .*/steps = 20/' "$scratch"/project/jobs/*.ini
-sed -i -e '/^.\/bootstrap/d' -e 's/^make demo/B=build\/release sh jobs\/demo.sh/' "$scratch/walk"
+sed -i 's/^.\/bootstrap && make demo/B=build\/release sh jobs\/demo.sh/' "$scratch/walk"
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || fail "no emoji font: ./bootstrap installs it"
 cd "$scratch/project"
 sh -ex "$scratch/walk" >"$scratch/said" 2>&1 </dev/null || { fail "README's command lines, the last of these"; tail -n 20 "$scratch/said"; }
