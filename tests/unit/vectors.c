@@ -72,7 +72,7 @@ static void attention(size_t T, size_t C)
     size_t dk = C / HEADS + 1, stride = 3 * dk + 2, row = t2i_attention_row(T);
     size_t reach = t2i_reach_scratch(T, HEADS, dk), scratch = t2i_attention_scratch(T, dk);
     float *room = t2i_alloc(scratch > reach ? scratch : reach, sizeof *room);
-    float *prob = t2i_alloc(2 * T * row, sizeof *prob);
+    float *prob = t2i_alloc((2 * T > HEADS ? 2 * T : HEADS) * row, sizeof *prob);
     uint32_t node[2 * MOST] = {0};
     for (size_t t = 0; t < T; t++) {
         node[t] = (uint32_t)t;
