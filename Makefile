@@ -106,6 +106,7 @@ help:
 	@echo "make install    programs, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
 	@echo "make dist       build/t2i-train-$(VERSION).tar.gz, the same bytes anywhere"
 	@echo "make scaling    the messages of a step on 4 to 64 simulated nodes (needs libsimgrid-dev)"
+	@echo "make scaling-model  a step on 1 to 1,024 ranks, by a model of what is measured here"
 	@echo "make format     clang-format over all sources; make clean"
 	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS LDFLAGS MPIRUN='$(MPIRUN)'"
 
@@ -169,6 +170,9 @@ bench: all $(BENCH) $(HELPERS)
 # The messages of a step on more nodes than there are, by SimGrid.
 scaling:
 	@bash tests/bench/smpi/run.sh
+# A step on 1 to 1,024 ranks, by a model of what is measured here.
+scaling-model: all $(BENCH)
+	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/smpi/model.sh
 
 format:
 	@clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
@@ -177,5 +181,5 @@ clean:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 .PHONY: all man always help install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang asan-check \
-        fuzz bench scaling soak format clean
+        fuzz bench scaling scaling-model soak format clean
 .SECONDARY:
