@@ -100,7 +100,7 @@ useful() {
     peak=$(on "$one" "$B/tests/bench/peak" | number gflops)
     put "$1" "$(calc "100 * 6 * ((4*128*128 + 2*128*512) * (3 * $positions + $2) + 128*512 * $2) / ($ms * 1e6 * $peak)")" "$ms" "$peak"
 }
-has_key() { "$B/t2i-train" --help | grep -q "^  --$1 "; }
+has_key() { "$B/t2i-train" --help-all | grep -q "^  --$1 "; }
 
 # ---- PyTorch's side ----
 
