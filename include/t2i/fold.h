@@ -11,9 +11,11 @@
  *
  * Slices are whole chunks of T2I_CHUNK floats: worker w owns chunks t2i_share(chunks, w, W) ..,
  * hence rank r chunks t2i_share(chunks, r, ranks) .. Ranks of a node read each other's subtrees
- * where they lie, in shared memory; between nodes, and where there is no room for that, the owners
- * get their slices of them by messages. An embedding of thousands of characters is mostly not
- * touched by a shard: chunks that are not used cost nothing.
+ * where they lie, in shared memory. Between nodes (and between ranks, where there is no room for
+ * that) a node first folds what is complete within it, which is the same tree, and the owners get
+ * their slices of that by messages, which the ranks of the node share out among themselves. An
+ * embedding of thousands of characters is mostly not touched by a shard: chunks that are not used
+ * cost nothing.
  */
 #ifndef T2I_FOLD_H
 #define T2I_FOLD_H

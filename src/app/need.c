@@ -29,12 +29,24 @@ static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
     return run->job->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
 }
 
+/* Subtrees that come from other nodes, if all have as many ranks. */
+static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
+{
+    int nodes = (run->size + node_ranks - 1) / node_ranks;
+    double all = 0;
+    for (int n = 0; n < nodes; n++) {
+        size_t published;
+        t2i_fold_buffers(run->plan->shards, n, nodes, &published);
+        all += (double)published;
+    }
+    return all * (nodes - 1) / nodes;
+}
+
 t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
 {
     static const double process = 25e6; /* libraries, and what they take */
     const t2i_model *m = run->model;
-    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim,
-           parts = 0;
+    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
     size_t chunks = m->layout.floats / T2I_CHUNK, rows = t2i_step_rows(run->plan, rank, run->size);
     double slice =
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
@@ -48,13 +60,12 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
     if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
     for (int w = 0; w < workers; w++) {
         size_t published, buffers = t2i_fold_buffers(run->plan->shards, w, workers, &published);
-        parts += (double)published;
         if (w / run->threads != rank) continue;
         need.own += (double)(buffers - published) * block;
         need.shared += (double)published * block;
         need.own += (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
     }
-    need.own += parts * (1.0 - (double)node_ranks / run->size) * slice; /* from other nodes */
+    need.own += far_subtrees(run, node_ranks) * slice;
     return need;
 }
 

@@ -200,13 +200,15 @@ static int node_cores(MPI_Comm node)
 }
 
 /* Collective over the node. The environment variable T2I_NODE_RANKS splits it into nodes of so many
- * ranks, so that one machine can test what several do. */
+ * ranks, or deals its ranks out to so many nodes where it is negative, so that one machine can test
+ * what several do. */
 static void split_node(t2i_comm *comm)
 {
     int ranks = number_in_environment("T2I_NODE_RANKS", 0);
     MPI_Comm whole = comm->node;
-    if (ranks <= 0) return;
-    MPI_Comm_split(whole, comm->node_rank / ranks, comm->rank, &comm->node);
+    if (ranks == 0) return;
+    int node = ranks > 0 ? comm->node_rank / ranks : comm->node_rank % -ranks;
+    MPI_Comm_split(whole, node, comm->rank, &comm->node);
     MPI_Comm_free(&whole);
     MPI_Comm_size(comm->node, &comm->node_size);
     MPI_Comm_rank(comm->node, &comm->node_rank);

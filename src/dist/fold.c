@@ -32,15 +32,23 @@ typedef struct {
     size_t chunks;
 } worker;
 
-/* A published subtree of any worker, as this rank sees it. */
+/* A published subtree of any worker, as this rank sees it; or, with several parts, what another
+ * group makes of them. */
 typedef struct {
-    int rank;
+    node shards;
+    int rank;      /* whose it is; with several parts, of the first */
     size_t merges; /* pairs of siblings that are complete with it */
-    float *sum;    /* from chunk `from` on: all of it, or this rank's slice */
+    float *sum;    /* from chunk `from` on: all of it, or this rank's slice; NULL: not here */
     size_t from;
     uint8_t *used;
     t2i_leaf *leaf;
 } part;
+
+/* A maximal complete subtree of a group: parts that follow one another. */
+typedef struct {
+    node shards;
+    size_t first, parts;
+} joint;
 
 /* Ranks that share memory are a group: those of a node, or a rank alone. What a rank publishes of
  * itself is its record: votes, then the leaf numbers and the used bytes of its parts. */
@@ -53,13 +61,18 @@ struct t2i_fold {
     worker *worker;                 /* owned: threads */
     part *part;                     /* owned: of all workers, in order */
     size_t parts, deepest;          /* deepest: their stack on the way up */
-    char *own;                      /* owned: the group's memory, where the group is one rank */
-    double *squares;                /* in the group's memory: one a chunk */
-    float *weights;                 /* there: a block */
-    char *records;                  /* there: one a rank of the job */
-    size_t *record_first;           /* owned: in lines, size + 1 */
-    size_t *chunk_first;            /* owned: slices in chunks, size + 1 */
-    float *others;                  /* owned: this rank's slice of the parts of other groups */
+    joint *joint;                   /* owned: of all groups, in order */
+    size_t joints;
+    part *term; /* owned: what this rank's slice is the sum of, in order: the
+                   group's parts, the other groups' joints */
+    size_t terms;
+    char *own;            /* owned: the group's memory, where the group is one rank */
+    double *squares;      /* in the group's memory: one a chunk */
+    float *weights;       /* there: a block */
+    char *records;        /* there: one a rank of the job */
+    size_t *record_first; /* owned: in lines, size + 1 */
+    size_t *chunk_first;  /* owned: slices in chunks, size + 1 */
+    float *others;        /* owned: this rank's slice of the joints of other groups */
     float *sum;     /* this rank's slice of the sum: lies in its first part, which nobody else reads
                        there */
     float *own_sum; /* owned: where it has no part */
@@ -197,10 +210,13 @@ static t2i_status plan_tree(t2i_fold *f, t2i_error *err)
     for (int r = 0; r < f->size; r++) f->parts += parts_of_rank(f, r);
     f->group = t2i_alloc(3 * size, sizeof *f->group);
     f->worker = t2i_alloc((size_t)f->threads, sizeof *f->worker);
-    f->part = t2i_alloc(f->parts, sizeof *f->part);
+    f->part = t2i_alloc(2 * f->parts, sizeof *f->part);
+    f->joint = t2i_alloc(f->parts, sizeof *f->joint);
     f->record_first = t2i_alloc(2 * (size + 1), sizeof *f->record_first);
-    if (f->group == NULL || f->worker == NULL || f->part == NULL || f->record_first == NULL)
+    if (f->group == NULL || f->worker == NULL || f->part == NULL || f->joint == NULL ||
+        f->record_first == NULL)
         return t2i_fail_memory(err, size * 32 + f->parts * sizeof *f->part, "the gradient tree");
+    f->term = f->part + f->parts;
     f->group_size = f->group + size;
     f->turn = f->group_size + size;
     f->chunk_first = f->record_first + size + 1;
@@ -214,7 +230,7 @@ static t2i_status plan_tree(t2i_fold *f, t2i_error *err)
         size_t count = subtrees_of(f, w, theirs, &deepest);
         for (size_t i = 0; i < count; i++, s++) {
             if (depth + 1 > f->deepest) f->deepest = depth + 1;
-            f->part[s] = (part){.rank = w / f->threads};
+            f->part[s] = (part){.shards = theirs[i], .rank = w / f->threads};
             f->part[s].merges = push(stack, &depth, theirs[i], nothing, NULL);
         }
     }
@@ -231,6 +247,34 @@ static void find_groups(t2i_fold *f, t2i_comm *comm, int shares)
     for (int r = 0; r < f->size; r++) f->group_size[r] = f->group_size[f->group[r]];
 }
 
+static void add_count(void *context, size_t i)
+{
+    size_t *parts = context;
+    parts[i] += parts[i + 1];
+}
+
+/* What a group can add up by itself: its shards may lie in several places of the tree. */
+static void find_joints(t2i_fold *f)
+{
+    node stack[NODES];
+    size_t parts[NODES], depth = 0, first = 0;
+    f->joints = 0;
+    for (size_t s = 0; s < f->parts; s++) {
+        parts[depth] = 1;
+        push(stack, &depth, f->part[s].shards, add_count, parts);
+        if (s + 1 < f->parts && f->group[f->part[s + 1].rank] == f->group[f->part[s].rank])
+            continue;
+        for (size_t i = 0; i < depth; first += parts[i++])
+            f->joint[f->joints++] = (joint){.shards = stack[i], .first = first, .parts = parts[i]};
+        depth = 0;
+    }
+}
+
+static int is_near(const t2i_fold *f, const joint *j)
+{
+    return in_group(f, f->part[j->first].rank);
+}
+
 static size_t bytes_of_group(const t2i_fold *f)
 {
     size_t blocks = 1; /* the weights, then the gradients */
@@ -242,11 +286,11 @@ static size_t bytes_of_group(const t2i_fold *f)
 /* Where everything lies. */
 static void lay_out(t2i_fold *f, char *group)
 {
-    size_t block = f->chunks * T2I_CHUNK, slice = floats_of_slice(f);
+    size_t block = f->chunks * T2I_CHUNK;
     f->squares = (double *)(void *)group;
     f->records = group + LINE * lines(f->chunks * sizeof(double));
     f->weights = (float *)(void *)(f->records + LINE * f->record_first[f->size]);
-    float *gradients = f->weights + block, *others = f->others;
+    float *gradients = f->weights + block;
     for (size_t s = 0, first = 0; s < f->parts; s++) {
         part *p = &f->part[s];
         if (s > 0 && f->part[s - 1].rank != p->rank) first = s;
@@ -254,13 +298,32 @@ static void lay_out(t2i_fold *f, char *group)
         char *record = f->records + LINE * f->record_first[p->rank] + sizeof(t2i_votes);
         p->leaf = (t2i_leaf *)(void *)record + i;
         p->used = (uint8_t *)record + count * sizeof(t2i_leaf) + i * f->chunks;
-        int near = in_group(f, p->rank);
-        p->from = near ? 0 : f->chunk_first[f->rank];
-        p->sum = near ? gradients : others;
-        if (near)
-            gradients += block;
-        else
-            others += slice;
+        if (!in_group(f, p->rank)) continue;
+        p->sum = gradients;
+        gradients += block;
+    }
+}
+
+/* What this rank's slice is folded from. */
+static void find_terms(t2i_fold *f)
+{
+    node stack[NODES];
+    size_t depth = 0;
+    float *others = f->others;
+    f->terms = 0;
+    for (const joint *j = f->joint; j < f->joint + f->joints; j++) {
+        int near = is_near(f, j);
+        for (size_t i = 0; i < (near ? j->parts : 1); i++) {
+            part *t = &f->term[f->terms++];
+            *t = f->part[j->first + i];
+            if (!near) {
+                t->shards = j->shards;
+                t->sum = others;
+                t->from = f->chunk_first[f->rank];
+                others += floats_of_slice(f);
+            }
+            t->merges = push(stack, &depth, t->shards, nothing, NULL);
+        }
     }
 }
 
@@ -295,7 +358,8 @@ static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
 {
     size_t far = 0, slice = floats_of_slice(f), s = 0, bytes = bytes_of_group(f);
     int idle = parts_of_rank(f, f->rank) == 0;
-    for (size_t i = 0; i < f->parts; i++) far += !in_group(f, f->part[i].rank);
+    find_joints(f);
+    for (size_t i = 0; i < f->joints; i++) far += !is_near(f, &f->joint[i]);
     if (shared == NULL) shared = f->own = t2i_alloc(bytes, 1);
     f->others = t2i_alloc(far * slice, sizeof *f->others);
     if (idle) f->own_sum = t2i_alloc(slice, sizeof *f->own_sum);
@@ -304,6 +368,7 @@ static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
     if (shared == NULL || f->others == NULL || (idle && f->own_sum == NULL))
         return t2i_fail_memory(err, f->bytes, "the gradients");
     lay_out(f, shared);
+    find_terms(f);
     while (s < f->parts && f->part[s].rank != f->rank) s++;
     f->sum = idle ? f->own_sum : f->part[s].sum + f->chunk_first[f->rank] * T2I_CHUNK;
     for (int t = 0; t < f->threads; t++) T2I_TRY(begin_worker(f, t, &s, err));
@@ -353,6 +418,7 @@ void t2i_fold_free(t2i_fold *f)
     t2i_free(f->group);
     t2i_free(f->worker);
     t2i_free(f->part);
+    t2i_free(f->joint);
     t2i_free(f->record_first);
     t2i_free(f->others);
     t2i_free(f->own);
@@ -425,19 +491,18 @@ static void add_pair(float *sum, const float *left, const float *right)
         sum_floats(sum, left, right, STRIP);
 }
 
-/* out = a strip of the sum of all parts, in tree order; it may be that of a part, so it is written
+/* out = a strip of the sum of some parts, in tree order; it may be that of a part, so it is written
  * last. strips: room. Returns 0 when no part uses it: out is not written. */
-static int fold_strip(const t2i_fold *f, float *out, float *strips, size_t chunk, size_t offset)
+static int fold_strip(const part *first, size_t parts, float *out, float *strips, size_t chunk,
+                      size_t offset)
 {
     const float *stack[NODES]; /* NULL: not used */
     size_t depth = 0;
-    for (size_t s = 0; s < f->parts; s++) {
-        const part *p = &f->part[s];
+    for (const part *p = first; p < first + parts; p++) {
         stack[depth++] = p->used[chunk] ? p->sum + (chunk - p->from) * T2I_CHUNK + offset : NULL;
-        for (size_t m = 0; m < p->merges; m++) {
+        for (size_t m = 0; m < p->merges && depth > 1; m++) { /* a joint ends at its first part */
             const float *right = stack[--depth], **left = &stack[depth - 1];
-            int last = s + 1 == f->parts && m + 1 == p->merges;
-            float *sum = last ? out : strips + depth * STRIP;
+            float *sum = depth == 1 && p + 1 == first + parts ? out : strips + depth * STRIP;
             if (*left == NULL)
                 *left = right;
             else if (right != NULL) {
@@ -450,6 +515,23 @@ static int fold_strip(const t2i_fold *f, float *out, float *strips, size_t chunk
     return stack[0] != NULL;
 }
 
+static int fold_chunk(const part *first, size_t parts, float *out, float *strips, size_t chunk)
+{
+    int used = 1;
+    for (size_t at = 0; used && at < T2I_CHUNK; at += STRIP)
+        used = fold_strip(first, parts, out + at, strips, chunk, at);
+    return used;
+}
+
+/* A joint of another group uses a chunk if a part of it does. Nobody else in this group looks at
+ * these bytes of chunks of this rank's slice. */
+static void find_used(const t2i_fold *f, size_t chunk)
+{
+    for (const joint *j = f->joint; j < f->joint + f->joints; j++)
+        for (size_t i = 1; !is_near(f, j) && i < j->parts; i++)
+            f->part[j->first].used[chunk] |= f->part[j->first + i].used[chunk];
+}
+
 static void fold_slice(void *context, int thread)
 {
     const t2i_fold *f = context;
@@ -457,9 +539,8 @@ static void fold_slice(void *context, int thread)
     size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
     for (size_t c = begin; c < end; c++) {
         float *out = f->sum + (c - f->chunk_first[f->rank]) * T2I_CHUNK;
-        int used = 1;
-        for (size_t at = 0; used && at < T2I_CHUNK; at += STRIP)
-            used = fold_strip(f, out + at, f->worker[thread].strips, c, at);
+        find_used(f, c);
+        int used = fold_chunk(f->term, f->terms, out, f->worker[thread].strips, c);
         if (!used) memset(out, 0, T2I_CHUNK * sizeof *out);
         f->squares[c] = used ? chunk_squares(out) : 0.0; /* while it is in the nearest cache */
     }
@@ -467,20 +548,51 @@ static void fold_slice(void *context, int thread)
 
 /* ---- between the groups ---- */
 
-/* Starts the messages of what this rank's slice of the other groups' parts is, and of its parts for
- * them. */
-static void trade_parts(t2i_fold *f, t2i_comm *comm)
+/* Is `to` of another group, and this rank the one of its group that serves it? So the ranks of a
+ * group share out what passes between it and others. */
+static int serves(const t2i_fold *f, int rank, int to)
+{
+    return f->group[rank] != f->group[to] && f->turn[rank] == f->turn[to] % f->group_size[rank];
+}
+
+/* On each thread: adds up the group's joints where other ranks that this one serves own them, each
+ * in the place of its first part, which nobody in the group reads there. */
+static void fold_joints(void *context, int thread)
+{
+    const t2i_fold *f = context;
+    size_t turn = 0;
+    for (int to = 0; to < f->size; to++) {
+        if (!serves(f, f->rank, to)) continue;
+        for (size_t c = f->chunk_first[to]; c < f->chunk_first[to + 1]; c++) {
+            if (turn++ % (size_t)f->threads != (size_t)thread) continue;
+            for (const joint *j = f->joint; j < f->joint + f->joints; j++) {
+                const part *p = &f->part[j->first];
+                if (p->sum != NULL && j->parts > 1)
+                    fold_chunk(p, j->parts, p->sum + c * T2I_CHUNK, f->worker[thread].strips, c);
+            }
+        }
+    }
+}
+
+static void receive_joints(const t2i_fold *f, t2i_comm *comm)
 {
     size_t chunk = T2I_CHUNK * sizeof(float), slice = floats_of_slice(f) / T2I_CHUNK;
-    for (size_t s = 0; s < f->parts; s++) {
-        const part *p = &f->part[s];
-        if (!in_group(f, p->rank)) t2i_comm_receive(comm, p->rank, p->sum, chunk, slice);
-        if (p->rank != f->rank) continue;
-        for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
-            int to = (f->rank + step) % f->size;
-            size_t first = f->chunk_first[to], count = f->chunk_first[to + 1] - first;
-            if (!in_group(f, to)) t2i_comm_send(comm, to, p->sum + first * T2I_CHUNK, chunk, count);
-        }
+    for (const part *t = f->term; t < f->term + f->terms; t++)
+        for (int from = 0; from < f->size; from++)
+            if (f->group[from] == f->group[t->rank] && serves(f, from, f->rank))
+                t2i_comm_receive(comm, from, t->sum, chunk, slice);
+}
+
+static void send_joints(const t2i_fold *f, t2i_comm *comm)
+{
+    for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
+        int to = (f->rank + step) % f->size;
+        size_t first = f->chunk_first[to], count = f->chunk_first[to + 1] - first;
+        if (!serves(f, f->rank, to)) continue;
+        for (const joint *j = f->joint; j < f->joint + f->joints; j++)
+            if (is_near(f, j))
+                t2i_comm_send(comm, to, f->part[j->first].sum + first * T2I_CHUNK,
+                              T2I_CHUNK * sizeof(float), count);
     }
 }
 
@@ -492,21 +604,35 @@ static void spread(const t2i_fold *f, t2i_comm *comm, void *all, size_t item_byt
     int me = f->rank;
     char *bytes = all;
     for (int r = 0; r < f->size; r++) {
-        if (in_group(f, r)) continue;
-        if (f->turn[r] == f->turn[me] % f->group_size[r])
+        if (serves(f, r, me))
             t2i_comm_send(comm, r, bytes + first[me] * item_bytes, item_bytes,
                           first[me + 1] - first[me]);
-        if (f->turn[me] == f->turn[r] % f->group_size[me])
+        if (serves(f, me, r))
             t2i_comm_receive(comm, r, bytes + first[r] * item_bytes, item_bytes,
                              first[r + 1] - first[r]);
     }
+}
+
+static void meet(const t2i_fold *f, t2i_comm *comm)
+{
+    if (f->group_size[f->rank] > 1) t2i_comm_meet(comm);
 }
 
 /* Waits for the messages, then for the ranks of the group. */
 static void come_together(const t2i_fold *f, t2i_comm *comm)
 {
     t2i_comm_wait(comm);
-    if (f->group_size[f->rank] > 1) t2i_comm_meet(comm);
+    meet(f, comm);
+}
+
+/* Starts the messages that bring this rank its slice of the joints of other groups. */
+static void trade_joints(t2i_fold *f, t2i_comm *comm)
+{
+    if (f->group_size[f->rank] == f->size) return;
+    receive_joints(f, comm);
+    meet(f, comm); /* all parts are there */
+    t2i_pool_run(f->pool, fold_joints, f);
+    send_joints(f, comm);
 }
 
 /* ---- a step ---- */
@@ -577,8 +703,8 @@ void t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *
         f->worker[t].next = f->worker[t].first;
     }
     *votes_of(f, f->rank) = *votes;
-    trade_parts(f, comm);
     spread(f, comm, f->records, LINE, f->record_first);
+    trade_joints(f, comm);
     come_together(f, comm);
     add_records(f, total, votes);
     t2i_pool_run(f->pool, fold_slice, f);

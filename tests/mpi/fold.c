@@ -103,6 +103,22 @@ static void check_sums(t2i_comm *comm, setting *s, size_t shards, double squares
     CHECK(t2i_comm_same(comm, &squares, sizeof squares));
 }
 
+/* Where each of several nodes has one subtree, what passes between them is one gradient a node,
+ * then the weights: each slice once to each other node; besides, few bytes of numbers. */
+static void check_sent(t2i_comm *comm, t2i_traffic before, size_t shards)
+{
+    const char *node_ranks = getenv("T2I_NODE_RANKS");
+    int size = t2i_comm_size(comm), p = node_ranks != NULL && shares ? atoi(node_ranks) : 0;
+    int nodes = p > 0 && size % p == 0 ? size / p : 0;
+    if (nodes < 2 || (nodes & (nodes - 1)) != 0 || (size_t)nodes > shards) return;
+    t2i_traffic now = t2i_comm_sent(comm);
+    int64_t bytes = t2i_comm_sum(comm, (int64_t)(now.bytes - before.bytes)),
+            messages = t2i_comm_max(comm, (int64_t)(now.messages - before.messages));
+    int64_t least = (nodes - 1) * 2 * FLOATS * (int64_t)sizeof(float);
+    CHECK(bytes >= least && bytes < least + least / 8);
+    CHECK(messages <= 4 * (nodes - 1));
+}
+
 static void run(t2i_comm *comm, size_t shards, int threads)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
@@ -125,12 +141,14 @@ static void run(t2i_comm *comm, size_t shards, int threads)
         t2i_votes votes = {.stop = 1, .late = rank};
         t2i_leaf total;
         double squares, loss = loss_tree(0, shards);
+        t2i_traffic before = t2i_comm_sent(comm);
         t2i_fold_exchange(s.fold, comm, &total, &votes, &squares);
         CHECK(votes.stop == size && votes.late == size * (size - 1) / 2);
         CHECK(memcmp(&total.loss, &loss, sizeof loss) == 0);
         CHECK(total.rows == 2.0 * (double)shards &&
               total.tokens == (double)(shards * (shards - 1) / 2));
         if (round != 1) check_sums(comm, &s, shards, squares); /* 1: a skipped step */
+        if (round == 0) check_sent(comm, before, shards);
     }
     CHECK(t2i_alloc_calls() == calls);
     for (size_t c = 0; c < slice; c++) CHECK(s.changes[c] == 2.0f);

@@ -237,8 +237,8 @@ static void test_need(void)
     t2i_rank_need first = t2i_need_rank(&run, 0, 2), second = t2i_need_rank(&run, 1, 2);
     CU_ASSERT_TRUE(first.own >= second.own + 1.9 * block); /* the moments of a checkpoint */
     CU_ASSERT_DOUBLE_EQUAL(second.shared, block, 1);       /* two of eight shards: one subtree */
-    CU_ASSERT_DOUBLE_EQUAL(second.own - t2i_need_rank(&run, 1, RANKS).own, block / 2, 4 * 16384);
-    /* two of four subtrees come from the other node, a quarter of each */
+    CU_ASSERT_DOUBLE_EQUAL(second.own - t2i_need_rank(&run, 1, RANKS).own, block / 4, 4 * 16384);
+    /* the other node's subtree: a quarter of it */
     CU_ASSERT_DOUBLE_EQUAL(t2i_need_node(&run),
                            block + (double)t2i_packed_bytes(&model, 1) + 1e6 * 512 * 4, 1);
     double checkpoint = 3.0 * 4.0 * (double)model.layout.count;

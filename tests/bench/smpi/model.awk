@@ -2,15 +2,15 @@
 # SECONDS" (two ranks of a node), "network NODES EXCHANGE-ms UPDATE-ms" (1 MiB, a rank a node), "parameters COUNT":
 #   compute  a + b rows                                                                   rows of a rank
 #   node     s + g bytes                                                                  bytes of a gradient; ranks of a node together
-#   between  2 c + k ((P - p) + (N - 1)) + w bytes (p + 1) (1 - 1/N)                      P ranks, p on each of N nodes; w: 1 / bandwidth of a node
-# A rank sends its subtree to P - p owners, so a node's p gradients pass its link; then its weights to N - 1 nodes. "By node": if the
-# ranks of a node first summed up what is the node's (its shards are neighbours in the tree: the same additions, the same bits):
-#   between  2 c + 2 k (N - 1) + 2 w bytes (1 - 1/N) + (s + g bytes)
+#   between  2 c + 2 k (N - 1) + 2 w bytes (1 - 1/N), and node once more where p > 1      P ranks, p on each of N nodes; w: 1 / bandwidth of a node
+# The ranks of a node first sum up what is the node's: one gradient passes its link, then its weights. "Each its own": if each rank sent
+# its subtree to the P - p owners on other nodes:
+#   between  2 c + k ((P - p) + (N - 1)) + w bytes (p + 1) (1 - 1/N)
 function line(n, sx, sy, sxx, sxy) { slope = (n * sxy - sx * sy) / (n * sxx - sx * sx); cut = (sy - slope * sx) / n }
-function between(P, p, N, by_node) {
+function between(P, p, N, each) {
     if (N == 1) return 0
-    if (by_node) return 2 * c + 2 * k * (N - 1) + 2 * w * bytes * (1 - 1 / N) + node
-    return 2 * c + k * (P - p + N - 1) + w * bytes * (p + 1) * (1 - 1 / N)
+    if (each) return 2 * c + k * (P - p + N - 1) + w * bytes * (p + 1) * (1 - 1 / N)
+    return 2 * c + 2 * k * (N - 1) + 2 * w * bytes * (1 - 1 / N) + (p > 1 ? node : 0)
 }
 $1 == "compute" { n1++; x1 += $2; y1 += $3; xx1 += $2 * $2; xy1 += $2 * $3; rows_of[n1] = $2; took[n1] = $3 }
 $1 == "two" { two_rows = $2; two = $3 }
@@ -29,14 +29,10 @@ END {
     for (i = 1; i <= n1; i++) printf " 1 rank x %d rows %.2f,", rows_of[i], (a + b * rows_of[i]) / took[i]
     printf " 2 ranks x %d rows %.2f;", two_rows, (a + b * two_rows + node) / two
     for (i = 1; i <= n3; i++) printf " %d nodes %.2f%s", N3[i], (c + k * (N3[i] - 1) + w * 1048576 * (1 - 1 / N3[i])) / t3[i], i < n3 ? "," : "\n\n"
-    print "| ranks | a node | messages a rank | rows a rank | step | efficiency | by node | efficiency |\n|---|---|---|---|---|---|---|---|"
+    print "| ranks | a node | messages a rank | rows a rank | step | efficiency | each its own | efficiency |\n|---|---|---|---|---|---|---|---|"
     for (p = 16; p <= 64; p *= 4) for (r = 16; r <= 64; r *= 4) for (P = 1; P <= 1024; P *= 4) {
         q = P < p ? P : p; N = P / q; compute = a + b * r; all = compute + (q > 1 ? node : 0)
-        flat = all + between(P, q, N, 0); tree = all + between(P, q, N, 1)
-        printf "| %d | %d | %d | %d | %.2f ms | %.0f %% | %.2f ms | %.0f %% |\n", P, q, P - q + 3 * (N - 1), r, 1e3 * flat, 100 * compute / flat, 1e3 * tree, 100 * compute / tree
+        tree = all + between(P, q, N, 0); flat = all + between(P, q, N, 1)
+        printf "| %d | %d | %d | %d | %.2f ms | %.0f %% | %.2f ms | %.0f %% |\n", P, q, 4 * (N - 1), r, 1e3 * tree, 100 * compute / tree, 1e3 * flat, 100 * compute / flat
     }
-    for (p = 2; p <= 64; p *= 2) for (N = 2; N <= 64; N *= 2)
-        if (!(p in first) && between(p * N, p, N, 1) < between(p * N, p, N, 0)) first[p] = N
-    printf "\nby node is quicker from so many nodes on:"
-    for (p = 2; p <= 64; p *= 2) printf " %d ranks a node: %s%s", p, p in first ? first[p] : "never", p < 64 ? "," : "\n"
 }
