@@ -6,6 +6,9 @@
  * all others are new: a path's own nodes are neighbours, and nodes count up from path to path.
  *
  * An empty prompt is a path of one node, <PAD>, that shares nothing.
+ *
+ * What does not look at other positions depends on a node's character and position alone: nodes
+ * that agree in both are one "pair".
  */
 #ifndef T2I_TRIE_H
 #define T2I_TRIE_H
@@ -26,7 +29,6 @@ typedef struct {
                            computes */
     uint16_t *id, *pos; /* nodes: character and position */
     size_t *path_of;    /* rows */
-    size_t *row_of;     /* paths: one of its rows */
     size_t *length;     /* paths: positions, at least 1 */
     size_t *shared;     /* paths: of them, those of the path before it */
     size_t *first;      /* paths: the first of its own nodes */
@@ -34,6 +36,10 @@ typedef struct {
     unsigned char *none; /* paths: is it the empty prompt? */
     size_t *order;       /* of rows, while it is made */
     uint32_t *node;      /* see t2i_trie_walk */
+    size_t pairs;        /* 0 where nothing is shared */
+    uint16_t *pair_id, *pair_pos; /* pairs, in the order of their first nodes */
+    uint32_t *pair_of;            /* nodes */
+    uint32_t *slot;               /* a hash table of pairs, while they are found */
 } t2i_trie;
 
 /* Room for `rows` prompts of `longest` characters. Empty on failure. */

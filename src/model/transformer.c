@@ -28,7 +28,10 @@ typedef struct {
 struct t2i_work {
     t2i_trie trie;
     int share;
+    size_t pairs; /* rows of ln1, queries, keys and values in the first layer where these are
+                     computed once for each pair (trie.h); else 0 */
     t2i_layer_work *layer;
+    float *pair_x; /* (pairs, d) */
     /* the last layer's: */
     float *end;                  /* (P, d) h of the paths' ends */
     float *query;                /* (P, d) */
@@ -90,6 +93,7 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
            reach = t2i_reach_scratch(longest, H, d);
     t2i_work unused, *o = w == NULL ? &unused : w;
     carve_layers(c, w == NULL ? NULL : w->layer, from, rows, longest);
+    o->pair_x = carve(from, N * d);
     o->end = carve(from, rows * d);
     o->query = carve(from, rows * d);
     o->asked = carve(from, rows * H * d);
@@ -291,6 +295,24 @@ static void attend_last_back(const t2i_packed *packed, t2i_work *w, const t2i_la
 
 /* ---- forward ---- */
 
+/* The first layer's norm, queries, keys and values: once for each pair, a copy for each node. */
+static void pairs_forward(const t2i_packed *packed, t2i_work *w)
+{
+    const t2i_model *m = packed->model;
+    const t2i_layer_at *p = &m->layer[0];
+    const float *weights = packed->weights;
+    const t2i_trie *t = &w->trie;
+    t2i_layer_work *l = &w->layer[0];
+    t2i_gemm_end end = {.bias = at(weights, p->qkv_bias)};
+    size_t d = m->config.d_model, row = 3 * d;
+    t2i_embed(w->pair_x, weights + m->embedding, m->position, t->pair_id, t->pair_pos, w->pairs, d);
+    t2i_layer_norm(l->h, l->mean1, l->rstd1, w->pair_x, weights + p->ln1_weight,
+                   weights + p->ln1_bias, w->pairs, d);
+    t2i_gemm(w->dqkv, row, l->h, d, packed->layer[0].qkv.forward, w->pairs, row, d, &end);
+    for (size_t n = 0; n < t->nodes; n++)
+        memcpy(l->qkv + n * row, w->dqkv + t->pair_of[n] * row, row * sizeof(float));
+}
+
 static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, float *out)
 {
     const t2i_config *c = &packed->model->config;
@@ -300,15 +322,19 @@ static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, 
     t2i_layer_work *l = &w->layer[number];
     int last = number + 1 == c->n_layers;
     size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model, ff = c->d_ff;
-    t2i_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight, weights + p->ln1_bias,
-                   N, d);
+    if (number == 0 && w->pairs > 0)
+        pairs_forward(packed, w);
+    else
+        t2i_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight,
+                       weights + p->ln1_bias, N, d);
     if (last) {
         attend_last(packed, w, l, p);
         gather_ends(w->dx, l->x, &w->trie, d);
         residual = w->dx;
     } else {
         t2i_gemm_end end = {.bias = at(weights, p->qkv_bias)};
-        t2i_gemm(l->qkv, 3 * d, l->h, d, operand->qkv.forward, N, 3 * d, d, &end);
+        if (number > 0 || w->pairs == 0)
+            t2i_gemm(l->qkv, 3 * d, l->h, d, operand->qkv.forward, N, 3 * d, d, &end);
         attend(c, w, l, NULL, NULL);
         residual = l->x;
     }
@@ -331,6 +357,8 @@ const float *t2i_forward(const t2i_packed *packed, t2i_work *w, const t2i_row *r
     size_t d = c->d_model, D = c->vision_feature_dim;
     t2i_trie_fill(&w->trie, row, rows, pad, w->share);
     size_t P = w->trie.paths;
+    /* beyond nine tenths it does not pay */
+    w->pairs = c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
     t2i_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id, w->trie.pos,
               w->trie.nodes, d);
     for (size_t i = 0; i < c->n_layers; i++)
@@ -364,14 +392,28 @@ static void scatter_ends(t2i_work *w, size_t d)
         memcpy(w->dx + w->trie.last[p] * d, w->top + p * d, d * sizeof(float));
 }
 
-/* w->dx: gradient of the layer's output (Q, d) on entry, of its input (N, d) on return. */
+/* x (N, width) becomes (pairs, width), in place: the rows of a pair's nodes are added up in their
+ * order. A pair's row lies no later than its first node's. */
+static void add_pairs(float *x, const t2i_trie *trie, size_t width)
+{
+    for (size_t n = 0, found = 0; n < trie->nodes; n++) {
+        float *to = x + trie->pair_of[n] * width;
+        if (trie->pair_of[n] < found)
+            t2i_add(to, x + n * width, width);
+        else if (found++ < n)
+            memcpy(to, x + n * width, width * sizeof *x);
+    }
+}
+
+/* w->dx: gradient of the layer's output (Q, d) on entry, of its input (N, d) on return; in the
+ * first layer (pairs, d), where there are pairs. */
 static void layer_back(const t2i_packed *packed, t2i_work *w, size_t number, float *gradient)
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
     const t2i_layer_operands *operand = &packed->layer[number];
-    const float *weights = packed->weights;
     t2i_layer_work *l = &w->layer[number];
+    const float *weights = packed->weights, *x = l->x;
     int last = number + 1 == c->n_layers;
     size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model, ff = c->d_ff;
     t2i_gemm_end mask = {.mask = l->f};
@@ -389,10 +431,16 @@ static void layer_back(const t2i_packed *packed, t2i_work *w, size_t number, flo
         scatter_ends(w, d);
     } else {
         attend(c, w, l, dout, w->dqkv);
+        if (number == 0 && w->pairs > 0) {
+            add_pairs(w->dqkv, &w->trie, 3 * d);
+            add_pairs(w->dx, &w->trie, d);
+            x = w->pair_x;
+            N = w->pairs;
+        }
         linear_back(gradient, p->qkv_weight, p->qkv_bias, w->dqkv, l->h, N, 3 * d, d);
         t2i_gemm(w->dy, d, w->dqkv, 3 * d, operand->qkv.back, N, d, 3 * d, NULL);
     }
-    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, l->x,
+    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x,
                         l->mean1, l->rstd1, weights + p->ln1_weight, N, d);
 }
 
@@ -413,7 +461,8 @@ static void embedding_back(const t2i_model *model, const t2i_work *w, float *gra
                to = (k + 1) * T2I_CHUNK < end ? (k + 1) * T2I_CHUNK : end;
         if (used[k]) memset(gradient + from, 0, (to - from) * sizeof *gradient);
     }
-    t2i_embed_back(gradient + begin, w->dx, w->trie.id, w->trie.nodes, d);
+    t2i_embed_back(gradient + begin, w->dx, w->pairs > 0 ? w->trie.pair_id : w->trie.id,
+                   w->pairs > 0 ? w->pairs : w->trie.nodes, d);
 }
 
 void t2i_backward(const t2i_packed *packed, t2i_work *w, const float *dprediction, float *gradient,

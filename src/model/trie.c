@@ -4,6 +4,14 @@
 
 #include "t2i/mem.h"
 
+/* A hash table that is at most half full. */
+static unsigned slot_bits(size_t nodes)
+{
+    unsigned bits = 1;
+    while ((size_t)1 << bits < 2 * nodes) bits++;
+    return bits;
+}
+
 t2i_status t2i_trie_new(t2i_trie *out, size_t rows, size_t longest, t2i_error *err)
 {
     size_t nodes = rows * longest;
@@ -18,12 +26,17 @@ t2i_status t2i_trie_new(t2i_trie *out, size_t rows, size_t longest, t2i_error *e
     out->none = t2i_alloc(rows, sizeof *out->none);
     out->order = t2i_alloc(rows, sizeof *out->order);
     out->node = t2i_alloc(longest, sizeof *out->node);
+    out->pair_id = t2i_alloc(nodes, sizeof *out->pair_id);
+    out->pair_pos = t2i_alloc(nodes, sizeof *out->pair_pos);
+    out->pair_of = t2i_alloc(nodes, sizeof *out->pair_of);
+    out->slot = t2i_alloc((size_t)1 << slot_bits(nodes), sizeof *out->slot);
     if (out->id != NULL && out->pos != NULL && out->path_of != NULL && out->length != NULL &&
         out->shared != NULL && out->first != NULL && out->last != NULL && out->none != NULL &&
-        out->order != NULL && out->node != NULL)
+        out->order != NULL && out->node != NULL && out->pair_id != NULL && out->pair_pos != NULL &&
+        out->pair_of != NULL && out->slot != NULL)
         return T2I_OK;
     t2i_trie_free(out);
-    return t2i_fail_memory(err, nodes * 4 + rows * 60, "the prefixes of a shard");
+    return t2i_fail_memory(err, nodes * 24 + rows * 60, "the prefixes of a shard");
 }
 
 void t2i_trie_free(t2i_trie *trie)
@@ -38,6 +51,10 @@ void t2i_trie_free(t2i_trie *trie)
     t2i_free(trie->none);
     t2i_free(trie->order);
     t2i_free(trie->node);
+    t2i_free(trie->pair_id);
+    t2i_free(trie->pair_pos);
+    t2i_free(trie->pair_of);
+    t2i_free(trie->slot);
     *trie = (t2i_trie){0};
 }
 
@@ -89,10 +106,30 @@ static void add_path(t2i_trie *t, const t2i_row *row, size_t shared, uint16_t pa
     t->last[p] = (uint32_t)(t->nodes - 1);
 }
 
+static void find_pairs(t2i_trie *t)
+{
+    unsigned bits = slot_bits(t->nodes);
+    size_t mask = ((size_t)1 << bits) - 1;
+    memset(t->slot, 0, (mask + 1) * sizeof *t->slot);
+    for (size_t n = 0; n < t->nodes; n++) {
+        uint32_t key = (uint32_t)t->pos[n] << 16 | t->id[n], pair;
+        size_t at = key * 2654435769u >> (32 - bits);
+        while ((pair = t->slot[at]) != 0 && /* counted from 1 there */
+               (t->pair_id[pair - 1] != t->id[n] || t->pair_pos[pair - 1] != t->pos[n]))
+            at = (at + 1) & mask;
+        if (pair == 0) {
+            t->pair_id[t->pairs] = t->id[n];
+            t->pair_pos[t->pairs] = t->pos[n];
+            pair = t->slot[at] = (uint32_t)++t->pairs;
+        }
+        t->pair_of[n] = pair - 1;
+    }
+}
+
 void t2i_trie_fill(t2i_trie *t, const t2i_row *row, size_t rows, uint16_t pad, int share)
 {
     t->rows = rows;
-    t->paths = t->nodes = t->tokens = t->longest = 0;
+    t->paths = t->nodes = t->tokens = t->longest = t->pairs = 0;
     if (share)
         sort_rows(t->order, row, rows);
     else
@@ -106,6 +143,7 @@ void t2i_trie_fill(t2i_trie *t, const t2i_row *row, size_t rows, uint16_t pad, i
         if (before == NULL || !share || shared < now->length) add_path(t, now, shared, pad);
         t->path_of[r] = t->paths - 1;
     }
+    if (share) find_pairs(t);
 }
 
 const uint32_t *t2i_trie_walk(t2i_trie *t, size_t path)
