@@ -33,10 +33,10 @@ typedef struct {
     size_t *shared;     /* paths: of them, those of the path before it */
     size_t *first;      /* paths: the first of its own nodes */
     uint32_t *last;     /* paths: node of its last position */
-    unsigned char *none; /* paths: is it the empty prompt? */
-    size_t *order;       /* of rows, while it is made */
-    uint32_t *node;      /* see t2i_trie_walk */
-    size_t pairs;        /* 0 where nothing is shared */
+    unsigned char *none;          /* paths: is it the empty prompt? */
+    size_t *order;                /* of rows, while it is made */
+    uint32_t *node;               /* see t2i_trie_walk */
+    size_t pairs;                 /* 0 where nothing is shared */
     uint16_t *pair_id, *pair_pos; /* pairs, in the order of their first nodes */
     uint32_t *pair_of;            /* nodes */
     uint32_t *slot;               /* a hash table of pairs, while they are found */

@@ -440,8 +440,8 @@ static void layer_back(const t2i_packed *packed, t2i_work *w, size_t number, flo
         linear_back(gradient, p->qkv_weight, p->qkv_bias, w->dqkv, l->h, N, 3 * d, d);
         t2i_gemm(w->dy, d, w->dqkv, 3 * d, operand->qkv.back, N, d, 3 * d, NULL);
     }
-    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x,
-                        l->mean1, l->rstd1, weights + p->ln1_weight, N, d);
+    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x, l->mean1,
+                        l->rstd1, weights + p->ln1_weight, N, d);
 }
 
 /* The embedding's gradient, and which chunks of the block anything was written to. */

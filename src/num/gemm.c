@@ -26,6 +26,9 @@ typedef struct {
     const float *a; /* row r, step k: a[r * a_row + k * a_step] */
     size_t a_row, a_step;
     const float *b; /* a panel: K rows of T2I_PANEL, those beyond `columns` zeros */
+    float *fill;    /* not NULL: b, and still empty; its rows lie at raw, raw_row floats apart */
+    const float *raw;
+    size_t raw_row;
     size_t rows, columns, K;
     t2i_gemm_end end; /* its pointers are to what belongs to out[0] */
 } strip;
@@ -52,6 +55,7 @@ static size_t begin(size_t i, size_t count, size_t total)
 /* No vectors by hand: what the compiler makes of it. */
 static void plain_run(const strip *t)
 {
+    if (t->fill != NULL) t2i_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
     for (size_t r = 0; r < t->rows; r++) {
         float acc[T2I_PANEL], *out = t->out + r * t->out_row;
         const float *a = t->a + r * t->a_row;
@@ -194,19 +198,20 @@ void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, co
                     size_t b_row, size_t M, size_t N, size_t K, int add)
 {
     _Alignas(64) float panel[DEPTH * T2I_PANEL];
-    strip all = {.out = out, .out_row = out_row, .a = a, .a_row = 1, .a_step = a_row, .b = panel};
+    strip all = {.out = out, .out_row = out_row, .a = a, .a_row = 1, .a_step = a_row};
+    all.b = all.fill = panel;
+    all.raw_row = b_row;
     size_t steps = K > DEPTH ? pieces(K, DEPTH) : 1;
     for (size_t i = 0; i < steps; i++)
         for (size_t n = 0; n < N; n += T2I_PANEL) {
             size_t k = begin(i, steps, K);
             strip part = within(&all, 0, n);
             part.a += k * a_row;
-            part.b = panel;
             part.rows = M;
             part.columns = smaller(T2I_PANEL, N - n);
             part.K = begin(i + 1, steps, K) - k;
             part.end.add = add || i > 0;
-            t2i_pack(panel, b + k * b_row + n, b_row, part.K, part.columns);
+            part.raw = b + k * b_row + n;
             run(&part);
         }
 }

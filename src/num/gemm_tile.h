@@ -21,29 +21,35 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
     _Pragma("GCC unroll 8") for (size_t r = 0; r < rows; r++)                                      \
         _Pragma("GCC unroll 2") for (size_t j = 0; j < width; j++) __VA_ARGS__
 
-/* The tile of so many rows and up to width * LANES columns that begins there. rows, width (1 or 2)
- * and whole (no column is missing) are constants wherever this is inlined, so that all of acc lies
- * in registers. */
+/* The tile of so many rows and up to width * LANES columns that begins there. rows, width (1 or 2),
+ * whole (no column is missing) and fill (b is packed on the way, while the processor multiplies)
+ * are constants wherever this is inlined, so that all of acc lies in registers. */
 TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, const size_t rows,
-                                  const size_t width, const int whole)
+                                  const size_t width, const int whole, const int fill)
 {
     V acc[ROWS][2];
     const t2i_gemm_end *end = &t->end;
-    const float *a = t->a + row * t->a_row, *b = t->b + column;
+    const float *a = t->a + row * t->a_row, *b = (fill ? t->raw : t->b) + column;
     const size_t a_row = t->a_row, a_step = t->a_step, out_row = t->out_row;
     const size_t at = row * out_row + column, left = t->columns - column;
     const size_t count[2] = {whole ? LANES : left, whole ? LANES : left < LANES ? 0 : left - LANES};
     const size_t ahead = t->K > AHEAD ? AHEAD * a_step : 0;
-    float *out = t->out + at;
+    const size_t b_step = fill ? t->raw_row : T2I_PANEL;
+    float *out = t->out + at, *filled = fill ? t->fill + column : NULL;
     if (end->add) {
         EACH(acc[r][j] = TILE(load)(out + r * out_row + j * LANES, count[j]));
     } else { /* out is asked for now, as it is written at the end */
         EACH(acc[r][j] = ZERO);
         EACH(_mm_prefetch((const char *)(out + r * out_row + j * LANES), _MM_HINT_T0));
     }
-    for (size_t k = 0; k < t->K; k++, a += a_step, b += T2I_PANEL) {
+    for (size_t k = 0; k < t->K; k++, a += a_step, b += b_step) {
         V b0 = LOAD(b), b1 = width == 2 ? LOAD(b + LANES) : ZERO;
         _mm_prefetch((const char *)(a + ahead), _MM_HINT_T0);
+        if (fill) {
+            STORE(filled, b0);
+            STORE(filled + LANES, b1);
+            filled += T2I_PANEL;
+        }
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++) {
             V x = SPREAD(a[r * a_row]);
@@ -71,20 +77,27 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
 TARGET static void TILE(run)(const strip *t)
 {
     size_t tiles = pieces(t->rows, ROWS), next;
+    int fill =
+        t->fill != NULL && t->columns == T2I_PANEL && tiles > 0 && begin(1, tiles, t->rows) == ROWS;
+    if (t->fill != NULL && !fill) t2i_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
     for (size_t i = 0, row = 0; i < tiles; i++, row = next) {
         next = begin(i + 1, tiles, t->rows);
         for (size_t column = 0; column < t->columns; column += 2 * LANES) {
             size_t left = t->columns - column;
+            if (fill && row == 0) {
+                TILE(tile)(t, row, column, ROWS, 2, 1, 1);
+                continue;
+            }
             switch (3 * (next - row) + (left > LANES) + (left >= 2 * LANES)) {
 #define CASE(n)                                                                                    \
     case 3 * n:                                                                                    \
-        TILE(tile)(t, row, column, n, 1, 0);                                                       \
+        TILE(tile)(t, row, column, n, 1, 0, 0);                                                    \
         break;                                                                                     \
     case 3 * n + 1:                                                                                \
-        TILE(tile)(t, row, column, n, 2, 0);                                                       \
+        TILE(tile)(t, row, column, n, 2, 0, 0);                                                    \
         break;                                                                                     \
     case 3 * n + 2:                                                                                \
-        TILE(tile)(t, row, column, n, 2, 1);                                                       \
+        TILE(tile)(t, row, column, n, 2, 1, 0);                                                    \
         break
                 CASE(1);
                 CASE(2);

@@ -266,7 +266,7 @@ static void test_rows_stand_alone(void)
     t2i_model_free(&m);
 }
 
-/* Prompts with much in common: shared prefixes, or each prompt by itself. */
+/* Prompts with much in common: shared prefixes and pairs, or each prompt by itself. */
 static void test_trie_on_and_off(void)
 {
     enum { MANY = 48, LENGTH = 14 };
@@ -277,7 +277,8 @@ static void test_trie_on_and_off(void)
                     .n_layers = 3,
                     .d_ff = 64,
                     .block_size = LENGTH,
-                    .vision_feature_dim = D};
+                    .vision_feature_dim = D,
+                    .qkv_bias = 1};
     t2i_row rows[MANY];
     float dprediction[MANY * D], predicted[MANY * D];
     uint8_t used[64];
@@ -288,6 +289,8 @@ static void test_trie_on_and_off(void)
     float *w = t2i_block_new(&m.layout), *g[2];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
+    for (size_t i = 0; i < m.layout.floats; i++) /* a fresh bias is 0 */
+        w[i] += 0.1f * (float)t2i_rng_normal(1, 4, i);
     t2i_packed_fill(&packed, w, 0, 1);
     for (size_t r = 0; r < MANY; r++) {
         rows[r] = (t2i_row){letter[r], t2i_rng_below(1, 1, r, LENGTH + 1)};

@@ -51,6 +51,23 @@ static size_t count_prefixes(const t2i_row *row, size_t rows)
     return count;
 }
 
+/* Each node's pair is its own, pairs differ, and come in the order of their first nodes. */
+static void check_pairs(const t2i_trie *t)
+{
+    size_t found = 0, wrong = 0;
+    for (size_t n = 0; n < t->nodes; n++) {
+        size_t pair = t->pair_of[n];
+        wrong += pair > found || t->pair_id[pair] != t->id[n] || t->pair_pos[pair] != t->pos[n];
+        found += pair == found;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(found, t->pairs);
+    for (size_t a = 0; a < t->pairs; a++)
+        for (size_t b = 0; b < a; b++)
+            wrong += t->pair_id[a] == t->pair_id[b] && t->pair_pos[a] == t->pair_pos[b];
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static void test_random_prompts(void)
 {
     enum { ROWS = 40, LONGEST = 12 };
@@ -71,6 +88,7 @@ static void test_random_prompts(void)
         CU_ASSERT_EQUAL(t.tokens, tokens);
         CU_ASSERT_EQUAL(t.nodes, count_prefixes(row, rows) + empty);
         spell(&t, text, LONGEST);
+        check_pairs(&t);
         size_t distinct = 0;
         for (size_t r = 0; r < rows; r++) {
             CU_ASSERT_TRUE(spells(&t, text, LONGEST, &row[r], t.path_of[r]));
@@ -82,6 +100,7 @@ static void test_random_prompts(void)
         t2i_trie_fill(&t, row, rows, PAD, 0);
         CU_ASSERT_EQUAL(t.paths, rows);
         CU_ASSERT_EQUAL(t.nodes, tokens);
+        CU_ASSERT_EQUAL(t.pairs, 0);
         spell(&t, text, LONGEST);
         for (size_t r = 0; r < rows; r++) {
             CU_ASSERT_EQUAL(t.path_of[r], r);
