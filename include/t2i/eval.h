@@ -8,10 +8,10 @@
  *
  * PSNR (psnr.h) is taken against the right picture that is nearest to the prediction.
  *
- * Ranks share the work in fixed blocks, and every figure is a count or a sum in the prompts' order:
- * the same at any number of ranks. Comparisons are exact (search.h). Predictions go through the
- * model in blocks of T2I_PREDICT_BLOCK prompts of one split, so they do not depend on which other
- * splits are asked about.
+ * Ranks and threads share the work in fixed blocks, and every figure is a count or a sum in the
+ * prompts' order: the same at any number of them. Comparisons are exact (search.h). Predictions go
+ * through the model in blocks of T2I_PREDICT_BLOCK prompts of one split, so they do not depend on
+ * which other splits are asked about.
  */
 #ifndef T2I_EVAL_H
 #define T2I_EVAL_H
@@ -42,6 +42,7 @@ typedef struct {
     size_t sample; /* prompts of a split that are asked about, drawn by seed; 0: all */
     uint64_t seed; /* of the sample and the intervals */
     size_t keep;   /* bytes of features that a rank may keep; changes no figure */
+    int threads;   /* of each rank, 0: what suits it (comm.h); changes no figure */
 } t2i_eval_options;
 
 typedef struct {

@@ -195,7 +195,7 @@ t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_store *store, t2i_error *err
     if (quiz->distance == NULL || quiz->prediction == NULL || quiz->found == NULL ||
         quiz->block == NULL || quiz->none == NULL)
         return t2i_fail_memory(err, (n + rows) * quiz->D * sizeof(float), "the questions");
-    return t2i_search_new(&quiz->search, rows, n < TOGETHER ? n : TOGETHER, quiz->D, err);
+    return t2i_search_new(&quiz->search, rows, n < TOGETHER ? n : TOGETHER, quiz->D, NULL, err);
 }
 
 /* ---- an answer ---- */

@@ -3,6 +3,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "t2i/comm.h"
 #include "t2i/cpu.h"
 #include "t2i/linalg.h"
 #include "t2i/mem.h"
@@ -10,6 +11,7 @@
 enum { LANES = 16 };
 
 struct t2i_search {
+    t2i_pool *pool;          /* borrowed, may be NULL */
     size_t D, room, queries; /* room: pictures */
     float *dot;              /* (queries, room): inner products */
     /* the pictures */
@@ -48,10 +50,11 @@ void t2i_found_add(t2i_found *into, const t2i_found *from)
 }
 
 t2i_status t2i_search_new(t2i_search **out, size_t pictures, size_t queries, size_t D,
-                          t2i_error *err)
+                          t2i_pool *pool, t2i_error *err)
 {
     t2i_search *s = *out = t2i_alloc(1, sizeof *s);
     if (s == NULL) return t2i_fail_memory(err, sizeof *s, "a search");
+    s->pool = pool;
     s->D = D;
     s->room = pictures;
     s->queries = queries;
@@ -260,14 +263,30 @@ static void compare_piece(const query *q, size_t from, size_t end, bounds b, t2i
         find_first(q, from, end, 1, &found->trained);
 }
 
-void t2i_search_compare(t2i_search *s, const float *prediction, size_t count, t2i_found *found)
+/* What a call of t2i_search_compare is about. */
+typedef struct {
+    t2i_search *s;
+    const float *prediction;
+    size_t count;
+    t2i_found *found;
+} comparison;
+
+/* A thread's share of the predictions. */
+static void compare_some(void *context, int thread)
 {
     static const double least = 1e-20, most = 1e37; /* far from where floats end, for any D */
     enum { PIECE = 128 };
-    T2I_ASSERT(count <= s->queries);
-    t2i_gemm_nt(s->dot, prediction, s->feature, count, s->count, s->D);
-    for (size_t i = 0; i < count; i++) {
-        query q = {.s = s, .x = prediction + i * s->D, .dot = s->dot + i * s->count};
+    const comparison *all = context;
+    t2i_search *s = all->s;
+    t2i_found *found = all->found;
+    int threads = s->pool == NULL ? 1 : t2i_pool_threads(s->pool);
+    size_t first = t2i_share(all->count, thread, threads);
+    size_t end = t2i_share(all->count, thread + 1, threads);
+    if (first == end) return;
+    t2i_gemm_nt(s->dot + first * s->count, all->prediction + first * s->D, s->feature, end - first,
+                s->count, s->D);
+    for (size_t i = first; i < end; i++) {
+        query q = {.s = s, .x = all->prediction + i * s->D, .dot = s->dot + i * s->count};
         q.length = t2i_length(q.x, s->D);
         q.sound = q.length * s->shortest > least && q.length * s->longest < most;
         for (int metric = 0; metric < T2I_METRICS; metric++) {
@@ -279,6 +298,16 @@ void t2i_search_compare(t2i_search *s, const float *prediction, size_t count, t2
                               &found[i]);
         }
     }
+}
+
+void t2i_search_compare(t2i_search *s, const float *prediction, size_t count, t2i_found *found)
+{
+    comparison all = {s, prediction, count, found};
+    T2I_ASSERT(count <= s->queries);
+    if (s->pool == NULL)
+        compare_some(&all, 0);
+    else
+        t2i_pool_run(s->pool, compare_some, &all);
 }
 
 void t2i_search_distances(const t2i_search *s, const float *x, double *distance)

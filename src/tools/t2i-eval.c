@@ -17,7 +17,7 @@
 
 typedef struct {
     char *data, *split;
-    long sample, seed, memory;
+    long sample, seed, memory, threads;
     int json;
     t2i_comm *comm; /* NULL before it started */
 } settings;
@@ -59,7 +59,8 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
     const t2i_eval_options options = {.split = split,
                                       .sample = (size_t)s->sample,
                                       .seed = (uint64_t)s->seed,
-                                      .keep = (size_t)s->memory << 20};
+                                      .keep = (size_t)s->memory << 20,
+                                      .threads = (int)s->threads};
     t2i_trained trained;
     t2i_eval_report report = {0};
     t2i_status status = t2i_trained_open(&trained, source, s->data, err);
@@ -125,6 +126,14 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .argument = "MIB",
          .help = "How much of the pictures' features a rank keeps; the rest is read anew for each "
                  "pass."},
+        {.name = "threads",
+         .kind = T2I_OPT_INT,
+         .value = &s->threads,
+         .preset = "0",
+         .max = T2I_THREADS_MAX,
+         .help = "Threads of each rank; 0: what the cores allow. The result does not depend on "
+                 "them. 0: OMP_NUM_THREADS, else the cores of the node divided by its ranks, "
+                 "under Slurm at most --cpus-per-task."},
         {.name = "json",
          .kind = T2I_OPT_SWITCH,
          .value = &s->json,
@@ -147,7 +156,7 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
             "identical pictures counting as 99 dB) the decoded prediction comes to the true "
             "picture, and how close the nearest training picture does.\n"
             "Under mpirun or srun the ranks share the work; the figures are the same at any "
-            "number of them.",
+            "number of them and of threads.",
         .example = PROGRAM " runs/shapes --split unseen-pictures",
         .opt = table,
         .opts = sizeof table / sizeof *table,
@@ -169,9 +178,5 @@ int main(int argc, char **argv)
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());
     t2i_status status = read_command(argc, argv, &s, &err);
-    if (status != T2I_OK && s.comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
-    if (status != T2I_OK) t2i_log_error(&err);
-    t2i_comm_close(s.comm); /* after the error was told: the launcher ends all with the first */
-    t2i_reader_end();
-    return (int)status;
+    return t2i_cli_end(s.comm, status, &err);
 }

@@ -20,6 +20,10 @@ for np in 1 2 3 7; do
     cmp "$scratch/alone.json" "$scratch/np.json" || { fail "np $np says something else"; diff "$scratch/alone.json" "$scratch/np.json" | head; }
     cmp "$scratch/alone.err" <(grep '^t2i-eval:' "$scratch/np.err") || { fail "np $np warns of something else"; cat "$scratch/np.err"; }
 done
+for np in 0 2; do
+    eval_at $np --split all --json --threads 3 2>/dev/null | cmp - "$scratch/alone.json" || fail "3 threads say something else, np $np"
+done
+OMP_NUM_THREADS=1 eval_at 0 --split all --json 2>/dev/null | cmp - "$scratch/alone.json" || fail "one thread says something else"
 [ "$(grep -c '"split":' "$scratch/alone.json")" -eq 4 ] || fail "not four splits"
 grep -q 'train: by Euclidean distance, .* prompts have a wrong picture just as close' "$scratch/alone.err" ||
     { fail "ties were not told"; cat "$scratch/alone.err"; }

@@ -45,11 +45,11 @@ static void set_limits(t2i_found *found, int metric)
 }
 
 /* In blocks of `rows` pictures, which two searches look at in turn, and predictions by `some`. */
-static void search(t2i_found *found, size_t rows, size_t some)
+static void search(t2i_found *found, size_t rows, size_t some, t2i_pool *pool)
 {
     static t2i_found part[2][ASKED];
     t2i_search *s;
-    OK(t2i_search_new(&s, rows, some, WIDE, &err));
+    OK(t2i_search_new(&s, rows, some, WIDE, pool, &err));
     if (s == NULL) return;
     memcpy(part[0], found, sizeof part[0]);
     memcpy(part[1], found, sizeof part[1]);
@@ -72,7 +72,8 @@ static int is_same(t2i_nearby a, t2i_nearby b)
     return a.image == b.image && a.distance == b.distance;
 }
 
-/* All cuts into blocks, against the plain way. Returns the largest number of ties. */
+/* All cuts into blocks, by 1 to 8 threads, against the plain way. Returns the largest number of
+ * ties. */
 static uint64_t check(const char *what)
 {
     static const size_t rows[] = {MANY, 128, 16, 7}, some[] = {ASKED, 5};
@@ -81,11 +82,14 @@ static uint64_t check(const char *what)
     for (size_t m = 0; m < MANY; m++) length[m] = t2i_length(feature + m * WIDE, WIDE);
     const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
     for (size_t cut = 0; cut < 8; cut++) {
+        t2i_pool *pool;
+        OK(t2i_pool_new(&pool, (int)cut + 1, 0, &err));
         for (int metric = 0; metric < T2I_METRICS; metric++) {
             t2i_gallery_distances(&g, (t2i_metric)metric, prediction, ASKED, distance);
             set_limits(found, metric);
         }
-        search(found, rows[cut / 2], some[cut % 2]);
+        search(found, rows[cut / 2], some[cut % 2], pool);
+        t2i_pool_free(pool);
         for (int metric = 0; metric < T2I_METRICS; metric++) {
             t2i_gallery_distances(&g, (t2i_metric)metric, prediction, ASKED, distance);
             for (size_t q = 0; q < ASKED; q++) {
@@ -182,7 +186,7 @@ static void others(void)
     static double d[MANY];
     t2i_search *s;
     fill();
-    OK(t2i_search_new(&s, MANY, ASKED, WIDE, &err));
+    OK(t2i_search_new(&s, MANY, ASKED, WIDE, NULL, &err));
     if (s == NULL) return;
     for (size_t q = 0; q < ASKED; q++)
         for (int metric = 0; metric < T2I_METRICS; metric++)
