@@ -9,6 +9,11 @@ home=$root/share/t2i
 for file in bin/t2i-train bin/t2i-doctor share/t2i/jobs/shapes.ini share/t2i/slurm/train.sbatch share/doc/t2i-train/README.md; do
     [ -e "$root/$file" ] || fail "$file was not installed"
 done
+for program in "$root"/bin/*; do
+    name=${program##*/}
+    grep -q "^.TH " "$root/share/man/man1/$name.1" || fail "$name has no manual page"
+    grep -q "$name" "$root/share/bash-completion/completions/$name" || fail "$name has no completion"
+done
 grep -q "^TRAIN=$root/bin/t2i-train" "$home/slurm/train.sbatch" || fail "train.sbatch names another program: $(grep ^TRAIN= "$home/slurm/train.sbatch")"
 grep -q "$home/jobs/shapes.ini" "$home/slurm/train.sbatch" || fail "train.sbatch names another job file"
 bash -n "$home/slurm/train.sbatch" || fail "train.sbatch is broken"
