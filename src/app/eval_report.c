@@ -37,8 +37,10 @@ static t2i_status warn_by(const t2i_eval_result *r, int metric, t2i_text *out, t
         T2I_TRY(t2i_text_addf(out, err, "%s: by %s, '", split, by));
         T2I_TRY(t2i_text_add_plain(out, hub->image, strlen(hub->image), err));
         T2I_TRY(t2i_text_addf(out, err,
-                              "' is first for %zu of %zu prompts that it does not fit: a hub\n",
-                              hub->prompts, r->prompts));
+                              "' is first for %zu of %zu prompts that it does not fit: a hub; "
+                              "t2i-generate --metric %s may do better, as may training with "
+                              "loss = contrastive\n",
+                              hub->prompts, r->prompts, ways[!metric].key));
     }
     if (r->tied[metric] > 0 && 100 * r->tied[metric] >= r->prompts)
         T2I_TRY(t2i_text_addf(out, err,

@@ -101,11 +101,12 @@ static void put_curves(t2i_page *page, const t2i_report *r)
                                      .lines = c[CURVE_VALIDATION].points > 0 ? 2 : 1,
                                      .log_y = 1});
     if (c[CURVE_R10].points > 0)
-        t2i_chart_put(page, &(t2i_chart){.title = "Validation prompts that find their picture",
-                                         .note = "first, among the first ten; mean of 1/rank",
-                                         .line = scores,
-                                         .lines = 3,
-                                         .from_zero = 1});
+        t2i_chart_put(page,
+                      &(t2i_chart){.title = "Validation prompts that find their picture",
+                                   .note = "shares: first, among the first ten; mean of 1/rank",
+                                   .line = scores,
+                                   .lines = 3,
+                                   .from_zero = 1});
     t2i_page_put(page, "<div class=\"two\">\n");
     t2i_chart_put(
         page, &(t2i_chart){.title = "Norm of the gradient", .line = norm, .lines = 1, .log_y = 1});
@@ -120,9 +121,10 @@ static void put_row(t2i_page *page, const t2i_report *r, const report_curve *col
     t2i_page_put(page, "<tr>");
     for (size_t k = 0; k < columns; k++) {
         const t2i_curve *c = &r->curve[column[k]];
+        double unit = column[k] == CURVE_R1 || column[k] == CURVE_R10 ? 100 : 1; /* percent */
         if (k == 0) t2i_page_put(page, "<td class=\"n\">%.0f</td>", c->bin[bin].last);
         if (bin < c->bins)
-            t2i_page_put(page, "<td class=\"n\">%.5g</td>", t2i_bin_y(&c->bin[bin]));
+            t2i_page_put(page, "<td class=\"n\">%.5g</td>", unit * t2i_bin_y(&c->bin[bin]));
         else
             t2i_page_put(page, "<td></td>");
     }
@@ -149,7 +151,7 @@ static void put_values(t2i_page *page, const t2i_report *r)
                               validation[] = {CURVE_VALIDATION, CURVE_R1, CURVE_R10, CURVE_MRR};
     t2i_page_put(page, "<details><summary>The values as tables</summary>\n");
     put_table(page, r, "Validation",
-              "<th class=\"n\">loss</th><th class=\"n\">R@1</th><th class=\"n\">R@10</th><th "
+              "<th class=\"n\">loss</th><th class=\"n\">R@1, %</th><th class=\"n\">R@10, %</th><th "
               "class=\"n\">MRR</th>",
               validation, 4);
     t2i_page_put(page, "<div class=\"two\"><div>");

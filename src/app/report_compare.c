@@ -10,12 +10,13 @@ static void put_curves(t2i_page *page, t2i_report *const *run, size_t runs)
         report_curve curve;
         const char *title, *note;
         int log_y, dots;
-    } chart[] = {{CURVE_VALIDATION, "Validation loss", "all rows", 1, 1},
-                 {CURVE_R10, "R@10 of the validation", "the picture is among the first ten", 0, 1},
-                 {CURVE_MRR, "MRR of the validation", "mean of 1/rank", 0, 1},
-                 {CURVE_LOSS, "Training loss", "a batch", 1, 0},
-                 {CURVE_SPEED, "Throughput", "samples/s", 0, 0},
-                 {CURVE_RATE, "Learning rate", NULL, 0, 0}};
+    } chart[] = {
+        {CURVE_VALIDATION, "Validation loss", "all rows", 1, 1},
+        {CURVE_R10, "R@10 of the validation", "share whose picture is among the first ten", 0, 1},
+        {CURVE_MRR, "MRR of the validation", "mean of 1/rank", 0, 1},
+        {CURVE_LOSS, "Training loss", "a batch", 1, 0},
+        {CURVE_SPEED, "Throughput", "samples/s", 0, 0},
+        {CURVE_RATE, "Learning rate", NULL, 0, 0}};
     t2i_chart_line line[T2I_REPORT_RUNS];
     t2i_page_put(page, "<h2 id=\"curves\">Curves</h2>\n<div class=\"two\">\n");
     for (size_t k = 0; k < sizeof chart / sizeof *chart; k++) {
@@ -43,11 +44,12 @@ static void put_number(t2i_page *page, const t2i_curve *curve, double value)
 
 static void put_figures(t2i_page *page, t2i_report *const *run, size_t runs)
 {
-    t2i_page_put(page, "<div class=\"wide\"><table><tr><th>run</th><th>state</th><th "
-                       "class=\"n\">step</th><th class=\"n\">loss</th><th class=\"n\">lowest "
-                       "validation loss</th><th class=\"n\">R@1</th><th class=\"n\">R@10</th><th "
-                       "class=\"n\">best MRR</th><th class=\"n\">samples/s</th><th "
-                       "class=\"n\">skipped</th><th class=\"n\">time</th></tr>\n");
+    t2i_page_put(page,
+                 "<div class=\"wide\"><table><tr><th>run</th><th>state</th><th "
+                 "class=\"n\">step</th><th class=\"n\">loss</th><th class=\"n\">lowest "
+                 "validation loss</th><th class=\"n\">R@1, %%</th><th class=\"n\">R@10, %%</th><th "
+                 "class=\"n\">best MRR</th><th class=\"n\">samples/s</th><th "
+                 "class=\"n\">skipped</th><th class=\"n\">time</th></tr>\n");
     for (size_t i = 0; i < runs; i++) {
         const t2i_report *r = run[i];
         const t2i_curve *c = r->curve;
@@ -60,8 +62,8 @@ static void put_figures(t2i_page *page, t2i_report *const *run, size_t runs)
         t2i_page_put(page, "</td><td class=\"n\">%ld</td>", r->step);
         put_number(page, &c[CURVE_LOSS], c[CURVE_LOSS].newest);
         put_number(page, &c[CURVE_VALIDATION], c[CURVE_VALIDATION].lowest);
-        put_number(page, &c[CURVE_R1], c[CURVE_R1].newest);
-        put_number(page, &c[CURVE_R10], c[CURVE_R10].newest);
+        put_number(page, &c[CURVE_R1], 100 * c[CURVE_R1].newest);
+        put_number(page, &c[CURVE_R10], 100 * c[CURVE_R10].newest);
         put_number(page, &c[CURVE_MRR], c[CURVE_MRR].highest);
         put_number(page, &c[CURVE_SPEED], c[CURVE_SPEED].newest);
         t2i_page_put(page, "<td class=\"n\">%ld</td><td class=\"n\">%s</td></tr>\n", r->skipped,

@@ -321,6 +321,7 @@ static void warns(void)
     CU_ASSERT(said.data != NULL &&
               strstr(said.data, "train: the predictions are nearly all") != NULL);
     CU_ASSERT(strstr(said.data, "by Euclidean distance, 'a?b.png' is first for 10 of 200") != NULL);
+    CU_ASSERT(strstr(said.data, "a hub; t2i-generate --metric cosine may") != NULL);
     CU_ASSERT(strstr(said.data, "by cosine similarity, 2 of 200 prompts have a wrong") != NULL);
     CU_ASSERT(strstr(said.data, "1 of 200 prompts have characters") != NULL);
     CU_ASSERT(strstr(said.data, "3 of 200 prompts are longer") != NULL);

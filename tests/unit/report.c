@@ -120,11 +120,27 @@ static void tells_all(void)
     put("run/status.json", "{\"state\":\"stopped\",\"step\":20,\"exit\":75,\"message\":\"run the "
                            "same command\",\"dataset\":\"abcdef\"}");
     t2i_text page = report_of("run");
-    static const char *const wanted[] = {
-        "1.2346",       "0.76543",      "0.98765",   "12.5, 50.0 %", "0.250", "25 %",
-        "2 ranks of 3", "not finite",   "40.5",      "30.2",         "9.8.7", "Abacus",
-        "n1 (2)",       "command line", "run again", "abcdef",       "1 min", "2026-01-02 03:04:05",
-        ">7<",          "same command"};
+    static const char *const wanted[] = {"1.2346",
+                                         "0.76543",
+                                         "0.98765",
+                                         "12.5, 50.0 %",
+                                         "0.250",
+                                         "25 %",
+                                         "2 ranks of 3",
+                                         "not finite",
+                                         "40.5",
+                                         "30.2",
+                                         "9.8.7",
+                                         "Abacus",
+                                         ">12.5<",
+                                         "n1 (2)",
+                                         "command line",
+                                         "run again",
+                                         "abcdef",
+                                         "1 min",
+                                         "2026-01-02 03:04:05",
+                                         ">7<",
+                                         "same command"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         if (times(&page, wanted[i]) == 0) {
             fprintf(stderr, "the page lacks \"%s\"\n", wanted[i]);
@@ -266,7 +282,7 @@ static void compares(void)
     put("a&b/log.jsonl", STEP(10, 0.5));
     put("a&b/job.ini", "lr = 0.1\nbatch = 4\nonly = here\n");
     new_run("c");
-    put("c/log.jsonl", STEP(10, 0.25) STEP(20, 0.125));
+    put("c/log.jsonl", STEP(10, 0.25) STEP(20, 0.125) "{\"step\":20,\"r1\":0.125,\"r10\":0.5}\n");
     put("c/job.ini", "lr = 0.2\nbatch = 4\n");
     const char *const run[] = {in_scratch("a&b"), in_scratch("c")};
     OK(t2i_report_compare(run, 2, in_scratch("both.html"), &err));
@@ -276,6 +292,7 @@ static void compares(void)
     CU_ASSERT(times(&page, "<td>0.1</td><td>0.2</td>") == 1 && times(&page, ">batch<") == 0);
     CU_ASSERT(times(&page, "<td>here</td><td></td>") == 1);
     CU_ASSERT(times(&page, "10 0.25;20 0.125") == 1);
+    CU_ASSERT(times(&page, "R@10, %") == 1 && times(&page, ">12.5</td><td class=\"n\">50<") == 1);
     const char *const bad[] = {in_scratch("c"), in_scratch("none")};
     FAILS(t2i_report_compare(bad, 2, in_scratch("bad.html"), &err), T2I_NOINPUT, "none");
     CU_ASSERT(!t2i_fs_exists(in_scratch("bad.html")));
