@@ -35,6 +35,9 @@ void t2i_json_set_real(t2i_json *object, const char *key, double value);
 
 /* Compact text on one line (indent 0) or indented; newly allocated, NUL-terminated; t2i_free it. */
 T2I_CHECKED t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error *err);
+/* Takes json. Its text on one line, with the line's end in the terminator's place: size bytes that
+ * can go out in one write. t2i_free it. */
+T2I_CHECKED t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *err);
 
 /* Strict: duplicate keys, trailing bytes, invalid UTF-8 and nesting beyond 64 are T2I_DATA; the
  * text says where (line, column). what names the source in the message. */

@@ -8,6 +8,7 @@
 #include "t2i/help.h"
 #include "t2i/linalg.h"
 #include "t2i/log.h"
+#include "t2i/reader.h"
 
 static t2i_status tell_version(const t2i_opts *opts, t2i_text *out, t2i_error *err)
 {
@@ -58,4 +59,13 @@ t2i_status t2i_cli_run(t2i_opts *opts, int argc, char **argv, void *settings, t2
         status = work(opts, settings, err);
     t2i_opts_free(opts);
     return status;
+}
+
+int t2i_cli_end(t2i_comm *comm, t2i_status status, const t2i_error *err)
+{
+    if (status != T2I_OK && comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
+    if (status != T2I_OK) t2i_log_error(err);
+    t2i_comm_close(comm); /* after the error was told: the launcher ends all with the first */
+    t2i_reader_end();
+    return (int)status;
 }

@@ -43,15 +43,11 @@ static t2i_json *new_line(const t2i_events *events, const char *event)
 /* Takes json. */
 static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
 {
-    char *text = NULL;
-    t2i_status status = t2i_json_text(json, 0, &text, err);
-    t2i_json_free(json);
-    if (status == T2I_OK) {
-        size_t size = strlen(text);
-        text[size] = '\n'; /* in the terminator's place */
-        status = events->fd < 0 ? t2i_text_add(&events->early, text, size + 1, err)
-                                : t2i_fs_append(events->fd, events->path, text, size + 1, err);
-    }
+    char *text;
+    size_t size;
+    T2I_TRY(t2i_json_line(json, &text, &size, err));
+    t2i_status status = events->fd < 0 ? t2i_text_add(&events->early, text, size, err)
+                                       : t2i_fs_append(events->fd, events->path, text, size, err);
     t2i_free(text);
     return status;
 }

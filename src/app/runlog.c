@@ -122,14 +122,10 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
 /* Takes json. */
 static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 {
-    char *text = NULL;
-    t2i_status status = t2i_json_text(json, 0, &text, err);
-    t2i_json_free(json);
-    if (status == T2I_OK) {
-        size_t size = strlen(text);
-        text[size] = '\n'; /* in the terminator's place: the line goes out in one write */
-        status = t2i_fs_append(log->fd, log->path, text, size + 1, err);
-    }
+    char *text;
+    size_t size;
+    T2I_TRY(t2i_json_line(json, &text, &size, err));
+    t2i_status status = t2i_fs_append(log->fd, log->path, text, size, err);
     t2i_free(text);
     return status;
 }

@@ -239,6 +239,16 @@ t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error
     return T2I_OK;
 }
 
+t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *err)
+{
+    t2i_status status = t2i_json_text(json, 0, out, err);
+    t2i_json_free(json);
+    if (status != T2I_OK) return status;
+    *size = strlen(*out) + 1;
+    (*out)[*size - 1] = '\n';
+    return T2I_OK;
+}
+
 /* jansson's own limit is 2048 levels, each a stack frame. Exact for valid JSON; anything else fails
  * anyway, here or in the parser. */
 static t2i_status check_depth(const char *text, size_t size, const char *what, t2i_error *err)

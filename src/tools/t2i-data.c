@@ -24,7 +24,7 @@ typedef struct {
     long dim, seed, join;
     double validation;
     int skip_bad, resume, json;
-    int started; /* MPI */
+    t2i_comm *comm; /* NULL before it started */
 } settings;
 
 static t2i_status run_seed(const t2i_opts *opts, void *settings_, t2i_error *err)
@@ -88,16 +88,10 @@ static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *er
                                        .validation = by_itself ? -1 : s->validation,
                                        .seed = (uint64_t)s->seed};
     T2I_TRY(check_build(opts, s, err));
-    t2i_comm *comm;
-    T2I_TRY(t2i_comm_launched() ? t2i_comm_open(&comm, NULL, NULL, err)
-                                : t2i_comm_alone(&comm, err));
-    s->started = 1;
-    t2i_log_rank(t2i_comm_rank(comm));
-    t2i_status status = t2i_build(comm, &options, err);
-    /* told before the end of one rank lets the launcher end the others */
-    if (status != T2I_OK) t2i_log_error(err);
-    t2i_comm_close(comm);
-    return status;
+    T2I_TRY(t2i_comm_launched() ? t2i_comm_open(&s->comm, NULL, NULL, err)
+                                : t2i_comm_alone(&s->comm, err));
+    t2i_log_rank(t2i_comm_rank(s->comm));
+    return t2i_build(s->comm, &options, err);
 }
 
 /* Prints the text that something made, if it did, and frees it. */
@@ -217,10 +211,5 @@ int main(int argc, char **argv)
     settings s = {0};
     t2i_log_rank(t2i_comm_rank_before_start());
     t2i_status status = read_command(argc, argv, &s, &err);
-    if (status != T2I_OK && !s.started) {
-        t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
-        t2i_log_error(&err);
-    }
-    t2i_reader_end();
-    return (int)status;
+    return t2i_cli_end(s.comm, status, &err);
 }

@@ -43,10 +43,6 @@ int main(int argc, char **argv)
         status = t2i_cli_answer(&job.opts, &err);
     else if (status == T2I_OK)
         status = look(&job, json, &argc, &argv, &comm, &err);
-    if (status != T2I_OK && comm == NULL) t2i_log_rank(t2i_comm_speaks_before_start() ? 0 : 1);
-    if (status != T2I_OK) t2i_log_error(&err);
-    t2i_comm_close(comm);
     t2i_job_free(&job);
-    t2i_reader_end();
-    return (int)status;
+    return t2i_cli_end(comm, status, &err);
 }

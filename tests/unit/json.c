@@ -39,7 +39,11 @@ static void writes(void)
     OK(t2i_json_text(one, 2, &text, &err));
     CU_ASSERT_STRING_EQUAL(text, "[\n  1\n]");
     t2i_free(text);
-    t2i_json_free(one);
+    size_t size = 0;
+    OK(t2i_json_line(one, &text, &size, &err));
+    CU_ASSERT(size == 4 && memcmp(text, "[1]\n", 4) == 0);
+    t2i_free(text);
+    FAILS(t2i_json_line(NULL, &text, &size, &err), T2I_SYSTEM, "memory");
 }
 
 static void writes_reals(void)
