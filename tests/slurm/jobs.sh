@@ -1,7 +1,8 @@
 #!/bin/bash
 # TIMEOUT: 300
 # The job scripts on a real Slurm with two nodes: a preemption, a node's loss after which the run goes on at half its size, an
-# array; each run ends in the bits of one that nobody disturbed. The long form is night.sh.
+# array; each run ends in the bits of one that nobody disturbed. A job that is lost at the same step again and again ends; a dataset
+# is built. The long form is night.sh.
 nodes=2
 . tests/slurm/slurm.sh.inc
 for script in train array build; do
@@ -41,6 +42,15 @@ edited train.sbatch
 cp "$scratch/train.sbatch" "$scratch/elastic.sbatch"
 sed -i -e '/^#SBATCH --ntasks=/d' -e 's/^RANKS_PER_NODE=/RANKS_PER_NODE=2/' "$scratch/elastic.sbatch"
 edited array.sbatch -e "s|^JOBS=.*|JOBS=($scratch/job.ini)|; s|^SEEDS=.*|SEEDS=(1 2)|; s|^RUNS=[^ ]*|RUNS=$scratch/sweep|" -e 's|^#SBATCH --ntasks=.*|#SBATCH --ntasks=1|'
+edited build.sbatch -e "s|^PAIRS=[^ ]*|PAIRS=jobs/tutorial/pairs.tsv|; s|^IMAGES=[^ ]*|IMAGES=jobs/tutorial|; s|^OUT=[^ ]*|OUT=$scratch/built.h5|" -e 's|^#SBATCH --ntasks=.*|#SBATCH --ntasks=2|'
+# a start that dies before it saves
+cat >"$scratch/lost" <<'END'
+#!/bin/bash
+printf '{\n "state": "running",\n "step": 0\n}\n' >"$3/status.json"
+exit 71
+END
+chmod +x "$scratch/lost"
+sed "s|^TRAIN=[^ ]*|TRAIN=$scratch/lost|" "$scratch/train.sbatch" >"$scratch/lost.sbatch"
 array_ended() { [ -z "$(squeue -h -j "$array" 2>/dev/null)" ]; }
 run=$scratch/run
 job=$(JOB=$scratch/job.ini OUT=$run submit --nodes=1-2 --mincpus=2 "$scratch/elastic.sbatch")
@@ -57,10 +67,19 @@ note "n2 lost at step $(step_of "$run")"
 array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
 wait_until 60 "the array" past "$scratch/sweep/job-seed2" 150
 scancel --signal=USR1 --batch "${array}_1"
+lost=$(JOB=$scratch/job.ini OUT=$scratch/never submit --job-name=lost --nodes=1 --ntasks=1 "$scratch/lost.sbatch")
+build=$(submit "$scratch/build.sbatch")
 wait_until 60 "a requeue after the loss" is_state "$job" PENDING
 note "requeued, the newest checkpoint is of step $(newest "$run")"
 wait_until 90 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
 wait_until 90 "the array's end" array_ended
+wait_until 60 "the end of what is lost again and again" is_state "$lost" "FAILED CANCELLED"
+note "no fourth start"
+wait_until 30 "the dataset" is_state "$build" "COMPLETED FAILED"
+scontrol -o show job "$lost" | grep -q ' ExitCode=70:0 ' && grep -q 'three starts got no further than step 0' "$scratch/lost-$lost.log" &&
+    [ "$(grep -c '; requeueing' "$scratch/lost-$lost.log")" -eq 3 ] || { fail "three lost starts"; cat "$scratch/lost-$lost.log"; }
+"$B/t2i-data" build --pairs jobs/tutorial/pairs.tsv --images jobs/tutorial --out "$scratch/alone.h5" >/dev/null 2>&1
+cmp "$scratch"/{alone,built}.h5 || fail "build.sbatch made something else"
 cmp "$scratch"/{whole,run}/checkpoints/step-1500.safetensors || fail "other bits"
 cmp "$scratch"/{whole,sweep/job-seed1}/checkpoints/step-1500.safetensors || fail "other bits in task 0"
 cmp "$scratch"/{seed2,sweep/job-seed2}/checkpoints/step-1500.safetensors || fail "other bits in task 1"

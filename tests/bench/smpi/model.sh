@@ -31,4 +31,6 @@ both() {
     sed 's/^[0-9]/network &/' $here/network.txt
     echo "parameters $(sed -n 's/.*model: \([0-9]*\) parameters.*/\1/p' "$work/said")"
 } >"$work/measured"
-awk -f $here/model.awk "$work/measured"
+awk -f $here/model.awk "$work/measured" | tee "$work/table"
+"$B/tests/bench/model_plot" "$B/model.png" <"$work/table"
+echo "drawn: $B/model.png"
