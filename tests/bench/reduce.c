@@ -68,18 +68,6 @@ static void by_none(bench *b, int repeat)
     rewrite(b->gradient, b->floats, repeat);
 }
 
-/* Seconds of one repeat, from the first rank's start to the last one's end. */
-static double time_of(bench *b, void (*work)(bench *, int))
-{
-    for (int i = 0; i < 3; i++) work(b, i);
-    MPI_Barrier(MPI_COMM_WORLD);
-    double span[2] = {-t2i_cpu_seconds(), 0};
-    for (int i = 0; i < REPEATS; i++) work(b, i);
-    span[1] = t2i_cpu_seconds();
-    MPI_Allreduce(MPI_IN_PLACE, span, 2, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    return (span[0] + span[1]) / REPEATS;
-}
-
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -90,6 +78,23 @@ static double median(double *values, int count)
 {
     qsort(values, (size_t)count, sizeof *values, ascending);
     return values[count / 2];
+}
+
+/* Seconds of one repeat, from the last rank's end of the one before to the last one's end: the
+ * median, as a rank that loses its core for some milliseconds would hide what a mean is of. */
+static double time_of(bench *b, void (*work)(bench *, int))
+{
+    double end[REPEATS + 1], took[REPEATS];
+    for (int i = 0; i < 3; i++) work(b, i);
+    MPI_Barrier(MPI_COMM_WORLD);
+    end[0] = t2i_cpu_seconds();
+    for (int i = 0; i < REPEATS; i++) {
+        work(b, i);
+        end[i + 1] = t2i_cpu_seconds();
+    }
+    MPI_Allreduce(MPI_IN_PLACE, end, REPEATS + 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+    for (int i = 0; i < REPEATS; i++) took[i] = end[i + 1] - end[i];
+    return median(took, REPEATS);
 }
 
 static void measure(bench *b, double mib, int rounds)
