@@ -16,7 +16,7 @@
 #include "t2i/fold.h"
 #include "t2i/mem.h"
 
-enum { REPEATS = 40, MOST = 99 };
+enum { REPEATS = 16, TIMES = 9, MOST = 99 };
 
 typedef struct {
     t2i_comm *comm;
@@ -81,21 +81,22 @@ static double median(double *values, int count)
     return values[count / 2];
 }
 
-/* Seconds of one repeat, from the last rank's end of the one before to the last one's end: the
- * median, as a rank that loses its core for some milliseconds would hide what a mean is of. */
+/* Seconds of one repeat, from the first rank's start to the last one's end of some of them: the
+ * median, as a rank that loses its core for some milliseconds would hide what a mean is of. Of
+ * several, as ranks that share a core do not take turns at each. */
 static double time_of(bench *b, void (*work)(bench *, int))
 {
-    double end[REPEATS + 1], took[REPEATS];
+    double took[TIMES];
     for (int i = 0; i < 3; i++) work(b, i);
-    MPI_Barrier(MPI_COMM_WORLD);
-    end[0] = t2i_cpu_seconds();
-    for (int i = 0; i < REPEATS; i++) {
-        work(b, i);
-        end[i + 1] = t2i_cpu_seconds();
+    for (int t = 0; t < TIMES; t++) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        double span[2] = {-t2i_cpu_seconds(), 0};
+        for (int i = 0; i < REPEATS; i++) work(b, i);
+        span[1] = t2i_cpu_seconds();
+        MPI_Allreduce(MPI_IN_PLACE, span, 2, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+        took[t] = (span[0] + span[1]) / REPEATS;
     }
-    MPI_Allreduce(MPI_IN_PLACE, end, REPEATS + 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    for (int i = 0; i < REPEATS; i++) took[i] = end[i + 1] - end[i];
-    return median(took, REPEATS);
+    return median(took, TIMES);
 }
 
 static void measure(bench *b, double mib, int rounds)
