@@ -105,7 +105,7 @@ help:
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
 	@echo "make install    programs, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
 	@echo "make dist       build/t2i-train-$(VERSION).tar.gz, the same bytes anywhere"
-	@echo "make scaling    the messages of a step on 4 to 64 simulated nodes (needs libsimgrid-dev)"
+	@echo "make scaling    the messages of 4 to 512 ranks on simulated nodes (needs libsimgrid-dev)"
 	@echo "make scaling-model  a step on 1 to 1,024 ranks, by a model of what is measured here"
 	@echo "make format     clang-format over all sources; make clean"
 	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS LDFLAGS MPIRUN='$(MPIRUN)'"
