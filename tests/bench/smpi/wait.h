@@ -8,8 +8,8 @@ static inline int wait_one_by_one(int count, MPI_Request *request, int *done)
     return MPI_SUCCESS;
 }
 #define MPI_Testall(count, request, done, statuses) wait_one_by_one(count, request, done)
-/* Nor its collectives that do not block: each takes as many messages as ranks squared. They only set
- * up what is measured. */
+/* Nor its collectives that do not block: each takes as many messages as ranks squared. They only
+ * set up what is measured. */
 #define MPI_Iallreduce(in, out, count, type, op, comm, request)                                    \
     (*(request) = MPI_REQUEST_NULL, MPI_Allreduce(in, out, count, type, op, comm))
 #define MPI_Ibcast(data, count, type, root, comm, request)                                         \
