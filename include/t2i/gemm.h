@@ -11,8 +11,13 @@
 #define T2I_GEMM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-enum { T2I_PANEL = 32 };
+/* A panel's columns; so many columns at a time are computed without the zeros (t2i_zeros). */
+enum { T2I_PANEL = 32, T2I_WIDE = 4 * T2I_PANEL };
+
+/* out (K, N) = the transpose of b (N, K); rows lie out_row and b_row floats apart. No overlap. */
+void t2i_transpose(float *out, size_t out_row, const float *b, size_t b_row, size_t N, size_t K);
 
 /* Floats of a packed b with K rows and N columns: whole panels. Packed blocks must be 64-byte
  * aligned. */
@@ -23,6 +28,18 @@ void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N);
  * forward pass. */
 void t2i_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N);
 
+/* Where a matrix (rows, columns) is not 0, as a ReLU leaves it: products may leave out the other
+ * steps of a chain. That gives the same number, but for the sign of a zero and where b is infinite
+ * or no number; what is left out depends on the zeros and the product's size alone. */
+typedef struct {
+    const uint64_t *across, *down; /* bits of rows and of columns; not owned */
+    int worth;                     /* more than three in ten are 0; else none is left out */
+} t2i_zeros;
+size_t t2i_zeros_words(size_t rows, size_t columns);
+/* words: t2i_zeros_words of room, which must stay. Rows of x lie x_row floats apart. */
+void t2i_zeros_find(t2i_zeros *zeros, uint64_t *words, const float *x, size_t x_row, size_t rows,
+                    size_t columns);
+
 /* What happens to a finished chain v of element (m, n) before it is stored, in this order. Each may
  * be left out (NULL, 0). */
 typedef struct {
@@ -32,6 +49,7 @@ typedef struct {
     const float *mask; /* (M, N), rows as far apart as out's: v = 0 where mask is 0 */
     const float
         *residual; /* (M, N), rows as far apart as out's: v = residual + v; not out itself */
+    const t2i_zeros *zeros; /* of a (M, K), or of a matrix that is 0 only where a is; or NULL */
 } t2i_gemm_end;
 
 /* out (M, N) = a (M, K) x packed (K, N); rows of out and a lie out_row and a_row floats apart. end
@@ -45,8 +63,9 @@ void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, si
                     const float *panel, size_t M, size_t N, size_t K);
 
 /* out (M, N) = a (K, M)^T x b (K, N), b not packed; add: out = out + that, as one chain. The
- * gradient of a weight: K is tokens. Rows lie out_row, a_row, b_row floats apart. */
+ * gradient of a weight: K is tokens. Rows lie out_row, a_row, b_row floats apart. zeros: of a (K,
+ * M), or of a matrix that is 0 only where a is; or NULL. */
 void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, const float *b,
-                    size_t b_row, size_t M, size_t N, size_t K, int add);
+                    size_t b_row, size_t M, size_t N, size_t K, int add, const t2i_zeros *zeros);
 
 #endif

@@ -27,8 +27,9 @@ void t2i_layer_norm_back(float *dx, float *dweight, float *dbias, const float *d
                          const float *mean, const float *rstd, const float *weight, size_t T,
                          size_t C);
 
-/* dbias (C) = column sums of dout (T, C), rows in order. */
-void t2i_bias_back(float *dbias, const float *dout, size_t T, size_t C);
+/* dbias (C) = column sums of dout (T, C), rows in order and dout_row floats apart; add: to
+ * what is there. */
+void t2i_bias_back(float *dbias, const float *dout, size_t dout_row, size_t T, size_t C, int add);
 /* x += y */
 void t2i_add(float *x, const float *y, size_t count);
 

@@ -22,7 +22,9 @@ typedef struct {
     float *mid;           /* (Q, d) after the first residual      */
     float *mean2, *rstd2; /* (Q)                                 */
     float *h2;            /* (Q, d) ln2                           */
-    float *f;             /* (Q, d_ff) after ReLU                 */
+    float *f;             /* (Q, d_ff) after ReLU, wide_row apart */
+    t2i_zeros *zeros;     /* of f, for each block of rows */
+    uint64_t *words;      /* of these */
 } t2i_layer_work;
 
 struct t2i_work {
@@ -45,10 +47,22 @@ struct t2i_work {
     float *prediction;           /* (rows, D) */
     float *dx, *dy;              /* (N, d) */
     float *dqkv;                 /* (N, 3d) */
-    float *df;                   /* (N, d_ff) */
+    float *df;                   /* (BLOCK, d_ff), wide_row apart */
+    float *turned;               /* (d_ff, d): the gradient of ffn2's weight, transposed */
     float *scratch;              /* of attention */
     float *floats;               /* owned: all of the above */
 };
+
+/* So many rows go through the feed-forward part at a time: what is d_ff wide of them stays in the
+ * second-level cache. */
+enum { BLOCK = 192 };
+
+/* From one row of d_ff floats to the next: an odd number of cache lines. A column is then read from
+ * all sets of the cache, not from a few. */
+static size_t wide_row(const t2i_config *c)
+{
+    return ((c->d_ff + 15) / 16 | 1) * 16;
+}
 
 /* Hands out pieces of one block; with base NULL it only counts. */
 typedef struct {
@@ -56,7 +70,7 @@ typedef struct {
     size_t used;
 } carver;
 
-static float *carve(carver *from, size_t count)
+static void *carve(carver *from, size_t count)
 {
     float *piece = from->base == NULL ? NULL : from->base + from->used;
     from->used += (count + 15) / 16 * 16;
@@ -82,7 +96,10 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, carver *fro
         l->mean2 = carve(from, Q);
         l->rstd2 = carve(from, Q);
         l->h2 = carve(from, Q * d);
-        l->f = carve(from, Q * c->d_ff);
+        l->f = carve(from, Q * wide_row(c));
+        size_t blocks = (Q + BLOCK - 1) / BLOCK, words = t2i_zeros_words(BLOCK, c->d_ff);
+        l->zeros = carve(from, blocks * sizeof *l->zeros / sizeof(float));
+        l->words = carve(from, blocks * words * sizeof *l->words / sizeof(float));
     }
 }
 
@@ -111,7 +128,8 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
     o->dx = carve(from, N * d);
     o->dy = carve(from, N * d);
     o->dqkv = carve(from, N * 3 * d);
-    o->df = carve(from, N * c->d_ff);
+    o->df = carve(from, BLOCK * wide_row(c));
+    o->turned = carve(from, c->d_ff * d);
     o->scratch = carve(from, attention > reach ? attention : reach);
 }
 
@@ -275,10 +293,11 @@ static void attend_last_back(const t2i_packed *packed, t2i_work *w, const t2i_la
         float *head = gradient + offset->qkv_weight + a * 3 * dk * d;
         t2i_gemm(w->dquery + a * dk, d, w->dasked + a * d, H * d, operand->key[a].forward, P, dk, d,
                  NULL);
-        t2i_gemm_outer(head, d, w->dquery + a * dk, d, w->end, d, dk, d, P, 0);
+        t2i_gemm_outer(head, d, w->dquery + a * dk, d, w->end, d, dk, d, P, 0, NULL);
         t2i_gemm_outer(head + dk * d, d, w->query + a * dk, d, w->dasked + a * d, H * d, dk, d, P,
+                       0, NULL);
+        t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->seen + a * d, H * d, dk, d, P, 0,
                        0);
-        t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->seen + a * d, H * d, dk, d, P, 0);
         if (offset->qkv_bias == T2I_ABSENT) continue;
         float *bias = gradient + offset->qkv_bias + a * 3 * dk;
         memset(bias, 0, 3 * dk * sizeof *bias);
@@ -313,6 +332,32 @@ static void pairs_forward(const t2i_packed *packed, t2i_work *w)
         memcpy(l->qkv + n * row, w->dqkv + t->pair_of[n] * row, row * sizeof(float));
 }
 
+static size_t rows_of(size_t first, size_t Q)
+{
+    return Q - first < BLOCK ? Q - first : BLOCK;
+}
+
+/* out (Q, d) = mid + ffn2(ReLU(ffn1(h2))). */
+static void ffn_forward(const t2i_packed *packed, t2i_layer_work *l, size_t number, float *out,
+                        size_t Q)
+{
+    const t2i_config *c = &packed->model->config;
+    const t2i_layer_at *p = &packed->model->layer[number];
+    const t2i_layer_operands *operand = &packed->layer[number];
+    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c), words = t2i_zeros_words(BLOCK, ff);
+    t2i_gemm_end first = {.bias = at(packed->weights, p->ffn1_bias), .relu = 1};
+    for (size_t r = 0; r < Q; r += BLOCK) {
+        size_t rows = rows_of(r, Q), block = r / BLOCK;
+        float *f = l->f + r * ff_row;
+        t2i_gemm(f, ff_row, l->h2 + r * d, d, operand->ffn1.forward, rows, ff, d, &first);
+        t2i_zeros_find(&l->zeros[block], l->words + block * words, f, ff_row, rows, ff);
+        t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
+                               .residual = l->mid + r * d,
+                               .zeros = &l->zeros[block]};
+        t2i_gemm(out + r * d, d, f, ff_row, operand->ffn2.forward, rows, d, ff, &second);
+    }
+}
+
 static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, float *out)
 {
     const t2i_config *c = &packed->model->config;
@@ -321,7 +366,7 @@ static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, 
     const float *weights = packed->weights, *residual;
     t2i_layer_work *l = &w->layer[number];
     int last = number + 1 == c->n_layers;
-    size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model, ff = c->d_ff;
+    size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
     if (number == 0 && w->pairs > 0)
         pairs_forward(packed, w);
     else
@@ -342,10 +387,7 @@ static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, 
     t2i_gemm(l->mid, d, l->o, d, operand->out.forward, Q, d, d, &first);
     t2i_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight,
                    weights + p->ln2_bias, Q, d);
-    t2i_gemm_end relu = {.bias = at(weights, p->ffn1_bias), .relu = 1};
-    t2i_gemm(l->f, ff, l->h2, d, operand->ffn1.forward, Q, ff, d, &relu);
-    t2i_gemm_end second = {.bias = at(weights, p->ffn2_bias), .residual = l->mid};
-    t2i_gemm(out, d, l->f, ff, operand->ffn2.forward, Q, d, ff, &second);
+    ffn_forward(packed, l, number, out, Q);
 }
 
 const float *t2i_forward(const t2i_packed *packed, t2i_work *w, const t2i_row *row, size_t rows,
@@ -379,8 +421,43 @@ const float *t2i_forward(const t2i_packed *packed, t2i_work *w, const t2i_row *r
 static void linear_back(float *gradient, size_t weight_at, size_t bias_at, const float *dy,
                         const float *x, size_t T, size_t outputs, size_t inputs)
 {
-    t2i_gemm_outer(gradient + weight_at, inputs, dy, outputs, x, inputs, outputs, inputs, T, 0);
-    if (bias_at != T2I_ABSENT) t2i_bias_back(gradient + bias_at, dy, T, outputs);
+    t2i_gemm_outer(gradient + weight_at, inputs, dy, outputs, x, inputs, outputs, inputs, T, 0,
+                   NULL);
+    if (bias_at != T2I_ABSENT) t2i_bias_back(gradient + bias_at, dy, outputs, T, outputs, 0);
+}
+
+/* w->dy (Q, d), gradient of h2, and those of both layers' weights, from w->dx (Q, d). What ReLU
+ * made 0 has no gradient. The second weight's is computed transposed where that lets zeros be
+ * skipped. */
+static void ffn_back(const t2i_packed *packed, t2i_work *w, size_t number, float *gradient,
+                     size_t Q)
+{
+    enum { WORTH = 128 }; /* rows from which turning costs less than it saves */
+    const t2i_config *c = &packed->model->config;
+    const t2i_layer_at *p = &packed->model->layer[number];
+    const t2i_layer_operands *operand = &packed->layer[number];
+    const t2i_layer_work *l = &w->layer[number];
+    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c);
+    float *weight = gradient + p->ffn2_weight;
+    int turn = d >= T2I_WIDE && Q >= WORTH;
+    for (size_t r = 0; r < Q; r += BLOCK) {
+        size_t rows = rows_of(r, Q);
+        const t2i_zeros *zeros = &l->zeros[r / BLOCK];
+        const float *f = l->f + r * ff_row, *dx = w->dx + r * d;
+        t2i_gemm_end mask = {.mask = f}, masked = {.zeros = zeros};
+        if (turn)
+            t2i_gemm_outer(w->turned, d, f, ff_row, dx, d, ff, d, rows, r > 0, zeros);
+        else
+            t2i_gemm_outer(weight, ff, dx, d, f, ff_row, d, ff, rows, r > 0, NULL);
+        t2i_gemm(w->df, ff_row, dx, d, operand->ffn2.back, rows, ff, d, &mask);
+        t2i_gemm_outer(gradient + p->ffn1_weight, d, w->df, ff_row, l->h2 + r * d, d, ff, d, rows,
+                       r > 0, zeros);
+        if (p->ffn1_bias != T2I_ABSENT)
+            t2i_bias_back(gradient + p->ffn1_bias, w->df, ff_row, rows, ff, r > 0);
+        t2i_gemm(w->dy + r * d, d, w->df, ff_row, operand->ffn1.back, rows, d, ff, &masked);
+    }
+    if (turn) t2i_transpose(weight, ff, w->turned, d, ff, d);
+    if (p->ffn2_bias != T2I_ABSENT) t2i_bias_back(gradient + p->ffn2_bias, w->dx, d, Q, d, 0);
 }
 
 /* From paths to their ends' nodes: dx (P, d) becomes (N, d). top is free by now. */
@@ -415,12 +492,8 @@ static void layer_back(const t2i_packed *packed, t2i_work *w, size_t number, flo
     t2i_layer_work *l = &w->layer[number];
     const float *weights = packed->weights, *x = l->x;
     int last = number + 1 == c->n_layers;
-    size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model, ff = c->d_ff;
-    t2i_gemm_end mask = {.mask = l->f};
-    linear_back(gradient, p->ffn2_weight, p->ffn2_bias, w->dx, l->f, Q, d, ff);
-    t2i_gemm(w->df, ff, w->dx, d, operand->ffn2.back, Q, ff, d, &mask);
-    linear_back(gradient, p->ffn1_weight, p->ffn1_bias, w->df, l->h2, Q, ff, d);
-    t2i_gemm(w->dy, d, w->df, ff, operand->ffn1.back, Q, d, ff, NULL);
+    size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
+    ffn_back(packed, w, number, gradient, Q);
     t2i_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
                         l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
     linear_back(gradient, p->out_weight, p->out_bias, w->dx, l->o, Q, d, d);

@@ -19,7 +19,29 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
 /* For all numbers of a tile; r and j are constants in every round. */
 #define EACH(...)                                                                                  \
     _Pragma("GCC unroll 8") for (size_t r = 0; r < rows; r++)                                      \
-        _Pragma("GCC unroll 2") for (size_t j = 0; j < width; j++) __VA_ARGS__
+        _Pragma("GCC unroll 8") for (size_t j = 0; j < width; j++) __VA_ARGS__
+
+/* What remains to be done with the finished chains of a tile: acc, end, out, out_row, column, at
+ * and count are its. MAX gives the second when one of them is no number. */
+#define FINISH                                                                                     \
+    do {                                                                                           \
+        if (end->bias != NULL) {                                                                   \
+            const float *bias = end->bias + column;                                                \
+            EACH(acc[r][j] = ADD(acc[r][j], TILE(load)(bias + j * LANES, count[j])));              \
+        }                                                                                          \
+        if (end->relu) EACH(acc[r][j] = MAX(ZERO, acc[r][j]));                                     \
+        if (end->mask != NULL) {                                                                   \
+            const float *mask = end->mask + at;                                                    \
+            EACH(acc[r][j] =                                                                       \
+                     KEEP(acc[r][j], TILE(load)(mask + r * out_row + j * LANES, count[j])));       \
+        }                                                                                          \
+        if (end->residual != NULL) {                                                               \
+            const float *residual = end->residual + at;                                            \
+            EACH(acc[r][j] =                                                                       \
+                     ADD(TILE(load)(residual + r * out_row + j * LANES, count[j]), acc[r][j]));    \
+        }                                                                                          \
+        EACH(TILE(store)(out + r * out_row + j * LANES, count[j], acc[r][j]));                     \
+    } while (0)
 
 /* The tile of so many rows and up to width * LANES columns that begins there. rows, width (1 or 2),
  * whole (no column is missing) and fill (b is packed on the way, while the processor multiplies)
@@ -57,21 +79,7 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
             if (width == 2) acc[r][1] = FMA(x, b1, acc[r][1]);
         }
     }
-    if (end->bias != NULL) {
-        const float *bias = end->bias + column;
-        EACH(acc[r][j] = ADD(acc[r][j], TILE(load)(bias + j * LANES, count[j])));
-    }
-    /* MAX gives the second when one of them is no number. */
-    if (end->relu) EACH(acc[r][j] = MAX(ZERO, acc[r][j]));
-    if (end->mask != NULL) {
-        const float *mask = end->mask + at;
-        EACH(acc[r][j] = KEEP(acc[r][j], TILE(load)(mask + r * out_row + j * LANES, count[j])));
-    }
-    if (end->residual != NULL) {
-        const float *residual = end->residual + at;
-        EACH(acc[r][j] = ADD(TILE(load)(residual + r * out_row + j * LANES, count[j]), acc[r][j]));
-    }
-    EACH(TILE(store)(out + r * out_row + j * LANES, count[j], acc[r][j]));
+    FINISH;
 }
 
 TARGET static void TILE(run)(const strip *t)
@@ -116,6 +124,78 @@ TARGET static void TILE(run)(const strip *t)
     }
 }
 #undef CASE
+
+/* Bits of whether x[0], x[1], .. are not 0, up to 64 of them. */
+TARGET T2I_INLINE uint64_t TILE(nonzero)(const float *x, size_t count)
+{
+    uint64_t bits = 0;
+    for (size_t k = 0; k < count; k += LANES)
+        bits |= (uint64_t)NONZERO(TILE(load)(x + k, count - k)) << k;
+    return bits;
+}
+
+TARGET static void TILE(find)(uint64_t *across, const float *x, size_t x_row, size_t rows,
+                              size_t columns)
+{
+    for (size_t r = 0; r < rows; r++, x += x_row) {
+        size_t c = 0;
+        uint64_t *to = across + r;
+        for (; c + SPAN <= columns; c += SPAN, to += rows) *to = TILE(nonzero)(x + c, SPAN);
+        if (c < columns) *to = TILE(nonzero)(x + c, columns - c);
+    }
+}
+
+/* So many rows of a strip of T2I_WIDE columns, and of these SKIP_WIDTH * LANES. rows is a constant
+ * wherever this is inlined. Two rows take turns, as the chains of one are too few to keep the
+ * processor busy. */
+TARGET T2I_INLINE void TILE(skip_rows)(const strip *t, size_t row, size_t column, const size_t rows)
+{
+    enum { width = SKIP_WIDTH };
+    const t2i_gemm_end *end = &t->end;
+    const float *a = t->a + row * t->a_row, *b = t->b + column;
+    const size_t out_row = t->out_row, a_row = t->a_row, a_step = t->a_step;
+    const size_t at = row * out_row + column;
+    float *out = t->out + at;
+    const size_t count[8] = {LANES, LANES, LANES, LANES, LANES, LANES, LANES, LANES};
+    uint64_t left[2] = {t->there[row], rows == 2 ? t->there[row + 1] : 0};
+    V acc[2][width];
+    if (column == 0) ask_ahead(t, row, rows);
+    if (end->add)
+        EACH(acc[r][j] = LOAD(out + r * out_row + j * LANES));
+    else
+        EACH(acc[r][j] = ZERO);
+#define STEP(r)                                                                                    \
+    do {                                                                                           \
+        uint64_t k = (uint64_t)__builtin_ctzll(left[r]);                                           \
+        const float *from = b + k * T2I_WIDE;                                                      \
+        V x = SPREAD(a[r * a_row + k * a_step]);                                                   \
+        left[r] &= left[r] - 1;                                                                    \
+        _Pragma("GCC unroll 8") for (size_t j = 0; j < width; j++) acc[r][j] =                     \
+            FMA(x, LOAD(from + j * LANES), acc[r][j]);                                             \
+    } while (0)
+    while (rows == 2 && left[0] != 0 && left[1] != 0) {
+        STEP(0);
+        STEP(1);
+    }
+    while (left[0] != 0) STEP(0);
+    while (rows == 2 && left[1] != 0) STEP(1);
+#undef STEP
+    FINISH;
+}
+
+/* A strip of T2I_WIDE columns of the steps in `there` only. Every step reads its row of b anew, as
+ * no two rows of a have the same zeros: as many loads as multiplications, which the processor has
+ * time for while b lies in the first-level cache. */
+TARGET static void TILE(skip)(const strip *t)
+{
+    for (size_t column = 0; column < T2I_WIDE; column += SKIP_WIDTH * LANES) {
+        size_t row = 0;
+        for (; row + SKIP_ROWS <= t->rows; row += SKIP_ROWS)
+            TILE(skip_rows)(t, row, column, SKIP_ROWS);
+        for (; row < t->rows; row++) TILE(skip_rows)(t, row, column, 1);
+    }
+}
+#undef FINISH
 #undef EACH
 #undef TARGET
 #undef TILE
@@ -132,3 +212,6 @@ TARGET static void TILE(run)(const strip *t)
 #undef ADD
 #undef MAX
 #undef KEEP
+#undef NONZERO
+#undef SKIP_ROWS
+#undef SKIP_WIDTH

@@ -85,12 +85,13 @@ T2I_KERNEL(void, t2i_layer_norm_back,
 }
 
 T2I_KERNEL(void, t2i_bias_back,
-           (float *restrict dbias, const float *restrict dout, size_t T, size_t C),
-           (dbias, dout, T, C))
+           (float *restrict dbias, const float *restrict dout, size_t dout_row, size_t T, size_t C,
+            int add),
+           (dbias, dout, dout_row, T, C, add))
 {
-    memset(dbias, 0, C * sizeof *dbias);
+    if (!add) memset(dbias, 0, C * sizeof *dbias);
     for (size_t t = 0; t < T; t++)
-        for (size_t c = 0; c < C; c++) dbias[c] += dout[t * C + c];
+        for (size_t c = 0; c < C; c++) dbias[c] += dout[t * dout_row + c];
 }
 
 T2I_KERNEL(void, t2i_add, (float *restrict x, const float *restrict y, size_t count), (x, y, count))

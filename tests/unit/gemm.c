@@ -102,10 +102,10 @@ static void chains_of_any_length(void)
         t2i_gemm(g.out, g.row, a, A_ROW, packed, M, N, K, &(t2i_gemm_end){.add = 1});
         expect(wrong(&g, added), "added product", M, N, K);
         set_out(&g, M, NULL);
-        t2i_gemm_outer(g.out, g.row, at, M, b, B_ROW, M, N, K, 0);
+        t2i_gemm_outer(g.out, g.row, at, M, b, B_ROW, M, N, K, 0, NULL);
         expect(wrong(&g, chain), "outer product", M, N, K);
         set_out(&g, M, start);
-        t2i_gemm_outer(g.out, g.row, at, M, b, B_ROW, M, N, K, 1);
+        t2i_gemm_outer(g.out, g.row, at, M, b, B_ROW, M, N, K, 1, NULL);
         expect(wrong(&g, added), "added outer product", M, N, K);
         if (K == DEEP) break;
         step(chain, a + K, A_ROW, b + K * B_ROW, M, N);
@@ -134,7 +134,7 @@ static void any_shape(void)
             t2i_gemm(g.out, g.row, a, K, packed, M, N, K, NULL);
             expect(wrong(&g, chain), "product", M, N, K);
             set_out(&g, M, NULL);
-            t2i_gemm_outer(g.out, g.row, at, ROWS, b, COLUMNS, M, N, K, 0);
+            t2i_gemm_outer(g.out, g.row, at, ROWS, b, COLUMNS, M, N, K, 0, NULL);
             expect(wrong(&g, chain), "outer product", M, N, K);
             if (N > T2I_PANEL) continue;
             set_out(&g, M, NULL);
@@ -172,7 +172,7 @@ static void large(void)
         t2i_gemm(g.out, N, a, K, packed, M, N, K, NULL);
         expect(wrong(&g, chain), "product", M, N, K);
         set_out(&g, M, NULL);
-        t2i_gemm_outer(g.out, N, at, M, b, N, M, N, K, 0);
+        t2i_gemm_outer(g.out, N, at, M, b, N, M, N, K, 0, NULL);
         expect(wrong(&g, chain), "outer product", M, N, K);
         float *all[] = {a, at, b, packed, chain, g.memory};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++) t2i_free(all[j]);
@@ -206,8 +206,12 @@ static void try_ends(size_t M, size_t N, size_t K)
     if (K > 0) b[0] = -INFINITY;
     t2i_pack(packed, b, N, K, N);
     for (unsigned flags = 0; flags < 32; flags++) {
-        t2i_gemm_end end = {flags & 1, flags & 2 ? bias : NULL, (flags & 4) != 0,
-                            flags & 8 ? mask : NULL, flags & 16 ? residual : NULL};
+        t2i_gemm_end end = {flags & 1,
+                            flags & 2 ? bias : NULL,
+                            (flags & 4) != 0,
+                            flags & 8 ? mask : NULL,
+                            flags & 16 ? residual : NULL,
+                            NULL};
         memset(chain, 0, M * N * sizeof *chain);
         if (end.add) memcpy(chain, start, M * N * sizeof *chain);
         for (size_t k = 0; k < K; k++) step(chain, a + k, K, b + k * N, M, N);
@@ -269,12 +273,101 @@ static void packing(void)
     t2i_free(packed);
 }
 
+/* Numbers, of which about so many of a hundred are 0, and some of these -0. */
+static float *sparse(size_t count, uint64_t key, unsigned percent)
+{
+    float *x = numbers(count, key);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t u = t2i_rng_bits(key, 1, i);
+        if (u % 100 < percent) x[i] = u % 3 == 0 ? -0.0f : 0.0f;
+    }
+    return x;
+}
+
+/* Products that may skip zeros of a (M, K), as product and as outer product, against all steps. */
+static void try_zeros(size_t M, size_t N, size_t K, unsigned percent)
+{
+    size_t row = N + GAP, a_row = K + 5;
+    float *a = sparse(M * a_row, 17 + percent, percent), *b = numbers(K * N, 18);
+    float *start = numbers(M * N, 19), *bias = numbers(N, 20), *residual = numbers(M * row, 21);
+    float *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
+    float *expected = t2i_alloc(M * N, sizeof *expected), *chain = t2i_alloc(M * N, sizeof *chain);
+    float *at = t2i_alloc(K * (M + 3), sizeof *at);
+    uint64_t *words = t2i_alloc(t2i_zeros_words(M, K), sizeof *words),
+             *turned = t2i_alloc(t2i_zeros_words(K, M), sizeof *turned);
+    guarded g = new_out(M, N, row);
+    t2i_zeros zeros, of_turned;
+    t2i_pack(packed, b, N, K, N);
+    t2i_transpose(at, M + 3, a, a_row, M, K);
+    t2i_zeros_find(&zeros, words, a, a_row, M, K);
+    t2i_zeros_find(&of_turned, turned, at, M + 3, K, M);
+    if (M * K > 100) CU_ASSERT_EQUAL(zeros.worth, percent > 35);
+    for (int add = 0; add < 2; add++) {
+        t2i_gemm_end end = {add, bias, 0, NULL, residual, &zeros};
+        memset(chain, 0, M * N * sizeof *chain);
+        if (add) memcpy(chain, start, M * N * sizeof *chain);
+        for (size_t k = 0; k < K; k++) step(chain, a + k, a_row, b + k * N, M, N);
+        for (size_t i = 0; i < M * N; i++)
+            expected[i] = ended(chain[i], &end, i / N * row + i % N, i % N);
+        set_out(&g, M, add ? start : NULL);
+        t2i_gemm(g.out, row, a, a_row, packed, M, N, K, &end);
+        expect(wrong(&g, expected), "product without zeros", M, N, K);
+        set_out(&g, M, add ? start : NULL);
+        t2i_gemm_outer(g.out, row, at, M + 3, b, N, M, N, K, add, &of_turned);
+        expect(wrong(&g, chain), "outer product without zeros", M, N, K);
+    }
+    float *all[] = {a, b, start, bias, residual, packed, expected, chain, at, g.memory};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
+    t2i_free(words);
+    t2i_free(turned);
+}
+
+static void zeros(void)
+{
+    static const size_t rows[] = {0, 1, 2, 47, 64, 131}, columns[] = {31, 128, 129, 300},
+                        depths[] = {0, 1, 47, 48, 49, 96, 130};
+    static const unsigned percents[] = {0, 20, 50, 90, 100};
+    for (size_t i = 0; i < 6; i++)
+        for (size_t j = 0; j < 4; j++)
+            for (size_t k = 0; k < 7; k++)
+                for (size_t p = 0; p < 5; p++)
+                    try_zeros(rows[i], columns[j], depths[k], percents[p]);
+}
+
+/* Steps are left out where a is 0, and only there: b has a NaN for every step, which no result may
+ * see but those of the one row that has no zeros. */
+static void zeros_are_left_out(void)
+{
+    enum { M = 70, N = T2I_WIDE, K = 60 };
+    static float a[M * K], b[K * N], at[K * M], out[M * N];
+    _Alignas(64) static float packed[K * N];
+    uint64_t *words = t2i_alloc(t2i_zeros_words(M, K), sizeof *words);
+    t2i_zeros zeros;
+    size_t seen = 0;
+    memset(a, 0, sizeof a);
+    for (size_t k = 0; k < K; k++) a[33 * K + k] = 1.0f;
+    for (size_t i = 0; i < K * N; i++) b[i] = NAN;
+    t2i_transpose(at, M, a, K, M, K);
+    t2i_pack(packed, b, N, K, N);
+    t2i_zeros_find(&zeros, words, a, K, M, K);
+    t2i_gemm(out, N, a, K, packed, M, N, K, &(t2i_gemm_end){.zeros = &zeros});
+    for (size_t i = 0; i < M * N; i++) seen += (size_t)(isnan(out[i]) != (i / N == 33));
+    t2i_free(words);
+    words = t2i_alloc(t2i_zeros_words(K, M), sizeof *words);
+    t2i_zeros_find(&zeros, words, at, M, K, M);
+    t2i_gemm_outer(out, N, at, M, b, N, M, N, K, 0, &zeros);
+    for (size_t i = 0; i < M * N; i++) seen += (size_t)(isnan(out[i]) != (i / N == 33));
+    CU_ASSERT_EQUAL(seen, 0);
+    t2i_free(words);
+}
+
 static int test_level(void)
 {
     static const t2i_test tests[] = {
         {"packing", packing},     {"chains of any length", chains_of_any_length},
         {"any shape", any_shape}, {"large", large},
-        {"ends", ends},           {"signs of zero", signs}};
+        {"ends", ends},           {"signs of zero", signs},
+        {"zeros", zeros},         {"zeros are left out", zeros_are_left_out}};
     return t2i_test_main(t2i_cpu_vectors_name(), tests, sizeof tests / sizeof *tests);
 }
 

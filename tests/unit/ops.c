@@ -84,7 +84,7 @@ static void check_bias(size_t T, size_t C)
     static float x[MOST], bias[100], sum[100];
     fill(x, T * C);
     taint(bias, C);
-    t2i_bias_back(bias, x, T, C); /* set, not added to */
+    t2i_bias_back(bias, x, C, T, C, 0); /* set, not added to */
     memset(sum, 0, sizeof sum);
     for (size_t i = 0; i < T * C; i++) sum[i % C] += x[i];
     CU_ASSERT_TRUE(same(bias, sum, C));

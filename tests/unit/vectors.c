@@ -40,7 +40,7 @@ static void elements(size_t T, size_t C)
     digest("t2i_embed", out, sizeof out);
     t2i_embed_back(out, z, ids, T, C);
     digest("t2i_embed_back", out, sizeof out);
-    t2i_bias_back(more, out, T, C);
+    t2i_bias_back(more, out, C, T, C, 0);
     digest("t2i_bias_back", more, sizeof more);
     t2i_add(out, z, T * C);
     digest("t2i_add", out, sizeof out);
