@@ -88,7 +88,7 @@ static void ours(const product *p)
 {
     t2i_gemm_end end = {.bias = p->b, .relu = 1};
     if (p->outer)
-        t2i_gemm_outer(p->out, p->N, p->a, p->M, p->b, p->N, p->M, p->N, p->K, 0);
+        t2i_gemm_outer(p->out, p->N, p->a, p->M, p->b, p->N, p->M, p->N, p->K, 0, NULL);
     else
         t2i_gemm(p->out, p->N, p->a, p->K, p->packed, p->M, p->N, p->K, p->ends ? &end : NULL);
 }
