@@ -52,9 +52,9 @@ END {
         if (m == "-") { text = k in why ? why[k] : "nothing to compare with"; yes = "-"; low = high = "-" }
         else {
             text = sprintf("%.*f%s (%.*f .. %.*f)", digits, m, u, digits, low, digits, high)
-            yes = reached(goal[k], m) ? "yes" : "no"
+            yes = goal[k] == "-" ? "-" : reached(goal[k], m) ? "yes" : "no"
         }
-        printf line, work[k], reference[k], text, goal[k] (goal[k] ~ /within/ ? " %" : u), yes
+        printf line, work[k], reference[k], text, goal[k] (goal[k] == "-" ? "" : goal[k] ~ /within/ ? " %" : u), yes
         printf "%s\n    {\"key\": %s, \"work\": %s, \"reference\": %s, \"unit\": %s, \"rounds\": %d,", comma, quoted(k), quoted(work[k]),
             quoted(reference[k]), quoted(unit[k]), many >json
         printf "\n     \"median\": %s, \"low\": %s, \"high\": %s, \"ours\": %s, \"theirs\": %s, \"goal\": %s, \"reached\": %s%s}",
