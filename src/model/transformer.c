@@ -47,15 +47,27 @@ struct t2i_work {
     float *prediction;           /* (rows, D) */
     float *dx, *dy;              /* (N, d) */
     float *dqkv;                 /* (N, 3d) */
-    float *df;                   /* (BLOCK, d_ff), wide_row apart */
+    float *df;                   /* (MOST, d_ff), wide_row apart */
     float *turned;               /* (d_ff, d): the gradient of ffn2's weight, transposed */
     float *scratch;              /* of attention */
     float *floats;               /* owned: all of the above */
 };
 
-/* So many rows go through the feed-forward part at a time: what is d_ff wide of them stays in the
- * second-level cache. */
-enum { BLOCK = 192 };
+/* About so many rows go through the feed-forward part at a time, MOST at most: what is d_ff wide of
+ * them stays in the second-level cache. */
+enum { BLOCK = 192, MOST = BLOCK * 3 / 2 };
+
+/* How many blocks Q rows make, as equal as can be, and where the i-th begins: a last one of a few
+ * rows would cost as much as a whole one where weights' gradients are added to. */
+static size_t blocks_of(size_t Q)
+{
+    return Q < MOST ? 1 : (Q + BLOCK / 2) / BLOCK;
+}
+
+static size_t block_begin(size_t i, size_t Q)
+{
+    return i * Q / blocks_of(Q);
+}
 
 /* From one row of d_ff floats to the next: an odd number of cache lines. A column is then read from
  * all sets of the cache, not from a few. */
@@ -97,7 +109,7 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, carver *fro
         l->rstd2 = carve(from, Q);
         l->h2 = carve(from, Q * d);
         l->f = carve(from, Q * wide_row(c));
-        size_t blocks = (Q + BLOCK - 1) / BLOCK, words = t2i_zeros_words(BLOCK, c->d_ff);
+        size_t blocks = blocks_of(Q), words = t2i_zeros_words(MOST, c->d_ff);
         l->zeros = carve(from, blocks * sizeof *l->zeros / sizeof(float));
         l->words = carve(from, blocks * words * sizeof *l->words / sizeof(float));
     }
@@ -128,7 +140,7 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
     o->dx = carve(from, N * d);
     o->dy = carve(from, N * d);
     o->dqkv = carve(from, N * 3 * d);
-    o->df = carve(from, BLOCK * wide_row(c));
+    o->df = carve(from, MOST * wide_row(c));
     o->turned = carve(from, c->d_ff * d);
     o->scratch = carve(from, attention > reach ? attention : reach);
 }
@@ -332,11 +344,6 @@ static void pairs_forward(const t2i_packed *packed, t2i_work *w)
         memcpy(l->qkv + n * row, w->dqkv + t->pair_of[n] * row, row * sizeof(float));
 }
 
-static size_t rows_of(size_t first, size_t Q)
-{
-    return Q - first < BLOCK ? Q - first : BLOCK;
-}
-
 /* out (Q, d) = mid + ffn2(ReLU(ffn1(h2))). */
 static void ffn_forward(const t2i_packed *packed, t2i_layer_work *l, size_t number, float *out,
                         size_t Q)
@@ -344,16 +351,16 @@ static void ffn_forward(const t2i_packed *packed, t2i_layer_work *l, size_t numb
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
     const t2i_layer_operands *operand = &packed->layer[number];
-    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c), words = t2i_zeros_words(BLOCK, ff);
+    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c), words = t2i_zeros_words(MOST, ff);
     t2i_gemm_end first = {.bias = at(packed->weights, p->ffn1_bias), .relu = 1};
-    for (size_t r = 0; r < Q; r += BLOCK) {
-        size_t rows = rows_of(r, Q), block = r / BLOCK;
+    for (size_t i = 0; i < blocks_of(Q); i++) {
+        size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
         float *f = l->f + r * ff_row;
         t2i_gemm(f, ff_row, l->h2 + r * d, d, operand->ffn1.forward, rows, ff, d, &first);
-        t2i_zeros_find(&l->zeros[block], l->words + block * words, f, ff_row, rows, ff);
+        t2i_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
         t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
                                .residual = l->mid + r * d,
-                               .zeros = &l->zeros[block]};
+                               .zeros = &l->zeros[i]};
         t2i_gemm(out + r * d, d, f, ff_row, operand->ffn2.forward, rows, d, ff, &second);
     }
 }
@@ -440,9 +447,9 @@ static void ffn_back(const t2i_packed *packed, t2i_work *w, size_t number, float
     size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c);
     float *weight = gradient + p->ffn2_weight;
     int turn = d >= T2I_WIDE && Q >= WORTH;
-    for (size_t r = 0; r < Q; r += BLOCK) {
-        size_t rows = rows_of(r, Q);
-        const t2i_zeros *zeros = &l->zeros[r / BLOCK];
+    for (size_t i = 0; i < blocks_of(Q); i++) {
+        size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
+        const t2i_zeros *zeros = &l->zeros[i];
         const float *f = l->f + r * ff_row, *dx = w->dx + r * d;
         t2i_gemm_end mask = {.mask = f}, masked = {.zeros = zeros};
         if (turn)

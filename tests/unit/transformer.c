@@ -340,7 +340,7 @@ static void three_ways(size_t d_model)
     t2i_model_free(&m);
 }
 
-/* From 128 rows and columns on, zeros are skipped, the rows in blocks of 192. */
+/* From 128 rows and columns on, zeros are skipped, the rows in blocks of about 192. */
 static void test_trie_on_and_off(void)
 {
     three_ways(32);
