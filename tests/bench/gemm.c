@@ -80,17 +80,19 @@ typedef struct {
     const char *name;
     int outer; /* a gradient: a (K, M) transposed */
     int ends;  /* bias and relu, as the first half of a feed-forward layer */
+    int half;  /* half of a is 0, and skipped; the rate counts those multiplications too */
     size_t M, N, K;
     float *a, *b, *packed, *out;
+    t2i_zeros zeros;
 } product;
 
 static void ours(const product *p)
 {
-    t2i_gemm_end end = {.bias = p->b, .relu = 1};
+    t2i_gemm_end end = {.bias = p->ends ? p->b : NULL, .relu = p->ends, .zeros = &p->zeros};
     if (p->outer)
-        t2i_gemm_outer(p->out, p->N, p->a, p->M, p->b, p->N, p->M, p->N, p->K, 0, NULL);
+        t2i_gemm_outer(p->out, p->N, p->a, p->M, p->b, p->N, p->M, p->N, p->K, 0, &p->zeros);
     else
-        t2i_gemm(p->out, p->N, p->a, p->K, p->packed, p->M, p->N, p->K, p->ends ? &end : NULL);
+        t2i_gemm(p->out, p->N, p->a, p->K, p->packed, p->M, p->N, p->K, &end);
 }
 
 static void theirs(const product *p)
@@ -158,7 +160,11 @@ static void measure(product p, double most)
     p.b = numbers(p.K * p.N);
     p.packed = t2i_alloc(t2i_pack_floats(p.K, p.N), sizeof *p.packed);
     p.out = t2i_alloc(p.M * p.N, sizeof *p.out);
-    if (p.a != NULL && p.b != NULL && p.packed != NULL && p.out != NULL) {
+    size_t a_rows = p.outer ? p.K : p.M, a_columns = p.outer ? p.M : p.K;
+    uint64_t *words = t2i_alloc(t2i_zeros_words(a_rows, a_columns), sizeof *words);
+    if (p.a != NULL && p.b != NULL && p.packed != NULL && p.out != NULL && words != NULL) {
+        for (size_t i = 0; p.half && i < p.M * p.K; i++) p.a[i] = p.a[i] < 0 ? 0 : p.a[i];
+        t2i_zeros_find(&p.zeros, words, p.a, a_columns, a_rows, a_columns);
         pack(&p);
         ours(&p);
         theirs(&p);
@@ -175,6 +181,7 @@ static void measure(product p, double most)
     t2i_free(p.b);
     t2i_free(p.packed);
     t2i_free(p.out);
+    t2i_free(words);
 }
 
 static void measure_step(size_t T, size_t d, size_t d_ff, size_t D, size_t rows, const char *only,
@@ -191,6 +198,8 @@ static void measure_step(size_t T, size_t d, size_t d_ff, size_t D, size_t rows,
         {.name = "dW out", .outer = 1, .M = d, .N = d, .K = T},
         {.name = "dW ffn1", .outer = 1, .M = d_ff, .N = d, .K = T},
         {.name = "dW ffn2", .outer = 1, .M = d, .N = d_ff, .K = T},
+        {.name = "ffn2 / 2", .half = 1, .M = T, .N = d, .K = d_ff},
+        {.name = "dW / 2", .outer = 1, .half = 1, .M = d_ff, .N = d, .K = T},
         {.name = "dW head", .outer = 1, .M = D, .N = d, .K = rows},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
