@@ -309,7 +309,7 @@ static void attend_last_back(const t2i_packed *packed, t2i_work *w, const t2i_la
         t2i_gemm_outer(head + dk * d, d, w->query + a * dk, d, w->dasked + a * d, H * d, dk, d, P,
                        0, NULL);
         t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->seen + a * d, H * d, dk, d, P, 0,
-                       0);
+                       NULL);
         if (offset->qkv_bias == T2I_ABSENT) continue;
         float *bias = gradient + offset->qkv_bias + a * 3 * dk;
         memset(bias, 0, 3 * dk * sizeof *bias);
@@ -357,7 +357,9 @@ static void ffn_forward(const t2i_packed *packed, t2i_layer_work *l, size_t numb
         size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
         float *f = l->f + r * ff_row;
         t2i_gemm(f, ff_row, l->h2 + r * d, d, operand->ffn1.forward, rows, ff, d, &first);
-        t2i_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
+        l->zeros[i] = (t2i_zeros){0};
+        if (d >= T2I_WIDE) /* else no product skips any */
+            t2i_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
         t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
                                .residual = l->mid + r * d,
                                .zeros = &l->zeros[i]};

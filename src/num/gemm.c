@@ -310,6 +310,12 @@ static void run_spans(const strip *t, size_t there_row)
     }
 }
 
+/* Whether the next of so many columns are computed without the zeros of a. */
+static int skips(const t2i_zeros *zeros, size_t columns)
+{
+    return zeros != NULL && zeros->worth && columns >= T2I_WIDE;
+}
+
 void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const float *packed,
               size_t M, size_t N, size_t K, const t2i_gemm_end *end)
 {
@@ -318,12 +324,11 @@ void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const fl
     all.K = K;
     if (end != NULL) all.end = *end;
     const t2i_zeros *zeros = all.end.zeros;
-    int skips = zeros != NULL && zeros->worth && K > 0;
-    size_t blocks = skips ? 1 : pieces(M, BLOCK);
+    size_t blocks = skips(zeros, N) ? 1 : pieces(M, BLOCK);
     for (size_t i = 0; i < blocks; i++)
         for (size_t n = 0, next; n < N; n = next) {
             size_t row = begin(i, blocks, M);
-            int skip = skips && N - n >= T2I_WIDE;
+            int skip = skips(zeros, N - n);
             all.there = skip ? zeros->across : NULL;
             strip part = within(&all, row, n);
             next = n + (skip ? (size_t)T2I_WIDE : smaller(T2I_PANEL, N - n));
@@ -377,7 +382,7 @@ void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, co
     all.K = K;
     all.end.add = add;
     for (size_t n = 0, next; n < N; n = next) {
-        int skip = zeros != NULL && zeros->worth && K > 0 && N - n >= T2I_WIDE;
+        int skip = skips(zeros, N - n);
         all.there = skip ? zeros->down : NULL;
         strip part = within(&all, 0, n);
         next = n + (skip ? (size_t)T2I_WIDE : smaller(T2I_PANEL, N - n));
