@@ -36,12 +36,12 @@ PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthre
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # Nobody reads errno after sqrtf, and without that a loop with it is vectorised.
-STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Iinclude $(INCLUDES) $(WARN)
+STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Iinclude $(INCLUDES) $(WARN)
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
-LIB_SRC := $(filter-out src/tools/%,$(wildcard src/*/*.c))
+LIB_SRC := $(filter-out src/tools/t2i-%,$(wildcard src/*/*.c))
 TOOLS   := $(basename $(notdir $(wildcard src/tools/t2i-*.c)))
-SOURCES := $(LIB_SRC) $(wildcard src/tools/*.c tests/*/*.c)
+SOURCES := $(LIB_SRC) $(wildcard src/tools/t2i-*.c tests/*/*.c)
 programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c))
 scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
@@ -55,7 +55,7 @@ BENCH   := $(call programs,bench)
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$@")
 
-VERSION := $(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' include/t2i/opts.h)
+VERSION := $(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' src/base/opts.h)
 
 all: $(TOOLS:%=$B/%) man
 
@@ -84,7 +84,7 @@ $B/%.o: %.c
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL) -c -o $@ $<
 # clang -O1 with these sanitizers works on gemm.c for a quarter of an hour; nothing foreign is read there.
-build/fuzz/src/num/%.o: OPT.fuzz += -O0
+build/fuzz/src/kernels/%.o: OPT.fuzz += -O0
 $(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcunit
@@ -175,7 +175,7 @@ scaling-model: all $(BENCH)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/smpi/model.sh
 
 format:
-	@clang-format -i $(filter-out src/io/font.c,$(shell find src include tests -name '*.[ch]'))
+	@clang-format -i $(filter-out src/draw/font.c,$(shell find src tests -name '*.[ch]'))
 clean:
 	rm -rf build
 

@@ -18,8 +18,8 @@
 
 #include <sys/wait.h>
 #include <unistd.h>
-#include "t2i/cpu.h"
-#include "t2i/hash.h"
+#include "base/cpu.h"
+#include "base/hash.h"
 #include "test.h"
 
 enum { NO_SUCH_LEVEL = 77, DIGESTS_MOST = 1 << 16 };

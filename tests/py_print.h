@@ -4,8 +4,8 @@
 #define T2I_PY_PRINT_H
 
 #include <inttypes.h>
-#include "t2i/pyvalue.h"
-#include "t2i/text.h"
+#include "formats/pyvalue.h"
+#include "base/text.h"
 
 /* 0 when there is no memory. */
 static inline int py_print(t2i_text *out, const t2i_py *v);

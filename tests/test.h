@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "t2i/error.h"
-#include "t2i/mem.h"
+#include "base/error.h"
+#include "base/mem.h"
 
 typedef struct {
     const char *name;

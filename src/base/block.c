@@ -1,11 +1,11 @@
-#include "t2i/block.h"
+#include "base/block.h"
 
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "t2i/mem.h"
+#include "base/mem.h"
 
 enum { ALIGN = 16 }; /* floats: every tensor starts on a cache line */
 

@@ -1,4 +1,4 @@
-#include "t2i/claim.h"
+#include "base/claim.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "t2i/cpu.h"
-#include "t2i/fs.h"
-#include "t2i/log.h"
-#include "t2i/mem.h"
-#include "t2i/text.h"
+#include "base/cpu.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
 
 enum {
     PATIENCE = 15,

@@ -1,6 +1,6 @@
 /* Affinity is not in POSIX: the only file that asks for GNU's names. */
 #define _GNU_SOURCE
-#include "t2i/cpu.h"
+#include "base/cpu.h"
 
 #include <fenv.h>
 #include <sched.h>

@@ -1,4 +1,4 @@
-#include "t2i/elementary.h"
+#include "base/elementary.h"
 
 #include <math.h>
 #include <stddef.h>

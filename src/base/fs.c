@@ -1,4 +1,4 @@
-#include "t2i/fs.h"
+#include "base/fs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "t2i/claim.h"
-#include "t2i/mem.h"
-#include "t2i/pulse.h"
+#include "base/claim.h"
+#include "base/mem.h"
+#include "base/pulse.h"
 
 static char *with_suffix(const char *path, const char *suffix)
 {

@@ -1,9 +1,9 @@
-#include "t2i/hash.h"
+#include "base/hash.h"
 
 #include <stdio.h>
 #include <xxhash.h>
 
-#include "t2i/mem.h"
+#include "base/mem.h"
 
 struct t2i_hash {
     XXH3_state_t *state;

@@ -1,4 +1,4 @@
-#include "t2i/help.h"
+#include "base/help.h"
 
 #include <string.h>
 

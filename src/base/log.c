@@ -1,4 +1,4 @@
-#include "t2i/log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "t2i/mem.h"
+#include "base/mem.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "t2i/opts.h"
+#include "base/opts.h"
 
 #include <errno.h>
 #include <float.h>
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/fs.h"
-#include "t2i/log.h"
-#include "t2i/mem.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 enum {
     JOB_LIMIT = 1 << 20, /* bytes of a job file */

@@ -1,12 +1,12 @@
-#include "t2i/pool.h"
+#include "base/pool.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "t2i/cpu.h"
-#include "t2i/mem.h"
+#include "base/cpu.h"
+#include "base/mem.h"
 
 typedef struct {
     t2i_pool *pool;

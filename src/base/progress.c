@@ -1,7 +1,7 @@
-#include "t2i/progress.h"
+#include "base/progress.h"
 
-#include "t2i/cpu.h"
-#include "t2i/log.h"
+#include "base/cpu.h"
+#include "base/log.h"
 
 void t2i_progress_begin(t2i_progress *progress, const char *what)
 {

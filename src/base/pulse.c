@@ -1,10 +1,10 @@
-#include "t2i/pulse.h"
+#include "base/pulse.h"
 
 #include <pthread.h>
 #include <stddef.h>
 #include <unistd.h>
 
-#include "t2i/cpu.h"
+#include "base/cpu.h"
 
 /* Of the process; begun once by comm, and written by the thread that began it. */
 static struct {

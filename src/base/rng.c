@@ -1,8 +1,8 @@
-#include "t2i/rng.h"
+#include "base/rng.h"
 
 #include <math.h>
 
-#include "t2i/elementary.h"
+#include "base/elementary.h"
 
 void t2i_rng_block(uint64_t key, uint64_t hi, uint64_t lo, uint32_t out[4])
 {

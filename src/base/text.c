@@ -1,10 +1,10 @@
-#include "t2i/text.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "t2i/mem.h"
+#include "base/mem.h"
 
 static t2i_status reserve(t2i_text *text, size_t more, t2i_error *err)
 {

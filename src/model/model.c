@@ -1,12 +1,12 @@
-#include "t2i/model.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "t2i/elementary.h"
-#include "t2i/hash.h"
-#include "t2i/mem.h"
-#include "t2i/rng.h"
+#include "base/elementary.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/rng.h"
 
 static t2i_status check_config(const t2i_config *c, t2i_error *err)
 {

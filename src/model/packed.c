@@ -1,9 +1,9 @@
-#include "t2i/packed.h"
+#include "model/packed.h"
 
 #include <string.h>
 
-#include "t2i/gemm.h"
-#include "t2i/mem.h"
+#include "kernels/gemm.h"
+#include "base/mem.h"
 
 /* Hands out pieces of one block; with base NULL it only counts. */
 typedef struct {

@@ -1,9 +1,9 @@
-#include "t2i/resnet.h"
+#include "model/resnet.h"
 
 #include <math.h>
 
-#include "t2i/conv.h"
-#include "t2i/mem.h"
+#include "kernels/conv.h"
+#include "base/mem.h"
 
 #define CONV(name, out, in, side)                                                                  \
     {                                                                                              \

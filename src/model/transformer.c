@@ -1,12 +1,12 @@
-#include "t2i/transformer.h"
+#include "model/transformer.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "t2i/attention.h"
-#include "t2i/gemm.h"
-#include "t2i/mem.h"
-#include "t2i/ops.h"
+#include "kernels/attention.h"
+#include "kernels/gemm.h"
+#include "base/mem.h"
+#include "kernels/ops.h"
 
 /* Sizes in what follows: N nodes (distinct prefixes) of a shard, P paths (distinct prompts), d, H
  * heads. Q is N, but P in the last layer. */

@@ -1,8 +1,8 @@
-#include "t2i/trie.h"
+#include "model/trie.h"
 
 #include <string.h>
 
-#include "t2i/mem.h"
+#include "base/mem.h"
 
 /* A hash table that is at most half full. */
 static unsigned slot_bits(size_t nodes)

@@ -1,10 +1,10 @@
-#include "t2i/vocab.h"
+#include "model/vocab.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/mem.h"
-#include "t2i/text.h"
+#include "base/mem.h"
+#include "base/text.h"
 
 void t2i_vocab_free(t2i_vocab *vocab)
 {

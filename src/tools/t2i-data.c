@@ -2,19 +2,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "t2i/build.h"
-#include "t2i/cli.h"
-#include "t2i/comm.h"
-#include "t2i/cpu.h"
-#include "t2i/emoji.h"
-#include "t2i/encode.h"
-#include "t2i/info.h"
-#include "t2i/log.h"
-#include "t2i/opts.h"
-#include "t2i/reader.h"
-#include "t2i/stop.h"
-#include "t2i/preview.h"
-#include "t2i/shapes.h"
+#include "prepare/build.h"
+#include "tools/cli.h"
+#include "comm/comm.h"
+#include "base/cpu.h"
+#include "prepare/emoji.h"
+#include "prepare/encode.h"
+#include "prepare/info.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "dataset/reader.h"
+#include "base/stop.h"
+#include "prepare/preview.h"
+#include "prepare/shapes.h"
 
 #define PROGRAM "t2i-data"
 

@@ -1,13 +1,13 @@
 /* t2i-doctor - what this machine, launcher, file system and network will do to a run. */
-#include "t2i/cli.h"
-#include "t2i/comm.h"
-#include "t2i/cpu.h"
-#include "t2i/doctor.h"
-#include "t2i/job.h"
-#include "t2i/linalg.h"
-#include "t2i/log.h"
-#include "t2i/reader.h"
-#include "t2i/stop.h"
+#include "tools/cli.h"
+#include "comm/comm.h"
+#include "base/cpu.h"
+#include "doctor/doctor.h"
+#include "train/job.h"
+#include "kernels/linalg.h"
+#include "base/log.h"
+#include "dataset/reader.h"
+#include "base/stop.h"
 
 /* Starts MPI, as a run would. */
 static t2i_status look(const t2i_job *job, int json, int *argc, char ***argv, t2i_comm **comm,

@@ -2,16 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "t2i/cli.h"
-#include "t2i/comm.h"
-#include "t2i/cpu.h"
-#include "t2i/eval.h"
-#include "t2i/linalg.h"
-#include "t2i/log.h"
-#include "t2i/opts.h"
-#include "t2i/reader.h"
-#include "t2i/stop.h"
-#include "t2i/trained.h"
+#include "tools/cli.h"
+#include "comm/comm.h"
+#include "base/cpu.h"
+#include "retrieval/eval.h"
+#include "kernels/linalg.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "dataset/reader.h"
+#include "base/stop.h"
+#include "retrieval/trained.h"
 
 #define PROGRAM "t2i-eval"
 

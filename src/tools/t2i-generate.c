@@ -3,14 +3,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "t2i/cli.h"
-#include "t2i/cpu.h"
-#include "t2i/explore.h"
-#include "t2i/generate.h"
-#include "t2i/log.h"
-#include "t2i/opts.h"
-#include "t2i/reader.h"
-#include "t2i/stop.h"
+#include "tools/cli.h"
+#include "base/cpu.h"
+#include "retrieval/explore.h"
+#include "retrieval/generate.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "dataset/reader.h"
+#include "base/stop.h"
 
 #define PROGRAM "t2i-generate"
 

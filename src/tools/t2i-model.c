@@ -3,16 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "t2i/cli.h"
-#include "t2i/cpu.h"
-#include "t2i/log.h"
-#include "t2i/model_convert.h"
-#include "t2i/model_diff.h"
-#include "t2i/model_show.h"
-#include "t2i/model_verify.h"
-#include "t2i/opts.h"
-#include "t2i/report.h"
-#include "t2i/stop.h"
+#include "tools/cli.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "checkpoint/model_convert.h"
+#include "checkpoint/model_diff.h"
+#include "checkpoint/model_show.h"
+#include "checkpoint/model_verify.h"
+#include "base/opts.h"
+#include "record/report.h"
+#include "base/stop.h"
 
 #define PROGRAM "t2i-model"
 

@@ -1,13 +1,13 @@
 /* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no
  * launcher. */
-#include "t2i/cli.h"
-#include "t2i/comm.h"
-#include "t2i/cpu.h"
-#include "t2i/job.h"
-#include "t2i/log.h"
-#include "t2i/reader.h"
-#include "t2i/stop.h"
-#include "t2i/train.h"
+#include "tools/cli.h"
+#include "comm/comm.h"
+#include "base/cpu.h"
+#include "train/job.h"
+#include "base/log.h"
+#include "dataset/reader.h"
+#include "base/stop.h"
+#include "train/train.h"
 
 int main(int argc, char **argv)
 {

@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "t2i/block.h"
-#include "t2i/comm.h"
-#include "t2i/cpu.h"
-#include "t2i/fold.h"
-#include "t2i/mem.h"
-#include "t2i/optim.h"
+#include "base/block.h"
+#include "comm/comm.h"
+#include "base/cpu.h"
+#include "comm/fold.h"
+#include "base/mem.h"
+#include "kernels/optim.h"
 
 enum { WARMUP = 20, UPDATES = 201 };
 

@@ -1,7 +1,7 @@
 /* Our own matrix products in the sizes of a training step, beside OpenBLAS and the most that one
  * core can do: GF/s, the median of a few tries that take turns (and the least, the most), on one
  * thread. Usage: gemm [PART-OF-A-NAME] */
-#include "t2i/gemm.h"
+#include "kernels/gemm.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "t2i/cpu.h"
-#include "t2i/linalg.h"
-#include "t2i/mem.h"
-#include "t2i/rng.h"
+#include "base/cpu.h"
+#include "kernels/linalg.h"
+#include "base/mem.h"
+#include "base/rng.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

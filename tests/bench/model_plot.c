@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "t2i/image.h"
-#include "t2i/log.h"
-#include "t2i/plot.h"
+#include "image/image.h"
+#include "base/log.h"
+#include "draw/plot.h"
 
 enum { POINTS = 32 };
 

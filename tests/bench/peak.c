@@ -3,10 +3,10 @@
 #include <cblas.h>
 #include <stdio.h>
 
-#include "t2i/cpu.h"
-#include "t2i/linalg.h"
-#include "t2i/log.h"
-#include "t2i/mem.h"
+#include "base/cpu.h"
+#include "kernels/linalg.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 enum { N = 1024, TRIES = 20 };
 

@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "t2i/dataset.h"
-#include "t2i/log.h"
-#include "t2i/mem.h"
+#include "dataset/dataset.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 static t2i_status print_prompts(t2i_dataset *dataset, t2i_error *err)
 {

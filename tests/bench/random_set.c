@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "t2i/dataset.h"
-#include "t2i/log.h"
-#include "t2i/pairs.h"
-#include "t2i/rng.h"
-#include "t2i/text.h"
+#include "dataset/dataset.h"
+#include "base/log.h"
+#include "prepare/pairs.h"
+#include "base/rng.h"
+#include "base/text.h"
 
 enum { SYMBOLS = 100, FEATURES_MAX = 4096 };
 

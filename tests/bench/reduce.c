@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/block.h"
-#include "t2i/cpu.h"
-#include "t2i/fold.h"
-#include "t2i/mem.h"
+#include "base/block.h"
+#include "base/cpu.h"
+#include "comm/fold.h"
+#include "base/mem.h"
 
 enum { REPEATS = 16, TIMES = 9, MOST = 99 };
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "../golden/resnet_formula.h"
-#include "t2i/cpu.h"
-#include "t2i/linalg.h"
-#include "t2i/log.h"
-#include "t2i/rng.h"
+#include "base/cpu.h"
+#include "kernels/linalg.h"
+#include "base/log.h"
+#include "base/rng.h"
 
 enum { BYTES = T2I_RESNET_SIDE * T2I_RESNET_SIDE * 3, TRIES = 5 };
 

@@ -1,11 +1,11 @@
 /* alone.c - t2i-train on one rank without MPI, whose start takes ten times as long as these runs:
  * for faults by the thousand. */
-#include "t2i/comm.h"
-#include "t2i/job.h"
-#include "t2i/log.h"
-#include "t2i/reader.h"
-#include "t2i/stop.h"
-#include "t2i/train.h"
+#include "comm/comm.h"
+#include "train/job.h"
+#include "base/log.h"
+#include "dataset/reader.h"
+#include "base/stop.h"
+#include "train/train.h"
 
 int main(int argc, char **argv)
 {

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "t2i/checkpoint.h"
-#include "t2i/fs.h"
-#include "t2i/mem.h"
-#include "t2i/rng.h"
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/rng.h"
 
 typedef struct {
     t2i_text bytes;

@@ -2,15 +2,15 @@
  * values it had (HDF5 has bytes that nobody uses); HDF5's crashes are the reader's alone.
  * Usage: mutants COUNT SEED. A mutant depends on the seed and its number alone.
  */
-#include "t2i/dataset.h"
+#include "dataset/dataset.h"
 
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "../unit/dataset_sample.h"
-#include "t2i/fs.h"
-#include "t2i/rng.h"
+#include "base/fs.h"
+#include "base/rng.h"
 
 /* HDF5 may die by its signal in the reader, and its memcpy beyond the end may pass: what the
  * sanitizer still reports is a fault of our own. */

@@ -24,11 +24,11 @@
 
 #include "../scratch.h"
 #include "shim.h"
-#include "t2i/checkpoint.h"
-#include "t2i/fs.h"
-#include "t2i/hash.h"
-#include "t2i/mem.h"
-#include "t2i/rng.h"
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/rng.h"
 
 enum { NODES = 4096, FDS = 4096, SECTOR = 512, PENDING = 64, EXHAUSTIVE = 5, RANDOM_MASKS = 24 };
 

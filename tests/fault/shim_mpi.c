@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/error.h"
+#include "base/error.h"
 
 enum { COMMS = 64 };
 

@@ -4,11 +4,11 @@
  *
  * What is loaded must come back the same from what is saved.
  */
-#include "t2i/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #include "../scratch.h"
 #include "fuzz.h"
-#include "t2i/hash.h"
+#include "base/hash.h"
 
 enum { DATA = 1024, HEADER_MAX = 1 << 16 };
 static const char mark[] = "\"t2i.meta_xxh3\":\"", zeros[] = "00000000000000000000000000000000";

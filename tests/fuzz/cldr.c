@@ -1,8 +1,8 @@
 /* cldr.c - CLDR annotation files. */
-#include "t2i/cldr.h"
+#include "formats/cldr.h"
 
 #include "fuzz.h"
-#include "t2i/text.h"
+#include "base/text.h"
 
 static t2i_status take(void *context, const t2i_cldr_note *note, t2i_error *err)
 {

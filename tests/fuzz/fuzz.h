@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "t2i/fs.h"
-#include "t2i/mem.h"
-#include "t2i/text.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

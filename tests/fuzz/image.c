@@ -1,7 +1,7 @@
 /* image.c - pictures of all kinds, then resized. Up to 2^18 pixels, so that one input stays quick;
  * more are refused by the same lines of code.
  */
-#include "t2i/image.h"
+#include "image/image.h"
 
 #include <zlib.h>
 #include "fuzz.h"

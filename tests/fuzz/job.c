@@ -3,7 +3,7 @@
  *
  * What was accepted must come back the same from the saved configuration (opts.h promises it).
  */
-#include "t2i/job.h"
+#include "train/job.h"
 
 #include "../scratch.h"
 #include "fuzz.h"

@@ -1,11 +1,11 @@
 /* pairs.c - pairs files. The first byte tells the kind: 'c' CSV, 'j' JSONL, another one TSV; the
  * rest is the file.
  */
-#include "t2i/pairs.h"
+#include "prepare/pairs.h"
 
 #include "../scratch.h"
 #include "fuzz.h"
-#include "t2i/log.h"
+#include "base/log.h"
 
 static void check_row(const t2i_pair_list *list, const t2i_pair_row *row)
 {

@@ -9,8 +9,8 @@
 
 #include <unistd.h>
 
-#include "../../src/io/dataset_schema.h"
-#include "t2i/reader.h"
+#include "dataset/dataset_schema.h"
+#include "dataset/reader.h"
 
 enum { NUMBERS = 12, FILE_BYTES = 2000, BYTES_MAX = 4096, READ_MOST = 64 };
 

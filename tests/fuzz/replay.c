@@ -1,6 +1,6 @@
 /* replay: a sampler file. The first line of an input is batch, steps, and how many rows the dataset
  * has; what follows is the file. */
-#include "t2i/replay.h"
+#include "train/replay.h"
 
 #include "../scratch.h"
 #include "fuzz.h"

@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "t2i/safetensors.h"
+#include "formats/safetensors.h"
 
 enum { SMALL = 4096 };
 

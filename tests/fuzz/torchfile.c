@@ -5,7 +5,7 @@
 
 #include <zlib.h>
 
-#include "t2i/torchfile.h"
+#include "formats/torchfile.h"
 
 enum { SMALL = 4096, STORAGES = 4, STORAGE = 64, ROOM = 1 << 16 };
 

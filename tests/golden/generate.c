@@ -1,19 +1,19 @@
 /* generate.c - the tutorial's final weights, asked through our own files: predictions and distances
  * as PyTorch printed them (tests/golden/seed/), "a blue square shape" -> blue_square.png.
  */
-#include "t2i/generate.h"
+#include "retrieval/generate.h"
 
 #include <math.h>
 #include <unistd.h>
 
 #include "../test.h"
-#include "t2i/checkpoint.h"
-#include "t2i/eval.h"
-#include "t2i/fs.h"
-#include "t2i/json.h"
-#include "t2i/predict.h"
-#include "t2i/safetensors.h"
-#include "t2i/trained.h"
+#include "checkpoint/checkpoint.h"
+#include "retrieval/eval.h"
+#include "base/fs.h"
+#include "formats/json.h"
+#include "model/predict.h"
+#include "formats/safetensors.h"
+#include "retrieval/trained.h"
 
 #define SEED  "tests/golden/seed/"
 #define QUERY "a blue square shape"

@@ -7,9 +7,9 @@
 #include <dirent.h>
 
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/image.h"
-#include "t2i/text.h"
+#include "base/fs.h"
+#include "image/image.h"
+#include "base/text.h"
 
 #define FOLDER "tests/golden/pictures"
 enum { PICTURES = 61 };

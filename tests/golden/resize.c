@@ -2,7 +2,7 @@
  * byte for byte. The pictures are odd on purpose: alpha, palette, 1 bit, one pixel, very wide, very
  * small.
  */
-#include "t2i/image.h"
+#include "image/image.h"
 
 #include "../test.h"
 

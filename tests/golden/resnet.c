@@ -1,12 +1,12 @@
 /* resnet.c - our features of all golden pictures against PyTorch's, under formula weights; and the
  * channels' means after every stage, to see where a difference would begin. */
-#include "t2i/resnet.h"
+#include "model/resnet.h"
 
 #include "../test.h"
 #include "resnet_formula.h"
-#include "t2i/image.h"
-#include "t2i/linalg.h"
-#include "t2i/safetensors.h"
+#include "image/image.h"
+#include "kernels/linalg.h"
+#include "formats/safetensors.h"
 
 #define FOLDER "tests/golden/resnet18"
 

@@ -7,8 +7,8 @@
 
 #include <math.h>
 #include <string.h>
-#include "t2i/mem.h"
-#include "t2i/resnet.h"
+#include "base/mem.h"
+#include "model/resnet.h"
 
 /* out: tensor->count floats. Convolutions: uniform within sqrt(6 / fan-in); a norm's weight and
  * running_var: 0.5 .. 1.5; its bias and running_mean: -0.1 .. 0.1. */

@@ -5,11 +5,11 @@
 
 #include <math.h>
 
-#include "t2i/checkpoint.h"
-#include "t2i/fs.h"
-#include "t2i/ops.h"
-#include "t2i/optim.h"
-#include "t2i/safetensors.h"
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "kernels/ops.h"
+#include "kernels/optim.h"
+#include "formats/safetensors.h"
 
 enum { PAIRS = 7, BATCH = 4, STEPS = 5000, D = 512, COMPARED = 500 };
 

@@ -5,9 +5,9 @@
 #include <math.h>
 
 #include "../py_print.h"
-#include "t2i/fs.h"
-#include "t2i/tensors.h"
-#include "t2i/torchfile.h"
+#include "base/fs.h"
+#include "formats/tensors.h"
+#include "formats/torchfile.h"
 
 #define SMALL "tests/golden/torch/"
 #define SEED  "tests/golden/seed/"

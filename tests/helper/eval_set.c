@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "t2i/checkpoint.h"
-#include "t2i/dataset.h"
-#include "t2i/fs.h"
-#include "t2i/log.h"
-#include "t2i/mem.h"
-#include "t2i/rng.h"
-#include "t2i/text.h"
+#include "checkpoint/checkpoint.h"
+#include "dataset/dataset.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/text.h"
 
 enum { NAME = 32, CHARACTERS = 27, SMALL = 10000 };
 

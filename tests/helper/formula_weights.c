@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "../golden/resnet_formula.h"
-#include "t2i/safetensors.h"
-#include "t2i/torchfile.h"
+#include "formats/safetensors.h"
+#include "formats/torchfile.h"
 
 enum { TENSORS = 128 };
 

@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/fold.h"
-#include "t2i/transformer.h"
+#include "comm/fold.h"
+#include "model/transformer.h"
 
 static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
                               float *gradient, uint8_t *used);
 static void update_and_flip(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *update, void *context);
 #define t2i_fold_update update_and_flip
 #define t2i_backward    backward_and_flip
-#include "../../src/app/step.c"
+#include "train/step.c"
 #undef t2i_fold_update
 #undef t2i_backward
 
@@ -66,4 +66,4 @@ static void update_and_flip(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *upd
         flip(weights + (slice + s->slice_floats) % (s->chunks * T2I_CHUNK) + 3);
 }
 
-#include "../../src/tools/t2i-train.c"
+#include "tools/t2i-train.c"

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/block.h"
-#include "t2i/fold.h"
-#include "t2i/rng.h"
+#include "base/block.h"
+#include "comm/fold.h"
+#include "base/rng.h"
 
 enum { FLOATS = 9 * T2I_CHUNK };
 

@@ -5,8 +5,8 @@
 #define T2I_MPI_TEST_H
 
 #include <stdio.h>
-#include "t2i/comm.h"
-#include "t2i/mem.h"
+#include "comm/comm.h"
+#include "base/mem.h"
 
 static int mpi_failures;
 

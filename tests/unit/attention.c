@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#include "t2i/attention.h"
-#include "t2i/rng.h"
+#include "kernels/attention.h"
+#include "base/rng.h"
 
 enum { PATHS = 4, MOST_NODES = 200, MOST_LENGTH = 50 };
 

@@ -1,10 +1,10 @@
 /* Who computes whose shard again, and what a rank is sent for it. */
 #include "../test.h"
 
-#include "t2i/audit.h"
-#include "t2i/block.h"
-#include "t2i/comm.h"
-#include "t2i/mem.h"
+#include "train/audit.h"
+#include "base/block.h"
+#include "comm/comm.h"
+#include "base/mem.h"
 
 static t2i_error err;
 

@@ -1,5 +1,5 @@
 /* augment: what may become of a prompt, how often, and that only seed, step and position decide. */
-#include "t2i/augment.h"
+#include "train/augment.h"
 
 #include <string.h>
 

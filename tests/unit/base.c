@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "../scratch.h"
-#include "t2i/block.h"
-#include "t2i/cpu.h"
-#include "t2i/fs.h"
-#include "t2i/hash.h"
-#include "t2i/log.h"
+#include "base/block.h"
+#include "base/cpu.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/log.h"
 
 static t2i_error err;
 

@@ -1,10 +1,10 @@
 /* canvas.c - what is drawn lands where it should, and nothing lands outside the picture. */
-#include "t2i/canvas.h"
+#include "draw/canvas.h"
 
 #include <limits.h>
 #include <math.h>
 #include "../test.h"
-#include "t2i/font.h"
+#include "draw/font.h"
 
 #define WHITE 0xffffffu
 #define RED   0xff0000u

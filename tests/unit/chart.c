@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "t2i/chart.h"
+#include "draw/chart.h"
 
 static t2i_error err;
 

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "../scratch.h"
-#include "t2i/checkpoint.h"
-#include "t2i/fs.h"
-#include "t2i/json.h"
-#include "t2i/safetensors.h"
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
 
 static t2i_error err;
 

@@ -1,13 +1,13 @@
 /* cldr: names and keywords as they are written, locales and their parents, and files that are no
  * such files. */
-#include "t2i/cldr.h"
+#include "formats/cldr.h"
 
 #include <sys/stat.h>
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/text.h"
+#include "base/fs.h"
+#include "base/text.h"
 
 static t2i_error err;
 

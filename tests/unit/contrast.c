@@ -1,13 +1,13 @@
 /* contrast: the loss against a plain sum in double, its gradient against differences, what is right
  * for a prompt however the rows are cut, and samples of the pictures. */
-#include "t2i/contrast.h"
+#include "train/contrast.h"
 
 #include <math.h>
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/pairs.h"
-#include "t2i/rng.h"
+#include "prepare/pairs.h"
+#include "base/rng.h"
 
 enum { D = 6, IMAGES = 12, PAIRS = 22 };
 

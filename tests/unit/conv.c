@@ -1,11 +1,11 @@
 /* conv: convolutions of all kinds that ResNet-18 has, and odd ones, against loops in double. */
-#include "t2i/conv.h"
+#include "kernels/conv.h"
 
 #include <math.h>
 
 #include "../test.h"
-#include "t2i/linalg.h"
-#include "t2i/rng.h"
+#include "kernels/linalg.h"
+#include "base/rng.h"
 
 static t2i_error err;
 

@@ -1,15 +1,15 @@
 /* dataset: what is written is read back, in order, in any pieces, and the same input gives the same
  * file. */
-#include "t2i/dataset.h"
+#include "dataset/dataset.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "dataset_sample.h"
-#include "t2i/fs.h"
-#include "t2i/hash.h"
-#include "t2i/rng.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/rng.h"
 
 static void round_trip(void)
 {

@@ -1,13 +1,13 @@
 /* dataset_hostile: files that are damaged, forged or something else. Nothing wrong is ever handed
  * out. */
-#include "t2i/dataset.h"
+#include "dataset/dataset.h"
 
 #include <hdf5.h>
 #include <math.h>
 
 #include "dataset_sample.h"
-#include "t2i/fs.h"
-#include "t2i/hash.h"
+#include "base/fs.h"
+#include "base/hash.h"
 
 /* ---- tools: change a sound file by HDF5's own means ---- */
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "../test.h"
-#include "t2i/dataset.h"
+#include "dataset/dataset.h"
 
 static t2i_error err;
 static char folder[512], path[600], other_path[600];

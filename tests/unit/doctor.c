@@ -2,9 +2,9 @@
  * And what a run will need, by hand. */
 #include "../test.h"
 
-#include "t2i/doctor.h"
-#include "t2i/fold.h"
-#include "t2i/trial.h"
+#include "doctor/doctor.h"
+#include "comm/fold.h"
+#include "train/trial.h"
 
 static t2i_error err;
 static t2i_job job;

@@ -4,9 +4,9 @@
 
 #include <math.h>
 
-#include "t2i/elementary.h"
-#include "t2i/hash.h"
-#include "t2i/rng.h"
+#include "base/elementary.h"
+#include "base/hash.h"
+#include "base/rng.h"
 
 /* In (0, 1). */
 static double some(uint64_t stream, uint64_t i)

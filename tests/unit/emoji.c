@@ -1,13 +1,13 @@
 /* emoji: a dataset of a few emoji from a folder of our own, looked at through the dataset's reader.
  * Needs the font; 77 (skipped) without it. */
-#include "t2i/emoji.h"
+#include "prepare/emoji.h"
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/dataset.h"
-#include "t2i/emoji_font.h"
-#include "t2i/encode.h"
-#include "t2i/fs.h"
+#include "dataset/dataset.h"
+#include "image/emoji_font.h"
+#include "prepare/encode.h"
+#include "base/fs.h"
 
 static t2i_error err;
 

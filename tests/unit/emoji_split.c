@@ -1,9 +1,9 @@
 /* emoji_split: what belongs together stays together, and no held-out prompt is in training. */
-#include "t2i/emoji_split.h"
+#include "prepare/emoji_split.h"
 
 #include "../test.h"
-#include "t2i/dataset.h"
-#include "t2i/rng.h"
+#include "dataset/dataset.h"
+#include "base/rng.h"
 
 static t2i_error err;
 

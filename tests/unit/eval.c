@@ -2,15 +2,15 @@
  * were worked out by hand. Pictures by distance to the prediction: 1, 0, 5 (equal to 0), 3, 4, 2;
  * to the mean training feature: 1, 3, 0, 5, 2, 4.
  */
-#include "t2i/eval.h"
+#include "retrieval/eval.h"
 
 #include <math.h>
 
-#include "t2i/comm.h"
-#include "t2i/generate.h"
-#include "t2i/json.h"
-#include "t2i/linalg.h"
-#include "t2i/psnr.h"
+#include "comm/comm.h"
+#include "retrieval/generate.h"
+#include "formats/json.h"
+#include "kernels/linalg.h"
+#include "retrieval/psnr.h"
 #include "trained_sample.h"
 
 #define NEAR(a, b) CU_ASSERT(fabs((a) - (b)) < 1e-9)

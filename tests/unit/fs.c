@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "../scratch.h"
-#include "t2i/fs.h"
+#include "base/fs.h"
 
 static t2i_error err;
 

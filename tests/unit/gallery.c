@@ -1,5 +1,5 @@
 /* gallery: distances against a plain sum, ties, zero vectors, decoding. */
-#include "t2i/gallery.h"
+#include "retrieval/gallery.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* gemm: every element against its chain of fmaf, byte for byte, at each vector level that this CPU
  * has. */
-#include "t2i/gemm.h"
+#include "kernels/gemm.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "../test.h"
-#include "t2i/cpu.h"
-#include "t2i/rng.h"
+#include "base/cpu.h"
+#include "base/rng.h"
 
 enum { ROWS = 21, COLUMNS = 100, DEEP = 600, GAP = 7, GUARD = 16 };
 static const float guard = -12345.0f;

@@ -1,5 +1,5 @@
 /* holdout: pictures kept out of training by group, and none that looks like one in training. */
-#include "t2i/holdout.h"
+#include "prepare/holdout.h"
 
 #include "../test.h"
 

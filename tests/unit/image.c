@@ -3,12 +3,12 @@
  * The PNGs are put together here byte by byte (stored, not compressed), so that wrong ones can be
  * made too, and so that reading is not tested against our own writing alone.
  */
-#include "t2i/image.h"
+#include "image/image.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../test.h"
-#include "t2i/fs.h"
+#include "base/fs.h"
 
 enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
 

@@ -5,9 +5,9 @@
 #include <limits.h>
 
 #include "../scratch.h"
-#include "t2i/fs.h"
-#include "t2i/job.h"
-#include "t2i/json.h"
+#include "base/fs.h"
+#include "train/job.h"
+#include "formats/json.h"
 
 static t2i_error err;
 

@@ -1,8 +1,8 @@
 /* join: what is added is made of a picture's own training prompts, and gives nothing away. */
-#include "t2i/join.h"
+#include "prepare/join.h"
 
 #include "../test.h"
-#include "t2i/dataset.h"
+#include "dataset/dataset.h"
 
 static t2i_error err;
 

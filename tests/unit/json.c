@@ -1,5 +1,5 @@
 /* json: what is written, what is refused, and that a failed part spoils the whole. */
-#include "t2i/json.h"
+#include "formats/json.h"
 
 #include <math.h>
 

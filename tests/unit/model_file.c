@@ -1,19 +1,19 @@
 /* Files of tensors looked at: what is shown, verified and compared, on numbers worked out by hand.
  */
-#include "t2i/model_file.h"
+#include "checkpoint/model_file.h"
 
 #include <math.h>
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/json.h"
-#include "t2i/model_convert.h"
-#include "t2i/model_diff.h"
-#include "t2i/model_show.h"
-#include "t2i/model_verify.h"
-#include "t2i/safetensors.h"
-#include "t2i/torchfile.h"
+#include "base/fs.h"
+#include "formats/json.h"
+#include "checkpoint/model_convert.h"
+#include "checkpoint/model_diff.h"
+#include "checkpoint/model_show.h"
+#include "checkpoint/model_verify.h"
+#include "formats/safetensors.h"
+#include "formats/torchfile.h"
 
 static t2i_error err;
 

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "t2i/ops.h"
-#include "t2i/rng.h"
+#include "kernels/ops.h"
+#include "base/rng.h"
 
 enum { SIZES = 7, TOKENS = 4, MOST = 100 * 19 };
 static const size_t sizes[SIZES] = {1, 2, 15, 16, 17, 33, 100};

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "t2i/optim.h"
-#include "t2i/rng.h"
+#include "kernels/optim.h"
+#include "base/rng.h"
 
 enum { COUNT = 1000 };
 /* w + 3 m + 5 v, of their bits. */

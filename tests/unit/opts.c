@@ -1,11 +1,11 @@
-#include "t2i/opts.h"
+#include "base/opts.h"
 
 #include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <unistd.h>
 
-#include "t2i/fs.h"
+#include "base/fs.h"
 #include "../test.h"
 
 /* One program's table, as a tool would have it. */

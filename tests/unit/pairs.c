@@ -1,13 +1,13 @@
 /* pairs: the three kinds of pairs file, every way in which a row can be bad, and gathering. */
-#include "t2i/pairs.h"
+#include "prepare/pairs.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/names.h"
-#include "t2i/rng.h"
+#include "base/fs.h"
+#include "base/names.h"
+#include "base/rng.h"
 
 static t2i_error err;
 static char folder[512], path[600];

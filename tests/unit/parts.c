@@ -1,5 +1,5 @@
 /* parts: what a build that was stopped leaves, and what of it a later one may use. */
-#include "t2i/parts.h"
+#include "prepare/parts.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -8,8 +8,8 @@
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/text.h"
+#include "base/fs.h"
+#include "base/text.h"
 
 static t2i_error err;
 

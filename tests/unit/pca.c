@@ -1,11 +1,11 @@
 /* pca: what makes principal components (uncorrelated, ordered, orthonormal, best) on both paths. */
-#include "t2i/pca.h"
+#include "kernels/pca.h"
 
 #include <math.h>
 
 #include "../test.h"
-#include "t2i/linalg.h"
-#include "t2i/rng.h"
+#include "kernels/linalg.h"
+#include "base/rng.h"
 
 static t2i_error err;
 

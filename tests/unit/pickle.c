@@ -1,9 +1,9 @@
 /* pickle: what each instruction makes, and each way in which a pickle can ask for more. */
-#include "t2i/pickle.h"
+#include "formats/pickle.h"
 
 #include "../py_print.h"
 #include "../test.h"
-#include "t2i/text.h"
+#include "base/text.h"
 
 static t2i_error err;
 static t2i_pickle pickle;

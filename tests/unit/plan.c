@@ -2,7 +2,7 @@
  * for V. */
 #include "../test.h"
 
-#include "t2i/plan.h"
+#include "train/plan.h"
 
 static t2i_error err;
 

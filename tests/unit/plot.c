@@ -1,12 +1,12 @@
 /* plot.c - charts show the labels they should and draw data where it belongs. Labels are found by
  * drawing the same text and looking for it; lines by their colour.
  */
-#include "t2i/plot.h"
+#include "draw/plot.h"
 
 #include <float.h>
 #include <math.h>
 #include "../test.h"
-#include "t2i/canvas.h"
+#include "draw/canvas.h"
 
 #define BLUE 0x0072b2u /* the first series */
 #define PALE 0xc0dcecu /* its range */

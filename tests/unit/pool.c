@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "t2i/cpu.h"
-#include "t2i/pool.h"
+#include "base/cpu.h"
+#include "base/pool.h"
 
 enum { THREADS = 5, ROUNDS = 300 };
 

@@ -1,5 +1,5 @@
 /* pyvalue: trees are built, asked, and go with their arena. */
-#include "t2i/pyvalue.h"
+#include "formats/pyvalue.h"
 
 #include "../py_print.h"
 #include "../test.h"

@@ -1,17 +1,17 @@
 /* quiz: ranks against a plain sort in double, whichever rank asks; what is right, left out, equal
  * or not finite; and which prompts and pictures are taken of many. */
-#include "t2i/quiz.h"
+#include "train/quiz.h"
 
 #include <math.h>
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/gallery.h"
-#include "t2i/linalg.h"
-#include "t2i/mem.h"
-#include "t2i/pairs.h"
-#include "t2i/rng.h"
-#include "t2i/rows.h"
+#include "retrieval/gallery.h"
+#include "kernels/linalg.h"
+#include "base/mem.h"
+#include "prepare/pairs.h"
+#include "base/rng.h"
+#include "train/rows.h"
 
 enum { D = 4, NAME = 32 };
 
@@ -233,7 +233,7 @@ static void test_few(void)
     s.prediction[D] = INFINITY;
     memset(rank, 0, s.rows.count * sizeof *rank);
     ask(&s, 0, s.rows.count, rank, &pictures);
-    CU_ASSERT_EQUAL(rank[0], T2I_QUIZ_LOST);
+    CU_ASSERT_EQUAL(rank[0], T2I_RANK_NONE);
     t2i_free(rank);
     end(&s);
 }
@@ -255,11 +255,11 @@ static void test_many(void)
 
 static void test_scores(void)
 {
-    static const uint32_t rank[] = {1, 0, 10, 0, 11, T2I_QUIZ_LOST, 0};
-    t2i_quiz_scores s = t2i_quiz_score(rank, 7);
+    static const uint32_t rank[] = {1, 0, 10, 0, 11, T2I_RANK_NONE, 0};
+    t2i_recall s = t2i_scores_recall(rank, 7);
     CU_ASSERT_TRUE(s.asked == 4 && s.r1 == 0.25 && s.r10 == 0.5);
     CU_ASSERT_DOUBLE_EQUAL(s.mrr, (1 + 0.1 + 1.0 / 11) / 4, 1e-15);
-    s = t2i_quiz_score(rank + 1, 1);
+    s = t2i_scores_recall(rank + 1, 1);
     CU_ASSERT_TRUE(s.asked == 0 && s.r1 == 0 && s.r10 == 0 && s.mrr == 0);
 }
 

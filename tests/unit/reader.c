@@ -1,7 +1,7 @@
 /* reader: the process that reads, with another HDF5 in it (this file's t2i_h5_*, which the linker
  * takes before the library's): one that crashes, loops, hangs and lies, as the name of the file
  * tells it to. Nothing of it may hurt who asks. */
-#include "t2i/reader.h"
+#include "dataset/reader.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -9,11 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../src/io/dataset_h5.h"
+#include "dataset/dataset_h5.h"
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/hash.h"
+#include "base/fs.h"
+#include "base/hash.h"
 
 static t2i_error err;
 

@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 
 #include "../scratch.h"
-#include "t2i/canvas.h"
-#include "t2i/events.h"
-#include "t2i/fs.h"
-#include "t2i/log.h"
-#include "t2i/report.h"
-#include "t2i/sheet.h"
+#include "draw/canvas.h"
+#include "record/events.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "record/report.h"
+#include "retrieval/sheet.h"
 
 static t2i_error err;
 

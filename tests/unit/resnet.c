@@ -1,11 +1,11 @@
 /* resnet: what its tensors are called, what it refuses, and that a picture's features depend on the
  * picture alone. That they are the right ones, tests/golden/resnet.c shows. */
-#include "t2i/resnet.h"
+#include "model/resnet.h"
 
 #include "../golden/resnet_formula.h"
 #include "../test.h"
-#include "t2i/linalg.h"
-#include "t2i/rng.h"
+#include "kernels/linalg.h"
+#include "base/rng.h"
 
 static t2i_error err;
 

@@ -1,12 +1,12 @@
 /* ridge: the regression from features to pictures against a naive one, its choice of a penalty, and
  * the cases in which there is little or nothing to learn. */
-#include "t2i/ridge.h"
+#include "kernels/ridge.h"
 
 #include <math.h>
 
 #include "../test.h"
-#include "t2i/linalg.h"
-#include "t2i/rng.h"
+#include "kernels/linalg.h"
+#include "base/rng.h"
 
 static t2i_error err;
 

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "t2i/rng.h"
+#include "base/rng.h"
 
 static void test_vectors(void)
 {

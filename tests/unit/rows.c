@@ -1,7 +1,7 @@
 /* Rows of a dataset in memory: splits and ranges, prompts as ids, features once a picture; also
  * beyond a block of pairs. */
 #include "dataset_sample.h"
-#include "t2i/rows.h"
+#include "train/rows.h"
 
 static t2i_dataset *dataset;
 

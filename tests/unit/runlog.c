@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 
 #include "../scratch.h"
-#include "t2i/fs.h"
-#include "t2i/image.h"
-#include "t2i/json.h"
-#include "t2i/runlog.h"
+#include "base/fs.h"
+#include "image/image.h"
+#include "formats/json.h"
+#include "record/runlog.h"
 
 static t2i_error err;
 
@@ -53,7 +53,7 @@ static const t2i_log_line sample = {.step = 10,
                                     .memory = {1000, 2000},
                                     .sent = {30, 4000}};
 
-static const t2i_quiz_scores scores = {.asked = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1.0 / 3};
+static const t2i_recall scores = {.asked = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1.0 / 3};
 
 #define NUMBERS                                                                                    \
     "\"lr\":0.0001,\"grad_norm\":0.5,\"samples_per_s\":438.0,\"seconds\":{\"data\":0.125,"         \

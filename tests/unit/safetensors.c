@@ -1,6 +1,6 @@
 /* safetensors: the format's known attacks, one by one; round trips; golden files of the reference
  * library. */
-#include "t2i/safetensors.h"
+#include "formats/safetensors.h"
 
 #include <math.h>
 #include <sys/stat.h>

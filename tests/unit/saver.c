@@ -2,9 +2,9 @@
 #include "../test.h"
 
 #include "../scratch.h"
-#include "t2i/checkpoint.h"
-#include "t2i/fs.h"
-#include "t2i/saver.h"
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "train/saver.h"
 
 static t2i_error err;
 

@@ -1,10 +1,10 @@
 /* scores: by hand, and against plain resampling and trying all orders. */
-#include "t2i/scores.h"
+#include "retrieval/scores.h"
 
 #include <math.h>
 
 #include "../test.h"
-#include "t2i/rng.h"
+#include "base/rng.h"
 
 #define NEAR(a, b) CU_ASSERT(fabs((a) - (b)) < 1e-9)
 

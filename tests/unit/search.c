@@ -1,11 +1,11 @@
 /* search: the counts and the first pictures that the distances of gallery.h give one by one,
  * whatever single precision makes of them. */
-#include "t2i/search.h"
+#include "retrieval/search.h"
 
 #include <math.h>
 
 #include "../test.h"
-#include "t2i/linalg.h"
+#include "kernels/linalg.h"
 
 enum { MANY = 301, WIDE = 37, ASKED = 24 };
 

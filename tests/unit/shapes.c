@@ -1,17 +1,17 @@
 /* shapes: every picture and caption is its own, what is held out is what should be, and the
  * tutorial's pictures are the tutorial's. */
-#include "t2i/shapes.h"
+#include "prepare/shapes.h"
 
 #include <math.h>
 #include <unistd.h>
 
 #include "../test.h"
-#include "t2i/dataset.h"
-#include "t2i/encode.h"
-#include "t2i/hash.h"
-#include "t2i/image.h"
-#include "t2i/names.h"
-#include "t2i/pairs.h"
+#include "dataset/dataset.h"
+#include "prepare/encode.h"
+#include "base/hash.h"
+#include "image/image.h"
+#include "base/names.h"
+#include "prepare/pairs.h"
 
 static t2i_error err;
 static char folder[512], path[600];

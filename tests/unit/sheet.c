@@ -1,6 +1,6 @@
 /* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
  */
-#include "t2i/sheet.h"
+#include "retrieval/sheet.h"
 
 #include "trained_sample.h"
 

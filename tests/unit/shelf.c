@@ -1,5 +1,5 @@
 /* shelf: the same features whatever is kept, in any order; blocks by size. */
-#include "t2i/shelf.h"
+#include "retrieval/shelf.h"
 
 #include "../scratch.h"
 #include "../test.h"

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "t2i/spike.h"
+#include "checkpoint/spike.h"
 
 /* A loss with a little noise around what it falls to. */
 static double loss_at(long step)

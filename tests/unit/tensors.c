@@ -1,12 +1,12 @@
 /* tensors: the same view of safetensors and torch files. */
-#include "t2i/tensors.h"
+#include "formats/tensors.h"
 
 #include <unistd.h>
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/torchfile.h"
+#include "base/fs.h"
+#include "formats/torchfile.h"
 
 static t2i_error err;
 static const float table[6] = {1, 2, 3, 4, 5, 6};

@@ -1,8 +1,8 @@
 /* Pictures for a terminal: the right characters and colours in the right number of lines. */
 #include "../test.h"
 
-#include "t2i/canvas.h"
-#include "t2i/terminal.h"
+#include "draw/canvas.h"
+#include "draw/terminal.h"
 
 static t2i_error err;
 

@@ -1,7 +1,7 @@
 /* Growing text, UTF-8 by RFC 3629's grammar, the nearest name. */
 #include "../test.h"
 
-#include "t2i/text.h"
+#include "base/text.h"
 
 static t2i_error err;
 

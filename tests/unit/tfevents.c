@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "../scratch.h"
-#include "t2i/fs.h"
-#include "t2i/tfevents.h"
+#include "base/fs.h"
+#include "formats/tfevents.h"
 
 static t2i_error err;
 

@@ -1,6 +1,6 @@
 /* torchfile: what the zip archive, the stream and the tar archive must hold; numbers of all types;
  * what is written. tests/golden/torch.c reads files of PyTorch. */
-#include "t2i/torchfile.h"
+#include "formats/torchfile.h"
 
 #include <math.h>
 #include <sys/stat.h>
@@ -9,10 +9,10 @@
 #include "../py_print.h"
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/hash.h"
-#include "t2i/source.h"
-#include "t2i/zip.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "formats/source.h"
+#include "formats/zip.h"
 #include "zip_sample.h"
 
 static t2i_error err;

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "../test.h"
-#include "t2i/checkpoint.h"
-#include "t2i/dataset.h"
-#include "t2i/fs.h"
+#include "checkpoint/checkpoint.h"
+#include "dataset/dataset.h"
+#include "base/fs.h"
 
 static t2i_error err;
 static char folder[256], data_file[300], bare_file[300], run_folder[300], model_file[330];

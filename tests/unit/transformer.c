@@ -5,9 +5,9 @@
 
 #include <math.h>
 
-#include "t2i/ops.h"
-#include "t2i/rng.h"
-#include "t2i/transformer.h"
+#include "kernels/ops.h"
+#include "base/rng.h"
+#include "model/transformer.h"
 
 enum { ROWS = 10, D = 6, LONGEST = 19 };
 

@@ -2,8 +2,8 @@
  * find their path. */
 #include "../test.h"
 
-#include "t2i/rng.h"
-#include "t2i/trie.h"
+#include "base/rng.h"
+#include "model/trie.h"
 
 enum { PAD = 77 };
 static t2i_error err;

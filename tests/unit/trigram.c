@@ -1,9 +1,9 @@
 /* trigram, baseline, prompts: against counting and sorting everything by hand. */
-#include "t2i/baseline.h"
+#include "retrieval/baseline.h"
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/rng.h"
+#include "base/rng.h"
 
 static t2i_error err;
 

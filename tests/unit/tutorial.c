@@ -1,13 +1,13 @@
 /* The tutorial's layout: its golden files are read and written again, and what does not fit is
  * refused by the name of its entry. */
-#include "t2i/tutorial.h"
+#include "checkpoint/tutorial.h"
 
 #include <math.h>
 
 #include "../scratch.h"
 #include "../test.h"
-#include "t2i/fs.h"
-#include "t2i/torchfile.h"
+#include "base/fs.h"
+#include "formats/torchfile.h"
 
 static t2i_error err;
 

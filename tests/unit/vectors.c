@@ -2,10 +2,10 @@
  * around the lanes. */
 #include "../levels.h"
 
-#include "t2i/attention.h"
-#include "t2i/ops.h"
-#include "t2i/optim.h"
-#include "t2i/rng.h"
+#include "kernels/attention.h"
+#include "kernels/ops.h"
+#include "kernels/optim.h"
+#include "base/rng.h"
 
 enum { SIZES = 8, MOST = 20, WIDEST = 133, COUNT = MOST * WIDEST, HEADS = 3 };
 static const size_t sizes[SIZES] = {1, 5, 15, 16, 17, 33, 64, WIDEST};

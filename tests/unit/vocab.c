@@ -2,9 +2,9 @@
  */
 #include "../test.h"
 
-#include "t2i/checkpoint.h"
-#include "t2i/text.h"
-#include "t2i/vocab.h"
+#include "checkpoint/checkpoint.h"
+#include "base/text.h"
+#include "model/vocab.h"
 
 static t2i_error err;
 

@@ -1,11 +1,11 @@
 /* Who is found, when, and what is said; with lines and a clock of the test's own. */
-#include "t2i/watchdog.h"
+#include "comm/watchdog.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "t2i/cpu.h"
+#include "base/cpu.h"
 #include "../test.h"
 
 enum { RANKS = 4, SELF = 1, ALLOWED = 5000 };

@@ -1,5 +1,5 @@
 /* zip: archives as PyTorch and others write them, and each way in which one can lie. */
-#include "t2i/zip.h"
+#include "formats/zip.h"
 
 #include "../test.h"
 #include "zip_sample.h"

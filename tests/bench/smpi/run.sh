@@ -7,8 +7,8 @@ here=tests/bench/smpi SIZES=${SIZES:-4:1 8:1 16:1 32:1 64:1 64:16 128:16 256:16 
 command -v smpicc >/dev/null || { echo "SimGrid's smpicc is not here (Debian: libsimgrid-dev)"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-smpicc -std=c11 -ffp-contract=off -D_GNU_SOURCE -include "$PWD/$here/wait.h" -Iinclude -O2 -pthread -o "$work/step" $here/step.c \
-    src/dist/comm.c src/dist/fold.c src/dist/watchdog.c src/base/error.c src/base/log.c src/base/mem.c src/base/pulse.c src/base/text.c -lm
+smpicc -std=c11 -ffp-contract=off -D_GNU_SOURCE -include "$PWD/$here/wait.h" -Isrc -O2 -pthread -o "$work/step" $here/step.c \
+    src/comm/comm.c src/comm/fold.c src/comm/watchdog.c src/base/error.c src/base/log.c src/base/mem.c src/base/pulse.c src/base/text.c -lm
 echo "ranks a-node compute-ms exchange-ms update-ms efficiency-%"
 for size in $SIZES; do
     np=${size%:*} a_node=${size#*:}

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t2i/block.h"
-#include "t2i/cpu.h"
-#include "t2i/fold.h"
-#include "t2i/mem.h"
+#include "base/block.h"
+#include "base/cpu.h"
+#include "comm/fold.h"
+#include "base/mem.h"
 
 /* ---- in place of cpu.c and pool.c: the simulated clock, and no threads ---- */
 

@@ -1,0 +1,790 @@
+#include "checkpoint/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "formats/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/names.h"
+#include "formats/safetensors.h"
+#include "base/text.h"
+#include "checkpoint/tutorial.h"
+
+static const char meta_mark[] = "\"t2i.meta_xxh3\":\"";
+static const char no_digits[] = "00000000000000000000000000000000";
+
+/* ---- the configuration's keys ---- */
+
+static const struct {
+    const char *key;
+    size_t offset;
+} config_keys[T2I_CONFIG_KEYS] = {
+    {"vocab_size", offsetof(t2i_config, vocab_size)},
+    {"d_model", offsetof(t2i_config, d_model)},
+    {"n_heads", offsetof(t2i_config, n_heads)},
+    {"n_layers", offsetof(t2i_config, n_layers)},
+    {"d_ff", offsetof(t2i_config, d_ff)},
+    {"block_size", offsetof(t2i_config, block_size)},
+    {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
+};
+
+const char *t2i_config_key(size_t index)
+{
+    return config_keys[index].key;
+}
+
+size_t t2i_config_get(const t2i_config *config, size_t index)
+{
+    size_t value;
+    memcpy(&value, (const char *)config + config_keys[index].offset, sizeof value);
+    return value;
+}
+
+int t2i_config_set(t2i_config *config, size_t index, int64_t value)
+{
+    if (value < 1 || value > INT32_MAX) return 0;
+    size_t size = (size_t)value;
+    memcpy((char *)config + config_keys[index].offset, &size, sizeof size);
+    return 1;
+}
+
+const char *t2i_checkpoint_prefix(size_t index)
+{
+    static const char *const prefixes[] = {"adamw.m.", "adamw.v.", "ema.", NULL};
+    return prefixes[index];
+}
+
+void t2i_checkpoint_free(t2i_checkpoint *checkpoint)
+{
+    t2i_model_free(&checkpoint->model);
+    t2i_vocab_free(&checkpoint->vocab);
+    t2i_free(checkpoint->weights);
+    t2i_free(checkpoint->m);
+    t2i_free(checkpoint->v);
+    t2i_free(checkpoint->ema);
+    t2i_free(checkpoint->run.options);
+    t2i_free(checkpoint->unused_names);
+    *checkpoint = (t2i_checkpoint){0};
+}
+
+/* ---- writing ---- */
+
+/* Adds key: the text of value, which is taken. */
+static t2i_status put_json(t2i_json *meta, const char *key, t2i_json *value, t2i_error *err)
+{
+    char *text = NULL;
+    t2i_status status = t2i_json_text(value, 0, &text, err);
+    if (status == T2I_OK) t2i_json_set_string(meta, key, text);
+    t2i_free(text);
+    t2i_json_free(value);
+    return status;
+}
+
+static t2i_json *config_json(const t2i_config *config)
+{
+    t2i_json *json = t2i_json_object();
+    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++)
+        t2i_json_set_integer(json, t2i_config_key(i), (int64_t)t2i_config_get(config, i));
+    return json;
+}
+
+static t2i_json *vocab_json(const t2i_vocab *vocab)
+{
+    t2i_json *json = t2i_json_array();
+    for (size_t i = 0; i < vocab->size; i++)
+        t2i_json_append(json, t2i_json_string(vocab->name[i], strlen(vocab->name[i])));
+    return json;
+}
+
+static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
+{
+    t2i_json *json = t2i_json_object(), *options = NULL;
+    t2i_json_set_integer(json, "step", run->step);
+    t2i_json_set_integer(json, "updates", run->updates);
+    t2i_json_set_integer(json, "skipped", run->skipped);
+    t2i_json_set_integer(json, "shards", run->shards);
+    if (run->best >= 0.0)
+        t2i_json_set_real(json, "best", run->best);
+    else
+        t2i_json_set(json, "best", t2i_json_null());
+    if (run->best_mrr > 0.0) t2i_json_set_real(json, "best_mrr", run->best_mrr);
+    if (run->usual.steps > 0) {
+        t2i_json *usual = t2i_json_object();
+        t2i_json_set_real(usual, "mean", (double)run->usual.mean);
+        t2i_json_set_real(usual, "variance", (double)run->usual.variance);
+        t2i_json_set_integer(usual, "steps", run->usual.steps);
+        t2i_json_set(json, "usual_loss", usual);
+    }
+    t2i_json_set_string(json, "dataset", run->dataset);
+    if (run->options != NULL && t2i_json_parse(&options, run->options, strlen(run->options),
+                                               "the run's options", err) != T2I_OK) {
+        t2i_json_free(json);
+        return NULL;
+    }
+    t2i_json_set(json, "options", options == NULL ? t2i_json_object() : options);
+    return json;
+}
+
+static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, size_t parts,
+                            t2i_json *meta, t2i_error *err)
+{
+    t2i_json_set_string(meta, "t2i.format", "1");
+    T2I_TRY(put_json(meta, "t2i.config", config_json(&c->model.config), err));
+    T2I_TRY(put_json(meta, "t2i.vocab", vocab_json(&c->vocab), err));
+    T2I_TRY(put_json(meta, "t2i.run", run_json(&c->run, err), err));
+    t2i_json *digests = t2i_json_object();
+    for (size_t i = 0; i < parts; i++) {
+        size_t count = (size_t)(part[i].dim[0] * (part[i].dims > 1 ? part[i].dim[1] : 1));
+        char hex[T2I_HEX];
+        t2i_hash_hex(part[i].data, count * sizeof(float), hex);
+        t2i_json_set_string(digests, part[i].name, hex);
+    }
+    T2I_TRY(put_json(meta, "t2i.xxh3", digests, err));
+    t2i_json_set_string(meta, "t2i.meta_xxh3", no_digits);
+    return T2I_OK;
+}
+
+typedef char part_name[T2I_NAME_MAX + 8];
+
+/* A file without a head has none of these. */
+static int is_absent(const t2i_checkpoint *c, const char *name)
+{
+    return !c->has_head && strncmp(name, "head.", 5) == 0;
+}
+
+size_t t2i_checkpoint_tensors(const t2i_checkpoint *c, size_t *numbers)
+{
+    size_t count = 0;
+    *numbers = 0;
+    for (size_t i = 0; i < c->model.layout.tensors; i++) {
+        if (is_absent(c, c->model.layout.tensor[i].name)) continue;
+        *numbers += t2i_tensor_count(&c->model.layout.tensor[i]);
+        count++;
+    }
+    return count;
+}
+
+/* Describes a block's tensors under a prefix; returns how many. */
+static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_checkpoint *c,
+                        const char *prefix, const float *block)
+{
+    size_t count = 0;
+    for (size_t i = 0; block != NULL && i < c->model.layout.tensors; i++) {
+        const t2i_tensor *t = &c->model.layout.tensor[i];
+        if (is_absent(c, t->name)) continue;
+        snprintf(name[count], sizeof *name, "%s%s", prefix, t->name);
+        part[count] = (t2i_st_part){
+            .name = name[count], .dims = t->rows > 0 ? 2 : 1, .data = block + t->offset};
+        part[count].dim[0] = t->rows > 0 ? t->rows : t->columns;
+        part[count++].dim[1] = t->columns;
+    }
+    return count;
+}
+
+static t2i_status write_file(const char *path, const char *header, size_t size,
+                             const t2i_st_part *part, size_t parts, t2i_error *err)
+{
+    t2i_out out;
+    T2I_TRY(t2i_out_open(&out, path, err));
+    t2i_status status = t2i_st_write(&out, header, size, part, parts, err);
+    if (status == T2I_OK) return t2i_out_commit(&out, err);
+    t2i_out_drop(&out);
+    return status;
+}
+
+t2i_status t2i_checkpoint_save(const t2i_checkpoint *c, const char *path, t2i_error *err)
+{
+    size_t most = 4 * c->model.layout.tensors, parts = 0, size = 0;
+    t2i_st_part *part = t2i_alloc(most, sizeof *part);
+    part_name *name = t2i_alloc(most, sizeof *name);
+    t2i_json *meta = t2i_json_object();
+    char *header = NULL;
+    t2i_status status = T2I_OK;
+    if (part == NULL || name == NULL || meta == NULL) {
+        status = t2i_fail_memory(err, most * sizeof *part, "a checkpoint's table");
+        goto done;
+    }
+    parts += add_parts(part, name, c, "", c->weights);
+    parts += add_parts(part + parts, name + parts, c, "adamw.m.", c->m);
+    parts += add_parts(part + parts, name + parts, c, "adamw.v.", c->v);
+    parts += add_parts(part + parts, name + parts, c, "ema.", c->ema);
+    status = make_meta(c, part, parts, meta, err);
+    if (status == T2I_OK) status = t2i_st_make_header(part, parts, meta, &header, &size, err);
+    if (status != T2I_OK) goto done;
+    char hex[T2I_HEX], *digits = strstr(header, meta_mark);
+    T2I_ASSERT(digits != NULL);
+    t2i_hash_hex(header, size, hex);
+    memcpy(digits + strlen(meta_mark), hex, T2I_HEX - 1);
+    status = write_file(path, header, size, part, parts, err);
+done:
+    t2i_free(part);
+    t2i_free(name);
+    t2i_free(header);
+    t2i_json_free(meta);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* A file that is being read. */
+typedef struct {
+    t2i_tensors *file;
+    const t2i_st *st;   /* one of the two is NULL */
+    const t2i_py *tree; /* the tutorial's layout */
+    const char *path;
+    t2i_json *digests; /* of files of ours */
+} source;
+
+t2i_file_kind t2i_checkpoint_kind(const t2i_tensors *file)
+{
+    static const char *const keys[] = {"t2i.config", "t2i.run", "t2i.xxh3", "t2i.meta_xxh3"};
+    const t2i_st *st = t2i_tensors_st(file);
+    if (st == NULL)
+        return t2i_tutorial_is(t2i_tensors_tree(file)) ? T2I_FILE_TUTORIAL : T2I_FILE_TORCH;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (t2i_st_meta(st, keys[i]) != NULL) return T2I_FILE_MODEL;
+    return T2I_FILE_SAFETENSORS;
+}
+
+static t2i_status parse_meta(const source *s, const char *key, t2i_json **out, t2i_error *err)
+{
+    const char *text = t2i_st_meta(s->st, key);
+    *out = NULL;
+    if (text == NULL)
+        return t2i_fail(err, T2I_DATA,
+                        "%s has no %s in its metadata: it is not a model that t2i-train can read",
+                        s->path, key);
+    char what[300];
+    snprintf(what, sizeof what, "%s in %.200s", key, s->path);
+    return t2i_json_parse(out, text, strlen(text), what, err);
+}
+
+static t2i_status read_config(const source *s, t2i_config *config, t2i_error *err)
+{
+    t2i_json *json;
+    if (s->tree != NULL) return t2i_tutorial_config(s->tree, s->path, config, err);
+    T2I_TRY(parse_meta(s, "t2i.config", &json, err));
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < T2I_CONFIG_KEYS; i++) {
+        int64_t value;
+        if (!t2i_json_as_integer(t2i_json_get(json, t2i_config_key(i)), &value) ||
+            !t2i_config_set(config, i, value))
+            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", s->path,
+                              t2i_config_key(i));
+    }
+    t2i_json_free(json);
+    return status;
+}
+
+/* The file's name of a tensor. */
+static void name_in(const source *s, const char *prefix, const char *ours, part_name out)
+{
+    if (s->tree == NULL || !t2i_tutorial_name(ours, out))
+        snprintf(out, sizeof(part_name), "%s%s", prefix, ours);
+}
+
+static int has_tensor(const source *s, const char *ours)
+{
+    part_name name;
+    name_in(s, "", ours, name);
+    return t2i_tensors_find(s->file, name) != NULL;
+}
+
+/* The tensor of a layer, as the file names it. */
+static int has_part(const source *s, size_t layer, const char *linear, const char *part,
+                    part_name out)
+{
+    char ours[T2I_NAME_MAX];
+    snprintf(ours, sizeof ours, "layers.%zu.%s.%s", layer, linear, part);
+    name_in(s, "", ours, out);
+    return t2i_tensors_find(s->file, out) != NULL;
+}
+
+/* A bias that a linear layer has in some layers only is one that was lost. */
+static t2i_status read_bias(const source *s, const char *linear, size_t layers, int *has,
+                            t2i_error *err)
+{
+    part_name first, other, weight;
+    *has = has_part(s, 0, linear, "bias", first);
+    for (size_t i = 1; i < layers; i++) {
+        if (!has_part(s, i, linear, "weight", weight)) continue; /* refused later, by its name */
+        if (has_part(s, i, linear, "bias", other) == *has) continue;
+        return t2i_fail(err, T2I_DATA,
+                        "%s has %s but no %s: such a bias must be in all layers or in none",
+                        s->path, *has ? first : other, *has ? other : first);
+    }
+    return T2I_OK;
+}
+
+static t2i_status read_biases(const source *s, t2i_config *config, t2i_error *err)
+{
+    /* more layers than tensors are refused later, by the name of one that is missing */
+    size_t layers = t2i_tensors_count(s->file);
+    if (layers > config->n_layers) layers = config->n_layers;
+    T2I_TRY(read_bias(s, "qkv", layers, &config->qkv_bias, err));
+    T2I_TRY(read_bias(s, "out", layers, &config->out_bias, err));
+    T2I_TRY(read_bias(s, "ffn1", layers, &config->ffn1_bias, err));
+    T2I_TRY(read_bias(s, "ffn2", layers, &config->ffn2_bias, err));
+    config->head_bias = has_tensor(s, "head.bias");
+    return T2I_OK;
+}
+
+static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i_error *err)
+{
+    const char *path = s->path;
+    t2i_json *json;
+    if (s->tree != NULL) return t2i_tutorial_vocab(s->tree, path, size, vocab, err);
+    T2I_TRY(parse_meta(s, "t2i.vocab", &json, err));
+    size_t count = t2i_json_size(json);
+    const char **name = t2i_alloc(count + 1, sizeof *name);
+    t2i_status status = T2I_OK;
+    if (name == NULL)
+        status = t2i_fail_memory(err, count * sizeof *name, "a vocabulary");
+    else if (!t2i_json_is_array(json) || count != size)
+        status = t2i_fail(err, T2I_DATA,
+                          "%s: t2i.vocab is not an array of vocab_size = %zu strings", path, size);
+    for (size_t i = 0; status == T2I_OK && i < count; i++)
+        if (!t2i_json_as_string(t2i_json_at(json, i), &name[i], NULL))
+            status = t2i_fail(err, T2I_DATA, "%s: entry %zu of t2i.vocab is no string", path, i);
+    t2i_error why = {0};
+    if (status == T2I_OK && t2i_vocab_new(vocab, name, count, &why) != T2I_OK)
+        status = t2i_fail(err, why.status, "%s: %s", path, why.text);
+    t2i_free(name);
+    t2i_json_free(json);
+    return status;
+}
+
+/* Of a run that skips spikes; else, or where it is no such thing, all zero. */
+static t2i_spike read_usual(const t2i_json *json)
+{
+    double mean, variance;
+    int64_t steps;
+    if (!t2i_json_as_real(t2i_json_get(json, "mean"), &mean) ||
+        !t2i_json_as_real(t2i_json_get(json, "variance"), &variance) || !(variance >= 0.0) ||
+        !t2i_json_as_integer(t2i_json_get(json, "steps"), &steps) || steps < 0)
+        return (t2i_spike){0};
+    return (t2i_spike){(float)mean, (float)variance, (long)steps};
+}
+
+static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
+{
+    t2i_json *json;
+    T2I_TRY(parse_meta(s, "t2i.run", &json, err));
+    int64_t step = -1, updates = -1, skipped = -1, shards = -1;
+    const char *dataset = "";
+    t2i_status status = T2I_OK;
+    if (!t2i_json_as_integer(t2i_json_get(json, "step"), &step) || step < 0 ||
+        !t2i_json_as_integer(t2i_json_get(json, "updates"), &updates) || updates < 0 ||
+        updates > step || !t2i_json_as_integer(t2i_json_get(json, "skipped"), &skipped) ||
+        skipped < 0 || !t2i_json_as_integer(t2i_json_get(json, "shards"), &shards) || shards < 1 ||
+        shards > 1 << 20 || !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) ||
+        strlen(dataset) >= T2I_HEX)
+        status = t2i_fail(err, T2I_DATA,
+                          "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset",
+                          s->path);
+    *run = (t2i_run_state){.step = (long)step,
+                           .updates = (long)updates,
+                           .skipped = (long)skipped,
+                           .shards = (long)shards};
+    if (!t2i_json_as_real(t2i_json_get(json, "best"), &run->best)) run->best = -1.0;
+    if (!t2i_json_as_real(t2i_json_get(json, "best_mrr"), &run->best_mrr)) run->best_mrr = 0.0;
+    run->usual = read_usual(t2i_json_get(json, "usual_loss"));
+    if (status == T2I_OK) {
+        memcpy(run->dataset, dataset, strlen(dataset) + 1);
+        status = t2i_json_text(t2i_json_get(json, "options"), 0, &run->options, err);
+    }
+    t2i_json_free(json);
+    return status;
+}
+
+/* The header against its own digest. */
+static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *err)
+{
+    size_t size;
+    const char *header = t2i_st_header(st, &size), *said = t2i_st_meta(st, "t2i.meta_xxh3");
+    char *copy = t2i_alloc(size + 1, 1), hex[T2I_HEX] = "";
+    if (copy == NULL) return t2i_fail_memory(err, size, "a file's header");
+    memcpy(copy, header, size);
+    char *digits = strstr(copy, meta_mark);
+    if (digits != NULL) digits += strlen(meta_mark);
+    /* another key may end like the mark, with less than so many digits behind it */
+    if (digits != NULL && strlen(said) == T2I_HEX - 1 && strncmp(digits, said, T2I_HEX - 1) == 0) {
+        memcpy(digits, no_digits, T2I_HEX - 1);
+        t2i_hash_hex(copy, size, hex);
+    }
+    t2i_free(copy);
+    if (strcmp(hex, said) != 0)
+        return t2i_fail(err, T2I_DATA, "%s is damaged: its header does not match its digest", path);
+    return T2I_OK;
+}
+
+/* One tensor of the model, under a prefix; its shape is checked. */
+static t2i_status find_tensor(const t2i_tensor_info **out, const source *s, const char *prefix,
+                              const t2i_tensor *tensor, t2i_error *err)
+{
+    part_name name;
+    name_in(s, prefix, tensor->name, name);
+    const t2i_tensor_info *found = *out = t2i_tensors_find(s->file, name);
+    if (found == NULL) return t2i_fail(err, T2I_DATA, "%s has no tensor %s", s->path, name);
+    if (tensor->rows > 0
+            ? found->dims == 2 && found->dim[0] == tensor->rows && found->dim[1] == tensor->columns
+            : found->dims == 1 && found->dim[0] == tensor->columns)
+        return T2I_OK;
+    if (tensor->rows > 0)
+        return t2i_fail(err, T2I_DATA,
+                        "%s: tensor %s does not have the shape (%zu, %zu) of the configuration",
+                        s->path, name, tensor->rows, tensor->columns);
+    return t2i_fail(err, T2I_DATA,
+                    "%s: tensor %s does not have the shape (%zu) of the configuration", s->path,
+                    name, tensor->columns);
+}
+
+/* Its numbers, checked against digests where there are any. */
+static t2i_status read_tensor(const source *s, const t2i_tensor_info *found, float *out,
+                              t2i_error *err)
+{
+    T2I_TRY(t2i_tensors_floats(s->file, found, out, err));
+    if (s->digests != NULL) {
+        char hex[T2I_HEX];
+        const char *said = NULL;
+        t2i_hash_hex(out, (size_t)found->count * sizeof(float), hex);
+        if (!t2i_json_as_string(t2i_json_get(s->digests, found->name), &said, NULL) ||
+            strcmp(said, hex) != 0)
+            return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest",
+                            s->path, found->name);
+    }
+    for (size_t i = 0; i < found->count; i++)
+        if (!isfinite(out[i]))
+            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", s->path, i,
+                            found->name);
+    return T2I_OK;
+}
+
+/* Views of a torch file may repeat what is stored once; a model's tensors do not, and no more
+ * memory is asked for than the file is long. */
+static t2i_status check_size(const source *s, const t2i_checkpoint *c, t2i_error *err)
+{
+    uint64_t size;
+    size_t numbers;
+    T2I_TRY(t2i_fs_size(s->path, &size, err));
+    t2i_checkpoint_tensors(c, &numbers);
+    if (numbers <= size) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s has fewer bytes than its model has numbers: its tensors repeat themselves",
+                    s->path);
+}
+
+static t2i_status read_block(const source *s, const char *prefix, const t2i_checkpoint *c,
+                             float **block, t2i_error *err)
+{
+    const t2i_layout *layout = &c->model.layout;
+    /* once to see that all are there, so that no more memory is asked for than the file is long;
+     * then to read them */
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1) T2I_TRY(check_size(s, c, err));
+        if (pass == 1) *block = t2i_block_new(layout);
+        if (pass == 1 && *block == NULL)
+            return t2i_fail_memory(err, layout->floats * sizeof(float), "a model's weights");
+        for (size_t i = 0; i < layout->tensors; i++) {
+            const t2i_tensor *tensor = &layout->tensor[i];
+            const t2i_tensor_info *found;
+            if (is_absent(c, tensor->name)) continue;
+            T2I_TRY(find_tensor(&found, s, prefix, tensor, err));
+            if (pass == 1) T2I_TRY(read_tensor(s, found, *block + tensor->offset, err));
+        }
+    }
+    return T2I_OK;
+}
+
+/* Is a tensor of the file one of the model, its moments or averages? */
+static int is_of_model(const source *s, const t2i_names *model, const char *name)
+{
+    char ours[T2I_NAME_MAX];
+    if (s->tree != NULL) /* what lies in other entries is told as those */
+        return !t2i_tutorial_ours(name, ours) || t2i_names_find(model, ours) != SIZE_MAX;
+    for (size_t i = 0; t2i_checkpoint_prefix(i) != NULL; i++) {
+        size_t size = strlen(t2i_checkpoint_prefix(i));
+        if (strncmp(name, t2i_checkpoint_prefix(i), size) == 0)
+            return t2i_names_find(model, name + size) != SIZE_MAX;
+    }
+    return t2i_names_find(model, name) != SIZE_MAX;
+}
+
+static t2i_status list_unused(const source *s, const t2i_names *model, t2i_names *list,
+                              t2i_error *err)
+{
+    size_t number;
+    if (s->tree != NULL) T2I_TRY(t2i_tutorial_unused(s->tree, list, err));
+    for (size_t i = 0; i < t2i_tensors_count(s->file); i++) {
+        const char *name = t2i_tensors_at(s->file, i)->name;
+        if (!is_of_model(s, model, name)) T2I_TRY(t2i_names_add(list, name, &number, err));
+    }
+    return T2I_OK;
+}
+
+/* "a, b, c, ..." of what the file has beyond the model. */
+static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *err)
+{
+    enum { SHOWN = 4, LONGEST = 80 };
+    t2i_names model = {0}, list = {0};
+    t2i_text text = {0};
+    t2i_status status = T2I_OK;
+    for (size_t i = 0, number; status == T2I_OK && i < out->model.layout.tensors; i++)
+        status = t2i_names_add(&model, out->model.layout.tensor[i].name, &number, err);
+    if (status == T2I_OK) status = list_unused(s, &model, &list, err);
+    for (size_t i = 0; status == T2I_OK && i < list.count && i <= SHOWN; i++) {
+        const char *name = i == SHOWN ? "..." : t2i_names_at(&list, i);
+        size_t size = strlen(name);
+        status = t2i_text_addf(&text, err, "%s", i == 0 ? "" : ", ");
+        if (status == T2I_OK)
+            status = t2i_text_add_plain(&text, name, size < LONGEST ? size : LONGEST, err);
+    }
+    out->unused = list.count;
+    out->unused_names = text.data; /* NULL when there was none */
+    t2i_names_free(&model);
+    t2i_names_free(&list);
+    return status;
+}
+
+/* Is it a file of ours? Then its header must be as it was written. */
+static t2i_status look_at_digests(source *s, t2i_checkpoint *out, t2i_error *err)
+{
+    if (s->st == NULL) return T2I_OK;
+    /* any of the three: one damaged name must not make it a file from elsewhere, which nothing
+     * verifies */
+    int run = t2i_st_meta(s->st, "t2i.run") != NULL,
+        header = t2i_st_meta(s->st, "t2i.meta_xxh3") != NULL,
+        tensors = t2i_st_meta(s->st, "t2i.xxh3") != NULL;
+    out->ours = run || header || tensors;
+    if (!out->ours) return T2I_OK;
+    if (!run || !header || !tensors)
+        return t2i_fail(err, T2I_DATA, "%s is damaged: its run or its digests are gone", s->path);
+    T2I_TRY(check_header(s->st, s->path, err));
+    T2I_TRY(read_run(s, &out->run, err));
+    return parse_meta(s, "t2i.xxh3", &s->digests, err);
+}
+
+static t2i_status make_model(const source *s, t2i_checkpoint *out, size_t features, t2i_error *err)
+{
+    t2i_config config = {0};
+    t2i_error why = {0};
+    T2I_TRY(read_config(s, &config, err));
+    T2I_TRY(read_biases(s, &config, err));
+    out->has_head = has_tensor(s, "head.weight");
+    if (!out->has_head) {
+        part_name name;
+        name_in(s, "", "head.weight", name);
+        if (config.head_bias)
+            return t2i_fail(err, T2I_DATA, "%s has the bias of a head, but no tensor %s", s->path,
+                            name);
+        if (features == 0)
+            return t2i_fail(err, T2I_DATA,
+                            "%s has no %s: it cannot predict; train from it with t2i-train --init",
+                            s->path, name);
+        if (features != T2I_ITS_OWN) config.vision_feature_dim = features;
+        config.head_bias = 1;
+    }
+    if (t2i_model_new(&out->model, &config, &why) != T2I_OK)
+        return t2i_fail(err, why.status == T2I_USAGE ? T2I_DATA : why.status, "%s: %s", s->path,
+                        why.text);
+    return read_vocab(s, config.vocab_size, &out->vocab, err);
+}
+
+static t2i_status load(t2i_checkpoint *out, source *s, int moments, size_t features, t2i_error *err)
+{
+    if (t2i_checkpoint_kind(s->file) == T2I_FILE_TORCH)
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a file of PyTorch, but no model in the tutorial's layout: it lacks "
+                        "config, tokenizer or token_embedding_table",
+                        s->path);
+    T2I_TRY(look_at_digests(s, out, err));
+    T2I_TRY(make_model(s, out, features, err));
+    T2I_TRY(read_block(s, "", out, &out->weights, err));
+    if (s->tree != NULL) T2I_TRY(t2i_tutorial_positions(s->file, s->path, &out->model, err));
+    if (moments && t2i_tensors_find(s->file, "adamw.m.embedding.weight") != NULL) {
+        T2I_TRY(read_block(s, "adamw.m.", out, &out->m, err));
+        T2I_TRY(read_block(s, "adamw.v.", out, &out->v, err));
+    }
+    if (moments && t2i_tensors_find(s->file, "ema.embedding.weight") != NULL)
+        T2I_TRY(read_block(s, "ema.", out, &out->ema, err));
+    return find_unused(s, out, err);
+}
+
+t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moments, size_t features,
+                               t2i_error *err)
+{
+    source s = {.path = path};
+    *out = (t2i_checkpoint){0};
+    T2I_TRY(t2i_tensors_open(&s.file, path, err));
+    s.st = t2i_tensors_st(s.file);
+    s.tree = t2i_tensors_tree(s.file);
+    t2i_status status = load(out, &s, moments, features, err);
+    if (status != T2I_OK) t2i_checkpoint_free(out);
+    t2i_json_free(s.digests);
+    t2i_tensors_close(s.file);
+    return status;
+}
+
+void t2i_checkpoint_tell(const t2i_checkpoint *c, const char *path)
+{
+    if (!c->ours) t2i_log_note("%s carries no digests: its contents are not verified", path);
+    if (c->unused > 0)
+        t2i_log_note("%s: %zu %s not used: %s", path, c->unused,
+                     c->unused == 1 ? "entry is" : "entries are", c->unused_names);
+}
+
+/* ---- the run folder ---- */
+
+char *t2i_checkpoint_path(const char *run, long step)
+{
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%ld.safetensors", step);
+    return t2i_fs_join(run, name);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    long x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x < y) - (x > y);
+}
+
+/* N of "step-N.safetensors", -1 for any other name (temporary ones too). */
+static long step_of(const char *name, const char *suffix)
+{
+    char *end, again[64];
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
+    errno = 0;
+    long step = strtol(name + 5, &end, 10);
+    snprintf(again, sizeof again, "step-%ld%s", step, suffix);
+    return errno == 0 && strcmp(again, name) == 0 ? step : -1;
+}
+
+static t2i_status list_steps(const char *run, const char *place, const char *suffix, long **steps,
+                             size_t *count, t2i_error *err)
+{
+    *steps = NULL;
+    *count = 0;
+    char *folder = t2i_fs_join(run, place);
+    if (folder == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    DIR *dir = opendir(folder);
+    t2i_status status = T2I_OK;
+    if (dir == NULL && errno != ENOENT)
+        status =
+            t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
+    for (struct dirent *entry; dir != NULL && status == T2I_OK && (entry = readdir(dir)) != NULL;) {
+        long step = step_of(entry->d_name, suffix);
+        if (step < 0) continue;
+        if (t2i_grow(steps, *count, *count + 1, sizeof **steps) != 0)
+            status = t2i_fail_memory(err, *count, "a list of files");
+        else
+            (*steps)[(*count)++] = step;
+    }
+    if (dir != NULL) closedir(dir);
+    t2i_free(folder);
+    if (status == T2I_OK && *count > 0) qsort(*steps, *count, sizeof **steps, newest_first);
+    if (status != T2I_OK) {
+        t2i_free(*steps);
+        *steps = NULL;
+        *count = 0;
+    }
+    return status;
+}
+
+t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    return list_steps(run, "checkpoints", ".safetensors", steps, count, err);
+}
+
+t2i_status t2i_samples_list(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    return list_steps(run, "samples", ".png", steps, count, err);
+}
+
+void t2i_checkpoint_sweep(const char *run)
+{
+    static const char *const places[][2] = {
+        {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."}, {"", "best."}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *folder = t2i_fs_join(run, places[i][0]);
+        if (folder != NULL) t2i_fs_sweep(folder, places[i][1]);
+        t2i_free(folder);
+    }
+}
+
+t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err)
+{
+    if (!t2i_fs_exists(run_or_file))
+        return t2i_fail(err, T2I_NOINPUT,
+                        "cannot open %s: there is no such run folder or model file", run_or_file);
+    if (!t2i_fs_is_folder(run_or_file)) {
+        *path = t2i_strdup(run_or_file);
+        return *path == NULL ? t2i_fail_memory(err, strlen(run_or_file), "a file name") : T2I_OK;
+    }
+    *path = t2i_fs_join(run_or_file, "model.safetensors");
+    if (*path == NULL) return t2i_fail_memory(err, strlen(run_or_file), "a file name");
+    if (t2i_fs_exists(*path)) return T2I_OK;
+    t2i_free(*path);
+    *path = NULL;
+    long *steps;
+    size_t count;
+    T2I_TRY(t2i_checkpoint_list(run_or_file, &steps, &count, err));
+    t2i_error why = {0};
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; i < count && *path == NULL && status != T2I_SYSTEM; i++) {
+        t2i_checkpoint probe;
+        char *candidate = t2i_checkpoint_path(run_or_file, steps[i]);
+        status = candidate == NULL ? t2i_fail_memory(&why, 64, "a file name")
+                                   : t2i_checkpoint_load(&probe, candidate, 0, 0, &why);
+        if (status == T2I_OK) {
+            t2i_checkpoint_free(&probe);
+            *path = candidate;
+        } else
+            t2i_free(candidate);
+    }
+    t2i_free(steps);
+    if (*path != NULL) return T2I_OK;
+    /* without memory a sound one looks no better than a damaged one */
+    if (status == T2I_SYSTEM) return t2i_fail(err, status, "%s", why.text);
+    if (count > 0)
+        return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
+    return t2i_fail(err, T2I_NOINPUT,
+                    "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
+}
+
+t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err)
+{
+    char *job = t2i_fs_join(run, "job.ini");
+    t2i_text text = {0};
+    *path = NULL;
+    t2i_status status = job == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
+                                    : t2i_fs_read(job, 1 << 20, &text, err);
+    const char *line = status == T2I_OK ? text.data : NULL;
+    while (line != NULL && strncmp(line, "data = ", 7) != 0) {
+        line = strchr(line, '\n');
+        if (line != NULL) line++;
+    }
+    if (status == T2I_OK && line == NULL)
+        status =
+            t2i_fail(err, T2I_DATA,
+                     "%s does not name the run's dataset (data = ...); give it with --data", job);
+    if (status == T2I_OK) {
+        size_t size = strcspn(line + 7, "\r\n");
+        *path = t2i_alloc(size + 1, 1);
+        if (*path == NULL)
+            status = t2i_fail_memory(err, size, "a file name");
+        else
+            memcpy(*path, line + 7, size);
+    }
+    t2i_text_free(&text);
+    t2i_free(job);
+    return status;
+}

@@ -1,0 +1,99 @@
+#include "checkpoint/model_convert.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "formats/tensors.h"
+#include "checkpoint/tutorial.h"
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), more = strlen(end);
+    return size > more && strcmp(text + size - more, end) == 0;
+}
+
+static int is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* One with moments would be lost under a model without them. */
+static int is_checkpoint(const char *path)
+{
+    t2i_tensors *tensors;
+    t2i_error ignored;
+    if (!t2i_fs_exists(path) || t2i_tensors_open(&tensors, path, &ignored) != T2I_OK) return 0;
+    int moments = t2i_tensors_find(tensors, "adamw.m.embedding.weight") != NULL;
+    t2i_tensors_close(tensors);
+    return moments;
+}
+
+static t2i_status check_target(const char *from, const char *to, t2i_error *err)
+{
+    if (is_same_file(from, to))
+        return t2i_fail(err, T2I_USAGE, "%s is the file to read: give --to another name", to);
+    if (t2i_fs_is_folder(to))
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: there is a folder of that name",
+                        to);
+    if (is_checkpoint(to))
+        return t2i_fail(err, T2I_USAGE,
+                        "%s is a checkpoint that a run can go on from: give --to another name", to);
+    return T2I_OK;
+}
+
+/* A file of ours always says from which run it comes: this one from none. */
+static t2i_status make_ours(t2i_checkpoint *c, t2i_error *err)
+{
+    if (c->ours) return T2I_OK;
+    c->run = (t2i_run_state){.shards = 1, .best = -1.0, .options = t2i_strdup("{}")};
+    return c->run.options == NULL ? t2i_fail_memory(err, 2, "a text") : T2I_OK;
+}
+
+static t2i_status write_model(t2i_checkpoint *c, const char *from, const char *to, int torch,
+                              t2i_error *err)
+{
+    T2I_TRY(check_target(from, to, err));
+    t2i_checkpoint_tell(c, from);
+    if (!c->has_head) t2i_log_note("%s has no head: %s will have none either", from, to);
+    if (torch && c->ours && c->run.step > 0)
+        t2i_log_note("%s does not keep the run's step and options; a .safetensors does", to);
+    if (!torch) T2I_TRY(make_ours(c, err));
+    T2I_TRY(torch ? t2i_tutorial_save(c, to, err) : t2i_checkpoint_save(c, to, err));
+    size_t numbers, tensors = t2i_checkpoint_tensors(c, &numbers);
+    t2i_log_note("wrote %s: %zu tensors, %zu numbers, %zu vocabulary entries, from %s", to, tensors,
+                 numbers, c->vocab.size, from);
+    return T2I_OK;
+}
+
+t2i_status t2i_model_export(const char *run_or_file, const char *to, t2i_error *err)
+{
+    int torch = ends_with(to, ".pt") || ends_with(to, ".pth");
+    char *from;
+    if (!torch && !ends_with(to, ".safetensors"))
+        return t2i_fail(err, T2I_USAGE, "%s: a model is written as .pt or .safetensors", to);
+    T2I_TRY(t2i_checkpoint_find(run_or_file, &from, err));
+    t2i_checkpoint c;
+    t2i_status status = t2i_checkpoint_load(&c, from, 0, T2I_ITS_OWN, err);
+    if (status == T2I_OK) {
+        status = write_model(&c, from, to, torch, err);
+        t2i_checkpoint_free(&c);
+    }
+    t2i_free(from);
+    return status;
+}
+
+t2i_status t2i_model_import(const char *file, const char *to, t2i_error *err)
+{
+    if (!ends_with(to, ".safetensors"))
+        return t2i_fail(err, T2I_USAGE,
+                        "%s: import makes a .safetensors; export makes a .pt of it again", to);
+    if (t2i_fs_is_folder(file))
+        return t2i_fail(err, T2I_USAGE, "%s is a folder: import reads a file; a run is exported",
+                        file);
+    return t2i_model_export(file, to, err);
+}

@@ -1,0 +1,197 @@
+/* doctor_measure.c - what takes time to find out, by all ranks together. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/block.h"
+#include "doctor/doctor.h"
+#include "comm/fold.h"
+#include "base/fs.h"
+#include "kernels/gemm.h"
+#include "base/mem.h"
+#include "base/pool.h"
+
+/* ---- a thread's products ---- */
+
+enum { M = 256, N = 512, K = 128 }; /* as a feed-forward layer of a usual model */
+
+static double thread_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* By the thread's own time, so that ranks which share cores can be compared. */
+static void time_products(t2i_facts *f, float *out, const float *a, const float *packed)
+{
+    static const double span = 0.3;
+    double began = t2i_cpu_seconds(), own = thread_seconds(), best = 0;
+    do {
+        double before = thread_seconds();
+        for (int i = 0; i < 8; i++) t2i_gemm(out, N, a, K, packed, M, N, K, NULL);
+        double took = thread_seconds() - before, rate = 8 * 2e-9 * M * N * K / took;
+        if (took > 0 && rate > best) best = rate;
+    } while (t2i_cpu_seconds() - began < span);
+    f->gflops = best;
+    f->core_share = (thread_seconds() - own) / (t2i_cpu_seconds() - began);
+}
+
+/* Collective. All ranks at once, as in a step. */
+static t2i_status measure_speed(t2i_exam *e, t2i_comm *comm, t2i_error *err)
+{
+    float *out = t2i_alloc(M * N, sizeof *out), *a = t2i_alloc(M * K, sizeof *a),
+          *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
+    t2i_status mine = out == NULL || a == NULL || packed == NULL
+                          ? t2i_fail_memory(err, M * N * sizeof *out, "a matrix product")
+                          : T2I_OK;
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK) time_products(&e->facts[e->rank], out, a, packed);
+    t2i_free(out);
+    t2i_free(a);
+    t2i_free(packed);
+    return status;
+}
+
+/* Collective. */
+static void measure_meeting(t2i_exam *e, t2i_comm *comm)
+{
+    enum { TIMES = 40 };
+    for (int i = 0; i < 3; i++) t2i_comm_barrier(comm);
+    double began = t2i_cpu_seconds();
+    for (int i = 0; i < TIMES; i++) t2i_comm_barrier(comm);
+    e->meeting = (t2i_cpu_seconds() - began) / TIMES;
+}
+
+/* ---- the sum of gradients ---- */
+
+static void take_sum(void *context, size_t chunk, float *weights, const float *gradient)
+{
+    (void)context, (void)chunk;
+    memcpy(weights, gradient, T2I_CHUNK * sizeof *weights);
+}
+
+/* Collective. One sum, every rank having it afterwards. */
+static void sum_once(t2i_fold *fold, t2i_comm *comm)
+{
+    t2i_leaf total;
+    t2i_votes votes = {0};
+    double squares;
+    size_t first, end;
+    uint8_t *used;
+    t2i_fold_shards(fold, 0, &first, &end);
+    for (size_t v = first; v < end; v++) {
+        t2i_fold_leaf(fold, 0, &used);
+        t2i_fold_add(fold, 0, &(t2i_leaf){.rows = 1});
+    }
+    t2i_fold_exchange(fold, comm, &total, &votes, &squares);
+    t2i_fold_update(fold, comm, take_sum, NULL);
+}
+
+/* Collective. The fastest of some. */
+static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_pool *pool, t2i_error *err)
+{
+    enum { TIMES = 7 };
+    static const size_t chunks[T2I_EXAM_SUMS] = {16, 64, 256}; /* 0.25, 1, 4 MiB */
+    size_t floats = chunks[i] * T2I_CHUNK, shards = 1;
+    t2i_fold *fold = NULL;
+    while (shards < (size_t)e->size) shards *= 2;
+    t2i_status status = t2i_fold_new(&fold, comm, pool, shards, floats, err);
+    for (int k = 0; status == T2I_OK && k < TIMES; k++) {
+        double began = t2i_cpu_seconds();
+        sum_once(fold, comm);
+        double took = t2i_cpu_seconds() - began;
+        if (k == 1 || (k > 1 && took < e->sum[i].seconds)) e->sum[i].seconds = took;
+    }
+    e->sum[i].bytes = (double)(floats * sizeof(float));
+    t2i_fold_free(fold);
+    return status;
+}
+
+/* Collective. */
+static t2i_status measure_sums(t2i_exam *e, t2i_comm *comm, t2i_error *err)
+{
+    t2i_pool *pool = NULL;
+    t2i_status status = t2i_comm_agree(comm, t2i_pool_new(&pool, 1, 0, err), err);
+    for (int i = 0; status == T2I_OK && i < T2I_EXAM_SUMS; i++)
+        status = time_sum(e, i, comm, pool, err);
+    t2i_pool_free(pool);
+    return status;
+}
+
+/* ---- hosts ---- */
+
+static double time_of_day(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int is_first_of_host(const t2i_exam *e, int rank)
+{
+    for (int r = 0; r < rank; r++)
+        if (strcmp(e->facts[r].host, e->facts[rank].host) == 0) return 0;
+    return 1;
+}
+
+/* Collective. Rank 0 asks the first rank of every other host for the time; the quickest answer is
+ * taken to lie in the middle. */
+static void measure_clocks(t2i_exam *e, t2i_comm *comm)
+{
+    enum { TIMES = 8 };
+    for (int r = 1; r < e->size; r++) {
+        if (!is_first_of_host(e, r) || (e->rank != 0 && e->rank != r)) continue;
+        double quickest = 1e9, ahead = 0, theirs = 0;
+        for (int i = 0; i < TIMES; i++) {
+            double sent = time_of_day();
+            if (e->rank == r) t2i_comm_receive(comm, 0, &theirs, sizeof theirs, 1);
+            if (e->rank == 0) t2i_comm_send(comm, r, &sent, sizeof sent, 1);
+            t2i_comm_wait(comm);
+            double now = time_of_day();
+            if (e->rank == r) t2i_comm_send(comm, 0, &now, sizeof now, 1);
+            if (e->rank == 0) t2i_comm_receive(comm, r, &theirs, sizeof theirs, 1);
+            t2i_comm_wait(comm);
+            double came = time_of_day();
+            if (e->rank != 0 || came - sent >= quickest) continue;
+            quickest = came - sent;
+            ahead = theirs - (sent + came) / 2;
+        }
+        if (e->rank == 0) t2i_comm_send(comm, r, &ahead, sizeof ahead, 1);
+        if (e->rank == r) t2i_comm_receive(comm, 0, &ahead, sizeof ahead, 1);
+        t2i_comm_wait(comm);
+        if (e->rank == r) e->facts[r].clock = ahead;
+    }
+}
+
+/* Collective. Does every host see what rank 0 writes? */
+static void measure_visible(t2i_exam *e, t2i_comm *comm)
+{
+    char name[sizeof e->folder.path + 64] = "";
+    t2i_error ignored;
+    if (e->rank == 0 && e->folder.status == T2I_OK)
+        snprintf(name, sizeof name, "%s/.t2i-doctor-%ld", e->folder.path, (long)getpid());
+    if (name[0] != '\0' && t2i_fs_write(name, name, strlen(name), &ignored) != T2I_OK)
+        name[0] = '\0';
+    t2i_comm_bcast(comm, 0, name, sizeof name);
+    e->hosts_looked = name[0] != '\0';
+    e->facts[e->rank].blind = e->hosts_looked && !t2i_fs_exists(name);
+    t2i_comm_barrier(comm);
+    if (e->rank == 0 && name[0] != '\0') remove(name);
+}
+
+t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
+{
+    T2I_TRY(measure_speed(e, comm, err));
+    if (e->size > 1) {
+        measure_meeting(e, comm);
+        T2I_TRY(measure_sums(e, comm, err));
+    }
+    if (e->hosts > 1) measure_clocks(e, comm);
+    if (e->rank == 0) t2i_folder_try(&e->folder);
+    if (e->hosts > 1) measure_visible(e, comm);
+    t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
+    return T2I_OK;
+}

@@ -1,0 +1,234 @@
+/* canvas.c - clipped drawing on RGB pictures. */
+#include "draw/canvas.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+#include "draw/font.h"
+#include "base/text.h"
+
+/* The part [*from, *to) of start .. start + length that lies in 0 .. limit. */
+static void clip(long start, long length, size_t limit, long *from, long *to)
+{
+    long end = start > LONG_MAX - (length > 0 ? length : 0) ? LONG_MAX : start + length;
+    *from = start < 0 ? 0 : start;
+    *to = end > (long)limit ? (long)limit : end;
+}
+
+static uint8_t *pixel(const t2i_image *image, long x, long y)
+{
+    return image->rgb + ((size_t)y * image->width + (size_t)x) * 3;
+}
+
+static void unpack(uint32_t colour, uint8_t rgb[3])
+{
+    rgb[0] = (uint8_t)(colour >> 16);
+    rgb[1] = (uint8_t)(colour >> 8);
+    rgb[2] = (uint8_t)colour;
+}
+
+void t2i_canvas_fill(t2i_image *image, long x, long y, long width, long height, uint32_t colour)
+{
+    uint8_t rgb[3];
+    long x0, x1, y0, y1;
+    if (width <= 0 || height <= 0) return;
+    unpack(colour, rgb);
+    clip(x, width, image->width, &x0, &x1);
+    clip(y, height, image->height, &y0, &y1);
+    for (long j = y0; j < y1; j++)
+        for (long i = x0; i < x1; i++) memcpy(pixel(image, i, j), rgb, 3);
+}
+
+void t2i_canvas_frame(t2i_image *image, long x, long y, long width, long height, uint32_t colour)
+{
+    if (width <= 0 || height <= 0 || x > LONG_MAX - width || y > LONG_MAX - height) return;
+    t2i_canvas_fill(image, x, y, width, 1, colour);
+    t2i_canvas_fill(image, x, y + height - 1, width, 1, colour);
+    t2i_canvas_fill(image, x, y, 1, height, colour);
+    t2i_canvas_fill(image, x + width - 1, y, 1, height, colour);
+}
+
+static void blend(uint8_t *p, const uint8_t rgb[3], double cover)
+{
+    for (int c = 0; c < 3; c++) p[c] = (uint8_t)(p[c] + (rgb[c] - p[c]) * cover + 0.5);
+}
+
+/* Narrows the part [*t0, *t1] of the way to where low <= start + t * step <= high. */
+static void narrow(double start, double step, double low, double high, double *t0, double *t1)
+{
+    if (step == 0.0) {
+        if (start < low || start > high) *t1 = -1.0;
+        return;
+    }
+    double a = (low - start) / step, b = (high - start) / step;
+    *t0 = fmax(*t0, fmin(a, b));
+    *t1 = fmin(*t1, fmax(a, b));
+}
+
+#define FAR 1e9 /* up to here the cut below is exact to a millionth of a pixel */
+
+/* The ends cut to the picture and a margin, so that far-away ends cost nothing. 0 when it is
+ * outside. */
+static int clip_line(const t2i_image *image, double margin, double from[2], double to[2])
+{
+    const double limit[2] = {(double)image->width, (double)image->height};
+    double t0 = 0.0, t1 = 1.0, step[2];
+    for (int k = 0; k < 2; k++) {
+        step[k] = to[k] - from[k];
+        if (!(fabs(from[k]) <= FAR && fabs(to[k]) <= FAR)) return 0;
+        narrow(from[k], step[k], -margin, limit[k] + margin, &t0, &t1);
+    }
+    if (t0 > t1) return 0;
+    for (int k = 0; k < 2; k++) {
+        to[k] = from[k] + t1 * step[k];
+        from[k] += t0 * step[k];
+    }
+    return 1;
+}
+
+/* Each pixel takes the colour as far as it lies within half the thickness of the segment. */
+void t2i_canvas_line(t2i_image *image, double x0, double y0, double x1, double y1, double thickness,
+                     uint32_t colour)
+{
+    uint8_t rgb[3];
+    double a[2] = {x0, y0}, b[2] = {x1, y1}, reach = thickness / 2.0 + 0.5;
+    /* A far end is cut beyond its round cap, so the cut does not show. */
+    if (!(thickness > 0.0) || !isfinite(thickness) || !clip_line(image, 2.0 * reach, a, b)) return;
+    unpack(colour, rgb);
+    double dx = b[0] - a[0], dy = b[1] - a[1], length2 = dx * dx + dy * dy;
+    double slope = dy == 0.0 ? 0.0 : dx / dy;
+    double half = reach * sqrt(1.0 + slope * slope);
+    double top = fmax(0.0, floor(fmin(a[1], b[1]) - reach));
+    double bottom = fmin((double)image->height - 1.0, ceil(fmax(a[1], b[1]) + reach));
+    for (double y = top; y <= bottom; y++) {
+        /* Only the pixels of this row that the line's band can reach. */
+        double at = a[0] + (y - a[1]) * slope, end = fmin(a[0], b[0]) - reach;
+        double first = fmax(0.0, floor(dy == 0.0 ? end : fmax(end, at - half)));
+        end = fmax(a[0], b[0]) + reach;
+        double last =
+            fmin((double)image->width - 1.0, ceil(dy == 0.0 ? end : fmin(end, at + half)));
+        for (double x = first; x <= last; x++) {
+            double t = length2 == 0.0 ? 0.0 : ((x - a[0]) * dx + (y - a[1]) * dy) / length2;
+            t = t < 0.0 ? 0.0 : t > 1.0 ? 1.0 : t;
+            double cover = reach - hypot(x - a[0] - t * dx, y - a[1] - t * dy);
+            if (cover > 0.0) blend(pixel(image, (long)x, (long)y), rgb, fmin(cover, 1.0));
+        }
+    }
+}
+
+void t2i_canvas_paste(t2i_image *image, const t2i_image *from, long x, long y)
+{
+    t2i_canvas_paste_scaled(image, from, x, y, 1);
+}
+
+void t2i_canvas_paste_scaled(t2i_image *image, const t2i_image *from, long x, long y, size_t factor)
+{
+    long x0, x1, y0, y1;
+    T2I_ASSERT(factor >= 1 && factor <= T2I_IMAGE_SIDE_MAX);
+    clip(x, (long)(from->width * factor), image->width, &x0, &x1);
+    clip(y, (long)(from->height * factor), image->height, &y0, &y1);
+    for (long j = y0; j < y1; j++)
+        for (long i = x0; i < x1; i++)
+            memcpy(pixel(image, i, j), pixel(from, (i - x) / (long)factor, (j - y) / (long)factor),
+                   3);
+}
+
+/* The next character; a byte that is not UTF-8 counts as one that no font has. */
+static size_t next(const char *text, size_t size, uint32_t *code)
+{
+    size_t length = t2i_utf8_decode(text, size, code);
+    if (length > 0) return length;
+    *code = UINT32_MAX;
+    return 1;
+}
+
+static long draw_character(t2i_image *image, long x, long y, uint32_t code, long scale,
+                           uint32_t colour)
+{
+    uint8_t rows[T2I_FONT_HEIGHT];
+    if (!t2i_font_rows(code, rows))
+        t2i_canvas_frame(image, x + scale, y + 3 * scale, 6 * scale, 9 * scale, colour);
+    else
+        for (long r = 0; r < T2I_FONT_HEIGHT; r++)
+            for (long c = 0; c < T2I_FONT_WIDTH; c++)
+                if (rows[r] >> (7 - c) & 1)
+                    t2i_canvas_fill(image, x + c * scale, y + r * scale, scale, scale, colour);
+    return x + T2I_FONT_WIDTH * scale;
+}
+
+static long draw_text(t2i_image *image, long x, long y, const char *text, size_t size, size_t scale,
+                      uint32_t colour)
+{
+    uint32_t code;
+    T2I_ASSERT(scale >= 1 && scale <= T2I_IMAGE_SIDE_MAX);
+    for (size_t i = 0; i < size;) {
+        i += next(text + i, size - i, &code);
+        x = draw_character(image, x, y, code, (long)scale, colour);
+    }
+    return x;
+}
+
+static size_t characters(const char *text, size_t size)
+{
+    size_t count = 0;
+    uint32_t code;
+    for (size_t i = 0; i < size; count++) i += next(text + i, size - i, &code);
+    return count;
+}
+
+long t2i_canvas_text(t2i_image *image, long x, long y, const char *utf8, size_t scale,
+                     uint32_t colour)
+{
+    return draw_text(image, x, y, utf8, strlen(utf8), scale, colour);
+}
+
+long t2i_canvas_text_width(const char *utf8, size_t scale)
+{
+    return (long)(characters(utf8, strlen(utf8)) * scale * T2I_FONT_WIDTH);
+}
+
+/* Bytes of the first `count` characters, or of fewer when the text ends. */
+static size_t take(const char *text, size_t size, size_t count)
+{
+    size_t i = 0;
+    uint32_t code;
+    for (; i < size && count > 0; count--) i += next(text + i, size - i, &code);
+    return i;
+}
+
+static size_t without_spaces_at_end(const char *text, size_t size)
+{
+    while (size > 0 && text[size - 1] == ' ') size--;
+    return size;
+}
+
+/* Bytes of the line that starts here: up to the last space that fits, or cut where there is none.
+ */
+static size_t line_bytes(const char *text, size_t size, size_t columns)
+{
+    size_t fit = take(text, size, columns), cut = fit;
+    if (fit == size || text[fit] == ' ') return fit;
+    while (cut > 0 && text[cut - 1] != ' ') cut--;
+    return cut > 0 ? cut : fit;
+}
+
+long t2i_canvas_text_box(t2i_image *image, long x, long y, long width, size_t lines,
+                         const char *utf8, uint32_t colour)
+{
+    size_t columns = width < 0 ? 0 : (size_t)width / T2I_FONT_WIDTH;
+    size_t left = without_spaces_at_end(utf8, strlen(utf8));
+    if (columns == 0) return y;
+    for (size_t line = 0; line < lines; line++, y += T2I_FONT_HEIGHT) {
+        while (left > 0 && *utf8 == ' ') utf8++, left--;
+        if (left == 0) break;
+        size_t dots = columns < 3 ? columns : 3;
+        int cut = line + 1 == lines && take(utf8, left, columns) < left;
+        size_t bytes = cut ? take(utf8, left, columns - dots) : line_bytes(utf8, left, columns);
+        size_t shown = without_spaces_at_end(utf8, bytes);
+        long end = draw_text(image, x, y, utf8, shown, 1, colour);
+        if (cut) draw_text(image, end, y, "...", dots, 1, colour);
+        utf8 += bytes;
+        left -= bytes;
+    }
+    return y;
+}

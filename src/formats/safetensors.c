@@ -1,0 +1,398 @@
+#include "formats/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "formats/dtype.h"
+#include "base/mem.h"
+#include "base/pulse.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as we are");
+
+enum { HEADER_MAX = 100000000, LENGTH = 8, ALIGN = 64 };
+
+struct t2i_st {
+    int fd;
+    char *path;
+    char *header;
+    size_t header_size;
+    uint64_t data_size;
+    t2i_json *json; /* names, dtypes and metadata point into it */
+    t2i_st_tensor *tensor;
+    size_t tensors;
+};
+
+/* A whole number that is not negative. */
+static int as_count(const t2i_json *json, uint64_t *out)
+{
+    int64_t value;
+    if (!t2i_json_as_integer(json, &value) || value < 0) return 0;
+    *out = (uint64_t)value;
+    return 1;
+}
+
+/* Sets *product to a * b; 0 when it overflows. */
+static int multiply(uint64_t a, uint64_t b, uint64_t *product)
+{
+    *product = a * b;
+    return a == 0 || *product / a == b;
+}
+
+/* Fills a tensor from its entry; what is wrong with it, or NULL. */
+static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
+{
+    const t2i_json *shape = t2i_json_get(entry, "shape");
+    const t2i_json *offsets = t2i_json_get(entry, "data_offsets");
+    if (!t2i_json_is_object(entry) || !t2i_json_is_array(shape) || !t2i_json_is_array(offsets) ||
+        !t2i_json_as_string(t2i_json_get(entry, "dtype"), &tensor->dtype, NULL))
+        return "its entry is not an object with dtype, shape and data_offsets";
+    if (t2i_json_size(entry) != 3) return "its entry has an unknown field";
+    uint64_t size = t2i_dtype_size(tensor->dtype), bytes;
+    if (size == 0) return "its dtype is unknown";
+    tensor->dims = t2i_json_size(shape);
+    if (tensor->dims > T2I_ST_DIMS) return "it has more dimensions than the 8 we support";
+    tensor->count = 1;
+    for (size_t i = 0; i < tensor->dims; i++) {
+        if (!as_count(t2i_json_at(shape, i), &tensor->dim[i]))
+            return "its shape is not a list of whole numbers";
+        if (!multiply(tensor->count, tensor->dim[i], &tensor->count))
+            return "its shape is too large";
+    }
+    if (!multiply(tensor->count, size, &bytes)) return "its shape is too large";
+    if (t2i_json_size(offsets) != 2 || !as_count(t2i_json_at(offsets, 0), &tensor->begin) ||
+        !as_count(t2i_json_at(offsets, 1), &tensor->end) || tensor->begin > tensor->end)
+        return "its data_offsets are not two ascending whole numbers";
+    if (tensor->end - tensor->begin != bytes)
+        return "its data_offsets do not fit its dtype and shape";
+    return NULL;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const t2i_st_tensor *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    if (x->end != y->end) return x->end < y->end ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* The data must be the tensors end to end. */
+static t2i_status check_places(const t2i_st *st, t2i_error *err)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < st->tensors; end = st->tensor[i++].end) {
+        const t2i_st_tensor *tensor = &st->tensor[i];
+        const char *problem = tensor->begin < end           ? "it overlaps another tensor"
+                              : tensor->begin > end         ? "there is a hole before it"
+                              : tensor->end > st->data_size ? "it lies beyond the end of the file"
+                                                            : NULL;
+        if (problem != NULL)
+            return t2i_fail(err, T2I_DATA, "%s is not a sound safetensors file: tensor %s: %s",
+                            st->path, tensor->name, problem);
+    }
+    if (end != st->data_size)
+        return t2i_fail(err, T2I_DATA,
+                        "%s is not a sound safetensors file: %llu bytes after the last tensor",
+                        st->path, (unsigned long long)(st->data_size - end));
+    return T2I_OK;
+}
+
+static t2i_status check_metadata(const t2i_st *st, const t2i_json *metadata, t2i_error *err)
+{
+    const char *key = NULL, *text;
+    int sound = t2i_json_is_object(metadata);
+    while (sound && (key = t2i_json_next_key(metadata, key)) != NULL)
+        sound = t2i_json_as_string(t2i_json_get(metadata, key), &text, NULL);
+    if (sound) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s is not a sound safetensors file: __metadata__ is not an object of strings",
+                    st->path);
+}
+
+/* Everything that can be known from the header's text and the size of the data. */
+static t2i_status parse_header(t2i_st *st, t2i_error *err)
+{
+    if (st->header_size == 0 || st->header[0] != '{')
+        return t2i_fail(err, T2I_DATA, "%s is not a safetensors file: its header is no JSON object",
+                        st->path);
+    T2I_TRY(t2i_json_parse(&st->json, st->header, st->header_size, st->path, err));
+    size_t entries = t2i_json_size(st->json);
+    st->tensor = t2i_alloc(entries, sizeof *st->tensor);
+    if (st->tensor == NULL)
+        return t2i_fail_memory(err, entries * sizeof *st->tensor, "a list of tensors");
+    for (const char *key = NULL; (key = t2i_json_next_key(st->json, key)) != NULL;) {
+        const t2i_json *entry = t2i_json_get(st->json, key);
+        if (strcmp(key, "__metadata__") == 0) {
+            T2I_TRY(check_metadata(st, entry, err));
+            continue;
+        }
+        t2i_st_tensor *tensor = &st->tensor[st->tensors++];
+        tensor->name = key;
+        const char *problem = read_entry(tensor, entry);
+        if (problem != NULL)
+            return t2i_fail(err, T2I_DATA, "%s is not a sound safetensors file: tensor %s: %s",
+                            st->path, key, problem);
+    }
+    qsort(st->tensor, st->tensors, sizeof *st->tensor, by_offset);
+    return check_places(st, err);
+}
+
+static t2i_status read_at(const t2i_st *st, uint64_t offset, void *out, size_t size, t2i_error *err)
+{
+    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
+    char *at = out;
+    while (size > 0) {
+        t2i_pulse_beat();
+        ssize_t got = pread(st->fd, at, size < most ? size : most, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", st->path, strerror(errno));
+        if (got == 0)
+            return t2i_fail(err, T2I_DATA, "%s became shorter while it was read", st->path);
+        at += got;
+        size -= (size_t)got;
+        offset += (uint64_t)got;
+    }
+    return T2I_OK;
+}
+
+static t2i_status read_header(t2i_st *st, t2i_error *err)
+{
+    struct stat info;
+    uint64_t length;
+    if (fstat(st->fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return t2i_fail(err, T2I_NOINPUT, "%s is not a regular file", st->path);
+    uint64_t size = (uint64_t)info.st_size;
+    if (size < LENGTH)
+        return t2i_fail(err, T2I_DATA, "%s is not a safetensors file: it has only %llu bytes",
+                        st->path, (unsigned long long)size);
+    T2I_TRY(read_at(st, 0, &length, LENGTH, err));
+    if (length > HEADER_MAX || length > size - LENGTH)
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s is not a safetensors file, or it is cut off: a header of %llu bytes is %s",
+            st->path, (unsigned long long)length,
+            length > HEADER_MAX ? "more than the 100 MB allowed" : "longer than the file");
+    st->header_size = (size_t)length;
+    st->data_size = size - LENGTH - length;
+    st->header = t2i_alloc(st->header_size + 1, 1);
+    if (st->header == NULL) return t2i_fail_memory(err, st->header_size, "a file's header");
+    T2I_TRY(read_at(st, LENGTH, st->header, st->header_size, err));
+    return parse_header(st, err);
+}
+
+t2i_status t2i_st_open(t2i_st **out, const char *path, t2i_error *err)
+{
+    *out = NULL;
+    t2i_st *st = t2i_alloc(1, sizeof *st);
+    if (st == NULL) return t2i_fail_memory(err, sizeof *st, "an open file");
+    st->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
+    int why = errno;
+    st->path = t2i_strdup(path);
+    t2i_status status = st->path == NULL ? t2i_fail_memory(err, strlen(path), "a file name")
+                        : st->fd < 0
+                            ? t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(why))
+                            : read_header(st, err);
+    if (status == T2I_OK)
+        *out = st;
+    else
+        t2i_st_close(st);
+    return status;
+}
+
+void t2i_st_close(t2i_st *st)
+{
+    if (st == NULL) return;
+    if (st->fd >= 0) close(st->fd);
+    t2i_json_free(st->json);
+    t2i_free(st->tensor);
+    t2i_free(st->header);
+    t2i_free(st->path);
+    t2i_free(st);
+}
+
+size_t t2i_st_tensors(const t2i_st *st)
+{
+    return st->tensors;
+}
+
+const t2i_st_tensor *t2i_st_at(const t2i_st *st, size_t index)
+{
+    return index < st->tensors ? &st->tensor[index] : NULL;
+}
+
+const t2i_st_tensor *t2i_st_find(const t2i_st *st, const char *name)
+{
+    for (size_t i = 0; i < st->tensors; i++)
+        if (strcmp(st->tensor[i].name, name) == 0) return &st->tensor[i];
+    return NULL;
+}
+
+const char *t2i_st_meta(const t2i_st *st, const char *key)
+{
+    const char *text = NULL;
+    t2i_json_as_string(t2i_json_get(t2i_json_get(st->json, "__metadata__"), key), &text, NULL);
+    return text;
+}
+
+const char *t2i_st_header(const t2i_st *st, size_t *size)
+{
+    *size = st->header_size;
+    return st->header;
+}
+
+t2i_status t2i_st_read(const t2i_st *st, const t2i_st_tensor *tensor, uint64_t offset, size_t size,
+                       void *out, t2i_error *err)
+{
+    uint64_t bytes = tensor->end - tensor->begin;
+    if (offset > bytes || size > bytes - offset)
+        return t2i_fail(err, T2I_BUG, "%s: a read beyond the end of tensor %s", st->path,
+                        tensor->name);
+    return read_at(st, LENGTH + st->header_size + tensor->begin + offset, out, size, err);
+}
+
+t2i_status t2i_st_floats(const t2i_st *st, const t2i_st_tensor *tensor, float *out, t2i_error *err)
+{
+    char piece[1 << 15];
+    size_t wide = t2i_dtype_size(tensor->dtype);
+    uint64_t bytes = tensor->end - tensor->begin;
+    if (strcmp(tensor->dtype, "F32") == 0) return t2i_st_read(st, tensor, 0, bytes, out, err);
+    if (!t2i_dtype_is_float(tensor->dtype))
+        return t2i_fail(err, T2I_DATA,
+                        "%s: tensor %s has dtype %s; F32, F64, F16 or BF16 is needed", st->path,
+                        tensor->name, tensor->dtype);
+    for (uint64_t done = 0; done < bytes;) {
+        size_t size = bytes - done < sizeof piece ? (size_t)(bytes - done) : sizeof piece;
+        T2I_TRY(t2i_st_read(st, tensor, done, size, piece, err));
+        t2i_dtype_floats(tensor->dtype, piece, size / wide, out);
+        out += size / wide;
+        done += size;
+    }
+    return T2I_OK;
+}
+
+/* ---- writing ---- */
+
+/* Adds `"name":` or a value; takes the json. */
+static t2i_status add_json(t2i_text *text, t2i_json *json, const char *after, t2i_error *err)
+{
+    char *piece;
+    t2i_status status = t2i_json_text(json, 0, &piece, err);
+    t2i_json_free(json);
+    if (status == T2I_OK) status = t2i_text_addf(text, err, "%s%s", piece, after);
+    t2i_free(piece);
+    return status;
+}
+
+static t2i_status part_bytes(const t2i_st_part *part, uint64_t *bytes, t2i_error *err)
+{
+    uint64_t count = 1;
+    *bytes = 0;
+    int fits = part->dims <= T2I_ST_DIMS;
+    for (size_t i = 0; fits && i < part->dims; i++) fits = multiply(count, part->dim[i], &count);
+    if (fits && multiply(count, sizeof(float), bytes) && *bytes <= INT64_MAX) return T2I_OK;
+    return t2i_fail(err, T2I_BUG, "tensor %s has an impossible shape", part->name);
+}
+
+static t2i_status add_entry(t2i_text *text, const t2i_st_part *part, uint64_t *end, t2i_error *err)
+{
+    uint64_t bytes;
+    T2I_TRY(part_bytes(part, &bytes, err));
+    if (bytes > INT64_MAX - *end) return t2i_fail(err, T2I_BUG, "the tensors are too large");
+    t2i_json *entry = t2i_json_object(), *shape = t2i_json_array(), *offsets = t2i_json_array();
+    for (size_t i = 0; i < part->dims; i++)
+        t2i_json_append(shape, t2i_json_integer((int64_t)part->dim[i]));
+    t2i_json_append(offsets, t2i_json_integer((int64_t)*end));
+    *end += bytes;
+    t2i_json_append(offsets, t2i_json_integer((int64_t)*end));
+    t2i_json_set_string(entry, "dtype", "F32");
+    t2i_json_set(entry, "shape", shape);
+    t2i_json_set(entry, "data_offsets", offsets);
+    t2i_status status = add_json(text, t2i_json_string(part->name, strlen(part->name)), ":", err);
+    if (status == T2I_OK) return add_json(text, entry, ",", err);
+    t2i_json_free(entry);
+    return status;
+}
+
+static t2i_status add_header(t2i_text *text, const t2i_st_part *part, size_t parts,
+                             const t2i_json *metadata, uint64_t *end, t2i_error *err)
+{
+    char *piece;
+    T2I_TRY(t2i_text_add(text, "{", 1, err));
+    if (metadata != NULL) {
+        T2I_TRY(t2i_json_text(metadata, 0, &piece, err));
+        t2i_status status = t2i_text_addf(text, err, "\"__metadata__\":%s,", piece);
+        t2i_free(piece);
+        T2I_TRY(status);
+    }
+    for (size_t i = 0; i < parts; i++) T2I_TRY(add_entry(text, &part[i], end, err));
+    if (text->size > 1) text->size--; /* the last comma */
+    T2I_TRY(t2i_text_add(text, "}", 1, err));
+    while ((LENGTH + text->size) % ALIGN != 0) T2I_TRY(t2i_text_add(text, " ", 1, err));
+    return T2I_OK;
+}
+
+/* What we write, we must accept: a name used twice, metadata that is no text, a header too long. */
+static t2i_status check_header(const t2i_text *text, uint64_t data_size, t2i_error *err)
+{
+    t2i_error why;
+    t2i_st st = {.fd = -1, .path = "the file", .header = text->data, .data_size = data_size};
+    st.header_size = text->size;
+    t2i_status status = text->size > HEADER_MAX
+                            ? t2i_fail(&why, T2I_DATA, "its header is over 100 MB")
+                            : parse_header(&st, &why);
+    t2i_json_free(st.json);
+    t2i_free(st.tensor);
+    if (status == T2I_DATA)
+        return t2i_fail(err, T2I_BUG, "these tensors cannot be written: %s", why.text);
+    return status == T2I_OK ? T2I_OK : t2i_fail(err, status, "%s", why.text);
+}
+
+t2i_status t2i_st_make_header(const t2i_st_part *part, size_t parts, const t2i_json *metadata,
+                              char **out, size_t *size, t2i_error *err)
+{
+    t2i_text text = {0};
+    uint64_t end = 0;
+    *out = NULL;
+    t2i_status status = add_header(&text, part, parts, metadata, &end, err);
+    if (status == T2I_OK) status = check_header(&text, end, err);
+    if (status != T2I_OK) {
+        t2i_text_free(&text);
+        return status;
+    }
+    *out = text.data;
+    *size = text.size;
+    return T2I_OK;
+}
+
+t2i_status t2i_st_write(t2i_out *out, const char *header, size_t header_size,
+                        const t2i_st_part *part, size_t parts, t2i_error *err)
+{
+    uint64_t length = header_size, bytes;
+    T2I_TRY(t2i_out_write(out, &length, LENGTH, err));
+    T2I_TRY(t2i_out_write(out, header, header_size, err));
+    for (size_t i = 0; i < parts; i++) {
+        T2I_TRY(part_bytes(&part[i], &bytes, err));
+        T2I_TRY(t2i_out_write(out, part[i].data, bytes, err));
+    }
+    return T2I_OK;
+}
+
+t2i_status t2i_st_save(const char *path, const t2i_st_part *part, size_t parts,
+                       const t2i_json *metadata, t2i_error *err)
+{
+    char *header;
+    size_t size;
+    t2i_out out;
+    T2I_TRY(t2i_st_make_header(part, parts, metadata, &header, &size, err));
+    t2i_status status = t2i_out_open(&out, path, err);
+    if (status == T2I_OK) {
+        status = t2i_st_write(&out, header, size, part, parts, err);
+        if (status == T2I_OK) status = t2i_out_commit(&out, err);
+        t2i_out_drop(&out);
+    }
+    t2i_free(header);
+    return status;
+}

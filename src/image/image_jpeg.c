@@ -1,0 +1,186 @@
+/* image_jpeg.c - JPEG through libjpeg, set up as Pillow does: the exact DCT, smooth upsampling.
+ *
+ * A library that finds the data damaged goes on with grey, which Pillow accepts; so do we. A file
+ * that ends before its last row is refused, as there.
+ */
+#include "image/image_codec.h"
+
+#include <setjmp.h>
+#include <stdio.h> /* for jpeglib.h, which itself comes before jerror.h */
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+/* A scan costs the time of the whole picture and may be a few bytes long; real files have some ten.
+ * The largest pictures may have fewer. */
+#define SCANS_MAX     500u
+#define SCANS_LARGEST 32u
+/* What libjpeg may hold: 16-bit coefficients of four components, and a bit. */
+#define MEMORY_MAX ((long)T2I_IMAGE_AREA_MAX * 8 + (64l << 20))
+
+/* All that changes between setjmp and longjmp lives here, in the caller's frame, so that no local
+ * variable has to be volatile. */
+typedef struct {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    const t2i_image_file *file;
+    t2i_image image;
+    int cut, endless;
+    jmp_buf back;
+} codec;
+
+static void on_error(j_common_ptr any)
+{
+    codec *c = any->client_data;
+    longjmp(c->back, 1);
+}
+
+static void on_message(j_common_ptr any, int level)
+{
+    (void)any;
+    (void)level;
+}
+
+static void on_progress(j_common_ptr any)
+{
+    codec *c = any->client_data;
+    uint64_t scans = (uint64_t)c->jpeg.input_scan_number;
+    uint64_t area = (uint64_t)c->jpeg.image_width * c->jpeg.image_height;
+    c->endless = scans > SCANS_MAX || scans * area > SCANS_LARGEST * (uint64_t)c->file->area_max;
+    if (c->endless) longjmp(c->back, 1);
+}
+
+static void on_begin(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+/* The whole file lay in the buffer: there is no more. */
+static boolean on_empty(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+    return FALSE;
+}
+
+static void on_skip(j_decompress_ptr jpeg, long count)
+{
+    size_t size = count < 0 ? 0 : (size_t)count;
+    if (size > jpeg->src->bytes_in_buffer) size = jpeg->src->bytes_in_buffer;
+    jpeg->src->next_input_byte += size;
+    jpeg->src->bytes_in_buffer -= size;
+}
+
+/* 0, or -1 with c saying why. */
+static int read_header(codec *c)
+{
+    if (setjmp(c->back) != 0) return -1;
+    c->jpeg.err = jpeg_std_error(&c->errors);
+    c->errors.error_exit = on_error;
+    c->errors.emit_message = on_message;
+    c->jpeg.client_data = c;
+    jpeg_create_decompress(&c->jpeg);
+    c->jpeg.mem->max_memory_to_use = MEMORY_MAX;
+    c->progress.progress_monitor = on_progress;
+    c->jpeg.progress = &c->progress;
+    c->source = (struct jpeg_source_mgr){.next_input_byte = c->file->bytes,
+                                         .bytes_in_buffer = c->file->size,
+                                         .init_source = on_begin,
+                                         .fill_input_buffer = on_empty,
+                                         .skip_input_data = on_skip,
+                                         .resync_to_restart = jpeg_resync_to_restart,
+                                         .term_source = on_begin};
+    c->jpeg.src = &c->source;
+    int found;
+    do found = jpeg_read_header(&c->jpeg, FALSE);
+    while (found == JPEG_HEADER_TABLES_ONLY);
+    c->cut = found == JPEG_SUSPENDED;
+    return c->cut ? -1 : 0;
+}
+
+/* a * b / 255, rounded */
+static unsigned times(unsigned a, unsigned b)
+{
+    unsigned t = a * b + 128;
+    return (t + (t >> 8)) >> 8;
+}
+
+/* Four channels to RGB. Adobe's programs store them inverted (255 is no ink), and Pillow takes
+ * every such file for theirs. */
+static void add_inks(uint8_t *rgb, const uint8_t *cmyk, size_t width)
+{
+    for (size_t x = 0; x < width; x++, rgb += 3, cmyk += 4)
+        for (int i = 0; i < 3; i++) {
+            unsigned white = cmyk[3], ink = times(255u - cmyk[i], white);
+            rgb[i] = (uint8_t)(white > ink ? white - ink : 0);
+        }
+}
+
+static int read_rows(codec *c)
+{
+    if (setjmp(c->back) != 0) return -1;
+    int inks = c->jpeg.num_components == 4;
+    JSAMPARRAY row = NULL;
+    c->jpeg.out_color_space = inks ? JCS_CMYK : JCS_RGB;
+    c->cut = !jpeg_start_decompress(&c->jpeg);
+    if (c->cut) return -1;
+    if (inks)
+        row = c->jpeg.mem->alloc_sarray((j_common_ptr)&c->jpeg, JPOOL_IMAGE,
+                                        c->jpeg.output_width * 4, 1);
+    while (c->jpeg.output_scanline < c->jpeg.output_height) {
+        uint8_t *to = c->image.rgb + c->jpeg.output_scanline * c->image.width * 3;
+        c->cut = jpeg_read_scanlines(&c->jpeg, inks ? row : &to, 1) != 1;
+        if (c->cut) return -1;
+        if (inks) add_inks(to, row[0], c->image.width);
+    }
+    (void)jpeg_finish_decompress(&c->jpeg); /* a missing end mark is no harm */
+    return 0;
+}
+
+/* Sound, but of a kind that the library does not read. */
+static int is_unusual(int code)
+{
+    return code == JERR_SOF_UNSUPPORTED || code == JERR_BAD_PRECISION ||
+           code == JERR_CONVERSION_NOTIMPL || code == JERR_ARITH_NOTIMPL ||
+           code == JERR_NOT_COMPILED || code == JERR_NOTIMPL || code == JERR_COMPONENT_COUNT;
+}
+
+static t2i_status tell(codec *c, t2i_error *err)
+{
+    char why[JMSG_LENGTH_MAX];
+    if (c->cut) return t2i_image_cut(c->file, err);
+    if (c->endless)
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a JPEG of too many scans (%d so far): save it anew or leave it out",
+                        c->file->name, c->jpeg.input_scan_number);
+    if (c->errors.msg_code == JERR_OUT_OF_MEMORY)
+        return t2i_fail_memory(err, c->file->size, "libjpeg");
+    c->errors.format_message((j_common_ptr)&c->jpeg, why);
+    if (is_unusual(c->errors.msg_code))
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a JPEG of an unusual kind (%s): convert it to PNG or leave it out",
+                        c->file->name, why);
+    return t2i_image_damaged(c->file, "JPEG", why, err);
+}
+
+t2i_status t2i_image_decode_jpeg(t2i_image *out, const t2i_image_file *file, t2i_error *err)
+{
+    codec c = {.file = file};
+    t2i_status status = T2I_OK;
+    int failed = read_header(&c);
+    if (!failed) {
+        status = t2i_image_check_size(file, c.jpeg.image_width, c.jpeg.image_height, err);
+        if (status == T2I_OK)
+            status = t2i_image_new(&c.image, c.jpeg.image_width, c.jpeg.image_height, err);
+        if (status == T2I_OK) failed = read_rows(&c);
+    }
+    if (failed) status = tell(&c, err);
+    jpeg_destroy_decompress(&c.jpeg);
+    if (status == T2I_OK)
+        *out = c.image;
+    else
+        t2i_image_free(&c.image);
+    return status;
+}

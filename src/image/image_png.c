@@ -1,0 +1,177 @@
+/* image_png.c - PNG in and out through libpng's row interface.
+ *
+ * Why rows: png_image_* reads with limits and messages that are not ours. The size is taken from
+ * the header by hand first, so that a lying file costs no memory and is named in words; libpng then
+ * reads the same bytes under the same limits.
+ */
+#include "image/image_codec.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/text.h"
+
+#define CHUNK_MAX    ((size_t)16 << 20) /* bytes of one chunk that is not pixels */
+#define DEFLATE_MAX  1032u              /* bytes that one byte of deflate can stand for, at most */
+#define HEADER_BYTES 29u                /* signature, then IHDR up to its last field */
+
+/* All that changes between setjmp and longjmp lives here, in the caller's frame, so that no local
+ * variable has to be volatile. */
+typedef struct {
+    png_structp png;
+    png_infop info;
+    const uint8_t *bytes; /* reading: what is left of the file */
+    size_t size;
+    t2i_text *text; /* writing: where it goes */
+    t2i_image image;
+    char why[128]; /* libpng's words */
+} codec;
+
+static void on_error(png_structp png, png_const_charp why)
+{
+    codec *c = png_get_error_ptr(png);
+    snprintf(c->why, sizeof c->why, "%s", why);
+    longjmp(png_jmpbuf(png), 1);
+}
+
+static void on_warning(png_structp png, png_const_charp why)
+{
+    (void)png;
+    (void)why;
+}
+
+static void on_read(png_structp png, png_bytep to, size_t size)
+{
+    codec *c = png_get_io_ptr(png);
+    if (size > c->size) png_error(png, "it ends too early");
+    memcpy(to, c->bytes, size);
+    c->bytes += size;
+    c->size -= size;
+}
+
+static void on_write(png_structp png, png_bytep from, size_t size)
+{
+    codec *c = png_get_io_ptr(png);
+    if (t2i_text_add(c->text, from, size, NULL) != T2I_OK) png_error(png, "out of memory");
+}
+
+static void on_flush(png_structp png)
+{
+    (void)png;
+}
+
+/* Whatever the file holds becomes 8-bit RGB. No gamma: Pillow knows none. */
+static void ask_for_rgb(codec *c)
+{
+    int type = png_get_color_type(c->png, c->info);
+    if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(c->png);
+    if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(c->png);
+    if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(c->png);
+    png_set_strip_16(c->png);
+    png_set_strip_alpha(c->png);
+}
+
+/* 0, or -1 with c->why filled. */
+static int read_rows(codec *c)
+{
+    if (setjmp(png_jmpbuf(c->png)) != 0) return -1;
+    png_set_read_fn(c->png, c, on_read);
+    png_set_user_limits(c->png, T2I_IMAGE_SIDE_MAX, T2I_IMAGE_SIDE_MAX);
+    png_set_chunk_cache_max(c->png, 16);
+    png_set_chunk_malloc_max(c->png, CHUNK_MAX);
+    /* Text, profiles and the rest are skipped unread: nothing to unpack, nothing to go wrong. */
+    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_read_info(c->png, c->info);
+    ask_for_rgb(c);
+    int passes = png_set_interlace_handling(c->png);
+    png_read_update_info(c->png, c->info);
+    if (png_get_image_width(c->png, c->info) != c->image.width ||
+        png_get_image_height(c->png, c->info) != c->image.height ||
+        png_get_rowbytes(c->png, c->info) != c->image.width * 3)
+        png_error(c->png, "its header contradicts itself");
+    for (int pass = 0; pass < passes; pass++)
+        for (size_t y = 0; y < c->image.height; y++)
+            png_read_row(c->png, c->image.rgb + y * c->image.width * 3, NULL);
+    png_read_end(c->png, NULL);
+    return 0;
+}
+
+static uint32_t big_endian(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* Size by the header, after every check that needs no memory. */
+static t2i_status read_header(const t2i_image_file *file, size_t *width, size_t *height,
+                              t2i_error *err)
+{
+    static const uint8_t channels[8] = {1, 0, 3, 1, 2, 0, 4, 0}; /* by colour type */
+    const uint8_t *b = file->bytes;
+    if (file->size < HEADER_BYTES) return t2i_image_cut(file, err);
+    uint64_t w = big_endian(b + 16), h = big_endian(b + 20);
+    if (memcmp(b + 12, "IHDR", 4) != 0 || w == 0 || h == 0)
+        return t2i_image_damaged(file, "PNG", "its header makes no sense", err);
+    T2I_TRY(t2i_image_check_size(file, w, h, err));
+    uint64_t bits = w * h * b[24] * channels[b[25] & 7];
+    if (bits / 8 / DEFLATE_MAX > file->size)
+        return t2i_fail(err, T2I_DATA,
+                        "%s is cut off: %zu bytes cannot hold its %llu x %llu pixels", file->name,
+                        file->size, (unsigned long long)w, (unsigned long long)h);
+    *width = (size_t)w;
+    *height = (size_t)h;
+    return T2I_OK;
+}
+
+t2i_status t2i_image_decode_png(t2i_image *out, const t2i_image_file *file, t2i_error *err)
+{
+    size_t width = 0, height = 0;
+    T2I_TRY(read_header(file, &width, &height, err));
+    codec c = {.bytes = file->bytes, .size = file->size};
+    T2I_TRY(t2i_image_new(&c.image, width, height, err));
+
+    c.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
+    c.info = c.png == NULL ? NULL : png_create_info_struct(c.png);
+    t2i_status status = T2I_OK;
+    if (c.info == NULL)
+        status = t2i_fail_memory(err, file->size, "libpng");
+    else if (read_rows(&c) != 0)
+        status = t2i_image_damaged(file, "PNG", c.why, err);
+    png_destroy_read_struct(&c.png, &c.info, NULL);
+    if (status == T2I_OK)
+        *out = c.image;
+    else
+        t2i_image_free(&c.image);
+    return status;
+}
+
+static int write_rows(codec *c)
+{
+    if (setjmp(png_jmpbuf(c->png)) != 0) return -1;
+    png_set_write_fn(c->png, c, on_write, on_flush);
+    png_set_IHDR(c->png, c->info, (png_uint_32)c->image.width, (png_uint_32)c->image.height, 8,
+                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(c->png, c->info);
+    for (size_t y = 0; y < c->image.height; y++)
+        png_write_row(c->png, c->image.rgb + y * c->image.width * 3);
+    png_write_end(c->png, NULL);
+    return 0;
+}
+
+t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
+{
+    T2I_ASSERT(image->rgb != NULL);
+    codec c = {.image = *image, .text = out};
+    c.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
+    c.info = c.png == NULL ? NULL : png_create_info_struct(c.png);
+    t2i_status status = T2I_OK;
+    if (c.info == NULL)
+        status = t2i_fail_memory(err, sizeof c, "libpng");
+    else if (write_rows(&c) != 0)
+        status = t2i_fail(err, T2I_SYSTEM, "cannot encode a picture of %zu x %zu pixels: %s",
+                          image->width, image->height, c.why);
+    png_destroy_write_struct(&c.png, &c.info);
+    return status;
+}

@@ -1,0 +1,85 @@
+/* image_webp.c - WebP through libwebp: the first frame of an animation, on its black canvas. */
+#include "image/image_codec.h"
+
+#include <string.h>
+#include <webp/decode.h>
+#include <webp/demux.h>
+
+#define CHUNKS_MAX 65536u /* libwebpdemux takes memory for each */
+
+static t2i_status tell(const t2i_image_file *file, VP8StatusCode why, t2i_error *err)
+{
+    switch (why) {
+    case VP8_STATUS_OUT_OF_MEMORY:
+        return t2i_fail_memory(err, file->size, "libwebp");
+    case VP8_STATUS_NOT_ENOUGH_DATA:
+        return t2i_image_cut(file, err);
+    case VP8_STATUS_UNSUPPORTED_FEATURE:
+        return t2i_image_damaged(file, "WebP", "it has an unknown feature", err);
+    default:
+        return t2i_image_damaged(file, "WebP", "its data makes no sense", err);
+    }
+}
+
+static uint32_t little_endian(const uint8_t *b)
+{
+    return (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
+}
+
+/* The size by the header, after every check that needs no memory. */
+static t2i_status read_header(const t2i_image_file *file, WebPBitstreamFeatures *features,
+                              t2i_error *err)
+{
+    VP8StatusCode status = WebPGetFeatures(file->bytes, file->size, features);
+    if (status != VP8_STATUS_OK) return tell(file, status, err);
+    if ((uint64_t)little_endian(file->bytes + 4) + 8 > file->size) return t2i_image_cut(file, err);
+    uint64_t at = 12;
+    for (unsigned chunks = 0; at + 8 <= file->size; chunks++) {
+        if (chunks == CHUNKS_MAX)
+            return t2i_image_damaged(file, "WebP", "it has too many parts", err);
+        uint32_t size = little_endian(file->bytes + at + 4);
+        at += 8 + (uint64_t)size + (size & 1);
+    }
+    return t2i_image_check_size(file, (uint64_t)features->width, (uint64_t)features->height, err);
+}
+
+static t2i_status draw_frame(t2i_image *image, const t2i_image_file *file,
+                             const WebPIterator *frame, t2i_error *err)
+{
+    WebPDecoderConfig config;
+    if (!WebPInitDecoderConfig(&config))
+        return t2i_fail(err, T2I_SYSTEM, "libwebp is of another version than its header");
+    size_t x = (size_t)frame->x_offset, y = (size_t)frame->y_offset;
+    size_t w = (size_t)frame->width, h = (size_t)frame->height;
+    if (x + w > image->width || y + h > image->height)
+        return t2i_image_damaged(file, "WebP", "a frame leaves its canvas", err);
+    if (w < image->width || h < image->height)
+        memset(image->rgb, 0, image->width * image->height * 3);
+    config.output.colorspace = MODE_RGB;
+    config.output.is_external_memory = 1;
+    config.output.u.RGBA.rgba = image->rgb + (y * image->width + x) * 3;
+    config.output.u.RGBA.stride = (int)(image->width * 3);
+    config.output.u.RGBA.size = (h - 1) * image->width * 3 + w * 3;
+    VP8StatusCode status = WebPDecode(frame->fragment.bytes, frame->fragment.size, &config);
+    return status == VP8_STATUS_OK ? T2I_OK : tell(file, status, err);
+}
+
+t2i_status t2i_image_decode_webp(t2i_image *out, const t2i_image_file *file, t2i_error *err)
+{
+    WebPBitstreamFeatures features;
+    WebPIterator frame = {0};
+    T2I_TRY(read_header(file, &features, err));
+    const WebPData data = {file->bytes, file->size};
+    WebPDemuxer *demuxer = WebPDemux(&data); /* NULL when not whole, too */
+    if (demuxer == NULL) return t2i_image_damaged(file, "WebP", "its parts do not fit", err);
+    t2i_status status = T2I_OK;
+    if (!WebPDemuxGetFrame(demuxer, 1, &frame))
+        status = t2i_image_damaged(file, "WebP", "it has no picture", err);
+    if (status == T2I_OK)
+        status = t2i_image_new(out, (size_t)features.width, (size_t)features.height, err);
+    if (status == T2I_OK) status = draw_frame(out, file, &frame, err);
+    WebPDemuxReleaseIterator(&frame);
+    WebPDemuxDelete(demuxer);
+    if (status != T2I_OK) t2i_image_free(out);
+    return status;
+}

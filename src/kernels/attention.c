@@ -1,0 +1,386 @@
+#include "kernels/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/lanes.h"
+#include "kernels/gemm.h"
+
+/* All but the last layer's: their products are those of gemm.h, of up to ROWS queries (or keys) at
+ * a time, so that little is computed of what a query does not see. */
+enum { ROWS = 8 };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Columns from `column` of `width` that share a panel. */
+static size_t panel_columns(size_t column, size_t width)
+{
+    return least(T2I_PANEL, width - column);
+}
+
+static size_t whole_panels(size_t width)
+{
+    return (width + T2I_PANEL - 1) / T2I_PANEL * T2I_PANEL;
+}
+
+/* -1 in the lanes that are among the first `count`, which may be below 0. */
+T2I_INLINE void first_lanes(t2i_half_int *out, ptrdiff_t count)
+{
+    const t2i_half_int number = {0, 1, 2, 3, 4, 5, 6, 7};
+    *out = number < (int32_t)count;
+}
+
+/* Each of the rows, `seen` numbers in the first and one more in each that follows, becomes
+ * softmax(scale * row), in place; the rest of its P numbers becomes 0. Three loops over the rows,
+ * so that the processor has several of them on the way. */
+T2I_STATIC_KERNEL(void, soften, (float *score, size_t rows, size_t seen, size_t P, float scale),
+                  (score, rows, seen, P, scale))
+{
+    enum { HALF = LANES / 2 };
+    const t2i_half nothing = (t2i_half){0} - INFINITY;
+    size_t width = t2i_padded(seen + rows - 1); /* beyond it no row has anything */
+    t2i_half x, sum[2];
+    t2i_half_int mine;
+    for (size_t r = 0; r < rows; r++) {
+        float *row = score + r * P;
+        t2i_half most = nothing;
+        for (size_t j = 0; j < width; j += HALF) {
+            memcpy(&x, row + j, sizeof x);
+            first_lanes(&mine, (ptrdiff_t)(seen + r) - (ptrdiff_t)j);
+            x = T2I_CHOOSE(t2i_half, mine, x, nothing);
+            memcpy(row + j, &x, sizeof x);
+            most = T2I_LARGER(t2i_half, x, most);
+        }
+        float top = t2i_largest(&most);
+        for (size_t j = 0; j < width; j++) row[j] = (row[j] - top) * scale;
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < width; j += HALF) {
+            memcpy(&x, score + r * P + j, sizeof x);
+            t2i_exp_half(&x);
+            memcpy(score + r * P + j, &x, sizeof x);
+        }
+    for (size_t r = 0; r < rows; r++) {
+        float *row = score + r * P;
+        sum[0] = sum[1] = (t2i_half){0};
+        for (size_t j = 0; j < width; j += LANES)
+            for (size_t h = 0; h < 2; h++) {
+                memcpy(&x, row + j + h * HALF, sizeof x);
+                sum[h] += x;
+            }
+        float inverse = 1.0f / t2i_fold_halves(sum);
+        for (size_t j = 0; j < width; j++) row[j] *= inverse;
+        for (size_t j = width; j < P; j += LANES) memset(row + j, 0, LANES * sizeof *row);
+    }
+}
+
+/* The rows of dprob, as many numbers as in soften, become gradients of the scores; the rest 0. */
+T2I_STATIC_KERNEL(void, soften_back,
+                  (float *restrict dprob, const float *restrict prob, size_t rows, size_t seen,
+                   size_t P, float scale),
+                  (dprob, prob, rows, seen, P, scale))
+{
+    enum { HALF = LANES / 2 };
+    size_t width = t2i_padded(seen + rows - 1);
+    t2i_half x, y, sum[2];
+    t2i_half_int mine;
+    for (size_t r = 0; r < rows; r++) {
+        float *d = dprob + r * P;
+        const float *p = prob + r * P;
+        sum[0] = sum[1] = (t2i_half){0};
+        for (size_t j = 0; j < width; j += LANES)
+            for (size_t h = 0; h < 2; h++) {
+                memcpy(&x, d + j + h * HALF, sizeof x);
+                memcpy(&y, p + j + h * HALF, sizeof y);
+                first_lanes(&mine, (ptrdiff_t)(seen + r) - (ptrdiff_t)(j + h * HALF));
+                x = T2I_CHOOSE(t2i_half, mine, x, (t2i_half){0});
+                memcpy(d + j + h * HALF, &x, sizeof x);
+                sum[h] += y * x;
+            }
+        float mean = t2i_fold_halves(sum);
+        for (size_t j = 0; j < width; j++) d[j] = p[j] * (d[j] - mean) * scale;
+        for (size_t j = width; j < P; j += LANES) memset(d + j, 0, LANES * sizeof *d);
+    }
+}
+
+size_t t2i_attention_row(size_t T)
+{
+    return t2i_padded(T);
+}
+
+size_t t2i_attention_scratch(size_t longest, size_t dk)
+{
+    size_t width = whole_panels(longest), wide = whole_panels(dk);
+    return width * dk + 3 * longest * wide + longest * t2i_padded(longest) + ROWS * dk;
+}
+
+/* Of the path's own positions, the dk floats at `from`: across becomes their transpose (dk, T), in
+ * panels. */
+T2I_STATIC_KERNEL(void, put_across,
+                  (float *across, const float *from, const t2i_path *path, size_t dk,
+                   size_t stride),
+                  (across, from, path, dk, stride))
+{
+    enum { PART = 4 };
+    for (size_t t = path->shared / PART * PART; t < path->T; t += PART) {
+        const float *row[PART]; /* whole groups, as columns beyond T are of no use */
+        float *to = across + t / T2I_PANEL * T2I_PANEL * dk + t % T2I_PANEL;
+        size_t c = 0;
+        for (size_t j = 0; j < PART; j++)
+            row[j] = from + path->node[least(t + j, path->T - 1)] * stride;
+        for (; c + PART <= dk; c += PART) {
+            const float *part[PART] = {row[0] + c, row[1] + c, row[2] + c, row[3] + c};
+            t2i_turn_4x4(to + c * T2I_PANEL, T2I_PANEL, part);
+        }
+        for (; c < dk; c++)
+            for (size_t j = 0; j < PART; j++) to[c * T2I_PANEL + j] = row[j][c];
+    }
+}
+
+/* The same, not transposed: positions shared .. T-1 become rows at .. of panels that have `longest`
+ * rows. */
+T2I_STATIC_KERNEL(void, put_along,
+                  (float *along, const float *from, const t2i_path *path, size_t at, size_t longest,
+                   size_t dk, size_t stride),
+                  (along, from, path, at, longest, dk, stride))
+{
+    const float *row = from + path->node[path->shared] * stride;
+    for (size_t t = 0; t < path->T - path->shared; t++, row += stride)
+        for (size_t c = 0; c < dk; c += T2I_PANEL) {
+            float *to = along + c * longest + (at + t) * T2I_PANEL;
+            if (dk - c >= T2I_PANEL)
+                memcpy(to, row + c, T2I_PANEL * sizeof *to);
+            else
+                memcpy(to, row + c, (dk - c) * sizeof *to);
+        }
+}
+
+/* out (rows, P) = rows of a, dk wide, times what was put across: the first `sees` columns and what
+ * fills their lanes. */
+static void score(float *out, size_t P, const float *a, size_t a_row, const float *across,
+                  size_t dk, size_t rows, size_t sees)
+{
+    for (size_t j = 0; j < sees; j += T2I_PANEL)
+        t2i_gemm_panel(out + j, P, a, a_row, 1, across + j * dk, rows,
+                       panel_columns(j, t2i_padded(sees)), dk);
+}
+
+/* out (rows, dk) = a (rows, terms), with any strides, times rows from `first` of what was put
+ * along. */
+static void gather(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
+                   const float *along, size_t first, size_t longest, size_t dk, size_t rows,
+                   size_t terms)
+{
+    for (size_t c = 0; c < dk; c += T2I_PANEL)
+        t2i_gemm_panel(out + c, out_row, a, a_row, a_step, along + c * longest + first * T2I_PANEL,
+                       rows, panel_columns(c, dk), terms);
+}
+
+void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, const t2i_path *path,
+                   size_t longest, size_t dk, size_t stride, size_t out_stride)
+{
+    size_t T = path->T, first = path->shared, P = t2i_padded(T);
+    float *keys = scratch, *values = keys + whole_panels(longest) * dk;
+    float scale = 1.0f / sqrtf((float)dk);
+    put_across(keys, qkv + dk, path, dk, stride);
+    put_along(values, qkv + 2 * dk, path, first, longest, dk, stride);
+    for (size_t i = first; i < T; i += ROWS) {
+        size_t rows = least(ROWS, T - i), node = path->node[i]; /* own nodes are neighbours */
+        float *p = prob + (i - first) * P;
+        score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
+        soften(p, rows, i + 1, P, scale);
+        gather(out + node * out_stride, out_stride, p, P, 1, values, 0, longest, dk, rows,
+               i + rows);
+    }
+}
+
+/* What keys (at 0) or values of positions j .. get from the queries: sums of `weight` (queries, P)
+ * times what was put along; set for own nodes, added for shared ones. */
+static void give_back(float *to, size_t stride, const float *weight, const float *along,
+                      const t2i_path *path, size_t j, size_t rows, size_t longest, size_t dk,
+                      float *room)
+{
+    size_t first = path->shared, P = t2i_padded(path->T);
+    size_t from = j > first ? j - first : 0; /* queries before j do not see it */
+    size_t terms = path->T - first - from;
+    weight += from * P + j;
+    if (j >= first) {
+        gather(to + path->node[j] * stride, stride, weight, 1, P, along, from, longest, dk, rows,
+               terms);
+        return;
+    }
+    gather(room, dk, weight, 1, P, along, from, longest, dk, rows, terms);
+    for (size_t r = 0; r < rows; r++) {
+        float *d = to + path->node[j + r] * stride;
+        for (size_t c = 0; c < dk; c++) d[c] += room[r * dk + c];
+    }
+}
+
+void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv,
+                        float *scratch, const t2i_path *path, size_t longest, size_t dk,
+                        size_t stride, size_t out_stride)
+{
+    size_t T = path->T, first = path->shared, P = t2i_padded(T), wide = whole_panels(dk);
+    float *values = scratch, *keys = values + whole_panels(longest) * dk,
+          *query = keys + longest * wide, *dresult = query + longest * wide,
+          *dscore = dresult + longest * wide, *room = dscore + longest * t2i_padded(longest);
+    float scale = 1.0f / sqrtf((float)dk);
+    put_across(values, qkv + 2 * dk, path, dk, stride);
+    put_along(keys, qkv + dk, path, first, longest, dk, stride);
+    put_along(query, qkv, path, 0, longest, dk, stride);
+    put_along(dresult, dout, path, 0, longest, dk, out_stride);
+    for (size_t i = first; i < T; i += ROWS) {
+        size_t rows = least(ROWS, T - i), node = path->node[i];
+        float *ds = dscore + (i - first) * P;
+        score(ds, P, dout + node * out_stride, out_stride, values, dk, rows, i + rows);
+        soften_back(ds, prob + (i - first) * P, rows, i + 1, P, scale);
+        gather(dqkv + node * stride, stride, ds, P, 1, keys, 0, longest, dk, rows, i + rows);
+    }
+    for (size_t j = 0, rows; j < T; j += rows) {
+        rows = least(ROWS, (j < first ? first : T) - j);
+        give_back(dqkv + dk, stride, dscore, query, path, j, rows, longest, dk, room);
+        give_back(dqkv + 2 * dk, stride, prob, dresult, path, j, rows, longest, dk, room);
+    }
+}
+
+/* ---- the last layer ---- */
+
+enum { TILE = 4 };
+
+/* out[r] (LANES wide) = sum over t < terms of weight[r * row_step + t * term_step] * (LANES floats
+ * from from[t * from_step]), for TILE rows. */
+T2I_INLINE void full_tile(float out[TILE][LANES], const float *restrict weight, size_t row_step,
+                          size_t term_step, const float *restrict from, size_t from_step,
+                          size_t terms)
+{
+    float sum0[LANES] = {0}, sum1[LANES] = {0}, sum2[LANES] = {0}, sum3[LANES] = {0};
+    for (size_t t = 0; t < terms; t++) {
+        const float *x = from + t * from_step, *w = weight + t * term_step;
+        float w0 = w[0], w1 = w[row_step], w2 = w[2 * row_step], w3 = w[3 * row_step];
+        for (size_t l = 0; l < LANES; l++) {
+            sum0[l] = fmaf(x[l], w0, sum0[l]);
+            sum1[l] = fmaf(x[l], w1, sum1[l]);
+            sum2[l] = fmaf(x[l], w2, sum2[l]);
+            sum3[l] = fmaf(x[l], w3, sum3[l]);
+        }
+    }
+    memcpy(out[0], sum0, sizeof sum0);
+    memcpy(out[1], sum1, sizeof sum1);
+    memcpy(out[2], sum2, sizeof sum2);
+    memcpy(out[3], sum3, sizeof sum3);
+}
+
+/* The same for `rows` of them: 1 .. TILE. */
+T2I_INLINE void tile(float out[TILE][LANES], const float *restrict weight, size_t row_step,
+                     size_t term_step, const float *restrict from, size_t from_step, size_t terms,
+                     size_t rows)
+{
+    if (rows == TILE) {
+        full_tile(out, weight, row_step, term_step, from, from_step, terms);
+        return;
+    }
+    for (size_t r = 0; r < rows; r++) {
+        float sum[LANES] = {0};
+        for (size_t t = 0; t < terms; t++) {
+            const float *x = from + t * from_step;
+            float w = weight[r * row_step + t * term_step];
+            for (size_t l = 0; l < LANES; l++) sum[l] = fmaf(x[l], w, sum[l]);
+        }
+        memcpy(out[r], sum, sizeof sum);
+    }
+}
+
+size_t t2i_reach_scratch(size_t longest, size_t heads, size_t d)
+{
+    return longest * t2i_padded(d) + 2 * heads * t2i_padded(d) + heads * t2i_padded(longest);
+}
+
+/* out (heads, P) = the heads' x (heads, dp) times each of T rows of h (T, dp). */
+T2I_INLINE void all_dots(float *out, const float *x, const float *h, size_t heads, size_t T,
+                         size_t P, size_t dp)
+{
+    for (size_t j = 0; j < T; j++)
+        for (size_t a = 0; a < heads; a++) {
+            const float *w = x + a * dp, *row = h + j * dp;
+            float sum[LANES] = {0};
+            for (size_t c = 0; c < dp; c += LANES)
+                for (size_t l = 0; l < LANES; l++) sum[l] = fmaf(w[c + l], row[c + l], sum[l]);
+            out[a * P + j] = t2i_fold_lanes(sum);
+        }
+}
+
+/* out (heads, d) = sums over T rows of h (T, dp), weighted by weight (heads, P). */
+T2I_INLINE void all_sums(float *out, const float *weight, const float *h, size_t heads, size_t T,
+                         size_t P, size_t d, size_t dp)
+{
+    float result[TILE][LANES];
+    for (size_t a = 0; a < heads; a += TILE)
+        for (size_t c = 0; c < d; c += LANES) {
+            size_t rows = least(TILE, heads - a);
+            tile(result, weight + a * P, P, 1, h + c, dp, T, rows);
+            for (size_t r = 0; r < rows; r++)
+                memcpy(out + (a + r) * d + c, result[r], least(LANES, d - c) * sizeof(float));
+        }
+}
+
+/* (rows, dp) = (rows, d); what is beyond d stays 0. */
+T2I_INLINE void widen(float *out, const float *x, size_t rows, size_t d, size_t dp)
+{
+    for (size_t r = 0; r < rows; r++) {
+        memcpy(out + r * dp, x + r * d, d * sizeof *out);
+        for (size_t c = d; c < dp; c++) out[r * dp + c] = 0.0f;
+    }
+}
+
+/* The path's h, one row after the other; rows of shared positions are still there. */
+T2I_INLINE void put_path(float *dense, const float *h, const t2i_path *path, size_t d, size_t dp)
+{
+    for (size_t t = path->shared; t < path->T; t++)
+        widen(dense + t * dp, h + path->node[t] * d, 1, d, dp);
+}
+
+T2I_KERNEL(void, t2i_reach,
+           (float *sum, float *prob, const float *query, const float *h, float *scratch,
+            const t2i_path *path, size_t heads, size_t d, float scale),
+           (sum, prob, query, h, scratch, path, heads, d, scale))
+{
+    size_t T = path->T, P = t2i_padded(T), dp = t2i_padded(d);
+    float *wide = scratch, *dense = wide + 2 * heads * dp;
+    put_path(dense, h, path, d, dp);
+    widen(wide, query, heads, d, dp);
+    all_dots(prob, wide, dense, heads, T, P, dp);
+    for (size_t a = 0; a < heads; a++) soften(prob + a * P, 1, T, P, scale);
+    all_sums(sum, prob, dense, heads, T, P, d, dp);
+}
+
+T2I_KERNEL(void, t2i_reach_back,
+           (float *dquery, float *dh, const float *dsum, const float *prob, const float *query,
+            const float *h, float *scratch, const t2i_path *path, size_t heads, size_t d,
+            float scale),
+           (dquery, dh, dsum, prob, query, h, scratch, path, heads, d, scale))
+{
+    size_t T = path->T, P = t2i_padded(T), dp = t2i_padded(d);
+    float *wide = scratch, *asked = wide + heads * dp, *dense = asked + heads * dp;
+    float *dscore = dense + T * dp; /* behind the path: what lies there is of no use any more */
+    put_path(dense, h, path, d, dp);
+    widen(wide, dsum, heads, d, dp);
+    widen(asked, query, heads, d, dp);
+    all_dots(dscore, wide, dense, heads, T, P, dp);
+    for (size_t a = 0; a < heads; a++) soften_back(dscore + a * P, prob + a * P, 1, T, P, scale);
+    all_sums(dquery, dscore, dense, heads, T, P, d, dp);
+    for (size_t j = 0; j < T; j++) {
+        float *to = dh + path->node[j] * d;
+        for (size_t c = 0; c < d; c += LANES) {
+            float more[LANES] = {0};
+            for (size_t a = 0; a < heads; a++) {
+                float p = prob[a * P + j], ds = dscore[a * P + j];
+                const float *x = wide + a * dp + c, *y = asked + a * dp + c;
+                for (size_t l = 0; l < LANES; l++) more[l] = fmaf(y[l], ds, fmaf(x[l], p, more[l]));
+            }
+            for (size_t l = 0; l < least(LANES, d - c); l++) to[c + l] += more[l];
+        }
+    }
+}

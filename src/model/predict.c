@@ -1,0 +1,100 @@
+#include "model/predict.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Characters of the longest prompt, at most the model's block size. */
+static t2i_status longest(const t2i_model *model, const t2i_prompt *prompt, size_t prompts,
+                          size_t *out, t2i_error *err)
+{
+    *out = 1;
+    for (size_t i = 0; i < prompts; i++) {
+        size_t length = 0;
+        if (t2i_utf8_valid(prompt[i].bytes, prompt[i].size) != prompt[i].size)
+            return t2i_fail(err, T2I_DATA, "prompt %zu is not UTF-8", i + 1);
+        for (size_t b = 0; b < prompt[i].size; b++)
+            length += ((unsigned char)prompt[i].bytes[b] & 0xc0) != 0x80;
+        if (length > *out) *out = length;
+    }
+    if (*out > model->config.block_size) *out = model->config.block_size;
+    return T2I_OK;
+}
+
+/* At most T2I_PREDICT_BLOCK prompts; ids has room for `limit` of each. */
+static t2i_status predict_block(const t2i_packed *packed, const t2i_vocab *vocab, t2i_work *work,
+                                const t2i_prompt *prompt, size_t prompts, size_t limit,
+                                uint16_t *ids, float *prediction, t2i_encoded *encoded,
+                                t2i_error *err)
+{
+    t2i_row row[T2I_PREDICT_BLOCK];
+    size_t D = packed->model->config.vision_feature_dim;
+    for (size_t i = 0; i < prompts; i++) {
+        t2i_encoded done =
+            t2i_vocab_encode(vocab, prompt[i].bytes, prompt[i].size, limit, ids + i * limit);
+        row[i] = (t2i_row){ids + i * limit, done.length};
+        if (encoded != NULL) encoded[i] = done;
+    }
+    const float *result = t2i_forward(packed, work, row, prompts, vocab->pad);
+    memcpy(prediction, result, prompts * D * sizeof *prediction);
+    for (size_t i = 0; i < prompts * D; i++)
+        if (!isfinite(prediction[i]))
+            return t2i_fail(err, T2I_DATA,
+                            "the model's prediction for '%.*s' is not a finite number: its weights "
+                            "are of no use",
+                            prompt[i / D].size > 200 ? 200 : (int)prompt[i / D].size,
+                            prompt[i / D].bytes);
+    return T2I_OK;
+}
+
+t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_vocab *vocab,
+                       const t2i_prompt *prompt, size_t prompts, float *prediction,
+                       t2i_encoded *encoded, t2i_error *err)
+{
+    size_t limit, D = model->config.vision_feature_dim;
+    t2i_work *work = NULL;
+    t2i_packed packed = {0};
+    if (prompts == 0) return T2I_OK;
+    T2I_TRY(longest(model, prompt, prompts, &limit, err));
+    size_t rows = prompts < T2I_PREDICT_BLOCK ? prompts : T2I_PREDICT_BLOCK;
+    uint16_t *ids = t2i_alloc(rows * limit, sizeof *ids);
+    t2i_status status = ids == NULL
+                            ? t2i_fail_memory(err, rows * limit * sizeof *ids, "the prompts")
+                            : t2i_work_new(&work, model, rows, limit, 1, err);
+    if (status == T2I_OK) status = t2i_packed_new(&packed, model, 0, NULL, err);
+    if (status == T2I_OK) t2i_packed_fill(&packed, weights, 0, 1);
+    for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
+        status = predict_block(
+            &packed, vocab, work, prompt + first, prompts - first < rows ? prompts - first : rows,
+            limit, ids, prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
+    t2i_packed_free(&packed);
+    t2i_work_free(work);
+    t2i_free(ids);
+    return status;
+}
+
+static int has_character(const t2i_text *text, size_t from, const char *character, size_t length)
+{
+    uint32_t code;
+    for (size_t at = from, step; at < text->size; at += step) {
+        step = t2i_utf8_decode(text->data + at, text->size - at, &code);
+        if (step == 0) return 0;
+        if (step == length && memcmp(text->data + at, character, length) == 0) return 1;
+    }
+    return 0;
+}
+
+t2i_status t2i_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt, size_t limit,
+                                  t2i_text *out, t2i_error *err)
+{
+    size_t from = out->size, length;
+    uint32_t code;
+    for (size_t at = 0; limit > 0 && at < prompt.size; at += length, limit--) {
+        length = t2i_utf8_decode(prompt.bytes + at, prompt.size - at, &code);
+        if (length == 0) break;
+        if (t2i_vocab_id(vocab, code) < 0 && !has_character(out, from, prompt.bytes + at, length))
+            T2I_TRY(t2i_text_add(out, prompt.bytes + at, length, err));
+    }
+    return T2I_OK;
+}

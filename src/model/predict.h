@@ -1,0 +1,32 @@
+/* predict.h - prompts in, predicted feature vectors out. */
+#ifndef T2I_PREDICT_H
+#define T2I_PREDICT_H
+
+#include <stddef.h>
+#include "base/error.h"
+#include "base/text.h"
+#include "model/transformer.h"
+#include "model/vocab.h"
+
+#define T2I_PREDICT_BLOCK 32 /* prompts that go through the model together */
+
+/* Borrowed UTF-8; may be empty, may hold NUL bytes. */
+typedef struct {
+    const char *bytes;
+    size_t size;
+} t2i_prompt;
+
+/* prediction (prompts, D), all finite. encoded (prompts) tells what was cut or unknown; may be
+ * NULL. Goes in blocks of T2I_PREDICT_BLOCK from the first prompt, so the bits depend on the
+ * prompts and their order alone. T2I_DATA: a prompt that is not UTF-8, or a model whose prediction
+ * is not finite. */
+T2I_CHECKED t2i_status t2i_predict(const t2i_model *model, const float *weights,
+                                   const t2i_vocab *vocab, const t2i_prompt *prompt, size_t prompts,
+                                   float *prediction, t2i_encoded *encoded, t2i_error *err);
+
+/* Appends the distinct characters among the prompt's first `limit` that the vocabulary lacks, in
+ * order of appearance. */
+T2I_CHECKED t2i_status t2i_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt,
+                                              size_t limit, t2i_text *out, t2i_error *err);
+
+#endif

@@ -1,0 +1,508 @@
+#include "prepare/pairs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/fs.h"
+#include "formats/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+    PROMPT_MAX = 1 << 20, /* bytes, as in a dataset file */
+    NAME_MAX_BYTES = 4096,
+    RECORD_MAX = 4 << 20, /* a quote that is never closed ends here */
+    COLUMNS_MAX = 64,
+    NAMED_MAX = 8 /* unknown columns that are named */
+};
+static const size_t FILE_MAX = (size_t)4 << 30;
+
+typedef enum { PROMPT, IMAGE, SPLIT, GROUP, FIELDS } field;
+static const char *const field_names[FIELDS] = {"prompt", "image_path", "split", "group"};
+
+/* A field of a row; data is NULL when it is not there. */
+typedef struct {
+    const char *data;
+    size_t size;
+} piece;
+
+typedef struct {
+    t2i_pair_list *list;
+    const char *path;
+    const char *at, *end; /* what is not yet read */
+    size_t line;          /* of at */
+    t2i_text note;        /* names of unknown columns or keys */
+    int noted;
+    /* CSV */
+    t2i_text unquoted;
+    int column[COLUMNS_MAX]; /* field, or FIELDS for one that is ignored */
+    size_t columns;
+} reader;
+
+t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uint32_t row,
+                         size_t rows, const char *reason, t2i_error *err)
+{
+    t2i_error text; /* takes the control characters out, as names come from strangers */
+    char more[64] = "";
+    if (rows > 1) snprintf(more, sizeof more, " (and %zu more rows name it)", rows - 1);
+    t2i_fail(&text, T2I_DATA, "%s%s", reason, more);
+    list->bad += rows;
+    if (list->reported++ < T2I_BAD_SHOWN)
+        t2i_log_warn("%s:%zu: row %lu: %s", path, line, (unsigned long)row, text.text);
+    return t2i_text_addf(&list->report, err, "%zu\t%lu\t%s\n", line, (unsigned long)row, text.text);
+}
+
+/* ---- what every kind shares: T2I_DATA says why a row is bad, another status ends the reading ----
+ */
+
+static t2i_status check_bytes(const char *bytes, size_t size, t2i_error *why)
+{
+    const char *nul = memchr(bytes, '\0', size);
+    if (nul != NULL)
+        return t2i_fail(why, T2I_DATA, "has a NUL byte at byte %zu", (size_t)(nul - bytes) + 1);
+    size_t valid = t2i_utf8_valid(bytes, size);
+    if (valid == size) return T2I_OK;
+    return t2i_fail(why, T2I_DATA, "is not UTF-8 at byte %zu", valid + 1);
+}
+
+static t2i_status find_split(piece text, int *split, t2i_error *why)
+{
+    char name[64];
+    *split = -1;
+    if (text.data == NULL || text.size == 0) return T2I_OK;
+    snprintf(name, sizeof name, "%.*s", text.size < sizeof name ? (int)text.size : 63, text.data);
+    *split = text.size < sizeof name ? t2i_split_find(name) : -1;
+    if (*split >= 0) return T2I_OK;
+    return t2i_fail(why, T2I_DATA, "unknown split \"%s\": it is %s, %s, %s or %s", name,
+                    t2i_split_names[0], t2i_split_names[1], t2i_split_names[2], t2i_split_names[3]);
+}
+
+static t2i_status keep(t2i_pair_list *list, piece text, size_t *at, t2i_error *err)
+{
+    *at = list->text.size;
+    T2I_TRY(t2i_text_add(&list->text, text.data, text.size, err));
+    return t2i_text_add(&list->text, "", 1, err);
+}
+
+static t2i_status add_row(reader *r, size_t line, const piece *fields, t2i_error *why)
+{
+    t2i_pair_list *list = r->list;
+    t2i_pair_row row = {.line = line, .row = (uint32_t)list->rows, .group = T2I_NO_GROUP};
+    const piece image = fields[IMAGE], prompt = fields[PROMPT], group = fields[GROUP];
+    if (prompt.data == NULL) return t2i_fail(why, T2I_DATA, "has no prompt");
+    if (image.data == NULL || image.size == 0) return t2i_fail(why, T2I_DATA, "names no picture");
+    if (prompt.size > PROMPT_MAX) return t2i_fail(why, T2I_DATA, "its prompt is longer than 1 MiB");
+    if (image.size > NAME_MAX_BYTES || group.size > NAME_MAX_BYTES)
+        return t2i_fail(why, T2I_DATA, "its %s is longer than %d bytes",
+                        image.size > NAME_MAX_BYTES ? "file name" : "group", NAME_MAX_BYTES);
+    T2I_TRY(find_split(fields[SPLIT], &row.split, why));
+    list->splits += row.split >= 0;
+    row.prompt_size = prompt.size;
+    T2I_TRY(keep(list, prompt, &row.prompt, why));
+    T2I_TRY(keep(list, image, &row.image, why));
+    if (group.data != NULL && group.size > 0) T2I_TRY(keep(list, group, &row.group, why));
+    if (list->count == list->room) {
+        size_t room = 2 * list->room + 64;
+        if (t2i_grow(&list->row, list->count, room, sizeof *list->row) != 0)
+            return t2i_fail_memory(why, room * sizeof *list->row, "the pairs");
+        list->room = room;
+    }
+    list->row[list->count++] = row;
+    return T2I_OK;
+}
+
+/* Counts a row that was looked at; a bad one is named and passed over. */
+static t2i_status judge(reader *r, size_t line, t2i_status status, const t2i_error *why,
+                        t2i_error *err)
+{
+    if (status == T2I_DATA) {
+        T2I_TRY(t2i_pairs_bad(r->list, r->path, line, (uint32_t)r->list->rows, 1, why->text, err));
+    } else if (status != T2I_OK) {
+        *err = *why;
+        return status;
+    }
+    r->list->rows++;
+    if (r->list->rows < UINT32_MAX) return T2I_OK;
+    return t2i_fail(err, T2I_DATA, "%s has more than 4,294,967,294 rows", r->path);
+}
+
+/* The line at r->at without its end, and moves on. */
+static piece next_line(reader *r)
+{
+    const char *begin = r->at, *end = memchr(begin, '\n', (size_t)(r->end - begin));
+    r->at = end == NULL ? r->end : end + 1;
+    r->line++;
+    if (end == NULL) end = r->end;
+    if (end > begin && end[-1] == '\r') end--;
+    return (piece){begin, (size_t)(end - begin)};
+}
+
+static t2i_status note_unknown(reader *r, const char *name, size_t size, t2i_error *err)
+{
+    if (r->noted++ >= NAMED_MAX) return T2I_OK;
+    return t2i_text_addf(&r->note, err, "%s%.*s", r->note.size > 0 ? ", " : "",
+                         size < 64 ? (int)size : 64, name);
+}
+
+static void tell_unknown(const reader *r, const char *what)
+{
+    t2i_error text;
+    if (r->noted == 0) return;
+    t2i_fail(&text, T2I_DATA, "%s: ignored %s: %s%s", r->path, what, r->note.data,
+             r->noted > NAMED_MAX ? ", ..." : "");
+    t2i_log_note("%s", text.text);
+}
+
+/* ---- TSV ---- */
+
+static t2i_status tsv_row(reader *r, size_t line, piece text, t2i_error *why)
+{
+    piece fields[FIELDS] = {{NULL, 0}};
+    static const field order[] = {PROMPT, IMAGE, SPLIT};
+    if (text.size == 0) return t2i_fail(why, T2I_DATA, "the line is empty");
+    T2I_TRY(check_bytes(text.data, text.size, why));
+    const char *at = text.data, *end = text.data + text.size;
+    size_t count = 0;
+    for (;; count++) {
+        const char *tab = memchr(at, '\t', (size_t)(end - at));
+        if (count < sizeof order / sizeof *order)
+            fields[order[count]] = (piece){at, (size_t)((tab == NULL ? end : tab) - at)};
+        if (tab == NULL) break;
+        at = tab + 1;
+    }
+    if (count == 0) return t2i_fail(why, T2I_DATA, "there is no TAB between prompt and file name");
+    if (count > 2)
+        return t2i_fail(why, T2I_DATA, "has %zu fields, not prompt TAB file [TAB split]",
+                        count + 1);
+    return add_row(r, line, fields, why);
+}
+
+static t2i_status read_tsv(reader *r, t2i_error *err)
+{
+    while (r->at < r->end) {
+        t2i_error why = {0};
+        size_t line = r->line;
+        piece text = next_line(r);
+        T2I_TRY(judge(r, line, tsv_row(r, line, text, &why), &why, err));
+    }
+    return T2I_OK;
+}
+
+/* ---- JSONL ---- */
+
+/* A field of an object: a text; for group, a whole number too (written into digits). null is as if
+ * it were not there. */
+static t2i_status json_field(const t2i_json *object, field which, piece *out, char digits[32],
+                             t2i_error *why)
+{
+    const t2i_json *value = t2i_json_get(object, field_names[which]);
+    int64_t number;
+    if (value == NULL) return T2I_OK;
+    if (t2i_json_as_string(value, &out->data, &out->size))
+        return check_bytes(out->data, out->size, why);
+    if (which == GROUP && t2i_json_as_integer(value, &number)) {
+        *out = (piece){digits, (size_t)snprintf(digits, 32, "%lld", (long long)number)};
+        return T2I_OK;
+    }
+    char *text;
+    T2I_TRY(t2i_json_text(value, 0, &text, why));
+    int nothing = strcmp(text, "null") == 0;
+    t2i_free(text);
+    if (nothing) return T2I_OK;
+    return t2i_fail(why, T2I_DATA, "\"%s\" is no text%s", field_names[which],
+                    which == GROUP ? " and no whole number" : "");
+}
+
+static t2i_status json_row(reader *r, size_t line, const t2i_json *object, t2i_error *why)
+{
+    piece fields[FIELDS] = {{NULL, 0}};
+    char digits[32];
+    if (!t2i_json_is_object(object)) return t2i_fail(why, T2I_DATA, "is not a JSON object");
+    for (int i = 0; i < FIELDS; i++) T2I_TRY(json_field(object, (field)i, &fields[i], digits, why));
+    for (const char *key = NULL; (key = t2i_json_next_key(object, key)) != NULL;) {
+        int known = 0;
+        for (int i = 0; i < FIELDS; i++) known |= strcmp(key, field_names[i]) == 0;
+        if (known) continue;
+        size_t size = strlen(key);
+        /* once each: those of the first rows will do */
+        if (r->note.data == NULL || strstr(r->note.data, key) == NULL)
+            T2I_TRY(note_unknown(r, key, size, why));
+    }
+    return add_row(r, line, fields, why);
+}
+
+/* The parser counts lines of its text, which is but one. */
+static void drop_line_number(t2i_error *why)
+{
+    static const char said[] = " at line 1, column ", wanted[] = " at column ";
+    char *at = strstr(why->text, said);
+    if (at == NULL) return;
+    memcpy(at, wanted, sizeof wanted - 1);
+    const char *rest = at + sizeof said - 1;
+    memmove(at + sizeof wanted - 1, rest, strlen(rest) + 1);
+}
+
+static t2i_status read_jsonl(reader *r, t2i_error *err)
+{
+    while (r->at < r->end) {
+        t2i_error why = {0};
+        t2i_json *json = NULL;
+        size_t line = r->line;
+        piece text = next_line(r);
+        t2i_status status = check_bytes(text.data, text.size, &why);
+        if (status == T2I_OK && text.size == 0)
+            status = t2i_fail(&why, T2I_DATA, "the line is empty");
+        if (status == T2I_OK) {
+            status = t2i_json_parse(&json, text.data, text.size, "the line", &why);
+            drop_line_number(&why);
+        }
+        if (status == T2I_OK) status = json_row(r, line, json, &why);
+        t2i_json_free(json);
+        T2I_TRY(judge(r, line, status, &why, err));
+    }
+    tell_unknown(r, "unknown keys");
+    return T2I_OK;
+}
+
+/* ---- CSV ---- */
+
+/* A quoted field from the quote at *at; what it says goes to r->unquoted. */
+static t2i_status csv_quoted(reader *r, const char **at, const char *end, size_t *lines,
+                             t2i_error *why)
+{
+    const char *p = *at + 1;
+    for (;;) {
+        const char *quote = memchr(p, '"', (size_t)(end - p));
+        if (quote == NULL) return t2i_fail(why, T2I_DATA, "a quote is opened and never closed");
+        for (const char *c = p; c < quote; c++) *lines += *c == '\n';
+        T2I_TRY(t2i_text_add(&r->unquoted, p, (size_t)(quote - p), why));
+        p = quote + 1;
+        if (p == end || *p != '"') break;
+        T2I_TRY(t2i_text_add(&r->unquoted, p++, 1, why));
+    }
+    *at = p;
+    if (p == end || *p == ',' || *p == '\n' || (*p == '\r' && (p + 1 == end || p[1] == '\n')))
+        return T2I_OK;
+    return t2i_fail(why, T2I_DATA, "text follows the quote that closes a field");
+}
+
+static t2i_status csv_plain(reader *r, const char **at, const char *end, t2i_error *why)
+{
+    const char *p = *at;
+    while (p < end && *p != ',' && *p != '\n') p++;
+    size_t size = (size_t)(p - *at);
+    if (size > 0 && p[-1] == '\r' && (p == end || *p == '\n')) size--;
+    T2I_TRY(t2i_text_add(&r->unquoted, *at, size, why));
+    *at = p;
+    return T2I_OK;
+}
+
+/* The fields of the record at r->at, valid until the next; moves on behind it. A record whose
+ * quotes are wrong is given up at the end of its first line, so that the next can be read. */
+static t2i_status csv_record(reader *r, piece fields[COLUMNS_MAX], size_t *count, t2i_error *why)
+{
+    size_t begin[COLUMNS_MAX + 1], lines = 0;
+    const char *at = r->at;
+    const char *end = (size_t)(r->end - at) > RECORD_MAX ? at + RECORD_MAX : r->end;
+    t2i_status status = T2I_OK;
+    r->unquoted.size = 0;
+    *count = 0;
+    for (;;) {
+        begin[*count] = r->unquoted.size;
+        status = at < end && *at == '"' ? csv_quoted(r, &at, end, &lines, why)
+                                        : csv_plain(r, &at, end, why);
+        if (at < end && *at == '\r') at++;
+        if (status == T2I_OK && at == end && end != r->end)
+            status = t2i_fail(why, T2I_DATA, "is longer than 4 MiB");
+        begin[++*count] = r->unquoted.size;
+        if (status != T2I_OK || at == end || *at == '\n') break;
+        if (*count == COLUMNS_MAX) {
+            status = t2i_fail(why, T2I_DATA, "has more than %d columns", COLUMNS_MAX);
+            break;
+        }
+        at++;
+    }
+    const char *first = r->at;
+    size_t size = (size_t)(at - first);
+    if (status == T2I_OK) status = check_bytes(first, size, why);
+    if (status != T2I_OK) {
+        next_line(r);
+        return status;
+    }
+    for (size_t i = 0; i < *count; i++)
+        fields[i] = (piece){r->unquoted.data + begin[i], begin[i + 1] - begin[i]};
+    r->at = at < r->end ? at + 1 : at;
+    r->line += lines + 1;
+    return T2I_OK;
+}
+
+static t2i_status csv_header(reader *r, t2i_error *err)
+{
+    piece fields[COLUMNS_MAX];
+    t2i_error why = {0};
+    t2i_text all = {0};
+    int have[FIELDS] = {0};
+    t2i_status status = csv_record(r, fields, &r->columns, &why);
+    if (status != T2I_OK) return t2i_fail(err, status, "%s:1: the header: %s", r->path, why.text);
+    for (size_t c = 0; status == T2I_OK && c < r->columns; c++) {
+        int which = 0;
+        while (which < FIELDS && (strlen(field_names[which]) != fields[c].size ||
+                                  memcmp(field_names[which], fields[c].data, fields[c].size) != 0))
+            which++;
+        r->column[c] = which;
+        if (which == FIELDS)
+            status = note_unknown(r, fields[c].data, fields[c].size, err);
+        else if (have[which]++)
+            status = t2i_fail(err, T2I_DATA, "%s:1: two columns are named %s", r->path,
+                              field_names[which]);
+        if (status == T2I_OK)
+            status = t2i_text_addf(&all, err, "%s%.*s", c > 0 ? ", " : "",
+                                   fields[c].size < 64 ? (int)fields[c].size : 64, fields[c].data);
+    }
+    if (status == T2I_OK && (!have[PROMPT] || !have[IMAGE]))
+        status = t2i_fail(err, T2I_DATA,
+                          "%s:1: no column is named %s: a .csv file begins with a header such as "
+                          "\"prompt,image_path,split\", this one with \"%.300s\"",
+                          r->path, field_names[have[PROMPT] ? IMAGE : PROMPT], all.data);
+    t2i_text_free(&all);
+    return status;
+}
+
+static t2i_status csv_row(reader *r, size_t line, t2i_error *why)
+{
+    piece fields[COLUMNS_MAX], chosen[FIELDS] = {{NULL, 0}};
+    size_t count;
+    const char *begin = r->at;
+    T2I_TRY(csv_record(r, fields, &count, why));
+    if (count == 1 && fields[0].size == 0 && *begin != '"')
+        return t2i_fail(why, T2I_DATA, "the line is empty");
+    if (count != r->columns)
+        return t2i_fail(why, T2I_DATA, "has %zu columns, but the header has %zu%s", count,
+                        r->columns, count > r->columns ? " (a comma in a text needs quotes)" : "");
+    for (size_t c = 0; c < count; c++)
+        if (r->column[c] < FIELDS) chosen[r->column[c]] = fields[c];
+    return add_row(r, line, chosen, why);
+}
+
+static t2i_status read_csv(reader *r, t2i_error *err)
+{
+    T2I_TRY(csv_header(r, err));
+    tell_unknown(r, "unknown columns");
+    while (r->at < r->end) {
+        t2i_error why = {0};
+        size_t line = r->line;
+        t2i_status status = csv_row(r, line, &why);
+        T2I_TRY(judge(r, line, status, &why, err));
+    }
+    return T2I_OK;
+}
+
+/* ---- the file ---- */
+
+static int has_suffix(const char *path, const char *suffix)
+{
+    size_t size = strlen(path), tail = strlen(suffix);
+    return size >= tail && strcasecmp(path + size - tail, suffix) == 0;
+}
+
+static t2i_status read_text(reader *r, const t2i_text *file, t2i_error *err)
+{
+    size_t mark = file->size >= 3 && memcmp(file->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    if (file->size >= 2 &&
+        (memcmp(file->data, "\xff\xfe", 2) == 0 || memcmp(file->data, "\xfe\xff", 2) == 0))
+        return t2i_fail(err, T2I_DATA, "%s looks like UTF-16: save it as UTF-8", r->path);
+    r->at = file->data + mark;
+    r->end = file->data + file->size;
+    r->line = 1;
+    if (r->at == r->end) return t2i_fail(err, T2I_DATA, "%s is empty: it holds no pairs", r->path);
+    if (has_suffix(r->path, ".csv")) return read_csv(r, err);
+    return has_suffix(r->path, ".jsonl") ? read_jsonl(r, err) : read_tsv(r, err);
+}
+
+t2i_status t2i_pairs_read(t2i_pair_list *out, const char *path, t2i_error *err)
+{
+    t2i_text file = {0};
+    *out = (t2i_pair_list){0};
+    reader r = {.list = out, .path = path};
+    t2i_status status = t2i_fs_read(path, FILE_MAX, &file, err);
+    if (status == T2I_OK) status = read_text(&r, &file, err);
+    t2i_text_free(&file);
+    t2i_text_free(&r.note);
+    t2i_text_free(&r.unquoted);
+    if (status != T2I_OK) t2i_pairs_free(out);
+    return status;
+}
+
+void t2i_pairs_free(t2i_pair_list *list)
+{
+    t2i_text_free(&list->text);
+    t2i_text_free(&list->report);
+    t2i_free(list->row);
+    *list = (t2i_pair_list){0};
+}
+
+/* ---- gathering ---- */
+
+t2i_status t2i_pair_set_image(t2i_pair_set *set, const char *name, uint32_t group, t2i_error *err)
+{
+    if (set->images == set->image_room) {
+        size_t room = 2 * set->image_room + 64;
+        if (t2i_grow(&set->name, set->images, room, sizeof *set->name) != 0 ||
+            t2i_grow(&set->group, set->images, room, sizeof *set->group) != 0)
+            return t2i_fail_memory(err, room * sizeof *set->name, "the pictures' names");
+        set->image_room = room;
+    }
+    set->name[set->images] = t2i_strdup(name);
+    if (set->name[set->images] == NULL)
+        return t2i_fail_memory(err, strlen(name) + 1, "a picture's name");
+    set->group[set->images++] = group;
+    return T2I_OK;
+}
+
+t2i_status t2i_pair_set_pair(t2i_pair_set *set, const char *prompt, size_t size, size_t image,
+                             uint32_t row, int split, t2i_error *err)
+{
+    if (set->pairs + 1 >= set->pair_room) {
+        size_t room = 2 * set->pair_room + 64, pairs = set->pairs;
+        if (t2i_grow(&set->offset, set->offset == NULL ? 0 : pairs + 1, room,
+                     sizeof *set->offset) != 0 ||
+            t2i_grow(&set->image, pairs, room, sizeof *set->image) != 0 ||
+            t2i_grow(&set->row, pairs, room, sizeof *set->row) != 0 ||
+            t2i_grow(&set->split, pairs, room, sizeof *set->split) != 0)
+            return t2i_fail_memory(err, room * sizeof *set->offset, "the pairs");
+        set->pair_room = room;
+    }
+    T2I_TRY(t2i_text_add(&set->prompts, prompt, size, err));
+    set->image[set->pairs] = (uint32_t)image;
+    set->row[set->pairs] = row;
+    set->split[set->pairs] = (uint8_t)split;
+    set->offset[++set->pairs] = set->prompts.size;
+    return T2I_OK;
+}
+
+t2i_pairs t2i_pair_set_view(const t2i_pair_set *set)
+{
+    return (t2i_pairs){.pairs = set->pairs,
+                       .images = set->images,
+                       .prompt_bytes = set->prompts.data,
+                       .prompt_offset = set->offset,
+                       .image = set->image,
+                       .row = set->row,
+                       .split = set->split,
+                       .image_name = (const char *const *)set->name,
+                       .group = set->group};
+}
+
+void t2i_pair_set_free(t2i_pair_set *set)
+{
+    t2i_text_free(&set->prompts);
+    t2i_free(set->offset);
+    t2i_free(set->image);
+    t2i_free(set->row);
+    t2i_free(set->split);
+    for (size_t i = 0; i < set->images; i++) t2i_free(set->name[i]);
+    t2i_free(set->name);
+    t2i_free(set->group);
+    *set = (t2i_pair_set){0};
+}

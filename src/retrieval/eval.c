@@ -1,0 +1,261 @@
+#include "retrieval/eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "retrieval/eval_parts.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static void free_job(t2i_eval_job *j)
+{
+    void *all[] = {j->trains, j->question,      j->weight,    j->mean,
+                   j->sum,    j->mean_distance, j->mean_place};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
+    t2i_baseline_free(&j->base);
+    t2i_prompts_free(&j->prompts);
+    t2i_shelf_free(&j->shelf);
+    t2i_search_free(j->search);
+    t2i_pool_free(j->pool);
+}
+
+/* Ranks that opened a run while it was being trained may have different models. */
+static t2i_status check_same(t2i_comm *comm, const t2i_eval_job *j, t2i_error *err)
+{
+    const t2i_checkpoint *c = &j->trained->checkpoint;
+    char mine[2 * T2I_HEX] = {0};
+    t2i_hash_hex(c->weights, c->model.layout.floats * sizeof *c->weights, mine);
+    memcpy(mine + T2I_HEX, t2i_dataset_get_info(j->trained->dataset)->digest, T2I_HEX);
+    if (!t2i_comm_same(comm, mine, sizeof mine))
+        return t2i_fail(err, T2I_DATA,
+                        "the ranks read different files from %s and %s: is the run still being "
+                        "trained? Name a checkpoint, and a dataset that all can see",
+                        j->trained->path, t2i_dataset_path(j->trained->dataset));
+    return T2I_OK;
+}
+
+/* The features that this rank will come back to: those of its tasks. */
+static t2i_status open_shelf(t2i_eval_job *j, t2i_error *err)
+{
+    size_t rows = t2i_shelf_rows(j->D), blocks = j->images / rows + (j->images % rows > 0);
+    size_t queries = t2i_eval_query_blocks(j->group), tasks = blocks * queries;
+    size_t first = t2i_share(tasks, j->rank, j->size);
+    size_t end = t2i_share(tasks, j->rank + 1, j->size);
+    return t2i_shelf_new(&j->shelf, j->trained->dataset, first / queries,
+                         (end + queries - 1) / queries, j->options->keep, err);
+}
+
+static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err)
+{
+    T2I_TRY(t2i_eval_plan(j, err));
+    if (j->base.rows > 0) T2I_TRY(t2i_baseline_index(&j->base, j->trained->dataset, err));
+    T2I_TRY(open_shelf(j, err));
+    T2I_TRY(t2i_pool_new(&j->pool, threads, spin, err));
+    T2I_TRY(t2i_search_new(&j->search, j->shelf.rows, QUERIES, j->D, j->pool, err));
+    j->sum = t2i_alloc(j->splits, j->D * sizeof *j->sum);
+    j->mean_distance = j->base.rows > 0 ? t2i_alloc(j->images, sizeof *j->mean_distance) : NULL;
+    j->mean_place = t2i_alloc(j->images, sizeof *j->mean_place);
+    if (j->sum == NULL || (j->base.rows > 0 && j->mean_distance == NULL) || j->mean_place == NULL)
+        return t2i_fail_memory(err, 12 * j->images, "the pictures");
+    return T2I_OK;
+}
+
+/* ---- results ---- */
+
+/* Questions of a split, by position. */
+static const t2i_question *question_of(const t2i_eval_job *j, size_t s, size_t i)
+{
+    return &j->question[j->begin[s] + i];
+}
+
+static int by_chances(const void *a, const void *b)
+{
+    const t2i_chances *x = a, *y = b;
+    if (x->right != y->right) return x->right < y->right ? -1 : 1;
+    return (x->left_out > y->left_out) - (x->left_out < y->left_out);
+}
+
+static t2i_status score_random(const t2i_eval_job *j, size_t s, t2i_scores *out, t2i_error *err)
+{
+    size_t count = j->asked[s], kinds = 0;
+    t2i_chances *kind = t2i_alloc(count, sizeof *kind);
+    if (kind == NULL) return t2i_fail_memory(err, count * sizeof *kind, "the baseline");
+    for (size_t i = 0; i < count; i++)
+        kind[i] = (t2i_chances){question_of(j, s, i)->right, question_of(j, s, i)->left_out, 1};
+    qsort(kind, count, sizeof *kind, by_chances);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && by_chances(&kind[i], &kind[kinds - 1]) == 0)
+            kind[kinds - 1].prompts++;
+        else
+            kind[kinds++] = kind[i];
+    }
+    t2i_status status = t2i_scores_random(out, j->images, kind, kinds, err);
+    t2i_free(kind);
+    return status;
+}
+
+static t2i_status find_hub(const t2i_eval_job *j, size_t s, int metric, t2i_hub *out,
+                           t2i_error *err)
+{
+    uint32_t *times = t2i_alloc(j->images, sizeof *times), best = 0;
+    if (times == NULL) return t2i_fail_memory(err, j->images * sizeof *times, "the hubs");
+    for (size_t i = 0; i < j->asked[s]; i++) {
+        const t2i_question *q = question_of(j, s, i);
+        if (q->wrong[metric]) times[q->first[metric]]++;
+    }
+    for (uint32_t m = 1; m < j->images; m++)
+        if (times[m] > times[best]) best = m;
+    out->prompts = times[best];
+    t2i_free(times);
+    if (out->prompts == 0) return T2I_OK;
+    return t2i_dataset_image_name(j->trained->dataset, best, &out->image, err);
+}
+
+/* Of the predictions, against the right pictures. */
+static double spread_of(const t2i_eval_job *j, size_t s)
+{
+    double count = (double)j->asked[s], square = 0.0;
+    for (size_t d = 0; d < j->D; d++) {
+        double mean = j->sum[s * j->D + d] / count;
+        square += mean * mean;
+    }
+    if (!(j->target[s] > 0.0)) return NAN;
+    return sqrt(fmax(j->square[s] / count - square, 0.0) / j->target[s]);
+}
+
+/* Figures that need no other rank. */
+static t2i_status fill_result(const t2i_eval_job *j, size_t s, t2i_eval_result *r, t2i_error *err)
+{
+    double decoded = 0.0, compared = 0.0;
+    const t2i_gallery *gallery = &j->trained->gallery;
+    for (size_t i = 0; i < j->asked[s]; i++) {
+        const t2i_question *q = question_of(j, s, i);
+        decoded += q->decoded;
+        compared += q->compared;
+        for (int metric = 0; metric < T2I_METRICS; metric++) r->tied[metric] += q->tied[metric];
+    }
+    if (t2i_gallery_shows(gallery) && t2i_gallery_decodes(gallery))
+        r->decoded_psnr = decoded / (double)j->asked[s];
+    if (t2i_gallery_shows(gallery) && r->has_training)
+        r->nearest_psnr = compared / (double)j->asked[s];
+    r->spread = spread_of(j, s);
+    for (int metric = 0; metric < T2I_METRICS; metric++)
+        T2I_TRY(find_hub(j, s, metric, &r->hub[metric], err));
+    return score_random(j, s, &r->random, err);
+}
+
+/* The ranks by each way, laid end to end. *rank is new. */
+static t2i_status gather_ranks(const t2i_eval_job *j, size_t s, size_t ways, t2i_ranks *out,
+                               t2i_error *err)
+{
+    size_t count = j->asked[s];
+    const uint32_t *way[T2I_WAYS];
+    uint32_t *rank = t2i_alloc(ways * count, sizeof *rank);
+    if (rank == NULL) return t2i_fail_memory(err, ways * count * sizeof *rank, "the ranks");
+    for (size_t w = 0; w < ways; w++) {
+        way[w] = rank + w * count;
+        for (size_t i = 0; i < count; i++) rank[w * count + i] = question_of(j, s, i)->rank[w];
+    }
+    t2i_status status = t2i_ranks_new(out, way, ways, count, err);
+    t2i_free(rank);
+    return status;
+}
+
+/* drawn (T2I_RESAMPLES, ways) */
+static void set_intervals(t2i_eval_result *r, size_t ways, t2i_scores *drawn)
+{
+    double value[T2I_RESAMPLES];
+    for (size_t w = 0; w < ways; w++)
+        for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
+            for (size_t i = 0; i < T2I_RESAMPLES; i++)
+                value[i] = *t2i_score_at(&drawn[i * ways + w], k);
+            t2i_interval(value, t2i_score_at(&r->way[w].low, k), t2i_score_at(&r->way[w].high, k));
+        }
+}
+
+/* Collective. Ranks share the resamples. */
+static t2i_status score_ways(t2i_comm *comm, const t2i_eval_job *j, size_t s, t2i_eval_result *r,
+                             t2i_error *err)
+{
+    size_t ways = r->has_training ? T2I_WAYS : T2I_BY_COSINE + 1;
+    t2i_ranks ranks = {0};
+    t2i_scores score[T2I_WAYS], *drawn = t2i_alloc(T2I_RESAMPLES, ways * sizeof *drawn);
+    t2i_status status =
+        drawn == NULL ? t2i_fail_memory(err, T2I_RESAMPLES * ways * sizeof *drawn, "the intervals")
+                      : gather_ranks(j, s, ways, &ranks, err);
+    if (status == T2I_OK) {
+        size_t end = t2i_share(T2I_RESAMPLES, j->rank + 1, j->size);
+        t2i_ranks_score(&ranks, score);
+        for (size_t w = 0; w < ways; w++) r->way[w].score = score[w];
+        for (size_t i = t2i_share(T2I_RESAMPLES, j->rank, j->size); i < end; i++)
+            t2i_ranks_resample(&ranks, j->options->seed, (uint64_t)r->split, i, drawn + i * ways);
+    }
+    status = t2i_comm_agree(comm, status, err);
+    if (status == T2I_OK) {
+        t2i_comm_share_all(comm, drawn, ways * sizeof *drawn, T2I_RESAMPLES);
+        set_intervals(r, ways, drawn);
+    }
+    t2i_ranks_free(&ranks);
+    t2i_free(drawn);
+    return status;
+}
+
+/* Collective. */
+static t2i_status finish(t2i_comm *comm, const t2i_eval_job *j, t2i_eval_report *out,
+                         t2i_error *err)
+{
+    for (size_t s = 0; s < j->splits; s++) {
+        t2i_eval_result *r = &out->result[s];
+        *r = (t2i_eval_result){.split = j->split[s],
+                               .prompts = j->asked[s],
+                               .all_prompts = j->all[s],
+                               .gallery = j->images,
+                               .has_training = j->base.rows > 0,
+                               .decoded_psnr = NAN,
+                               .nearest_psnr = NAN};
+        out->results = s + 1;
+        r->unknown = (size_t)t2i_comm_sum(comm, j->unknown[s]);
+        r->cut = (size_t)t2i_comm_sum(comm, j->cut[s]);
+        T2I_TRY(t2i_comm_agree(comm, fill_result(j, s, r, err), err));
+        T2I_TRY(score_ways(comm, j, s, r, err));
+    }
+    return T2I_OK;
+}
+
+/* Collective. */
+static t2i_status evaluate(t2i_comm *comm, t2i_eval_job *j, t2i_eval_report *out, t2i_error *err)
+{
+    T2I_TRY(check_same(comm, j, err));
+    int threads = t2i_comm_threads(comm, j->options->threads);
+    T2I_TRY(t2i_comm_agree(comm, prepare(j, threads, !t2i_comm_crowded(comm), err), err));
+    T2I_TRY(t2i_eval_measure(comm, j, err));
+    T2I_TRY(t2i_eval_ask(comm, j, err));
+    return finish(comm, j, out, err);
+}
+
+t2i_status t2i_eval(t2i_comm *comm, t2i_trained *trained, const t2i_eval_options *options,
+                    t2i_eval_report *out, t2i_error *err)
+{
+    t2i_eval_job j = {.trained = trained,
+                      .options = options,
+                      .rank = t2i_comm_rank(comm),
+                      .size = t2i_comm_size(comm),
+                      .images = trained->gallery.images,
+                      .D = trained->gallery.features};
+    T2I_ASSERT(options->split >= T2I_EVERY_SPLIT && options->split < T2I_SPLITS);
+    *out = (t2i_eval_report){0};
+    t2i_status status = evaluate(comm, &j, out, err);
+    free_job(&j);
+    if (status != T2I_OK) t2i_eval_report_free(out);
+    return status;
+}
+
+void t2i_eval_report_free(t2i_eval_report *report)
+{
+    for (size_t i = 0; i < report->results; i++)
+        for (int metric = 0; metric < T2I_METRICS; metric++)
+            t2i_free(report->result[i].hub[metric].image);
+    *report = (t2i_eval_report){0};
+}

@@ -1,0 +1,84 @@
+#include <math.h>
+
+#include "retrieval/eval_parts.h"
+#include "base/mem.h"
+
+/* Weighted sums of features: of the training rows, and of each split's right pictures. */
+enum { SPANS = 1024, SUMS = 1 << 23 /* numbers in all spans, about */ };
+
+static const uint32_t *weight_of(const t2i_eval_job *j, size_t set)
+{
+    return set == 0 ? j->base.pairs_of : j->weight + (set - 1) * j->images;
+}
+
+/* sum (D + 1) of each set: features, then squared lengths. */
+static void add_block(const t2i_eval_job *j, size_t block, const float *feature, double *sum)
+{
+    size_t D = j->D, first = block * j->shelf.rows, count = t2i_shelf_count(&j->shelf, block);
+    for (size_t set = 0; set <= j->splits; set++, sum += D + 1) {
+        const uint32_t *weight = weight_of(j, set) + first;
+        for (size_t m = 0; m < count; m++) {
+            const float *x = feature + m * D;
+            double w = (double)weight[m];
+            if (weight[m] == 0) continue;
+            for (size_t d = 0; d < D; d++) sum[d] += w * (double)x[d];
+            double length = set == 0 ? 0.0 : t2i_length(x, D);
+            sum[D] += w * length * length;
+        }
+    }
+}
+
+/* Spans are runs of blocks whose cuts depend on the data alone; all: the sums of each. */
+static t2i_status sum_spans(t2i_eval_job *j, size_t spans, size_t row, double *all, t2i_error *err)
+{
+    size_t first = t2i_share(spans, j->rank, j->size), end = t2i_share(spans, j->rank + 1, j->size);
+    for (size_t i = first; i < end; i++) {
+        size_t last = t2i_share(j->shelf.blocks, (int)i + 1, (int)spans);
+        for (size_t b = t2i_share(j->shelf.blocks, (int)i, (int)spans); b < last; b++) {
+            const float *feature;
+            T2I_TRY(t2i_shelf_block(&j->shelf, b, &feature, err));
+            add_block(j, b, feature, all + i * row);
+            t2i_progress_at(&j->progress, (double)(b + 1) / (double)j->shelf.blocks);
+        }
+    }
+    return T2I_OK;
+}
+
+/* Everyone has the sums of all spans: adds them in order. */
+static void use_sums(t2i_eval_job *j, size_t spans, size_t row, double *all)
+{
+    size_t D = j->D;
+    for (size_t i = 1; i < spans; i++)
+        for (size_t k = 0; k < row; k++) all[k] += all[i * row + k];
+    for (size_t d = 0; d < D && j->base.rows > 0; d++)
+        j->mean[d] = (float)(all[d] / (double)j->base.rows);
+    for (size_t s = 0; s < j->splits; s++) {
+        const double *sum = all + (s + 1) * (D + 1);
+        double weight = 0.0, square = 0.0;
+        for (size_t m = 0; m < j->images; m++) weight += (double)j->weight[s * j->images + m];
+        for (size_t d = 0; d < D; d++) square += sum[d] / weight * (sum[d] / weight);
+        j->target[s] = fmax(sum[D] / weight - square, 0.0);
+    }
+}
+
+t2i_status t2i_eval_measure(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
+{
+    /* as many spans whatever splits are asked about, for the same mean */
+    size_t most = SUMS / ((T2I_SPLITS + 1) * (j->D + 1)), row = (j->splits + 1) * (j->D + 1);
+    most = most < 1 ? 1 : most > SPANS ? SPANS : most;
+    size_t spans = j->shelf.blocks < most ? j->shelf.blocks : most;
+    double *all = t2i_alloc(spans, row * sizeof *all);
+    j->mean = t2i_alloc(j->D, sizeof *j->mean);
+    t2i_progress_begin(&j->progress, "reading the pictures' features");
+    t2i_status status = all == NULL || j->mean == NULL
+                            ? t2i_fail_memory(err, spans * row * sizeof *all, "the mean feature")
+                            : sum_spans(j, spans, row, all, err);
+    t2i_progress_end(&j->progress);
+    status = t2i_comm_agree(comm, status, err);
+    if (status == T2I_OK) {
+        t2i_comm_share_all(comm, all, row * sizeof *all, spans);
+        use_sums(j, spans, row, all);
+    }
+    t2i_free(all);
+    return status;
+}

@@ -1,0 +1,395 @@
+#include "retrieval/generate.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "formats/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/predict.h"
+#include "retrieval/sheet.h"
+#include "retrieval/trained.h"
+
+/* What is found for one prompt. */
+typedef struct {
+    t2i_encoded encoded;
+    t2i_text unknown;  /* distinct unknown characters */
+    t2i_near *near;    /* top */
+    char **name;       /* top */
+    t2i_image *shown;  /* top; empty ones without pixels */
+    t2i_image decoded; /* empty without a decoder */
+    char *file;        /* the decoded picture's; NULL without a decoder */
+} answer;
+
+typedef struct {
+    const t2i_generate_options *options;
+    t2i_trained trained;
+    size_t top;
+    char *sheet; /* its path */
+    t2i_prompt *prompt;
+    float *prediction; /* (prompts, D) */
+    answer *answer;    /* prompts */
+} job;
+
+static void free_answers(job *j)
+{
+    for (size_t i = 0; j->answer != NULL && i < j->options->prompts; i++) {
+        answer *a = &j->answer[i];
+        for (size_t k = 0; a->name != NULL && k < j->top; k++) t2i_free(a->name[k]);
+        for (size_t k = 0; a->shown != NULL && k < j->top; k++) t2i_image_free(&a->shown[k]);
+        t2i_image_free(&a->decoded);
+        t2i_text_free(&a->unknown);
+        t2i_free(a->near);
+        t2i_free(a->name);
+        t2i_free(a->shown);
+        t2i_free(a->file);
+    }
+    t2i_free(j->answer);
+    t2i_free(j->prediction);
+    t2i_free(j->prompt);
+    t2i_free(j->sheet);
+    j->answer = NULL;
+    j->prediction = NULL;
+    j->prompt = NULL;
+    j->sheet = NULL;
+}
+
+static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *err)
+{
+    if (options->prompts == 0)
+        return t2i_fail(err, T2I_USAGE, "no prompt: say what to draw, in quotes");
+    for (size_t i = 0; i < options->prompts; i++) {
+        size_t size = strlen(options->prompt[i]), good = t2i_utf8_valid(options->prompt[i], size);
+        if (good != size)
+            return t2i_fail(err, T2I_USAGE,
+                            "prompt %zu is not UTF-8 (byte %zu): check the terminal's encoding",
+                            i + 1, good + 1);
+    }
+    return T2I_OK;
+}
+
+/* ---- unknown characters ---- */
+
+static t2i_status warn_unknown(const job *j, size_t number, const t2i_text *unknown, t2i_error *err)
+{
+    const t2i_vocab *vocab = &j->trained.checkpoint.vocab;
+    t2i_text list = {0};
+    t2i_status status = T2I_OK;
+    uint32_t code = 0;
+    for (size_t at = 0, length; at < unknown->size && status == T2I_OK; at += length) {
+        length = t2i_utf8_decode(unknown->data + at, unknown->size - at, &code);
+        const char *comma = at == 0 ? "" : ", ";
+        status = t2i_utf8_is_visible(code)
+                     ? t2i_text_addf(&list, err, "%s'%.*s'", comma, (int)length, unknown->data + at)
+                     : t2i_text_addf(&list, err, "%sU+%04X", comma, (unsigned)code);
+    }
+    if (status == T2I_OK)
+        t2i_log_warn(
+            "prompt %zu has characters that the model does not know: %s (%s stands for them)",
+            number, list.data, vocab->name[vocab->unknown]);
+    t2i_text_free(&list);
+    return status;
+}
+
+static t2i_status tell_about_prompts(job *j, t2i_error *err)
+{
+    const t2i_checkpoint *c = &j->trained.checkpoint;
+    size_t limit = c->model.config.block_size;
+    for (size_t i = 0; i < j->options->prompts; i++) {
+        answer *a = &j->answer[i];
+        if (a->encoded.cut > 0)
+            t2i_log_warn("prompt %zu is cut to its first %zu characters, the most that this model "
+                         "reads; %zu are left "
+                         "out",
+                         i + 1, limit, a->encoded.cut);
+        if (a->encoded.unknown == 0) continue;
+        T2I_TRY(t2i_unknown_characters(&c->vocab, j->prompt[i], limit, &a->unknown, err));
+        T2I_TRY(warn_unknown(j, i + 1, &a->unknown, err));
+    }
+    return T2I_OK;
+}
+
+/* ---- answers ---- */
+
+static size_t stem_size(const char *path)
+{
+    size_t size = strlen(path);
+    return size > 4 && strcmp(path + size - 4, ".png") == 0 ? size - 4 : size;
+}
+
+static t2i_status name_files(job *j, t2i_error *err)
+{
+    const t2i_generate_options *o = j->options;
+    if (o->out != NULL)
+        j->sheet = t2i_strdup(o->out);
+    else
+        j->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png");
+    if (j->sheet == NULL) return t2i_fail_memory(err, 64, "a file's name");
+    size_t stem = stem_size(j->sheet), room = stem + 32;
+    for (size_t i = 0; i < o->prompts && t2i_gallery_decodes(&j->trained.gallery); i++) {
+        char *file = j->answer[i].file = t2i_alloc(room, 1);
+        if (file == NULL) return t2i_fail_memory(err, room, "a file's name");
+        memcpy(file, j->sheet, stem);
+        snprintf(file + stem, room - stem, "-%zu.png", i + 1);
+    }
+    return T2I_OK;
+}
+
+static t2i_status make_room(job *j, t2i_error *err)
+{
+    size_t n = j->options->prompts, D = j->trained.gallery.features;
+    j->prompt = t2i_alloc(n, sizeof *j->prompt);
+    j->prediction = t2i_alloc(n, D * sizeof *j->prediction);
+    j->answer = t2i_alloc(n, sizeof *j->answer);
+    if (j->prompt == NULL || j->prediction == NULL || j->answer == NULL)
+        return t2i_fail_memory(err, n * D * sizeof *j->prediction, "the predictions");
+    for (size_t i = 0; i < n; i++) {
+        answer *a = &j->answer[i];
+        j->prompt[i] = (t2i_prompt){j->options->prompt[i], strlen(j->options->prompt[i])};
+        a->near = t2i_alloc(j->top, sizeof *a->near);
+        a->name = t2i_alloc(j->top, sizeof *a->name);
+        a->shown = t2i_alloc(j->top, sizeof *a->shown);
+        if (a->near == NULL || a->name == NULL || a->shown == NULL)
+            return t2i_fail_memory(err, j->top * sizeof *a->shown, "the nearest pictures");
+    }
+    return T2I_OK;
+}
+
+static t2i_status find_answers(job *j, t2i_error *err)
+{
+    t2i_gallery *gallery = &j->trained.gallery;
+    double *distance = t2i_alloc(gallery->images, sizeof *distance);
+    if (distance == NULL)
+        return t2i_fail_memory(err, gallery->images * sizeof *distance, "the distances");
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; i < j->options->prompts && status == T2I_OK; i++) {
+        answer *a = &j->answer[i];
+        const float *prediction = j->prediction + i * gallery->features;
+        t2i_gallery_distances(gallery, j->options->metric, prediction, 1, distance);
+        t2i_nearest(distance, gallery->images, j->top, a->near);
+        if (a->file != NULL) {
+            status = t2i_gallery_draw(gallery, prediction, &a->decoded, err);
+            if (status == T2I_OK) status = t2i_image_write(&a->decoded, a->file, err);
+        }
+        for (size_t k = 0; k < j->top && status == T2I_OK; k++) {
+            status = t2i_dataset_image_name(gallery->dataset, a->near[k].image, &a->name[k], err);
+            if (status == T2I_OK)
+                status = t2i_gallery_picture(gallery, a->near[k].image, &a->shown[k], err);
+        }
+    }
+    t2i_free(distance);
+    return status;
+}
+
+/* ---- the sheet ---- */
+
+/* The words that the sheet needs beside the pictures. */
+typedef struct {
+    char title[160];
+    const char **heading;   /* columns */
+    t2i_tile *tile;         /* (prompts, columns) */
+    char (*word)[T2I_NOTE]; /* ranks, then distances */
+} words;
+
+static void fill_words(const job *j, words *w, size_t columns, size_t from)
+{
+    char(*rank)[T2I_NOTE] = w->word, (*distance)[T2I_NOTE] = w->word + j->top;
+    snprintf(w->title, sizeof w->title, "The nearest of %zu pictures, by %s distance",
+             j->trained.gallery.images, j->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
+    if (from > 0) w->heading[0] = "decoded";
+    for (size_t k = 0; k < j->top; k++) {
+        snprintf(rank[k], sizeof rank[k], k == 0 ? "nearest" : "%zu", k + 1);
+        w->heading[from + k] = rank[k];
+    }
+    for (size_t i = 0; i < j->options->prompts; i++) {
+        const answer *a = &j->answer[i];
+        t2i_tile *tile = w->tile + i * columns;
+        if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, NULL};
+        for (size_t k = 0; k < j->top; k++, distance++) {
+            t2i_sheet_distance(*distance, a->near[k].distance);
+            tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
+        }
+    }
+}
+
+static t2i_status write_sheet(const job *j, t2i_error *err)
+{
+    size_t from = t2i_gallery_decodes(&j->trained.gallery) ? 1 : 0, columns = from + j->top,
+           n = j->options->prompts;
+    words w = {.heading = t2i_alloc(columns, sizeof *w.heading),
+               .tile = t2i_alloc(n * columns, sizeof *w.tile),
+               .word = t2i_alloc((n + 1) * j->top, sizeof *w.word)};
+    t2i_image picture = {0};
+    t2i_status status;
+    if (w.heading == NULL || w.tile == NULL || w.word == NULL) {
+        status = t2i_fail_memory(err, n * columns * sizeof *w.tile, "the sheet");
+    } else {
+        fill_words(j, &w, columns, from);
+        const t2i_sheet sheet = {w.title, w.heading, columns, n, j->options->prompt, w.tile};
+        status = t2i_sheet_draw(&picture, &sheet, err);
+        if (status == T2I_OK) status = t2i_image_write(&picture, j->sheet, err);
+    }
+    t2i_image_free(&picture);
+    t2i_free(w.heading);
+    t2i_free(w.tile);
+    t2i_free(w.word);
+    return status;
+}
+
+/* ---- the report ---- */
+
+static t2i_json *answer_json(const job *j, size_t number)
+{
+    const answer *a = &j->answer[number];
+    t2i_json *object = t2i_json_object(), *nearest = t2i_json_array(), *unknown = t2i_json_array();
+    uint32_t code;
+    for (size_t k = 0; k < j->top; k++) {
+        t2i_json *near = t2i_json_object();
+        t2i_json_set_string(near, "image", a->name[k]);
+        t2i_json_set_real(near, "distance", a->near[k].distance);
+        t2i_json_append(nearest, near);
+    }
+    for (size_t at = 0, length; at < a->unknown.size; at += length) {
+        length = t2i_utf8_decode(a->unknown.data + at, a->unknown.size - at, &code);
+        t2i_json_append(unknown, t2i_json_string(a->unknown.data + at, length));
+    }
+    t2i_json_set_string(object, "prompt", j->options->prompt[number]);
+    t2i_json_set_string(object, "metric",
+                        j->options->metric == T2I_COSINE ? "cosine" : "euclidean");
+    t2i_json_set(object, "nearest", nearest);
+    t2i_json_set(object, "decoded",
+                 a->file == NULL ? t2i_json_null() : t2i_json_string(a->file, strlen(a->file)));
+    t2i_json_set(object, "unknown", unknown);
+    return object;
+}
+
+static t2i_status report_json(const job *j, t2i_text *report, t2i_error *err)
+{
+    char *text = NULL;
+    t2i_json *array = t2i_json_array();
+    for (size_t i = 0; i < j->options->prompts; i++) t2i_json_append(array, answer_json(j, i));
+    t2i_status status = t2i_json_text(array, 2, &text, err);
+    t2i_json_free(array);
+    if (status == T2I_OK) status = t2i_text_addf(report, err, "%s\n", text);
+    t2i_free(text);
+    return status;
+}
+
+/* The drawn picture and as many of the nearest as fit beside it into 80 columns. */
+static t2i_status show_pictures(const job *j, const answer *a, t2i_text *report, t2i_error *err)
+{
+    enum { MOST = 4 };
+    const t2i_image *picture[MOST];
+    size_t count = 0, drawn = a->file != NULL;
+    if (j->options->pictures == T2I_NO_PICTURES) return T2I_OK;
+    if (drawn) picture[count++] = &a->decoded;
+    for (size_t k = 0; k < j->top && count < MOST; k++) picture[count++] = &a->shown[k];
+    T2I_TRY(t2i_terminal_row(report, j->options->pictures, picture, count, err));
+    if (drawn) T2I_TRY(t2i_text_addf(report, err, "%-*s", T2I_CELLS_STEP, "drawn"));
+    for (size_t k = 1; k + drawn <= count; k++)
+        T2I_TRY(t2i_text_addf(report, err, "%-*zu", T2I_CELLS_STEP, k));
+    return t2i_text_addf(report, err, "\n");
+}
+
+static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
+{
+    for (size_t i = 0; i < j->options->prompts; i++) {
+        const answer *a = &j->answer[i];
+        T2I_TRY(t2i_text_addf(report, err, "\""));
+        T2I_TRY(
+            t2i_text_add_plain(report, j->options->prompt[i], strlen(j->options->prompt[i]), err));
+        T2I_TRY(t2i_text_addf(report, err, "\"\n"));
+        T2I_TRY(show_pictures(j, a, report, err));
+        for (size_t k = 0; k < j->top; k++) {
+            T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, a->near[k].distance));
+            T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
+            T2I_TRY(t2i_text_addf(report, err, "\n"));
+        }
+        if (a->file != NULL) T2I_TRY(t2i_text_addf(report, err, "      decoded: %s\n", a->file));
+        T2I_TRY(t2i_text_addf(report, err, "\n"));
+    }
+    return t2i_text_addf(report, err, "%s distance to %zu pictures. Sheet: %s\n",
+                         j->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
+                         j->trained.gallery.images, j->sheet);
+}
+
+static t2i_status open_job(job *j, t2i_error *err)
+{
+    const t2i_generate_options *o = j->options;
+    T2I_TRY(t2i_trained_open(&j->trained, o->source, o->data, err));
+    T2I_TRY(t2i_gallery_load(&j->trained.gallery, err));
+    j->top = o->top < j->trained.gallery.images ? o->top : j->trained.gallery.images;
+    return T2I_OK;
+}
+
+static t2i_status answer_all(job *j, t2i_text *report, t2i_error *err)
+{
+    const t2i_generate_options *o = j->options;
+    const t2i_checkpoint *c = &j->trained.checkpoint;
+    T2I_TRY(make_room(j, err));
+    T2I_TRY(name_files(j, err));
+    /* One at a time, so that an answer does not depend on what else was asked. */
+    for (size_t i = 0; i < o->prompts; i++)
+        T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, j->prompt + i, 1,
+                            j->prediction + i * j->trained.gallery.features, &j->answer[i].encoded,
+                            err));
+    T2I_TRY(tell_about_prompts(j, err));
+    T2I_TRY(find_answers(j, err));
+    T2I_TRY(write_sheet(j, err));
+    return o->json ? report_json(j, report, err) : report_text(j, report, err);
+}
+
+t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t2i_error *err)
+{
+    T2I_ASSERT(options->top >= 1);
+    job j = {.options = options};
+    t2i_status status = check_prompts(options, err);
+    if (status == T2I_OK) status = open_job(&j, err);
+    if (status == T2I_OK) status = answer_all(&j, report, err);
+    free_answers(&j);
+    t2i_trained_close(&j.trained);
+    return status;
+}
+
+/* One line, without its end. */
+static t2i_status answer_line(job *j, char *line, t2i_error *err)
+{
+    const char *prompt = line;
+    t2i_generate_options options = *j->options;
+    const t2i_generate_options *all = j->options;
+    t2i_text report = {0};
+    options.prompt = &prompt;
+    options.prompts = 1;
+    t2i_error why;
+    t2i_status status = check_prompts(&options, &why);
+    if (status != T2I_OK) {
+        t2i_log_warn("%s", why.text);
+        return T2I_OK;
+    }
+    j->options = &options;
+    status = answer_all(j, &report, err);
+    if (status == T2I_OK) status = t2i_log_print(report.data, err);
+    free_answers(j);
+    j->options = all;
+    t2i_text_free(&report);
+    return status;
+}
+
+t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *err)
+{
+    T2I_ASSERT(options->top >= 1);
+    job j = {.options = options};
+    char line[4096];
+    t2i_status status = open_job(&j, err);
+    while (status == T2I_OK) {
+        status = t2i_log_print("prompt> ", err);
+        if (status != T2I_OK || fgets(line, sizeof line, stdin) == NULL) break;
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] != '\0') status = answer_line(&j, line, err);
+    }
+    if (status == T2I_OK) status = t2i_log_print("\n", err);
+    t2i_trained_close(&j.trained);
+    return status;
+}

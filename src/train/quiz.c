@@ -1,0 +1,270 @@
+#include "train/quiz.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/pulse.h"
+#include "retrieval/shelf.h"
+
+enum { TOGETHER = 256 }; /* questions that are compared at a time */
+
+/* ---- what is asked ---- */
+
+/* Of `count` things, `most` evenly spread or all: is this one of them? */
+static int is_chosen(uint64_t which, uint64_t count, uint64_t most)
+{
+    if (count <= most) return 1;
+    uint64_t k = (which * most + count - 1) / count; /* the first whose place is not before it */
+    return k * count / most == which;
+}
+
+/* *out: how many pairs on one side of `pair` have its prompt, out of `room` there. In leaps that
+ * double, then by halves: prompts of a hundred thousand pairs are legal. */
+static t2i_status reach(uint64_t *out, t2i_dataset *dataset, uint64_t pair, const t2i_text *prompt,
+                        t2i_text *other, uint64_t room, int back, t2i_error *err)
+{
+    uint64_t same = 0, differs = room + 1, leap = 1;
+    while (same + 1 < differs) {
+        uint64_t probe =
+            leap > 0 && same + leap < differs ? same + leap : same + (differs - same) / 2;
+        T2I_TRY(t2i_prompts_text(dataset, back ? pair - probe : pair + probe, other, err));
+        if (other->size == prompt->size && memcmp(other->data, prompt->data, prompt->size) == 0) {
+            same = probe;
+            leap *= 2;
+        } else {
+            differs = probe;
+            leap = 0;
+        }
+    }
+    *out = same;
+    return T2I_OK;
+}
+
+/* The pairs of a prompt; text is room for two. */
+typedef struct {
+    t2i_text text[2];
+    t2i_prompts one;
+    size_t room; /* pairs that `one` has room for */
+    size_t fits; /* pictures that quiz->fit has room for */
+} reading;
+
+/* All pairs that have the prompt of this pair, of whatever split; *before: those of the validation
+ * split before it. */
+static t2i_status read_prompt(reading *r, t2i_dataset *dataset, uint64_t pair, uint64_t *before,
+                              t2i_error *err)
+{
+    uint64_t back, on, all = t2i_dataset_get_info(dataset)->pairs;
+    T2I_TRY(t2i_prompts_text(dataset, pair, &r->text[0], err));
+    T2I_TRY(reach(&back, dataset, pair, &r->text[0], &r->text[1], pair, 1, err));
+    T2I_TRY(reach(&on, dataset, pair, &r->text[0], &r->text[1], all - 1 - pair, 0, err));
+    size_t count = (size_t)(back + 1 + on);
+    if (count > r->room) {
+        if (t2i_grow(&r->one.image, r->room, 2 * count, sizeof *r->one.image) != 0 ||
+            t2i_grow(&r->one.split, r->room, 2 * count, 1) != 0)
+            return t2i_fail_memory(err, 10 * count, "the pictures of a prompt");
+        r->room = 2 * count;
+    }
+    T2I_TRY(t2i_dataset_pairs(dataset, pair - back, count, r->one.image, NULL, r->one.split, err));
+    r->one.first[1] = (uint32_t)count;
+    *before = 0;
+    for (uint64_t i = 0; i < back; i++) *before += r->one.split[i] == T2I_VALIDATION;
+    return T2I_OK;
+}
+
+/* Where a picture is in the gallery, or would be. */
+static size_t place_of(const t2i_quiz *quiz, uint32_t image)
+{
+    size_t from = 0, end = quiz->pictures;
+    while (from < end) {
+        size_t middle = from + (end - from) / 2;
+        if (quiz->picture[middle] < image)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    return from;
+}
+
+static int shown(const t2i_quiz *quiz, uint32_t image)
+{
+    size_t place = place_of(quiz, image);
+    return place < quiz->pictures && quiz->picture[place] == image;
+}
+
+/* Adds a question: its pictures that are right, and those of the gallery that do not count. */
+static t2i_status ask(t2i_quiz *quiz, reading *r, size_t row, t2i_error *err)
+{
+    size_t q = quiz->questions, used = quiz->begin[q], pairs = r->one.first[1];
+    if (used + pairs > r->fits) {
+        size_t room = 2 * (used + pairs);
+        if (t2i_grow(&quiz->fit, used, room, sizeof *quiz->fit) != 0)
+            return t2i_fail_memory(err, room * sizeof *quiz->fit, "the right pictures");
+        r->fits = room;
+    }
+    t2i_fitting *fit = quiz->fit + used;
+    size_t count = t2i_prompts_fitting(&r->one, 0, T2I_VALIDATION, fit);
+    for (size_t k = 0; k < count; k++)
+        if (fit[k].right || shown(quiz, fit[k].image)) quiz->fit[used++] = fit[k];
+    quiz->row[q] = row;
+    quiz->begin[++quiz->questions] = used;
+    return T2I_OK;
+}
+
+static t2i_status ask_rows(t2i_quiz *quiz, t2i_dataset *dataset, const t2i_rows *rows,
+                           uint64_t first, uint64_t in_split, reading *r, t2i_error *err)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        uint64_t row = first + i, before = 0;
+        if (!is_chosen(row, in_split, T2I_QUIZ_MOST)) continue;
+        T2I_TRY(read_prompt(r, dataset, rows->pair[i], &before, err));
+        int asked = 0; /* by an earlier row */
+        for (uint64_t k = row; k > row - before && !asked; k--)
+            asked = is_chosen(k - 1, in_split, T2I_QUIZ_MOST);
+        if (!asked) T2I_TRY(ask(quiz, r, i, err));
+    }
+    return T2I_OK;
+}
+
+static t2i_status choose_pictures(t2i_quiz *quiz, t2i_dataset *dataset, t2i_error *err)
+{
+    size_t images = (size_t)t2i_dataset_get_info(dataset)->images, count = 0, at = 0;
+    uint8_t *wanted = t2i_alloc(images / 8 + 1, 1);
+    t2i_status status = wanted == NULL ? t2i_fail_memory(err, images / 8, "the gallery") : T2I_OK;
+    if (status == T2I_OK) status = t2i_want_split(wanted, dataset, T2I_TRAIN, err);
+    if (status == T2I_OK) status = t2i_want_split(wanted, dataset, T2I_VALIDATION, err);
+    for (size_t i = 0; status == T2I_OK && i < images; i++) count += wanted[i / 8] >> i % 8 & 1;
+    size_t room = count < T2I_QUIZ_PICTURES ? count : T2I_QUIZ_PICTURES;
+    quiz->picture = t2i_alloc(room, sizeof *quiz->picture);
+    if (status == T2I_OK && quiz->picture == NULL)
+        status = t2i_fail_memory(err, room * sizeof *quiz->picture, "the gallery");
+    for (size_t i = 0; status == T2I_OK && i < images; i++)
+        if ((wanted[i / 8] >> i % 8 & 1) && is_chosen(at++, count, T2I_QUIZ_PICTURES))
+            quiz->picture[quiz->pictures++] = (uint32_t)i;
+    t2i_free(wanted);
+    return status;
+}
+
+t2i_status t2i_quiz_new(t2i_quiz *out, t2i_dataset *dataset, const t2i_rows *rows, uint64_t first,
+                        uint64_t in_split, t2i_error *err)
+{
+    reading r = {.room = 0};
+    *out = (t2i_quiz){.D = (size_t)t2i_dataset_get_info(dataset)->features};
+    size_t most = rows->count < T2I_QUIZ_MOST ? rows->count : T2I_QUIZ_MOST;
+    out->row = t2i_alloc(most, sizeof *out->row);
+    out->begin = t2i_alloc(most + 1, sizeof *out->begin);
+    r.one.first = t2i_alloc(2, sizeof *r.one.first);
+    t2i_status status = out->row == NULL || out->begin == NULL || r.one.first == NULL
+                            ? t2i_fail_memory(err, most * 16, "the questions")
+                            : choose_pictures(out, dataset, err);
+    if (status == T2I_OK) status = ask_rows(out, dataset, rows, first, in_split, &r, err);
+    t2i_text_free(&r.text[0]);
+    t2i_text_free(&r.text[1]);
+    t2i_prompts_free(&r.one);
+    if (status != T2I_OK) t2i_quiz_free(out);
+    return status;
+}
+
+void t2i_quiz_free(t2i_quiz *quiz)
+{
+    void *all[] = {quiz->picture,    quiz->row,   quiz->begin, quiz->fit, quiz->distance,
+                   quiz->prediction, quiz->found, quiz->block, quiz->none};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
+    t2i_search_free(quiz->search);
+    *quiz = (t2i_quiz){0};
+}
+
+void t2i_quiz_want(const t2i_quiz *quiz, uint8_t *wanted)
+{
+    for (size_t i = 0; i < quiz->pictures; i++) t2i_want(wanted, quiz->picture[i]);
+    for (size_t k = 0; quiz->questions > 0 && k < quiz->begin[quiz->questions]; k++)
+        t2i_want(wanted, quiz->fit[k].image);
+}
+
+t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_store *store, t2i_error *err)
+{
+    size_t n = quiz->questions;
+    quiz->store = store;
+    if (n == 0) return T2I_OK;
+    size_t rows = t2i_shelf_rows(quiz->D);
+    quiz->distance = t2i_alloc(quiz->begin[n], sizeof *quiz->distance);
+    quiz->prediction = t2i_alloc(n * quiz->D, sizeof *quiz->prediction);
+    quiz->found = t2i_alloc(n, sizeof *quiz->found);
+    quiz->block = t2i_alloc(rows * quiz->D, sizeof *quiz->block);
+    quiz->none = t2i_alloc(rows, 1);
+    if (quiz->distance == NULL || quiz->prediction == NULL || quiz->found == NULL ||
+        quiz->block == NULL || quiz->none == NULL)
+        return t2i_fail_memory(err, (n + rows) * quiz->D * sizeof(float), "the questions");
+    return t2i_search_new(&quiz->search, rows, n < TOGETHER ? n : TOGETHER, quiz->D, NULL, err);
+}
+
+/* ---- an answer ---- */
+
+void t2i_quiz_hear(t2i_quiz *quiz, size_t first, size_t count, const float *prediction)
+{
+    for (size_t q = 0; q < quiz->questions; q++)
+        if (quiz->row[q] >= first && quiz->row[q] < first + count)
+            memcpy(quiz->prediction + q * quiz->D, prediction + (quiz->row[q] - first) * quiz->D,
+                   quiz->D * sizeof *prediction);
+}
+
+/* The nearest right picture is what the others will be compared with; nobody, where the prediction
+ * is not finite. */
+static void set_limit(t2i_quiz *quiz, size_t q)
+{
+    const float *x = quiz->prediction + q * quiz->D;
+    double own = t2i_length(x, quiz->D);
+    t2i_compared *c = &quiz->found[q].by[T2I_COSINE];
+    quiz->found[q] = (t2i_found){.trained = t2i_nobody()};
+    quiz->found[q].by[T2I_EUCLIDEAN].limit = t2i_nobody();
+    *c = (t2i_compared){.limit = t2i_nobody(), .first = t2i_nobody()};
+    if (!isfinite(own)) return;
+    for (size_t k = quiz->begin[q]; k < quiz->begin[q + 1]; k++) {
+        uint32_t image = quiz->fit[k].image;
+        const float *feature = t2i_store_feature(quiz->store, image);
+        quiz->distance[k] =
+            t2i_distance(T2I_COSINE, x, own, feature, t2i_length(feature, quiz->D), quiz->D);
+        if (quiz->fit[k].right)
+            t2i_nearer(&c->limit, (t2i_nearby){quiz->distance[k], (uint32_t)place_of(quiz, image)});
+    }
+}
+
+static void compare_all(t2i_quiz *quiz)
+{
+    size_t rows = t2i_shelf_rows(quiz->D), D = quiz->D;
+    for (size_t at = 0; at < quiz->pictures; at += rows) {
+        size_t count = quiz->pictures - at < rows ? quiz->pictures - at : rows;
+        t2i_pulse_beat();
+        for (size_t i = 0; i < count; i++)
+            memcpy(quiz->block + i * D, t2i_store_feature(quiz->store, quiz->picture[at + i]),
+                   D * sizeof *quiz->block);
+        t2i_search_pictures(quiz->search, quiz->block, at, count, quiz->none);
+        for (size_t q = 0; q < quiz->questions; q += TOGETHER)
+            t2i_search_compare(quiz->search, quiz->prediction + q * D,
+                               quiz->questions - q < TOGETHER ? quiz->questions - q : TOGETHER,
+                               quiz->found + q);
+    }
+}
+
+/* All closer pictures were counted, also those that are left out; no right one is closer than the
+ * limit. */
+static uint32_t rank_of(const t2i_quiz *quiz, size_t q)
+{
+    const t2i_compared *c = &quiz->found[q].by[T2I_COSINE];
+    uint64_t closer = c->closer;
+    if (c->limit.image == T2I_NO_PICTURE) return T2I_RANK_NONE;
+    for (size_t k = quiz->begin[q]; k < quiz->begin[q + 1]; k++) {
+        double distance = quiz->distance[k];
+        int equal = distance == c->limit.distance;
+        closer -= distance < c->limit.distance ||
+                  (equal && place_of(quiz, quiz->fit[k].image) < c->limit.image);
+    }
+    return (uint32_t)closer + 1;
+}
+
+void t2i_quiz_rank(t2i_quiz *quiz, uint32_t *rank)
+{
+    for (size_t q = 0; q < quiz->questions; q++) set_limit(quiz, q);
+    if (quiz->questions > 0) compare_all(quiz);
+    for (size_t q = 0; q < quiz->questions; q++) rank[quiz->row[q]] = rank_of(quiz, q);
+}

@@ -1,0 +1,547 @@
+#include "train/step.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "train/audit.h"
+#include "train/augment.h"
+#include "base/cpu.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "kernels/ops.h"
+#include "kernels/optim.h"
+#include "base/pulse.h"
+
+/* What a shard's loss is computed from. */
+typedef struct {
+    const t2i_row *row;
+    size_t rows;
+    const float *target;      /* (rows, D) */
+    const t2i_rights *rights; /* of rows index[0], index[1], ... */
+    const size_t *index;
+} batch;
+
+/* What a thread needs for a shard. */
+typedef struct {
+    t2i_work *work;
+    uint64_t *draw; /* owned: most_rows each */
+    size_t *index;  /* of the rows of a shard's batch, in rows */
+    t2i_row *batch;
+    uint16_t *changed;           /* owned: ids of prompts that are augmented; NULL: none are */
+    float *target, *dprediction; /* owned: (most_rows, D) */
+} worker;
+
+struct t2i_step {
+    t2i_step_input in;
+    int threads;
+    t2i_pool *pool;
+    t2i_fold *fold;
+    t2i_packed packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
+    const float *unpacked; /* while they are packed */
+    int packer, packers;   /* this rank's place among those that have it in common */
+    worker *worker;        /* owned: threads */
+    size_t work_bytes;
+    size_t chunks, first_chunk, slice_floats; /* of all; of this rank's slice */
+    float *m, *v;                             /* owned: moments of this rank's slice */
+    float *ema;      /* owned: averaged weights of this rank's slice; NULL: none are kept */
+    float *averaged; /* owned: a whole block, as of the last call of t2i_step_model */
+    t2i_augment_options augment;
+    uint64_t *replica; /* owned: a hash a chunk of the weights, while they are compared */
+    uint32_t *sums;    /* owned: of the bits of each chunk of the slice, as the last update left
+                          them; NULL: memory is not verified */
+    int summed;
+    atomic_int damaged;      /* a sum was another one before the next update */
+    t2i_parcel mine, theirs; /* shards that are computed twice: this rank's, and another one's */
+    t2i_audit_turn turn;     /* of the step that is going on */
+    int auditor;             /* the thread that computes theirs: the first that has a shard */
+    uint64_t shard, again;   /* hashes of both, 0: of none */
+    t2i_schedule schedule;
+    t2i_adamw adamw;
+    t2i_adamw_factors factors; /* of the update that is going on */
+    long number;               /* the step that is going on */
+    double clock;              /* the first thread's */
+    t2i_spike usual; /* the loss so far, where it changes nothing and a checkpoint need not know */
+    t2i_seconds *spent; /* while a step is taken */
+};
+
+/* ---- set-up ---- */
+
+int t2i_step_threads(const t2i_plan *plan, int size, int threads)
+{
+    size_t most = (plan->shards + (size_t)size - 1) / (size_t)size;
+    return (size_t)threads < most ? threads : (int)most;
+}
+
+size_t t2i_step_rows(const t2i_plan *plan, int rank, int size)
+{
+    size_t most = 1;
+    for (size_t v = t2i_share(plan->shards, rank, size);
+         v < t2i_share(plan->shards, rank + 1, size); v++)
+        if (t2i_plan_draws(plan, v) > most) most = t2i_plan_draws(plan, v);
+    return most;
+}
+
+static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
+{
+    const t2i_model *model = &s->in.checkpoint->model;
+    size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
+    int share = strcmp(s->in.job->trie, "on") == 0;
+    T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, share, err));
+    w->draw = t2i_alloc(most, sizeof *w->draw);
+    w->index = t2i_alloc(most, sizeof *w->index);
+    w->batch = t2i_alloc(most, sizeof *w->batch);
+    w->target = t2i_alloc(most * D, sizeof *w->target);
+    w->dprediction = t2i_alloc(most * D, sizeof *w->dprediction);
+    size_t ids = s->in.job->augment > 0 ? most * s->in.rows->longest : 0;
+    if (s->in.job->augment > 0) w->changed = t2i_alloc(ids, sizeof *w->changed);
+    if (w->draw == NULL || w->index == NULL || w->batch == NULL || w->target == NULL ||
+        w->dprediction == NULL || (s->in.job->augment > 0 && w->changed == NULL))
+        return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
+    s->work_bytes += t2i_work_bytes(model, most, s->in.longest);
+    return T2I_OK;
+}
+
+/* Room for shards of any rank. */
+static t2i_status begin_audits(t2i_step *s, t2i_error *err)
+{
+    const t2i_step_input *in = &s->in;
+    s->mine = (t2i_parcel){.rows = in->most_rows,
+                           .ids = in->longest,
+                           .dim = in->checkpoint->model.config.vision_feature_dim,
+                           .rights = in->most_rights};
+    s->theirs = s->mine;
+    T2I_TRY(t2i_parcel_new(&s->mine, err));
+    return t2i_parcel_new(&s->theirs, err);
+}
+
+/* What is local. */
+static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
+{
+    const t2i_job *job = s->in.job;
+    const t2i_checkpoint *c = s->in.checkpoint;
+    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
+    s->chunks = c->model.layout.floats / T2I_CHUNK;
+    s->first_chunk = t2i_share(s->chunks, rank, size);
+    s->slice_floats = (t2i_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
+    s->schedule = (t2i_schedule){job->lr, job->min_lr, job->warmup, job->steps,
+                                 strcmp(job->schedule, "cosine") == 0};
+    s->adamw = (t2i_adamw){job->lr, job->beta1, job->beta2, job->eps, job->weight_decay};
+    s->augment = (t2i_augment_options){.share = job->augment,
+                                       .seed = (uint64_t)job->seed,
+                                       .space = t2i_vocab_id(&c->vocab, ' '),
+                                       .unknown = c->vocab.unknown};
+    T2I_TRY(t2i_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
+    s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
+    s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
+    s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
+    if (s->worker == NULL || s->m == NULL || s->v == NULL)
+        return t2i_fail_memory(err, s->slice_floats * 8, "the moments");
+    for (int t = 0; t < s->threads; t++) T2I_TRY(begin_worker(s, &s->worker[t], err));
+    if (job->verify_every > 0) {
+        s->replica = t2i_alloc(s->chunks, sizeof *s->replica);
+        s->sums = t2i_alloc(s->slice_floats / T2I_CHUNK, sizeof *s->sums);
+        if (s->replica == NULL || s->sums == NULL)
+            return t2i_fail_memory(err, s->chunks * sizeof *s->replica, "sums of the weights");
+    }
+    if (job->audit_every > 0) T2I_TRY(begin_audits(s, err));
+    if (job->ema <= 0) return T2I_OK;
+    s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
+    s->averaged = t2i_block_new(&c->model.layout);
+    if (s->ema == NULL || s->averaged == NULL)
+        return t2i_fail_memory(err, c->model.layout.floats * 4, "averaged weights");
+    return T2I_OK;
+}
+
+/* Collective. Weights and their packed form come to lie in memory that ranks share. */
+static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
+{
+    t2i_checkpoint *c = s->in.checkpoint;
+    size_t bytes = t2i_packed_bytes(&c->model, 1);
+    float *weights = t2i_fold_weights(s->fold);
+    void *memory;
+    if (t2i_fold_first(s->fold))
+        memcpy(weights, c->weights, c->model.layout.floats * sizeof *weights);
+    t2i_free(c->weights);
+    c->weights = weights;
+    s->work_bytes += bytes;
+    T2I_TRY(t2i_comm_node_memory(comm, bytes, &memory, &s->packer, &s->packers, err));
+    return t2i_comm_agree(comm, t2i_packed_new(&s->packed, &c->model, 1, memory, err), err);
+}
+
+t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
+{
+    t2i_step *s = *out = t2i_alloc(1, sizeof *s);
+    t2i_status mine = s == NULL ? t2i_fail_memory(err, sizeof *s, "a step") : T2I_OK;
+    if (mine == T2I_OK) {
+        s->in = *input;
+        s->threads = input->threads;
+        mine = begin(s, comm, err);
+    }
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK)
+        status = t2i_fold_new(&s->fold, comm, s->pool, input->plan->shards,
+                              input->checkpoint->model.layout.floats, err);
+    if (status == T2I_OK) status = share_weights(s, comm, err);
+    for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
+        t2i_fold_shards(s->fold, s->auditor, &first, &end);
+        if (first < end) break;
+    }
+    if (status == T2I_OK) return T2I_OK;
+    t2i_step_free(s);
+    *out = NULL;
+    return status;
+}
+
+void t2i_step_free(t2i_step *s)
+{
+    if (s == NULL) return;
+    for (int t = 0; s->worker != NULL && t < s->threads; t++) {
+        worker *w = &s->worker[t];
+        t2i_work_free(w->work);
+        t2i_free(w->draw);
+        t2i_free(w->index);
+        t2i_free(w->batch);
+        t2i_free(w->changed);
+        t2i_free(w->target);
+        t2i_free(w->dprediction);
+    }
+    t2i_packed_free(&s->packed);
+    if (s->fold != NULL && s->in.checkpoint->weights == t2i_fold_weights(s->fold))
+        s->in.checkpoint->weights = NULL;
+    t2i_fold_free(s->fold);
+    t2i_pool_free(s->pool);
+    t2i_free(s->worker);
+    t2i_free(s->m);
+    t2i_free(s->v);
+    t2i_free(s->ema);
+    t2i_free(s->averaged);
+    t2i_free(s->replica);
+    t2i_free(s->sums);
+    t2i_parcel_free(&s->mine);
+    t2i_parcel_free(&s->theirs);
+    t2i_free(s);
+}
+
+t2i_packed *t2i_step_packed(t2i_step *s)
+{
+    return &s->packed;
+}
+
+t2i_work *t2i_step_work(t2i_step *s)
+{
+    return s->worker[0].work;
+}
+
+size_t t2i_step_work_bytes(const t2i_step *s)
+{
+    return s->work_bytes;
+}
+
+size_t t2i_step_fold_bytes(const t2i_step *s)
+{
+    return t2i_fold_bytes(s->fold);
+}
+
+/* ---- slices ---- */
+
+void t2i_step_scatter(t2i_step *s, t2i_comm *comm)
+{
+    const t2i_checkpoint *c = s->in.checkpoint;
+    size_t chunk = T2I_CHUNK * sizeof(float);
+    t2i_comm_scatter(comm, c->m, s->m, chunk, s->chunks);
+    t2i_comm_scatter(comm, c->v, s->v, chunk, s->chunks);
+    if (s->ema != NULL) t2i_comm_scatter(comm, c->ema, s->ema, chunk, s->chunks);
+}
+
+void t2i_step_gather(t2i_step *s, t2i_comm *comm)
+{
+    t2i_checkpoint *c = s->in.checkpoint;
+    size_t chunk = T2I_CHUNK * sizeof(float);
+    t2i_comm_gather(comm, s->m, c->m, chunk, s->chunks);
+    t2i_comm_gather(comm, s->v, c->v, chunk, s->chunks);
+    if (s->ema != NULL) t2i_comm_gather(comm, s->ema, c->ema, chunk, s->chunks);
+}
+
+static void pack_part(void *context, int thread)
+{
+    t2i_step *s = context;
+    t2i_packed_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
+                    (size_t)(s->packers * s->threads));
+}
+
+/* Collective over the node, when nobody there reads what was packed before. */
+static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
+{
+    s->unpacked = weights;
+    t2i_pool_run(s->pool, pack_part, s);
+    s->packed.weights = weights;
+    if (s->packers > 1) t2i_comm_meet(comm);
+}
+
+float *t2i_step_model(t2i_step *s, t2i_comm *comm)
+{
+    float *weights = s->in.checkpoint->weights;
+    if (s->ema == NULL) {
+        if (s->packed.weights != weights) pack(s, comm, weights);
+        return weights;
+    }
+    memcpy(s->averaged + s->first_chunk * T2I_CHUNK, s->ema, s->slice_floats * sizeof *s->ema);
+    t2i_comm_share_all(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
+    pack(s, comm, s->averaged);
+    return s->averaged;
+}
+
+/* ---- a step ---- */
+
+/* Adds the time since the last call to *sum; the clock is the first thread's. */
+static void clock_into(t2i_step *s, double *sum)
+{
+    double now = t2i_cpu_seconds();
+    *sum += now - s->clock;
+    s->clock = now;
+}
+
+/* The rows that a shard draws, with their targets. */
+static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
+{
+    const t2i_step_input *in = &s->in;
+    size_t D = in->checkpoint->model.config.vision_feature_dim,
+           rows = t2i_plan_draws(in->plan, shard);
+    uint64_t first = (uint64_t)(shard * in->plan->batch / in->plan->shards); /* in the batch */
+    uint16_t *room = w->changed;
+    t2i_plan_sample(in->plan, (uint64_t)s->number, shard, w->draw);
+    for (size_t i = 0; i < rows; i++) {
+        size_t index = w->index[i] = (size_t)(w->draw[i] - in->first_row);
+        t2i_row *row = &w->batch[i];
+        *row = in->rows->row[index];
+        memcpy(w->target + i * D, t2i_store_feature(in->store, in->rows->image[index]),
+               D * sizeof(float));
+        if (room == NULL) continue;
+        row->length =
+            t2i_augment(&s->augment, (uint64_t)s->number, first + i, row->ids, row->length, room);
+        row->ids = room;
+        room += row->length;
+    }
+    return (batch){w->batch, rows, w->target, in->rights, w->index};
+}
+
+/* Loss and gradient, the latter in the thread's next leaf. hash (NULL: it is not wanted): of them.
+ */
+static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uint64_t *hash)
+{
+    worker *w = &s->worker[thread];
+    const t2i_step_input *in = &s->in;
+    const t2i_checkpoint *c = in->checkpoint;
+    size_t D = c->model.config.vision_feature_dim;
+    double weight = in->job->contrastive_weight, all = (double)in->plan->batch;
+    uint8_t *used;
+    float *gradient = t2i_fold_leaf(s->fold, thread, &used);
+    const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
+    t2i_leaf leaf = {.rows = (double)b->rows,
+                     .tokens = (double)t2i_work_tokens(w->work),
+                     .prefixes = (double)t2i_work_prefixes(w->work)};
+    leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
+                                  (float)(2.0 / (all * (double)D)), b->rows * D);
+    if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
+        leaf.loss += weight * (double)D *
+                     t2i_contrast_add(in->contrast, thread, b->rights, b->index, b->rows,
+                                      prediction, b->target, (float)(weight / all), w->dprediction);
+    t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
+    if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
+    return leaf;
+}
+
+/* ---- shards that are computed twice ---- */
+
+/* Sends this rank's parcel to rank `to`, or takes one from rank `from`, or both. */
+static void trade_parcels(t2i_step *s, t2i_comm *comm, int to, int from)
+{
+    if (to == from && to == t2i_comm_rank(comm))
+        memcpy(s->theirs.bytes, s->mine.bytes, s->mine.size);
+    else {
+        if (to >= 0) t2i_comm_send(comm, to, s->mine.bytes, s->mine.size, 1);
+        if (from >= 0) t2i_comm_receive(comm, from, s->theirs.bytes, s->theirs.size, 1);
+    }
+    t2i_comm_wait(comm);
+    if (from >= 0) t2i_parcel_open(&s->theirs);
+}
+
+/* Collective. Is this a step in which ranks compute a shard of one another? Then they tell each
+ * other what it is computed from. */
+static void begin_audit(t2i_step *s, t2i_comm *comm)
+{
+    long every = s->in.job->audit_every;
+    s->turn = (t2i_audit_turn){0};
+    s->shard = s->again = 0;
+    if (every == 0 || s->number % every != 0) return;
+    s->turn = t2i_audit_plan(s->in.plan->shards, (uint64_t)(s->number / every) - 1,
+                             t2i_comm_rank(comm), t2i_comm_size(comm));
+    if (s->turn.takes_part) {
+        batch b = fetch_rows(s, &s->worker[s->auditor], s->turn.own);
+        t2i_parcel_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
+    }
+    trade_parcels(s, comm, s->turn.takes_part ? s->turn.by : -1,
+                  s->turn.takes_part ? s->turn.of : -1);
+}
+
+/* By the auditor, in the place of its next leaf: it is not added. */
+static uint64_t compute_theirs(const t2i_step *s)
+{
+    const t2i_parcel *p = &s->theirs;
+    const batch b = {p->row, *p->count, p->target, &p->right, p->index};
+    uint64_t hash;
+    compute_shard(s, s->auditor, &b, &hash);
+    t2i_pulse_beat();
+    return hash;
+}
+
+int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_votes *votes)
+{
+    int rank = t2i_comm_rank(comm), one = (int)votes->disputed, two = (int)votes->by;
+    int third = t2i_audit_third(s->in.plan->shards, t2i_comm_size(comm), one, two);
+    uint64_t hash = 0;
+    if (third < 0) return one == two ? one : T2I_UNKNOWN;
+    trade_parcels(s, comm, rank == one ? third : -1, rank == third ? one : -1);
+    if (rank == third) hash = compute_theirs(s);
+    t2i_comm_bcast(comm, third, &hash, sizeof hash);
+    return hash == votes->shard ? two : hash == votes->again ? one : T2I_UNKNOWN;
+}
+
+/* ---- memory that changes by itself ---- */
+
+/* A flipped bit changes it. */
+T2I_STATIC_KERNEL(uint32_t, sum_of_bits, (const float *x), (x))
+{
+    enum { LANES = 16 };
+    uint32_t lane[LANES] = {0}, bits, sum = 0;
+    for (size_t i = 0; i < T2I_CHUNK; i += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            memcpy(&bits, &x[i + l], sizeof bits);
+            lane[l] += bits;
+        }
+    for (size_t l = 0; l < LANES; l++) sum += lane[l];
+    return sum;
+}
+
+/* Of all that this rank alone has of a chunk of its slice: as t2i_bit_sums, and 7 times the
+ * averages. */
+static uint32_t sum_of_chunk(const t2i_step *s, const float *weights, size_t at)
+{
+    uint32_t sum = sum_of_bits(weights) + 3 * sum_of_bits(s->m + at) + 5 * sum_of_bits(s->v + at);
+    return s->ema == NULL ? sum : sum + 7 * sum_of_bits(s->ema + at);
+}
+
+int t2i_step_damaged(const t2i_step *s)
+{
+    if (atomic_load(&s->damaged)) return 1;
+    const float *weights = s->in.checkpoint->weights + s->first_chunk * T2I_CHUNK;
+    for (size_t at = 0; s->summed && at < s->slice_floats; at += T2I_CHUNK)
+        if (sum_of_chunk(s, weights + at, at) != s->sums[at / T2I_CHUNK]) return 1;
+    return 0;
+}
+
+/* Is this a step at which copies of the weights are compared, and this rank has one? */
+static int compares(const t2i_step *s)
+{
+    return s->replica != NULL && s->number % s->in.job->verify_every == 0 &&
+           t2i_fold_compares(s->fold);
+}
+
+static void hash_replica(void *context, int thread)
+{
+    t2i_step *s = context;
+    size_t end = t2i_share(s->chunks, thread + 1, s->threads);
+    for (size_t c = t2i_share(s->chunks, thread, s->threads); c < end; c++)
+        s->replica[c] =
+            t2i_hash_64(s->in.checkpoint->weights + c * T2I_CHUNK, T2I_CHUNK * sizeof(float));
+}
+
+/* ---- the parts of a step ---- */
+
+static void compute_shards(void *context, int thread)
+{
+    t2i_step *s = context;
+    worker *w = &s->worker[thread];
+    size_t first, end;
+    t2i_fold_shards(s->fold, thread, &first, &end);
+    if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s);
+    for (size_t v = first; v < end; v++) {
+        batch b = fetch_rows(s, w, v);
+        if (thread == 0) clock_into(s, &s->spent->data);
+        int audited = s->turn.takes_part && v == s->turn.own;
+        t2i_leaf leaf = compute_shard(s, thread, &b, audited ? &s->shard : NULL);
+        t2i_fold_add(s->fold, thread, &leaf);
+        if (thread == 0) clock_into(s, &s->spent->compute);
+        t2i_pulse_beat();
+    }
+}
+
+static void update_chunk(void *context, size_t chunk, float *weights, const float *gradient)
+{
+    t2i_step *s = context;
+    size_t at = chunk * T2I_CHUNK;
+    t2i_bit_sums sums =
+        t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
+    if (s->ema != NULL) {
+        sums.before += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
+        t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema,
+                       (unsigned long)s->in.checkpoint->run.updates);
+        sums.after += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
+    }
+    if (s->sums == NULL) return;
+    if (s->summed && sums.before != s->sums[chunk]) atomic_store(&s->damaged, 1);
+    s->sums[chunk] = sums.after;
+}
+
+void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)
+{
+    t2i_checkpoint *c = s->in.checkpoint;
+    double squares;
+    s->number = c->run.step + 1;
+    s->clock = t2i_cpu_seconds();
+    s->spent = seconds;
+    t2i_pulse_phase(T2I_AT_COMPUTE, s->number, 0);
+    begin_audit(s, comm);
+    if (s->packed.weights != c->weights) pack(s, comm, c->weights);
+    if (compares(s)) t2i_pool_run(s->pool, hash_replica, s);
+    if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
+    clock_into(s, &seconds->compute);
+    t2i_pool_run(s->pool, compute_shards, s);
+    result->votes.damaged = atomic_load(&s->damaged);
+    result->votes.replica =
+        compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;
+    result->votes.shard = s->shard;
+    result->votes.again = s->again;
+    result->votes.by = s->turn.by;
+    t2i_pulse_phase(T2I_AT_SYNC, s->number, 0);
+    t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
+    if (result->votes.culprit != T2I_NOBODY) return;
+    T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);
+    result->loss = result->total.loss /
+                   ((double)s->in.plan->batch * (double)c->model.config.vision_feature_dim);
+    result->norm = sqrt(squares);
+    result->lr = t2i_schedule_lr(&s->schedule, s->number);
+    /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
+     * again */
+    result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
+    t2i_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
+    result->spike = result->skipped ? 0.0 : t2i_spike_score(usual, result->loss);
+    if (result->skipped) result->votes.disputed = T2I_NOBODY; /* which NaN it is means nothing */
+    if (result->votes.disputed != T2I_NOBODY) return;
+    if (s->in.job->skip_spikes > 0 && result->spike > s->in.job->skip_spikes) result->skipped = 1;
+    if (result->skipped)
+        c->run.skipped++;
+    else {
+        t2i_spike_add(usual, result->loss);
+        c->run.updates++;
+        s->adamw.lr = result->lr;
+        s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
+                                     (unsigned long)c->run.updates);
+        t2i_fold_update(s->fold, comm, update_chunk, s);
+        s->packed.weights = NULL;
+        s->summed = s->sums != NULL;
+    }
+    c->run.step = s->number;
+    clock_into(s, &seconds->sync);
+}
