@@ -1,22 +1,34 @@
 #!/bin/bash
-# A newcomer's first hour: every command line that README shows, in README's order, in a copy of the source that was built here,
-# with few steps. SOAK=1, as root and where debootstrap is: on a bare Debian 12, from ./bootstrap on (7 minutes on 2 busy cores).
+# A newcomer's first hour: every command line that README and the documents below show, in this order, in a copy of the source
+# that was built here, with few steps. SOAK=1, as root and where debootstrap is: on a bare Debian 12, from ./bootstrap on
+# (7 minutes on 2 busy cores).
 # TIMEOUT: 300
 . tests/e2e/lib.sh.inc
+documents="README.md docs/pytorch.md docs/emoji.md docs/training-guide.md docs/tutorial.md docs/cluster.md"
 
 # What stands indented by four spaces is a command.
-sed -n 's/^    \([^ ]\)/\1/p' README.md | sed 's/ *  # .*//' >"$scratch/commands"
-for command in './bootstrap && make demo' './bootstrap && make check' 't2i-data build' 't2i-data preview' 't2i-train --data' 't2i-generate runs' 't2i-eval' 't2i-model export' \
-    't2i-data emoji' 't2i-train jobs' 't2i-model report' t2i-doctor sbatch; do
-    grep -q -F -e "$command" "$scratch/commands" || fail "README shows no '$command'"
-done
+commands_of() { sed -n 's/^    \([^ ]\)/\1/p' "$@" | sed 's/ *  # .*//'; }
+# shown_in FILES COMMAND...: each of them is there.
+shown_in() {
+    commands_of $1 >"$scratch/commands"
+    where=$1
+    shift
+    for command in "$@"; do
+        grep -q -F -e "$command" "$scratch/commands" || fail "$where: no '$command' is shown"
+    done
+}
+shown_in README.md './bootstrap && make demo' './bootstrap && make check' 't2i-data build' 't2i-data info' 't2i-data preview' \
+    't2i-train --data' 't2i-generate runs' 't2i-eval'
+shown_in "$documents" 't2i-model export' 't2i-model show' 't2i-generate text_to_image_model.pt' 't2i-data emoji' 't2i-train jobs/emoji-en.ini' \
+    't2i-eval runs/emoji-en' 't2i-model report' 't2i-generate runs/pets --html' 'make tutorial' 't2i-data seed' 't2i-train jobs/seed.ini' \
+    t2i-doctor sbatch
 sed -e '/make check/d; /^make tutorial/d; /^sbatch/d' -e 's/--steps [0-9]*/--steps 20/' "$scratch/commands" >"$scratch/walk" # Slurm: tests/slurm
-while read -r script; do [ -e "$script" ] || fail "README submits $script, which is not there"; done < <(sed -n 's/^sbatch \([^ ]*\).*/\1/p' "$scratch/commands")
+while read -r script; do [ -e "$script" ] || fail "sbatch $script is shown, which is not there"; done < <(sed -n 's/^sbatch \([^ ]*\).*/\1/p' "$scratch/commands")
 
 # What README takes for granted: a folder of pictures with a list. Its first lines are README's own.
 photos() {
     mkdir -p "$1/photos/winter"
-    sed -n '/^```$/,/^```$/p' README.md | sed -n '/^prompt,image_path/,/^```/p' | grep -v '^```' >"$1/pets.csv"
+    sed -n '/^prompt,image_path/,/^```/p' README.md | grep -v '^```' >"$1/pets.csv"
     cp tests/golden/pictures/rgb.jpg "$1/photos/tom.jpg"
     cp tests/golden/pictures/rgb_8.png "$1/photos/winter/rex.png"
     for file in tests/golden/pictures/expected/*.png; do
@@ -38,14 +50,14 @@ if [ -n "${SOAK:-}" ] && [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/nu
     photos "$bare/project"
     sed -i 's/^steps = .*/steps = 20/' "$bare"/project/jobs/*.ini
     cp "$scratch/walk" "$bare/project/walk"
-    chroot "$bare" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin $(env | grep ^OMPI_) sh -c 'cd /project && sh -ex walk && make install' || fail "README on a bare Debian"
+    chroot "$bare" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin $(env | grep ^OMPI_) sh -c 'cd /project && sh -ex walk && make install' || fail "the documents' command lines on a bare Debian"
     finish
     exit
 fi
 
 # Here, what was built before stands for ./bootstrap and make.
 mkdir -p "$scratch/project/build/release"
-cp -r README.md jobs slurm "$scratch/project/"
+cp -r README.md docs jobs slurm "$scratch/project/"
 mkdir "$scratch/project/data"
 for program in "$B"/t2i-*; do ln -s "$PWD/$program" "$scratch/project/build/release/"; done
 photos "$scratch/project"
@@ -53,8 +65,8 @@ sed -i 's/^steps = .*/steps = 20/' "$scratch"/project/jobs/*.ini
 sed -i 's/^.\/bootstrap && make demo/B=build\/release sh jobs\/demo.sh/' "$scratch/walk"
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || fail "no emoji font: ./bootstrap installs it"
 cd "$scratch/project"
-sh -ex "$scratch/walk" >"$scratch/said" 2>&1 </dev/null || { fail "README's command lines, the last of these"; tail -n 20 "$scratch/said"; }
-# What README says is there afterwards.
+sh -ex "$scratch/walk" >"$scratch/said" 2>&1 </dev/null || { fail "command lines of $documents: the last of these"; tail -n 20 "$scratch/said"; }
+# What the documents say is there afterwards.
 for file in runs/shapes/demo.png runs/pets/report.html runs/pets/generated.png both.html page.html text_to_image_model.pt runs/emoji-en/model.safetensors; do
     [ -s "$file" ] || fail "no $file"
 done
