@@ -135,7 +135,7 @@ tutorial: all
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
 check: all $(TESTS) $(HELPERS) $(FAULTS) $(SHIMS) check-clang
-	@$(RUN) tests/layers.sh tests/format.sh $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault) $(call scripts,slurm)
+	@$(RUN) tests/layers.sh tests/format.sh tests/docs.sh $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault) $(call scripts,slurm)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
 check-e2e check-fault check-slurm: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)

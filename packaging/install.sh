@@ -39,7 +39,7 @@ install_all() {
         fill "$file" "share/t2i/$file" -e "/^[A-Z_]*+*=/ { s|build/release/|$PREFIX/bin/|g; s|\([=:-]\)jobs/|\1$share/jobs/|g; }"
     done
     fill packaging/modulefile.in "share/modulefiles/t2i-train/$VERSION"
-    for file in README.md HACKING.md CHANGELOG* LICENSE* CITATION*; do
+    for file in README.md CONTRIBUTING.md docs/*.md docs/*/* CHANGELOG* LICENSE* CITATION*; do
         [ ! -e "$file" ] || put 644 "$file" "share/doc/t2i-train/$file"
     done
     echo "share/t2i/installed-files" >>"$list.new"

@@ -8,7 +8,7 @@ sh packaging/dist.sh "$scratch/a.tar.gz" >/dev/null 2>&1 || fail "make dist"
 cmp "$scratch/a.tar.gz" "$scratch/b.tar.gz" || fail "two archives differ"
 tar xzf "$scratch/a.tar.gz" -C "$scratch"
 home=$scratch/t2i-train-$VERSION
-for file in README.md HACKING.md LICENSE LICENSE.third-party CHANGELOG.md CITATION.cff Makefile bootstrap src/tools/t2i-model.c tests/run.sh jobs/shapes.ini; do
+for file in README.md docs/training-guide.md docs/images/shapes.png LICENSE LICENSE.third-party CHANGELOG.md CITATION.cff Makefile bootstrap src/tools/t2i-model.c tests/run.sh jobs/shapes.ini; do
     [ -e "$home/$file" ] || fail "$file is not in the archive"
 done
 [ -x "$home/bootstrap" ] && [ -x "$home/tests/run.sh" ] || fail "what can be run cannot be run"

@@ -6,8 +6,8 @@
 . tests/e2e/lib.sh.inc
 documents="README.md docs/pytorch.md docs/emoji.md docs/training-guide.md docs/tutorial.md docs/cluster.md"
 
-# What stands indented by four spaces is a command.
-commands_of() { sed -n 's/^    \([^ ]\)/\1/p' "$@" | sed 's/ *  # .*//'; }
+# What stands indented by four spaces, outside of ``` blocks, is a command.
+commands_of() { awk '/^```/ { fenced = !fenced } !fenced && /^    [^ ]/ { sub(/^    /, ""); sub(/ *  # .*/, ""); print }' "$@"; }
 # shown_in FILES COMMAND...: each of them is there.
 shown_in() {
     commands_of $1 >"$scratch/commands"

@@ -6,7 +6,7 @@ here=$PWD root=$scratch/opt
 B=$(cd "$B" && pwd)
 make -s B="$B" PREFIX="$root" install >"$scratch/said" || { cat "$scratch/said"; fail "make install"; }
 home=$root/share/t2i
-for file in bin/t2i-train bin/t2i-doctor share/t2i/jobs/shapes.ini share/t2i/slurm/train.sbatch share/doc/t2i-train/README.md; do
+for file in bin/t2i-train bin/t2i-doctor share/t2i/jobs/shapes.ini share/t2i/slurm/train.sbatch share/doc/t2i-train/README.md share/doc/t2i-train/docs/training-guide.md share/doc/t2i-train/docs/images/shapes.png; do
     [ -e "$root/$file" ] || fail "$file was not installed"
 done
 for program in "$root"/bin/*; do
