@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/claim.h"
+#include "base/writer_lease.h"
 #include "base/mem.h"
 #include "base/pulse.h"
 
@@ -105,7 +105,7 @@ t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
         failed = close(out->fd) != 0;
         out->fd = -1;
     }
-    t2i_status status = failed ? T2I_OK : t2i_claim_check_path(out->path, err);
+    t2i_status status = failed ? T2I_OK : t2i_writer_lease_check_path(out->path, err);
     if (status != T2I_OK) {
         t2i_out_drop(out);
         return status;

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/claim.h"
+#include "base/writer_lease.h"
 #include "base/cpu.h"
 #include "host/facts.h"
 #include "base/fs.h"
@@ -59,7 +59,7 @@ static void tell(t2i_events *events, t2i_json *json)
     t2i_error err = {0};
     t2i_status status = T2I_OK;
     pthread_mutex_lock(&mutex);
-    if (events->failed || (events->fd >= 0 && t2i_claim_check(&err) != T2I_OK))
+    if (events->failed || (events->fd >= 0 && t2i_writer_lease_check(&err) != T2I_OK))
         t2i_json_free(json); /* the folder is another's: the next save says so */
     else
         status = add_line(events, json, &err);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/claim.h"
+#include "base/writer_lease.h"
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -68,7 +68,7 @@ static void prune(const t2i_saver *s)
     if (t2i_checkpoint_list(s->run, &steps, &count, &ignored) != T2I_OK) return;
     for (size_t i = 0; i < count; i++) {
         if (steps[i] > s->copy.run.step || ++kept <= s->keep) continue;
-        if (t2i_claim_check(&ignored) != T2I_OK) break;
+        if (t2i_writer_lease_check(&ignored) != T2I_OK) break;
         char *path = t2i_checkpoint_path(s->run, steps[i]);
         if (path != NULL && unlink(path) != 0 && errno != ENOENT)
             t2i_log_warn("cannot remove the old checkpoint %s: %s", path, strerror(errno));

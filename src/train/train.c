@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/claim.h"
+#include "base/writer_lease.h"
 #include "train/contrast.h"
 #include "base/cpu.h"
 #include "doctor/doctor.h"
@@ -78,7 +78,7 @@ typedef struct {
 static t2i_status begin_folder(trainer *t, t2i_error *err)
 {
     t2i_status status = t2i_fs_mkdir(t->job->out, err);
-    if (status == T2I_OK) status = t2i_claim_take(t->job->out, err);
+    if (status == T2I_OK) status = t2i_writer_lease_take(t->job->out, err);
     static const char *const folders[] = {"checkpoints", "samples"};
     for (size_t i = 0; status == T2I_OK && i < 2; i++) {
         char *path = t2i_fs_join(t->job->out, folders[i]);
@@ -421,7 +421,7 @@ static void tear_down(trainer *t)
     t2i_runlog_close(t->log);
     t2i_events_end(&t->events);
     t2i_report_close(t->report);
-    t2i_claim_end();
+    t2i_writer_lease_end();
 }
 
 /* ---- now and then ---- */
@@ -485,7 +485,7 @@ static t2i_status end_save(trainer *t, t2i_error *err)
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
         t2i_error why = {0};
-        mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_claim_check(&why) : T2I_OK, &why);
+        mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_writer_lease_check(&why) : T2I_OK, &why);
         t->lost = mine != T2I_OK;
     }
     t->saving = -1;

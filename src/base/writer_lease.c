@@ -1,4 +1,4 @@
-#include "base/claim.h"
+#include "base/writer_lease.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -104,7 +104,7 @@ static t2i_status wait_for_end(const char *folder, const char *path, t2i_error *
     }
 }
 
-t2i_status t2i_claim_take(const char *folder, t2i_error *err)
+t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
 {
     char note[MOST];
     T2I_ASSERT(claim.path == NULL);
@@ -125,7 +125,7 @@ t2i_status t2i_claim_take(const char *folder, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_claim_check(t2i_error *err)
+t2i_status t2i_writer_lease_check(t2i_error *err)
 {
     writer now;
     int named;
@@ -141,17 +141,17 @@ t2i_status t2i_claim_check(t2i_error *err)
                     claim.folder, now.pid, now.host);
 }
 
-t2i_status t2i_claim_check_path(const char *path, t2i_error *err)
+t2i_status t2i_writer_lease_check_path(const char *path, t2i_error *err)
 {
     size_t size = claim.folder == NULL ? 0 : strlen(claim.folder);
     if (size == 0 || strncmp(path, claim.folder, size) != 0 || path[size] != '/') return T2I_OK;
-    return t2i_claim_check(err);
+    return t2i_writer_lease_check(err);
 }
 
-void t2i_claim_end(void)
+void t2i_writer_lease_end(void)
 {
     t2i_error ignored;
-    if (claim.path != NULL && t2i_claim_check(&ignored) == T2I_OK) unlink(claim.path);
+    if (claim.path != NULL && t2i_writer_lease_check(&ignored) == T2I_OK) unlink(claim.path);
     t2i_free(claim.folder);
     t2i_free(claim.path);
     claim.folder = claim.path = NULL;
