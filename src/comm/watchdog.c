@@ -51,9 +51,9 @@ static const char *say_state(char state)
 enum { PLACE = 96 };
 
 /* "in step 12's sync" */
-static const char *say_place(const t2i_pulse *line, char out[PLACE])
+static const char *say_place(const t2i_heartbeat *line, char out[PLACE])
 {
-    unsigned phase = t2i_where_of(line).phase;
+    unsigned phase = t2i_heartbeat_place_of(line).phase;
     long long step = atomic_load_explicit(&line->step, memory_order_relaxed);
     switch (phase) {
     case T2I_AT_DATA:
@@ -88,9 +88,9 @@ static void note_changes(t2i_lookout *l, double now)
 {
     static const double most = 0.5; /* longer than a look takes: this process stood still too */
     double passed = l->last == 0.0 ? 0.0 : now - l->last < most ? now - l->last : most;
-    const t2i_pulse *own = l->watched[l->self].line;
+    const t2i_heartbeat *own = l->watched[l->self].line;
     unsigned own_beat = atomic_load_explicit(&own->beat, memory_order_relaxed);
-    int hears = t2i_where_of(own).kind != 0 && own_beat != l->own_beat;
+    int hears = t2i_heartbeat_place_of(own).kind != 0 && own_beat != l->own_beat;
     for (size_t i = 0; i < l->count; i++) {
         t2i_watched *w = &l->watched[i];
         unsigned beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed);
@@ -150,7 +150,7 @@ static t2i_status find_silent(const t2i_lookout *l, t2i_error *err)
 
 static const char *say_call(const t2i_lookout *l, const t2i_watched *w)
 {
-    unsigned kind = t2i_where_of(w->line).kind;
+    unsigned kind = t2i_heartbeat_place_of(w->line).kind;
     return kind == 0 ? "no call" : l->kind[kind - 1];
 }
 
@@ -161,7 +161,7 @@ static t2i_status find_astray(const t2i_lookout *l, t2i_error *err)
     size_t odd = l->count, usual = 0, fewest = l->count;
     char place[2][PLACE];
     const t2i_watched *me = &l->watched[l->self];
-    if (t2i_where_of(me->line).kind == 0) return T2I_OK;
+    if (t2i_heartbeat_place_of(me->line).kind == 0) return T2I_OK;
     for (size_t i = 0; i < l->count; i++) {
         const t2i_watched *w = &l->watched[i];
         if (!w->near) continue;
@@ -182,7 +182,7 @@ static t2i_status find_astray(const t2i_lookout *l, t2i_error *err)
                     "waits %s (%s), both in their call %u; %s",
                     w->rank, w->host, say_place(w->line, place[0]), say_call(l, w), u->rank,
                     u->host, say_place(u->line, place[1]), say_call(l, u),
-                    t2i_where_of(w->line).calls, after);
+                    t2i_heartbeat_place_of(w->line).calls, after);
 }
 
 /* Everyone waits, and nobody has come further for ten times as long as a rank may be silent. */
@@ -208,8 +208,8 @@ static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
         "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
         "%u), rank %d on %s %s (%s, call %u); is the network gone, or is it a bug of ours? %s",
         shortest, a->rank, a->host, say_place(a->line, place[0]), say_call(l, a),
-        t2i_where_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]), say_call(l, b),
-        t2i_where_of(b->line).calls, after);
+        t2i_heartbeat_place_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]),
+        say_call(l, b), t2i_heartbeat_place_of(b->line).calls, after);
 }
 
 t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err)

@@ -1,8 +1,8 @@
 /* watchdog.h - notices the rank that has died or stopped, and says what it was at.
  *
  * Why: a rank that is gone, hangs on a disk or has taken another way leaves all others waiting. A
- * thread of each process looks at the lines of its node's ranks (pulse.h), and at copies of some
- * others; it needs neither MPI nor the main thread, which may be what hangs.
+ * thread of each process looks at the lines of its node's ranks (heartbeat.h), and at copies of
+ * some others; it needs neither MPI nor the main thread, which may be what hangs.
  *
  * Time is only counted while the watching process itself runs, on a clock that stands still in a
  * suspended machine: after a pause of its own nobody else looks silent.
@@ -11,11 +11,11 @@
 #define T2I_WATCHDOG_H
 
 #include "base/error.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 /* A rank that is looked at. */
 typedef struct {
-    const t2i_pulse *line; /* borrowed */
+    const t2i_heartbeat *line; /* borrowed */
     int rank;
     const char *host; /* borrowed */
     int near;         /* it shares this node's memory: the line is its own */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 static t2i_status open_file(t2i_source *source, t2i_error *err)
 {
@@ -50,7 +50,7 @@ static t2i_status read_file(const t2i_source *source, uint64_t offset, char *at,
 {
     static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     while (size > 0) {
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         ssize_t got = pread(source->fd, at, size < most ? size : most, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)

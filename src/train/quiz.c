@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 #include "retrieval/shelf.h"
 
 enum { TOGETHER = 256 }; /* questions that are compared at a time */
@@ -234,7 +234,7 @@ static void compare_all(t2i_quiz *quiz)
     size_t rows = t2i_shelf_rows(quiz->D), D = quiz->D;
     for (size_t at = 0; at < quiz->pictures; at += rows) {
         size_t count = quiz->pictures - at < rows ? quiz->pictures - at : rows;
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         for (size_t i = 0; i < count; i++)
             memcpy(quiz->block + i * D, t2i_store_feature(quiz->store, quiz->picture[at + i]),
                    D * sizeof *quiz->block);

@@ -12,7 +12,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 struct t2i_saver {
     const t2i_checkpoint *checkpoint;
@@ -114,12 +114,12 @@ int t2i_saver_done(const t2i_saver *s)
 
 t2i_status t2i_saver_end(t2i_saver *s, t2i_error *err)
 {
-    unsigned before = t2i_pulse_others();
+    unsigned before = t2i_heartbeat_others();
     T2I_ASSERT(s->begun);
     while (!atomic_load(&s->done)) {
         t2i_cpu_rest(1e-3);
-        unsigned now = t2i_pulse_others();
-        if (now != before) t2i_pulse_beat();
+        unsigned now = t2i_heartbeat_others();
+        if (now != before) t2i_heartbeat_beat();
         before = now;
     }
     if (s->threaded) pthread_join(s->thread, NULL);

@@ -6,7 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 #include "train/rows.h"
 #include "record/runlog.h"
 
@@ -255,7 +255,7 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *da
     for (size_t i = 0; i < out->model.layout.tensors; i++) {
         t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed,
                               out->weights);
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
     }
     return T2I_OK;
 }

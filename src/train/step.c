@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "kernels/ops.h"
 #include "kernels/optim.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 /* What a shard's loss is computed from. */
 typedef struct {
@@ -392,7 +392,7 @@ static uint64_t compute_theirs(const t2i_step *s)
     const batch b = {p->row, *p->count, p->target, &p->right, p->index};
     uint64_t hash;
     compute_shard(s, s->auditor, &b, &hash);
-    t2i_pulse_beat();
+    t2i_heartbeat_beat();
     return hash;
 }
 
@@ -473,7 +473,7 @@ static void compute_shards(void *context, int thread)
         t2i_leaf leaf = compute_shard(s, thread, &b, audited ? &s->shard : NULL);
         t2i_fold_add(s->fold, thread, &leaf);
         if (thread == 0) clock_into(s, &s->spent->compute);
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
     }
 }
 
@@ -501,7 +501,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     s->number = c->run.step + 1;
     s->clock = t2i_cpu_seconds();
     s->spent = seconds;
-    t2i_pulse_phase(T2I_AT_COMPUTE, s->number, 0);
+    t2i_heartbeat_phase(T2I_AT_COMPUTE, s->number, 0);
     begin_audit(s, comm);
     if (s->packed.weights != c->weights) pack(s, comm, c->weights);
     if (compares(s)) t2i_pool_run(s->pool, hash_replica, s);
@@ -514,7 +514,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     result->votes.shard = s->shard;
     result->votes.again = s->again;
     result->votes.by = s->turn.by;
-    t2i_pulse_phase(T2I_AT_SYNC, s->number, 0);
+    t2i_heartbeat_phase(T2I_AT_SYNC, s->number, 0);
     t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
     if (result->votes.culprit != T2I_NOBODY) return;
     T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "train/plan.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 #include "train/replay.h"
 #include "record/report.h"
 #include "train/rows.h"
@@ -372,7 +372,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (t->start.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)job->threads);
     mine = make_plan(t, counts, err);
-    t2i_pulse_phase(T2I_AT_DATA, 0, 0);
+    t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     choose_threads(t);
@@ -470,7 +470,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
 static void begin_writing(const trainer *t, t2i_phase phase, long step, unsigned parts)
 {
     size_t block = t->start.checkpoint.model.layout.floats * sizeof(float);
-    t2i_pulse_phase(phase, step, block * parts);
+    t2i_heartbeat_phase(phase, step, block * parts);
 }
 
 /* Collective. Waits for the checkpoint that is being written, if one is. */

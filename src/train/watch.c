@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "kernels/ops.h"
 #include "model/predict.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 #include "retrieval/sheet.h"
 
 /* ---- set-up ---- */
@@ -138,7 +138,7 @@ static double validate(t2i_watch *watch, t2i_comm *comm)
     for (size_t b = watch->first_block; b < end; b++) {
         size_t first = (b - watch->first_block) * T2I_WATCH_ROWS, rows = watch->rows.count - first;
         if (rows > T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         watch->block_loss[b] = loss_of_block(watch, first, rows);
     }
     t2i_quiz_rank(&watch->quiz, watch->place + watch->first_block * T2I_WATCH_ROWS);

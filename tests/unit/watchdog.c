@@ -10,7 +10,7 @@
 
 enum { RANKS = 4, SELF = 1, ALLOWED = 5000 };
 
-static t2i_pulse line[RANKS];
+static t2i_heartbeat line[RANKS];
 static t2i_watched watched[RANKS];
 static t2i_lookout lookout;
 static t2i_verdict verdict;
@@ -182,40 +182,41 @@ static void test_astray(void)
 /* The line that a process writes. */
 static void test_pulse(void)
 {
-    t2i_pulse *own = &line[0];
+    t2i_heartbeat *own = &line[0];
     memset(line, 0, sizeof line);
-    t2i_pulse_phase(T2I_AT_SAVE, 3, 0); /* not watched: nothing happens */
+    t2i_heartbeat_phase(T2I_AT_SAVE, 3, 0); /* not watched: nothing happens */
     CU_ASSERT_EQUAL(atomic_load(&own->where), 0);
-    t2i_pulse_begin(own, 2.0, NULL, NULL);
+    t2i_heartbeat_begin(own, 2.0, NULL, NULL);
     CU_ASSERT_EQUAL(atomic_load(&own->pid), (int)getpid());
     CU_ASSERT_EQUAL(atomic_load(&own->allowed), 8000); /* four times, as nothing is usual yet */
-    t2i_pulse_phase(T2I_AT_SAVE, 70000, 100000000);
+    t2i_heartbeat_phase(T2I_AT_SAVE, 70000, 100000000);
     CU_ASSERT_EQUAL(atomic_load(&own->allowed), 25000); /* for the bytes */
     CU_ASSERT_EQUAL(atomic_load(&own->step), 70000);
     unsigned beat = atomic_load(&own->beat);
-    t2i_pulse_beat();
+    t2i_heartbeat_beat();
     CU_ASSERT_EQUAL(atomic_load(&own->beat), beat + 1);
-    t2i_pulse_wait(3);
-    t2i_where at = t2i_where_of(own);
+    t2i_heartbeat_wait(3);
+    t2i_heartbeat_place at = t2i_heartbeat_place_of(own);
     CU_ASSERT(at.calls == 1 && at.kind == 3 && at.phase == T2I_AT_SAVE && at.step == 70000 % 65536);
-    t2i_pulse_go();
-    CU_ASSERT_EQUAL(t2i_where_of(own).kind, 0);
+    t2i_heartbeat_resume();
+    CU_ASSERT_EQUAL(t2i_heartbeat_place_of(own).kind, 0);
     t2i_cpu_rest(0.02);
-    t2i_pulse_phase(T2I_AT_COMPUTE, 70001, 0);
+    t2i_heartbeat_phase(T2I_AT_COMPUTE, 70001, 0);
     CU_ASSERT_EQUAL(atomic_load(&own->allowed), 8000);
-    t2i_pulse_phase(T2I_AT_SAVE, 70001, 0); /* the second time: ten times what was usual, or more */
+    t2i_heartbeat_phase(T2I_AT_SAVE, 70001,
+                        0); /* the second time: ten times what was usual, or more */
     CU_ASSERT(atomic_load(&own->allowed) >= 2000 && atomic_load(&own->allowed) < 8000);
-    t2i_pulse_end();
+    t2i_heartbeat_end();
     CU_ASSERT_EQUAL(atomic_load(&own->pid), 0);
     beat = atomic_load(&own->beat);
-    t2i_pulse_beat();
+    t2i_heartbeat_beat();
     CU_ASSERT_EQUAL(atomic_load(&own->beat), beat);
-    t2i_pulse_begin(own, 0.01, NULL, NULL); /* what was usual is longer than the floor */
+    t2i_heartbeat_begin(own, 0.01, NULL, NULL); /* what was usual is longer than the floor */
     t2i_cpu_rest(0.05);
-    t2i_pulse_phase(T2I_AT_SAVE, 1, 0);
-    t2i_pulse_phase(T2I_AT_START, 2, 0);
+    t2i_heartbeat_phase(T2I_AT_SAVE, 1, 0);
+    t2i_heartbeat_phase(T2I_AT_START, 2, 0);
     CU_ASSERT(atomic_load(&own->allowed) >= 500);
-    t2i_pulse_end();
+    t2i_heartbeat_end();
 }
 
 /* ---- the thread ---- */

@@ -1,4 +1,4 @@
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 #include <pthread.h>
 #include <stddef.h>
@@ -8,12 +8,12 @@
 
 /* Of the process; begun once by comm, and written by the thread that began it. */
 static struct {
-    t2i_pulse *line; /* NULL: nobody watches */
+    t2i_heartbeat *line; /* NULL: nobody watches */
     pthread_t thread;
     double floor, last;
     double longest;           /* silence since this phase began */
     double usual[T2I_PHASES]; /* longest silence of its last times; below 0: never yet */
-    t2i_where at;
+    t2i_heartbeat_place at;
     void (*hook)(void *context);
     void *context;
     atomic_uint others; /* signs of life of other threads */
@@ -38,16 +38,17 @@ static void allow(t2i_phase phase, uint64_t bytes)
     atomic_store_explicit(&self.line->allowed, (unsigned)(allowed * 1e3), memory_order_relaxed);
 }
 
-t2i_where t2i_where_of(const t2i_pulse *line)
+t2i_heartbeat_place t2i_heartbeat_place_of(const t2i_heartbeat *line)
 {
     unsigned long long where = atomic_load_explicit(&line->where, memory_order_relaxed);
-    return (t2i_where){.calls = (unsigned)(where >> 32),
-                       .kind = (unsigned)(where >> 24 & 255),
-                       .phase = (unsigned)(where >> 16 & 255),
-                       .step = (unsigned)(where & 65535)};
+    return (t2i_heartbeat_place){.calls = (unsigned)(where >> 32),
+                                 .kind = (unsigned)(where >> 24 & 255),
+                                 .phase = (unsigned)(where >> 16 & 255),
+                                 .step = (unsigned)(where & 65535)};
 }
 
-void t2i_pulse_begin(t2i_pulse *line, double floor, void (*hook)(void *context), void *context)
+void t2i_heartbeat_begin(t2i_heartbeat *line, double floor, void (*hook)(void *context),
+                         void *context)
 {
     self.line = line;
     self.thread = pthread_self();
@@ -55,7 +56,7 @@ void t2i_pulse_begin(t2i_pulse *line, double floor, void (*hook)(void *context),
     self.last = t2i_cpu_seconds();
     self.longest = 0.0;
     for (int p = 0; p < T2I_PHASES; p++) self.usual[p] = -1.0;
-    self.at = (t2i_where){.phase = T2I_AT_START};
+    self.at = (t2i_heartbeat_place){.phase = T2I_AT_START};
     self.hook = hook;
     self.context = context;
     allow(T2I_AT_START, 0);
@@ -63,7 +64,7 @@ void t2i_pulse_begin(t2i_pulse *line, double floor, void (*hook)(void *context),
     atomic_store_explicit(&line->pid, (int)getpid(), memory_order_relaxed);
 }
 
-void t2i_pulse_end(void)
+void t2i_heartbeat_end(void)
 {
     if (self.line == NULL) return;
     atomic_store_explicit(&self.line->pid, 0, memory_order_relaxed);
@@ -84,7 +85,7 @@ static void count_silence(void)
     atomic_fetch_add_explicit(&self.line->beat, 1, memory_order_relaxed);
 }
 
-void t2i_pulse_beat(void)
+void t2i_heartbeat_beat(void)
 {
     if (!counts()) {
         atomic_fetch_add_explicit(&self.others, 1, memory_order_relaxed);
@@ -94,12 +95,12 @@ void t2i_pulse_beat(void)
     if (self.hook != NULL) self.hook(self.context);
 }
 
-unsigned t2i_pulse_others(void)
+unsigned t2i_heartbeat_others(void)
 {
     return atomic_load_explicit(&self.others, memory_order_relaxed);
 }
 
-void t2i_pulse_phase(t2i_phase phase, long step, uint64_t bytes)
+void t2i_heartbeat_phase(t2i_phase phase, long step, uint64_t bytes)
 {
     if (!counts()) return;
     count_silence();
@@ -114,7 +115,7 @@ void t2i_pulse_phase(t2i_phase phase, long step, uint64_t bytes)
     if (self.hook != NULL) self.hook(self.context);
 }
 
-void t2i_pulse_wait(unsigned kind)
+void t2i_heartbeat_wait(unsigned kind)
 {
     if (self.line == NULL) return;
     self.at.calls++;
@@ -122,7 +123,7 @@ void t2i_pulse_wait(unsigned kind)
     put_where();
 }
 
-void t2i_pulse_go(void)
+void t2i_heartbeat_resume(void)
 {
     if (self.line == NULL) return;
     self.at.kind = 0;
