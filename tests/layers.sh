@@ -143,7 +143,7 @@ FNR == 1 {
             wrong("a library never ends the program (exit, abort, assert): return a status")
         if (text ~ /(^|[^A-Za-z0-9_.>])(exp|exp2|exp10|expm1|log|log2|log10|log1p|sin|cos|tan|sincos|asin|acos|atan|atan2|sinh|cosh|tanh|pow|hypot|cbrt|erf|erfc|tgamma|lgamma)f?[ \t]*\(/ &&
             !(FILENAME in has_libm))
-            wrong("last bits of the C library\047s exp, sin, ... depend on the CPU: elementary.h has its own")
+            wrong("last bits of the C library\047s exp, sin, ... depend on the CPU: portable_math.h has its own")
     }
 }
 

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "base/elementary.h"
+#include "base/portable_math.h"
 
 static double level(double loss)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "base/elementary.h"
+#include "base/portable_math.h"
 #include "kernels/gemm.h"
 #include "base/mem.h"
 #include "kernels/ops.h"

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "base/elementary.h"
+#include "base/portable_math.h"
 #include "base/hash.h"
 #include "base/rng.h"
 

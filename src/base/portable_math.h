@@ -1,4 +1,4 @@
-/* elementary.h - exp, log, sin, cos and powers in plain double operations.
+/* portable_math.h - exp, log, sin, cos and powers in plain double operations.
  *
  * Why: the C library picks another variant of these on another CPU (with or without fused
  * multiply-adds), and the last bits differ. What a run's bits depend on uses these instead: sums
@@ -9,8 +9,8 @@
  * Elementary Functions", 1980), then Taylor series on what is left. Within 1 unit in the last
  * place (pow: 2) where the result is a normal number.
  */
-#ifndef T2I_ELEMENTARY_H
-#define T2I_ELEMENTARY_H
+#ifndef T2I_PORTABLE_MATH_H
+#define T2I_PORTABLE_MATH_H
 
 /* Infinities and NaN as in C. */
 double t2i_exp64(double x);
