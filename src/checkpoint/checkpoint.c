@@ -12,7 +12,7 @@
 #include "formats/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "formats/safetensors.h"
 #include "base/text.h"
 #include "checkpoint/tutorial.h"
@@ -504,27 +504,27 @@ static t2i_status read_block(const source *s, const char *prefix, const t2i_chec
 }
 
 /* Is a tensor of the file one of the model, its moments or averages? */
-static int is_of_model(const source *s, const t2i_names *model, const char *name)
+static int is_of_model(const source *s, const t2i_string_table *model, const char *name)
 {
     char ours[T2I_NAME_MAX];
     if (s->tree != NULL) /* what lies in other entries is told as those */
-        return !t2i_tutorial_ours(name, ours) || t2i_names_find(model, ours) != SIZE_MAX;
+        return !t2i_tutorial_ours(name, ours) || t2i_string_table_find(model, ours) != SIZE_MAX;
     for (size_t i = 0; t2i_checkpoint_prefix(i) != NULL; i++) {
         size_t size = strlen(t2i_checkpoint_prefix(i));
         if (strncmp(name, t2i_checkpoint_prefix(i), size) == 0)
-            return t2i_names_find(model, name + size) != SIZE_MAX;
+            return t2i_string_table_find(model, name + size) != SIZE_MAX;
     }
-    return t2i_names_find(model, name) != SIZE_MAX;
+    return t2i_string_table_find(model, name) != SIZE_MAX;
 }
 
-static t2i_status list_unused(const source *s, const t2i_names *model, t2i_names *list,
-                              t2i_error *err)
+static t2i_status list_unused(const source *s, const t2i_string_table *model,
+                              t2i_string_table *list, t2i_error *err)
 {
     size_t number;
     if (s->tree != NULL) T2I_TRY(t2i_tutorial_unused(s->tree, list, err));
     for (size_t i = 0; i < t2i_tensors_count(s->file); i++) {
         const char *name = t2i_tensors_at(s->file, i)->name;
-        if (!is_of_model(s, model, name)) T2I_TRY(t2i_names_add(list, name, &number, err));
+        if (!is_of_model(s, model, name)) T2I_TRY(t2i_string_table_add(list, name, &number, err));
     }
     return T2I_OK;
 }
@@ -533,14 +533,14 @@ static t2i_status list_unused(const source *s, const t2i_names *model, t2i_names
 static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *err)
 {
     enum { SHOWN = 4, LONGEST = 80 };
-    t2i_names model = {0}, list = {0};
+    t2i_string_table model = {0}, list = {0};
     t2i_text text = {0};
     t2i_status status = T2I_OK;
     for (size_t i = 0, number; status == T2I_OK && i < out->model.layout.tensors; i++)
-        status = t2i_names_add(&model, out->model.layout.tensor[i].name, &number, err);
+        status = t2i_string_table_add(&model, out->model.layout.tensor[i].name, &number, err);
     if (status == T2I_OK) status = list_unused(s, &model, &list, err);
     for (size_t i = 0; status == T2I_OK && i < list.count && i <= SHOWN; i++) {
-        const char *name = i == SHOWN ? "..." : t2i_names_at(&list, i);
+        const char *name = i == SHOWN ? "..." : t2i_string_table_at(&list, i);
         size_t size = strlen(name);
         status = t2i_text_addf(&text, err, "%s", i == 0 ? "" : ", ");
         if (status == T2I_OK)
@@ -548,8 +548,8 @@ static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *e
     }
     out->unused = list.count;
     out->unused_names = text.data; /* NULL when there was none */
-    t2i_names_free(&model);
-    t2i_names_free(&list);
+    t2i_string_table_free(&model);
+    t2i_string_table_free(&list);
     return status;
 }
 

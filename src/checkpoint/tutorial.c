@@ -258,7 +258,7 @@ static int is_table(const char *key)
 
 /* The keys of a dict that are not known, as "PREFIXkey". */
 static t2i_status add_unknown(const t2i_py *dict, const char *prefix, int (*known)(const char *),
-                              t2i_names *out, t2i_error *err)
+                              t2i_string_table *out, t2i_error *err)
 {
     size_t number;
     for (size_t i = 0; dict != NULL && dict->kind == T2I_PY_DICT && i < dict->size; i++) {
@@ -267,12 +267,12 @@ static t2i_status add_unknown(const t2i_py *dict, const char *prefix, int (*know
         if (key != NULL && known(key)) continue;
         snprintf(name, sizeof name, "%s%.200s", prefix,
                  key == NULL ? "(a key that is no text)" : key);
-        T2I_TRY(t2i_names_add(out, name, &number, err));
+        T2I_TRY(t2i_string_table_add(out, name, &number, err));
     }
     return T2I_OK;
 }
 
-t2i_status t2i_tutorial_unused(const t2i_py *root, t2i_names *out, t2i_error *err)
+t2i_status t2i_tutorial_unused(const t2i_py *root, t2i_string_table *out, t2i_error *err)
 {
     T2I_TRY(add_unknown(root, "", is_known, out, err));
     T2I_TRY(add_unknown(t2i_py_get(root, "config"), "config.", is_config_key, out, err));

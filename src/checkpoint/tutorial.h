@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include "checkpoint/checkpoint.h"
 #include "base/error.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "formats/pyvalue.h"
 #include "formats/tensors.h"
 
@@ -37,7 +37,8 @@ T2I_CHECKED t2i_status t2i_tutorial_positions(t2i_tensors *file, const char *pat
                                               const t2i_model *model, t2i_error *err);
 /* Adds the entries that a model has no use for; tensors inside the modules above are not looked at.
  */
-T2I_CHECKED t2i_status t2i_tutorial_unused(const t2i_py *root, t2i_names *out, t2i_error *err);
+T2I_CHECKED t2i_status t2i_tutorial_unused(const t2i_py *root, t2i_string_table *out,
+                                           t2i_error *err);
 
 /* Writes a model in this layout, whole or not at all: torch.load(..., weights_only=True) reads it,
  * and the tutorial's code finds every key. Without a head when the checkpoint has none. */

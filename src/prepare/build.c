@@ -15,7 +15,7 @@
 #include "kernels/linalg.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "prepare/pairs.h"
 #include "prepare/parts.h"
 #include "base/progress.h"
@@ -25,7 +25,7 @@
 
 typedef struct {
     const t2i_build_options *options;
-    t2i_names names; /* every rank: distinct pictures, in order of first use by row */
+    t2i_string_table names; /* every rank: distinct pictures, in order of first use by row */
 
     /* pictures: every rank */
     t2i_resnet *net;
@@ -38,11 +38,11 @@ typedef struct {
     t2i_pair_list list;
     size_t *picture; /* of each row of the list: its number among the names */
     t2i_pair_set set;
-    t2i_names groups;
+    t2i_string_table groups;
     t2i_parts *parts;
-    t2i_tensors *tensors; /* ready features */
-    t2i_names stems;      /* their names */
-    size_t dim;           /* numbers of one */
+    t2i_tensors *tensors;   /* ready features */
+    t2i_string_table stems; /* their names */
+    size_t dim;             /* numbers of one */
 
     /* of each name */
     char **reason;  /* why it cannot be used; NULL: it can */
@@ -115,8 +115,8 @@ static t2i_status find_pictures(job *j, t2i_error *err)
     if (j->picture == NULL)
         return t2i_fail_memory(err, j->list.count * sizeof *j->picture, "the rows");
     for (size_t i = 0; i < j->list.count; i++)
-        T2I_TRY(t2i_names_add(&j->names, j->list.text.data + j->list.row[i].image, &j->picture[i],
-                              err));
+        T2I_TRY(t2i_string_table_add(&j->names, j->list.text.data + j->list.row[i].image,
+                                     &j->picture[i], err));
     size_t count = j->names.count;
     j->reason = t2i_alloc(count, sizeof *j->reason);
     j->rows = t2i_alloc(count, sizeof *j->rows);
@@ -197,7 +197,7 @@ static t2i_status share_names(job *j, t2i_comm *comm, t2i_error *err)
         t2i_comm_bcast(comm, 0, text, (size_t)size);
         for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
             size_t number;
-            if (t2i_comm_rank(comm) != 0) mine = t2i_names_add(&j->names, at, &number, err);
+            if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&j->names, at, &number, err);
         }
         status = t2i_comm_agree(comm, mine, err);
     }
@@ -240,13 +240,13 @@ static size_t find_tensor(const job *j, const char *name)
 {
     char stem[4096];
     const char *slash = strrchr(name, '/'), *last = slash == NULL ? name : slash + 1;
-    size_t found = t2i_names_find(&j->stems, name);
-    if (found == SIZE_MAX) found = t2i_names_find(&j->stems, last);
+    size_t found = t2i_string_table_find(&j->stems, name);
+    if (found == SIZE_MAX) found = t2i_string_table_find(&j->stems, last);
     const char *dot = strrchr(last, '.');
     if (found != SIZE_MAX || dot == NULL || dot == last || strlen(last) >= sizeof stem)
         return found;
     snprintf(stem, sizeof stem, "%.*s", (int)(dot - last), last);
-    return t2i_names_find(&j->stems, stem);
+    return t2i_string_table_find(&j->stems, stem);
 }
 
 static t2i_status check_features(job *j, const t2i_tensor_info *tensor, t2i_error *why)
@@ -270,7 +270,7 @@ static t2i_status check_features(job *j, const t2i_tensor_info *tensor, t2i_erro
 
 static t2i_status take_features(job *j, size_t name, t2i_error *why)
 {
-    const char *text = t2i_names_at(&j->names, name);
+    const char *text = t2i_string_table_at(&j->names, name);
     size_t found = find_tensor(j, text);
     if (found == SIZE_MAX)
         return t2i_fail(why, T2I_DATA, "%s has no features for %s", j->options->features, text);
@@ -284,7 +284,7 @@ static t2i_status read_features(job *j, t2i_error *err)
     T2I_TRY(t2i_tensors_open(&j->tensors, j->options->features, err));
     for (size_t i = 0; i < t2i_tensors_count(j->tensors); i++) {
         size_t number;
-        T2I_TRY(t2i_names_add(&j->stems, t2i_tensors_at(j->tensors, i)->name, &number, err));
+        T2I_TRY(t2i_string_table_add(&j->stems, t2i_tensors_at(j->tensors, i)->name, &number, err));
         T2I_ASSERT(number == i); /* names are distinct in a sound file */
     }
     t2i_progress_begin(&progress, "reading features");
@@ -313,7 +313,7 @@ static t2i_status open_parts(job *j, t2i_error *err)
             return t2i_fail(err, T2I_IO,
                             "%s does not show what another rank wrote of %s: is it on a file "
                             "system that all nodes share?",
-                            j->folder, t2i_names_at(&j->names, i));
+                            j->folder, t2i_string_table_at(&j->names, i));
     }
     return T2I_OK;
 }
@@ -325,7 +325,7 @@ static t2i_status use_group(job *j, const t2i_pair_row *row, size_t name, t2i_er
 {
     if (row->group == T2I_NO_GROUP) return T2I_OK;
     size_t group;
-    T2I_TRY(t2i_names_add(&j->groups, j->list.text.data + row->group, &group, why));
+    T2I_TRY(t2i_string_table_add(&j->groups, j->list.text.data + row->group, &group, why));
     if (j->group[name] == 0) {
         j->group[name] = group + 1;
         j->line[name] = row->line;
@@ -333,7 +333,7 @@ static t2i_status use_group(job *j, const t2i_pair_row *row, size_t name, t2i_er
     if (j->group[name] == group + 1) return T2I_OK;
     return t2i_fail(why, T2I_DATA, "%s is in group %s here, but in %s in line %zu",
                     j->list.text.data + row->image, j->list.text.data + row->group,
-                    t2i_names_at(&j->groups, j->group[name] - 1), j->line[name]);
+                    t2i_string_table_at(&j->groups, j->group[name] - 1), j->line[name]);
 }
 
 static t2i_status use_row(job *j, size_t i, t2i_error *why)
@@ -538,9 +538,9 @@ static void free_job(job *j)
     t2i_free(j->name);
     t2i_free(j->folder);
     t2i_free(j->images);
-    t2i_names_free(&j->names);
-    t2i_names_free(&j->groups);
-    t2i_names_free(&j->stems);
+    t2i_string_table_free(&j->names);
+    t2i_string_table_free(&j->groups);
+    t2i_string_table_free(&j->stems);
     t2i_tensors_close(j->tensors);
     t2i_resnet_free(j->net);
     if (j->lock >= 0) close(j->lock);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "base/rng.h"
 
 #define STREAM_JOIN ((uint64_t)1 << 41)
@@ -15,9 +15,9 @@ typedef struct {
     size_t old, longest; /* pairs that were there, and bytes of their longest prompt */
     size_t *begin;       /* of each picture, and one more: its training pairs in `pair` */
     uint32_t *pair;
-    t2i_names held;  /* in small letters */
-    t2i_text joined; /* the prompt that is being made */
-    t2i_text small;  /* the same in small letters */
+    t2i_string_table held; /* in small letters */
+    t2i_text joined;       /* the prompt that is being made */
+    t2i_text small;        /* the same in small letters */
 } job;
 
 static t2i_status no_memory(t2i_error *err)
@@ -55,7 +55,7 @@ static t2i_status list_held(job *j, t2i_error *err)
         if (set->split[i] == T2I_TRAIN) continue;
         T2I_TRY(
             t2i_text_small(&j->small, set->prompts.data + set->offset[i], length_of(j, i), err));
-        T2I_TRY(t2i_names_add(&j->held, j->small.data, &number, err));
+        T2I_TRY(t2i_string_table_add(&j->held, j->small.data, &number, err));
     }
     return T2I_OK;
 }
@@ -82,7 +82,8 @@ static t2i_status draw(job *j, size_t picture, size_t k, t2i_error *err)
 }
 
 /* has: the prompts of this picture so far. */
-static t2i_status join_some(job *j, size_t picture, size_t each, t2i_names *has, t2i_error *err)
+static t2i_status join_some(job *j, size_t picture, size_t each, t2i_string_table *has,
+                            t2i_error *err)
 {
     t2i_pair_set *set = j->set;
     size_t number, before, first = j->begin[picture], end = j->begin[picture + 1];
@@ -90,15 +91,16 @@ static t2i_status join_some(job *j, size_t picture, size_t each, t2i_names *has,
         j->joined.size = 0;
         T2I_TRY(t2i_text_add(&j->joined, set->prompts.data + set->offset[j->pair[i]],
                              length_of(j, j->pair[i]), err));
-        T2I_TRY(t2i_names_add(has, j->joined.data, &number, err));
+        T2I_TRY(t2i_string_table_add(has, j->joined.data, &number, err));
     }
     for (size_t k = 0; k < each && end - first > 1; k++) {
         T2I_TRY(draw(j, picture, k, err));
         T2I_TRY(t2i_text_small(&j->small, j->joined.data, j->joined.size, err));
-        if (j->joined.size > j->longest || t2i_names_find(&j->held, j->small.data) != SIZE_MAX)
+        if (j->joined.size > j->longest ||
+            t2i_string_table_find(&j->held, j->small.data) != SIZE_MAX)
             continue;
         before = has->count;
-        T2I_TRY(t2i_names_add(has, j->joined.data, &number, err));
+        T2I_TRY(t2i_string_table_add(has, j->joined.data, &number, err));
         if (has->count == before) continue;
         T2I_TRY(t2i_pair_set_pair(set, j->joined.data, j->joined.size, picture,
                                   set->row[set->pairs - 1] + 1, T2I_TRAIN, err));
@@ -112,12 +114,12 @@ t2i_status t2i_join(t2i_pair_set *set, size_t each, uint64_t seed, size_t *added
     t2i_status status = list_pairs(&j, err);
     if (status == T2I_OK) status = list_held(&j, err);
     for (size_t m = 0; status == T2I_OK && m < set->images; m++) {
-        t2i_names has = {0};
+        t2i_string_table has = {0};
         status = join_some(&j, m, each, &has, err);
-        t2i_names_free(&has);
+        t2i_string_table_free(&has);
     }
     *added = set->pairs - j.old;
-    t2i_names_free(&j.held);
+    t2i_string_table_free(&j.held);
     t2i_text_free(&j.joined);
     t2i_text_free(&j.small);
     t2i_free(j.begin);

@@ -166,7 +166,7 @@ typedef struct {
 
 struct t2i_parts {
     const t2i_parts_kind *kind;
-    const t2i_names *names;
+    const t2i_string_table *names;
     place *place; /* one a picture */
     open_journal *journal;
     size_t journals, next, foreign;
@@ -230,7 +230,7 @@ static void scan_records(t2i_parts *parts, t2i_text *record)
     for (; read_record(parts->kind, journal->fd, at, &head, record) == 0; at += record->size) {
         memcpy(name, record->data + sizeof head, head.name_bytes);
         name[head.name_bytes] = '\0';
-        size_t number = t2i_names_find(parts->names, name);
+        size_t number = t2i_string_table_find(parts->names, name);
         if (number == SIZE_MAX) continue;
         if (parts->again && !is_as_it_was(parts->kind, name, &head)) continue;
         /* of several results the one of the newest journal counts, and its last */
@@ -303,8 +303,8 @@ static t2i_status scan_folder(t2i_parts *parts, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_parts_open(t2i_parts **out, const t2i_parts_kind *kind, const t2i_names *names,
-                          int again, t2i_error *err)
+t2i_status t2i_parts_open(t2i_parts **out, const t2i_parts_kind *kind,
+                          const t2i_string_table *names, int again, t2i_error *err)
 {
     t2i_parts *parts = *out = t2i_alloc(1, sizeof *parts);
     if (parts == NULL) return t2i_fail_memory(err, sizeof *parts, "the journals");
@@ -355,7 +355,7 @@ static t2i_status read_body(const t2i_parts *parts, size_t number, t2i_text *rec
     T2I_ASSERT(p->file > 0);
     if (read_record(parts->kind, parts->journal[p->file - 1].fd, p->at, &head, record) != 0)
         return t2i_fail(err, T2I_IO, "cannot read back what %s keeps of %s", parts->kind->folder,
-                        t2i_names_at(parts->names, number));
+                        t2i_string_table_at(parts->names, number));
     *at = sizeof head + head.name_bytes;
     return T2I_OK;
 }

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/names.h"
+#include "base/string_table.h"
 
 typedef struct {
     const char *folder; /* OUT.parts */
@@ -64,7 +64,7 @@ typedef struct t2i_parts t2i_parts;
  * why a picture could not be used do not count. A folder that is not there holds nothing. T2I_IO,
  * T2I_SYSTEM. NULL on failure. */
 T2I_CHECKED t2i_status t2i_parts_open(t2i_parts **out, const t2i_parts_kind *kind,
-                                      const t2i_names *names, int again, t2i_error *err);
+                                      const t2i_string_table *names, int again, t2i_error *err);
 void t2i_parts_close(t2i_parts *parts); /* NULL is legal */
 
 /* Is there a result (1), a reason why not (-1), or nothing (0) for picture `number` of the names?

@@ -47,7 +47,7 @@ static t2i_status take(const t2i_parts_kind *kind, const char *name, t2i_resnet 
 
 typedef struct {
     const t2i_parts_kind *kind;
-    const t2i_names *names;
+    const t2i_string_table *names;
     t2i_resnet *net;
     uint8_t *have; /* of each picture: is its result there already? */
     size_t todo;   /* pictures without */
@@ -61,7 +61,7 @@ static t2i_status take_one(share *s, size_t number, t2i_error *err)
 {
     t2i_error why = {0};
     t2i_stamp stamp;
-    const char *name = t2i_names_at(s->names, number);
+    const char *name = t2i_string_table_at(s->names, number);
     t2i_status status = t2i_stamp_file(&stamp, s->kind, name, &why);
     if (status == T2I_OK) status = take(s->kind, name, s->net, s->pixels, s->features, &why);
     if (status == T2I_OK)
@@ -144,8 +144,9 @@ static t2i_status take_all(t2i_comm *comm, share *s, int resume, t2i_error *err)
                     s->names->count - s->todo + (size_t)done, s->names->count, s->kind->folder);
 }
 
-t2i_status t2i_take_pictures(t2i_comm *comm, const t2i_parts_kind *kind, const t2i_names *names,
-                             t2i_resnet *net, int resume, t2i_error *err)
+t2i_status t2i_take_pictures(t2i_comm *comm, const t2i_parts_kind *kind,
+                             const t2i_string_table *names, t2i_resnet *net, int resume,
+                             t2i_error *err)
 {
     share *s = t2i_alloc(1, sizeof *s);
     uint8_t *have = t2i_alloc(names->count, 1);

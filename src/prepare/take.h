@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include "comm/comm.h"
 #include "base/error.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "prepare/parts.h"
 #include "model/resnet.h"
 
@@ -14,7 +14,7 @@
  * is emptied first. A picture that cannot be used gets a reason, not an error. T2I_CANTCREATE,
  * T2I_IO, T2I_SYSTEM; T2I_STOPPED when a rank was told to stop. */
 T2I_CHECKED t2i_status t2i_take_pictures(t2i_comm *comm, const t2i_parts_kind *kind,
-                                         const t2i_names *names, t2i_resnet *net, int resume,
+                                         const t2i_string_table *names, t2i_resnet *net, int resume,
                                          t2i_error *err);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "../test.h"
 #include "base/fs.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "base/rng.h"
 
 static t2i_error err;
@@ -336,22 +336,22 @@ static void gathering(void)
 
 static void names(void)
 {
-    t2i_names all = {0};
+    t2i_string_table all = {0};
     size_t number;
     char text[32];
-    CU_ASSERT_EQUAL(t2i_names_find(&all, "x"), SIZE_MAX);
+    CU_ASSERT_EQUAL(t2i_string_table_find(&all, "x"), SIZE_MAX);
     for (int turn = 0; turn < 2; turn++)
         for (size_t i = 0; i < 3000; i++) {
             snprintf(text, sizeof text, "%zu", i * i);
-            OK(t2i_names_add(&all, text, &number, &err));
+            OK(t2i_string_table_add(&all, text, &number, &err));
             CU_ASSERT_EQUAL(number, i);
         }
     CU_ASSERT_EQUAL(all.count, 3000);
-    CU_ASSERT_EQUAL(t2i_names_find(&all, "8994001"), 2999);
-    CU_ASSERT_EQUAL(t2i_names_find(&all, "899400"), SIZE_MAX);
-    CU_ASSERT_EQUAL(t2i_names_find(&all, ""), SIZE_MAX);
-    CU_ASSERT_STRING_EQUAL(t2i_names_at(&all, 12), "144");
-    t2i_names_free(&all);
+    CU_ASSERT_EQUAL(t2i_string_table_find(&all, "8994001"), 2999);
+    CU_ASSERT_EQUAL(t2i_string_table_find(&all, "899400"), SIZE_MAX);
+    CU_ASSERT_EQUAL(t2i_string_table_find(&all, ""), SIZE_MAX);
+    CU_ASSERT_STRING_EQUAL(t2i_string_table_at(&all, 12), "144");
+    t2i_string_table_free(&all);
 }
 
 int main(void)

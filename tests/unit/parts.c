@@ -16,7 +16,7 @@ static t2i_error err;
 enum { PIXELS = 30, FEATURES = 4 };
 
 static t2i_parts_kind kind;
-static t2i_names names;
+static t2i_string_table names;
 static char folder[600], images[600];
 
 static void begin(void)
@@ -31,18 +31,18 @@ static void begin(void)
     kind = (t2i_parts_kind){
         .folder = folder, .images = images, .pixels = PIXELS, .features = FEATURES};
     memset(kind.key, 'k', T2I_HEX - 1);
-    names = (t2i_names){0};
+    names = (t2i_string_table){0};
     for (size_t i = 0; i < 3; i++) {
         char path[700];
         snprintf(path, sizeof path, "%s/%s", images, all[i]);
         OK(t2i_fs_write(path, "picture", 7, &err));
-        OK(t2i_names_add(&names, all[i], &number, &err));
+        OK(t2i_string_table_add(&names, all[i], &number, &err));
     }
 }
 
 static void end(void)
 {
-    t2i_names_free(&names);
+    t2i_string_table_free(&names);
     scratch_end();
 }
 

@@ -10,7 +10,7 @@
 #include "prepare/encode.h"
 #include "base/hash.h"
 #include "image/image.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "prepare/pairs.h"
 
 static t2i_error err;
@@ -18,15 +18,15 @@ static char folder[512], path[600];
 
 static void names_and_captions(void)
 {
-    t2i_names names = {0}, captions = {0};
+    t2i_string_table names = {0}, captions = {0};
     char name[T2I_SHAPES_TEXT], caption[T2I_SHAPES_TEXT], word[T2I_SHAPES_TEXT];
     size_t number;
     for (size_t i = 0; i < T2I_SHAPES_IMAGES; i++) {
         t2i_shapes_name(i, name);
-        OK(t2i_names_add(&names, name, &number, &err));
+        OK(t2i_string_table_add(&names, name, &number, &err));
         for (size_t k = 0; k < T2I_SHAPES_CAPTIONS; k++) {
             t2i_shapes_caption(i, k, caption);
-            OK(t2i_names_add(&captions, caption, &number, &err));
+            OK(t2i_string_table_add(&captions, caption, &number, &err));
             CU_ASSERT(strlen(caption) <= 64); /* the default block-size */
             /* every word of the name, "large_red_circle_top_left.png", is said */
             for (const char *at = name; at[0] != '\0'; at += strcspn(at, "_.") + 1) {
@@ -39,11 +39,13 @@ static void names_and_captions(void)
     }
     CU_ASSERT_EQUAL(names.count, T2I_SHAPES_IMAGES);
     CU_ASSERT_EQUAL(captions.count, T2I_SHAPES_PAIRS);
-    CU_ASSERT(t2i_names_find(&names, "large_red_circle_top_left.png") != SIZE_MAX);
-    CU_ASSERT(t2i_names_find(&captions, "a large red circle in the top left corner") != SIZE_MAX);
-    CU_ASSERT(t2i_names_find(&captions, "draw an orange star, small, on the left") != SIZE_MAX);
-    t2i_names_free(&names);
-    t2i_names_free(&captions);
+    CU_ASSERT(t2i_string_table_find(&names, "large_red_circle_top_left.png") != SIZE_MAX);
+    CU_ASSERT(t2i_string_table_find(&captions, "a large red circle in the top left corner") !=
+              SIZE_MAX);
+    CU_ASSERT(t2i_string_table_find(&captions, "draw an orange star, small, on the left") !=
+              SIZE_MAX);
+    t2i_string_table_free(&names);
+    t2i_string_table_free(&captions);
 }
 
 /* Mean difference of two pictures, in bytes. */
@@ -56,7 +58,7 @@ static double difference(const uint8_t *a, const uint8_t *b)
 
 static void pictures(void)
 {
-    t2i_names all = {0};
+    t2i_string_table all = {0};
     uint8_t *p = t2i_alloc(1, T2I_PICTURE);
     size_t number, row = T2I_SIDE * 3;
     for (size_t i = 0; i < T2I_SHAPES_IMAGES; i++) {
@@ -65,7 +67,7 @@ static void pictures(void)
         uint8_t seen[256] = {0};
         t2i_shapes_draw(i, p);
         t2i_hash_hex(p, T2I_PICTURE, digest);
-        OK(t2i_names_add(&all, digest, &number, &err));
+        OK(t2i_string_table_add(&all, digest, &number, &err));
         for (size_t j = 0; j < row; j++) /* nothing is cut off */
             CU_ASSERT(p[j] == 255 && p[T2I_PICTURE - row + j] == 255);
         for (size_t y = 0; y < T2I_SIDE; y++)
@@ -80,7 +82,7 @@ static void pictures(void)
         CU_ASSERT(ink > 40 && ink < 1100);
     }
     CU_ASSERT_EQUAL(all.count, T2I_SHAPES_IMAGES);
-    t2i_names_free(&all);
+    t2i_string_table_free(&all);
     t2i_free(p);
 }
 
