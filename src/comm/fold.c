@@ -53,7 +53,7 @@ typedef struct {
 /* Ranks that share memory are a group: those of a node, or a rank alone. What a rank publishes of
  * itself is its record: votes, then the leaf numbers and the used bytes of its parts. */
 struct t2i_fold {
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     int rank, size, threads;
     size_t shards, chunks;
     int *group, *group_size, *turn; /* owned, one a rank: its group's lowest rank, ...,
@@ -375,7 +375,7 @@ static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
     return T2I_OK;
 }
 
-t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_pool *pool, size_t shards,
+t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_thread_pool *pool, size_t shards,
                         size_t floats, t2i_error *err)
 {
     T2I_ASSERT(shards > 0 && (shards & (shards - 1)) == 0 && floats % T2I_CHUNK == 0);
@@ -387,7 +387,7 @@ t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_pool *pool, size_t s
         *f = (t2i_fold){.pool = pool,
                         .rank = t2i_comm_rank(comm),
                         .size = t2i_comm_size(comm),
-                        .threads = t2i_pool_threads(pool),
+                        .threads = t2i_thread_pool_threads(pool),
                         .shards = shards,
                         .chunks = floats / T2I_CHUNK};
         mine = plan_tree(f, err);
@@ -631,7 +631,7 @@ static void trade_joints(t2i_fold *f, t2i_comm *comm)
     if (f->group_size[f->rank] == f->size) return;
     receive_joints(f, comm);
     meet(f, comm); /* all parts are there */
-    t2i_pool_run(f->pool, fold_joints, f);
+    t2i_thread_pool_run(f->pool, fold_joints, f);
     send_joints(f, comm);
 }
 
@@ -707,7 +707,7 @@ void t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *
     trade_joints(f, comm);
     come_together(f, comm);
     add_records(f, total, votes);
-    t2i_pool_run(f->pool, fold_slice, f);
+    t2i_thread_pool_run(f->pool, fold_slice, f);
     spread(f, comm, f->squares, sizeof *f->squares, f->chunk_first);
     come_together(f, comm);
     *squares = 0.0;
@@ -749,7 +749,7 @@ void t2i_fold_update(t2i_fold *f, t2i_comm *comm, t2i_fold_change *update, void 
 {
     f->update = update;
     f->context = context;
-    t2i_pool_run(f->pool, change_slice, f);
+    t2i_thread_pool_run(f->pool, change_slice, f);
     spread(f, comm, f->weights, T2I_CHUNK * sizeof *f->weights, f->chunk_first);
     come_together(f, comm);
 }

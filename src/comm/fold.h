@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include "comm/comm.h"
 #include "base/error.h"
-#include "base/pool.h"
+#include "base/thread_pool.h"
 
 /* The numbers of a shard besides its gradient. */
 typedef struct {
@@ -56,8 +56,8 @@ typedef struct t2i_fold t2i_fold;
 
 /* Collective. pool (borrowed): this rank's threads, as many on all ranks. shards: V, a power of
  * two; floats: length of a gradient, whole chunks. T2I_SYSTEM. NULL on failure. */
-T2I_CHECKED t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_pool *pool, size_t shards,
-                                    size_t floats, t2i_error *err);
+T2I_CHECKED t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_thread_pool *pool,
+                                    size_t shards, size_t floats, t2i_error *err);
 void t2i_fold_free(t2i_fold *fold); /* NULL is legal */
 /* What it took besides the weights: this rank's own memory, and what its node shares. */
 size_t t2i_fold_bytes(const t2i_fold *fold);

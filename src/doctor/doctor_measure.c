@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "kernels/gemm.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "base/thread_pool.h"
 
 /* ---- a thread's products ---- */
 
@@ -91,7 +91,8 @@ static void sum_once(t2i_fold *fold, t2i_comm *comm)
 }
 
 /* Collective. The fastest of some. */
-static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_pool *pool, t2i_error *err)
+static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_thread_pool *pool,
+                           t2i_error *err)
 {
     enum { TIMES = 7 };
     static const size_t chunks[T2I_EXAM_SUMS] = {16, 64, 256}; /* 0.25, 1, 4 MiB */
@@ -113,11 +114,11 @@ static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_pool *pool, t
 /* Collective. */
 static t2i_status measure_sums(t2i_exam *e, t2i_comm *comm, t2i_error *err)
 {
-    t2i_pool *pool = NULL;
-    t2i_status status = t2i_comm_agree(comm, t2i_pool_new(&pool, 1, 0, err), err);
+    t2i_thread_pool *pool = NULL;
+    t2i_status status = t2i_comm_agree(comm, t2i_thread_pool_new(&pool, 1, 0, err), err);
     for (int i = 0; status == T2I_OK && i < T2I_EXAM_SUMS; i++)
         status = time_sum(e, i, comm, pool, err);
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
     return status;
 }
 

@@ -18,7 +18,7 @@ static void free_job(t2i_eval_job *j)
     t2i_prompts_free(&j->prompts);
     t2i_shelf_free(&j->shelf);
     t2i_search_free(j->search);
-    t2i_pool_free(j->pool);
+    t2i_thread_pool_free(j->pool);
 }
 
 /* Ranks that opened a run while it was being trained may have different models. */
@@ -52,7 +52,7 @@ static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err
     T2I_TRY(t2i_eval_plan(j, err));
     if (j->base.rows > 0) T2I_TRY(t2i_baseline_index(&j->base, j->trained->dataset, err));
     T2I_TRY(open_shelf(j, err));
-    T2I_TRY(t2i_pool_new(&j->pool, threads, spin, err));
+    T2I_TRY(t2i_thread_pool_new(&j->pool, threads, spin, err));
     T2I_TRY(t2i_search_new(&j->search, j->shelf.rows, QUERIES, j->D, j->pool, err));
     j->sum = t2i_alloc(j->splits, j->D * sizeof *j->sum);
     j->mean_distance = j->base.rows > 0 ? t2i_alloc(j->images, sizeof *j->mean_distance) : NULL;

@@ -47,7 +47,7 @@ typedef struct {
     uint32_t *weight; /* (splits, images): questions that each picture is right for */
     /* pictures */
     t2i_shelf shelf;
-    t2i_pool *pool; /* owned: who searches */
+    t2i_thread_pool *pool; /* owned: who searches */
     t2i_search *search;
     float *mean;               /* D: of the training rows' features */
     double *mean_distance;     /* images */

@@ -35,7 +35,7 @@ typedef struct {
 struct t2i_step {
     t2i_step_input in;
     int threads;
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     t2i_fold *fold;
     t2i_packed packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
     const float *unpacked; /* while they are packed */
@@ -131,7 +131,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
                                        .seed = (uint64_t)job->seed,
                                        .space = t2i_vocab_id(&c->vocab, ' '),
                                        .unknown = c->vocab.unknown};
-    T2I_TRY(t2i_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
+    T2I_TRY(t2i_thread_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
     s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
     s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
     s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
@@ -210,7 +210,7 @@ void t2i_step_free(t2i_step *s)
     if (s->fold != NULL && s->in.checkpoint->weights == t2i_fold_weights(s->fold))
         s->in.checkpoint->weights = NULL;
     t2i_fold_free(s->fold);
-    t2i_pool_free(s->pool);
+    t2i_thread_pool_free(s->pool);
     t2i_free(s->worker);
     t2i_free(s->m);
     t2i_free(s->v);
@@ -274,7 +274,7 @@ static void pack_part(void *context, int thread)
 static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
 {
     s->unpacked = weights;
-    t2i_pool_run(s->pool, pack_part, s);
+    t2i_thread_pool_run(s->pool, pack_part, s);
     s->packed.weights = weights;
     if (s->packers > 1) t2i_comm_meet(comm);
 }
@@ -504,10 +504,10 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     t2i_heartbeat_phase(T2I_AT_COMPUTE, s->number, 0);
     begin_audit(s, comm);
     if (s->packed.weights != c->weights) pack(s, comm, c->weights);
-    if (compares(s)) t2i_pool_run(s->pool, hash_replica, s);
+    if (compares(s)) t2i_thread_pool_run(s->pool, hash_replica, s);
     if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
-    t2i_pool_run(s->pool, compute_shards, s);
+    t2i_thread_pool_run(s->pool, compute_shards, s);
     result->votes.damaged = atomic_load(&s->damaged);
     result->votes.replica =
         compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;

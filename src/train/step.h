@@ -16,7 +16,7 @@
 #include "comm/fold.h"
 #include "train/job.h"
 #include "train/plan.h"
-#include "base/pool.h"
+#include "base/thread_pool.h"
 #include "train/rows.h"
 #include "record/runlog.h"
 #include "train/store.h"

@@ -57,7 +57,7 @@ static int ascending(const void *a, const void *b)
 int main(int argc, char **argv)
 {
     bench b = {0};
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     t2i_error err;
     double seconds[UPDATES];
     size_t wanted = argc > 1 ? strtoul(argv[1], NULL, 10) : 870656,
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
     b.m = t2i_alloc(floats, sizeof(float));
     b.v = t2i_alloc(floats, sizeof(float));
     if (b.m == NULL || b.v == NULL || t2i_comm_alone(&b.comm, &err) != T2I_OK ||
-        t2i_pool_new(&pool, 1, 0, &err) != T2I_OK ||
+        t2i_thread_pool_new(&pool, 1, 0, &err) != T2I_OK ||
         t2i_fold_new(&b.fold, b.comm, pool, 1, floats, &err) != T2I_OK)
         return 1;
     for (int i = 0; i < WARMUP; i++) time_of_update(&b, floats, (unsigned long)i + 1);
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
     printf("{\"bench\": \"adamw\", \"parameters\": %zu, \"ms\": %.4f}\n", floats,
            1e3 * seconds[UPDATES / 2]);
     t2i_fold_free(b.fold);
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
     t2i_free(b.m);
     t2i_free(b.v);
     t2i_comm_close(b.comm);

@@ -119,7 +119,7 @@ static void measure(bench *b, double mib, int rounds)
 int main(int argc, char **argv)
 {
     bench b = {0};
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     t2i_error err;
     if (t2i_comm_open(&b.comm, &argc, &argv, &err) != T2I_OK) return 1;
     double mib = argc > 1 ? atof(argv[1]) : 1;
@@ -130,7 +130,7 @@ int main(int argc, char **argv)
     b.floats = (size_t)(mib * (1 << 20) / sizeof(float)) / T2I_CHUNK * T2I_CHUNK;
     b.gradient = t2i_alloc(b.floats, sizeof(float));
     t2i_comm_threads(b.comm, 1);
-    if (b.gradient == NULL || t2i_pool_new(&pool, 1, 0, &err) != T2I_OK ||
+    if (b.gradient == NULL || t2i_thread_pool_new(&pool, 1, 0, &err) != T2I_OK ||
         t2i_fold_new(&b.fold, b.comm, pool, shards, b.floats, &err) != T2I_OK)
         return 1;
     measure(&b, mib, rounds);
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
             return 1;
         }
     t2i_fold_free(b.fold);
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
     t2i_free(b.gradient);
     t2i_comm_close(b.comm);
     return 0;

@@ -122,10 +122,10 @@ static void check_sent(t2i_comm *comm, t2i_traffic before, size_t shards)
 static void run(t2i_comm *comm, size_t shards, int threads)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     setting s;
     t2i_error err = {0};
-    t2i_status status = t2i_comm_agree(comm, t2i_pool_new(&pool, threads, 0, &err), &err);
+    t2i_status status = t2i_comm_agree(comm, t2i_thread_pool_new(&pool, threads, 0, &err), &err);
     CHECK(status == T2I_OK);
     if (status != T2I_OK) return;
     status = t2i_fold_new(&s.fold, comm, pool, shards, FLOATS, &err);
@@ -137,7 +137,7 @@ static void run(t2i_comm *comm, size_t shards, int threads)
     s.changes = t2i_alloc(slice, sizeof *s.changes);
     for (int round = 0; round < 3; round++) { /* buffers are used again */
         if (round == 1) calls = t2i_alloc_calls();
-        t2i_pool_run(pool, fill_leaves, &s);
+        t2i_thread_pool_run(pool, fill_leaves, &s);
         t2i_votes votes = {.stop = 1, .late = rank};
         t2i_leaf total;
         double squares, loss = loss_tree(0, shards);
@@ -154,7 +154,7 @@ static void run(t2i_comm *comm, size_t shards, int threads)
     for (size_t c = 0; c < slice; c++) CHECK(s.changes[c] == 2.0f);
     t2i_free(s.changes);
     t2i_fold_free(s.fold);
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
 }
 
 /* tests/mpi/fold.sh also starts this with T2I_NODE_RANKS and T2I_NODE_MEMORY set. */

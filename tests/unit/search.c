@@ -45,7 +45,7 @@ static void set_limits(t2i_found *found, int metric)
 }
 
 /* In blocks of `rows` pictures, which two searches look at in turn, and predictions by `some`. */
-static void search(t2i_found *found, size_t rows, size_t some, t2i_pool *pool)
+static void search(t2i_found *found, size_t rows, size_t some, t2i_thread_pool *pool)
 {
     static t2i_found part[2][ASKED];
     t2i_search *s;
@@ -82,14 +82,14 @@ static uint64_t check(const char *what)
     for (size_t m = 0; m < MANY; m++) length[m] = t2i_length(feature + m * WIDE, WIDE);
     const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
     for (size_t cut = 0; cut < 8; cut++) {
-        t2i_pool *pool;
-        OK(t2i_pool_new(&pool, (int)cut + 1, 0, &err));
+        t2i_thread_pool *pool;
+        OK(t2i_thread_pool_new(&pool, (int)cut + 1, 0, &err));
         for (int metric = 0; metric < T2I_METRICS; metric++) {
             t2i_gallery_distances(&g, (t2i_metric)metric, prediction, ASKED, distance);
             set_limits(found, metric);
         }
         search(found, rows[cut / 2], some[cut % 2], pool);
-        t2i_pool_free(pool);
+        t2i_thread_pool_free(pool);
         for (int metric = 0; metric < T2I_METRICS; metric++) {
             t2i_gallery_distances(&g, (t2i_metric)metric, prediction, ASKED, distance);
             for (size_t q = 0; q < ASKED; q++) {

@@ -15,7 +15,7 @@
 #include "comm/fold.h"
 #include "base/mem.h"
 
-/* ---- in place of cpu.c and pool.c: the simulated clock, and no threads ---- */
+/* ---- in place of cpu.c and thread_pool.c: the simulated clock, and no threads ---- */
 
 static const t2i_vectors level = T2I_PLAIN;
 const t2i_vectors *const t2i_cpu_vectors = &level;
@@ -42,11 +42,11 @@ void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK])
     mask[0] = 1;
 }
 
-struct t2i_pool {
+struct t2i_thread_pool {
     int threads;
 };
 
-t2i_status t2i_pool_new(t2i_pool **out, int threads, int spin, t2i_error *err)
+t2i_status t2i_thread_pool_new(t2i_thread_pool **out, int threads, int spin, t2i_error *err)
 {
     (void)spin;
     *out = t2i_alloc(1, sizeof **out);
@@ -55,17 +55,17 @@ t2i_status t2i_pool_new(t2i_pool **out, int threads, int spin, t2i_error *err)
     return T2I_OK;
 }
 
-void t2i_pool_free(t2i_pool *pool)
+void t2i_thread_pool_free(t2i_thread_pool *pool)
 {
     t2i_free(pool);
 }
 
-int t2i_pool_threads(const t2i_pool *pool)
+int t2i_thread_pool_threads(const t2i_thread_pool *pool)
 {
     return pool->threads;
 }
 
-void t2i_pool_run(t2i_pool *pool, void (*work)(void *, int), void *context)
+void t2i_thread_pool_run(t2i_thread_pool *pool, void (*work)(void *, int), void *context)
 {
     (void)pool;
     work(context, 0);
@@ -110,19 +110,19 @@ int main(int argc, char **argv)
 {
     t2i_comm *comm;
     t2i_error err;
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     t2i_fold *fold;
     if (argc != 3 || t2i_comm_open(&comm, &argc, &argv, &err) != T2I_OK) return 1;
     size_t floats = (size_t)atoi(argv[1]) * T2I_CHUNK, shards = 1;
     while (shards < (size_t)t2i_comm_size(comm)) shards *= 2;
     t2i_comm_threads(comm, 1);
-    if (t2i_pool_new(&pool, 1, 0, &err) != T2I_OK ||
+    if (t2i_thread_pool_new(&pool, 1, 0, &err) != T2I_OK ||
         t2i_fold_new(&fold, comm, pool, shards, floats, &err) != T2I_OK)
         return 1;
     int good = take_step(comm, fold, floats, atof(argv[2]));
     if (!good) fprintf(stderr, "rank %d: the sum is wrong\n", t2i_comm_rank(comm));
     t2i_fold_free(fold);
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
     t2i_comm_close(comm);
     return !good;
 }

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/cpu.h"
-#include "base/pool.h"
+#include "base/thread_pool.h"
 
 enum { THREADS = 5, ROUNDS = 300 };
 
@@ -26,20 +26,20 @@ static void test_rounds(void)
 {
     for (int threads = 1; threads <= THREADS; threads++)
         for (int spin = 0; spin < 2; spin++) {
-            t2i_pool *pool;
+            t2i_thread_pool *pool;
             t2i_error err;
             tally t = {0};
-            OK(t2i_pool_new(&pool, threads, spin, &err));
-            CU_ASSERT_EQUAL(t2i_pool_threads(pool), threads);
+            OK(t2i_thread_pool_new(&pool, threads, spin, &err));
+            CU_ASSERT_EQUAL(t2i_thread_pool_threads(pool), threads);
             long wrong = 0;
             for (long round = 1; round <= ROUNDS; round++) {
                 if (round % 100 == 0) t2i_cpu_rest(1e-3); /* all fall asleep */
-                t2i_pool_run(pool, count, &t);
+                t2i_thread_pool_run(pool, count, &t);
                 for (int i = 0; i < THREADS; i++)
                     wrong += t.did[i * 16] != (i < threads ? round : 0);
             }
             CU_ASSERT_EQUAL(wrong, 0);
-            t2i_pool_free(pool);
+            t2i_thread_pool_free(pool);
         }
 }
 
@@ -55,20 +55,20 @@ static void look_around(void *context, int thread)
 
 static void test_birth(void)
 {
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     t2i_error err;
     tally t = {0};
     fesetround(FE_UPWARD);
-    OK(t2i_pool_new(&pool, 3, 0, &err));
-    t2i_pool_run(pool, look_around, &t);
-    t2i_pool_free(pool);
+    OK(t2i_thread_pool_new(&pool, 3, 0, &err));
+    t2i_thread_pool_run(pool, look_around, &t);
+    t2i_thread_pool_free(pool);
     t2i_cpu_set_rounding();
     CU_ASSERT_EQUAL(atomic_load(&t.wrong), 0);
 }
 
 static void test_nobody(void)
 {
-    t2i_pool_free(NULL);
+    t2i_thread_pool_free(NULL);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "base/pool.h"
+#include "base/thread_pool.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -9,12 +9,12 @@
 #include "base/mem.h"
 
 typedef struct {
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     int thread;
     pthread_t id;
 } member;
 
-struct t2i_pool {
+struct t2i_thread_pool {
     int threads, started; /* started: of the others */
     int spin, ending;
     void (*work)(void *context, int thread);
@@ -26,12 +26,12 @@ struct t2i_pool {
     pthread_cond_t begin, end;
 };
 
-static int is_new(t2i_pool *pool, unsigned round)
+static int is_new(t2i_thread_pool *pool, unsigned round)
 {
     return atomic_load_explicit(&pool->round, memory_order_acquire) != round;
 }
 
-static int is_done(t2i_pool *pool, unsigned unused)
+static int is_done(t2i_thread_pool *pool, unsigned unused)
 {
     (void)unused;
     return atomic_load_explicit(&pool->busy, memory_order_acquire) == 0;
@@ -39,7 +39,7 @@ static int is_done(t2i_pool *pool, unsigned unused)
 
 /* The phases of a step follow one another closely: looking for a moment is cheaper than sleeping
  * and being woken. */
-static void await(t2i_pool *pool, int (*ready)(t2i_pool *, unsigned), unsigned round,
+static void await(t2i_thread_pool *pool, int (*ready)(t2i_thread_pool *, unsigned), unsigned round,
                   pthread_cond_t *condition)
 {
     static const double spin = 2e-4;
@@ -54,7 +54,7 @@ static void await(t2i_pool *pool, int (*ready)(t2i_pool *, unsigned), unsigned r
 static void *live(void *self)
 {
     const member *me = self;
-    t2i_pool *pool = me->pool;
+    t2i_thread_pool *pool = me->pool;
     t2i_cpu_set_rounding();
     for (unsigned round = 0;; round++) {
         await(pool, is_new, round, &pool->begin);
@@ -67,7 +67,7 @@ static void *live(void *self)
     }
 }
 
-static void call_others(t2i_pool *pool)
+static void call_others(t2i_thread_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->round, 1);
@@ -75,10 +75,10 @@ static void call_others(t2i_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-t2i_status t2i_pool_new(t2i_pool **out, int threads, int spin, t2i_error *err)
+t2i_status t2i_thread_pool_new(t2i_thread_pool **out, int threads, int spin, t2i_error *err)
 {
     T2I_ASSERT(threads >= 1);
-    t2i_pool *pool = *out = t2i_alloc(1, sizeof *pool);
+    t2i_thread_pool *pool = *out = t2i_alloc(1, sizeof *pool);
     member *other = t2i_alloc((size_t)threads, sizeof *other);
     if (pool == NULL || other == NULL) {
         t2i_free(pool);
@@ -105,13 +105,13 @@ t2i_status t2i_pool_new(t2i_pool **out, int threads, int spin, t2i_error *err)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed == 0) return T2I_OK;
     int started = pool->started + 1;
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
     *out = NULL;
     return t2i_fail(err, T2I_SYSTEM, "thread %d of %d cannot be started: %s; ask for fewer threads",
                     started + 1, threads, strerror(failed));
 }
 
-void t2i_pool_free(t2i_pool *pool)
+void t2i_thread_pool_free(t2i_thread_pool *pool)
 {
     if (pool == NULL) return;
     pool->ending = 1;
@@ -124,12 +124,13 @@ void t2i_pool_free(t2i_pool *pool)
     t2i_free(pool);
 }
 
-int t2i_pool_threads(const t2i_pool *pool)
+int t2i_thread_pool_threads(const t2i_thread_pool *pool)
 {
     return pool->threads;
 }
 
-void t2i_pool_run(t2i_pool *pool, void (*work)(void *context, int thread), void *context)
+void t2i_thread_pool_run(t2i_thread_pool *pool, void (*work)(void *context, int thread),
+                         void *context)
 {
     if (pool->threads > 1) {
         pool->work = work;
