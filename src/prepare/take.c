@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/progress.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 
 enum { RESIZED = 256 }; /* torchvision's Resize before its CenterCrop(224) */
 
@@ -83,7 +83,8 @@ static t2i_status take_share(share *s, size_t journal, int rank, int size, t2i_e
     t2i_progress_begin(&progress, s->net == NULL ? "reading pictures" : "encoding pictures");
     for (size_t i = 0; status == T2I_OK && i < s->names->count; i++) {
         if (s->have[i] || turn++ % (size_t)size != (size_t)rank) continue;
-        if (t2i_stop_asked() != 0 || (size > 1 && t2i_parts_given_up(s->kind->folder))) break;
+        if (t2i_stop_signal_asked() != 0 || (size > 1 && t2i_parts_given_up(s->kind->folder)))
+            break;
         status = take_one(s, i, err);
         s->done += status == T2I_OK;
         t2i_progress_at(&progress, (double)s->done / (double)mine);
@@ -132,9 +133,9 @@ static t2i_status take_all(t2i_comm *comm, share *s, int resume, t2i_error *err)
     t2i_comm_bcast(comm, 0, &next, sizeof next);
     t2i_comm_bcast(comm, 0, s->have, s->names->count);
     for (size_t i = 0; i < s->names->count; i++) s->todo += !s->have[i];
-    t2i_stop_catch();
+    t2i_stop_signal_catch();
     mine = take_share(s, (size_t)next, rank, size, err);
-    t2i_stop_release();
+    t2i_stop_signal_release();
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     int64_t done = t2i_comm_sum(comm, (int64_t)s->done);
     if ((size_t)done == s->todo) return T2I_OK;

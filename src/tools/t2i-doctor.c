@@ -7,7 +7,7 @@
 #include "kernels/linalg.h"
 #include "base/log.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 
 /* Starts MPI, as a run would. */
 static t2i_status look(const t2i_job *job, int json, int *argc, char ***argv, t2i_comm **comm,
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     int json = 0;
     t2i_reader_begin();
     t2i_log_program("t2i-doctor");
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "retrieval/trained.h"
 
 #define PROGRAM "t2i-eval"
@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     settings s = {0};
     t2i_reader_begin();
     t2i_log_program(PROGRAM);
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());

@@ -6,7 +6,7 @@
 #include "train/job.h"
 #include "base/log.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "train/train.h"
 
 int main(int argc, char **argv)
@@ -16,8 +16,8 @@ int main(int argc, char **argv)
     t2i_comm *comm = NULL;
     t2i_reader_begin();
     t2i_log_program("t2i-train");
-    t2i_stop_begin();
-    t2i_stop_catch();
+    t2i_stop_signal_begin();
+    t2i_stop_signal_catch();
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     job.opts.git = T2I_GIT;
     t2i_log_set_level(job.opts.level);

@@ -24,7 +24,7 @@
 #include "train/saver.h"
 #include "train/start.h"
 #include "train/step.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "train/store.h"
 #include "train/trial.h"
 #include "train/watch.h"
@@ -717,7 +717,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
         int saved = t->rank == 0 && t2i_saver_done(t->saver);
         t2i_step_result result = {
-            .votes = {.stop = t2i_stop_asked() != 0, .late = late, .saved = saved}};
+            .votes = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         T2I_TRY(check_memory(t, &result.votes, err));
         T2I_TRY(check_audit(t, &result.votes, err));

@@ -4,7 +4,7 @@
 #include "train/job.h"
 #include "base/log.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "train/train.h"
 
 int main(int argc, char **argv)
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     t2i_comm *comm = NULL;
     t2i_reader_begin();
     t2i_log_program("t2i-train");
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_status status = t2i_job_parse(&job, argc, argv, &err);
     if (status == T2I_OK) status = t2i_comm_alone(&comm, &err);
     if (status == T2I_OK) status = t2i_train(comm, &job, &err);

@@ -1,4 +1,4 @@
-#include "base/stop.h"
+#include "base/stop_signal.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -19,24 +19,24 @@ static void set_handler(void (*handler)(int))
     sigaction(SIGINT, &action, NULL);
 }
 
-void t2i_stop_begin(void)
+void t2i_stop_signal_begin(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-void t2i_stop_catch(void)
+void t2i_stop_signal_catch(void)
 {
     set_handler(on_signal);
 }
 
-void t2i_stop_release(void)
+void t2i_stop_signal_release(void)
 {
     set_handler(SIG_DFL);
 }
 
-int t2i_stop_asked(void)
+int t2i_stop_signal_asked(void)
 {
     return (int)told_to_stop;
 }
