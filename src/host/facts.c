@@ -6,7 +6,7 @@
 #include <sys/utsname.h>
 
 #include "dataset/dataset.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 
 static double number_of(const char *name, double otherwise)
 {

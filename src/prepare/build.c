@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "prepare/holdout.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/string_table.h"

@@ -5,7 +5,7 @@
 
 #include "comm/comm.h"
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 
 enum { LANES = 16 };
@@ -283,8 +283,8 @@ static void compare_some(void *context, int thread)
     size_t first = t2i_share(all->count, thread, threads);
     size_t end = t2i_share(all->count, thread + 1, threads);
     if (first == end) return;
-    t2i_gemm_nt(s->dot + first * s->count, all->prediction + first * s->D, s->feature, end - first,
-                s->count, s->D);
+    t2i_blas_gemm_nt(s->dot + first * s->count, all->prediction + first * s->D, s->feature,
+                     end - first, s->count, s->D);
     for (size_t i = first; i < end; i++) {
         query q = {.s = s, .x = all->prediction + i * s->D, .dot = s->dot + i * s->count};
         q.length = t2i_length(q.x, s->D);

@@ -4,7 +4,7 @@
 #include "base/cpu.h"
 #include "doctor/doctor.h"
 #include "train/job.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "dataset/reader.h"
 #include "base/stop_signal.h"

@@ -6,7 +6,7 @@
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "retrieval/eval.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "dataset/reader.h"

@@ -12,7 +12,7 @@
 #include "doctor/doctor.h"
 #include "record/events.h"
 #include "base/fs.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "train/plan.h"

@@ -5,7 +5,7 @@
 
 #include "../golden/resnet_formula.h"
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/rng.h"
 

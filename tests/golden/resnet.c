@@ -5,7 +5,7 @@
 #include "../test.h"
 #include "resnet_formula.h"
 #include "image/image.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "formats/safetensors.h"
 
 #define FOLDER "tests/golden/resnet18"

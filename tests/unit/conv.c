@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "../test.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/rng.h"
 
 static t2i_error err;

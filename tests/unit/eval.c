@@ -9,7 +9,7 @@
 #include "comm/comm.h"
 #include "retrieval/generate.h"
 #include "formats/json.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "retrieval/psnr.h"
 #include "trained_sample.h"
 

@@ -7,7 +7,7 @@
 #include "../scratch.h"
 #include "../test.h"
 #include "retrieval/gallery.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 #include "prepare/pairs.h"
 #include "base/rng.h"

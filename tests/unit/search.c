@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "../test.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 
 enum { MANY = 301, WIDE = 37, ASKED = 24 };
 

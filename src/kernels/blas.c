@@ -1,4 +1,4 @@
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 
 #include <cblas.h>
 #include <limits.h>
@@ -32,33 +32,34 @@ static int to_int(size_t size)
     return (int)size;
 }
 
-void t2i_gemm_nt(float *out, const float *a, const float *b, size_t M, size_t N, size_t K)
+void t2i_blas_gemm_nt(float *out, const float *a, const float *b, size_t M, size_t N, size_t K)
 {
     int m = to_int(M), n = to_int(N), k = to_int(K);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1.0f, a, k, b, k, 0.0f, out, n);
 }
 
-void t2i_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K)
+void t2i_blas_gemm_nn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K)
 {
     int m = to_int(M), n = to_int(N), k = to_int(K);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0f, a, k, b, n, 0.0f, out, n);
 }
 
-void t2i_gemm_nn_piece(float *out, size_t out_row, const float *a, size_t a_row, const float *b,
-                       size_t b_row, size_t M, size_t N, size_t K, int add)
+void t2i_blas_gemm_nn_piece(float *out, size_t out_row, const float *a, size_t a_row,
+                            const float *b, size_t b_row, size_t M, size_t N, size_t K, int add)
 {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, to_int(M), to_int(N), to_int(K), 1.0f, a,
                 to_int(a_row), b, to_int(b_row), add ? 1.0f : 0.0f, out, to_int(out_row));
 }
 
-void t2i_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K, int add)
+void t2i_blas_gemm_tn(float *out, const float *a, const float *b, size_t M, size_t N, size_t K,
+                      int add)
 {
     int m = to_int(M), n = to_int(N), k = to_int(K);
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1.0f, a, m, b, n,
                 add ? 1.0f : 0.0f, out, n);
 }
 
-t2i_status t2i_eigen(double *a, size_t n, double *value, t2i_error *err)
+t2i_status t2i_blas_eigen(double *a, size_t n, double *value, t2i_error *err)
 {
     double wish;
     int order = to_int(n), iwish, info, ask = -1;
