@@ -7,7 +7,7 @@
 
 #include "base/block.h"
 #include "doctor/doctor.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "base/fs.h"
 #include "kernels/gemm.h"
 #include "base/mem.h"
@@ -74,20 +74,20 @@ static void take_sum(void *context, size_t chunk, float *weights, const float *g
 }
 
 /* Collective. One sum, every rank having it afterwards. */
-static void sum_once(t2i_fold *fold, t2i_comm *comm)
+static void sum_once(t2i_reduce *reduce, t2i_comm *comm)
 {
     t2i_leaf total;
-    t2i_votes votes = {0};
+    t2i_step_status step_status = {0};
     double squares;
     size_t first, end;
     uint8_t *used;
-    t2i_fold_shards(fold, 0, &first, &end);
+    t2i_reduce_shards(reduce, 0, &first, &end);
     for (size_t v = first; v < end; v++) {
-        t2i_fold_leaf(fold, 0, &used);
-        t2i_fold_add(fold, 0, &(t2i_leaf){.rows = 1});
+        t2i_reduce_leaf(reduce, 0, &used);
+        t2i_reduce_add(reduce, 0, &(t2i_leaf){.rows = 1});
     }
-    t2i_fold_exchange(fold, comm, &total, &votes, &squares);
-    t2i_fold_update(fold, comm, take_sum, NULL);
+    t2i_reduce_exchange(reduce, comm, &total, &step_status, &squares);
+    t2i_reduce_update(reduce, comm, take_sum, NULL);
 }
 
 /* Collective. The fastest of some. */
@@ -97,17 +97,17 @@ static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_thread_pool *
     enum { TIMES = 7 };
     static const size_t chunks[T2I_EXAM_SUMS] = {16, 64, 256}; /* 0.25, 1, 4 MiB */
     size_t floats = chunks[i] * T2I_CHUNK, shards = 1;
-    t2i_fold *fold = NULL;
+    t2i_reduce *reduce = NULL;
     while (shards < (size_t)e->size) shards *= 2;
-    t2i_status status = t2i_fold_new(&fold, comm, pool, shards, floats, err);
+    t2i_status status = t2i_reduce_new(&reduce, comm, pool, shards, floats, err);
     for (int k = 0; status == T2I_OK && k < TIMES; k++) {
         double began = t2i_cpu_seconds();
-        sum_once(fold, comm);
+        sum_once(reduce, comm);
         double took = t2i_cpu_seconds() - began;
         if (k == 1 || (k > 1 && took < e->sum[i].seconds)) e->sum[i].seconds = took;
     }
     e->sum[i].bytes = (double)(floats * sizeof(float));
-    t2i_fold_free(fold);
+    t2i_reduce_free(reduce);
     return status;
 }
 

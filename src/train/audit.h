@@ -51,8 +51,8 @@ void t2i_parcel_pack(t2i_parcel *parcel, const t2i_row *row, size_t count, const
                      const t2i_rights *rights, const size_t *index);
 void t2i_parcel_open(t2i_parcel *parcel);
 
-/* Of a shard's loss and gradient (chunks of T2I_CHUNK floats; used: a byte each, see fold.h): never
- * 0. */
+/* Of a shard's loss and gradient (chunks of T2I_CHUNK floats; used: a byte each, see reduce.h):
+ * never 0. */
 uint64_t t2i_audit_hash(double loss, const float *gradient, const uint8_t *used, size_t chunks);
 
 #endif

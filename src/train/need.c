@@ -1,7 +1,7 @@
 #include "train/need.h"
 
 #include "comm/comm.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "model/packed.h"
 #include "train/step.h"
 #include "model/transformer.h"
@@ -36,7 +36,7 @@ static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
     double all = 0;
     for (int n = 0; n < nodes; n++) {
         size_t published;
-        t2i_fold_buffers(run->plan->shards, n, nodes, &published);
+        t2i_reduce_buffers(run->plan->shards, n, nodes, &published);
         all += (double)published;
     }
     return all * (nodes - 1) / nodes;
@@ -59,7 +59,7 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
     if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
     if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
     for (int w = 0; w < workers; w++) {
-        size_t published, buffers = t2i_fold_buffers(run->plan->shards, w, workers, &published);
+        size_t published, buffers = t2i_reduce_buffers(run->plan->shards, w, workers, &published);
         if (w / run->threads != rank) continue;
         need.own += (double)(buffers - published) * block;
         need.shared += (double)published * block;

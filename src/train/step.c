@@ -36,7 +36,7 @@ struct t2i_step {
     t2i_step_input in;
     int threads;
     t2i_thread_pool *pool;
-    t2i_fold *fold;
+    t2i_reduce *reduce;
     t2i_packed packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
     const float *unpacked; /* while they are packed */
     int packer, packers;   /* this rank's place among those that have it in common */
@@ -158,9 +158,9 @@ static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     t2i_checkpoint *c = s->in.checkpoint;
     size_t bytes = t2i_packed_bytes(&c->model, 1);
-    float *weights = t2i_fold_weights(s->fold);
+    float *weights = t2i_reduce_weights(s->reduce);
     void *memory;
-    if (t2i_fold_first(s->fold))
+    if (t2i_reduce_first(s->reduce))
         memcpy(weights, c->weights, c->model.layout.floats * sizeof *weights);
     t2i_free(c->weights);
     c->weights = weights;
@@ -180,11 +180,11 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     }
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK)
-        status = t2i_fold_new(&s->fold, comm, s->pool, input->plan->shards,
-                              input->checkpoint->model.layout.floats, err);
+        status = t2i_reduce_new(&s->reduce, comm, s->pool, input->plan->shards,
+                                input->checkpoint->model.layout.floats, err);
     if (status == T2I_OK) status = share_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
-        t2i_fold_shards(s->fold, s->auditor, &first, &end);
+        t2i_reduce_shards(s->reduce, s->auditor, &first, &end);
         if (first < end) break;
     }
     if (status == T2I_OK) return T2I_OK;
@@ -207,9 +207,9 @@ void t2i_step_free(t2i_step *s)
         t2i_free(w->dprediction);
     }
     t2i_packed_free(&s->packed);
-    if (s->fold != NULL && s->in.checkpoint->weights == t2i_fold_weights(s->fold))
+    if (s->reduce != NULL && s->in.checkpoint->weights == t2i_reduce_weights(s->reduce))
         s->in.checkpoint->weights = NULL;
-    t2i_fold_free(s->fold);
+    t2i_reduce_free(s->reduce);
     t2i_thread_pool_free(s->pool);
     t2i_free(s->worker);
     t2i_free(s->m);
@@ -240,7 +240,7 @@ size_t t2i_step_work_bytes(const t2i_step *s)
 
 size_t t2i_step_fold_bytes(const t2i_step *s)
 {
-    return t2i_fold_bytes(s->fold);
+    return t2i_reduce_bytes(s->reduce);
 }
 
 /* ---- slices ---- */
@@ -336,7 +336,7 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     size_t D = c->model.config.vision_feature_dim;
     double weight = in->job->contrastive_weight, all = (double)in->plan->batch;
     uint8_t *used;
-    float *gradient = t2i_fold_leaf(s->fold, thread, &used);
+    float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
     const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
     t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_work_tokens(w->work),
@@ -396,16 +396,16 @@ static uint64_t compute_theirs(const t2i_step *s)
     return hash;
 }
 
-int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_votes *votes)
+int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_step_status *step_status)
 {
-    int rank = t2i_comm_rank(comm), one = (int)votes->disputed, two = (int)votes->by;
+    int rank = t2i_comm_rank(comm), one = (int)step_status->disputed, two = (int)step_status->by;
     int third = t2i_audit_third(s->in.plan->shards, t2i_comm_size(comm), one, two);
     uint64_t hash = 0;
     if (third < 0) return one == two ? one : T2I_UNKNOWN;
     trade_parcels(s, comm, rank == one ? third : -1, rank == third ? one : -1);
     if (rank == third) hash = compute_theirs(s);
     t2i_comm_bcast(comm, third, &hash, sizeof hash);
-    return hash == votes->shard ? two : hash == votes->again ? one : T2I_UNKNOWN;
+    return hash == step_status->shard ? two : hash == step_status->again ? one : T2I_UNKNOWN;
 }
 
 /* ---- memory that changes by itself ---- */
@@ -445,7 +445,7 @@ int t2i_step_damaged(const t2i_step *s)
 static int compares(const t2i_step *s)
 {
     return s->replica != NULL && s->number % s->in.job->verify_every == 0 &&
-           t2i_fold_compares(s->fold);
+           t2i_reduce_compares(s->reduce);
 }
 
 static void hash_replica(void *context, int thread)
@@ -464,14 +464,14 @@ static void compute_shards(void *context, int thread)
     t2i_step *s = context;
     worker *w = &s->worker[thread];
     size_t first, end;
-    t2i_fold_shards(s->fold, thread, &first, &end);
+    t2i_reduce_shards(s->reduce, thread, &first, &end);
     if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s);
     for (size_t v = first; v < end; v++) {
         batch b = fetch_rows(s, w, v);
         if (thread == 0) clock_into(s, &s->spent->data);
         int audited = s->turn.takes_part && v == s->turn.own;
         t2i_leaf leaf = compute_shard(s, thread, &b, audited ? &s->shard : NULL);
-        t2i_fold_add(s->fold, thread, &leaf);
+        t2i_reduce_add(s->reduce, thread, &leaf);
         if (thread == 0) clock_into(s, &s->spent->compute);
         t2i_heartbeat_beat();
     }
@@ -508,15 +508,15 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
     t2i_thread_pool_run(s->pool, compute_shards, s);
-    result->votes.damaged = atomic_load(&s->damaged);
-    result->votes.replica =
+    result->step_status.damaged = atomic_load(&s->damaged);
+    result->step_status.replica =
         compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;
-    result->votes.shard = s->shard;
-    result->votes.again = s->again;
-    result->votes.by = s->turn.by;
+    result->step_status.shard = s->shard;
+    result->step_status.again = s->again;
+    result->step_status.by = s->turn.by;
     t2i_heartbeat_phase(T2I_AT_SYNC, s->number, 0);
-    t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
-    if (result->votes.culprit != T2I_NOBODY) return;
+    t2i_reduce_exchange(s->reduce, comm, &result->total, &result->step_status, &squares);
+    if (result->step_status.culprit != T2I_NOBODY) return;
     T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);
     result->loss = result->total.loss /
                    ((double)s->in.plan->batch * (double)c->model.config.vision_feature_dim);
@@ -527,8 +527,9 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
     t2i_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
     result->spike = result->skipped ? 0.0 : t2i_spike_score(usual, result->loss);
-    if (result->skipped) result->votes.disputed = T2I_NOBODY; /* which NaN it is means nothing */
-    if (result->votes.disputed != T2I_NOBODY) return;
+    if (result->skipped)
+        result->step_status.disputed = T2I_NOBODY; /* which NaN it is means nothing */
+    if (result->step_status.disputed != T2I_NOBODY) return;
     if (s->in.job->skip_spikes > 0 && result->spike > s->in.job->skip_spikes) result->skipped = 1;
     if (result->skipped)
         c->run.skipped++;
@@ -538,7 +539,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
         s->adamw.lr = result->lr;
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
                                      (unsigned long)c->run.updates);
-        t2i_fold_update(s->fold, comm, update_chunk, s);
+        t2i_reduce_update(s->reduce, comm, update_chunk, s);
         s->packed.weights = NULL;
         s->summed = s->sums != NULL;
     }

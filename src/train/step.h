@@ -1,5 +1,5 @@
-/* step.h - one step of a run: every thread computes its shards, the tree adds them (fold.h), every
- * thread updates its slice of the weights.
+/* step.h - one step of a run: every thread computes its shards, the tree adds them (reduce.h),
+ * every thread updates its slice of the weights.
  *
  * A thread has buffers of its own for a shard; weights, rows and pictures are the rank's. What is
  * computed is a function of (weights, step) alone, whatever the number of ranks and threads.
@@ -13,7 +13,7 @@
 #include "comm/comm.h"
 #include "train/contrast.h"
 #include "base/error.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "train/job.h"
 #include "train/plan.h"
 #include "base/thread_pool.h"
@@ -40,8 +40,8 @@ typedef struct {
 
 typedef struct {
     t2i_leaf total;
-    t2i_votes votes; /* this rank's come in, the sums go out */
-    double loss;     /* per feature, before the update */
+    t2i_step_status step_status; /* this rank's come in, the sums go out */
+    double loss;                 /* per feature, before the update */
     double norm, lr;
     double spike; /* deviations of the loss above what is usual (spike.h) */
     int skipped;  /* loss or gradient is not finite, or the loss a spike that is to be skipped:
@@ -56,7 +56,7 @@ int t2i_step_threads(const t2i_plan *plan, int size, int threads);
 size_t t2i_step_rows(const t2i_plan *plan, int rank, int size);
 
 /* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. From
- * now on, until t2i_step_free, the checkpoint's weights are those of fold.h. */
+ * now on, until t2i_step_free, the checkpoint's weights are those of reduce.h. */
 T2I_CHECKED t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input,
                                     t2i_error *err);
 void t2i_step_free(t2i_step *step); /* NULL is legal; the checkpoint has no weights any more */
@@ -65,7 +65,7 @@ void t2i_step_free(t2i_step *step); /* NULL is legal; the checkpoint has no weig
  * steps. */
 t2i_packed *t2i_step_packed(t2i_step *step);
 t2i_work *t2i_step_work(t2i_step *step);
-/* Bytes of activations and packed weights, and of gradients with the node's (fold.h). */
+/* Bytes of activations and packed weights, and of gradients with the node's (reduce.h). */
 size_t t2i_step_work_bytes(const t2i_step *step);
 size_t t2i_step_fold_bytes(const t2i_step *step);
 
@@ -93,6 +93,6 @@ void t2i_step_take(t2i_step *step, t2i_comm *comm, t2i_step_result *result, t2i_
 
 /* Collective, after such a step: the rank that is wrong, as a third one says; T2I_UNKNOWN where
  * there is none. */
-int t2i_step_settle(t2i_step *step, t2i_comm *comm, const t2i_votes *votes);
+int t2i_step_settle(t2i_step *step, t2i_comm *comm, const t2i_step_status *step_status);
 
 #endif

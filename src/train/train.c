@@ -319,12 +319,12 @@ static void print_memory(const trainer *t)
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
-    size_t work = t2i_step_work_bytes(t->step), fold = t2i_step_fold_bytes(t->step);
+    size_t work = t2i_step_work_bytes(t->step), reduce = t2i_step_fold_bytes(t->step);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
         "has %.1f MB%s",
-        (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)fold / 1e6,
+        (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)reduce / 1e6,
         (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6,
         t->aside ? ", and is written from a copy of the weights while training goes on" : "");
 }
@@ -653,29 +653,29 @@ static t2i_status refuse_step(const trainer *t, const char *why, t2i_error *err)
 }
 
 /* Collective. A rank's memory changed by itself. */
-static t2i_status check_memory(trainer *t, const t2i_votes *votes, t2i_error *err)
+static t2i_status check_memory(trainer *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[200];
-    int unknown = votes->culprit == T2I_UNKNOWN;
-    if (votes->culprit == T2I_NOBODY) return T2I_OK;
+    int unknown = step_status->culprit == T2I_UNKNOWN;
+    if (step_status->culprit == T2I_NOBODY) return T2I_OK;
     lapse_save(t); /* it is from before */
     snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s",
              t->start.checkpoint.run.step + 1,
              unknown ? "the weights of the ranks differ, and no majority tells which are right"
-             : votes->damaged > 0 ? "weights or moments are not as the last step left them"
-                                  : "these weights are not those of the other ranks");
-    int speaks = t->rank == (unknown ? 0 : votes->culprit);
+             : step_status->damaged > 0 ? "weights or moments are not as the last step left them"
+                                        : "these weights are not those of the other ranks");
+    int speaks = t->rank == (unknown ? 0 : step_status->culprit);
     return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
 }
 
 /* Collective. A shard came out otherwise when it was computed a second time. */
-static t2i_status check_audit(trainer *t, const t2i_votes *votes, t2i_error *err)
+static t2i_status check_audit(trainer *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[224], whose[96];
-    if (votes->disputed == T2I_NOBODY) return T2I_OK;
+    if (step_status->disputed == T2I_NOBODY) return T2I_OK;
     lapse_save(t);
-    int one = (int)votes->disputed, two = (int)votes->by;
-    int culprit = t2i_step_settle(t->step, t->comm, votes);
+    int one = (int)step_status->disputed, two = (int)step_status->by;
+    int culprit = t2i_step_settle(t->step, t->comm, step_status);
     if (one == two)
         snprintf(whose, sizeof whose, "one of the two times it was wrong");
     else if (culprit == T2I_UNKNOWN)
@@ -717,16 +717,16 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
         int saved = t->rank == 0 && t2i_saver_done(t->saver);
         t2i_step_result result = {
-            .votes = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
+            .step_status = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
-        T2I_TRY(check_memory(t, &result.votes, err));
-        T2I_TRY(check_audit(t, &result.votes, err));
-        if (result.votes.saved > 0) lapse_save(t);
+        T2I_TRY(check_memory(t, &result.step_status, err));
+        T2I_TRY(check_audit(t, &result.step_status, err));
+        if (result.step_status.saved > 0) lapse_save(t);
         if (!t->lost) after_step(t, &result);
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
-        *stopped =
-            result.votes.stop + result.votes.late > 0 && t->start.checkpoint.run.step < job->steps;
+        *stopped = result.step_status.stop + result.step_status.late > 0 &&
+                   t->start.checkpoint.run.step < job->steps;
     }
     return save(t, err);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"

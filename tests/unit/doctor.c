@@ -3,7 +3,7 @@
 #include "../test.h"
 
 #include "doctor/doctor.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "train/trial.h"
 
 static t2i_error err;
@@ -268,9 +268,9 @@ static void test_tables(void)
 {
     size_t published;
     t2i_text text = {0};
-    CU_ASSERT_EQUAL(t2i_fold_buffers(8, 1, 3, &published), 2);
+    CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 1, 3, &published), 2);
     CU_ASSERT_EQUAL(published, 2);
-    CU_ASSERT_EQUAL(t2i_fold_buffers(8, 0, 1, &published), 4);
+    CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 0, 1, &published), 4);
     CU_ASSERT_EQUAL(published, 1);
     OK(t2i_trial_shards(&text, 4, 5, &err));
     CU_ASSERT_STRING_EQUAL(text.data, "rank 0: none, rank 1: 0, rank 2: 1, rank 3: 2, rank 4: 3");

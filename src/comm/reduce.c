@@ -1,4 +1,4 @@
-#include "comm/fold.h"
+#include "comm/reduce.h"
 
 #include <string.h>
 
@@ -52,7 +52,7 @@ typedef struct {
 
 /* Ranks that share memory are a group: those of a node, or a rank alone. What a rank publishes of
  * itself is its record: votes, then the leaf numbers and the used bytes of its parts. */
-struct t2i_fold {
+struct t2i_reduce {
     t2i_thread_pool *pool;
     int rank, size, threads;
     size_t shards, chunks;
@@ -77,7 +77,7 @@ struct t2i_fold {
                        there */
     float *own_sum; /* owned: where it has no part */
     size_t bytes;
-    t2i_fold_change *update; /* of the call of t2i_fold_update that is going on */
+    t2i_reduce_change *update; /* of the call of t2i_reduce_update that is going on */
     void *context;
 };
 
@@ -119,7 +119,7 @@ static size_t subtrees(size_t first, size_t end, node *stack, size_t *deepest)
     return depth;
 }
 
-size_t t2i_fold_buffers(size_t shards, int w, int workers, size_t *published)
+size_t t2i_reduce_buffers(size_t shards, int w, int workers, size_t *published)
 {
     node stack[NODES];
     size_t buffers;
@@ -128,13 +128,13 @@ size_t t2i_fold_buffers(size_t shards, int w, int workers, size_t *published)
     return buffers;
 }
 
-static size_t subtrees_of(const t2i_fold *f, int w, node *stack, size_t *deepest)
+static size_t subtrees_of(const t2i_reduce *f, int w, node *stack, size_t *deepest)
 {
     int all = f->size * f->threads;
     return subtrees(t2i_share(f->shards, w, all), t2i_share(f->shards, w + 1, all), stack, deepest);
 }
 
-static size_t parts_of_rank(const t2i_fold *f, int rank)
+static size_t parts_of_rank(const t2i_reduce *f, int rank)
 {
     node stack[NODES];
     size_t deepest, parts = 0;
@@ -191,18 +191,18 @@ static size_t lines(size_t bytes)
     return (bytes + LINE - 1) / LINE;
 }
 
-static size_t floats_of_slice(const t2i_fold *f)
+static size_t floats_of_slice(const t2i_reduce *f)
 {
     return (f->chunk_first[f->rank + 1] - f->chunk_first[f->rank]) * T2I_CHUNK;
 }
 
-static int in_group(const t2i_fold *f, int rank)
+static int in_group(const t2i_reduce *f, int rank)
 {
     return f->group[rank] == f->group[f->rank];
 }
 
 /* Memory for the tables, and what they say that does not depend on groups. */
-static t2i_status plan_tree(t2i_fold *f, t2i_error *err)
+static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
 {
     size_t size = (size_t)f->size, s = 0, depth = 0, deepest;
     int workers = f->size * f->threads;
@@ -223,8 +223,8 @@ static t2i_status plan_tree(t2i_fold *f, t2i_error *err)
     for (int r = 0; r < f->size; r++) {
         size_t parts = parts_of_rank(f, r);
         f->chunk_first[r + 1] = t2i_share(f->chunks, r + 1, f->size);
-        f->record_first[r + 1] =
-            f->record_first[r] + lines(sizeof(t2i_votes) + parts * (sizeof(t2i_leaf) + f->chunks));
+        f->record_first[r + 1] = f->record_first[r] + lines(sizeof(t2i_step_status) +
+                                                            parts * (sizeof(t2i_leaf) + f->chunks));
     }
     for (int w = 0; w < workers; w++) {
         size_t count = subtrees_of(f, w, theirs, &deepest);
@@ -238,7 +238,7 @@ static t2i_status plan_tree(t2i_fold *f, t2i_error *err)
 }
 
 /* Collective. Every rank's group, if those that say so share memory with their node. */
-static void find_groups(t2i_fold *f, t2i_comm *comm, int shares)
+static void find_groups(t2i_reduce *f, t2i_comm *comm, int shares)
 {
     f->group[f->rank] = shares ? t2i_comm_node_first(comm) : f->rank;
     t2i_comm_share_all(comm, f->group, sizeof *f->group, (size_t)f->size);
@@ -254,7 +254,7 @@ static void add_count(void *context, size_t i)
 }
 
 /* What a group can add up by itself: its shards may lie in several places of the tree. */
-static void find_joints(t2i_fold *f)
+static void find_joints(t2i_reduce *f)
 {
     node stack[NODES];
     size_t parts[NODES], depth = 0, first = 0;
@@ -270,12 +270,12 @@ static void find_joints(t2i_fold *f)
     }
 }
 
-static int is_near(const t2i_fold *f, const joint *j)
+static int is_near(const t2i_reduce *f, const joint *j)
 {
     return in_group(f, f->part[j->first].rank);
 }
 
-static size_t bytes_of_group(const t2i_fold *f)
+static size_t bytes_of_group(const t2i_reduce *f)
 {
     size_t blocks = 1; /* the weights, then the gradients */
     for (size_t s = 0; s < f->parts; s++) blocks += in_group(f, f->part[s].rank) != 0;
@@ -284,7 +284,7 @@ static size_t bytes_of_group(const t2i_fold *f)
 }
 
 /* Where everything lies. */
-static void lay_out(t2i_fold *f, char *group)
+static void lay_out(t2i_reduce *f, char *group)
 {
     size_t block = f->chunks * T2I_CHUNK;
     f->squares = (double *)(void *)group;
@@ -295,7 +295,7 @@ static void lay_out(t2i_fold *f, char *group)
         part *p = &f->part[s];
         if (s > 0 && f->part[s - 1].rank != p->rank) first = s;
         size_t count = parts_of_rank(f, p->rank), i = s - first;
-        char *record = f->records + LINE * f->record_first[p->rank] + sizeof(t2i_votes);
+        char *record = f->records + LINE * f->record_first[p->rank] + sizeof(t2i_step_status);
         p->leaf = (t2i_leaf *)(void *)record + i;
         p->used = (uint8_t *)record + count * sizeof(t2i_leaf) + i * f->chunks;
         if (!in_group(f, p->rank)) continue;
@@ -305,7 +305,7 @@ static void lay_out(t2i_fold *f, char *group)
 }
 
 /* What this rank's slice is folded from. */
-static void find_terms(t2i_fold *f)
+static void find_terms(t2i_reduce *f)
 {
     node stack[NODES];
     size_t depth = 0;
@@ -328,12 +328,12 @@ static void find_terms(t2i_fold *f)
 }
 
 /* What a thread needs; *s is the first part of it, and goes on. */
-static t2i_status begin_worker(t2i_fold *f, int thread, size_t *s, t2i_error *err)
+static t2i_status begin_worker(t2i_reduce *f, int thread, size_t *s, t2i_error *err)
 {
     worker *w = &f->worker[thread];
     size_t block = f->chunks * T2I_CHUNK, own;
     node stack[NODES];
-    t2i_fold_shards(f, thread, &w->first, &w->end);
+    t2i_reduce_shards(f, thread, &w->first, &w->end);
     w->next = w->first;
     w->published = subtrees(w->first, w->end, stack, &w->buffers);
     own = w->buffers - w->published;
@@ -354,7 +354,7 @@ static t2i_status begin_worker(t2i_fold *f, int thread, size_t *s, t2i_error *er
     return T2I_OK;
 }
 
-static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
+static t2i_status take_memory(t2i_reduce *f, char *shared, t2i_error *err)
 {
     size_t far = 0, slice = floats_of_slice(f), s = 0, bytes = bytes_of_group(f);
     int idle = parts_of_rank(f, f->rank) == 0;
@@ -375,21 +375,21 @@ static t2i_status take_memory(t2i_fold *f, char *shared, t2i_error *err)
     return T2I_OK;
 }
 
-t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_thread_pool *pool, size_t shards,
-                        size_t floats, t2i_error *err)
+t2i_status t2i_reduce_new(t2i_reduce **out, t2i_comm *comm, t2i_thread_pool *pool, size_t shards,
+                          size_t floats, t2i_error *err)
 {
     T2I_ASSERT(shards > 0 && (shards & (shards - 1)) == 0 && floats % T2I_CHUNK == 0);
-    t2i_fold *f = *out = t2i_alloc(1, sizeof *f);
+    t2i_reduce *f = *out = t2i_alloc(1, sizeof *f);
     t2i_status mine = T2I_OK;
     if (f == NULL)
         mine = t2i_fail_memory(err, sizeof *f, "the gradient tree");
     else {
-        *f = (t2i_fold){.pool = pool,
-                        .rank = t2i_comm_rank(comm),
-                        .size = t2i_comm_size(comm),
-                        .threads = t2i_thread_pool_threads(pool),
-                        .shards = shards,
-                        .chunks = floats / T2I_CHUNK};
+        *f = (t2i_reduce){.pool = pool,
+                          .rank = t2i_comm_rank(comm),
+                          .size = t2i_comm_size(comm),
+                          .threads = t2i_thread_pool_threads(pool),
+                          .shards = shards,
+                          .chunks = floats / T2I_CHUNK};
         mine = plan_tree(f, err);
     }
     t2i_status status = t2i_comm_agree(comm, mine, err);
@@ -400,13 +400,13 @@ t2i_status t2i_fold_new(t2i_fold **out, t2i_comm *comm, t2i_thread_pool *pool, s
         status = t2i_comm_agree(comm, take_memory(f, shared, err), err);
     }
     if (status != T2I_OK) {
-        t2i_fold_free(f);
+        t2i_reduce_free(f);
         *out = NULL;
     }
     return status;
 }
 
-void t2i_fold_free(t2i_fold *f)
+void t2i_reduce_free(t2i_reduce *f)
 {
     if (f == NULL) return;
     for (int t = 0; f->worker != NULL && t < f->threads; t++) {
@@ -425,17 +425,17 @@ void t2i_fold_free(t2i_fold *f)
     t2i_free(f);
 }
 
-size_t t2i_fold_bytes(const t2i_fold *f)
+size_t t2i_reduce_bytes(const t2i_reduce *f)
 {
     return f->bytes;
 }
 
-int t2i_fold_shares(const t2i_fold *f)
+int t2i_reduce_shares(const t2i_reduce *f)
 {
     return f->group_size[f->rank] > 1;
 }
 
-void t2i_fold_shards(const t2i_fold *f, int thread, size_t *first, size_t *end)
+void t2i_reduce_shards(const t2i_reduce *f, int thread, size_t *first, size_t *end)
 {
     int w = f->rank * f->threads + thread, all = f->size * f->threads;
     *first = t2i_share(f->shards, w, all);
@@ -461,7 +461,7 @@ static void fold_shards(void *context, size_t i)
     add_leaf(w->leaf[i], w->leaf[i + 1]);
 }
 
-float *t2i_fold_leaf(t2i_fold *f, int thread, uint8_t **used)
+float *t2i_reduce_leaf(t2i_reduce *f, int thread, uint8_t **used)
 {
     worker *w = &f->worker[thread];
     if (w->next == w->first) w->depth = 0;
@@ -471,7 +471,7 @@ float *t2i_fold_leaf(t2i_fold *f, int thread, uint8_t **used)
     return w->buffer[w->depth];
 }
 
-void t2i_fold_add(t2i_fold *f, int thread, const t2i_leaf *leaf)
+void t2i_reduce_add(t2i_reduce *f, int thread, const t2i_leaf *leaf)
 {
     worker *w = &f->worker[thread];
     *w->leaf[w->depth] = *leaf;
@@ -525,7 +525,7 @@ static int fold_chunk(const part *first, size_t parts, float *out, float *strips
 
 /* A joint of another group uses a chunk if a part of it does. Nobody else in this group looks at
  * these bytes of chunks of this rank's slice. */
-static void find_used(const t2i_fold *f, size_t chunk)
+static void find_used(const t2i_reduce *f, size_t chunk)
 {
     for (const joint *j = f->joint; j < f->joint + f->joints; j++)
         for (size_t i = 1; !is_near(f, j) && i < j->parts; i++)
@@ -534,7 +534,7 @@ static void find_used(const t2i_fold *f, size_t chunk)
 
 static void fold_slice(void *context, int thread)
 {
-    const t2i_fold *f = context;
+    const t2i_reduce *f = context;
     int w = f->rank * f->threads + thread, all = f->size * f->threads;
     size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
     for (size_t c = begin; c < end; c++) {
@@ -550,7 +550,7 @@ static void fold_slice(void *context, int thread)
 
 /* Is `to` of another group, and this rank the one of its group that serves it? So the ranks of a
  * group share out what passes between it and others. */
-static int serves(const t2i_fold *f, int rank, int to)
+static int serves(const t2i_reduce *f, int rank, int to)
 {
     return f->group[rank] != f->group[to] && f->turn[rank] == f->turn[to] % f->group_size[rank];
 }
@@ -559,7 +559,7 @@ static int serves(const t2i_fold *f, int rank, int to)
  * in the place of its first part, which nobody in the group reads there. */
 static void fold_joints(void *context, int thread)
 {
-    const t2i_fold *f = context;
+    const t2i_reduce *f = context;
     size_t turn = 0;
     for (int to = 0; to < f->size; to++) {
         if (!serves(f, f->rank, to)) continue;
@@ -574,7 +574,7 @@ static void fold_joints(void *context, int thread)
     }
 }
 
-static void receive_joints(const t2i_fold *f, t2i_comm *comm)
+static void receive_joints(const t2i_reduce *f, t2i_comm *comm)
 {
     size_t chunk = T2I_CHUNK * sizeof(float), slice = floats_of_slice(f) / T2I_CHUNK;
     for (const part *t = f->term; t < f->term + f->terms; t++)
@@ -583,7 +583,7 @@ static void receive_joints(const t2i_fold *f, t2i_comm *comm)
                 t2i_comm_receive(comm, from, t->sum, chunk, slice);
 }
 
-static void send_joints(const t2i_fold *f, t2i_comm *comm)
+static void send_joints(const t2i_reduce *f, t2i_comm *comm)
 {
     for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
         int to = (f->rank + step) % f->size;
@@ -598,7 +598,7 @@ static void send_joints(const t2i_fold *f, t2i_comm *comm)
 
 /* Every rank has filled its items first[rank] .. first[rank + 1] of `all`, which lies in its
  * group's memory: starts the messages that take them to one rank of each other group. */
-static void spread(const t2i_fold *f, t2i_comm *comm, void *all, size_t item_bytes,
+static void spread(const t2i_reduce *f, t2i_comm *comm, void *all, size_t item_bytes,
                    const size_t *first)
 {
     int me = f->rank;
@@ -613,20 +613,20 @@ static void spread(const t2i_fold *f, t2i_comm *comm, void *all, size_t item_byt
     }
 }
 
-static void meet(const t2i_fold *f, t2i_comm *comm)
+static void meet(const t2i_reduce *f, t2i_comm *comm)
 {
     if (f->group_size[f->rank] > 1) t2i_comm_meet(comm);
 }
 
 /* Waits for the messages, then for the ranks of the group. */
-static void come_together(const t2i_fold *f, t2i_comm *comm)
+static void come_together(const t2i_reduce *f, t2i_comm *comm)
 {
     t2i_comm_wait(comm);
     meet(f, comm);
 }
 
 /* Starts the messages that bring this rank its slice of the joints of other groups. */
-static void trade_joints(t2i_fold *f, t2i_comm *comm)
+static void trade_joints(t2i_reduce *f, t2i_comm *comm)
 {
     if (f->group_size[f->rank] == f->size) return;
     receive_joints(f, comm);
@@ -637,13 +637,13 @@ static void trade_joints(t2i_fold *f, t2i_comm *comm)
 
 /* ---- a step ---- */
 
-static t2i_votes *votes_of(const t2i_fold *f, int rank)
+static t2i_step_status *votes_of(const t2i_reduce *f, int rank)
 {
-    return (t2i_votes *)(void *)(f->records + LINE * f->record_first[rank]);
+    return (t2i_step_status *)(void *)(f->records + LINE * f->record_first[rank]);
 }
 
 /* The lowest rank whose weights differ from those of most; a group has one copy of them. */
-static int64_t find_odd(const t2i_fold *f)
+static int64_t find_odd(const t2i_reduce *f)
 {
     int64_t odd = T2I_NOBODY;
     int majority = 0;
@@ -663,18 +663,18 @@ static int64_t find_odd(const t2i_fold *f)
     return odd == T2I_NOBODY || majority ? odd : T2I_UNKNOWN;
 }
 
-static void look_at_audit(const t2i_fold *f, int rank, t2i_votes *votes)
+static void look_at_audit(const t2i_reduce *f, int rank, t2i_step_status *step_status)
 {
-    const t2i_votes *theirs = votes_of(f, rank);
+    const t2i_step_status *theirs = votes_of(f, rank);
     if (theirs->shard == 0 || theirs->shard == votes_of(f, (int)theirs->by)->again) return;
-    votes->disputed = rank;
-    votes->by = theirs->by;
-    votes->shard = theirs->shard;
-    votes->again = votes_of(f, (int)theirs->by)->again;
+    step_status->disputed = rank;
+    step_status->by = theirs->by;
+    step_status->shard = theirs->shard;
+    step_status->again = votes_of(f, (int)theirs->by)->again;
 }
 
 /* From the records, in the same way on all ranks. */
-static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
+static void add_records(const t2i_reduce *f, t2i_leaf *total, t2i_step_status *step_status)
 {
     t2i_leaf stack[NODES];
     size_t depth = 0;
@@ -684,29 +684,29 @@ static void add_records(const t2i_fold *f, t2i_leaf *total, t2i_votes *votes)
             add_leaf(&stack[depth - 2], &stack[depth - 1]);
     }
     *total = stack[0];
-    *votes = (t2i_votes){.culprit = find_odd(f), .disputed = T2I_NOBODY};
+    *step_status = (t2i_step_status){.culprit = find_odd(f), .disputed = T2I_NOBODY};
     for (int r = f->size - 1; r >= 0; r--) {
-        look_at_audit(f, r, votes);
-        votes->stop += votes_of(f, r)->stop;
-        votes->late += votes_of(f, r)->late;
-        votes->saved += votes_of(f, r)->saved;
-        votes->damaged += votes_of(f, r)->damaged;
-        if (votes_of(f, r)->damaged) votes->culprit = r;
+        look_at_audit(f, r, step_status);
+        step_status->stop += votes_of(f, r)->stop;
+        step_status->late += votes_of(f, r)->late;
+        step_status->saved += votes_of(f, r)->saved;
+        step_status->damaged += votes_of(f, r)->damaged;
+        if (votes_of(f, r)->damaged) step_status->culprit = r;
     }
 }
 
-void t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *votes,
-                       double *squares)
+void t2i_reduce_exchange(t2i_reduce *f, t2i_comm *comm, t2i_leaf *total,
+                         t2i_step_status *step_status, double *squares)
 {
     for (int t = 0; t < f->threads; t++) {
         T2I_ASSERT(f->worker[t].next == f->worker[t].end);
         f->worker[t].next = f->worker[t].first;
     }
-    *votes_of(f, f->rank) = *votes;
+    *votes_of(f, f->rank) = *step_status;
     spread(f, comm, f->records, LINE, f->record_first);
     trade_joints(f, comm);
     come_together(f, comm);
-    add_records(f, total, votes);
+    add_records(f, total, step_status);
     t2i_thread_pool_run(f->pool, fold_slice, f);
     spread(f, comm, f->squares, sizeof *f->squares, f->chunk_first);
     come_together(f, comm);
@@ -714,29 +714,29 @@ void t2i_fold_exchange(t2i_fold *f, t2i_comm *comm, t2i_leaf *total, t2i_votes *
     for (size_t c = 0; c < f->chunks; c++) *squares += f->squares[c];
 }
 
-const float *t2i_fold_slice(const t2i_fold *f)
+const float *t2i_reduce_slice(const t2i_reduce *f)
 {
     return f->sum;
 }
 
-float *t2i_fold_weights(t2i_fold *f)
+float *t2i_reduce_weights(t2i_reduce *f)
 {
     return f->weights;
 }
 
-int t2i_fold_first(const t2i_fold *f)
+int t2i_reduce_first(const t2i_reduce *f)
 {
     return f->group[f->rank] == f->rank;
 }
 
-int t2i_fold_compares(const t2i_fold *f)
+int t2i_reduce_compares(const t2i_reduce *f)
 {
-    return t2i_fold_first(f) && f->group_size[f->rank] < f->size;
+    return t2i_reduce_first(f) && f->group_size[f->rank] < f->size;
 }
 
 static void change_slice(void *context, int thread)
 {
-    const t2i_fold *f = context;
+    const t2i_reduce *f = context;
     int w = f->rank * f->threads + thread, all = f->size * f->threads;
     size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
     for (size_t c = begin; c < end; c++) {
@@ -745,7 +745,7 @@ static void change_slice(void *context, int thread)
     }
 }
 
-void t2i_fold_update(t2i_fold *f, t2i_comm *comm, t2i_fold_change *update, void *context)
+void t2i_reduce_update(t2i_reduce *f, t2i_comm *comm, t2i_reduce_change *update, void *context)
 {
     f->update = update;
     f->context = context;

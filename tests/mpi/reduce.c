@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/block.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "base/rng.h"
 
 enum { FLOATS = 9 * T2I_CHUNK };
@@ -55,7 +55,7 @@ static double loss_tree(size_t first, size_t size)
 }
 
 typedef struct {
-    t2i_fold *fold;
+    t2i_reduce *reduce;
     float *changes; /* of the slice: how often a chunk was changed */
 } setting;
 
@@ -63,16 +63,16 @@ static void fill_leaves(void *context, int thread)
 {
     const setting *s = context;
     size_t first, end;
-    t2i_fold_shards(s->fold, thread, &first, &end);
+    t2i_reduce_shards(s->reduce, thread, &first, &end);
     for (size_t v = first; v < end; v++) {
         uint8_t *used;
-        float *leaf = t2i_fold_leaf(s->fold, thread, &used);
+        float *leaf = t2i_reduce_leaf(s->reduce, thread, &used);
         for (size_t i = 0; i < FLOATS; i++) {
             int here = used[i / T2I_CHUNK] = (uint8_t)is_used(v, i / T2I_CHUNK);
             leaf[i] = here ? value(v, i) : NAN; /* nothing may read it */
         }
-        t2i_fold_add(s->fold, thread,
-                     &(t2i_leaf){.loss = (double)value(v, 99), .rows = 2, .tokens = (double)v});
+        t2i_reduce_add(s->reduce, thread,
+                       &(t2i_leaf){.loss = (double)value(v, 99), .rows = 2, .tokens = (double)v});
     }
 }
 
@@ -87,12 +87,12 @@ static void change(void *context, size_t chunk, float *weights, const float *gra
 static void check_sums(t2i_comm *comm, setting *s, size_t shards, double squares)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
-    const float *slice = t2i_fold_slice(s->fold), *weights = t2i_fold_weights(s->fold);
+    const float *slice = t2i_reduce_slice(s->reduce), *weights = t2i_reduce_weights(s->reduce);
     size_t chunks = FLOATS / T2I_CHUNK, first = t2i_share(chunks, rank, size) * T2I_CHUNK,
            end = t2i_share(chunks, rank + 1, size) * T2I_CHUNK, wrong = 0;
     for (size_t i = first; i < end; i += 97) wrong += slice[i - first] != whole_tree(shards, i);
     CHECK(wrong == 0);
-    t2i_fold_update(s->fold, comm, change, s);
+    t2i_reduce_update(s->reduce, comm, change, s);
     double plain = 0.0;
     for (size_t i = 0; i < FLOATS; i++) {
         plain += pow((double)weights[i], 2);
@@ -128,22 +128,22 @@ static void run(t2i_comm *comm, size_t shards, int threads)
     t2i_status status = t2i_comm_agree(comm, t2i_thread_pool_new(&pool, threads, 0, &err), &err);
     CHECK(status == T2I_OK);
     if (status != T2I_OK) return;
-    status = t2i_fold_new(&s.fold, comm, pool, shards, FLOATS, &err);
+    status = t2i_reduce_new(&s.reduce, comm, pool, shards, FLOATS, &err);
     CHECK(status == T2I_OK);
     if (status != T2I_OK) return;
-    CHECK(t2i_fold_shares(s.fold) == (shares && t2i_comm_node_size(comm) > 1));
+    CHECK(t2i_reduce_shares(s.reduce) == (shares && t2i_comm_node_size(comm) > 1));
     size_t chunks = FLOATS / T2I_CHUNK, calls = 0,
            slice = t2i_share(chunks, rank + 1, size) - t2i_share(chunks, rank, size);
     s.changes = t2i_alloc(slice, sizeof *s.changes);
     for (int round = 0; round < 3; round++) { /* buffers are used again */
         if (round == 1) calls = t2i_alloc_calls();
         t2i_thread_pool_run(pool, fill_leaves, &s);
-        t2i_votes votes = {.stop = 1, .late = rank};
+        t2i_step_status step_status = {.stop = 1, .late = rank};
         t2i_leaf total;
         double squares, loss = loss_tree(0, shards);
         t2i_traffic before = t2i_comm_sent(comm);
-        t2i_fold_exchange(s.fold, comm, &total, &votes, &squares);
-        CHECK(votes.stop == size && votes.late == size * (size - 1) / 2);
+        t2i_reduce_exchange(s.reduce, comm, &total, &step_status, &squares);
+        CHECK(step_status.stop == size && step_status.late == size * (size - 1) / 2);
         CHECK(memcmp(&total.loss, &loss, sizeof loss) == 0);
         CHECK(total.rows == 2.0 * (double)shards &&
               total.tokens == (double)(shards * (shards - 1) / 2));
@@ -153,7 +153,7 @@ static void run(t2i_comm *comm, size_t shards, int threads)
     CHECK(t2i_alloc_calls() == calls);
     for (size_t c = 0; c < slice; c++) CHECK(s.changes[c] == 2.0f);
     t2i_free(s.changes);
-    t2i_fold_free(s.fold);
+    t2i_reduce_free(s.reduce);
     t2i_thread_pool_free(pool);
 }
 
