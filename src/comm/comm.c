@@ -76,7 +76,7 @@ typedef struct {
     MPI_Comm letters;
     double written;   /* when letters were sent */
     unsigned allowed; /* what they said */
-    t2i_lookout lookout;
+    t2i_liveness liveness;
     t2i_watchdog *watchdog;
     telling telling;
 } watching;
@@ -783,7 +783,7 @@ static void end_job(void *context, const t2i_error *what, int first)
     pthread_t thread;
     if (what == NULL) _Exit(T2I_SYSTEM);
     if (first) t2i_log_alarm(what);
-    if (first) t2i_watchdog_told(w->lookout.verdict);
+    if (first) t2i_watchdog_told(w->liveness.verdict);
     t->what = what;
     t->aborts = first;
     if (pthread_create(&thread, NULL, tell, t) == 0)
@@ -815,7 +815,7 @@ static void choose_watched(t2i_comm *comm)
 {
     watching *w = &comm->watching;
     int mine = w->first[comm->rank], lines = 0;
-    t2i_lookout *l = &w->lookout;
+    t2i_liveness *l = &w->liveness;
     l->watched = w->watched;
     l->kind = call_name;
     for (int r = 0; r < comm->size; r++) {
@@ -846,7 +846,7 @@ t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
     comm->watches = 1;
     *w = (watching){.letters = MPI_COMM_NULL, .telling = {.context = context}};
     if (comm->rank == 0) w->telling.teller = teller;
-    w->lookout.verdict = verdict != NULL ? verdict : &w->verdict;
+    w->liveness.verdict = verdict != NULL ? verdict : &w->verdict;
     t2i_status status = t2i_comm_agree(comm, plan_watching(comm, err), err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, w->first, sizeof *w->first, (size_t)comm->size);
@@ -859,7 +859,7 @@ t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
         t2i_heartbeat_begin(w->line, floor, w->peers > 0 ? exchange_letters : NULL, w);
         t2i_comm_barrier(comm); /* all lines are there */
         status = t2i_comm_agree(
-            comm, t2i_watchdog_start(&w->watchdog, &w->lookout, end_job, w, err), err);
+            comm, t2i_watchdog_start(&w->watchdog, &w->liveness, end_job, w, err), err);
     }
     if (status != T2I_OK) t2i_comm_unwatch(comm);
     return status;

@@ -84,7 +84,7 @@ static int pid_of(const t2i_watched *w)
     return atomic_load_explicit(&w->line->pid, memory_order_relaxed);
 }
 
-static void note_changes(t2i_lookout *l, double now)
+static void note_changes(t2i_liveness *l, double now)
 {
     static const double most = 0.5; /* longer than a look takes: this process stood still too */
     double passed = l->last == 0.0 ? 0.0 : now - l->last < most ? now - l->last : most;
@@ -109,7 +109,7 @@ static void note_changes(t2i_lookout *l, double now)
 }
 
 /* Looks after the next rank of the node: so each has one that does. */
-static t2i_status find_gone(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_gone(const t2i_liveness *l, t2i_error *err)
 {
     static const double soon = 0.2;
     char place[PLACE];
@@ -124,7 +124,7 @@ static t2i_status find_gone(const t2i_lookout *l, t2i_error *err)
                     w->host, pid, say_place(w->line, place), after);
 }
 
-static int is_silent(const t2i_lookout *l, size_t i)
+static int is_silent(const t2i_liveness *l, size_t i)
 {
     const t2i_watched *w = &l->watched[i];
     double grace = i == l->self ? 3.0 : l->watched[l->self].rank == 0 ? 0.0 : 1.5;
@@ -132,7 +132,7 @@ static int is_silent(const t2i_lookout *l, size_t i)
     return w->silent > 1e-3 * (double)allowed + grace;
 }
 
-static t2i_status find_silent(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_silent(const t2i_liveness *l, t2i_error *err)
 {
     size_t first = 0, others = 0;
     char place[PLACE], more[48] = "";
@@ -148,14 +148,14 @@ static t2i_status find_silent(const t2i_lookout *l, t2i_error *err)
                     say_state(w->visible ? state_of(pid) : '?'), more, after);
 }
 
-static const char *say_call(const t2i_lookout *l, const t2i_watched *w)
+static const char *say_call(const t2i_liveness *l, const t2i_watched *w)
 {
     unsigned kind = t2i_heartbeat_place_of(w->line).kind;
     return kind == 0 ? "no call" : l->kind[kind - 1];
 }
 
 /* Ranks of a node that have come to the same number of calls must be in the same one. */
-static t2i_status find_astray(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_astray(const t2i_liveness *l, t2i_error *err)
 {
     static const double surely = 1.0;
     size_t odd = l->count, usual = 0, fewest = l->count;
@@ -186,7 +186,7 @@ static t2i_status find_astray(const t2i_lookout *l, t2i_error *err)
 }
 
 /* Everyone waits, and nobody has come further for ten times as long as a rank may be silent. */
-static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_locked(const t2i_liveness *l, t2i_error *err)
 {
     char place[2][PLACE];
     size_t first = 0, last = 0;
@@ -212,19 +212,19 @@ static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
         say_call(l, b), t2i_heartbeat_place_of(b->line).calls, after);
 }
 
-t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err)
+t2i_status t2i_liveness_check(t2i_liveness *liveness, double now, t2i_error *err)
 {
-    note_changes(lookout, now);
-    T2I_TRY(find_gone(lookout, err));
-    T2I_TRY(find_silent(lookout, err));
-    T2I_TRY(find_astray(lookout, err));
-    return find_locked(lookout, err);
+    note_changes(liveness, now);
+    T2I_TRY(find_gone(liveness, err));
+    T2I_TRY(find_silent(liveness, err));
+    T2I_TRY(find_astray(liveness, err));
+    return find_locked(liveness, err);
 }
 
 /* ---- the thread ---- */
 
 struct t2i_watchdog {
-    t2i_lookout *lookout;
+    t2i_liveness *liveness;
     t2i_watchdog_found *found;
     void *context;
     pthread_t thread;
@@ -267,11 +267,11 @@ static void *look_out(void *self)
 {
     t2i_watchdog *w = self;
     t2i_error what = {0};
-    t2i_verdict *verdict = w->lookout->verdict;
+    t2i_verdict *verdict = w->liveness->verdict;
     int nothing = NOTHING;
     while (rest(w)) {
         if (atomic_load(&verdict->state) == NOTHING &&
-            t2i_lookout_look(w->lookout, t2i_cpu_seconds(), &what) == T2I_OK)
+            t2i_liveness_check(w->liveness, t2i_cpu_seconds(), &what) == T2I_OK)
             continue;
         int first = atomic_compare_exchange_strong(&verdict->state, &nothing, FOUND);
         if (first) verdict->what = what;
@@ -281,14 +281,14 @@ static void *look_out(void *self)
     return NULL;
 }
 
-t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_lookout *lookout, t2i_watchdog_found *found,
+t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_liveness *liveness, t2i_watchdog_found *found,
                               void *context, t2i_error *err)
 {
     t2i_watchdog *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "the watchdog");
-    *w = (t2i_watchdog){.lookout = lookout, .found = found, .context = context};
-    for (size_t i = 0; i < lookout->count; i++) { /* ranks may have name spaces of their own */
-        t2i_watched *watched = &lookout->watched[i];
+    *w = (t2i_watchdog){.liveness = liveness, .found = found, .context = context};
+    for (size_t i = 0; i < liveness->count; i++) { /* ranks may have name spaces of their own */
+        t2i_watched *watched = &liveness->watched[i];
         watched->visible = watched->near && state_of(pid_of(watched)) != 0;
     }
     pthread_condattr_t attributes;

@@ -12,7 +12,7 @@ enum { RANKS = 4, SELF = 1, ALLOWED = 5000 };
 
 static t2i_heartbeat line[RANKS];
 static t2i_watched watched[RANKS];
-static t2i_lookout lookout;
+static t2i_liveness liveness;
 static t2i_verdict verdict;
 static double now;
 static t2i_error err;
@@ -36,12 +36,12 @@ static void begin(int self)
         watched[r] =
             (t2i_watched){.line = &line[r], .rank = r, .host = "h", .near = 1, .visible = 1};
     }
-    lookout = (t2i_lookout){.watched = watched,
-                            .count = RANKS,
-                            .self = (size_t)self,
-                            .all = 1,
-                            .kind = kind,
-                            .verdict = &verdict};
+    liveness = (t2i_liveness){.watched = watched,
+                              .count = RANKS,
+                              .self = (size_t)self,
+                              .all = 1,
+                              .kind = kind,
+                              .verdict = &verdict};
     now = 100.0;
 }
 
@@ -52,7 +52,7 @@ static t2i_status pass(double seconds, unsigned alive)
         for (int r = 0; r < RANKS; r++)
             if (alive >> r & 1) atomic_fetch_add(&line[r].beat, 1);
         now += 0.1;
-        t2i_status status = t2i_lookout_look(&lookout, now, &err);
+        t2i_status status = t2i_liveness_check(&liveness, now, &err);
         if (status != T2I_OK) return status;
     }
     return T2I_OK;
@@ -175,7 +175,7 @@ static void test_astray(void)
                                   "h in step 7's sync (a meeting, call 12), rank 3 "));
     begin(0);
     for (int r = 0; r < RANKS; r++) put(r, 12, 2, T2I_AT_SYNC, 7);
-    lookout.all = 0; /* others, who are not seen, may still be at work */
+    liveness.all = 0; /* others, who are not seen, may still be at work */
     CU_ASSERT_EQUAL(pass(100.0, 15), T2I_OK);
 }
 
@@ -246,7 +246,7 @@ static void test_thread(void)
         if (other == 2) t2i_watchdog_told(&verdict);
         atomic_store(&found, 0);
         memset(&what, 0, sizeof what);
-        OK(t2i_watchdog_start(&dog, &lookout, on_found, &what, &err));
+        OK(t2i_watchdog_start(&dog, &liveness, on_found, &what, &err));
         CU_ASSERT_EQUAL(wait_found(), other == 0 ? 1 : other == 1 ? 3 : 2);
         CU_ASSERT(other == 1 || strstr(what.text, "rank 1 on h") != NULL);
         t2i_watchdog_stop(dog);
@@ -254,7 +254,7 @@ static void test_thread(void)
     begin(0);
     memset(&verdict, 0, sizeof verdict);
     atomic_store(&found, 0);
-    OK(t2i_watchdog_start(&dog, &lookout, on_found, &what, &err));
+    OK(t2i_watchdog_start(&dog, &liveness, on_found, &what, &err));
     t2i_watchdog_stop(dog);
     CU_ASSERT_EQUAL(atomic_load(&found), 0);
 }
