@@ -2,7 +2,7 @@
 
 #include "comm/comm.h"
 #include "comm/reduce.h"
-#include "model/packed.h"
+#include "model/packed_weights.h"
 #include "train/step.h"
 #include "model/transformer.h"
 #include "train/watch.h"
@@ -71,7 +71,8 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
 
 double t2i_need_node(const t2i_run_sizes *run)
 {
-    return (double)run->model->layout.floats * FLOAT + (double)t2i_packed_bytes(run->model, 1) +
+    return (double)run->model->layout.floats * FLOAT +
+           (double)t2i_packed_weights_bytes(run->model, 1) +
            run->pictures * (double)run->model->config.vision_feature_dim * FLOAT;
 }
 

@@ -37,7 +37,8 @@ struct t2i_step {
     int threads;
     t2i_thread_pool *pool;
     t2i_reduce *reduce;
-    t2i_packed packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
+    t2i_packed_weights
+        packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
     const float *unpacked; /* while they are packed */
     int packer, packers;   /* this rank's place among those that have it in common */
     worker *worker;        /* owned: threads */
@@ -157,7 +158,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     t2i_checkpoint *c = s->in.checkpoint;
-    size_t bytes = t2i_packed_bytes(&c->model, 1);
+    size_t bytes = t2i_packed_weights_bytes(&c->model, 1);
     float *weights = t2i_reduce_weights(s->reduce);
     void *memory;
     if (t2i_reduce_first(s->reduce))
@@ -166,7 +167,7 @@ static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
     c->weights = weights;
     s->work_bytes += bytes;
     T2I_TRY(t2i_comm_node_memory(comm, bytes, &memory, &s->packer, &s->packers, err));
-    return t2i_comm_agree(comm, t2i_packed_new(&s->packed, &c->model, 1, memory, err), err);
+    return t2i_comm_agree(comm, t2i_packed_weights_new(&s->packed, &c->model, 1, memory, err), err);
 }
 
 t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
@@ -206,7 +207,7 @@ void t2i_step_free(t2i_step *s)
         t2i_free(w->target);
         t2i_free(w->dprediction);
     }
-    t2i_packed_free(&s->packed);
+    t2i_packed_weights_free(&s->packed);
     if (s->reduce != NULL && s->in.checkpoint->weights == t2i_reduce_weights(s->reduce))
         s->in.checkpoint->weights = NULL;
     t2i_reduce_free(s->reduce);
@@ -223,7 +224,7 @@ void t2i_step_free(t2i_step *s)
     t2i_free(s);
 }
 
-t2i_packed *t2i_step_packed(t2i_step *s)
+t2i_packed_weights *t2i_step_packed(t2i_step *s)
 {
     return &s->packed;
 }
@@ -266,8 +267,8 @@ void t2i_step_gather(t2i_step *s, t2i_comm *comm)
 static void pack_part(void *context, int thread)
 {
     t2i_step *s = context;
-    t2i_packed_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
-                    (size_t)(s->packers * s->threads));
+    t2i_packed_weights_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
+                            (size_t)(s->packers * s->threads));
 }
 
 /* Collective over the node, when nobody there reads what was packed before. */

@@ -63,7 +63,7 @@ void t2i_step_free(t2i_step *step); /* NULL is legal; the checkpoint has no weig
 
 /* The packed weights, as of the last t2i_step_model, and the first thread's work: for use between
  * steps. */
-t2i_packed *t2i_step_packed(t2i_step *step);
+t2i_packed_weights *t2i_step_packed(t2i_step *step);
 t2i_work *t2i_step_work(t2i_step *step);
 /* Bytes of activations and packed weights, and of gradients with the node's (reduce.h). */
 size_t t2i_step_work_bytes(const t2i_step *step);

@@ -58,7 +58,7 @@ void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted)
     t2i_quiz_want(&watch->quiz, wanted);
 }
 
-t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed *packed,
+t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed_weights *packed,
                            t2i_work *work, t2i_contrast *contrast, t2i_error *err)
 {
     const t2i_checkpoint *c = watch->checkpoint;

@@ -31,7 +31,7 @@ typedef struct {
     t2i_checkpoint *checkpoint; /* its run.best and best_mrr are kept here */
     const t2i_store *store;
     t2i_contrast *contrast; /* NULL: squared error alone */
-    t2i_packed *packed;
+    t2i_packed_weights *packed;
     t2i_work *work;
     int rank, size;
     t2i_rows rows;    /* owned: of this rank's blocks */
@@ -61,8 +61,9 @@ void t2i_watch_free(t2i_watch *watch);
 void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted);
 /* All memory of a validation. work and contrast take T2I_WATCH_ROWS rows, as long as rows.longest.
  */
-T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed *packed,
-                                       t2i_work *work, t2i_contrast *contrast, t2i_error *err);
+T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store,
+                                       t2i_packed_weights *packed, t2i_work *work,
+                                       t2i_contrast *contrast, t2i_error *err);
 /* Chooses the prompts to draw, spread over the validation split (the training rows where there is
  * none), whatever the number of ranks. On the rank that draws. */
 T2I_CHECKED t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err);

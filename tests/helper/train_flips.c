@@ -13,8 +13,8 @@
 #include "comm/reduce.h"
 #include "model/transformer.h"
 
-static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
-                              float *gradient, uint8_t *used);
+static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
+                              const float *dprediction, float *gradient, uint8_t *used);
 static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
                             void *context);
 #define t2i_reduce_update update_and_flip
@@ -41,8 +41,8 @@ static void wish_for(const t2i_step *s, char what[16])
     if (rank != t2i_comm_rank_before_start() || step != s->number) what[0] = '\0';
 }
 
-static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
-                              float *gradient, uint8_t *used)
+static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
+                              const float *dprediction, float *gradient, uint8_t *used)
 {
     const t2i_step *s =
         (const t2i_step *)(const void *)((const char *)packed - offsetof(t2i_step, packed));

@@ -240,7 +240,7 @@ static void test_need(void)
     CU_ASSERT_DOUBLE_EQUAL(second.own - t2i_need_rank(&run, 1, RANKS).own, block / 4, 4 * 16384);
     /* the other node's subtree: a quarter of it */
     CU_ASSERT_DOUBLE_EQUAL(t2i_need_node(&run),
-                           block + (double)t2i_packed_bytes(&model, 1) + 1e6 * 512 * 4, 1);
+                           block + (double)t2i_packed_weights_bytes(&model, 1) + 1e6 * 512 * 4, 1);
     double checkpoint = 3.0 * 4.0 * (double)model.layout.count;
     CU_ASSERT_DOUBLE_EQUAL(t2i_need_checkpoint(&run), checkpoint, 1);
     CU_ASSERT_TRUE(t2i_need_disk(&run) > 3 * checkpoint);

@@ -124,8 +124,8 @@ static void check_model(const t2i_config *config, int share)
     t2i_model m;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, config, &err));
-    t2i_packed packed;
-    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
+    t2i_packed_weights packed;
+    OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
     OK(t2i_work_new(&work, &m, ROWS, LONGEST, share, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout);
     uint8_t *used = t2i_alloc(m.layout.floats / T2I_CHUNK, 1);
@@ -138,8 +138,8 @@ static void check_model(const t2i_config *config, int share)
     }
     for (size_t i = 0; i < m.layout.floats; i++) exact[i] = (double)w[i];
 
-    t2i_packed_fill(&packed, w, 1, 2); /* by two threads */
-    t2i_packed_fill(&packed, w, 0, 2);
+    t2i_packed_weights_fill(&packed, w, 1, 2); /* by two threads */
+    t2i_packed_weights_fill(&packed, w, 0, 2);
     const float *prediction = t2i_forward(&packed, work, row, ROWS, PAD);
     float wanted[ROWS * D], dprediction[ROWS * D];
     for (size_t i = 0; i < ROWS * D; i++) wanted[i] = (float)target(i);
@@ -178,7 +178,7 @@ static void check_model(const t2i_config *config, int share)
     t2i_free(g);
     t2i_free(exact);
     t2i_free(used);
-    t2i_packed_free(&packed);
+    t2i_packed_weights_free(&packed);
     t2i_work_free(work);
     t2i_model_free(&m);
 }
@@ -242,13 +242,13 @@ static void test_rows_stand_alone(void)
     t2i_model m;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
-    t2i_packed packed;
-    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
+    t2i_packed_weights packed;
+    OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
     OK(t2i_work_new(&work, &m, ROWS, LONGEST, 1, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
-    t2i_packed_fill(&packed, w, 0, 1);
+    t2i_packed_weights_fill(&packed, w, 0, 1);
     memcpy(first, t2i_forward(&packed, work, row, ROWS, PAD), sizeof first);
     CU_ASSERT_EQUAL(t2i_work_tokens(work), 7 + 1 + 1 + 19 + 16 + 7 + 5 + 1 + 1 + 16);
     CU_ASSERT_EQUAL(t2i_work_prefixes(work), 1 + 1 + 19 + 16); /* the others are parts of these */
@@ -261,7 +261,7 @@ static void test_rows_stand_alone(void)
     CU_ASSERT_TRUE(memcmp(first, t2i_forward(&packed, work, row, ROWS, PAD), sizeof first) == 0);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls);
     t2i_free(w);
-    t2i_packed_free(&packed);
+    t2i_packed_weights_free(&packed);
     t2i_work_free(work);
     t2i_model_free(&m);
 }
@@ -284,15 +284,15 @@ static void three_ways(size_t d_model)
     float dprediction[MANY * D], predicted[MANY * D];
     uint8_t used[512];
     t2i_model m;
-    t2i_packed packed;
+    t2i_packed_weights packed;
     OK(t2i_model_new(&m, &c, &err));
-    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
+    OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
     float *w = t2i_block_new(&m.layout), *g[3], *one = t2i_block_new(&m.layout);
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
     for (size_t i = 0; i < m.layout.floats; i++) /* a fresh bias is 0 */
         w[i] += 0.1f * (float)t2i_rng_normal(1, 4, i);
-    t2i_packed_fill(&packed, w, 0, 1);
+    t2i_packed_weights_fill(&packed, w, 0, 1);
     for (size_t r = 0; r < MANY; r++) {
         rows[r] = (t2i_row){letter[r], t2i_rng_below(1, 1, r, LENGTH + 1)};
         for (size_t i = 0; i < LENGTH; i++)
@@ -336,7 +336,7 @@ static void three_ways(size_t d_model)
     t2i_free(g[1]);
     t2i_free(g[2]);
     t2i_free(one);
-    t2i_packed_free(&packed);
+    t2i_packed_weights_free(&packed);
     t2i_model_free(&m);
 }
 
@@ -365,10 +365,10 @@ static void test_large_vocabulary(void)
                     .block_size = 4,
                     .vision_feature_dim = D};
     t2i_model m;
-    t2i_packed packed;
+    t2i_packed_weights packed;
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
-    OK(t2i_packed_new(&packed, &m, 1, NULL, &err));
+    OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
     OK(t2i_work_new(&work, &m, 2, 2, 1, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dprediction[2 * D];
     uint8_t used[16] = {0};
@@ -376,7 +376,7 @@ static void test_large_vocabulary(void)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
     for (size_t i = 0; i < 2 * D; i++) dprediction[i] = 1.0f;
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN;
-    t2i_packed_fill(&packed, w, 0, 1);
+    t2i_packed_weights_fill(&packed, w, 0, 1);
     t2i_forward(&packed, work, rows, 2, PAD);
     t2i_backward(&packed, work, dprediction, g, used);
     for (size_t k = 0; k < m.layout.floats / T2I_CHUNK; k++)
@@ -393,7 +393,7 @@ static void test_large_vocabulary(void)
     for (size_t i = T2I_CHUNK; i < 2 * T2I_CHUNK; i++) CU_ASSERT_TRUE(isnan(g[i]));
     t2i_free(w);
     t2i_free(g);
-    t2i_packed_free(&packed);
+    t2i_packed_weights_free(&packed);
     t2i_work_free(work);
     t2i_model_free(&m);
 }

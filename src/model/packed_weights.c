@@ -1,4 +1,4 @@
-#include "model/packed.h"
+#include "model/packed_weights.h"
 
 #include <string.h>
 
@@ -25,7 +25,7 @@ static t2i_operand carve_operand(carver *from, size_t outputs, size_t inputs, in
     return o;
 }
 
-static void carve_all(t2i_packed *p, carver *from)
+static void carve_all(t2i_packed_weights *p, carver *from)
 {
     const t2i_config *c = &p->model->config;
     size_t d = c->d_model, dk = d / c->n_heads;
@@ -48,25 +48,25 @@ static void carve_all(t2i_packed *p, carver *from)
     p->queries = carve(from, d * d);
 }
 
-size_t t2i_packed_bytes(const t2i_model *model, int training)
+size_t t2i_packed_weights_bytes(const t2i_model *model, int training)
 {
-    t2i_packed p = {.model = model, .training = training};
+    t2i_packed_weights p = {.model = model, .training = training};
     carver count = {0};
     carve_all(&p, &count);
     return count.used * sizeof(float);
 }
 
-t2i_status t2i_packed_new(t2i_packed *out, const t2i_model *model, int training, void *memory,
-                          t2i_error *err)
+t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *model, int training,
+                                  void *memory, t2i_error *err)
 {
     const t2i_config *c = &model->config;
-    size_t bytes = t2i_packed_bytes(model, training);
-    *out = (t2i_packed){.model = model, .training = training, .owns = memory == NULL};
+    size_t bytes = t2i_packed_weights_bytes(model, training);
+    *out = (t2i_packed_weights){.model = model, .training = training, .owns = memory == NULL};
     out->layer = t2i_alloc(c->n_layers, sizeof *out->layer);
     out->heads = t2i_alloc(2 * c->n_heads, sizeof *out->heads);
     out->floats = memory != NULL ? memory : t2i_alloc(bytes, 1);
     if (out->layer == NULL || out->heads == NULL || out->floats == NULL) {
-        t2i_packed_free(out);
+        t2i_packed_weights_free(out);
         return t2i_fail_memory(err, bytes, "weights that are ready for a step");
     }
     carve_all(out, &(carver){.base = out->floats});
@@ -75,12 +75,12 @@ t2i_status t2i_packed_new(t2i_packed *out, const t2i_model *model, int training,
     return T2I_OK;
 }
 
-void t2i_packed_free(t2i_packed *packed)
+void t2i_packed_weights_free(t2i_packed_weights *packed)
 {
     t2i_free(packed->layer);
     t2i_free(packed->heads);
     if (packed->owns) t2i_free(packed->floats);
-    *packed = (t2i_packed){0};
+    *packed = (t2i_packed_weights){0};
 }
 
 /* ---- filling ---- */
@@ -102,7 +102,7 @@ static void fill(turn *t, const t2i_operand *o, const float *weight, size_t outp
     if (o->back != NULL) t2i_pack(o->back, weight, inputs, outputs, inputs);
 }
 
-static void fill_last(turn *t, t2i_packed *p, const t2i_layer_operands *l, const float *qkv)
+static void fill_last(turn *t, t2i_packed_weights *p, const t2i_layer_operands *l, const float *qkv)
 {
     size_t d = p->model->config.d_model, heads = p->model->config.n_heads, dk = d / heads;
     for (size_t a = 0; a < heads; a++) {
@@ -117,7 +117,7 @@ static void fill_last(turn *t, t2i_packed *p, const t2i_layer_operands *l, const
     if (l->query.back != NULL) t2i_pack(l->query.back, p->queries, d, d, d);
 }
 
-void t2i_packed_fill(t2i_packed *p, const float *weights, size_t part, size_t parts)
+void t2i_packed_weights_fill(t2i_packed_weights *p, const float *weights, size_t part, size_t parts)
 {
     const t2i_model *m = p->model;
     const t2i_config *c = &m->config;

@@ -1,10 +1,10 @@
-/* packed.h - a model's weights, made ready for the matrix products of a step.
+/* packed_weights.h - a model's weights, made ready for the matrix products of a step.
  *
  * Products want their second operand in panels (gemm.h), and the weights are that operand in the
  * forward and the backward pass of every shard. So they are packed once after each update.
  */
-#ifndef T2I_PACKED_H
-#define T2I_PACKED_H
+#ifndef T2I_PACKED_WEIGHTS_H
+#define T2I_PACKED_WEIGHTS_H
 
 #include <stddef.h>
 #include "base/error.h"
@@ -31,18 +31,19 @@ typedef struct {
     float *queries; /* owned: (d, d) the last layer's query rows of all heads, one after another */
     float *floats;  /* all of the above */
     int training, owns; /* owns: floats */
-} t2i_packed;
+} t2i_packed_weights;
 
-/* training 0: only what t2i_forward reads. memory (borrowed): t2i_packed_bytes of it, 64-byte
- * aligned; NULL: its own. Empty on failure. */
-T2I_CHECKED t2i_status t2i_packed_new(t2i_packed *out, const t2i_model *model, int training,
-                                      void *memory, t2i_error *err);
-void t2i_packed_free(t2i_packed *packed);
-size_t t2i_packed_bytes(const t2i_model *model, int training);
+/* training 0: only what t2i_forward reads. memory (borrowed): t2i_packed_weights_bytes of it,
+ * 64-byte aligned; NULL: its own. Empty on failure. */
+T2I_CHECKED t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *model,
+                                              int training, void *memory, t2i_error *err);
+void t2i_packed_weights_free(t2i_packed_weights *packed);
+size_t t2i_packed_weights_bytes(const t2i_model *model, int training);
 
 /* Packs these weights (a whole block, borrowed until the next fill). Threads share the work, and
  * ranks that have it in the same memory: each calls this with its number and their count, and all
  * must be done before any goes on. */
-void t2i_packed_fill(t2i_packed *packed, const float *weights, size_t part, size_t parts);
+void t2i_packed_weights_fill(t2i_packed_weights *packed, const float *weights, size_t part,
+                             size_t parts);
 
 #endif
