@@ -10,7 +10,7 @@
 #include "checkpoint/model_file.h"
 #include "base/string_table.h"
 #include "base/progress.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 #include "base/text.h"
 #include "formats/zip.h"
 
@@ -48,7 +48,7 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
 }
 
 /* A zip archive has a checksum of each entry, of whatever type its numbers are. */
-static t2i_status check_archive(const t2i_source *source, size_t *entries, t2i_error *err)
+static t2i_status check_archive(const t2i_byte_source *source, size_t *entries, t2i_error *err)
 {
     t2i_zip *zip;
     T2I_TRY(t2i_zip_open(&zip, source, err));
@@ -65,15 +65,15 @@ static t2i_status read_all(t2i_model_file *file, size_t *entries, t2i_error *err
 {
     const float *ignored;
     char head[2];
-    t2i_source source;
+    t2i_byte_source source;
     for (size_t i = 0; i < t2i_tensors_count(file->file); i++)
         T2I_TRY(t2i_model_file_floats(file, t2i_tensors_at(file->file, i), &ignored, err));
     if (t2i_tensors_tree(file->file) == NULL) return T2I_OK;
-    T2I_TRY(t2i_source_open(&source, file->path, err));
-    t2i_status status = t2i_source_read(&source, 0, head, sizeof head, err);
+    T2I_TRY(t2i_byte_source_open(&source, file->path, err));
+    t2i_status status = t2i_byte_source_read(&source, 0, head, sizeof head, err);
     if (status == T2I_OK && memcmp(head, "PK", sizeof head) == 0)
         status = check_archive(&source, entries, err);
-    t2i_source_close(&source);
+    t2i_byte_source_close(&source);
     return status;
 }
 

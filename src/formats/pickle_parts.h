@@ -12,7 +12,7 @@ enum { KIND_FUNCTION = T2I_PY_TENSOR + 1, KIND_STORAGE, KIND_PARAMETER };
 typedef struct {
     t2i_pickle *to;
     t2i_pickle_kind kind;
-    const t2i_source *source;
+    const t2i_byte_source *source;
     t2i_error *err;
     uint64_t begin, opcode, at, end; /* of the pickle; its instruction; the next byte */
     const char *name;                /* of the instruction */

@@ -3,12 +3,12 @@
 #define T2I_TORCHFILE_PARTS_H
 
 #include "formats/pickle.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 #include "formats/torchfile.h"
 #include "formats/zip.h"
 
 struct t2i_torchfile {
-    t2i_source source;
+    t2i_byte_source source;
     t2i_zip *zip; /* NULL for the older kinds */
     t2i_pickle pickle;
     t2i_py *root;

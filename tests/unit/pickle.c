@@ -23,17 +23,17 @@ static t2i_pickle pickle;
 /* Reads from a fresh arena; *root is good until the next call. */
 static t2i_status read_as(t2i_pickle_kind kind, const void *bytes, size_t size, t2i_py **root)
 {
-    t2i_source source;
+    t2i_byte_source source;
     uint64_t at = 0;
     t2i_pickle_free(&pickle);
     OK(t2i_pickle_new(&pickle, &err));
     void *copy = malloc(size + 1); /* of exactly its size, so that a sanitizer sees more */
     if (copy == NULL) return T2I_SYSTEM;
     memcpy(copy, bytes, size);
-    OK(t2i_source_memory(&source, copy, size, "FILE", &err));
+    OK(t2i_byte_source_memory(&source, copy, size, "FILE", &err));
     t2i_status status = t2i_pickle_read(&pickle, kind, &source, &at, size, root, &err);
     if (status == T2I_OK) CU_ASSERT_EQUAL(at, size);
-    t2i_source_close(&source);
+    t2i_byte_source_close(&source);
     free(copy);
     return status;
 }
@@ -411,7 +411,7 @@ static void finds_named_tensors(void)
                                              "12xQ.",
                                        PROTO "NQ."};
     for (size_t i = 0; i < sizeof code / sizeof *code; i++) {
-        t2i_source source;
+        t2i_byte_source source;
         t2i_py *root = NULL;
         uint64_t at = 0;
         t2i_pickle_free(&pickle);
@@ -420,12 +420,12 @@ static void finds_named_tensors(void)
         pickle.names = 3;
         for (int k = 0; k < 3; k++)
             pickle.named[k] = (t2i_pickle_named){10 + 2 * k, t2i_py_int(pickle.arena, 100 + k)};
-        OK(t2i_source_memory(&source, code[i], strlen(code[i]), "FILE", &err));
+        OK(t2i_byte_source_memory(&source, code[i], strlen(code[i]), "FILE", &err));
         t2i_status status =
             t2i_pickle_read(&pickle, T2I_PICKLE_NAMED, &source, &at, source.size, &root, &err);
         CU_ASSERT_EQUAL(status, i < 2 ? T2I_OK : T2I_DATA);
         if (i < 2) CU_ASSERT(root != NULL && root->integer == 101);
-        t2i_source_close(&source);
+        t2i_byte_source_close(&source);
     }
 }
 

@@ -11,7 +11,7 @@
 #include "../test.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 #include "formats/zip.h"
 #include "zip_sample.h"
 
@@ -564,11 +564,11 @@ static void keeps_its_layout(void)
     t2i_py_arena *arena = t2i_py_arena_new();
     t2i_text bytes = {0};
     t2i_zip *zip = NULL;
-    t2i_source source = {0};
+    t2i_byte_source source = {0};
     char hex[T2I_HEX] = "";
     OK(t2i_torchfile_save(in_scratch("model.pt"), arena, sample(arena), &err));
     OK(t2i_fs_read(in_scratch("model.pt"), 1 << 20, &bytes, &err));
-    OK(t2i_source_memory(&source, bytes.data, bytes.size, "FILE", &err));
+    OK(t2i_byte_source_memory(&source, bytes.data, bytes.size, "FILE", &err));
     OK(t2i_zip_open(&zip, &source, &err));
     uint64_t before = 0;
     for (size_t i = 0; zip != NULL && i < sizeof entry / sizeof *entry; i++) {
@@ -586,7 +586,7 @@ static void keeps_its_layout(void)
     if (bytes.data != NULL) t2i_hash_hex(bytes.data, bytes.size, hex);
     CU_ASSERT_STRING_EQUAL(hex, "396234ea091690495f00604e985b56aa");
     t2i_zip_close(zip);
-    t2i_source_close(&source);
+    t2i_byte_source_close(&source);
     t2i_text_free(&bytes);
     t2i_py_arena_free(arena);
 }
@@ -600,14 +600,14 @@ static void names_its_root(void)
                  {"\xc3\xa9.pt", "archive/"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         t2i_py_arena *arena = t2i_py_arena_new();
-        t2i_source source = {0};
+        t2i_byte_source source = {0};
         t2i_zip *zip = NULL;
         OK(t2i_torchfile_save(in_scratch(names[i].file), arena, t2i_py_none(arena), &err));
-        OK(t2i_source_open(&source, in_scratch(names[i].file), &err));
+        OK(t2i_byte_source_open(&source, in_scratch(names[i].file), &err));
         OK(t2i_zip_open(&zip, &source, &err));
         if (zip != NULL) CU_ASSERT_STRING_EQUAL(t2i_zip_root(zip), names[i].root);
         t2i_zip_close(zip);
-        t2i_source_close(&source);
+        t2i_byte_source_close(&source);
         t2i_py_arena_free(arena);
     }
 }

@@ -15,27 +15,27 @@ static const zip_part part[PARTS] = {{.name = "m/data.pkl", .data = "pickle", .s
 enum { TORCH = STREAMED | END64 };
 
 /* Opens what z holds, from memory of exactly its size. */
-static t2i_status open_sample(t2i_zip **zip, t2i_source *source, void **copy)
+static t2i_status open_sample(t2i_zip **zip, t2i_byte_source *source, void **copy)
 {
     *zip = NULL;
     *copy = malloc(z.size + 1);
     if (*copy == NULL) return T2I_SYSTEM;
     memcpy(*copy, z.bytes, z.size);
-    OK(t2i_source_memory(source, *copy, z.size, "FILE", &err));
+    OK(t2i_byte_source_memory(source, *copy, z.size, "FILE", &err));
     return t2i_zip_open(zip, source, &err);
 }
 
-static void close_sample(t2i_zip *zip, t2i_source *source, void *copy)
+static void close_sample(t2i_zip *zip, t2i_byte_source *source, void *copy)
 {
     t2i_zip_close(zip);
-    t2i_source_close(source);
+    t2i_byte_source_close(source);
     free(copy);
 }
 
 static void refuse(const char *why)
 {
     t2i_zip *zip;
-    t2i_source source;
+    t2i_byte_source source;
     void *copy;
     FAILS(open_sample(&zip, &source, &copy), T2I_DATA, why);
     CU_ASSERT_PTR_NULL(zip);
@@ -46,7 +46,7 @@ static void refuse(const char *why)
 static void accept(void)
 {
     t2i_zip *zip;
-    t2i_source source;
+    t2i_byte_source source;
     void *copy;
     OK(open_sample(&zip, &source, &copy));
     if (zip != NULL) {
@@ -93,7 +93,7 @@ static void opens_what_is_sound(void)
 static void checks_crcs(void)
 {
     t2i_zip *zip;
-    t2i_source source;
+    t2i_byte_source source;
     void *copy;
     zip_build(&z, part, PARTS, TORCH);
     z.bytes[z.data[1] + 3] ^= 1;

@@ -1,4 +1,4 @@
-#include "formats/source.h"
+#include "formats/byte_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/heartbeat.h"
 
-static t2i_status open_file(t2i_source *source, t2i_error *err)
+static t2i_status open_file(t2i_byte_source *source, t2i_error *err)
 {
     struct stat info;
     source->fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no waiting for a FIFO */
@@ -21,31 +21,31 @@ static t2i_status open_file(t2i_source *source, t2i_error *err)
     return T2I_OK;
 }
 
-t2i_status t2i_source_open(t2i_source *out, const char *path, t2i_error *err)
+t2i_status t2i_byte_source_open(t2i_byte_source *out, const char *path, t2i_error *err)
 {
-    *out = (t2i_source){.name = t2i_strdup(path), .fd = -1};
+    *out = (t2i_byte_source){.name = t2i_strdup(path), .fd = -1};
     if (out->name == NULL) return t2i_fail_memory(err, strlen(path), "a file name");
     t2i_status status = open_file(out, err);
-    if (status != T2I_OK) t2i_source_close(out);
+    if (status != T2I_OK) t2i_byte_source_close(out);
     return status;
 }
 
-t2i_status t2i_source_memory(t2i_source *out, const void *bytes, size_t size, const char *name,
-                             t2i_error *err)
+t2i_status t2i_byte_source_memory(t2i_byte_source *out, const void *bytes, size_t size,
+                                  const char *name, t2i_error *err)
 {
-    *out = (t2i_source){.name = t2i_strdup(name), .bytes = bytes, .fd = -1, .size = size};
+    *out = (t2i_byte_source){.name = t2i_strdup(name), .bytes = bytes, .fd = -1, .size = size};
     return out->name != NULL ? T2I_OK : t2i_fail_memory(err, strlen(name), "a file name");
 }
 
-void t2i_source_close(t2i_source *source)
+void t2i_byte_source_close(t2i_byte_source *source)
 {
     if (source->name == NULL) return; /* empty: fd may be 0 in a zeroed struct */
     if (source->fd >= 0) close(source->fd);
     t2i_free(source->name);
-    *source = (t2i_source){.fd = -1};
+    *source = (t2i_byte_source){.fd = -1};
 }
 
-static t2i_status read_file(const t2i_source *source, uint64_t offset, char *at, size_t size,
+static t2i_status read_file(const t2i_byte_source *source, uint64_t offset, char *at, size_t size,
                             t2i_error *err)
 {
     static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
@@ -64,8 +64,8 @@ static t2i_status read_file(const t2i_source *source, uint64_t offset, char *at,
     return T2I_OK;
 }
 
-t2i_status t2i_source_read(const t2i_source *source, uint64_t offset, void *out, size_t size,
-                           t2i_error *err)
+t2i_status t2i_byte_source_read(const t2i_byte_source *source, uint64_t offset, void *out,
+                                size_t size, t2i_error *err)
 {
     if (offset > source->size || size > source->size - offset)
         return t2i_fail(err, T2I_DATA, "%s is cut off: it ends at byte %llu, and more was expected",
