@@ -4,7 +4,7 @@
 #define T2I_CHART_H
 
 #include <stddef.h>
-#include "draw/page.h"
+#include "draw/html.h"
 
 enum { T2I_CURVE_BINS = 512 };
 
@@ -51,6 +51,6 @@ typedef struct {
 
 /* A figure: axes with ticks, grid, legend, lines with the range of what a bin holds behind them.
  * Nothing but a word when there is no point. */
-void t2i_chart_put(t2i_page *page, const t2i_chart *chart);
+void t2i_chart_put(t2i_html *page, const t2i_chart *chart);
 
 #endif

@@ -51,7 +51,7 @@ typedef struct {
 typedef struct {
     long step;
     size_t rows, columns;
-    t2i_page picture[REPORT_ROWS][3];
+    t2i_html picture[REPORT_ROWS][3];
 } report_strip;
 
 struct t2i_report {
@@ -85,9 +85,9 @@ double report_seconds(const t2i_report *report);
 /* Chooses sheets of samples/, and cuts the pictures of those out that it does not have yet. */
 t2i_status report_read_samples(t2i_report *report, t2i_error *err);
 void report_free_samples(t2i_report *report);
-void report_put_samples(t2i_page *page, const t2i_report *report);
+void report_put_samples(t2i_html *page, const t2i_report *report);
 
 /* One of the numbers at the top; value is markup of ours. */
-void report_put_tile(t2i_page *page, const char *name, const char *format, ...) T2I_PRINTF(3, 4);
+void report_put_tile(t2i_html *page, const char *name, const char *format, ...) T2I_PRINTF(3, 4);
 
 #endif

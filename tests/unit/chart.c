@@ -10,13 +10,13 @@ static t2i_error err;
 
 static void escapes(void)
 {
-    t2i_page page = {0};
-    t2i_page_text(&page, "<b a=\"1\">&amp;\x01\xff\xc3\xa9\xf0\x9f\x98\x80\x7f", 23);
-    t2i_page_word(&page, "'x'");
+    t2i_html page = {0};
+    t2i_html_text(&page, "<b a=\"1\">&amp;\x01\xff\xc3\xa9\xf0\x9f\x98\x80\x7f", 23);
+    t2i_html_word(&page, "'x'");
     CU_ASSERT_STRING_EQUAL(page.text.data,
                            "&lt;b a=&quot;1&quot;&gt;&amp;amp;\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9"
                            "\xf0\x9f\x98\x80\xef\xbf\xbd'x'");
-    t2i_page_free(&page);
+    t2i_html_free(&page);
 }
 
 static void says_base64(void)
@@ -46,13 +46,13 @@ static void says_base64(void)
 /* The first failure is kept, and nothing is written. */
 static void keeps_failure(void)
 {
-    t2i_page page = {0};
+    t2i_html page = {0};
     t2i_fail(&err, T2I_DATA, "this one");
-    t2i_page_fail(&page, T2I_DATA, &err);
+    t2i_html_fail(&page, T2I_DATA, &err);
     t2i_fail(&err, T2I_IO, "not that one");
-    t2i_page_fail(&page, T2I_IO, &err);
-    t2i_page_put(&page, "more");
-    FAILS(t2i_page_write(&page, "/tmp/t2i-never-written", &err), T2I_DATA, "this one");
+    t2i_html_fail(&page, T2I_IO, &err);
+    t2i_html_put(&page, "more");
+    FAILS(t2i_html_write(&page, "/tmp/t2i-never-written", &err), T2I_DATA, "this one");
     CU_ASSERT(page.text.data == NULL);
 }
 
@@ -85,7 +85,7 @@ static void stays_small(void)
     CU_ASSERT(fabs(sum / (double)n - 3.0) < 1e-5);
 }
 
-static size_t times(const t2i_page *page, const char *word)
+static size_t times(const t2i_html *page, const char *word)
 {
     size_t count = 0;
     for (const char *at = page->text.data; (at = strstr(at, word)) != NULL; at++) count++;
@@ -98,7 +98,7 @@ static void draws(void)
     t2i_curve_add(&one, 5, 0.25);
     for (int i = 0; i < 5000; i++) t2i_curve_add(&many, i, i % 2 == 0 ? 0.0 : 1.0 + i);
     const t2i_chart_line line[] = {{"a<b", &one, 1, 1}, {"m", &many, 2, 0}, {"n", &none, 3, 0}};
-    t2i_page page = {0};
+    t2i_html page = {0};
     t2i_chart_put(&page, &(t2i_chart){.title = "T", .line = line, .lines = 3, .from_zero = 1});
     CU_ASSERT(times(&page, "a&lt;b") == 2 && times(&page, "a<b") == 0);
     CU_ASSERT(times(&page, "class=\"line") == 3 && times(&page, "class=\"band") == 1);
@@ -106,15 +106,15 @@ static void draws(void)
     CU_ASSERT(times(&page, "data-v=\"5 0.25\"") == 1); /* to be read under the pointer */
     CU_ASSERT(times(&page, "nan") + times(&page, "inf") == 0);
     CU_ASSERT(page.text.size < 100000);
-    t2i_page_free(&page);
+    t2i_html_free(&page);
     /* a logarithm needs more than zero: nothing is left of `many`'s even steps, and all of `none`
      */
     t2i_chart_put(&page, &(t2i_chart){.title = "T", .line = line, .lines = 3, .log_y = 1});
     CU_ASSERT(times(&page, "nan") + times(&page, "inf") == 0);
-    t2i_page_free(&page);
+    t2i_html_free(&page);
     t2i_chart_put(&page, &(t2i_chart){.title = "T", .line = line + 2, .lines = 1});
     CU_ASSERT(times(&page, "nothing logged yet") == 1 && times(&page, "<svg") == 0);
-    t2i_page_free(&page);
+    t2i_html_free(&page);
 }
 
 static void stacks(void)
@@ -125,12 +125,12 @@ static void stacks(void)
         t2i_curve_add(&part[1], i, 2 * i);
     }
     const t2i_chart_line line[] = {{"a", &part[0], 1, 0}, {"b", &part[1], 2, 0}};
-    t2i_page page = {0};
+    t2i_html page = {0};
     t2i_chart_put(&page, &(t2i_chart){.title = "T", .line = line, .lines = 2, .stacked = 1});
     CU_ASSERT(times(&page, "data-v=\"0 0;1 33.333;2 33.333\"") == 1);
     CU_ASSERT(times(&page, "data-v=\"0 0;1 66.667;2 66.667\"") == 1);
     CU_ASSERT(times(&page, "nan") == 0 && times(&page, "class=\"area") == 2);
-    t2i_page_free(&page);
+    t2i_html_free(&page);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "draw/page.h"
+#include "draw/html.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,25 +9,25 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
-void t2i_page_free(t2i_page *page)
+void t2i_html_free(t2i_html *page)
 {
     t2i_text_free(&page->text);
-    *page = (t2i_page){0};
+    *page = (t2i_html){0};
 }
 
-void t2i_page_fail(t2i_page *page, t2i_status status, const t2i_error *err)
+void t2i_html_fail(t2i_html *page, t2i_status status, const t2i_error *err)
 {
     if (page->status != T2I_OK || status == T2I_OK) return;
     page->status = status;
     page->err = *err;
 }
 
-static void add(t2i_page *page, const void *bytes, size_t size)
+static void add(t2i_html *page, const void *bytes, size_t size)
 {
     if (page->status == T2I_OK) page->status = t2i_text_add(&page->text, bytes, size, &page->err);
 }
 
-void t2i_page_put(t2i_page *page, const char *format, ...)
+void t2i_html_put(t2i_html *page, const char *format, ...)
 {
     char small[512], *text = small;
     va_list args, again;
@@ -38,7 +38,7 @@ void t2i_page_put(t2i_page *page, const char *format, ...)
     if (size >= (int)sizeof small) {
         text = t2i_alloc((size_t)size + 1, 1);
         if (text == NULL)
-            t2i_page_fail(page, t2i_fail_memory(&page->err, (size_t)size, "a page"), &page->err);
+            t2i_html_fail(page, t2i_fail_memory(&page->err, (size_t)size, "a page"), &page->err);
         else
             vsnprintf(text, (size_t)size + 1, format, again);
     }
@@ -47,7 +47,7 @@ void t2i_page_put(t2i_page *page, const char *format, ...)
     if (text != small) t2i_free(text);
 }
 
-void t2i_page_text(t2i_page *page, const char *bytes, size_t size)
+void t2i_html_text(t2i_html *page, const char *bytes, size_t size)
 {
     static const char unknown[] = "\xef\xbf\xbd"; /* U+FFFD */
     for (size_t at = 0, length; at<size; at += length> 0 ? length : 1) {
@@ -69,9 +69,9 @@ void t2i_page_text(t2i_page *page, const char *bytes, size_t size)
     }
 }
 
-void t2i_page_word(t2i_page *page, const char *text)
+void t2i_html_word(t2i_html *page, const char *text)
 {
-    t2i_page_text(page, text, strlen(text));
+    t2i_html_text(page, text, strlen(text));
 }
 
 t2i_status t2i_base64(t2i_text *out, const void *bytes, size_t size, t2i_error *err)
@@ -93,7 +93,7 @@ t2i_status t2i_base64(t2i_text *out, const void *bytes, size_t size, t2i_error *
     return T2I_OK;
 }
 
-void t2i_page_picture(t2i_page *page, const t2i_image *image)
+void t2i_html_picture(t2i_html *page, const t2i_image *image)
 {
     t2i_text png = {0};
     if (page->status == T2I_OK) page->status = t2i_image_encode(image, &png, &page->err);
@@ -103,31 +103,31 @@ void t2i_page_picture(t2i_page *page, const t2i_image *image)
     t2i_text_free(&png);
 }
 
-void t2i_page_begin(t2i_page *page, const char *title)
+void t2i_html_begin(t2i_html *page, const char *title)
 {
-    t2i_page_put(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>"
+    t2i_html_put(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>"
                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>"
                        "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>");
-    t2i_page_word(page, title);
-    t2i_page_put(page, "</title>\n<style>\n");
+    t2i_html_word(page, title);
+    t2i_html_put(page, "</title>\n<style>\n");
     add(page, page_style, sizeof page_style - 1);
-    t2i_page_put(page, "</style></head><body>\n");
+    t2i_html_put(page, "</style></head><body>\n");
 }
 
-void t2i_page_end(t2i_page *page)
+void t2i_html_end(t2i_html *page)
 {
-    t2i_page_put(page, "<script>\n");
+    t2i_html_put(page, "<script>\n");
     add(page, page_script, sizeof page_script - 1);
-    t2i_page_put(page, "</script>\n</body></html>\n");
+    t2i_html_put(page, "</script>\n</body></html>\n");
 }
 
-t2i_status t2i_page_write(t2i_page *page, const char *path, t2i_error *err)
+t2i_status t2i_html_write(t2i_html *page, const char *path, t2i_error *err)
 {
     t2i_status status = page->status;
     if (status != T2I_OK)
         *err = page->err;
     else
         status = t2i_fs_write(path, page->text.data, page->text.size, err);
-    t2i_page_free(page);
+    t2i_html_free(page);
     return status;
 }
