@@ -35,7 +35,7 @@ double t2i_bin_y(const t2i_bin *bin);
 typedef struct {
     const char *name; /* anybody's text */
     const t2i_curve *curve;
-    int colour; /* 1..8: see page_style.h */
+    int colour; /* 1..8: see html_style.h */
     int dots;   /* a dot at every point */
 } t2i_chart_line;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "draw/page_style.h"
+#include "draw/html_style.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
