@@ -8,7 +8,7 @@
  * t2i.meta_xxh3, the XXH3-128 of the header's bytes (without the length before them) with these 32
  * digits as '0'. Nothing here is collective: rank 0 reads and writes, others get bytes.
  * Files from elsewhere have t2i.config and t2i.vocab only, or are files of torch.save in the
- * tutorial's layout (tutorial.h).
+ * tutorial's layout (tutorial_model.h).
  */
 #ifndef T2I_CHECKPOINT_H
 #define T2I_CHECKPOINT_H

@@ -1,6 +1,6 @@
 /* The tutorial's layout: its golden files are read and written again, and what does not fit is
  * refused by the name of its entry. */
-#include "checkpoint/tutorial.h"
+#include "checkpoint/tutorial_model.h"
 
 #include <math.h>
 
@@ -205,8 +205,8 @@ static void test_names(void)
     };
     char out[T2I_NAME_MAX];
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        CU_ASSERT_TRUE(t2i_tutorial_name(pairs[i][0], out) && strcmp(out, pairs[i][1]) == 0);
-        CU_ASSERT_TRUE(t2i_tutorial_ours(pairs[i][1], out) && strcmp(out, pairs[i][0]) == 0);
+        CU_ASSERT_TRUE(t2i_tutorial_model_name(pairs[i][0], out) && strcmp(out, pairs[i][1]) == 0);
+        CU_ASSERT_TRUE(t2i_tutorial_model_ours(pairs[i][1], out) && strcmp(out, pairs[i][0]) == 0);
     }
     snprintf(out, sizeof out, "as it was");
     static const char *const none[] = {"output_linear_layer.weight",
@@ -216,12 +216,12 @@ static void test_names(void)
                                        "",
                                        "token_embedding_tables.weight"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        CU_ASSERT_FALSE(t2i_tutorial_ours(none[i], out));
-    CU_ASSERT_FALSE(t2i_tutorial_name("layers.qkv.weight", out));
-    CU_ASSERT_FALSE(t2i_tutorial_name("layers.0.qkvs.weight", out));
+        CU_ASSERT_FALSE(t2i_tutorial_model_ours(none[i], out));
+    CU_ASSERT_FALSE(t2i_tutorial_model_name("layers.qkv.weight", out));
+    CU_ASSERT_FALSE(t2i_tutorial_model_name("layers.0.qkvs.weight", out));
     char longer[200] = "layer_norms_1.0.";
     memset(longer + strlen(longer), 'w', 100);
-    CU_ASSERT_FALSE(t2i_tutorial_ours(longer, out));
+    CU_ASSERT_FALSE(t2i_tutorial_model_ours(longer, out));
     CU_ASSERT_STRING_EQUAL(out, "as it was");
 }
 
@@ -346,7 +346,7 @@ static void test_without_head(void)
     size_t numbers = 0, tensors = t2i_checkpoint_tensors(&c, &numbers);
     CU_ASSERT_TRUE(tensors == c.model.layout.tensors - 2 && numbers == c.model.layout.count - 6);
     /* out without a head, and in again */
-    OK(t2i_tutorial_save(&c, in_scratch("headless.pt"), &err));
+    OK(t2i_tutorial_model_save(&c, in_scratch("headless.pt"), &err));
     t2i_checkpoint_free(&c);
     OK(t2i_checkpoint_load(&c, in_scratch("headless.pt"), 0, T2I_ITS_OWN, &err));
     CU_ASSERT_TRUE(!c.has_head && c.model.config.vision_feature_dim == FEATURES);
@@ -508,7 +508,7 @@ static void test_written_again(void)
     t2i_checkpoint c, again;
     t2i_torchfile *theirs = NULL, *ours = NULL;
     OK(t2i_checkpoint_load(&c, GOLDEN "text_to_image_model.pt", 1, 0, &err));
-    OK(t2i_tutorial_save(&c, path, &err));
+    OK(t2i_tutorial_model_save(&c, path, &err));
     OK(t2i_checkpoint_load(&again, path, 1, 0, &err));
     CU_ASSERT_TRUE(again.has_head && again.unused == 0);
     CU_ASSERT_EQUAL(memcmp(&c.model.config, &again.model.config, sizeof c.model.config), 0);

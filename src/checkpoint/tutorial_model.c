@@ -1,4 +1,4 @@
-#include "checkpoint/tutorial.h"
+#include "checkpoint/tutorial_model.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -27,7 +27,7 @@ enum {
     LAYERED = sizeof layer_modules / sizeof *layer_modules
 };
 
-int t2i_tutorial_is(const t2i_py *root)
+int t2i_tutorial_model_is(const t2i_py *root)
 {
     return t2i_py_get(root, "config") != NULL && t2i_py_get(root, "tokenizer") != NULL &&
            t2i_py_get(root, "token_embedding_table") != NULL;
@@ -61,7 +61,7 @@ static int put_name(char out[T2I_NAME_MAX], const char *a, const char *number, s
     return 1;
 }
 
-int t2i_tutorial_name(const char *ours, char out[T2I_NAME_MAX])
+int t2i_tutorial_model_name(const char *ours, char out[T2I_NAME_MAX])
 {
     const char *rest, *layer = after(ours, "layers");
     for (size_t i = 0; i < WHOLE; i++)
@@ -74,7 +74,7 @@ int t2i_tutorial_name(const char *ours, char out[T2I_NAME_MAX])
     return 0;
 }
 
-int t2i_tutorial_ours(const char *theirs, char out[T2I_NAME_MAX])
+int t2i_tutorial_model_ours(const char *theirs, char out[T2I_NAME_MAX])
 {
     const char *rest;
     for (size_t i = 0; i < WHOLE; i++)
@@ -91,8 +91,8 @@ int t2i_tutorial_ours(const char *theirs, char out[T2I_NAME_MAX])
 
 /* ---- configuration ---- */
 
-t2i_status t2i_tutorial_config(const t2i_py *root, const char *path, t2i_config *out,
-                               t2i_error *err)
+t2i_status t2i_tutorial_model_config(const t2i_py *root, const char *path, t2i_config *out,
+                                     t2i_error *err)
 {
     const t2i_py *config = t2i_py_get(root, "config");
     for (size_t i = 0; i < T2I_CONFIG_KEYS; i++) {
@@ -178,8 +178,8 @@ static t2i_status check_int_to_char(const t2i_py *table, const char *path, const
     return T2I_OK;
 }
 
-t2i_status t2i_tutorial_vocab(const t2i_py *root, const char *path, size_t size, t2i_vocab *out,
-                              t2i_error *err)
+t2i_status t2i_tutorial_model_vocab(const t2i_py *root, const char *path, size_t size,
+                                    t2i_vocab *out, t2i_error *err)
 {
     const t2i_py *tokenizer = t2i_py_get(root, "tokenizer");
     const t2i_py *to_int = t2i_py_get(tokenizer, "char_to_int");
@@ -203,8 +203,8 @@ t2i_status t2i_tutorial_vocab(const t2i_py *root, const char *path, size_t size,
 
 /* ---- positions ---- */
 
-t2i_status t2i_tutorial_positions(t2i_tensors *file, const char *path, const t2i_model *model,
-                                  t2i_error *err)
+t2i_status t2i_tutorial_model_positions(t2i_tensors *file, const char *path, const t2i_model *model,
+                                        t2i_error *err)
 {
     static const char name[] = "positional_encoding";
     const double rounding = 1.2e-7; /* of a rate of at most 1, in float: 2^-23 */
@@ -272,7 +272,7 @@ static t2i_status add_unknown(const t2i_py *dict, const char *prefix, int (*know
     return T2I_OK;
 }
 
-t2i_status t2i_tutorial_unused(const t2i_py *root, t2i_string_table *out, t2i_error *err)
+t2i_status t2i_tutorial_model_unused(const t2i_py *root, t2i_string_table *out, t2i_error *err)
 {
     T2I_TRY(add_unknown(root, "", is_known, out, err));
     T2I_TRY(add_unknown(t2i_py_get(root, "config"), "config.", is_config_key, out, err));
@@ -353,7 +353,7 @@ static t2i_py *make_tree(t2i_py_arena *arena, const t2i_checkpoint *c)
     return root;
 }
 
-t2i_status t2i_tutorial_save(const t2i_checkpoint *c, const char *path, t2i_error *err)
+t2i_status t2i_tutorial_model_save(const t2i_checkpoint *c, const char *path, t2i_error *err)
 {
     t2i_py_arena *arena = t2i_py_arena_new();
     if (arena == NULL) return t2i_fail_memory(err, 64, "a model file");
