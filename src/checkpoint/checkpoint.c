@@ -362,15 +362,15 @@ static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i
 }
 
 /* Of a run that skips spikes; else, or where it is no such thing, all zero. */
-static t2i_spike read_usual(const t2i_json *json)
+static t2i_loss_spike read_usual(const t2i_json *json)
 {
     double mean, variance;
     int64_t steps;
     if (!t2i_json_as_real(t2i_json_get(json, "mean"), &mean) ||
         !t2i_json_as_real(t2i_json_get(json, "variance"), &variance) || !(variance >= 0.0) ||
         !t2i_json_as_integer(t2i_json_get(json, "steps"), &steps) || steps < 0)
-        return (t2i_spike){0};
-    return (t2i_spike){(float)mean, (float)variance, (long)steps};
+        return (t2i_loss_spike){0};
+    return (t2i_loss_spike){(float)mean, (float)variance, (long)steps};
 }
 
 static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)

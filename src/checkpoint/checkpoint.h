@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include "base/error.h"
 #include "base/hash.h"
-#include "checkpoint/spike.h"
+#include "checkpoint/loss_spike.h"
 #include "formats/tensors.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
@@ -26,7 +26,7 @@ typedef struct {
     long step;             /* steps taken, skipped ones included */
     long updates;          /* AdamW updates applied: bias correction counts these */
     long skipped;          /* steps whose loss or gradient was not finite, or whose loss a spike */
-    t2i_spike usual;       /* the loss so far, in a run that skips spikes; 0 steps: it does not */
+    t2i_loss_spike usual;  /* the loss so far, in a run that skips spikes; 0 steps: it does not */
     long shards;           /* V */
     double best;           /* lowest validation loss so far; negative: none yet */
     double best_mrr;       /* highest MRR of a validation so far, in a run whose best model it

@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     long step, skipped; /* skipped > 0: this step changed nothing; so many so far */
-    double spike;       /* > 0: the loss is one (spike.h) */
+    double spike;       /* > 0: the loss is one (loss_spike.h) */
     double loss, lr, grad_norm, samples_per_s;
     double tokens, tokens_saved;
     t2i_seconds seconds;

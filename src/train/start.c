@@ -309,7 +309,7 @@ typedef struct {
     int resumed, finished;
     long step, updates, skipped, shards;
     double best, best_mrr;
-    t2i_spike usual;
+    t2i_loss_spike usual;
     size_t names; /* bytes */
 } head;
 

@@ -62,7 +62,8 @@ struct t2i_step {
     t2i_adamw_factors factors; /* of the update that is going on */
     long number;               /* the step that is going on */
     double clock;              /* the first thread's */
-    t2i_spike usual; /* the loss so far, where it changes nothing and a checkpoint need not know */
+    t2i_loss_spike
+        usual; /* the loss so far, where it changes nothing and a checkpoint need not know */
     t2i_seconds *spent; /* while a step is taken */
 };
 
@@ -526,8 +527,8 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
      * again */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
-    t2i_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
-    result->spike = result->skipped ? 0.0 : t2i_spike_score(usual, result->loss);
+    t2i_loss_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
+    result->spike = result->skipped ? 0.0 : t2i_loss_spike_score(usual, result->loss);
     if (result->skipped)
         result->step_status.disputed = T2I_NOBODY; /* which NaN it is means nothing */
     if (result->step_status.disputed != T2I_NOBODY) return;
@@ -535,7 +536,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     if (result->skipped)
         c->run.skipped++;
     else {
-        t2i_spike_add(usual, result->loss);
+        t2i_loss_spike_add(usual, result->loss);
         c->run.updates++;
         s->adamw.lr = result->lr;
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),

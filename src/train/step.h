@@ -43,7 +43,7 @@ typedef struct {
     t2i_step_status step_status; /* this rank's come in, the sums go out */
     double loss;                 /* per feature, before the update */
     double norm, lr;
-    double spike; /* deviations of the loss above what is usual (spike.h) */
+    double spike; /* deviations of the loss above what is usual (loss_spike.h) */
     int skipped;  /* loss or gradient is not finite, or the loss a spike that is to be skipped:
                      nothing was changed */
 } t2i_step_result;

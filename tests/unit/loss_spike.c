@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "checkpoint/spike.h"
+#include "checkpoint/loss_spike.h"
 
 /* A loss with a little noise around what it falls to. */
 static double loss_at(long step)
@@ -13,35 +13,35 @@ static double loss_at(long step)
 
 static void test_mean(void)
 {
-    t2i_spike s = {0};
-    for (int i = 0; i < 50; i++) t2i_spike_add(&s, i % 2 == 0 ? exp(1.0) : exp(3.0));
+    t2i_loss_spike s = {0};
+    for (int i = 0; i < 50; i++) t2i_loss_spike_add(&s, i % 2 == 0 ? exp(1.0) : exp(3.0));
     CU_ASSERT_DOUBLE_EQUAL((double)s.mean, 2.0, 1e-5); /* of so few steps plainly the mean */
     CU_ASSERT_DOUBLE_EQUAL((double)s.variance, 1.0, 1e-5);
-    CU_ASSERT_EQUAL(t2i_spike_score(&s, 1e9), 0.0);
-    for (int i = 0; i < 50; i++) t2i_spike_add(&s, i % 2 == 0 ? exp(1.0) : exp(3.0));
-    CU_ASSERT_DOUBLE_EQUAL(t2i_spike_score(&s, exp(12.5)), 10.0, 1e-4);
-    CU_ASSERT_EQUAL(t2i_spike_score(&s, 1.0), 0.0);
+    CU_ASSERT_EQUAL(t2i_loss_spike_score(&s, 1e9), 0.0);
+    for (int i = 0; i < 50; i++) t2i_loss_spike_add(&s, i % 2 == 0 ? exp(1.0) : exp(3.0));
+    CU_ASSERT_DOUBLE_EQUAL(t2i_loss_spike_score(&s, exp(12.5)), 10.0, 1e-4);
+    CU_ASSERT_EQUAL(t2i_loss_spike_score(&s, 1.0), 0.0);
 }
 
 static void test_falling(void)
 {
-    t2i_spike s = {0};
+    t2i_loss_spike s = {0};
     double most = 0;
     for (long step = 1; step < 4000; step++) {
-        double score = t2i_spike_score(&s, loss_at(step));
+        double score = t2i_loss_spike_score(&s, loss_at(step));
         if (score > most) most = score;
-        t2i_spike_add(&s, loss_at(step));
+        t2i_loss_spike_add(&s, loss_at(step));
     }
     CU_ASSERT_TRUE(most < 4.0);
-    CU_ASSERT_TRUE(t2i_spike_score(&s, 10.0 * loss_at(4000)) > 8.0);
+    CU_ASSERT_TRUE(t2i_loss_spike_score(&s, 10.0 * loss_at(4000)) > 8.0);
 }
 
 static void test_constant(void)
 {
-    t2i_spike s = {0};
-    for (int i = 0; i < 500; i++) t2i_spike_add(&s, 0.25);
-    CU_ASSERT_TRUE(t2i_spike_score(&s, 0.2525) < 1.1);
-    CU_ASSERT_TRUE(isfinite(t2i_spike_score(&s, 1e30)));
+    t2i_loss_spike s = {0};
+    for (int i = 0; i < 500; i++) t2i_loss_spike_add(&s, 0.25);
+    CU_ASSERT_TRUE(t2i_loss_spike_score(&s, 0.2525) < 1.1);
+    CU_ASSERT_TRUE(isfinite(t2i_loss_spike_score(&s, 1e30)));
 }
 
 int main(void)
