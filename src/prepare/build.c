@@ -19,7 +19,7 @@
 #include "prepare/pairs.h"
 #include "prepare/parts.h"
 #include "base/progress.h"
-#include "prepare/take.h"
+#include "prepare/encode_images.h"
 #include "formats/tensors.h"
 #include "prepare/weights.h"
 
@@ -230,7 +230,7 @@ static t2i_status take_pictures(job *j, t2i_comm *comm, t2i_error *err)
         comm, t2i_comm_rank(comm) == 0 ? t2i_parts_lock(j->folder, &j->lock, err) : T2I_OK, err));
     T2I_TRY(share_names(j, comm, err));
     if (j->names.count == 0) return T2I_OK; /* all rows are bad: judged later */
-    return t2i_take_pictures(comm, &j->kind, &j->names, j->net, j->options->resume, err);
+    return t2i_encode_images(comm, &j->kind, &j->names, j->net, j->options->resume, err);
 }
 
 /* ---- ready features: rank 0 ---- */

@@ -1,4 +1,4 @@
-#include "prepare/take.h"
+#include "prepare/encode_images.h"
 
 #include <math.h>
 #include <string.h>
@@ -145,7 +145,7 @@ static t2i_status take_all(t2i_comm *comm, share *s, int resume, t2i_error *err)
                     s->names->count - s->todo + (size_t)done, s->names->count, s->kind->folder);
 }
 
-t2i_status t2i_take_pictures(t2i_comm *comm, const t2i_parts_kind *kind,
+t2i_status t2i_encode_images(t2i_comm *comm, const t2i_parts_kind *kind,
                              const t2i_string_table *names, t2i_resnet *net, int resume,
                              t2i_error *err)
 {

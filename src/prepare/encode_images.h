@@ -1,6 +1,6 @@
-/* take.h - pictures decoded, fitted and encoded by all ranks, into journals (parts.h). */
-#ifndef T2I_TAKE_H
-#define T2I_TAKE_H
+/* encode_images.h - pictures decoded, fitted and encoded by all ranks, into journals (parts.h). */
+#ifndef T2I_ENCODE_IMAGES_H
+#define T2I_ENCODE_IMAGES_H
 
 #include <stddef.h>
 #include "comm/comm.h"
@@ -13,7 +13,7 @@
  * pixels are wanted. resume: keep what is in the folder already and take the rest; else the folder
  * is emptied first. A picture that cannot be used gets a reason, not an error. T2I_CANTCREATE,
  * T2I_IO, T2I_SYSTEM; T2I_STOPPED when a rank was told to stop. */
-T2I_CHECKED t2i_status t2i_take_pictures(t2i_comm *comm, const t2i_parts_kind *kind,
+T2I_CHECKED t2i_status t2i_encode_images(t2i_comm *comm, const t2i_parts_kind *kind,
                                          const t2i_string_table *names, t2i_resnet *net, int resume,
                                          t2i_error *err);
 
