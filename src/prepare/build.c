@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "base/string_table.h"
 #include "prepare/pairs.h"
-#include "prepare/parts.h"
+#include "prepare/build_journal.h"
 #include "base/progress.h"
 #include "prepare/encode_images.h"
 #include "formats/tensors.h"
@@ -29,7 +29,7 @@ typedef struct {
 
     /* pictures: every rank */
     t2i_resnet *net;
-    t2i_parts_kind kind;
+    t2i_build_journal_kind kind;
     char *folder, *images; /* owned: OUT.parts, and where the pictures are */
     int lock;              /* rank 0: on the folder; -1: not held */
     t2i_encoder_info encoder;
@@ -39,7 +39,7 @@ typedef struct {
     size_t *picture; /* of each row of the list: its number among the names */
     t2i_pair_set set;
     t2i_string_table groups;
-    t2i_parts *parts;
+    t2i_build_journal *parts;
     t2i_tensors *tensors;   /* ready features */
     t2i_string_table stems; /* their names */
     size_t dim;             /* numbers of one */
@@ -168,7 +168,8 @@ static t2i_status open_encoder(job *j, t2i_error *err)
     T2I_TRY(find_folders(j, err));
     j->encoder = (t2i_encoder_info){.height = T2I_SIDE, .width = T2I_SIDE, .scale = 1};
     snprintf(j->encoder.encoder, sizeof j->encoder.encoder, "%s", j->options->encoder);
-    j->kind = (t2i_parts_kind){.folder = j->folder, .images = j->images, .pixels = T2I_PICTURE};
+    j->kind =
+        (t2i_build_journal_kind){.folder = j->folder, .images = j->images, .pixels = T2I_PICTURE};
     if (j->options->weights != NULL) {
         T2I_TRY(t2i_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
         j->dim = j->kind.features = T2I_RESNET_FEATURES;
@@ -227,7 +228,8 @@ static t2i_status take_pictures(job *j, t2i_comm *comm, t2i_error *err)
 {
     T2I_TRY(t2i_comm_agree(comm, open_encoder(j, err), err));
     T2I_TRY(t2i_comm_agree(
-        comm, t2i_comm_rank(comm) == 0 ? t2i_parts_lock(j->folder, &j->lock, err) : T2I_OK, err));
+        comm, t2i_comm_rank(comm) == 0 ? t2i_build_journal_lock(j->folder, &j->lock, err) : T2I_OK,
+        err));
     T2I_TRY(share_names(j, comm, err));
     if (j->names.count == 0) return T2I_OK; /* all rows are bad: judged later */
     return t2i_encode_images(comm, &j->kind, &j->names, j->net, j->options->resume, err);
@@ -305,10 +307,10 @@ static t2i_status read_features(job *j, t2i_error *err)
 
 static t2i_status open_parts(job *j, t2i_error *err)
 {
-    T2I_TRY(t2i_parts_open(&j->parts, &j->kind, &j->names, 0, err));
+    T2I_TRY(t2i_build_journal_open(&j->parts, &j->kind, &j->names, 0, err));
     for (size_t i = 0; i < j->names.count; i++) {
-        int state = t2i_parts_state(j->parts, i);
-        if (state < 0) T2I_TRY(t2i_parts_reason(j->parts, i, &j->reason[i], err));
+        int state = t2i_build_journal_state(j->parts, i);
+        if (state < 0) T2I_TRY(t2i_build_journal_reason(j->parts, i, &j->reason[i], err));
         if (state == 0)
             return t2i_fail(err, T2I_IO,
                             "%s does not show what another rank wrote of %s: is it on a file "
@@ -478,8 +480,8 @@ static t2i_status read_parts(void *context, size_t first, size_t count, uint8_t 
 {
     const job *j = context;
     for (size_t i = 0; i < count; i++)
-        T2I_TRY(t2i_parts_read(j->parts, j->name[first + i], pixels + i * T2I_PICTURE,
-                               features == NULL ? NULL : features + i * j->dim, err));
+        T2I_TRY(t2i_build_journal_read(j->parts, j->name[first + i], pixels + i * T2I_PICTURE,
+                                       features == NULL ? NULL : features + i * j->dim, err));
     return T2I_OK;
 }
 
@@ -516,15 +518,16 @@ static t2i_status finish(job *j, t2i_error *err)
 static void leave_parts(const job *j, t2i_status status)
 {
     int worth = j->parts == NULL;
-    for (size_t i = 0; !worth && i < j->names.count; i++) worth = t2i_parts_state(j->parts, i) == 1;
-    if (status == T2I_OK || !worth) t2i_parts_remove(j->folder);
+    for (size_t i = 0; !worth && i < j->names.count; i++)
+        worth = t2i_build_journal_state(j->parts, i) == 1;
+    if (status == T2I_OK || !worth) t2i_build_journal_remove(j->folder);
 }
 
 /* ---- */
 
 static void free_job(job *j)
 {
-    t2i_parts_close(j->parts);
+    t2i_build_journal_close(j->parts);
     t2i_pairs_free(&j->list);
     t2i_pair_set_free(&j->set);
     for (size_t i = 0; j->reason != NULL && i < j->names.count; i++) t2i_free(j->reason[i]);

@@ -27,7 +27,7 @@ static t2i_status encode(t2i_resnet *net, const t2i_image *whole, float *feature
     return T2I_OK;
 }
 
-static t2i_status take(const t2i_parts_kind *kind, const char *name, t2i_resnet *net,
+static t2i_status take(const t2i_build_journal_kind *kind, const char *name, t2i_resnet *net,
                        uint8_t *pixels, float *features, t2i_error *why)
 {
     t2i_image whole, fitted = {0};
@@ -46,13 +46,13 @@ static t2i_status take(const t2i_parts_kind *kind, const char *name, t2i_resnet 
 /* ---- a rank's share ---- */
 
 typedef struct {
-    const t2i_parts_kind *kind;
+    const t2i_build_journal_kind *kind;
     const t2i_string_table *names;
     t2i_resnet *net;
     uint8_t *have; /* of each picture: is its result there already? */
     size_t todo;   /* pictures without */
     size_t done;   /* of this rank's */
-    t2i_journal *journal;
+    t2i_build_journal_writer *journal;
     uint8_t pixels[T2I_PICTURE];
     float features[T2I_RESNET_FEATURES];
 } share;
@@ -60,13 +60,15 @@ typedef struct {
 static t2i_status take_one(share *s, size_t number, t2i_error *err)
 {
     t2i_error why = {0};
-    t2i_stamp stamp;
+    t2i_file_stamp stamp;
     const char *name = t2i_string_table_at(s->names, number);
-    t2i_status status = t2i_stamp_file(&stamp, s->kind, name, &why);
+    t2i_status status = t2i_file_stamp_file(&stamp, s->kind, name, &why);
     if (status == T2I_OK) status = take(s->kind, name, s->net, s->pixels, s->features, &why);
     if (status == T2I_OK)
-        status = t2i_journal_put(s->journal, name, &stamp, s->pixels, s->features, &why);
-    if (status == T2I_DATA) return t2i_journal_put_bad(s->journal, name, why.text, err);
+        status =
+            t2i_build_journal_writer_put(s->journal, name, &stamp, s->pixels, s->features, &why);
+    if (status == T2I_DATA)
+        return t2i_build_journal_writer_put_bad(s->journal, name, why.text, err);
     if (status != T2I_OK) *err = why;
     return status;
 }
@@ -78,21 +80,22 @@ static t2i_status take_share(share *s, size_t journal, int rank, int size, t2i_e
     t2i_progress progress;
     size_t mine = s->todo / (size_t)size + ((size_t)rank < s->todo % (size_t)size), turn = 0;
     if (mine == 0) return T2I_OK;
-    T2I_TRY(t2i_journal_new(&s->journal, s->kind, journal + (size_t)rank, err));
+    T2I_TRY(t2i_build_journal_writer_new(&s->journal, s->kind, journal + (size_t)rank, err));
     t2i_status status = T2I_OK;
     t2i_progress_begin(&progress, s->net == NULL ? "reading pictures" : "encoding pictures");
     for (size_t i = 0; status == T2I_OK && i < s->names->count; i++) {
         if (s->have[i] || turn++ % (size_t)size != (size_t)rank) continue;
-        if (t2i_stop_signal_asked() != 0 || (size > 1 && t2i_parts_given_up(s->kind->folder)))
+        if (t2i_stop_signal_asked() != 0 ||
+            (size > 1 && t2i_build_journal_given_up(s->kind->folder)))
             break;
         status = take_one(s, i, err);
         s->done += status == T2I_OK;
         t2i_progress_at(&progress, (double)s->done / (double)mine);
     }
     t2i_progress_end(&progress);
-    if (size > 1 && s->done < mine) t2i_parts_give_up(s->kind->folder);
+    if (size > 1 && s->done < mine) t2i_build_journal_give_up(s->kind->folder);
     t2i_error why;
-    t2i_status closed = t2i_journal_close(s->journal, status == T2I_OK ? err : &why);
+    t2i_status closed = t2i_build_journal_writer_close(s->journal, status == T2I_OK ? err : &why);
     return status == T2I_OK ? closed : status;
 }
 
@@ -100,15 +103,15 @@ static t2i_status take_share(share *s, size_t journal, int rank, int size, t2i_e
 
 static t2i_status prepare(share *s, int resume, uint64_t *next, t2i_error *err)
 {
-    t2i_parts *parts;
+    t2i_build_journal *parts;
     size_t kept = 0, count = s->names->count;
-    if (!resume) t2i_parts_empty(s->kind->folder);
-    T2I_TRY(t2i_parts_open(&parts, s->kind, s->names, 1, err));
-    for (size_t i = 0; i < count; i++) kept += s->have[i] = t2i_parts_state(parts, i) == 1;
-    *next = t2i_parts_next(parts);
-    size_t foreign = t2i_parts_foreign(parts);
+    if (!resume) t2i_build_journal_empty(s->kind->folder);
+    T2I_TRY(t2i_build_journal_open(&parts, s->kind, s->names, 1, err));
+    for (size_t i = 0; i < count; i++) kept += s->have[i] = t2i_build_journal_state(parts, i) == 1;
+    *next = t2i_build_journal_next(parts);
+    size_t foreign = t2i_build_journal_foreign(parts);
     if (foreign > 0 && kept == 0) {
-        t2i_parts_close(parts);
+        t2i_build_journal_close(parts);
         return t2i_fail(err, T2I_USAGE,
                         "%s holds pictures of another encoder, other weights or another CPU type: "
                         "give those, or leave --resume out to begin anew",
@@ -119,7 +122,7 @@ static t2i_status prepare(share *s, int resume, uint64_t *next, t2i_error *err)
     else if (resume)
         t2i_log_note("%s holds no picture that can be used: all %zu are taken", s->kind->folder,
                      count);
-    t2i_parts_close(parts);
+    t2i_build_journal_close(parts);
     return T2I_OK;
 }
 
@@ -145,7 +148,7 @@ static t2i_status take_all(t2i_comm *comm, share *s, int resume, t2i_error *err)
                     s->names->count - s->todo + (size_t)done, s->names->count, s->kind->folder);
 }
 
-t2i_status t2i_encode_images(t2i_comm *comm, const t2i_parts_kind *kind,
+t2i_status t2i_encode_images(t2i_comm *comm, const t2i_build_journal_kind *kind,
                              const t2i_string_table *names, t2i_resnet *net, int resume,
                              t2i_error *err)
 {

@@ -1,7 +1,7 @@
-/* parts.c - journals: a head with the key, then records end to end: head, name, body. The head's
- * digest covers the record, so that a torn or damaged one is seen. Numbers in the machine's order:
- * journals do not outlive a build by much, and the key names the order. */
-#include "prepare/parts.h"
+/* build_journal.c - journals: a head with the key, then records end to end: head, name, body. The
+ * head's digest covers the record, so that a torn or damaged one is seen. Numbers in the machine's
+ * order: journals do not outlive a build by much, and the key names the order. */
+#include "prepare/build_journal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,13 +32,13 @@ typedef struct {
     uint64_t digest; /* XXH3-64 of all that follows */
     uint32_t state, name_bytes;
     uint64_t body_bytes;
-    t2i_stamp stamp; /* of the picture's file */
+    t2i_file_stamp stamp; /* of the picture's file */
 } record_head;
 
 /* ---- writing ---- */
 
-struct t2i_journal {
-    const t2i_parts_kind *kind;
+struct t2i_build_journal_writer {
+    const t2i_build_journal_kind *kind;
     char *path;
     FILE *file;
     t2i_text record;
@@ -51,19 +51,19 @@ static char *journal_path(const char *folder, size_t number)
     return t2i_fs_join(folder, name);
 }
 
-static t2i_status write_failed(const t2i_journal *journal, t2i_error *err)
+static t2i_status write_failed(const t2i_build_journal_writer *journal, t2i_error *err)
 {
     return t2i_fail(err, T2I_IO, "cannot write %s: %s", journal->path, strerror(errno));
 }
 
-static void free_journal(t2i_journal *journal)
+static void free_journal(t2i_build_journal_writer *journal)
 {
     t2i_text_free(&journal->record);
     t2i_free(journal->path);
     t2i_free(journal);
 }
 
-static t2i_status begin_journal(t2i_journal *journal, t2i_error *err)
+static t2i_status begin_journal(t2i_build_journal_writer *journal, t2i_error *err)
 {
     journal_head head = {.magic = MAGIC};
     memcpy(head.key, journal->kind->key, T2I_HEX);
@@ -75,10 +75,11 @@ static t2i_status begin_journal(t2i_journal *journal, t2i_error *err)
     return fwrite(&head, sizeof head, 1, journal->file) == 1 ? T2I_OK : write_failed(journal, err);
 }
 
-t2i_status t2i_journal_new(t2i_journal **out, const t2i_parts_kind *kind, size_t number,
-                           t2i_error *err)
+t2i_status t2i_build_journal_writer_new(t2i_build_journal_writer **out,
+                                        const t2i_build_journal_kind *kind, size_t number,
+                                        t2i_error *err)
 {
-    t2i_journal *journal = *out = t2i_alloc(1, sizeof *journal);
+    t2i_build_journal_writer *journal = *out = t2i_alloc(1, sizeof *journal);
     if (journal == NULL) return t2i_fail_memory(err, sizeof *journal, "a journal");
     journal->kind = kind;
     journal->path = journal_path(kind->folder, number);
@@ -92,8 +93,8 @@ t2i_status t2i_journal_new(t2i_journal **out, const t2i_parts_kind *kind, size_t
     return status;
 }
 
-t2i_status t2i_stamp_file(t2i_stamp *out, const t2i_parts_kind *kind, const char *name,
-                          t2i_error *err)
+t2i_status t2i_file_stamp_file(t2i_file_stamp *out, const t2i_build_journal_kind *kind,
+                               const char *name, t2i_error *err)
 {
     struct stat info;
     char *path = t2i_fs_join(kind->images, name);
@@ -103,13 +104,14 @@ t2i_status t2i_stamp_file(t2i_stamp *out, const t2i_parts_kind *kind, const char
         status = t2i_fail(err, T2I_DATA, "cannot open %s: %s", path, strerror(errno));
     t2i_free(path);
     if (status == T2I_OK)
-        *out = (t2i_stamp){(uint64_t)info.st_size, (int64_t)info.st_mtim.tv_sec,
-                           (int64_t)info.st_mtim.tv_nsec};
+        *out = (t2i_file_stamp){(uint64_t)info.st_size, (int64_t)info.st_mtim.tv_sec,
+                                (int64_t)info.st_mtim.tv_nsec};
     return status;
 }
 
-static t2i_status put(t2i_journal *journal, record_head *head, const char *name, const void *first,
-                      size_t first_bytes, const void *second, size_t second_bytes, t2i_error *err)
+static t2i_status put(t2i_build_journal_writer *journal, record_head *head, const char *name,
+                      const void *first, size_t first_bytes, const void *second,
+                      size_t second_bytes, t2i_error *err)
 {
     t2i_text *record = &journal->record;
     head->name_bytes = (uint32_t)strlen(name);
@@ -127,23 +129,24 @@ static t2i_status put(t2i_journal *journal, record_head *head, const char *name,
     return T2I_OK;
 }
 
-t2i_status t2i_journal_put(t2i_journal *journal, const char *name, const t2i_stamp *stamp,
-                           const uint8_t *pixels, const float *features, t2i_error *err)
+t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal, const char *name,
+                                        const t2i_file_stamp *stamp, const uint8_t *pixels,
+                                        const float *features, t2i_error *err)
 {
     record_head head = {.state = GOOD, .stamp = *stamp};
     return put(journal, &head, name, pixels, journal->kind->pixels, features,
                journal->kind->features * sizeof *features, err);
 }
 
-t2i_status t2i_journal_put_bad(t2i_journal *journal, const char *name, const char *reason,
-                               t2i_error *err)
+t2i_status t2i_build_journal_writer_put_bad(t2i_build_journal_writer *journal, const char *name,
+                                            const char *reason, t2i_error *err)
 {
     record_head head = {.state = BAD};
     size_t size = strlen(reason);
     return put(journal, &head, name, reason, size < REASON_BYTES ? size : REASON_BYTES, "", 0, err);
 }
 
-t2i_status t2i_journal_close(t2i_journal *journal, t2i_error *err)
+t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal, t2i_error *err)
 {
     if (journal == NULL) return T2I_OK;
     t2i_status status = fclose(journal->file) != 0 ? write_failed(journal, err) : T2I_OK;
@@ -164,8 +167,8 @@ typedef struct {
     long number;
 } open_journal;
 
-struct t2i_parts {
-    const t2i_parts_kind *kind;
+struct t2i_build_journal {
+    const t2i_build_journal_kind *kind;
     const t2i_string_table *names;
     place *place; /* one a picture */
     open_journal *journal;
@@ -184,7 +187,7 @@ static int read_at(int fd, uint64_t at, void *out, size_t size)
     return 0;
 }
 
-static int plausible(const t2i_parts_kind *kind, const record_head *head)
+static int plausible(const t2i_build_journal_kind *kind, const record_head *head)
 {
     uint64_t good = kind->pixels + kind->features * sizeof(float);
     return head->name_bytes >= 1 && head->name_bytes <= NAME_BYTES &&
@@ -194,7 +197,7 @@ static int plausible(const t2i_parts_kind *kind, const record_head *head)
 
 /* Reads the record at `at` into *record (its name and body after the head). 0 when there is a sound
  * one. */
-static int read_record(const t2i_parts_kind *kind, int fd, uint64_t at, record_head *head,
+static int read_record(const t2i_build_journal_kind *kind, int fd, uint64_t at, record_head *head,
                        t2i_text *record)
 {
     size_t size;
@@ -213,15 +216,17 @@ static int read_record(const t2i_parts_kind *kind, int fd, uint64_t at, record_h
 }
 
 /* Is the picture's file still what the record was made from? A reason carries no stamp: never. */
-static int is_as_it_was(const t2i_parts_kind *kind, const char *name, const record_head *head)
+static int is_as_it_was(const t2i_build_journal_kind *kind, const char *name,
+                        const record_head *head)
 {
-    t2i_stamp now;
-    return t2i_stamp_file(&now, kind, name, NULL) == T2I_OK && now.bytes == head->stamp.bytes &&
-           now.seconds == head->stamp.seconds && now.nanoseconds == head->stamp.nanoseconds;
+    t2i_file_stamp now;
+    return t2i_file_stamp_file(&now, kind, name, NULL) == T2I_OK &&
+           now.bytes == head->stamp.bytes && now.seconds == head->stamp.seconds &&
+           now.nanoseconds == head->stamp.nanoseconds;
 }
 
 /* Of the journal that was opened last. */
-static void scan_records(t2i_parts *parts, t2i_text *record)
+static void scan_records(t2i_build_journal *parts, t2i_text *record)
 {
     const open_journal *journal = &parts->journal[parts->journals - 1];
     char name[NAME_BYTES + 1];
@@ -240,8 +245,8 @@ static void scan_records(t2i_parts *parts, t2i_text *record)
     }
 }
 
-static t2i_status scan_journal(t2i_parts *parts, const char *path, long number, t2i_text *record,
-                               t2i_error *err)
+static t2i_status scan_journal(t2i_build_journal *parts, const char *path, long number,
+                               t2i_text *record, t2i_error *err)
 {
     journal_head head;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -280,7 +285,7 @@ static void allow_many_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static t2i_status scan_folder(t2i_parts *parts, t2i_error *err)
+static t2i_status scan_folder(t2i_build_journal *parts, t2i_error *err)
 {
     t2i_text record = {0};
     allow_many_files();
@@ -303,10 +308,10 @@ static t2i_status scan_folder(t2i_parts *parts, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_parts_open(t2i_parts **out, const t2i_parts_kind *kind,
-                          const t2i_string_table *names, int again, t2i_error *err)
+t2i_status t2i_build_journal_open(t2i_build_journal **out, const t2i_build_journal_kind *kind,
+                                  const t2i_string_table *names, int again, t2i_error *err)
 {
-    t2i_parts *parts = *out = t2i_alloc(1, sizeof *parts);
+    t2i_build_journal *parts = *out = t2i_alloc(1, sizeof *parts);
     if (parts == NULL) return t2i_fail_memory(err, sizeof *parts, "the journals");
     parts->kind = kind;
     parts->names = names;
@@ -316,12 +321,12 @@ t2i_status t2i_parts_open(t2i_parts **out, const t2i_parts_kind *kind,
                             ? t2i_fail_memory(err, names->count * sizeof *parts->place, "pictures")
                             : scan_folder(parts, err);
     if (status == T2I_OK) return T2I_OK;
-    t2i_parts_close(parts);
+    t2i_build_journal_close(parts);
     *out = NULL;
     return status;
 }
 
-void t2i_parts_close(t2i_parts *parts)
+void t2i_build_journal_close(t2i_build_journal *parts)
 {
     if (parts == NULL) return;
     for (size_t i = 0; i < parts->journals; i++) close(parts->journal[i].fd);
@@ -330,25 +335,25 @@ void t2i_parts_close(t2i_parts *parts)
     t2i_free(parts);
 }
 
-int t2i_parts_state(const t2i_parts *parts, size_t number)
+int t2i_build_journal_state(const t2i_build_journal *parts, size_t number)
 {
     uint32_t state = parts->place[number].state;
     return state == GOOD ? 1 : state == BAD ? -1 : 0;
 }
 
-size_t t2i_parts_next(const t2i_parts *parts)
+size_t t2i_build_journal_next(const t2i_build_journal *parts)
 {
     return parts->next;
 }
 
-size_t t2i_parts_foreign(const t2i_parts *parts)
+size_t t2i_build_journal_foreign(const t2i_build_journal *parts)
 {
     return parts->foreign;
 }
 
 /* The body of a picture's record, in record->data from *at on. */
-static t2i_status read_body(const t2i_parts *parts, size_t number, t2i_text *record, size_t *at,
-                            t2i_error *err)
+static t2i_status read_body(const t2i_build_journal *parts, size_t number, t2i_text *record,
+                            size_t *at, t2i_error *err)
 {
     const place *p = &parts->place[number];
     record_head head;
@@ -360,8 +365,8 @@ static t2i_status read_body(const t2i_parts *parts, size_t number, t2i_text *rec
     return T2I_OK;
 }
 
-t2i_status t2i_parts_read(const t2i_parts *parts, size_t number, uint8_t *pixels, float *features,
-                          t2i_error *err)
+t2i_status t2i_build_journal_read(const t2i_build_journal *parts, size_t number, uint8_t *pixels,
+                                  float *features, t2i_error *err)
 {
     t2i_text record = {0};
     size_t at = 0;
@@ -374,7 +379,8 @@ t2i_status t2i_parts_read(const t2i_parts *parts, size_t number, uint8_t *pixels
     return status;
 }
 
-t2i_status t2i_parts_reason(const t2i_parts *parts, size_t number, char **out, t2i_error *err)
+t2i_status t2i_build_journal_reason(const t2i_build_journal *parts, size_t number, char **out,
+                                    t2i_error *err)
 {
     t2i_text record = {0};
     size_t at = 0;
@@ -398,7 +404,7 @@ static void remove_file(const char *folder, const char *name)
     t2i_free(path);
 }
 
-void t2i_parts_empty(const char *path)
+void t2i_build_journal_empty(const char *path)
 {
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
@@ -406,9 +412,9 @@ void t2i_parts_empty(const char *path)
     if (folder != NULL) closedir(folder);
 }
 
-void t2i_parts_remove(const char *path)
+void t2i_build_journal_remove(const char *path)
 {
-    t2i_parts_empty(path);
+    t2i_build_journal_empty(path);
     remove_file(path, STOP);
     remove_file(path, LOCK);
     rmdir(path);
@@ -416,7 +422,7 @@ void t2i_parts_remove(const char *path)
 
 /* ---- one build at a time, and its ranks among themselves ---- */
 
-t2i_status t2i_parts_lock(const char *folder, int *lock, t2i_error *err)
+t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
 {
     char *path = t2i_fs_join(folder, LOCK);
     *lock = -1;
@@ -439,7 +445,7 @@ t2i_status t2i_parts_lock(const char *folder, int *lock, t2i_error *err)
     return status;
 }
 
-void t2i_parts_give_up(const char *folder)
+void t2i_build_journal_give_up(const char *folder)
 {
     char *path = t2i_fs_join(folder, STOP);
     int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -447,7 +453,7 @@ void t2i_parts_give_up(const char *folder)
     t2i_free(path);
 }
 
-int t2i_parts_given_up(const char *folder)
+int t2i_build_journal_given_up(const char *folder)
 {
     char *path = t2i_fs_join(folder, STOP);
     int there = path != NULL && t2i_fs_exists(path);
