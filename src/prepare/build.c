@@ -21,7 +21,7 @@
 #include "base/progress.h"
 #include "prepare/encode_images.h"
 #include "formats/tensors.h"
-#include "prepare/weights.h"
+#include "prepare/resnet_weights.h"
 
 typedef struct {
     const t2i_build_options *options;
@@ -171,7 +171,7 @@ static t2i_status open_encoder(job *j, t2i_error *err)
     j->kind =
         (t2i_build_journal_kind){.folder = j->folder, .images = j->images, .pixels = T2I_PICTURE};
     if (j->options->weights != NULL) {
-        T2I_TRY(t2i_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
+        T2I_TRY(t2i_resnet_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
         j->dim = j->kind.features = T2I_RESNET_FEATURES;
     }
     /* what else a picture's result depends on: the numbers' order, the version, and the kernels */

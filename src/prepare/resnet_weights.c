@@ -1,4 +1,4 @@
-#include "prepare/weights.h"
+#include "prepare/resnet_weights.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -135,8 +135,8 @@ static t2i_status load(t2i_resnet **net, t2i_tensors *tensors, const char *path,
     return status;
 }
 
-t2i_status t2i_weights_load(t2i_resnet **net, const char *path, char digest[T2I_HEX],
-                            t2i_error *err)
+t2i_status t2i_resnet_weights_load(t2i_resnet **net, const char *path, char digest[T2I_HEX],
+                                   t2i_error *err)
 {
     t2i_tensors *tensors;
     *net = NULL;
