@@ -10,7 +10,7 @@
 #include "prepare/emoji_split.h"
 #include "prepare/encode.h"
 #include "base/hash.h"
-#include "prepare/join.h"
+#include "prepare/combine_prompts.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/string_table.h"
@@ -451,7 +451,7 @@ static t2i_status gather(const job *j, const t2i_emoji_pairs *pairs, const uint8
         T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), pairs->image[i], (uint32_t)i,
                                   split[i], err));
     }
-    T2I_TRY(t2i_join(set, j->options->join, j->options->seed, &joined, err));
+    T2I_TRY(t2i_combine_prompts(set, j->options->join, j->options->seed, &joined, err));
     if (joined > 0)
         t2i_log_note("--join %zu: %zu pairs more to train with", j->options->join, joined);
     for (size_t i = 0; i < j->count - j->own_pairs; i++) {

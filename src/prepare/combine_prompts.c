@@ -1,4 +1,4 @@
-#include "prepare/join.h"
+#include "prepare/combine_prompts.h"
 
 #include <string.h>
 
@@ -108,7 +108,8 @@ static t2i_status join_some(job *j, size_t picture, size_t each, t2i_string_tabl
     return T2I_OK;
 }
 
-t2i_status t2i_join(t2i_pair_set *set, size_t each, uint64_t seed, size_t *added, t2i_error *err)
+t2i_status t2i_combine_prompts(t2i_pair_set *set, size_t each, uint64_t seed, size_t *added,
+                               t2i_error *err)
 {
     job j = {.set = set, .seed = seed, .old = set->pairs};
     t2i_status status = list_pairs(&j, err);

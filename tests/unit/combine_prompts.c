@@ -1,5 +1,5 @@
 /* join: what is added is made of a picture's own training prompts, and gives nothing away. */
-#include "prepare/join.h"
+#include "prepare/combine_prompts.h"
 
 #include "../test.h"
 #include "dataset/dataset.h"
@@ -64,7 +64,7 @@ static void test_join(void)
     size_t added, of[IMAGES] = {0}, length[6] = {0};
     int xy = 0;
     make(&set);
-    OK(t2i_join(&set, EACH, 1, &added, &err));
+    OK(t2i_combine_prompts(&set, EACH, 1, &added, &err));
     CU_ASSERT_EQUAL_FATAL(set.pairs, GIVEN + added);
     for (size_t i = 0; i < GIVEN; i++) CU_ASSERT_TRUE(is_prompt(&set, i, given[i].prompt));
     for (size_t i = GIVEN; i < set.pairs; i++) {
@@ -97,7 +97,7 @@ static void test_seed(void)
     size_t added[3];
     for (size_t k = 0; k < 3; k++) {
         make(&set[k]);
-        OK(t2i_join(&set[k], 4, k == 2 ? 8 : 7, &added[k], &err));
+        OK(t2i_combine_prompts(&set[k], 4, k == 2 ? 8 : 7, &added[k], &err));
     }
     CU_ASSERT_EQUAL(added[0], added[1]);
     CU_ASSERT_EQUAL(set[0].prompts.size, set[1].prompts.size);
@@ -111,11 +111,11 @@ static void test_nothing(void)
 {
     t2i_pair_set set = {.pairs = 0};
     size_t added = 1;
-    OK(t2i_join(&set, 3, 1, &added, &err));
+    OK(t2i_combine_prompts(&set, 3, 1, &added, &err));
     CU_ASSERT_EQUAL(added, 0);
     t2i_pair_set_free(&set);
     make(&set);
-    OK(t2i_join(&set, 0, 1, &added, &err));
+    OK(t2i_combine_prompts(&set, 0, 1, &added, &err));
     CU_ASSERT_TRUE(added == 0 && set.pairs == GIVEN);
     t2i_pair_set_free(&set);
 }
