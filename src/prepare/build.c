@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "prepare/holdout.h"
@@ -498,9 +498,9 @@ static t2i_status write_dataset(job *j, t2i_error *err)
     if (!has_pictures(j))
         T2I_TRY(write_features(j, &pairs, err));
     else if (j->net == NULL)
-        T2I_TRY(t2i_encode_pca(o->out, &pairs, &pictures, o->dim, err));
+        T2I_TRY(t2i_encode_dataset_pca(o->out, &pairs, &pictures, o->dim, err));
     else
-        T2I_TRY(t2i_encode_ready(o->out, &pairs, &pictures, &j->encoder, j->dim, err));
+        T2I_TRY(t2i_encode_dataset_ready(o->out, &pairs, &pictures, &j->encoder, j->dim, err));
     t2i_log_note("wrote %s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
     return T2I_OK;
 }

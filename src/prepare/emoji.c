@@ -8,7 +8,7 @@
 #include "dataset/dataset.h"
 #include "image/emoji_font.h"
 #include "prepare/emoji_split.h"
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/hash.h"
 #include "prepare/combine_prompts.h"
 #include "base/log.h"
@@ -471,7 +471,7 @@ static t2i_status write_file(job *j, const t2i_emoji_pairs *pairs, const uint8_t
     const t2i_pairs view = t2i_pair_set_view(&set);
     const t2i_pictures pictures = {t2i_pictures_in_memory, j->pixels};
     if (status == T2I_OK)
-        status = t2i_encode_pca(j->options->out, &view, &pictures, j->options->dim, err);
+        status = t2i_encode_dataset_pca(j->options->out, &view, &pictures, j->options->dim, err);
     t2i_pair_set_free(&set);
     return status;
 }

@@ -28,7 +28,7 @@ typedef struct {
 } t2i_emoji_options;
 
 /* T2I_USAGE for a locale or background that there is not, T2I_NOINPUT, T2I_DATA, and as
- * t2i_encode_pca. */
+ * t2i_encode_dataset_pca. */
 T2I_CHECKED t2i_status t2i_emoji(const t2i_emoji_options *options, t2i_error *err);
 
 #endif

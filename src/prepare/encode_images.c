@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/fs.h"
 #include "image/image.h"
 #include "base/log.h"

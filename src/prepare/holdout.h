@@ -3,7 +3,7 @@
 #define T2I_HOLDOUT_H
 
 #include <stdint.h>
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/error.h"
 #include "prepare/pairs.h"
 

@@ -7,7 +7,7 @@
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "prepare/emoji.h"
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "prepare/info.h"
 #include "base/log.h"
 #include "base/opts.h"

@@ -6,7 +6,7 @@
 #include "../test.h"
 #include "dataset/dataset.h"
 #include "image/emoji_font.h"
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/fs.h"
 
 static t2i_error err;

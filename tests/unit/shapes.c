@@ -7,7 +7,7 @@
 
 #include "../test.h"
 #include "dataset/dataset.h"
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/hash.h"
 #include "image/image.h"
 #include "base/string_table.h"
@@ -164,7 +164,7 @@ static void encoder_sees_training_only(void)
     const t2i_pairs pairs = t2i_pair_set_view(&set);
     const t2i_pictures pictures = {t2i_pictures_in_memory, pixels};
     t2i_dataset *dataset = NULL;
-    OK(t2i_encode_pca(path, &pairs, &pictures, 512, &err));
+    OK(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
     if (dataset == NULL) return;
     CU_ASSERT_EQUAL_FATAL(t2i_dataset_get_info(dataset)->features, 2);
@@ -184,7 +184,7 @@ static void encoder_sees_training_only(void)
     unlink(path);
     for (size_t i = 0; i < 4; i++)
         if (set.split[i] == T2I_TRAIN) set.split[i] = T2I_UNSEEN_PROMPTS;
-    FAILS(t2i_encode_pca(path, &pairs, &pictures, 512, &err), T2I_DATA, "split train");
+    FAILS(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err), T2I_DATA, "split train");
     CU_ASSERT(access(path, F_OK) != 0);
     t2i_pair_set_free(&set);
     t2i_free(pixels);

@@ -1,4 +1,4 @@
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -235,8 +235,8 @@ static void free_job(job *j)
     t2i_free(j->x);
 }
 
-t2i_status t2i_encode_pca(const char *out, const t2i_pairs *pairs, const t2i_pictures *pictures,
-                          size_t dim, t2i_error *err)
+t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
+                                  const t2i_pictures *pictures, size_t dim, t2i_error *err)
 {
     job j = {.pairs = pairs, .pictures = pictures};
     t2i_blas_begin(); /* one thread: the file must not depend on the number of cores */
@@ -245,8 +245,9 @@ t2i_status t2i_encode_pca(const char *out, const t2i_pairs *pairs, const t2i_pic
     return status;
 }
 
-t2i_status t2i_encode_ready(const char *out, const t2i_pairs *pairs, const t2i_pictures *pictures,
-                            const t2i_encoder_info *encoder, size_t dim, t2i_error *err)
+t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,
+                                    const t2i_pictures *pictures, const t2i_encoder_info *encoder,
+                                    size_t dim, t2i_error *err)
 {
     job j = {.pairs = pairs, .pictures = pictures, .dim = dim};
     t2i_blas_begin();

@@ -1,7 +1,8 @@
-/* encode.h - a dataset file from pairs and pictures: fits the encoder, writes features and decoder.
+/* encode_dataset.h - a dataset file from pairs and pictures: fits the encoder, writes features and
+ * decoder.
  */
-#ifndef T2I_ENCODE_H
-#define T2I_ENCODE_H
+#ifndef T2I_ENCODE_DATASET_H
+#define T2I_ENCODE_DATASET_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,16 +24,17 @@ typedef struct {
 /* Fits at most dim principal components to the pictures of training pairs, writes the dataset and
  * says how good the encoder is. T2I_DATA when there is no training pair; nothing is left on
  * failure. */
-T2I_CHECKED t2i_status t2i_encode_pca(const char *out, const t2i_pairs *pairs,
-                                      const t2i_pictures *pictures, size_t dim, t2i_error *err);
+T2I_CHECKED t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
+                                              const t2i_pictures *pictures, size_t dim,
+                                              t2i_error *err);
 
 /* The same for features that another encoder has made: dim of them a picture, taken as they are.
  * The decoder is a ridge regression fitted to the pictures of training pairs; without such a pair
  * there is none, with a warning. */
-T2I_CHECKED t2i_status t2i_encode_ready(const char *out, const t2i_pairs *pairs,
-                                        const t2i_pictures *pictures,
-                                        const t2i_encoder_info *encoder, size_t dim,
-                                        t2i_error *err);
+T2I_CHECKED t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,
+                                                const t2i_pictures *pictures,
+                                                const t2i_encoder_info *encoder, size_t dim,
+                                                t2i_error *err);
 
 /* Pictures that lie in memory, end to end: a t2i_pictures' read with that address as context. It
  * knows no features. */
