@@ -166,7 +166,7 @@ static t2i_status measure_mine(t2i_eval_job *j, const group *g, wish *all, size_
     size_t end = t2i_share(count, j->rank + 1, j->size);
     for (size_t i = t2i_share(count, j->rank, j->size); i < end; i++) {
         const float *feature, *x = g->prediction + all[i].question * j->D;
-        T2I_TRY(t2i_shelf_picture(&j->shelf, all[i].image, &feature, err));
+        T2I_TRY(t2i_feature_cache_picture(&j->cache, all[i].image, &feature, err));
         double length = t2i_length(feature, j->D), own = t2i_length(x, j->D);
         for (int metric = 0; metric < T2I_METRICS; metric++)
             all[i].distance[metric] =
@@ -227,16 +227,16 @@ size_t t2i_eval_query_blocks(size_t questions)
 
 static t2i_status compare_mine(t2i_eval_job *j, group *g, t2i_error *err)
 {
-    size_t queries = t2i_eval_query_blocks(g->count), tasks = queries * j->shelf.blocks;
-    size_t first = t2i_share(tasks, j->rank, j->size), rows = j->shelf.rows;
+    size_t queries = t2i_eval_query_blocks(g->count), tasks = queries * j->cache.blocks;
+    size_t first = t2i_share(tasks, j->rank, j->size), rows = j->cache.rows;
     size_t end = t2i_share(tasks, j->rank + 1, j->size);
     for (size_t task = first; task < end; task++) {
         size_t block = task / queries, at = task % queries * QUERIES;
         size_t count = g->count - at < QUERIES ? g->count - at : QUERIES;
         if (task == first || at == 0) {
             const float *feature;
-            size_t pictures = t2i_shelf_count(&j->shelf, block);
-            T2I_TRY(t2i_shelf_block(&j->shelf, block, &feature, err));
+            size_t pictures = t2i_feature_cache_count(&j->cache, block);
+            T2I_TRY(t2i_feature_cache_block(&j->cache, block, &feature, err));
             t2i_search_pictures(j->search, feature, block * rows, pictures,
                                 j->trains + block * rows);
             if (at == 0 && j->mean_distance != NULL && g->first == 0)
@@ -272,10 +272,10 @@ static t2i_status fold_found(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_erro
  */
 static void share_mean(t2i_comm *comm, t2i_eval_job *j, const group *g)
 {
-    size_t queries = t2i_eval_query_blocks(g->count), tasks = queries * j->shelf.blocks;
+    size_t queries = t2i_eval_query_blocks(g->count), tasks = queries * j->cache.blocks;
     for (int r = 0; r < j->size; r++) {
-        size_t first = (t2i_share(tasks, r, j->size) + queries - 1) / queries * j->shelf.rows;
-        size_t end = (t2i_share(tasks, r + 1, j->size) + queries - 1) / queries * j->shelf.rows;
+        size_t first = (t2i_share(tasks, r, j->size) + queries - 1) / queries * j->cache.rows;
+        size_t end = (t2i_share(tasks, r + 1, j->size) + queries - 1) / queries * j->cache.rows;
         if (end > j->images) end = j->images;
         if (first < end)
             t2i_comm_bcast(comm, r, j->mean_distance + first, (end - first) * sizeof(double));

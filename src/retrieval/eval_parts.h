@@ -8,7 +8,7 @@
 #include "base/progress.h"
 #include "dataset/prompts.h"
 #include "retrieval/search.h"
-#include "retrieval/shelf.h"
+#include "retrieval/feature_cache.h"
 
 #define T2I_NO_PROMPT UINT32_MAX
 enum {
@@ -46,7 +46,7 @@ typedef struct {
     size_t group;     /* questions that are asked together, whole blocks */
     uint32_t *weight; /* (splits, images): questions that each picture is right for */
     /* pictures */
-    t2i_shelf shelf;
+    t2i_feature_cache cache;
     t2i_thread_pool *pool; /* owned: who searches */
     t2i_search *search;
     float *mean;               /* D: of the training rows' features */

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/heartbeat.h"
-#include "retrieval/shelf.h"
+#include "retrieval/feature_cache.h"
 
 enum { TOGETHER = 256 }; /* questions that are compared at a time */
 
@@ -186,7 +186,7 @@ t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_store *store, t2i_error *err
     size_t n = quiz->questions;
     quiz->store = store;
     if (n == 0) return T2I_OK;
-    size_t rows = t2i_shelf_rows(quiz->D);
+    size_t rows = t2i_feature_cache_rows(quiz->D);
     quiz->distance = t2i_alloc(quiz->begin[n], sizeof *quiz->distance);
     quiz->prediction = t2i_alloc(n * quiz->D, sizeof *quiz->prediction);
     quiz->found = t2i_alloc(n, sizeof *quiz->found);
@@ -231,7 +231,7 @@ static void set_limit(t2i_quiz *quiz, size_t q)
 
 static void compare_all(t2i_quiz *quiz)
 {
-    size_t rows = t2i_shelf_rows(quiz->D), D = quiz->D;
+    size_t rows = t2i_feature_cache_rows(quiz->D), D = quiz->D;
     for (size_t at = 0; at < quiz->pictures; at += rows) {
         size_t count = quiz->pictures - at < rows ? quiz->pictures - at : rows;
         t2i_heartbeat_beat();

@@ -1,5 +1,5 @@
 /* shelf: the same features whatever is kept, in any order; blocks by size. */
-#include "retrieval/shelf.h"
+#include "retrieval/feature_cache.h"
 
 #include "../scratch.h"
 #include "../test.h"
@@ -49,19 +49,19 @@ static int is_picture(const float *feature, size_t picture)
     return 1;
 }
 
-static void walk(t2i_shelf *s)
+static void walk(t2i_feature_cache *s)
 {
     static const size_t blocks[] = {0, 1, 2, 2, 0, 1}, pictures[] = {299, 0, 130, 131, 255, 256};
     const float *feature = NULL;
     CU_ASSERT(s->blocks == BLOCKS && s->rows == 128);
     for (size_t i = 0; i < 6; i++) {
-        OK(t2i_shelf_picture(s, pictures[i], &feature, &err));
+        OK(t2i_feature_cache_picture(s, pictures[i], &feature, &err));
         CU_ASSERT(is_picture(feature, pictures[i]));
-        OK(t2i_shelf_block(s, blocks[i], &feature, &err));
-        CU_ASSERT(t2i_shelf_count(s, blocks[i]) == (blocks[i] < 2 ? 128 : 44));
-        for (size_t m = 0; m < t2i_shelf_count(s, blocks[i]); m++)
+        OK(t2i_feature_cache_block(s, blocks[i], &feature, &err));
+        CU_ASSERT(t2i_feature_cache_count(s, blocks[i]) == (blocks[i] < 2 ? 128 : 44));
+        for (size_t m = 0; m < t2i_feature_cache_count(s, blocks[i]); m++)
             CU_ASSERT(is_picture(feature + m * D, blocks[i] * 128 + m));
-        OK(t2i_shelf_picture(s, pictures[5 - i], &feature, &err));
+        OK(t2i_feature_cache_picture(s, pictures[5 - i], &feature, &err));
         CU_ASSERT(is_picture(feature, pictures[5 - i]));
     }
 }
@@ -73,11 +73,11 @@ static void keeps(void)
     if (dataset == NULL) return;
     for (size_t i = 0; i < 3; i++)
         for (size_t room = 0; room <= 3; room++) {
-            t2i_shelf s;
-            OK(t2i_shelf_new(&s, dataset, first[i], BLOCKS, room * block + 5, &err));
+            t2i_feature_cache s;
+            OK(t2i_feature_cache_new(&s, dataset, first[i], BLOCKS, room * block + 5, &err));
             CU_ASSERT(s.kept == (room < BLOCKS - first[i] ? room : BLOCKS - first[i]));
             walk(&s);
-            t2i_shelf_free(&s);
+            t2i_feature_cache_free(&s);
         }
     t2i_dataset_close(dataset);
 }
@@ -85,24 +85,24 @@ static void keeps(void)
 /* What is kept is not read again. */
 static void reads_once(void)
 {
-    t2i_shelf s;
+    t2i_feature_cache s;
     const float *one = NULL, *two = NULL;
     t2i_dataset *dataset = make_dataset();
     if (dataset == NULL) return;
-    OK(t2i_shelf_new(&s, dataset, 0, BLOCKS, (size_t)1 << 30, &err));
-    OK(t2i_shelf_block(&s, 1, &one, &err));
+    OK(t2i_feature_cache_new(&s, dataset, 0, BLOCKS, (size_t)1 << 30, &err));
+    OK(t2i_feature_cache_block(&s, 1, &one, &err));
     s.keep[(size_t)128 * D] = -1.0f;
-    OK(t2i_shelf_block(&s, 0, &two, &err));
-    OK(t2i_shelf_block(&s, 1, &two, &err));
+    OK(t2i_feature_cache_block(&s, 0, &two, &err));
+    OK(t2i_feature_cache_block(&s, 1, &two, &err));
     CU_ASSERT(one == two && one[0] == -1.0f);
-    t2i_shelf_free(&s);
+    t2i_feature_cache_free(&s);
     t2i_dataset_close(dataset);
 }
 
 static void sizes(void)
 {
-    CU_ASSERT(t2i_shelf_rows(1) == 4096 && t2i_shelf_rows(512) == 1024);
-    CU_ASSERT(t2i_shelf_rows(65536) == 8);
+    CU_ASSERT(t2i_feature_cache_rows(1) == 4096 && t2i_feature_cache_rows(512) == 1024);
+    CU_ASSERT(t2i_feature_cache_rows(65536) == 8);
 }
 
 int main(void)
