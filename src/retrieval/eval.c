@@ -235,7 +235,7 @@ static t2i_status evaluate(t2i_comm *comm, t2i_eval_job *j, t2i_eval_report *out
     return finish(comm, j, out, err);
 }
 
-t2i_status t2i_eval(t2i_comm *comm, t2i_trained *trained, const t2i_eval_options *options,
+t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *trained, const t2i_eval_options *options,
                     t2i_eval_report *out, t2i_error *err)
 {
     t2i_eval_job j = {.trained = trained,

@@ -31,7 +31,7 @@ typedef struct {
 } t2i_question;
 
 typedef struct {
-    t2i_trained *trained;
+    t2i_loaded_model *trained;
     const t2i_eval_options *options;
     int rank, size;
     size_t images, D;

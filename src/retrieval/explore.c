@@ -9,11 +9,11 @@
 #include "model/predict.h"
 #include "base/progress.h"
 #include "dataset/prompts.h"
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 typedef struct {
     const t2i_generate_options *options;
-    t2i_trained trained;
+    t2i_loaded_model trained;
     t2i_prompts prompts;
     t2i_html page;
     size_t top, shown, own; /* prompts of the dataset and of the user's that are on the page */
@@ -34,7 +34,7 @@ static void free_explorer(explorer *x)
     t2i_free(x->used);
     t2i_prompts_free(&x->prompts);
     t2i_html_free(&x->page);
-    t2i_trained_close(&x->trained);
+    t2i_loaded_model_close(&x->trained);
 }
 
 static t2i_status make_room(explorer *x, t2i_error *err)
@@ -219,7 +219,7 @@ static void put_head(explorer *x)
 
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
 {
-    T2I_TRY(t2i_trained_open(&x->trained, x->options->source, x->options->data, err));
+    T2I_TRY(t2i_loaded_model_open(&x->trained, x->options->source, x->options->data, err));
     T2I_TRY(t2i_gallery_load(&x->trained.gallery, err));
     T2I_TRY(t2i_prompts_new(&x->prompts, x->trained.dataset, err));
     T2I_TRY(make_room(x, err));

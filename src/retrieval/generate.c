@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "model/predict.h"
 #include "retrieval/sheet.h"
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 /* What is found for one prompt. */
 typedef struct {
@@ -25,7 +25,7 @@ typedef struct {
 
 typedef struct {
     const t2i_generate_options *options;
-    t2i_trained trained;
+    t2i_loaded_model trained;
     size_t top;
     char *sheet; /* its path */
     t2i_prompt *prompt;
@@ -318,7 +318,7 @@ static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
 static t2i_status open_job(job *j, t2i_error *err)
 {
     const t2i_generate_options *o = j->options;
-    T2I_TRY(t2i_trained_open(&j->trained, o->source, o->data, err));
+    T2I_TRY(t2i_loaded_model_open(&j->trained, o->source, o->data, err));
     T2I_TRY(t2i_gallery_load(&j->trained.gallery, err));
     j->top = o->top < j->trained.gallery.images ? o->top : j->trained.gallery.images;
     return T2I_OK;
@@ -349,7 +349,7 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t
     if (status == T2I_OK) status = open_job(&j, err);
     if (status == T2I_OK) status = answer_all(&j, report, err);
     free_answers(&j);
-    t2i_trained_close(&j.trained);
+    t2i_loaded_model_close(&j.trained);
     return status;
 }
 
@@ -390,6 +390,6 @@ t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *er
         if (line[0] != '\0') status = answer_line(&j, line, err);
     }
     if (status == T2I_OK) status = t2i_log_print("\n", err);
-    t2i_trained_close(&j.trained);
+    t2i_loaded_model_close(&j.trained);
     return status;
 }

@@ -11,7 +11,7 @@
 #include "base/opts.h"
 #include "dataset/reader.h"
 #include "base/stop_signal.h"
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 #define PROGRAM "t2i-eval"
 
@@ -61,12 +61,12 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
                                       .seed = (uint64_t)s->seed,
                                       .keep = (size_t)s->memory << 20,
                                       .threads = (int)s->threads};
-    t2i_trained trained;
+    t2i_loaded_model trained;
     t2i_eval_report report = {0};
-    t2i_status status = t2i_trained_open(&trained, source, s->data, err);
+    t2i_status status = t2i_loaded_model_open(&trained, source, s->data, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) status = t2i_eval(comm, &trained, &options, &report, err);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
     if (status == T2I_OK && t2i_comm_rank(comm) == 0)
         status = print_report(&report, split, s->json, err);
     t2i_eval_report_free(&report);

@@ -42,7 +42,7 @@ static double psnr_of(double grey, size_t m)
 
 static t2i_eval_report scored;
 
-static t2i_status evaluate(t2i_trained *trained, int split, size_t sample)
+static t2i_status evaluate(t2i_loaded_model *trained, int split, size_t sample)
 {
     const t2i_eval_options options = {.split = split, .sample = sample, .seed = 1, .keep = 1 << 20};
     t2i_comm *comm;
@@ -56,11 +56,11 @@ static t2i_status evaluate(t2i_trained *trained, int split, size_t sample)
 /* The first result; the whole report stays until the next. */
 static const t2i_eval_result *ask(const char *data, int split)
 {
-    t2i_trained trained;
-    OK(t2i_trained_open(&trained, run_folder, data, &err));
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, run_folder, data, &err));
     if (trained.dataset == NULL) return NULL;
     OK(evaluate(&trained, split, 0));
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
     return scored.results > 0 ? &scored.result[0] : NULL;
 }
 
@@ -140,7 +140,7 @@ static void left_out(void)
 {
     static const uint8_t split[PAIRS] = {0, 0, 1, 1, 1, 2, 3};
     char path[330];
-    t2i_trained trained;
+    t2i_loaded_model trained;
     snprintf(path, sizeof path, "%s/shared.h5", folder);
     write_split_dataset(path, 1, D, split);
     const t2i_eval_result *r = ask(path, T2I_VALIDATION);
@@ -149,10 +149,10 @@ static void left_out(void)
     NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (1.0 / 5 + 0.25 + 0.2) / 3); /* beta, gamma, delta */
     NEAR(r->random.r1, (1.0 / 5 + 1.0 / 6 + 1.0 / 6) / 3);
     NEAR(r->way[T2I_BY_TRIGRAMS].score.r10, 1.0);
-    OK(t2i_trained_open(&trained, run_folder, path, &err));
+    OK(t2i_loaded_model_open(&trained, run_folder, path, &err));
     OK(evaluate(&trained, T2I_VALIDATION, 2));
     CU_ASSERT(scored.result[0].prompts == 2 && scored.result[0].all_prompts == 3);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
 }
 
 /* All orders of the gallery, one by one. */
@@ -200,7 +200,7 @@ static void random_order(void)
 /* What opening the run says on stderr. */
 static void said_at_open(const char *data, t2i_text *said)
 {
-    t2i_trained trained;
+    t2i_loaded_model trained;
     char path[330];
     snprintf(path, sizeof path, "%s/said", folder);
     int old = dup(STDERR_FILENO);
@@ -209,12 +209,12 @@ static void said_at_open(const char *data, t2i_text *said)
         CU_FAIL("cannot catch stderr");
         return;
     }
-    t2i_status status = t2i_trained_open(&trained, run_folder, data, &err);
+    t2i_status status = t2i_loaded_model_open(&trained, run_folder, data, &err);
     dup2(old, STDERR_FILENO);
     close(old);
     fclose(file);
     OK(status);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
     OK(t2i_fs_read(path, 1 << 20, said, &err));
 }
 
@@ -373,27 +373,28 @@ static void generates(void)
 
 static void refuses(void)
 {
-    t2i_trained trained;
+    t2i_loaded_model trained;
     char narrow[330], both[800];
-    FAILS(t2i_trained_open(&trained, model_file, NULL, &err), T2I_USAGE, "--data");
+    FAILS(t2i_loaded_model_open(&trained, model_file, NULL, &err), T2I_USAGE, "--data");
     CU_ASSERT(trained.dataset == NULL && trained.path == NULL);
     snprintf(narrow, sizeof narrow, "%s/narrow.h5", folder);
     write_dataset(narrow, 0, D - 1);
     snprintf(both, sizeof both, "%s predicts 12 features, but the pictures of %s have 11",
              model_file, narrow);
-    FAILS(t2i_trained_open(&trained, run_folder, narrow, &err), T2I_DATA, both);
+    FAILS(t2i_loaded_model_open(&trained, run_folder, narrow, &err), T2I_DATA, both);
     write_job("/nonexistent/gone.h5");
-    FAILS(t2i_trained_open(&trained, run_folder, NULL, &err), T2I_NOINPUT, "run/job.ini names");
-    OK(t2i_trained_open(&trained, model_file, data_file, &err));
-    t2i_trained_close(&trained);
+    FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_NOINPUT,
+          "run/job.ini names");
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
+    t2i_loaded_model_close(&trained);
     CU_ASSERT(trained.dataset == NULL);
 }
 
 /* A prediction that is picture 3 itself, which no training row uses: there picture 2 is nearest. */
 static void nearest_is_a_training_picture(void)
 {
-    t2i_trained trained;
-    OK(t2i_trained_open(&trained, model_file, data_file, &err));
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     for (size_t d = 0; d < D; d++)
         trained.checkpoint.weights[trained.checkpoint.model.head_bias + d] =
@@ -404,20 +405,20 @@ static void nearest_is_a_training_picture(void)
     NEAR(r->decoded_psnr, T2I_PSNR_MOST);
     NEAR(r->nearest_psnr, psnr_of(level(0.7f), 3));
     CU_ASSERT(r->hub[0].image == NULL && r->hub[0].prompts == 0);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
     t2i_eval_report_free(&scored);
 }
 
 /* A model whose weights went wild is refused, not ranked. */
 static void not_finite(void)
 {
-    t2i_trained trained;
-    OK(t2i_trained_open(&trained, model_file, data_file, &err));
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     trained.checkpoint.weights[trained.checkpoint.model.head_bias + 3] = NAN;
     FAILS(evaluate(&trained, T2I_USUAL_SPLIT, 0), T2I_DATA, "not a finite number");
     CU_ASSERT(scored.results == 0);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
 }
 
 int main(void)

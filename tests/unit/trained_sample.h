@@ -5,8 +5,8 @@
  * 0.5, so the decoder gives every picture back. All pictures here are of one colour: grey, but for
  * number 3. The prediction is a grey of 0.35.
  */
-#ifndef T2I_TRAINED_SAMPLE_H
-#define T2I_TRAINED_SAMPLE_H
+#ifndef T2I_LOADED_MODEL_SAMPLE_H
+#define T2I_LOADED_MODEL_SAMPLE_H
 
 #include <sys/stat.h>
 #include <unistd.h>

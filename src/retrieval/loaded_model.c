@@ -1,4 +1,4 @@
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-static t2i_status open_dataset(t2i_trained *out, const char *source, const char *data,
+static t2i_status open_dataset(t2i_loaded_model *out, const char *source, const char *data,
                                t2i_error *err)
 {
     char *named = NULL;
@@ -26,7 +26,7 @@ static t2i_status open_dataset(t2i_trained *out, const char *source, const char 
     return status;
 }
 
-static void say_what_is_not_sure(const t2i_trained *trained)
+static void say_what_is_not_sure(const t2i_loaded_model *trained)
 {
     const t2i_run_state *run = &trained->checkpoint.run;
     t2i_log_detail("model: %s, dataset: %s", trained->path, t2i_dataset_path(trained->dataset));
@@ -37,7 +37,7 @@ static void say_what_is_not_sure(const t2i_trained *trained)
                      trained->path, t2i_dataset_path(trained->dataset));
 }
 
-static t2i_status fill(t2i_trained *out, const char *source, const char *data, t2i_error *err)
+static t2i_status fill(t2i_loaded_model *out, const char *source, const char *data, t2i_error *err)
 {
     T2I_TRY(t2i_checkpoint_find(source, &out->path, err));
     T2I_TRY(open_dataset(out, source, data, err));
@@ -56,19 +56,20 @@ static t2i_status fill(t2i_trained *out, const char *source, const char *data, t
     return T2I_OK;
 }
 
-t2i_status t2i_trained_open(t2i_trained *out, const char *source, const char *data, t2i_error *err)
+t2i_status t2i_loaded_model_open(t2i_loaded_model *out, const char *source, const char *data,
+                                 t2i_error *err)
 {
-    *out = (t2i_trained){0};
+    *out = (t2i_loaded_model){0};
     t2i_status status = fill(out, source, data, err);
-    if (status != T2I_OK) t2i_trained_close(out);
+    if (status != T2I_OK) t2i_loaded_model_close(out);
     return status;
 }
 
-void t2i_trained_close(t2i_trained *trained)
+void t2i_loaded_model_close(t2i_loaded_model *trained)
 {
     t2i_gallery_free(&trained->gallery);
     t2i_dataset_close(trained->dataset);
     t2i_checkpoint_free(&trained->checkpoint);
     t2i_free(trained->path);
-    *trained = (t2i_trained){0};
+    *trained = (t2i_loaded_model){0};
 }
