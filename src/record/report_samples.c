@@ -8,7 +8,7 @@
 #include "checkpoint/checkpoint.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 
 enum { SIDE = 64, MOST = 16 << 20 }; /* pixels of a picture in the page; bytes of a sheet */
 
@@ -52,7 +52,7 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
 {
     char name[64];
     t2i_image sheet = {0};
-    t2i_sheet_grid grid;
+    t2i_contact_sheet_grid grid;
     t2i_error ignored;
     t2i_text file = {0};
     *strip = (report_strip){.step = step};
@@ -62,7 +62,7 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
     t2i_status status = T2I_OK;
     if (t2i_fs_read(path, MOST, &file, &ignored) == T2I_OK &&
         t2i_image_decode(&sheet, file.data, file.size, path, &ignored) == T2I_OK &&
-        t2i_sheet_find_grid(sheet.width, sheet.height, &grid)) {
+        t2i_contact_sheet_find_grid(sheet.width, sheet.height, &grid)) {
         strip->rows = grid.rows < REPORT_ROWS ? grid.rows : REPORT_ROWS;
         strip->columns = grid.columns;
     }

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/predict.h"
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 #include "retrieval/loaded_model.h"
 
 /* What is found for one prompt. */
@@ -208,7 +208,7 @@ static void fill_words(const job *j, words *w, size_t columns, size_t from)
         t2i_tile *tile = w->tile + i * columns;
         if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, NULL};
         for (size_t k = 0; k < j->top; k++, distance++) {
-            t2i_sheet_distance(*distance, a->near[k].distance);
+            t2i_contact_sheet_distance(*distance, a->near[k].distance);
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
         }
     }
@@ -227,8 +227,9 @@ static t2i_status write_sheet(const job *j, t2i_error *err)
         status = t2i_fail_memory(err, n * columns * sizeof *w.tile, "the sheet");
     } else {
         fill_words(j, &w, columns, from);
-        const t2i_sheet sheet = {w.title, w.heading, columns, n, j->options->prompt, w.tile};
-        status = t2i_sheet_draw(&picture, &sheet, err);
+        const t2i_contact_sheet sheet = {w.title, w.heading,          columns,
+                                         n,       j->options->prompt, w.tile};
+        status = t2i_contact_sheet_draw(&picture, &sheet, err);
         if (status == T2I_OK) status = t2i_image_write(&picture, j->sheet, err);
     }
     t2i_image_free(&picture);

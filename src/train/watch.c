@@ -12,7 +12,7 @@
 #include "kernels/ops.h"
 #include "model/predict.h"
 #include "base/heartbeat.h"
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 
 /* ---- set-up ---- */
 
@@ -243,8 +243,8 @@ t2i_status t2i_watch_draw(t2i_watch *watch, const float *weights, t2i_error *err
     snprintf(title, sizeof title, "After step %ld", c->run.step);
     char *path = t2i_fs_join(watch->job->out, name);
     if (status == T2I_OK && path != NULL)
-        status =
-            t2i_sheet_samples(path, title, &watch->gallery, prompt, count, prediction, truth, err);
+        status = t2i_contact_sheet_samples(path, title, &watch->gallery, prompt, count, prediction,
+                                           truth, err);
     t2i_free(path);
     for (size_t i = 0; i < T2I_WATCH_SAMPLES; i++) t2i_free(text[i]);
     t2i_free(prediction);

@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "record/report.h"
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 
 static t2i_error err;
 
@@ -261,7 +261,8 @@ static void shows_samples(void)
     const t2i_tile tiles[] = {tile, tile, tile, tile, tile, tile};
     static const char *const heading[] = {"decoded", "nearest", "true"}, *const label[] = {"a",
                                                                                            "b"};
-    OK(t2i_sheet_draw(&sheet, &(t2i_sheet){"After step 1", heading, 3, 2, label, tiles}, &err));
+    OK(t2i_contact_sheet_draw(
+        &sheet, &(t2i_contact_sheet){"After step 1", heading, 3, 2, label, tiles}, &err));
     for (int i = 1; i <= 20; i++) {
         snprintf(name, sizeof name, "drawn/samples/step-%d.png", i * 10);
         OK(t2i_image_write(&sheet, in_scratch(name), &err));

@@ -1,4 +1,4 @@
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +33,7 @@ typedef struct {
     size_t width, height;
 } plan;
 
-static size_t largest_side(const t2i_sheet *sheet)
+static size_t largest_side(const t2i_contact_sheet *sheet)
 {
     size_t side = 0;
     for (size_t i = 0; i < sheet->rows * sheet->columns; i++) {
@@ -45,7 +45,7 @@ static size_t largest_side(const t2i_sheet *sheet)
     return side;
 }
 
-static plan lay_out(const t2i_sheet *sheet)
+static plan lay_out(const t2i_contact_sheet *sheet)
 {
     plan p = {.factor = 1, .tile = TILE_LEAST};
     size_t side = largest_side(sheet);
@@ -124,8 +124,8 @@ static long draw_name(t2i_image *out, long x, long y, long width, const char *na
     return t2i_canvas_text_box(out, x, y, width, 1, name, INK);
 }
 
-static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_sheet *sheet, size_t row,
-                           t2i_error *err)
+static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_contact_sheet *sheet,
+                           size_t row, t2i_error *err)
 {
     long y = (long)(p->top + row * p->row), tile = (long)p->tile;
     t2i_canvas_fill(out, MARGIN, y, (long)p->width - 2 * MARGIN, 1, RULE);
@@ -143,7 +143,7 @@ static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_sheet *sheet
     return T2I_OK;
 }
 
-t2i_status t2i_sheet_draw(t2i_image *out, const t2i_sheet *sheet, t2i_error *err)
+t2i_status t2i_contact_sheet_draw(t2i_image *out, const t2i_contact_sheet *sheet, t2i_error *err)
 {
     plan p = lay_out(sheet);
     T2I_TRY(t2i_image_new(out, p.width, p.height, err));
@@ -168,7 +168,7 @@ t2i_status t2i_sheet_draw(t2i_image *out, const t2i_sheet *sheet, t2i_error *err
     return status;
 }
 
-void t2i_sheet_distance(char note[T2I_NOTE], double distance)
+void t2i_contact_sheet_distance(char note[T2I_NOTE], double distance)
 {
     snprintf(note, T2I_NOTE, distance < 100.0 ? "distance %.4f" : "distance %.5g", distance);
 }
@@ -205,7 +205,7 @@ static t2i_status fill_sample(sample *row, t2i_gallery *gallery, t2i_prompt prom
     memcpy(row->label, prompt.bytes, prompt.size);
     t2i_gallery_distances(gallery, T2I_EUCLIDEAN, prediction, 1, distance);
     t2i_nearest(distance, gallery->images, 1, &near);
-    t2i_sheet_distance(row->note, near.distance);
+    t2i_contact_sheet_distance(row->note, near.distance);
     if (t2i_gallery_decodes(gallery))
         T2I_TRY(t2i_gallery_draw(gallery, prediction, &row->picture[DECODED], err));
     T2I_TRY(t2i_gallery_picture(gallery, near.image, &row->picture[NEAREST], err));
@@ -229,19 +229,19 @@ static t2i_status draw_samples(t2i_image *out, const char *title, const sample *
         label[i] = row[i].label;
         memcpy(tile + i * columns, all + from, columns * sizeof *tile);
     }
-    const t2i_sheet sheet = {title, heading + from, columns, rows, label, tile};
+    const t2i_contact_sheet sheet = {title, heading + from, columns, rows, label, tile};
     if (label == NULL || tile == NULL)
         status = t2i_fail_memory(err, rows * SAMPLES * sizeof *tile, "a sheet");
     else
-        status = t2i_sheet_draw(out, &sheet, err);
+        status = t2i_contact_sheet_draw(out, &sheet, err);
     t2i_free(label);
     t2i_free(tile);
     return status;
 }
 
-t2i_status t2i_sheet_samples(const char *path, const char *title, t2i_gallery *gallery,
-                             const t2i_prompt *prompt, size_t prompts, const float *prediction,
-                             const uint32_t *truth, t2i_error *err)
+t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_gallery *gallery,
+                                     const t2i_prompt *prompt, size_t prompts,
+                                     const float *prediction, const uint32_t *truth, t2i_error *err)
 {
     t2i_image picture = {0};
     sample *row = t2i_alloc(prompts, sizeof *row);
@@ -261,22 +261,22 @@ t2i_status t2i_sheet_samples(const char *path, const char *title, t2i_gallery *g
     return status;
 }
 
-int t2i_sheet_find_grid(size_t width, size_t height, t2i_sheet_grid *out)
+int t2i_contact_sheet_find_grid(size_t width, size_t height, t2i_contact_sheet_grid *out)
 {
-    const t2i_sheet none = {.title = ""}; /* a title as short as theirs */
+    const t2i_contact_sheet none = {.title = ""}; /* a title as short as theirs */
     const plan empty = lay_out(&none);
     for (size_t columns = SAMPLES; columns >= SAMPLES - 1; columns--) {
         size_t inner = width > empty.width ? width - empty.width : 0, across = inner / columns;
         size_t row = across - GAP + empty.row - empty.tile;
         if (inner % columns != 0 || across < GAP + TILE_LEAST || across > GAP + TILE_MOST) continue;
         if (height <= empty.height || (height - empty.height) % row != 0) continue;
-        *out = (t2i_sheet_grid){.rows = (height - empty.height) / row,
-                                .columns = columns,
-                                .tile = across - GAP,
-                                .left = MARGIN + LABEL + GAP,
-                                .top = empty.top + GAP / 2,
-                                .across = across,
-                                .down = row};
+        *out = (t2i_contact_sheet_grid){.rows = (height - empty.height) / row,
+                                        .columns = columns,
+                                        .tile = across - GAP,
+                                        .left = MARGIN + LABEL + GAP,
+                                        .top = empty.top + GAP / 2,
+                                        .across = across,
+                                        .down = row};
         return 1;
     }
     return 0;

@@ -1,6 +1,6 @@
 /* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
  */
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 
 #include "trained_sample.h"
 
@@ -32,8 +32,8 @@ static void enlarges(void)
     const char *const label[] = {"one", "two"};
     const t2i_tile tile[] = {
         {&red, "r.png", "n"}, {&blue, NULL, NULL}, {NULL, "", ""}, {&red, "r", NULL}};
-    const t2i_sheet sheet = {"Title", headings, 2, 2, label, tile};
-    OK(t2i_sheet_draw(&out, &sheet, &err));
+    const t2i_contact_sheet sheet = {"Title", headings, 2, 2, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
     CU_ASSERT(count_colour(&out, 200, 10, 20) == 2 * 128 * 128);
     CU_ASSERT(count_colour(&out, 10, 20, 200) == 128 * 64);
     CU_ASSERT(count_colour(&out, 0xe6, 0xe6, 0xe6) > 128 * 120); /* the empty tile, less its text */
@@ -49,8 +49,8 @@ static void shrinks(void)
     fill(&thin, 1000, 1, 10, 20, 200);
     const char *const label[] = {""};
     const t2i_tile tile[] = {{&wide, NULL, NULL}, {&thin, NULL, NULL}};
-    const t2i_sheet sheet = {"", headings, 2, 1, label, tile};
-    OK(t2i_sheet_draw(&out, &sheet, &err));
+    const t2i_contact_sheet sheet = {"", headings, 2, 1, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
     CU_ASSERT(count_colour(&out, 200, 10, 20) == 256 * 128);
     CU_ASSERT(count_colour(&out, 10, 20, 200) == 256);
     t2i_image_free(&out);
@@ -69,8 +69,8 @@ static void hostile_texts(void)
     text[41] = '\xff';
     const char *const label[] = {text}, *const heading[] = {text, text};
     const t2i_tile tile[] = {{NULL, text, text}, {NULL, text + 41, text + 41}};
-    const t2i_sheet sheet = {text, heading, 2, 1, label, tile};
-    OK(t2i_sheet_draw(&out, &sheet, &err));
+    const t2i_contact_sheet sheet = {text, heading, 2, 1, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
     CU_ASSERT(out.width < 1000 && out.height < 1000);
     t2i_image_free(&out);
 }
@@ -82,8 +82,8 @@ static void too_many_rows(void)
     static t2i_tile tile[ROWS];
     t2i_image out;
     for (size_t i = 0; i < ROWS; i++) label[i] = "prompt";
-    const t2i_sheet sheet = {"Title", headings, 1, ROWS, label, tile};
-    OK(t2i_sheet_draw(&out, &sheet, &err));
+    const t2i_contact_sheet sheet = {"Title", headings, 1, ROWS, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
     CU_ASSERT(out.height > T2I_IMAGE_SIDE_MAX - 1000 && out.height <= T2I_IMAGE_SIDE_MAX);
     t2i_image_free(&out);
 }
@@ -101,7 +101,7 @@ static void draw_samples(const char *data, t2i_image *out)
     OK(t2i_dataset_open(&dataset, data, &err));
     if (dataset == NULL) return;
     OK(t2i_gallery_new(&g, dataset, &err));
-    OK(t2i_sheet_samples(path, "After step 1", &g, prompt, 2, prediction, truth, &err));
+    OK(t2i_contact_sheet_samples(path, "After step 1", &g, prompt, 2, prediction, truth, &err));
     OK(t2i_image_read(out, path, &err));
     t2i_gallery_free(&g);
     t2i_dataset_close(dataset);
@@ -126,7 +126,8 @@ static void samples(void)
 }
 
 /* The top left pixel of a row's and column's picture. */
-static unsigned corner(const t2i_image *sheet, const t2i_sheet_grid *g, size_t row, size_t column)
+static unsigned corner(const t2i_image *sheet, const t2i_contact_sheet_grid *g, size_t row,
+                       size_t column)
 {
     size_t x = g->left + column * g->across, y = g->top + row * g->down;
     return sheet->rgb[3 * (y * sheet->width + x)];
@@ -136,21 +137,22 @@ static unsigned corner(const t2i_image *sheet, const t2i_sheet_grid *g, size_t r
 static void finds_grid(void)
 {
     t2i_image out = {0}, bare = {0};
-    t2i_sheet_grid grid = {0};
+    t2i_contact_sheet_grid grid = {0};
     write_dataset(data_file, 1, D);
     write_dataset(bare_file, 0, D);
     draw_samples(data_file, &out);
     draw_samples(bare_file, &bare);
-    CU_ASSERT(t2i_sheet_find_grid(out.width, out.height, &grid));
+    CU_ASSERT(t2i_contact_sheet_find_grid(out.width, out.height, &grid));
     CU_ASSERT(grid.rows == 2 && grid.columns == 3 && grid.tile == 128);
     for (size_t row = 0; row < 2; row++)
         CU_ASSERT(corner(&out, &grid, row, 0) == 89 && corner(&out, &grid, row, 1) == 102);
     CU_ASSERT(corner(&out, &grid, 0, 2) == 204 && corner(&out, &grid, 1, 2) == 13);
-    CU_ASSERT(t2i_sheet_find_grid(bare.width, bare.height, &grid));
+    CU_ASSERT(t2i_contact_sheet_find_grid(bare.width, bare.height, &grid));
     CU_ASSERT(grid.rows == 2 && grid.columns == 2 && grid.tile == 128);
-    CU_ASSERT(!t2i_sheet_find_grid(out.width + 1, out.height, &grid));
-    CU_ASSERT(!t2i_sheet_find_grid(out.width, out.height + 1, &grid));
-    CU_ASSERT(!t2i_sheet_find_grid(0, 0, &grid) && !t2i_sheet_find_grid(300, 100, &grid));
+    CU_ASSERT(!t2i_contact_sheet_find_grid(out.width + 1, out.height, &grid));
+    CU_ASSERT(!t2i_contact_sheet_find_grid(out.width, out.height + 1, &grid));
+    CU_ASSERT(!t2i_contact_sheet_find_grid(0, 0, &grid) &&
+              !t2i_contact_sheet_find_grid(300, 100, &grid));
     t2i_image_free(&out);
     t2i_image_free(&bare);
 }
