@@ -231,7 +231,7 @@ static t2i_status evaluate(t2i_comm *comm, t2i_eval_job *j, t2i_eval_report *out
     int threads = t2i_comm_threads(comm, j->options->threads);
     T2I_TRY(t2i_comm_agree(comm, prepare(j, threads, !t2i_comm_crowded(comm), err), err));
     T2I_TRY(t2i_eval_measure(comm, j, err));
-    T2I_TRY(t2i_eval_ask(comm, j, err));
+    T2I_TRY(t2i_eval_rank(comm, j, err));
     return finish(comm, j, out, err);
 }
 

@@ -64,7 +64,7 @@ t2i_status t2i_eval_plan(t2i_eval_job *j, t2i_error *err);
 /* One pass over the features: the mean, and how far apart the right pictures are. */
 t2i_status t2i_eval_measure(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
 /* Predictions, ranks, PSNR of all questions. */
-t2i_status t2i_eval_ask(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
+t2i_status t2i_eval_rank(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
 
 /* Blocks of pictures and of queries make tasks, in that order: task t is pictures t / queries. */
 size_t t2i_eval_query_blocks(size_t questions);

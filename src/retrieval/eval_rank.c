@@ -437,7 +437,7 @@ static void empty(group *g)
     g->distance = NULL;
 }
 
-t2i_status t2i_eval_ask(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
+t2i_status t2i_eval_rank(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
 {
     size_t questions = j->begin[j->splits];
     group g = {.prediction = t2i_alloc(j->group, j->D * sizeof *g.prediction),
