@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "retrieval/eval_parts.h"
+#include "retrieval/eval_internal.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "retrieval/eval_parts.h"
+#include "retrieval/eval_internal.h"
 #include "base/mem.h"
 
 /* Weighted sums of features: of the training rows, and of each split's right pictures. */

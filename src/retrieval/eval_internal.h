@@ -1,6 +1,6 @@
-/* eval_parts.h - what the files of eval share. Collective is what takes a t2i_comm *. */
-#ifndef T2I_EVAL_PARTS_H
-#define T2I_EVAL_PARTS_H
+/* eval_internal.h - what the files of eval share. Collective is what takes a t2i_comm *. */
+#ifndef T2I_EVAL_INTERNAL_H
+#define T2I_EVAL_INTERNAL_H
 
 #include "retrieval/baseline.h"
 #include "retrieval/eval.h"
