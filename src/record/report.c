@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 #include "record/events.h"
 #include "base/fs.h"
 #include "base/log.h"

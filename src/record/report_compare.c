@@ -1,7 +1,7 @@
 /* report_compare.c - several runs on one page. */
 #include <string.h>
 
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 #include "base/log.h"
 
 static void put_curves(t2i_html *page, t2i_report *const *run, size_t runs)

@@ -1,5 +1,5 @@
 /* report_read.c - what the files of a run folder say; nothing in them is trusted. */
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* report_samples.c - what a run drew on the way, side by side: a row a prompt, a column a step. */
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* What the files of the report share: a run folder as it was read (report_read.c), and the parts of
  * a page (report.c, report_samples.c, report_compare.c). */
-#ifndef T2I_REPORT_PARTS_H
-#define T2I_REPORT_PARTS_H
+#ifndef T2I_REPORT_INTERNAL_H
+#define T2I_REPORT_INTERNAL_H
 
 #include "draw/chart.h"
 #include "formats/json.h"
