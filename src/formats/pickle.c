@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pickle_parts.h"
+#include "formats/pickle_internal.h"
 #include "base/mem.h"
 #include "base/text.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pickle_parts.h"
+#include "formats/pickle_internal.h"
 #include "formats/dtype.h"
 #include "base/mem.h"
 

@@ -1,7 +1,7 @@
-/* pickle_parts.h - what pickle.c (instructions) and pickle_torch.c (what torch's functions mean)
+/* pickle_internal.h - what pickle.c (instructions) and pickle_torch.c (what torch's functions mean)
  * share. */
-#ifndef T2I_PICKLE_PARTS_H
-#define T2I_PICKLE_PARTS_H
+#ifndef T2I_PICKLE_INTERNAL_H
+#define T2I_PICKLE_INTERNAL_H
 
 #include "formats/pickle.h"
 
