@@ -5,7 +5,7 @@
 
 #include "formats/dtype.h"
 #include "base/mem.h"
-#include "formats/torchfile_parts.h"
+#include "formats/torchfile_internal.h"
 
 enum { MAGIC = 15, HEAD = 512, PROTOCOL = 1001, ENTRY_MAX_BYTES = 1100 };
 

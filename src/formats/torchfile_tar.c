@@ -3,7 +3,7 @@
  * into them; `tensors`, a table of shapes; and `pickle`, the tree, which names tensors of the
  * table. A table is a pickle that counts, then for each row a pickle and binary numbers.
  */
-#include "formats/torchfile_parts.h"
+#include "formats/torchfile_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* torchfile_parts.h - what torchfile.c (zip, stream, numbers) and torchfile_tar.c share. */
-#ifndef T2I_TORCHFILE_PARTS_H
-#define T2I_TORCHFILE_PARTS_H
+/* torchfile_internal.h - what torchfile.c (zip, stream, numbers) and torchfile_tar.c share. */
+#ifndef T2I_TORCHFILE_INTERNAL_H
+#define T2I_TORCHFILE_INTERNAL_H
 
 #include "formats/pickle.h"
 #include "formats/byte_source.h"
