@@ -35,8 +35,8 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int thr
     t2i_status mine =
         e->facts == NULL ? t2i_fail_memory(err, sizeof *e->facts, "what the ranks see") : T2I_OK;
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    t2i_facts *own = &e->facts[e->rank];
-    t2i_facts_look(own);
+    t2i_host_info *own = &e->facts[e->rank];
+    t2i_host_info_look(own);
     own->node_first = t2i_comm_node_first(comm);
     own->threads = threads;
     own->crowded = t2i_comm_crowded(comm);
@@ -164,7 +164,7 @@ static t2i_json *list_ranks(const t2i_exam *e)
 {
     t2i_json *list = t2i_json_array();
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *f = &e->facts[r];
+        const t2i_host_info *f = &e->facts[r];
         t2i_json *row = t2i_json_object();
         t2i_json_set_integer(row, "rank", r);
         t2i_json_set_string(row, "host", f->host);

@@ -1,7 +1,7 @@
 /* doctor.h - what this machine, launcher, file system and network will do to a run, before a night
  * is lost to them.
  *
- * Every rank looks at its own machine (facts.h), some things are measured together
+ * Every rank looks at its own machine (host_info.h), some things are measured together
  * (doctor_measure.c), and functions that need no machine judge what came together: a row of the
  * table in doctor_checks.c each.
  */
@@ -10,7 +10,7 @@
 
 #include "comm/comm.h"
 #include "base/error.h"
-#include "host/facts.h"
+#include "host/host_info.h"
 #include "host/folder.h"
 #include "train/job.h"
 #include "train/need.h"
@@ -30,10 +30,10 @@ typedef struct {
     const t2i_job *job;       /* data, out and the others may be missing */
     const t2i_run_sizes *run; /* what it will train; NULL: not known */
     int rank, size;
-    int hosts, nodes;  /* different machines; groups of ranks that share memory */
-    t2i_facts *facts;  /* owned: of all ranks */
-    t2i_folder folder; /* rank 0: of the run folder, or the present one */
-    int hosts_looked;  /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
+    int hosts, nodes;     /* different machines; groups of ranks that share memory */
+    t2i_host_info *facts; /* owned: of all ranks */
+    t2i_folder folder;    /* rank 0: of the run folder, or the present one */
+    int hosts_looked;     /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
     t2i_status job_status; /* not T2I_OK: why the job would not start */
     char job_problem[400];
     double meeting; /* measured: seconds of a barrier */

@@ -73,7 +73,7 @@ static node node_of(const t2i_exam *e, int first)
     node n = {.first = first};
     unsigned char mask[T2I_CPU_MASK] = {0};
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *f = &e->facts[r];
+        const t2i_host_info *f = &e->facts[r];
         if (f->node_first != first) continue;
         n.ranks++;
         n.workers += f->threads;
@@ -92,7 +92,7 @@ static int is_first(const t2i_exam *e, int rank)
 static void judge_launcher(const t2i_exam *e, t2i_finding *f)
 {
     static const char *const by[] = {"another launcher", "Open MPI's mpirun", "srun", "Hydra"};
-    const t2i_facts *own = &e->facts[0];
+    const t2i_host_info *own = &e->facts[0];
     int fewest = e->size, most = 0;
     for (int r = 0; r < e->size; r++) {
         int ranks = is_first(e, r) ? node_of(e, r).ranks : 0;
@@ -111,7 +111,7 @@ static void judge_launcher(const t2i_exam *e, t2i_finding *f)
 
 static void judge_mpi(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_facts *own = &e->facts[0];
+    const t2i_host_info *own = &e->facts[0];
     found(f, "%s", own->mpi);
     for (int r = 1; r < e->size; r++)
         if (strcmp(e->facts[r].mpi, own->mpi) != 0) {
@@ -198,10 +198,10 @@ static void judge_waiting(const t2i_exam *e, t2i_finding *f)
 
 static void judge_cpu(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_facts *own = &e->facts[0];
+    const t2i_host_info *own = &e->facts[0];
     found(f, "vectors %s, OpenBLAS %s", own->cpu, own->blas);
     for (int r = 1; r < e->size; r++) {
-        const t2i_facts *other = &e->facts[r];
+        const t2i_host_info *other = &e->facts[r];
         if (strcmp(other->cpu, own->cpu) == 0 && strcmp(other->blas, own->blas) == 0) continue;
         found(f, " on %s; %s, %s on %s (rank %d)", own->host, other->cpu, other->blas, other->host,
               r);
@@ -238,7 +238,7 @@ static void judge_speed(const t2i_exam *e, t2i_finding *f)
         if (e->facts[r].gflops < e->facts[slowest].gflops) slowest = r;
         if (e->facts[r].core_share < e->facts[robbed].core_share) robbed = r;
     }
-    const t2i_facts *s = &e->facts[slowest], *p = &e->facts[robbed];
+    const t2i_host_info *s = &e->facts[slowest], *p = &e->facts[robbed];
     found(f, "%.1f GF/s a thread", median);
     if (e->size > 1) found(f, "; slowest: rank %d on %s with %.1f", slowest, s->host, s->gflops);
     if (s->gflops < part * median)
@@ -291,7 +291,7 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 500e6;
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *at = &e->facts[r];
+        const t2i_host_info *at = &e->facts[r];
         if (!is_first(e, r) || at->memory <= 0) continue;
         t2i_rank_need need = {little, 0};
         if (e->run != NULL) need = need_of(e, r);
@@ -315,7 +315,7 @@ static void judge_shared(const t2i_exam *e, t2i_finding *f)
 {
     static const double docker = 64 << 20;
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *at = &e->facts[r];
+        const t2i_host_info *at = &e->facts[r];
         if (!is_first(e, r) || node_of(e, r).ranks == 1) continue;
         double need = e->run != NULL ? need_of(e, r).shared : docker;
         if (r > 0 && need < at->shared) continue;

@@ -25,7 +25,7 @@ static double thread_seconds(void)
 }
 
 /* By the thread's own time, so that ranks which share cores can be compared. */
-static void time_products(t2i_facts *f, float *out, const float *a, const float *packed)
+static void time_products(t2i_host_info *f, float *out, const float *a, const float *packed)
 {
     static const double span = 0.3;
     double began = t2i_cpu_seconds(), own = thread_seconds(), best = 0;

@@ -11,7 +11,7 @@
 
 #include "base/writer_lease.h"
 #include "base/cpu.h"
-#include "host/facts.h"
+#include "host/host_info.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -141,8 +141,8 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
 {
     char processor[128], system[256] = "", hdf5[64];
     struct utsname name;
-    t2i_facts facts;
-    t2i_facts_look(&facts);
+    t2i_host_info facts;
+    t2i_host_info_look(&facts);
     t2i_json *json = new_line(events, "start");
     name_processor(processor, sizeof processor);
     if (uname(&name) == 0)

@@ -12,7 +12,7 @@ static t2i_job job;
 enum { RANKS = 4 };
 
 /* Two hosts with two ranks each, a core for each rank, nothing wrong. */
-static t2i_facts facts[RANKS];
+static t2i_host_info facts[RANKS];
 static t2i_exam exam;
 
 static void make_exam(void)
@@ -21,7 +21,7 @@ static void make_exam(void)
     job = (t2i_job){.data = "d.h5", .out = "run", .keep = 2, .watchdog = 30, .steps = 100};
     exam = (t2i_exam){.job = &job, .size = RANKS, .hosts = 2, .nodes = 2, .facts = facts};
     for (int r = 0; r < RANKS; r++) {
-        t2i_facts *f = &facts[r];
+        t2i_host_info *f = &facts[r];
         snprintf(f->host, sizeof f->host, "node%d", r / 2);
         snprintf(f->mpi, sizeof f->mpi, "Open MPI v4.1.4");
         snprintf(f->mpi_built, sizeof f->mpi_built, "Open MPI v4.1.4");

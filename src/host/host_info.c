@@ -1,4 +1,4 @@
-#include "host/facts.h"
+#include "host/host_info.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static int read_number(const char *path, double *value)
 
 /* A group of processes may have a limit (Slurm's jobs, containers), as may those around it; "max"
  * is none. Control groups of version 2. */
-static void limit_by_groups(t2i_facts *f)
+static void limit_by_groups(t2i_host_info *f)
 {
     static const char root[] = "/sys/fs/cgroup";
     char line[512] = "", path[640];
@@ -68,7 +68,7 @@ static void limit_by_groups(t2i_facts *f)
     }
 }
 
-static void find_memory(t2i_facts *f)
+static void find_memory(t2i_host_info *f)
 {
     char line[128];
     double kib;
@@ -81,7 +81,7 @@ static void find_memory(t2i_facts *f)
     if (f->memory_free > 0) limit_by_groups(f);
 }
 
-void t2i_facts_look(t2i_facts *f)
+void t2i_host_info_look(t2i_host_info *f)
 {
     struct utsname name;
     memset(f, 0, sizeof *f); /* padding too: facts are compared and sent as bytes */

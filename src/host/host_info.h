@@ -1,10 +1,10 @@
-/* facts.h - what a rank sees of the machine it runs on.
+/* host_info.h - what a rank sees of the machine it runs on.
  *
  * Why: plain bytes, so that all ranks' facts come together in one call and are judged by functions
  * that need no machine (doctor_checks.c).
  */
-#ifndef T2I_FACTS_H
-#define T2I_FACTS_H
+#ifndef T2I_HOST_INFO_H
+#define T2I_HOST_INFO_H
 
 #include <stdint.h>
 #include "comm/comm.h"
@@ -32,10 +32,10 @@ typedef struct {
     double gflops, core_share; /* one thread's products; its part of a core's time */
     double clock;              /* seconds that this host's clock is ahead of rank 0's */
     int blind;                 /* a file in rank 0's run folder is not seen here */
-} t2i_facts;
+} t2i_host_info;
 
 /* What this process can find out by itself, in about a millisecond. Nothing fails: what is not
  * known stays empty. */
-void t2i_facts_look(t2i_facts *out);
+void t2i_host_info_look(t2i_host_info *out);
 
 #endif
