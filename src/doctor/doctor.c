@@ -43,7 +43,7 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int thr
     t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
     e->hosts = count_hosts(e);
     for (int r = 0; r < e->size; r++) e->nodes += e->facts[r].node_first == r;
-    if (e->rank == 0) t2i_folder_look(&e->folder, job->out);
+    if (e->rank == 0) t2i_fs_probe_look(&e->folder, job->out);
     return T2I_OK;
 }
 

@@ -11,7 +11,7 @@
 #include "comm/comm.h"
 #include "base/error.h"
 #include "host/host_info.h"
-#include "host/folder.h"
+#include "host/fs_probe.h"
 #include "train/job.h"
 #include "train/need.h"
 
@@ -32,7 +32,7 @@ typedef struct {
     int rank, size;
     int hosts, nodes;     /* different machines; groups of ranks that share memory */
     t2i_host_info *facts; /* owned: of all ranks */
-    t2i_folder folder;    /* rank 0: of the run folder, or the present one */
+    t2i_fs_probe folder;  /* rank 0: of the run folder, or the present one */
     int hosts_looked;     /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
     t2i_status job_status; /* not T2I_OK: why the job would not start */
     char job_problem[400];

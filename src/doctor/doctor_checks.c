@@ -343,7 +343,7 @@ static void judge_job(const t2i_exam *e, t2i_finding *f)
 
 static void judge_folder(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_folder *at = &e->folder;
+    const t2i_fs_probe *at = &e->folder;
     found(f, "%s%s on %s", at->path,
           at->is_there || e->job->out == NULL ? "" : " (above it: it will be made)",
           at->type[0] != '\0' ? at->type : "nothing");
@@ -360,7 +360,7 @@ static void judge_folder(const t2i_exam *e, t2i_finding *f)
 static void judge_space(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 200e6, files = 100;
-    const t2i_folder *at = &e->folder;
+    const t2i_fs_probe *at = &e->folder;
     double need = e->run != NULL ? t2i_need_disk(e->run) : little;
     if (at->status != T2I_OK) {
         found(f, "not known");
@@ -383,7 +383,7 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
 static void judge_save(const t2i_exam *e, t2i_finding *f)
 {
     static const double slow = 2.0;
-    const t2i_folder *at = &e->folder;
+    const t2i_fs_probe *at = &e->folder;
     if (at->save_status != T2I_OK) {
         found(f, "%s", at->save_problem);
         failing(f, at->save_status, "make room, or give an --out on a disk that works");

@@ -191,7 +191,7 @@ t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
         T2I_TRY(measure_sums(e, comm, err));
     }
     if (e->hosts > 1) measure_clocks(e, comm);
-    if (e->rank == 0) t2i_folder_try(&e->folder);
+    if (e->rank == 0) t2i_fs_probe_try(&e->folder);
     if (e->hosts > 1) measure_visible(e, comm);
     t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
     return T2I_OK;

@@ -40,14 +40,14 @@ static void make_exam(void)
         f->gflops = 100 + r;
         f->core_share = 1;
     }
-    exam.folder = (t2i_folder){.path = "/work",
-                               .is_there = 1,
-                               .kind = T2I_FS_SHARED,
-                               .type = "NFS",
-                               .free_bytes = 1e12,
-                               .free_files = -1,
-                               .bytes = 4e6,
-                               .save_seconds = 0.1};
+    exam.folder = (t2i_fs_probe){.path = "/work",
+                                 .is_there = 1,
+                                 .kind = T2I_FS_SHARED,
+                                 .type = "NFS",
+                                 .free_bytes = 1e12,
+                                 .free_files = -1,
+                                 .bytes = 4e6,
+                                 .save_seconds = 0.1};
     for (int i = 0; i < T2I_EXAM_SUMS; i++) {
         exam.sum[i].bytes = 1 << 20;
         exam.sum[i].seconds = 1e-3;
@@ -200,14 +200,14 @@ static void test_files(void)
     facts[2].memory_free = 1e8;
     expect("memory", T2I_DOUBTFUL, "node1 has 100.0 MB free of 16.0 GB", "--mem");
 
-    t2i_folder folder;
-    t2i_folder_look(&folder, "/dev/null/x/y");
+    t2i_fs_probe folder;
+    t2i_fs_probe_look(&folder, "/dev/null/x/y");
     CU_ASSERT_EQUAL(folder.status, T2I_CANTCREATE);
-    t2i_folder_look(&folder, "no/such/folder");
+    t2i_fs_probe_look(&folder, "no/such/folder");
     CU_ASSERT_EQUAL(folder.status, T2I_OK);
     CU_ASSERT_STRING_EQUAL(folder.path, ".");
     CU_ASSERT_FALSE(folder.is_there);
-    t2i_folder_look(&folder, "/no/such//folder/");
+    t2i_fs_probe_look(&folder, "/no/such//folder/");
     CU_ASSERT_STRING_EQUAL(folder.path, "/");
 }
 

@@ -1,6 +1,6 @@
-/* folder.h - the file system that a run folder lies on: what kind, how much room, how fast. */
-#ifndef T2I_FOLDER_H
-#define T2I_FOLDER_H
+/* fs_probe.h - the file system that a run folder lies on: what kind, how much room, how fast. */
+#ifndef T2I_FS_PROBE_H
+#define T2I_FS_PROBE_H
 
 #include "base/error.h"
 
@@ -19,21 +19,21 @@ typedef struct {
     double free_bytes, free_files; /* files: below 0 where there is no limit */
     t2i_status status;             /* not T2I_OK: it is not to be written to, for this reason */
     char problem[256];
-    /* by t2i_folder_try */
+    /* by t2i_fs_probe_try */
     t2i_status save_status; /* not T2I_OK: why a file could not be written */
     char save_problem[400];
     double
         save_seconds; /* one file of `bytes`: written, fsynced, renamed, and the folder fsynced */
     double bytes;
     int lock_error; /* errno of flock; 0: it locks */
-} t2i_folder;
+} t2i_fs_probe;
 
 /* Looks, without writing. path NULL: the current folder. */
-void t2i_folder_look(t2i_folder *out, const char *path);
+void t2i_fs_probe_look(t2i_fs_probe *out, const char *path);
 /* After that: writes, locks and removes a file in it. */
-void t2i_folder_try(t2i_folder *folder);
+void t2i_fs_probe_try(t2i_fs_probe *folder);
 
 /* What a file system of this magic number (statfs) is. */
-t2i_fs_kind t2i_folder_kind(unsigned long magic, const char **type);
+t2i_fs_kind t2i_fs_probe_kind(unsigned long magic, const char **type);
 
 #endif

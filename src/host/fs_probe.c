@@ -1,4 +1,4 @@
-#include "host/folder.h"
+#include "host/fs_probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
-t2i_fs_kind t2i_folder_kind(unsigned long magic, const char **type)
+t2i_fs_kind t2i_fs_probe_kind(unsigned long magic, const char **type)
 {
     static const struct {
         unsigned long magic;
@@ -54,12 +54,12 @@ static void go_up(char *path)
         slash[slash == path] = '\0';
 }
 
-void t2i_folder_look(t2i_folder *f, const char *path)
+void t2i_fs_probe_look(t2i_fs_probe *f, const char *path)
 {
     struct statfs fs;
     struct statvfs room;
     const char *type;
-    *f = (t2i_folder){.free_files = -1};
+    *f = (t2i_fs_probe){.free_files = -1};
     snprintf(f->path, sizeof f->path, "%s", path == NULL ? "." : path);
     f->is_there = t2i_fs_is_folder(f->path);
     while (!t2i_fs_exists(f->path) && strcmp(f->path, ".") != 0 && strcmp(f->path, "/") != 0)
@@ -69,7 +69,7 @@ void t2i_folder_look(t2i_folder *f, const char *path)
         snprintf(f->problem, sizeof f->problem, "%s", strerror(errno));
         return;
     }
-    f->kind = t2i_folder_kind((unsigned long)(unsigned)fs.f_type, &type);
+    f->kind = t2i_fs_probe_kind((unsigned long)(unsigned)fs.f_type, &type);
     snprintf(f->type, sizeof f->type, "%s", type);
     f->free_bytes = (double)room.f_bavail * (double)room.f_frsize;
     if (room.f_files > 0) f->free_files = (double)room.f_favail;
@@ -93,7 +93,7 @@ static t2i_status write_file(const char *name, const char *bytes, size_t size, t
     return status;
 }
 
-void t2i_folder_try(t2i_folder *f)
+void t2i_fs_probe_try(t2i_fs_probe *f)
 {
     enum { BYTES = 4 << 20 };
     char name[sizeof f->path + 64];
