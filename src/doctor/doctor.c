@@ -54,7 +54,7 @@ typedef struct {
     t2i_dataset *dataset;
     char *options; /* owned */
     t2i_start start;
-    t2i_plan plan;
+    t2i_sampler sampler;
     t2i_run_sizes sizes;
 } study;
 
@@ -86,20 +86,20 @@ static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_job *job, int 
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     T2I_TRY(t2i_start_make(&s->start, comm, job, s->dataset, s->options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);
-    s->plan = (t2i_plan){.batch = (size_t)job->batch, .rows = counts[T2I_TRAIN]};
+    s->sampler = (t2i_sampler){.batch = (size_t)job->batch, .rows = counts[T2I_TRAIN]};
     if (s->start.resumed)
-        s->plan.shards = (size_t)s->start.checkpoint.run.shards;
+        s->sampler.shards = (size_t)s->start.checkpoint.run.shards;
     else
-        mine = t2i_plan_shards(&s->plan.shards, (size_t)job->shards, (size_t)size,
-                               (size_t)(size * threads), s->plan.batch, s->plan.rows, err);
+        mine = t2i_sampler_shards(&s->sampler.shards, (size_t)job->shards, (size_t)size,
+                                  (size_t)(size * threads), s->sampler.batch, s->sampler.rows, err);
     s->sizes = (t2i_run_sizes){.job = job,
                                .model = &s->start.checkpoint.model,
-                               .plan = &s->plan,
+                               .sampler = &s->sampler,
                                .size = size,
                                .prompt_bytes = (double)info->prompt_bytes,
                                .pictures = (double)info->images};
     if (mine == T2I_OK) {
-        s->sizes.threads = t2i_step_threads(&s->plan, size, threads);
+        s->sizes.threads = t2i_step_threads(&s->sampler, size, threads);
         mine = find_longest(s, err);
     }
     return t2i_comm_agree(comm, mine, err);

@@ -334,7 +334,7 @@ static void judge_job(const t2i_exam *e, t2i_finding *f)
 {
     if (e->job_status == T2I_OK)
         found(f, "%s: %.0f parameters, %zu shards, batch %zu", e->job->data,
-              (double)e->run->model->layout.count, e->run->plan->shards, e->run->plan->batch);
+              (double)e->run->model->layout.count, e->run->sampler->shards, e->run->sampler->batch);
     else {
         found(f, "%s", e->job_problem);
         failing(f, e->job_status, "mend that: t2i-train would end with the same words");

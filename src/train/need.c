@@ -12,11 +12,11 @@ static const double FLOAT = sizeof(float);
 /* Ids of a prompt, and its row (rows.h). */
 static double bytes_of_rows(const t2i_run_sizes *run, int rank)
 {
-    const t2i_plan *p = run->plan;
+    const t2i_sampler *p = run->sampler;
     double rows = (double)p->rows;
     if (p->sampler == T2I_SHARDED)
-        rows = (double)(t2i_plan_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
-                        t2i_plan_first_row(p, t2i_share(p->shards, rank, run->size)));
+        rows = (double)(t2i_sampler_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
+                        t2i_sampler_first_row(p, t2i_share(p->shards, rank, run->size)));
     return rows * (sizeof(t2i_row) + 16.0) +
            run->prompt_bytes * sizeof(uint16_t) * rows / (double)p->rows;
 }
@@ -36,7 +36,7 @@ static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
     double all = 0;
     for (int n = 0; n < nodes; n++) {
         size_t published;
-        t2i_reduce_buffers(run->plan->shards, n, nodes, &published);
+        t2i_reduce_buffers(run->sampler->shards, n, nodes, &published);
         all += (double)published;
     }
     return all * (nodes - 1) / nodes;
@@ -47,7 +47,8 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
     static const double process = 25e6; /* libraries, and what they take */
     const t2i_model *m = run->model;
     double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
-    size_t chunks = m->layout.floats / T2I_CHUNK, rows = t2i_step_rows(run->plan, rank, run->size);
+    size_t chunks = m->layout.floats / T2I_CHUNK,
+           rows = t2i_step_rows(run->sampler, rank, run->size);
     double slice =
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
         T2I_CHUNK * FLOAT;
@@ -59,7 +60,8 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
     if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
     if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
     for (int w = 0; w < workers; w++) {
-        size_t published, buffers = t2i_reduce_buffers(run->plan->shards, w, workers, &published);
+        size_t published,
+            buffers = t2i_reduce_buffers(run->sampler->shards, w, workers, &published);
         if (w / run->threads != rank) continue;
         need.own += (double)(buffers - published) * block;
         need.shared += (double)published * block;

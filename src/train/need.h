@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include "train/job.h"
 #include "model/model.h"
-#include "train/plan.h"
+#include "train/sampler.h"
 
 typedef struct {
     const t2i_job *job; /* all borrowed */
     const t2i_model *model;
-    const t2i_plan *plan;
+    const t2i_sampler *sampler;
     int size, threads;
     size_t longest;      /* characters of a prompt */
     double prompt_bytes; /* of all training prompts */

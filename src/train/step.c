@@ -69,18 +69,18 @@ struct t2i_step {
 
 /* ---- set-up ---- */
 
-int t2i_step_threads(const t2i_plan *plan, int size, int threads)
+int t2i_step_threads(const t2i_sampler *sampler, int size, int threads)
 {
-    size_t most = (plan->shards + (size_t)size - 1) / (size_t)size;
+    size_t most = (sampler->shards + (size_t)size - 1) / (size_t)size;
     return (size_t)threads < most ? threads : (int)most;
 }
 
-size_t t2i_step_rows(const t2i_plan *plan, int rank, int size)
+size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size)
 {
     size_t most = 1;
-    for (size_t v = t2i_share(plan->shards, rank, size);
-         v < t2i_share(plan->shards, rank + 1, size); v++)
-        if (t2i_plan_draws(plan, v) > most) most = t2i_plan_draws(plan, v);
+    for (size_t v = t2i_share(sampler->shards, rank, size);
+         v < t2i_share(sampler->shards, rank + 1, size); v++)
+        if (t2i_sampler_draws(sampler, v) > most) most = t2i_sampler_draws(sampler, v);
     return most;
 }
 
@@ -182,7 +182,7 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     }
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK)
-        status = t2i_reduce_new(&s->reduce, comm, s->pool, input->plan->shards,
+        status = t2i_reduce_new(&s->reduce, comm, s->pool, input->sampler->shards,
                                 input->checkpoint->model.layout.floats, err);
     if (status == T2I_OK) status = share_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
@@ -309,10 +309,11 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
 {
     const t2i_step_input *in = &s->in;
     size_t D = in->checkpoint->model.config.vision_feature_dim,
-           rows = t2i_plan_draws(in->plan, shard);
-    uint64_t first = (uint64_t)(shard * in->plan->batch / in->plan->shards); /* in the batch */
+           rows = t2i_sampler_draws(in->sampler, shard);
+    uint64_t first =
+        (uint64_t)(shard * in->sampler->batch / in->sampler->shards); /* in the batch */
     uint16_t *room = w->changed;
-    t2i_plan_sample(in->plan, (uint64_t)s->number, shard, w->draw);
+    t2i_sampler_sample(in->sampler, (uint64_t)s->number, shard, w->draw);
     for (size_t i = 0; i < rows; i++) {
         size_t index = w->index[i] = (size_t)(w->draw[i] - in->first_row);
         t2i_row *row = &w->batch[i];
@@ -336,7 +337,7 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     const t2i_step_input *in = &s->in;
     const t2i_checkpoint *c = in->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
-    double weight = in->job->contrastive_weight, all = (double)in->plan->batch;
+    double weight = in->job->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
     const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
@@ -377,7 +378,7 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
     s->turn = (t2i_audit_turn){0};
     s->shard = s->again = 0;
     if (every == 0 || s->number % every != 0) return;
-    s->turn = t2i_audit_plan(s->in.plan->shards, (uint64_t)(s->number / every) - 1,
+    s->turn = t2i_audit_plan(s->in.sampler->shards, (uint64_t)(s->number / every) - 1,
                              t2i_comm_rank(comm), t2i_comm_size(comm));
     if (s->turn.takes_part) {
         batch b = fetch_rows(s, &s->worker[s->auditor], s->turn.own);
@@ -401,7 +402,7 @@ static uint64_t compute_theirs(const t2i_step *s)
 int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_step_status *step_status)
 {
     int rank = t2i_comm_rank(comm), one = (int)step_status->disputed, two = (int)step_status->by;
-    int third = t2i_audit_third(s->in.plan->shards, t2i_comm_size(comm), one, two);
+    int third = t2i_audit_third(s->in.sampler->shards, t2i_comm_size(comm), one, two);
     uint64_t hash = 0;
     if (third < 0) return one == two ? one : T2I_UNKNOWN;
     trade_parcels(s, comm, rank == one ? third : -1, rank == third ? one : -1);
@@ -519,9 +520,9 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     t2i_heartbeat_phase(T2I_AT_SYNC, s->number, 0);
     t2i_reduce_exchange(s->reduce, comm, &result->total, &result->step_status, &squares);
     if (result->step_status.culprit != T2I_NOBODY) return;
-    T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);
+    T2I_ASSERT(result->total.rows == (double)s->in.sampler->batch);
     result->loss = result->total.loss /
-                   ((double)s->in.plan->batch * (double)c->model.config.vision_feature_dim);
+                   ((double)s->in.sampler->batch * (double)c->model.config.vision_feature_dim);
     result->norm = sqrt(squares);
     result->lr = t2i_schedule_lr(&s->schedule, s->number);
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded

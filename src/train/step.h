@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "comm/reduce.h"
 #include "train/job.h"
-#include "train/plan.h"
+#include "train/sampler.h"
 #include "base/thread_pool.h"
 #include "train/rows.h"
 #include "record/runlog.h"
@@ -25,7 +25,7 @@
 typedef struct {
     const t2i_job *job;
     t2i_checkpoint *checkpoint; /* its weights and run change */
-    const t2i_plan *plan;
+    const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
     const t2i_store *store;
@@ -51,9 +51,9 @@ typedef struct {
 typedef struct t2i_step t2i_step;
 
 /* `threads`, but no more than a rank can have shards. */
-int t2i_step_threads(const t2i_plan *plan, int size, int threads);
+int t2i_step_threads(const t2i_sampler *sampler, int size, int threads);
 /* Rows of this rank's largest shard, at least 1. */
-size_t t2i_step_rows(const t2i_plan *plan, int rank, int size);
+size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size);
 
 /* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. From
  * now on, until t2i_step_free, the checkpoint's weights are those of reduce.h. */

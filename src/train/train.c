@@ -15,7 +15,7 @@
 #include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "train/plan.h"
+#include "train/sampler.h"
 #include "base/heartbeat.h"
 #include "train/replay.h"
 #include "record/report.h"
@@ -42,7 +42,7 @@ typedef struct {
     t2i_dataset *dataset;
     char *options; /* owned: what changes the result, as JSON */
     t2i_start start;
-    t2i_plan plan;
+    t2i_sampler sampler;
     t2i_replay replay;
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row; /* number (of N) of rows.row[0] */
@@ -166,43 +166,43 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     const t2i_job *job = t->job;
     t2i_run_state *run = &t->start.checkpoint.run;
     int replays = t->replay.rows != NULL;
-    t->plan =
-        (t2i_plan){.batch = (size_t)job->batch,
-                   .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
-                   .seed = (uint64_t)job->seed,
-                   .sampler = replays                                ? T2I_REPLAY
-                              : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
-                                                                     : T2I_SHARDED,
-                   .replay = t->replay.rows};
+    t->sampler =
+        (t2i_sampler){.batch = (size_t)job->batch,
+                      .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
+                      .seed = (uint64_t)job->seed,
+                      .sampler = replays                                ? T2I_REPLAY
+                                 : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
+                                                                        : T2I_SHARDED,
+                      .replay = t->replay.rows};
     if (t->start.resumed)
-        t->plan.shards = (size_t)run->shards;
+        t->sampler.shards = (size_t)run->shards;
     else
-        T2I_TRY(t2i_plan_shards(&t->plan.shards, (size_t)job->shards, (size_t)t->size,
-                                (size_t)t->size * (size_t)t->threads, t->plan.batch, t->plan.rows,
-                                err));
-    if (t->plan.shards > t->plan.batch || (t->plan.shards & (t->plan.shards - 1)) != 0)
+        T2I_TRY(t2i_sampler_shards(&t->sampler.shards, (size_t)job->shards, (size_t)t->size,
+                                   (size_t)t->size * (size_t)t->threads, t->sampler.batch,
+                                   t->sampler.rows, err));
+    if (t->sampler.shards > t->sampler.batch || (t->sampler.shards & (t->sampler.shards - 1)) != 0)
         return t2i_fail(err, T2I_DATA, "the checkpoint's %zu shards do not go with batch %zu",
-                        t->plan.shards, t->plan.batch);
-    run->shards = (long)t->plan.shards;
-    if ((size_t)t->size > t->plan.shards)
+                        t->sampler.shards, t->sampler.batch);
+    run->shards = (long)t->sampler.shards;
+    if ((size_t)t->size > t->sampler.shards)
         t2i_log_warn("%d ranks, but the run has %zu shards: %zu ranks will idle", t->size,
-                     t->plan.shards, (size_t)t->size - t->plan.shards);
+                     t->sampler.shards, (size_t)t->size - t->sampler.shards);
     return T2I_OK;
 }
 
 static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t first = t2i_share(t->plan.shards, t->rank, t->size),
-           end = t2i_share(t->plan.shards, t->rank + 1, t->size);
-    int all = t->plan.sampler != T2I_SHARDED;
-    t->first_row = all ? 0 : t2i_plan_first_row(&t->plan, first);
-    uint64_t end_row = all ? t->plan.rows : t2i_plan_first_row(&t->plan, end);
+    size_t first = t2i_share(t->sampler.shards, t->rank, t->size),
+           end = t2i_share(t->sampler.shards, t->rank + 1, t->size);
+    int all = t->sampler.sampler != T2I_SHARDED;
+    t->first_row = all ? 0 : t2i_sampler_first_row(&t->sampler, first);
+    uint64_t end_row = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end);
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
-                          t->plan.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          first == end ? t->first_row : end_row, &c->vocab,
+                          t->sampler.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN,
+                          t->first_row, first == end ? t->first_row : end_row, &c->vocab,
                           c->model.config.block_size, t->job->min_count == 1, err));
-    if (t->plan.sampler == T2I_REPLAY &&
+    if (t->sampler.sampler == T2I_REPLAY &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_replay_map(&t->replay, t->rows.user_row, t->rows.count, err));
     return t2i_watch_new(&t->watch, t->job, t->dataset, &t->start.checkpoint, counts, t->rank,
@@ -238,23 +238,23 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
                                           .negatives = (size_t)job->negatives,
                                           .seed = (uint64_t)job->seed};
     size_t block = c->model.config.block_size;
-    int replays = t->plan.sampler == T2I_REPLAY;
+    int replays = t->sampler.sampler == T2I_REPLAY;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
     T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, t->trains, &t->store, &options, t->most_rows,
                              (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err);
+                          replays ? t->sampler.rows : counts[T2I_TRAIN], &c->vocab, block, err);
 }
 
 /* Collective. No more than shards can keep busy. */
 static void choose_threads(trainer *t)
 {
-    int most = t2i_step_threads(&t->plan, t->size, t->threads);
+    int most = t2i_step_threads(&t->sampler, t->size, t->threads);
     if (most == t->threads) return;
     if (t->job->threads > 0)
         t2i_log_warn("threads = %d, but a rank has %d of %zu shards at most: it gets %d thread%s",
-                     t->threads, most, t->plan.shards, most, most == 1 ? "" : "s");
+                     t->threads, most, t->sampler.shards, most, most == 1 ? "" : "s");
     t->threads = t2i_comm_threads(t->comm, most);
 }
 
@@ -262,7 +262,7 @@ static void choose_threads(trainer *t)
 static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
     size_t watched = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1, longest = t->watch.rows.longest;
-    t->most_rows = t2i_step_rows(&t->plan, t->rank, t->size);
+    t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
     if (watched > t->most_rows) t->most_rows = watched;
     if (t->rows.longest > longest) longest = t->rows.longest;
     if (t->job->audit_every > 0) { /* a rank may be sent a shard of any other */
@@ -275,7 +275,7 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     if (t->job->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
     const t2i_step_input input = {.job = t->job,
                                   .checkpoint = &t->start.checkpoint,
-                                  .plan = &t->plan,
+                                  .sampler = &t->sampler,
                                   .rows = &t->rows,
                                   .first_row = t->first_row,
                                   .store = &t->store,
@@ -308,7 +308,7 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
                  "steps %ld..%ld; vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
                  t2i_cpu_usable() == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s",
-                 t->plan.shards, t->plan.batch, c->run.step + 1, t->job->steps,
+                 t->sampler.shards, t->sampler.batch, c->run.step + 1, t->job->steps,
                  t2i_cpu_vectors_name());
 }
 
@@ -336,7 +336,7 @@ static t2i_run_sizes sizes_of(const trainer *t)
     size_t longest = t->rows.longest, watched = t->watch.rows.longest;
     return (t2i_run_sizes){.job = t->job,
                            .model = &t->start.checkpoint.model,
-                           .plan = &t->plan,
+                           .sampler = &t->sampler,
                            .size = t->size,
                            .threads = t->threads,
                            .longest = longest > watched ? longest : watched,
@@ -383,7 +383,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     T2I_TRY(open_saver(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
-    cut = t->plan.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
+    cut =
+        t->sampler.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
@@ -396,7 +397,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_events_open(&t->events, t->comm, job->out, t->threads, t->plan.shards, err));
+    T2I_TRY(t2i_events_open(&t->events, t->comm, job->out, t->threads, t->sampler.shards, err));
     if (t->rank == 0 && job->sample_every > 0) mine = choose_samples(t, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
@@ -451,7 +452,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
                          .lr = result->lr,
                          .grad_norm = result->norm,
                          .samples_per_s = (double)(run->step - t->line_step) *
-                                          (double)t->plan.batch / (now - t->line_began),
+                                          (double)t->sampler.batch / (now - t->line_began),
                          .tokens = result->total.tokens,
                          .tokens_saved = result->total.tokens - result->total.prefixes,
                          .memory = t2i_cpu_memory(),
@@ -571,7 +572,7 @@ static void show_progress(trainer *t, const t2i_step_result *result, int last)
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
         run->step, t->job->steps, result->loss, validation, result->norm, result->lr,
-        rate * (double)t->plan.batch, last ? "took" : "left",
+        rate * (double)t->sampler.batch, last ? "took" : "left",
         t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
 }
 

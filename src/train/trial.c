@@ -65,7 +65,7 @@ t2i_status t2i_trial(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
         t2i_step_take(step, comm, &result, &spent);
     }
     double each = (t2i_cpu_seconds() - began) / counted, all = spent.compute + spent.sync;
-    t2i_status mine = t2i_trial_shards(&text, run->plan->shards, run->size, err);
+    t2i_status mine = t2i_trial_shards(&text, run->sampler->shards, run->size, err);
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         t2i_log_note("shards: %s", text.data);

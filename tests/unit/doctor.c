@@ -222,12 +222,12 @@ static void test_need(void)
                                       .block_size = 32,
                                       .vision_feature_dim = 512};
     t2i_model model;
-    t2i_plan plan = {.shards = 8, .batch = 16, .rows = 1000};
+    t2i_sampler sampler = {.shards = 8, .batch = 16, .rows = 1000};
     OK(t2i_model_new(&model, &config, &err));
     make_exam();
     const t2i_run_sizes run = {.job = &job,
                                .model = &model,
-                               .plan = &plan,
+                               .sampler = &sampler,
                                .size = RANKS,
                                .threads = 1,
                                .longest = 32,

@@ -1,4 +1,4 @@
-#include "train/plan.h"
+#include "train/sampler.h"
 
 #include "base/rng.h"
 
@@ -25,8 +25,8 @@ static int all_have_rows(size_t batch, size_t shards, uint64_t rows)
     return 1;
 }
 
-t2i_status t2i_plan_shards(size_t *shards, size_t wanted, size_t ranks, size_t workers,
-                           size_t batch, uint64_t rows, t2i_error *err)
+t2i_status t2i_sampler_shards(size_t *shards, size_t wanted, size_t ranks, size_t workers,
+                              size_t batch, uint64_t rows, t2i_error *err)
 {
     size_t least = batch < rows ? batch : (size_t)rows;
     if (rows == 0) return t2i_fail(err, T2I_DATA, "the dataset has no training rows");
@@ -58,29 +58,31 @@ t2i_status t2i_plan_shards(size_t *shards, size_t wanted, size_t ranks, size_t w
     return T2I_OK;
 }
 
-size_t t2i_plan_draws(const t2i_plan *plan, size_t shard)
+size_t t2i_sampler_draws(const t2i_sampler *sampler, size_t shard)
 {
-    return cut(plan->batch, plan->shards, shard + 1) - cut(plan->batch, plan->shards, shard);
+    return cut(sampler->batch, sampler->shards, shard + 1) -
+           cut(sampler->batch, sampler->shards, shard);
 }
 
-uint64_t t2i_plan_first_row(const t2i_plan *plan, size_t shard)
+uint64_t t2i_sampler_first_row(const t2i_sampler *sampler, size_t shard)
 {
-    return first_row(plan->batch, plan->shards, plan->rows, shard);
+    return first_row(sampler->batch, sampler->shards, sampler->rows, shard);
 }
 
-void t2i_plan_sample(const t2i_plan *plan, uint64_t step, size_t shard, uint64_t *row)
+void t2i_sampler_sample(const t2i_sampler *sampler, uint64_t step, size_t shard, uint64_t *row)
 {
-    size_t draws = t2i_plan_draws(plan, shard), position = cut(plan->batch, plan->shards, shard);
-    uint64_t first = t2i_plan_first_row(plan, shard),
-             own = t2i_plan_first_row(plan, shard + 1) - first;
+    size_t draws = t2i_sampler_draws(sampler, shard),
+           position = cut(sampler->batch, sampler->shards, shard);
+    uint64_t first = t2i_sampler_first_row(sampler, shard),
+             own = t2i_sampler_first_row(sampler, shard + 1) - first;
     for (size_t i = 0; i < draws; i++) {
-        uint64_t k = (step - 1) * draws + i, p = (step - 1) * plan->batch + position + i;
-        if (plan->sampler == T2I_REPLAY)
-            row[i] = plan->replay[p];
-        else if (plan->sampler == T2I_UNIFORM)
-            row[i] = t2i_rng_below(plan->seed ^ key_uniform, 0, p, plan->rows);
+        uint64_t k = (step - 1) * draws + i, p = (step - 1) * sampler->batch + position + i;
+        if (sampler->sampler == T2I_REPLAY)
+            row[i] = sampler->replay[p];
+        else if (sampler->sampler == T2I_UNIFORM)
+            row[i] = t2i_rng_below(sampler->seed ^ key_uniform, 0, p, sampler->rows);
         else
-            row[i] = first + t2i_rng_permute(plan->seed ^ key_sharded,
+            row[i] = first + t2i_rng_permute(sampler->seed ^ key_sharded,
                                              (uint64_t)shard << 44 | k / own, own, k % own);
     }
 }

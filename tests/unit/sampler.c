@@ -2,7 +2,7 @@
  * for V. */
 #include "../test.h"
 
-#include "train/plan.h"
+#include "train/sampler.h"
 
 static t2i_error err;
 
@@ -16,13 +16,13 @@ static const struct {
              {19, 20, 8},  {2, 4, 2},    {4096, 100, 64}};
 enum { CASES = sizeof cases / sizeof *cases, MOST_ROWS = 4096, MOST_BATCH = 300 };
 
-static t2i_plan plan_of(size_t k, t2i_sampler sampler)
+static t2i_sampler plan_of(size_t k, t2i_sampler_kind sampler)
 {
-    return (t2i_plan){.shards = cases[k].shards,
-                      .batch = cases[k].batch,
-                      .rows = cases[k].rows,
-                      .seed = 5,
-                      .sampler = sampler};
+    return (t2i_sampler){.shards = cases[k].shards,
+                         .batch = cases[k].batch,
+                         .rows = cases[k].rows,
+                         .seed = 5,
+                         .sampler = sampler};
 }
 
 /* c(v) = floor(v B / V): shard v owns rows floor(N c(v) / B) .. floor(N c(v+1) / B), draws c(v+1) -
@@ -30,49 +30,51 @@ static t2i_plan plan_of(size_t k, t2i_sampler sampler)
 static void test_partition(void)
 {
     for (size_t k = 0; k < CASES; k++) {
-        t2i_plan plan = plan_of(k, T2I_SHARDED);
-        size_t draws = 0, V = plan.shards, B = plan.batch;
+        t2i_sampler sampler = plan_of(k, T2I_SHARDED);
+        size_t draws = 0, V = sampler.shards, B = sampler.batch;
         for (size_t v = 0; v < V; v++) {
             size_t c = v * B / V;
             CU_ASSERT_EQUAL(draws, c);
-            CU_ASSERT_EQUAL(t2i_plan_first_row(&plan, v), plan.rows * c / B);
-            CU_ASSERT_TRUE(t2i_plan_first_row(&plan, v) < t2i_plan_first_row(&plan, v + 1));
-            draws += t2i_plan_draws(&plan, v);
+            CU_ASSERT_EQUAL(t2i_sampler_first_row(&sampler, v), sampler.rows * c / B);
+            CU_ASSERT_TRUE(t2i_sampler_first_row(&sampler, v) <
+                           t2i_sampler_first_row(&sampler, v + 1));
+            draws += t2i_sampler_draws(&sampler, v);
         }
         CU_ASSERT_EQUAL(draws, B);
-        CU_ASSERT_EQUAL(t2i_plan_first_row(&plan, V), plan.rows);
+        CU_ASSERT_EQUAL(t2i_sampler_first_row(&sampler, V), sampler.rows);
     }
 }
 
 /* Nothing overflows: with all bits in use the cuts are as far apart as they should be. */
 static void test_large(void)
 {
-    const t2i_plan plan = {
+    const t2i_sampler sampler = {
         .shards = 1 << 10, .batch = (1 << 20) - 7, .rows = 0xfffffff1u, .seed = 1};
-    CU_ASSERT_EQUAL(t2i_plan_first_row(&plan, plan.shards), plan.rows);
-    for (size_t v = 0; v < plan.shards; v++) {
-        double c = (double)(v * plan.batch / plan.shards),
-               right = (double)plan.rows * c / (double)plan.batch;
-        CU_ASSERT_DOUBLE_EQUAL((double)t2i_plan_first_row(&plan, v), right, 1.0);
+    CU_ASSERT_EQUAL(t2i_sampler_first_row(&sampler, sampler.shards), sampler.rows);
+    for (size_t v = 0; v < sampler.shards; v++) {
+        double c = (double)(v * sampler.batch / sampler.shards),
+               right = (double)sampler.rows * c / (double)sampler.batch;
+        CU_ASSERT_DOUBLE_EQUAL((double)t2i_sampler_first_row(&sampler, v), right, 1.0);
     }
     uint64_t row[2000];
-    t2i_plan_sample(&plan, 1000000000000u, plan.shards - 1, row);
-    for (size_t i = 0; i < t2i_plan_draws(&plan, plan.shards - 1); i++)
-        CU_ASSERT_TRUE(row[i] >= t2i_plan_first_row(&plan, plan.shards - 1) && row[i] < plan.rows);
+    t2i_sampler_sample(&sampler, 1000000000000u, sampler.shards - 1, row);
+    for (size_t i = 0; i < t2i_sampler_draws(&sampler, sampler.shards - 1); i++)
+        CU_ASSERT_TRUE(row[i] >= t2i_sampler_first_row(&sampler, sampler.shards - 1) &&
+                       row[i] < sampler.rows);
 }
 
 /* The draws of one shard, in order: each run of N_v of them is a permutation of its own rows. */
-static void check_passes(const t2i_plan *plan, size_t v)
+static void check_passes(const t2i_sampler *sampler, size_t v)
 {
     static unsigned char seen[MOST_ROWS];
     static uint64_t row[MOST_BATCH], before[MOST_ROWS], now[MOST_ROWS];
-    uint64_t first = t2i_plan_first_row(plan, v), own = t2i_plan_first_row(plan, v + 1) - first,
-             drawn = 0, wrong = 0;
-    size_t draws = t2i_plan_draws(plan, v);
+    uint64_t first = t2i_sampler_first_row(sampler, v),
+             own = t2i_sampler_first_row(sampler, v + 1) - first, drawn = 0, wrong = 0;
+    size_t draws = t2i_sampler_draws(sampler, v);
     unsigned repeats = 0;
     memset(seen, 0, sizeof seen);
     for (uint64_t step = 1; drawn < 3 * own; step++) {
-        t2i_plan_sample(plan, step, v, row);
+        t2i_sampler_sample(sampler, step, v, row);
         for (size_t i = 0; i < draws; i++, drawn++) {
             if (drawn % own == 0 && drawn > 0) {
                 for (uint64_t r = 0; r < own; r++)
@@ -92,8 +94,8 @@ static void check_passes(const t2i_plan *plan, size_t v)
 static void test_passes(void)
 {
     for (size_t k = 0; k < CASES; k++) {
-        t2i_plan plan = plan_of(k, T2I_SHARDED);
-        for (size_t v = 0; v < plan.shards; v++) check_passes(&plan, v);
+        t2i_sampler sampler = plan_of(k, T2I_SHARDED);
+        for (size_t v = 0; v < sampler.shards; v++) check_passes(&sampler, v);
     }
 }
 
@@ -101,20 +103,21 @@ static void test_passes(void)
  * difference. */
 static void test_pure(void)
 {
-    t2i_plan plan = plan_of(4, T2I_SHARDED), other = plan;
+    t2i_sampler sampler = plan_of(4, T2I_SHARDED), other = sampler;
     uint64_t a[20][8][8], b[8];
     size_t seeds = 0, shards = 0;
     other.seed = 6;
     for (uint64_t step = 0; step < 20; step++)
-        for (size_t v = 0; v < 8; v++) t2i_plan_sample(&plan, step + 1, v, a[step][v]);
+        for (size_t v = 0; v < 8; v++) t2i_sampler_sample(&sampler, step + 1, v, a[step][v]);
     for (uint64_t step = 20; step-- > 0;)
         for (size_t v = 8; v-- > 0;) {
-            t2i_plan_sample(&plan, step + 1, v, b);
+            t2i_sampler_sample(&sampler, step + 1, v, b);
             CU_ASSERT_EQUAL(memcmp(a[step][v], b, sizeof b), 0);
-            t2i_plan_sample(&other, step + 1, v, b);
+            t2i_sampler_sample(&other, step + 1, v, b);
             seeds += memcmp(a[step][v], b, sizeof b) == 0;
             for (size_t i = 0; i < 8; i++)
-                b[i] = a[step][v][i] - t2i_plan_first_row(&plan, v) + t2i_plan_first_row(&plan, 0);
+                b[i] = a[step][v][i] - t2i_sampler_first_row(&sampler, v) +
+                       t2i_sampler_first_row(&sampler, 0);
             shards += v > 0 && memcmp(a[step][0], b, sizeof b) == 0;
         }
     CU_ASSERT_TRUE(seeds == 0 && shards == 0);
@@ -124,15 +127,19 @@ static void test_pure(void)
 static void test_uniform(void)
 {
     enum { ROWS = 50, STEPS = 2000, BATCH = 16 };
-    t2i_plan plan = {.shards = 4, .batch = BATCH, .rows = ROWS, .seed = 3, .sampler = T2I_UNIFORM},
-             one = plan;
+    t2i_sampler sampler = {.shards = 4,
+                           .batch = BATCH,
+                           .rows = ROWS,
+                           .seed = 3,
+                           .sampler = T2I_UNIFORM},
+                one = sampler;
     unsigned count[ROWS] = {0};
     size_t twice = 0, wrong = 0;
     one.shards = 1;
     for (uint64_t step = 1; step <= STEPS; step++) {
         uint64_t row[BATCH], whole[BATCH];
-        for (size_t v = 0; v < 4; v++) t2i_plan_sample(&plan, step, v, row + 4 * v);
-        t2i_plan_sample(&one, step, 0, whole);
+        for (size_t v = 0; v < 4; v++) t2i_sampler_sample(&sampler, step, v, row + 4 * v);
+        t2i_sampler_sample(&one, step, 0, whole);
         wrong += memcmp(row, whole, sizeof row) != 0;
         for (size_t i = 0; i < BATCH; i++) {
             wrong += row[i] >= ROWS;
@@ -149,14 +156,15 @@ static void test_uniform(void)
 static void test_replay(void)
 {
     uint64_t rows[3 * 7];
-    t2i_plan plan = {.shards = 4, .batch = 7, .rows = 100, .sampler = T2I_REPLAY, .replay = rows};
+    t2i_sampler sampler = {
+        .shards = 4, .batch = 7, .rows = 100, .sampler = T2I_REPLAY, .replay = rows};
     for (size_t i = 0; i < 21; i++) rows[i] = 99 - i * 4 % 100;
     for (uint64_t step = 3; step > 0; step--) {
         uint64_t row[7];
         size_t at = 0;
         for (size_t v = 0; v < 4; v++) {
-            t2i_plan_sample(&plan, step, v, row + at);
-            at += t2i_plan_draws(&plan, v);
+            t2i_sampler_sample(&sampler, step, v, row + at);
+            at += t2i_sampler_draws(&sampler, v);
         }
         CU_ASSERT_TRUE(at == 7 && memcmp(row, rows + (step - 1) * 7, sizeof row) == 0);
     }
@@ -167,7 +175,7 @@ static void test_replay(void)
 static size_t automatic(size_t workers, size_t batch, uint64_t rows)
 {
     size_t v = 0;
-    OK(t2i_plan_shards(&v, 0, workers, workers, batch, rows, &err));
+    OK(t2i_sampler_shards(&v, 0, workers, workers, batch, rows, &err));
     return v;
 }
 
@@ -188,10 +196,11 @@ static void test_automatic_shards(void)
     for (uint64_t rows = 1; rows < 40; rows++)
         for (size_t batch = 1; batch < 40; batch++) {
             size_t v = automatic(1, batch, rows), empty = 0;
-            t2i_plan plan = {.shards = v, .batch = batch, .rows = rows};
+            t2i_sampler sampler = {.shards = v, .batch = batch, .rows = rows};
             for (size_t i = 0; i < v; i++)
-                empty += t2i_plan_first_row(&plan, i) == t2i_plan_first_row(&plan, i + 1) ||
-                         t2i_plan_draws(&plan, i) == 0;
+                empty +=
+                    t2i_sampler_first_row(&sampler, i) == t2i_sampler_first_row(&sampler, i + 1) ||
+                    t2i_sampler_draws(&sampler, i) == 0;
             CU_ASSERT_TRUE(v >= 1 && (v & (v - 1)) == 0 && v <= batch && v <= rows && empty == 0);
         }
 }
@@ -199,26 +208,27 @@ static void test_automatic_shards(void)
 static void test_wanted_shards(void)
 {
     size_t v = 0;
-    OK(t2i_plan_shards(&v, 4, 4, 8, 64, 1000,
-                       &err)); /* threads may be more than shards, ranks not */
+    OK(t2i_sampler_shards(&v, 4, 4, 8, 64, 1000,
+                          &err)); /* threads may be more than shards, ranks not */
     CU_ASSERT_EQUAL(v, 4);
-    OK(t2i_plan_shards(&v, 64, 3, 3, 64, 64, &err));
+    OK(t2i_sampler_shards(&v, 64, 3, 3, 64, 64, &err));
     CU_ASSERT_EQUAL(v, 64);
-    OK(t2i_plan_shards(&v, 1, 1, 1, 1, 1, &err));
+    OK(t2i_sampler_shards(&v, 1, 1, 1, 1, 1, &err));
     CU_ASSERT_EQUAL(v, 1);
-    FAILS(t2i_plan_shards(&v, 12, 1, 1, 64, 1000, &err), T2I_USAGE,
+    FAILS(t2i_sampler_shards(&v, 12, 1, 1, 64, 1000, &err), T2I_USAGE,
           "shards = 12 is not a power of two");
-    FAILS(t2i_plan_shards(&v, 4, 5, 5, 64, 1000, &err), T2I_USAGE,
+    FAILS(t2i_sampler_shards(&v, 4, 5, 5, 64, 1000, &err), T2I_USAGE,
           "shards = 4 is below the 5 ranks");
-    FAILS(t2i_plan_shards(&v, 8, 1, 1, 7, 1000, &err), T2I_USAGE, "shards = 8 is above batch = 7");
-    FAILS(t2i_plan_shards(&v, 8, 1, 1, 64, 7, &err), T2I_USAGE,
+    FAILS(t2i_sampler_shards(&v, 8, 1, 1, 7, 1000, &err), T2I_USAGE,
+          "shards = 8 is above batch = 7");
+    FAILS(t2i_sampler_shards(&v, 8, 1, 1, 64, 7, &err), T2I_USAGE,
           "shards = 8 is above the training rows = 7");
     /* 3 rows, batch 5, 2 shards of 2 and 3 draws: rows 0, 1..2; with batch 9 and 8 shards over 8
      * rows one has none */
-    FAILS(t2i_plan_shards(&v, 8, 1, 1, 9, 8, &err), T2I_USAGE, "leaves a shard without rows");
+    FAILS(t2i_sampler_shards(&v, 8, 1, 1, 9, 8, &err), T2I_USAGE, "leaves a shard without rows");
     CU_ASSERT_EQUAL(v, 1); /* as it was */
-    FAILS(t2i_plan_shards(&v, 0, 1, 1, 4, 0, &err), T2I_DATA, "no training rows");
-    FAILS(t2i_plan_shards(&v, 4, 1, 1, 4, 0, &err), T2I_DATA, "no training rows");
+    FAILS(t2i_sampler_shards(&v, 0, 1, 1, 4, 0, &err), T2I_DATA, "no training rows");
+    FAILS(t2i_sampler_shards(&v, 4, 1, 1, 4, 0, &err), T2I_DATA, "no training rows");
 }
 
 int main(void)
