@@ -14,14 +14,15 @@
 #include <stdint.h>
 #include "base/error.h"
 
-typedef enum { T2I_SHARDED, T2I_UNIFORM, T2I_REPLAY } t2i_sampler_kind;
+typedef enum { T2I_SHARDED, T2I_UNIFORM, T2I_SAMPLER_FILE } t2i_sampler_kind;
 
 typedef struct {
     size_t shards, batch;
-    uint64_t rows; /* N; with T2I_REPLAY the rows that `replay` counts in */
+    uint64_t rows; /* N; with T2I_SAMPLER_FILE the rows that `replay` counts in */
     uint64_t seed;
     t2i_sampler_kind sampler;
-    const uint64_t *replay; /* T2I_REPLAY: batch row numbers a step, from step 1 on; borrowed */
+    const uint64_t
+        *sampler_file; /* T2I_SAMPLER_FILE: batch row numbers a step, from step 1 on; borrowed */
 } t2i_sampler;
 
 /* V for a first start. wanted: the key `shards`, or 0: then 8, or the next power of two >= workers

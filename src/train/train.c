@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "train/sampler.h"
 #include "base/heartbeat.h"
-#include "train/replay.h"
+#include "train/sampler_file.h"
 #include "record/report.h"
 #include "train/rows.h"
 #include "record/runlog.h"
@@ -43,7 +43,7 @@ typedef struct {
     char *options; /* owned: what changes the result, as JSON */
     t2i_start start;
     t2i_sampler sampler;
-    t2i_replay replay;
+    t2i_sampler_file sampler_file;
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row; /* number (of N) of rows.row[0] */
     t2i_watch watch;
@@ -165,15 +165,15 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
 {
     const t2i_job *job = t->job;
     t2i_run_state *run = &t->start.checkpoint.run;
-    int replays = t->replay.rows != NULL;
+    int replays = t->sampler_file.rows != NULL;
     t->sampler =
         (t2i_sampler){.batch = (size_t)job->batch,
                       .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
                       .seed = (uint64_t)job->seed,
-                      .sampler = replays                                ? T2I_REPLAY
+                      .sampler = replays                                ? T2I_SAMPLER_FILE
                                  : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
                                                                         : T2I_SHARDED,
-                      .replay = t->replay.rows};
+                      .sampler_file = t->sampler_file.rows};
     if (t->start.resumed)
         t->sampler.shards = (size_t)run->shards;
     else
@@ -199,12 +199,12 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     t->first_row = all ? 0 : t2i_sampler_first_row(&t->sampler, first);
     uint64_t end_row = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end);
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
-                          t->sampler.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN,
+                          t->sampler.sampler == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
                           t->first_row, first == end ? t->first_row : end_row, &c->vocab,
                           c->model.config.block_size, t->job->min_count == 1, err));
-    if (t->sampler.sampler == T2I_REPLAY &&
+    if (t->sampler.sampler == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
-        T2I_TRY(t2i_replay_map(&t->replay, t->rows.user_row, t->rows.count, err));
+        T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
     return t2i_watch_new(&t->watch, t->job, t->dataset, &t->start.checkpoint, counts, t->rank,
                          t->size, err);
 }
@@ -238,7 +238,7 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
                                           .negatives = (size_t)job->negatives,
                                           .seed = (uint64_t)job->seed};
     size_t block = c->model.config.block_size;
-    int replays = t->sampler.sampler == T2I_REPLAY;
+    int replays = t->sampler.sampler == T2I_SAMPLER_FILE;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
     T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, t->trains, &t->store, &options, t->most_rows,
                              (size_t)t->threads, err));
@@ -364,8 +364,8 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     t2i_status mine = t2i_dataset_open(&t->dataset, job->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_replay_open(&t->replay, t->comm, job, err));
-    mine = t2i_job_result_options(job, t->replay.name, &t->options, err);
+    T2I_TRY(t2i_sampler_file_open(&t->sampler_file, t->comm, job, err));
+    mine = t2i_job_result_options(job, t->sampler_file.name, &t->options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
     T2I_TRY(t2i_start_make(&t->start, t->comm, job, t->dataset, t->options, err));
@@ -413,7 +413,7 @@ static void tear_down(trainer *t)
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
     t2i_start_free(&t->start);
-    t2i_replay_close(&t->replay);
+    t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
     t2i_store_free(&t->store);
     t2i_contrast_free(t->contrast);

@@ -157,7 +157,7 @@ static void test_replay(void)
 {
     uint64_t rows[3 * 7];
     t2i_sampler sampler = {
-        .shards = 4, .batch = 7, .rows = 100, .sampler = T2I_REPLAY, .replay = rows};
+        .shards = 4, .batch = 7, .rows = 100, .sampler = T2I_SAMPLER_FILE, .sampler_file = rows};
     for (size_t i = 0; i < 21; i++) rows[i] = 99 - i * 4 % 100;
     for (uint64_t step = 3; step > 0; step--) {
         uint64_t row[7];

@@ -1,6 +1,6 @@
 /* replay: a sampler file. The first line of an input is batch, steps, and how many rows the dataset
  * has; what follows is the file. */
-#include "train/replay.h"
+#include "train/sampler_file.h"
 
 #include "../scratch.h"
 #include "fuzz.h"
@@ -13,20 +13,20 @@ static long bounded(long value, long most)
 }
 
 /* A dataset without every seventh row of the user's file. */
-static void map(t2i_replay *replay, size_t rows)
+static void map(t2i_sampler_file *sampler_file, size_t rows)
 {
     t2i_error err = {0};
     uint32_t user_row[ROWS_MAX];
     for (size_t i = 0; i < rows; i++) user_row[i] = (uint32_t)(i + i / 6);
-    if (t2i_replay_map(replay, user_row, rows, &err) != T2I_OK) return;
-    for (size_t i = 0; i < replay->count; i++) T2I_ASSERT(replay->rows[i] < rows);
+    if (t2i_sampler_file_map(sampler_file, user_row, rows, &err) != T2I_OK) return;
+    for (size_t i = 0; i < sampler_file->count; i++) T2I_ASSERT(sampler_file->rows[i] < rows);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     char line[64] = "", *at = line;
     t2i_error err = {0};
-    t2i_replay replay;
+    t2i_sampler_file sampler_file;
     T2I_ASSERT(scratch_begin("fuzz-replay") == 0);
     const uint8_t *newline = size == 0 ? NULL : memchr(bytes, '\n', size);
     size_t length = newline == NULL ? size : (size_t)(newline - bytes) + 1;
@@ -40,13 +40,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     FILE *file = fopen(path, "wb");
     T2I_ASSERT(file != NULL && fwrite(bytes + length, 1, size - length, file) == size - length &&
                fclose(file) == 0);
-    t2i_status status = t2i_replay_read(&replay, &job, &err);
+    t2i_status status = t2i_sampler_file_read(&sampler_file, &job, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
     if (status == T2I_OK) {
-        T2I_ASSERT(replay.count == (size_t)(job.batch * job.steps));
-        map(&replay, rows);
+        T2I_ASSERT(sampler_file.count == (size_t)(job.batch * job.steps));
+        map(&sampler_file, rows);
     }
-    t2i_replay_close(&replay);
+    t2i_sampler_file_close(&sampler_file);
     scratch_end();
     return 0;
 }

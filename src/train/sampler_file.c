@@ -1,4 +1,4 @@
-#include "train/replay.h"
+#include "train/sampler_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,10 +7,10 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-void t2i_replay_close(t2i_replay *replay)
+void t2i_sampler_file_close(t2i_sampler_file *sampler_file)
 {
-    t2i_free(replay->rows);
-    *replay = (t2i_replay){0};
+    t2i_free(sampler_file->rows);
+    *sampler_file = (t2i_sampler_file){0};
 }
 
 /* The numbers of one line into row (room for batch). */
@@ -40,7 +40,8 @@ static t2i_status read_line(const char *at, const char *end, size_t batch, uint6
     return T2I_OK;
 }
 
-static t2i_status parse(t2i_replay *out, const t2i_text *text, const t2i_job *job, t2i_error *err)
+static t2i_status parse(t2i_sampler_file *out, const t2i_text *text, const t2i_job *job,
+                        t2i_error *err)
 {
     size_t batch = (size_t)job->batch;
     out->rows = t2i_alloc((size_t)job->steps * batch, sizeof *out->rows);
@@ -62,10 +63,10 @@ static t2i_status parse(t2i_replay *out, const t2i_text *text, const t2i_job *jo
     return T2I_OK;
 }
 
-t2i_status t2i_replay_read(t2i_replay *out, const t2i_job *job, t2i_error *err)
+t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_job *job, t2i_error *err)
 {
     t2i_text text = {0};
-    *out = (t2i_replay){.path = job->sampler};
+    *out = (t2i_sampler_file){.path = job->sampler};
     t2i_status status = t2i_fs_read(job->sampler, (size_t)1 << 34, &text, err);
     if (status == T2I_OK) status = parse(out, &text, job, err);
     if (status == T2I_OK) {
@@ -77,13 +78,15 @@ t2i_status t2i_replay_read(t2i_replay *out, const t2i_job *job, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_replay_open(t2i_replay *out, t2i_comm *comm, const t2i_job *job, t2i_error *err)
+t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm, const t2i_job *job,
+                                 t2i_error *err)
 {
-    *out = (t2i_replay){.path = job->sampler};
+    *out = (t2i_sampler_file){.path = job->sampler};
     snprintf(out->name, sizeof out->name, "%.16s", job->sampler);
     if (strcmp(job->sampler, "sharded") == 0 || strcmp(job->sampler, "uniform") == 0) return T2I_OK;
     int root = t2i_comm_rank(comm) == 0;
-    t2i_status status = t2i_comm_agree(comm, root ? t2i_replay_read(out, job, err) : T2I_OK, err);
+    t2i_status status =
+        t2i_comm_agree(comm, root ? t2i_sampler_file_read(out, job, err) : T2I_OK, err);
     if (status == T2I_OK) {
         t2i_status mine = T2I_OK;
         t2i_comm_bcast(comm, 0, &out->count, sizeof out->count);
@@ -96,12 +99,12 @@ t2i_status t2i_replay_open(t2i_replay *out, t2i_comm *comm, const t2i_job *job, 
     if (status == T2I_OK)
         t2i_comm_bcast(comm, 0, out->rows, out->count * sizeof *out->rows);
     else
-        t2i_replay_close(out);
+        t2i_sampler_file_close(out);
     return status;
 }
 
-t2i_status t2i_replay_map(t2i_replay *replay, const uint32_t *user_row, size_t count,
-                          t2i_error *err)
+t2i_status t2i_sampler_file_map(t2i_sampler_file *sampler_file, const uint32_t *user_row,
+                                size_t count, t2i_error *err)
 {
     uint32_t most = 0;
     for (size_t i = 0; i < count; i++) most = user_row[i] > most ? user_row[i] : most;
@@ -110,13 +113,13 @@ t2i_status t2i_replay_map(t2i_replay *replay, const uint32_t *user_row, size_t c
         return t2i_fail_memory(err, (size_t)most * sizeof *index, "the sampler's rows");
     for (size_t i = 0; i < count; i++) index[user_row[i]] = (uint32_t)i + 1;
     t2i_status status = T2I_OK;
-    for (size_t i = 0; status == T2I_OK && i < replay->count; i++) {
-        uint64_t row = replay->rows[i];
+    for (size_t i = 0; status == T2I_OK && i < sampler_file->count; i++) {
+        uint64_t row = sampler_file->rows[i];
         if (row > most || index[row] == 0)
             status = t2i_fail(err, T2I_DATA, "%s names row %llu, which the dataset does not have",
-                              replay->path, (unsigned long long)row);
+                              sampler_file->path, (unsigned long long)row);
         else
-            replay->rows[i] = index[row] - 1;
+            sampler_file->rows[i] = index[row] - 1;
     }
     t2i_free(index);
     return status;
