@@ -16,7 +16,7 @@ static const float excluded = -1e30f; /* a score that counts for nothing, at any
 
 struct t2i_contrast {
     t2i_contrast_options options;
-    const t2i_store *store;
+    const t2i_shared_features *store;
     size_t D, pictures;    /* of training pairs */
     uint32_t *picture;     /* owned: their numbers in the dataset */
     const uint8_t *trains; /* borrowed: a bit a picture of the dataset */
@@ -69,7 +69,7 @@ static t2i_status take_memory(t2i_contrast *c, size_t threads, t2i_error *err)
 }
 
 t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const uint8_t *trains,
-                            const t2i_store *store, const t2i_contrast_options *options,
+                            const t2i_shared_features *store, const t2i_contrast_options *options,
                             size_t most_rows, size_t threads, t2i_error *err)
 {
     t2i_contrast *c = *out = t2i_alloc(1, sizeof *c);
@@ -250,7 +250,7 @@ void t2i_contrast_begin(t2i_contrast *c, uint64_t step)
                                                          c->pictures, k);
         c->taken[k] = c->picture[which];
         c->slot[c->taken[k]] = (uint32_t)k;
-        normalise(c->chosen + k * c->D, t2i_store_feature(c->store, c->taken[k]), c->D);
+        normalise(c->chosen + k * c->D, t2i_shared_features_feature(c->store, c->taken[k]), c->D);
     }
     t2i_pack_transposed(c->to_score, c->chosen, c->D, c->D, c->count);
     t2i_pack(c->to_pull, c->chosen, c->D, c->count, c->D);

@@ -18,7 +18,7 @@
 #include "dataset/dataset.h"
 #include "base/error.h"
 #include "train/rows.h"
-#include "train/store.h"
+#include "train/shared_features.h"
 #include "model/vocab.h"
 
 typedef struct {
@@ -29,11 +29,11 @@ typedef struct {
 
 typedef struct t2i_contrast t2i_contrast;
 
-/* trains (borrowed): the pictures of training pairs, a bit a picture (t2i_want_split); store
- * (borrowed) holds them all. most_rows: of one call of t2i_contrast_add, which `threads` may make
- * at a time. T2I_SYSTEM. NULL on failure. */
+/* trains (borrowed): the pictures of training pairs, a bit a picture
+ * (t2i_shared_features_want_split); store (borrowed) holds them all. most_rows: of one call of
+ * t2i_contrast_add, which `threads` may make at a time. T2I_SYSTEM. NULL on failure. */
 T2I_CHECKED t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
-                                        const uint8_t *trains, const t2i_store *store,
+                                        const uint8_t *trains, const t2i_shared_features *store,
                                         const t2i_contrast_options *options, size_t most_rows,
                                         size_t threads, t2i_error *err);
 void t2i_contrast_free(t2i_contrast *contrast); /* NULL is legal */

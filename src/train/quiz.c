@@ -131,8 +131,9 @@ static t2i_status choose_pictures(t2i_quiz *quiz, t2i_dataset *dataset, t2i_erro
     size_t images = (size_t)t2i_dataset_get_info(dataset)->images, count = 0, at = 0;
     uint8_t *wanted = t2i_alloc(images / 8 + 1, 1);
     t2i_status status = wanted == NULL ? t2i_fail_memory(err, images / 8, "the gallery") : T2I_OK;
-    if (status == T2I_OK) status = t2i_want_split(wanted, dataset, T2I_TRAIN, err);
-    if (status == T2I_OK) status = t2i_want_split(wanted, dataset, T2I_VALIDATION, err);
+    if (status == T2I_OK) status = t2i_shared_features_want_split(wanted, dataset, T2I_TRAIN, err);
+    if (status == T2I_OK)
+        status = t2i_shared_features_want_split(wanted, dataset, T2I_VALIDATION, err);
     for (size_t i = 0; status == T2I_OK && i < images; i++) count += wanted[i / 8] >> i % 8 & 1;
     size_t room = count < T2I_QUIZ_PICTURES ? count : T2I_QUIZ_PICTURES;
     quiz->picture = t2i_alloc(room, sizeof *quiz->picture);
@@ -181,7 +182,7 @@ void t2i_quiz_want(const t2i_quiz *quiz, uint8_t *wanted)
         t2i_want(wanted, quiz->fit[k].image);
 }
 
-t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_store *store, t2i_error *err)
+t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_shared_features *store, t2i_error *err)
 {
     size_t n = quiz->questions;
     quiz->store = store;
@@ -221,7 +222,7 @@ static void set_limit(t2i_quiz *quiz, size_t q)
     if (!isfinite(own)) return;
     for (size_t k = quiz->begin[q]; k < quiz->begin[q + 1]; k++) {
         uint32_t image = quiz->fit[k].image;
-        const float *feature = t2i_store_feature(quiz->store, image);
+        const float *feature = t2i_shared_features_feature(quiz->store, image);
         quiz->distance[k] =
             t2i_distance(T2I_COSINE, x, own, feature, t2i_length(feature, quiz->D), quiz->D);
         if (quiz->fit[k].right)
@@ -236,7 +237,8 @@ static void compare_all(t2i_quiz *quiz)
         size_t count = quiz->pictures - at < rows ? quiz->pictures - at : rows;
         t2i_heartbeat_beat();
         for (size_t i = 0; i < count; i++)
-            memcpy(quiz->block + i * D, t2i_store_feature(quiz->store, quiz->picture[at + i]),
+            memcpy(quiz->block + i * D,
+                   t2i_shared_features_feature(quiz->store, quiz->picture[at + i]),
                    D * sizeof *quiz->block);
         t2i_search_pictures(quiz->search, quiz->block, at, count, quiz->none);
         for (size_t q = 0; q < quiz->questions; q += TOGETHER)

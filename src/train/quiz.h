@@ -20,7 +20,7 @@
 #include "train/rows.h"
 #include "retrieval/scores.h"
 #include "retrieval/search.h"
-#include "train/store.h"
+#include "train/shared_features.h"
 
 enum { T2I_QUIZ_MOST = 1000, T2I_QUIZ_PICTURES = 1 << 16 };
 
@@ -38,7 +38,7 @@ typedef struct {
     t2i_search *search; /* owned */
     float *block;       /* owned: features that are compared at a time */
     uint8_t *none;      /* owned: zeros; no picture is one to train on here */
-    const t2i_store *store; /* borrowed */
+    const t2i_shared_features *store; /* borrowed */
 } t2i_quiz;
 
 /* rows: this rank's rows of the validation split, from its row `first` on, of `in_split` in all.
@@ -49,7 +49,8 @@ void t2i_quiz_free(t2i_quiz *quiz);
 /* The pictures whose features it asks the store for. */
 void t2i_quiz_want(const t2i_quiz *quiz, uint8_t *wanted);
 /* Takes its memory, once the store (borrowed) is there. */
-T2I_CHECKED t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_store *store, t2i_error *err);
+T2I_CHECKED t2i_status t2i_quiz_begin(t2i_quiz *quiz, const t2i_shared_features *store,
+                                      t2i_error *err);
 
 /* The predictions (count, D) of rows first ... of this rank's; those that nobody asks are passed
  * over. */

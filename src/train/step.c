@@ -318,7 +318,7 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
         size_t index = w->index[i] = (size_t)(w->draw[i] - in->first_row);
         t2i_row *row = &w->batch[i];
         *row = in->rows->row[index];
-        memcpy(w->target + i * D, t2i_store_feature(in->store, in->rows->image[index]),
+        memcpy(w->target + i * D, t2i_shared_features_feature(in->store, in->rows->image[index]),
                D * sizeof(float));
         if (room == NULL) continue;
         row->length =

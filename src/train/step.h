@@ -19,7 +19,7 @@
 #include "base/thread_pool.h"
 #include "train/rows.h"
 #include "record/runlog.h"
-#include "train/store.h"
+#include "train/shared_features.h"
 
 /* What a step works on; all borrowed, and all but checkpoint only read. */
 typedef struct {
@@ -28,7 +28,7 @@ typedef struct {
     const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
-    const t2i_store *store;
+    const t2i_shared_features *store;
     t2i_contrast *contrast; /* NULL: squared error alone */
     const t2i_rights *rights;
     int threads;

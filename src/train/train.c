@@ -25,7 +25,7 @@
 #include "train/start.h"
 #include "train/step.h"
 #include "base/stop_signal.h"
-#include "train/store.h"
+#include "train/shared_features.h"
 #include "train/trial.h"
 #include "train/watch.h"
 
@@ -49,10 +49,10 @@ typedef struct {
     t2i_watch watch;
     int threads;
     t2i_step *step;
-    size_t most_rows;       /* of a call of the model */
-    t2i_store store;        /* features of the pictures that the node's ranks name */
-    t2i_contrast *contrast; /* owned: NULL: squared error alone */
-    uint8_t *trains;        /* owned: for it: the pictures of training pairs, a bit a picture */
+    size_t most_rows;          /* of a call of the model */
+    t2i_shared_features store; /* features of the pictures that the node's ranks name */
+    t2i_contrast *contrast;    /* owned: NULL: squared error alone */
+    uint8_t *trains;           /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
     t2i_runlog *log; /* rank 0 */
     t2i_events events;
@@ -217,14 +217,16 @@ static t2i_status open_store(trainer *t, t2i_error *err)
     t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
     if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0) {
         t->trains = t2i_alloc(bytes, 1);
-        mine = t->trains == NULL ? t2i_fail_memory(err, bytes, "the pictures")
-                                 : t2i_want_split(t->trains, t->dataset, T2I_TRAIN, err);
+        mine = t->trains == NULL
+                   ? t2i_fail_memory(err, bytes, "the pictures")
+                   : t2i_shared_features_want_split(t->trains, t->dataset, T2I_TRAIN, err);
         if (mine == T2I_OK) memcpy(wanted, t->trains, bytes);
     }
     for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
     if (mine == T2I_OK) t2i_watch_want(&t->watch, wanted);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
-    if (status == T2I_OK) status = t2i_store_new(&t->store, t->comm, t->dataset, wanted, err);
+    if (status == T2I_OK)
+        status = t2i_shared_features_new(&t->store, t->comm, t->dataset, wanted, err);
     t2i_free(wanted);
     return status;
 }
@@ -415,7 +417,7 @@ static void tear_down(trainer *t)
     t2i_start_free(&t->start);
     t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
-    t2i_store_free(&t->store);
+    t2i_shared_features_free(&t->store);
     t2i_contrast_free(t->contrast);
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);

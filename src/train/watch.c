@@ -58,8 +58,9 @@ void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted)
     t2i_quiz_want(&watch->quiz, wanted);
 }
 
-t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store, t2i_packed_weights *packed,
-                           t2i_work *work, t2i_contrast *contrast, t2i_error *err)
+t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_shared_features *store,
+                           t2i_packed_weights *packed, t2i_work *work, t2i_contrast *contrast,
+                           t2i_error *err)
 {
     const t2i_checkpoint *c = watch->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
@@ -118,7 +119,8 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
         t2i_forward(watch->packed, watch->work, watch->rows.row + first, rows, c->vocab.pad);
     for (size_t i = 0; i < rows; i++) {
         watch->index[i] = first + i;
-        memcpy(watch->target + i * D, t2i_store_feature(watch->store, watch->rows.image[first + i]),
+        memcpy(watch->target + i * D,
+               t2i_shared_features_feature(watch->store, watch->rows.image[first + i]),
                D * sizeof(float));
     }
     t2i_quiz_hear(&watch->quiz, first, rows, prediction);

@@ -20,7 +20,7 @@
 #include "train/quiz.h"
 #include "train/rows.h"
 #include "record/runlog.h"
-#include "train/store.h"
+#include "train/shared_features.h"
 #include "model/transformer.h"
 
 enum { T2I_WATCH_ROWS = 32, T2I_WATCH_SAMPLES = 8 };
@@ -29,7 +29,7 @@ typedef struct {
     const t2i_job *job; /* these are borrowed */
     t2i_dataset *dataset;
     t2i_checkpoint *checkpoint; /* its run.best and best_mrr are kept here */
-    const t2i_store *store;
+    const t2i_shared_features *store;
     t2i_contrast *contrast; /* NULL: squared error alone */
     t2i_packed_weights *packed;
     t2i_work *work;
@@ -57,11 +57,11 @@ T2I_CHECKED t2i_status t2i_watch_new(t2i_watch *out, const t2i_job *job, t2i_dat
                                      const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                                      t2i_error *err);
 void t2i_watch_free(t2i_watch *watch);
-/* The pictures whose features it will ask the store for (store.h). */
+/* The pictures whose features it will ask the store for (shared_features.h). */
 void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted);
 /* All memory of a validation. work and contrast take T2I_WATCH_ROWS rows, as long as rows.longest.
  */
-T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_store *store,
+T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_shared_features *store,
                                        t2i_packed_weights *packed, t2i_work *work,
                                        t2i_contrast *contrast, t2i_error *err);
 /* Chooses the prompts to draw, spread over the validation split (the training rows where there is

@@ -15,7 +15,7 @@ static t2i_error err;
 static t2i_dataset *dataset;
 static t2i_vocab vocab;
 static t2i_comm *comm;
-static t2i_store store;
+static t2i_shared_features store;
 static float feature[IMAGES * D];
 static uint8_t trains[(IMAGES + 7) / 8];
 
@@ -63,14 +63,14 @@ static void begin(void)
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     uint8_t wanted[2] = {0xff, 0xff};
     memset(trains, 0, sizeof trains);
-    OK(t2i_want_split(trains, dataset, T2I_TRAIN, &err));
+    OK(t2i_shared_features_want_split(trains, dataset, T2I_TRAIN, &err));
     OK(t2i_comm_alone(&comm, &err));
-    OK(t2i_store_new(&store, comm, dataset, wanted, &err));
+    OK(t2i_shared_features_new(&store, comm, dataset, wanted, &err));
 }
 
 static void end(void)
 {
-    t2i_store_free(&store);
+    t2i_shared_features_free(&store);
     t2i_comm_close(comm);
     t2i_vocab_free(&vocab);
     t2i_dataset_close(dataset);
@@ -137,7 +137,8 @@ static void check_rows(uint64_t first, uint64_t end_row)
     for (size_t i = 0; i < count; i++) {
         uint8_t right[IMAGES];
         row[i] = i;
-        memcpy(target + i * D, t2i_store_feature(&store, rows.image[i]), D * sizeof(float));
+        memcpy(target + i * D, t2i_shared_features_feature(&store, rows.image[i]),
+               D * sizeof(float));
         find_right(&rows, i, right);
         wanted += plain(p + i * D, target + i * D, all_trained, right, 0.2);
     }
@@ -191,7 +192,8 @@ static void test_validation(void)
     fill(p, 3, 77);
     double wanted = 0;
     for (size_t i = 0; i < 3; i++) {
-        memcpy(target + i * D, t2i_store_feature(&store, rows.image[i]), D * sizeof(float));
+        memcpy(target + i * D, t2i_shared_features_feature(&store, rows.image[i]),
+               D * sizeof(float));
         wanted += plain(p + i * D, target + i * D, all_trained, none, 0.1);
     }
     t2i_contrast_begin(c, 0);
@@ -222,7 +224,8 @@ static void test_sample(void)
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
         row[i] = i;
-        memcpy(target + i * D, t2i_store_feature(&store, rows.image[i]), D * sizeof(float));
+        memcpy(target + i * D, t2i_shared_features_feature(&store, rows.image[i]),
+               D * sizeof(float));
     }
     double before = -1;
     for (uint64_t step = 1; step < 20; step++) {

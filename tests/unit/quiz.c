@@ -122,13 +122,13 @@ static void ask(set *s, uint64_t first, uint64_t end_row, uint32_t *rank, size_t
     t2i_quiz quiz;
     t2i_rows rows;
     t2i_comm *comm;
-    t2i_store store;
+    t2i_shared_features store;
     uint8_t *wanted = t2i_alloc(s->images / 8 + 1, 1);
     OK(t2i_rows_load(&rows, s->dataset, T2I_VALIDATION, first, end_row, &s->vocab, 16, 0, &err));
     OK(t2i_quiz_new(&quiz, s->dataset, &rows, first, s->rows.count, &err));
     t2i_quiz_want(&quiz, wanted);
     OK(t2i_comm_alone(&comm, &err));
-    OK(t2i_store_new(&store, comm, s->dataset, wanted, &err));
+    OK(t2i_shared_features_new(&store, comm, s->dataset, wanted, &err));
     OK(t2i_quiz_begin(&quiz, &store, &err));
     for (size_t at = 0; at < rows.count; at += 5)
         t2i_quiz_hear(&quiz, at, rows.count - at < 5 ? rows.count - at : 5,
@@ -136,7 +136,7 @@ static void ask(set *s, uint64_t first, uint64_t end_row, uint32_t *rank, size_t
     t2i_quiz_rank(&quiz, rank + first);
     *pictures = quiz.pictures;
     t2i_quiz_free(&quiz);
-    t2i_store_free(&store);
+    t2i_shared_features_free(&store);
     t2i_comm_close(comm);
     t2i_rows_free(&rows);
     t2i_free(wanted);

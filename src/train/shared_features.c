@@ -1,10 +1,11 @@
-#include "train/store.h"
+#include "train/shared_features.h"
 
 #include "base/mem.h"
 
 enum { BLOCK = 4096, RUN = 1024 };
 
-t2i_status t2i_want_split(uint8_t *wanted, t2i_dataset *dataset, int split, t2i_error *err)
+t2i_status t2i_shared_features_want_split(uint8_t *wanted, t2i_dataset *dataset, int split,
+                                          t2i_error *err)
 {
     uint32_t image[BLOCK];
     uint8_t of[BLOCK];
@@ -19,8 +20,8 @@ t2i_status t2i_want_split(uint8_t *wanted, t2i_dataset *dataset, int split, t2i_
 }
 
 /* Where each wanted picture's features will be. */
-static t2i_status place_pictures(t2i_store *s, t2i_dataset *dataset, const uint8_t *wanted,
-                                 t2i_error *err)
+static t2i_status place_pictures(t2i_shared_features *s, t2i_dataset *dataset,
+                                 const uint8_t *wanted, t2i_error *err)
 {
     size_t images = (size_t)t2i_dataset_get_info(dataset)->images;
     s->dim = (size_t)t2i_dataset_get_info(dataset)->features;
@@ -33,7 +34,7 @@ static t2i_status place_pictures(t2i_store *s, t2i_dataset *dataset, const uint8
 
 /* This rank's share: a contiguous part of the file, so that a chunk is read by one rank, or by two
  * at the seams. */
-static t2i_status read_share(t2i_store *s, t2i_dataset *dataset, int turn, int sharers,
+static t2i_status read_share(t2i_shared_features *s, t2i_dataset *dataset, int turn, int sharers,
                              t2i_error *err)
 {
     size_t images = (size_t)t2i_dataset_get_info(dataset)->images;
@@ -47,12 +48,12 @@ static t2i_status read_share(t2i_store *s, t2i_dataset *dataset, int turn, int s
     return T2I_OK;
 }
 
-t2i_status t2i_store_new(t2i_store *out, t2i_comm *comm, t2i_dataset *dataset, uint8_t *wanted,
-                         t2i_error *err)
+t2i_status t2i_shared_features_new(t2i_shared_features *out, t2i_comm *comm, t2i_dataset *dataset,
+                                   uint8_t *wanted, t2i_error *err)
 {
     size_t bytes = ((size_t)t2i_dataset_get_info(dataset)->images + 7) / 8;
     int turn = 0, sharers = 1;
-    *out = (t2i_store){0};
+    *out = (t2i_shared_features){0};
     t2i_comm_node_or(comm, wanted, bytes);
     t2i_status status = t2i_comm_agree(comm, place_pictures(out, dataset, wanted, err), err);
     if (status == T2I_OK)
@@ -60,17 +61,17 @@ t2i_status t2i_store_new(t2i_store *out, t2i_comm *comm, t2i_dataset *dataset, u
                                       (void **)&out->feature, &turn, &sharers, err);
     if (status == T2I_OK)
         status = t2i_comm_agree(comm, read_share(out, dataset, turn, sharers, err), err);
-    if (status != T2I_OK) t2i_store_free(out);
+    if (status != T2I_OK) t2i_shared_features_free(out);
     return status;
 }
 
-void t2i_store_free(t2i_store *store)
+void t2i_shared_features_free(t2i_shared_features *store)
 {
     t2i_free(store->place);
-    *store = (t2i_store){0};
+    *store = (t2i_shared_features){0};
 }
 
-const float *t2i_store_feature(const t2i_store *store, uint32_t image)
+const float *t2i_shared_features_feature(const t2i_shared_features *store, uint32_t image)
 {
     T2I_ASSERT(store->place[image] != UINT32_MAX);
     return store->feature + store->place[image] * store->dim;
