@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 #include "base/error.h"
 #include "model/transformer.h"
 

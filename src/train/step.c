@@ -347,9 +347,10 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
                                   (float)(2.0 / (all * (double)D)), b->rows * D);
     if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
-        leaf.loss += weight * (double)D *
-                     t2i_contrast_add(in->contrast, thread, b->rights, b->index, b->rows,
-                                      prediction, b->target, (float)(weight / all), w->dprediction);
+        leaf.loss +=
+            weight * (double)D *
+            t2i_contrastive_loss_add(in->contrast, thread, b->rights, b->index, b->rows, prediction,
+                                     b->target, (float)(weight / all), w->dprediction);
     t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;
@@ -508,7 +509,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     begin_audit(s, comm);
     if (s->packed.weights != c->weights) pack(s, comm, c->weights);
     if (compares(s)) t2i_thread_pool_run(s->pool, hash_replica, s);
-    if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
+    if (s->in.contrast != NULL) t2i_contrastive_loss_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
     t2i_thread_pool_run(s->pool, compute_shards, s);
     result->step_status.damaged = atomic_load(&s->damaged);

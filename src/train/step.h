@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "checkpoint/checkpoint.h"
 #include "comm/comm.h"
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 #include "base/error.h"
 #include "comm/reduce.h"
 #include "train/job.h"
@@ -29,13 +29,13 @@ typedef struct {
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
     const t2i_shared_features *store;
-    t2i_contrast *contrast; /* NULL: squared error alone */
+    t2i_contrastive_loss *contrast; /* NULL: squared error alone */
     const t2i_rights *rights;
     int threads;
     size_t most_rows, longest; /* room of a thread's buffers: at least t2i_step_rows, and
                                   rows->longest; with audit-every the same on all ranks, and
                                   enough for each */
-    size_t most_rights;        /* then also: right pictures of a row (contrast.h) */
+    size_t most_rights;        /* then also: right pictures of a row (contrastive_loss.h) */
 } t2i_step_input;
 
 typedef struct {

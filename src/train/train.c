@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/writer_lease.h"
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 #include "base/cpu.h"
 #include "doctor/doctor.h"
 #include "record/events.h"
@@ -49,10 +49,10 @@ typedef struct {
     t2i_watch watch;
     int threads;
     t2i_step *step;
-    size_t most_rows;          /* of a call of the model */
-    t2i_shared_features store; /* features of the pictures that the node's ranks name */
-    t2i_contrast *contrast;    /* owned: NULL: squared error alone */
-    uint8_t *trains;           /* owned: for it: the pictures of training pairs, a bit a picture */
+    size_t most_rows;               /* of a call of the model */
+    t2i_shared_features store;      /* features of the pictures that the node's ranks name */
+    t2i_contrastive_loss *contrast; /* owned: NULL: squared error alone */
+    uint8_t *trains; /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
     t2i_runlog *log; /* rank 0 */
     t2i_events events;
@@ -236,14 +236,14 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
 {
     const t2i_job *job = t->job;
     const t2i_checkpoint *c = &t->start.checkpoint;
-    const t2i_contrast_options options = {.temperature = job->temperature,
-                                          .negatives = (size_t)job->negatives,
-                                          .seed = (uint64_t)job->seed};
+    const t2i_contrastive_loss_options options = {.temperature = job->temperature,
+                                                  .negatives = (size_t)job->negatives,
+                                                  .seed = (uint64_t)job->seed};
     size_t block = c->model.config.block_size;
     int replays = t->sampler.sampler == T2I_SAMPLER_FILE;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
-    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, t->trains, &t->store, &options, t->most_rows,
-                             (size_t)t->threads, err));
+    T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &options,
+                                     t->most_rows, (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
                           replays ? t->sampler.rows : counts[T2I_TRAIN], &c->vocab, block, err);
@@ -418,7 +418,7 @@ static void tear_down(trainer *t)
     t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
     t2i_shared_features_free(&t->store);
-    t2i_contrast_free(t->contrast);
+    t2i_contrastive_loss_free(t->contrast);
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);
     t2i_runlog_close(t->log);

@@ -59,8 +59,8 @@ void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted)
 }
 
 t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_shared_features *store,
-                           t2i_packed_weights *packed, t2i_work *work, t2i_contrast *contrast,
-                           t2i_error *err)
+                           t2i_packed_weights *packed, t2i_work *work,
+                           t2i_contrastive_loss *contrast, t2i_error *err)
 {
     const t2i_checkpoint *c = watch->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
@@ -127,8 +127,8 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
     double loss = t2i_squared_error(watch->dprediction, prediction, watch->target, 0.0f, rows * D);
     if (watch->contrast != NULL)
         loss += watch->job->contrastive_weight * (double)D *
-                t2i_contrast_add(watch->contrast, 0, &watch->right, watch->index, rows, prediction,
-                                 watch->target, 0.0f, NULL);
+                t2i_contrastive_loss_add(watch->contrast, 0, &watch->right, watch->index, rows,
+                                         prediction, watch->target, 0.0f, NULL);
     return loss;
 }
 
@@ -136,7 +136,7 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
 static double validate(t2i_watch *watch, t2i_comm *comm)
 {
     size_t end = t2i_share(watch->blocks, watch->rank + 1, watch->size);
-    if (watch->contrast != NULL) t2i_contrast_begin(watch->contrast, 0);
+    if (watch->contrast != NULL) t2i_contrastive_loss_begin(watch->contrast, 0);
     for (size_t b = watch->first_block; b < end; b++) {
         size_t first = (b - watch->first_block) * T2I_WATCH_ROWS, rows = watch->rows.count - first;
         if (rows > T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "checkpoint/checkpoint.h"
 #include "comm/comm.h"
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 #include "dataset/dataset.h"
 #include "base/error.h"
 #include "retrieval/gallery.h"
@@ -30,7 +30,7 @@ typedef struct {
     t2i_dataset *dataset;
     t2i_checkpoint *checkpoint; /* its run.best and best_mrr are kept here */
     const t2i_shared_features *store;
-    t2i_contrast *contrast; /* NULL: squared error alone */
+    t2i_contrastive_loss *contrast; /* NULL: squared error alone */
     t2i_packed_weights *packed;
     t2i_work *work;
     int rank, size;
@@ -63,7 +63,7 @@ void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted);
  */
 T2I_CHECKED t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_shared_features *store,
                                        t2i_packed_weights *packed, t2i_work *work,
-                                       t2i_contrast *contrast, t2i_error *err);
+                                       t2i_contrastive_loss *contrast, t2i_error *err);
 /* Chooses the prompts to draw, spread over the validation split (the training rows where there is
  * none), whatever the number of ranks. On the rank that draws. */
 T2I_CHECKED t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err);

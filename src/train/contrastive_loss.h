@@ -1,4 +1,4 @@
-/* contrast.h - the contrastive part of the loss: which of the training pictures is it?
+/* contrastive_loss.h - the contrastive part of the loss: which of the training pictures is it?
  *
  * For a row with prediction p and picture t: cross-entropy of t against other pictures c, with the
  * scores cos(p, feature) / temperature (InfoNCE; van den Oord, Li, Vinyals 2018). The others are
@@ -10,8 +10,8 @@
  * pictures' features, and it looks beyond the ends of its rows for pairs of the same prompt.
  * Nothing here is collective.
  */
-#ifndef T2I_CONTRAST_H
-#define T2I_CONTRAST_H
+#ifndef T2I_CONTRASTIVE_LOSS_H
+#define T2I_CONTRASTIVE_LOSS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,19 +25,20 @@ typedef struct {
     double temperature;
     size_t negatives;
     uint64_t seed;
-} t2i_contrast_options;
+} t2i_contrastive_loss_options;
 
-typedef struct t2i_contrast t2i_contrast;
+typedef struct t2i_contrastive_loss t2i_contrastive_loss;
 
 /* trains (borrowed): the pictures of training pairs, a bit a picture
  * (t2i_shared_features_want_split); store (borrowed) holds them all. most_rows: of one call of
- * t2i_contrast_add, which `threads` may make at a time. T2I_SYSTEM. NULL on failure. */
-T2I_CHECKED t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset,
-                                        const uint8_t *trains, const t2i_shared_features *store,
-                                        const t2i_contrast_options *options, size_t most_rows,
-                                        size_t threads, t2i_error *err);
-void t2i_contrast_free(t2i_contrast *contrast); /* NULL is legal */
-size_t t2i_contrast_bytes(const t2i_contrast *contrast);
+ * t2i_contrastive_loss_add, which `threads` may make at a time. T2I_SYSTEM. NULL on failure. */
+T2I_CHECKED t2i_status t2i_contrastive_loss_new(t2i_contrastive_loss **out, t2i_dataset *dataset,
+                                                const uint8_t *trains,
+                                                const t2i_shared_features *store,
+                                                const t2i_contrastive_loss_options *options,
+                                                size_t most_rows, size_t threads, t2i_error *err);
+void t2i_contrastive_loss_free(t2i_contrastive_loss *contrast); /* NULL is legal */
+size_t t2i_contrastive_loss_bytes(const t2i_contrastive_loss *contrast);
 
 /* Which training pictures are right for each of a rank's rows. */
 typedef struct {
@@ -47,7 +48,7 @@ typedef struct {
 } t2i_rights;
 
 /* rows: `count` rows of the split from its row `first` on (rows.h), as many as it holds in all. */
-T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrast *contrast,
+T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *contrast,
                                       t2i_dataset *dataset, const t2i_rows *rows, int split,
                                       uint64_t first, uint64_t in_split, const t2i_vocab *vocab,
                                       size_t block_size, t2i_error *err);
@@ -56,13 +57,14 @@ void t2i_rights_free(t2i_rights *rights);
 size_t t2i_rights_most(const t2i_rights *rights, size_t count);
 
 /* Chooses the negatives of a step (from 1); 0: all rows are validated against the same ones. */
-void t2i_contrast_begin(t2i_contrast *contrast, uint64_t step);
+void t2i_contrastive_loss_begin(t2i_contrastive_loss *contrast, uint64_t step);
 
 /* By thread number `thread`: the sum of the cross-entropies of `count` rows, whose numbers are in
  * row; prediction and target are (count, D). scale x its gradient is added to dprediction (count,
  * D), unless that is NULL. */
-double t2i_contrast_add(t2i_contrast *contrast, int thread, const t2i_rights *rights,
-                        const size_t *row, size_t count, const float *prediction,
-                        const float *target, float scale, float *dprediction);
+double t2i_contrastive_loss_add(t2i_contrastive_loss *contrast, int thread,
+                                const t2i_rights *rights, const size_t *row, size_t count,
+                                const float *prediction, const float *target, float scale,
+                                float *dprediction);
 
 #endif

@@ -1,4 +1,4 @@
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,8 +14,8 @@ enum { STREAM_NEGATIVES = 1 << 20, LANES = 16 };
 #define NOT_THERE UINT32_MAX
 static const float excluded = -1e30f; /* a score that counts for nothing, at any temperature */
 
-struct t2i_contrast {
-    t2i_contrast_options options;
+struct t2i_contrastive_loss {
+    t2i_contrastive_loss_options options;
     const t2i_shared_features *store;
     size_t D, pictures;    /* of training pairs */
     uint32_t *picture;     /* owned: their numbers in the dataset */
@@ -35,7 +35,7 @@ struct t2i_contrast {
 
 /* ---- set-up ---- */
 
-static t2i_status list_pictures(t2i_contrast *c, t2i_error *err)
+static t2i_status list_pictures(t2i_contrastive_loss *c, t2i_error *err)
 {
     for (size_t i = 0; i < c->images; i++) c->pictures += c->trains[i / 8] >> i % 8 & 1;
     c->picture = t2i_alloc(c->pictures, sizeof *c->picture);
@@ -46,7 +46,7 @@ static t2i_status list_pictures(t2i_contrast *c, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status take_memory(t2i_contrast *c, size_t threads, t2i_error *err)
+static t2i_status take_memory(t2i_contrastive_loss *c, size_t threads, t2i_error *err)
 {
     size_t rows = threads * c->most_rows;
     c->count = c->pictures < c->options.negatives ? c->pictures : c->options.negatives;
@@ -68,11 +68,12 @@ static t2i_status take_memory(t2i_contrast *c, size_t threads, t2i_error *err)
     return T2I_OK;
 }
 
-t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const uint8_t *trains,
-                            const t2i_shared_features *store, const t2i_contrast_options *options,
-                            size_t most_rows, size_t threads, t2i_error *err)
+t2i_status t2i_contrastive_loss_new(t2i_contrastive_loss **out, t2i_dataset *dataset,
+                                    const uint8_t *trains, const t2i_shared_features *store,
+                                    const t2i_contrastive_loss_options *options, size_t most_rows,
+                                    size_t threads, t2i_error *err)
 {
-    t2i_contrast *c = *out = t2i_alloc(1, sizeof *c);
+    t2i_contrastive_loss *c = *out = t2i_alloc(1, sizeof *c);
     if (c == NULL) return t2i_fail_memory(err, sizeof *c, "the pictures to tell apart");
     c->options = *options;
     c->store = store;
@@ -83,12 +84,12 @@ t2i_status t2i_contrast_new(t2i_contrast **out, t2i_dataset *dataset, const uint
     t2i_status status = list_pictures(c, err);
     if (status == T2I_OK) status = take_memory(c, threads, err);
     if (status == T2I_OK) return T2I_OK;
-    t2i_contrast_free(c);
+    t2i_contrastive_loss_free(c);
     *out = NULL;
     return status;
 }
 
-void t2i_contrast_free(t2i_contrast *c)
+void t2i_contrastive_loss_free(t2i_contrastive_loss *c)
 {
     if (c == NULL) return;
     t2i_free(c->picture);
@@ -103,7 +104,7 @@ void t2i_contrast_free(t2i_contrast *c)
     t2i_free(c);
 }
 
-size_t t2i_contrast_bytes(const t2i_contrast *c)
+size_t t2i_contrastive_loss_bytes(const t2i_contrastive_loss *c)
 {
     return c->bytes;
 }
@@ -115,8 +116,8 @@ static int same_prompt(const t2i_row *a, const t2i_row *b)
     return a->length == b->length && memcmp(a->ids, b->ids, a->length * sizeof *a->ids) == 0;
 }
 
-static void put_right(t2i_rights *out, size_t *used, const t2i_contrast *c, const t2i_rows *rows,
-                      size_t i)
+static void put_right(t2i_rights *out, size_t *used, const t2i_contrastive_loss *c,
+                      const t2i_rows *rows, size_t i)
 {
     uint32_t image = rows->image[i];
     if (c->trains[image / 8] >> image % 8 & 1) out->right[(*used)++] = image;
@@ -143,7 +144,7 @@ static t2i_status load_beyond(t2i_rows *out, size_t *same, t2i_dataset *dataset,
     return T2I_OK;
 }
 
-static t2i_status fill_rights(t2i_rights *out, const t2i_contrast *c, const t2i_rows *rows,
+static t2i_status fill_rights(t2i_rights *out, const t2i_contrastive_loss *c, const t2i_rows *rows,
                               const t2i_rows *before, size_t same_before, const t2i_rows *after,
                               size_t same_after, t2i_error *err)
 {
@@ -168,7 +169,7 @@ static t2i_status fill_rights(t2i_rights *out, const t2i_contrast *c, const t2i_
     return T2I_OK;
 }
 
-t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrast *c, t2i_dataset *dataset,
+t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *c, t2i_dataset *dataset,
                           const t2i_rows *rows, int split, uint64_t first, uint64_t in_split,
                           const t2i_vocab *vocab, size_t block_size, t2i_error *err)
 {
@@ -239,7 +240,7 @@ static void normalise(float *out, const float *x, size_t D)
     scale_into(out, x, length > 1e-12 ? 1 / length : 0, D);
 }
 
-void t2i_contrast_begin(t2i_contrast *c, uint64_t step)
+void t2i_contrastive_loss_begin(t2i_contrastive_loss *c, uint64_t step)
 {
     int sample = c->count < c->pictures;
     if (c->filled && !sample) return;
@@ -305,9 +306,9 @@ T2I_STATIC_KERNEL(void, add_pull,
         dprediction[d] += (float)(factor * ((double)pull[d] - along * (double)p[d]));
 }
 
-double t2i_contrast_add(t2i_contrast *c, int thread, const t2i_rights *rights, const size_t *row,
-                        size_t count, const float *prediction, const float *target, float scale,
-                        float *dprediction)
+double t2i_contrastive_loss_add(t2i_contrastive_loss *c, int thread, const t2i_rights *rights,
+                                const size_t *row, size_t count, const float *prediction,
+                                const float *target, float scale, float *dprediction)
 {
     size_t D = c->D, K = c->count, first = (size_t)thread * c->most_rows;
     float *ps = c->p + first * D, *goals = c->goal + first * D, *scores = c->score + first * K;

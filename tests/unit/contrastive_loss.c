@@ -1,6 +1,6 @@
 /* contrast: the loss against a plain sum in double, its gradient against differences, what is right
  * for a prompt however the rows are cut, and samples of the pictures. */
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 
 #include <math.h>
 
@@ -123,14 +123,14 @@ static void fill(float *p, size_t count, uint64_t stream)
 /* Loss of rows first .. end of the training split, against the plain sum; and its gradient. */
 static void check_rows(uint64_t first, uint64_t end_row)
 {
-    const t2i_contrast_options options = {.temperature = 0.2, .negatives = 100, .seed = 1};
-    t2i_contrast *c;
+    const t2i_contrastive_loss_options options = {.temperature = 0.2, .negatives = 100, .seed = 1};
+    t2i_contrastive_loss *c;
     t2i_rights rights;
     t2i_rows rows;
     size_t count = (size_t)(end_row - first), row[PAIRS];
     float p[PAIRS * D], target[PAIRS * D], gradient[PAIRS * D] = {0};
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
+    OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, first, PAIRS - 3, &vocab, 16, &err));
     fill(p, count, first);
     double wanted = 0;
@@ -142,8 +142,8 @@ static void check_rows(uint64_t first, uint64_t end_row)
         find_right(&rows, i, right);
         wanted += plain(p + i * D, target + i * D, all_trained, right, 0.2);
     }
-    t2i_contrast_begin(c, 1);
-    double got = t2i_contrast_add(c, 0, &rights, row, count, p, target, 0.5f, gradient);
+    t2i_contrastive_loss_begin(c, 1);
+    double got = t2i_contrastive_loss_add(c, 0, &rights, row, count, p, target, 0.5f, gradient);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     for (size_t i = 0; i < count * D; i++) { /* central differences of the plain sum */
         uint8_t right[IMAGES];
@@ -158,7 +158,7 @@ static void check_rows(uint64_t first, uint64_t end_row)
         CU_ASSERT_DOUBLE_EQUAL(gradient[i], 0.5 * (up - down) / 2e-3, 2e-3);
     }
     t2i_rights_free(&rights);
-    t2i_contrast_free(c);
+    t2i_contrastive_loss_free(c);
     t2i_rows_free(&rows);
 }
 
@@ -178,8 +178,8 @@ static void test_loss_and_gradient(void)
 /* A row of another split: its own picture is none of the candidates. */
 static void test_validation(void)
 {
-    const t2i_contrast_options options = {.temperature = 0.1, .negatives = 100, .seed = 1};
-    t2i_contrast *c;
+    const t2i_contrastive_loss_options options = {.temperature = 0.1, .negatives = 100, .seed = 1};
+    t2i_contrastive_loss *c;
     t2i_rights rights;
     t2i_rows rows;
     float p[3 * D], target[3 * D];
@@ -187,7 +187,7 @@ static void test_validation(void)
     static const uint8_t none[IMAGES];
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0, &err));
-    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, 3, 1, &err));
+    OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, 3, 1, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_VALIDATION, 0, 3, &vocab, 16, &err));
     fill(p, 3, 77);
     double wanted = 0;
@@ -196,11 +196,11 @@ static void test_validation(void)
                D * sizeof(float));
         wanted += plain(p + i * D, target + i * D, all_trained, none, 0.1);
     }
-    t2i_contrast_begin(c, 0);
-    double got = t2i_contrast_add(c, 0, &rights, row, 3, p, target, 1, NULL);
+    t2i_contrastive_loss_begin(c, 0);
+    double got = t2i_contrastive_loss_add(c, 0, &rights, row, 3, p, target, 1, NULL);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     t2i_rights_free(&rights);
-    t2i_contrast_free(c);
+    t2i_contrastive_loss_free(c);
     t2i_rows_free(&rows);
     end();
 }
@@ -209,8 +209,8 @@ static void test_validation(void)
  * picture's turn comes, and the loss is that over the sample. */
 static void test_sample(void)
 {
-    const t2i_contrast_options options = {.temperature = 0.3, .negatives = 4, .seed = 3};
-    t2i_contrast *c, *again;
+    const t2i_contrastive_loss_options options = {.temperature = 0.3, .negatives = 4, .seed = 3};
+    t2i_contrastive_loss *c, *again;
     t2i_rights rights;
     t2i_rows rows;
     float p[PAIRS * D], target[PAIRS * D];
@@ -218,8 +218,8 @@ static void test_sample(void)
     int differ = 0;
     begin();
     OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, 0, count, &vocab, 16, 1, &err));
-    OK(t2i_contrast_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
-    OK(t2i_contrast_new(&again, dataset, trains, &store, &options, PAIRS, 2, &err));
+    OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
+    OK(t2i_contrastive_loss_new(&again, dataset, trains, &store, &options, PAIRS, 2, &err));
     OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, 0, count, &vocab, 16, &err));
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
@@ -229,11 +229,11 @@ static void test_sample(void)
     }
     double before = -1;
     for (uint64_t step = 1; step < 20; step++) {
-        t2i_contrast_begin(c, step);
-        t2i_contrast_begin(again, 40 - step); /* another history */
-        t2i_contrast_begin(again, step);
-        double x = t2i_contrast_add(c, 0, &rights, row, count, p, target, 1, NULL);
-        double y = t2i_contrast_add(again, 1, &rights, row, count, p, target, 1, NULL);
+        t2i_contrastive_loss_begin(c, step);
+        t2i_contrastive_loss_begin(again, 40 - step); /* another history */
+        t2i_contrastive_loss_begin(again, step);
+        double x = t2i_contrastive_loss_add(c, 0, &rights, row, count, p, target, 1, NULL);
+        double y = t2i_contrastive_loss_add(again, 1, &rights, row, count, p, target, 1, NULL);
         CU_ASSERT(x == y);
         differ += x != before;
         before = x;
@@ -249,8 +249,8 @@ static void test_sample(void)
     }
     CU_ASSERT(differ > 15);
     t2i_rights_free(&rights);
-    t2i_contrast_free(c);
-    t2i_contrast_free(again);
+    t2i_contrastive_loss_free(c);
+    t2i_contrastive_loss_free(again);
     t2i_rows_free(&rows);
     end();
 }
