@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "train/rows.h"
-#include "train/start.h"
+#include "train/initial_state.h"
 #include "train/step.h"
 
 /* ---- what all ranks see ---- */
@@ -53,7 +53,7 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int thr
 typedef struct {
     t2i_dataset *dataset;
     char *options; /* owned */
-    t2i_start start;
+    t2i_initial_state start;
     t2i_sampler sampler;
     t2i_run_sizes sizes;
 } study;
@@ -84,7 +84,7 @@ static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_job *job, int 
     if (mine == T2I_OK) mine = t2i_rows_count(s->dataset, counts, err);
     if (mine == T2I_OK) mine = t2i_job_result_options(job, job->sampler, &s->options, err);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    T2I_TRY(t2i_start_make(&s->start, comm, job, s->dataset, s->options, err));
+    T2I_TRY(t2i_initial_state_make(&s->start, comm, job, s->dataset, s->options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);
     s->sampler = (t2i_sampler){.batch = (size_t)job->batch, .rows = counts[T2I_TRAIN]};
     if (s->start.resumed)
@@ -121,7 +121,7 @@ static void end_study(study *s)
 {
     t2i_dataset_close(s->dataset);
     t2i_free(s->options);
-    t2i_start_free(&s->start);
+    t2i_initial_state_free(&s->start);
 }
 
 /* ---- the report ---- */

@@ -22,7 +22,7 @@
 #include "train/rows.h"
 #include "record/runlog.h"
 #include "train/saver.h"
-#include "train/start.h"
+#include "train/initial_state.h"
 #include "train/step.h"
 #include "base/stop_signal.h"
 #include "train/shared_features.h"
@@ -41,7 +41,7 @@ typedef struct {
     int rank, size;
     t2i_dataset *dataset;
     char *options; /* owned: what changes the result, as JSON */
-    t2i_start start;
+    t2i_initial_state start;
     t2i_sampler sampler;
     t2i_sampler_file sampler_file;
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
@@ -370,7 +370,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     mine = t2i_job_result_options(job, t->sampler_file.name, &t->options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
-    T2I_TRY(t2i_start_make(&t->start, t->comm, job, t->dataset, t->options, err));
+    T2I_TRY(t2i_initial_state_make(&t->start, t->comm, job, t->dataset, t->options, err));
     if (t->start.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)job->threads);
     mine = make_plan(t, counts, err);
@@ -414,7 +414,7 @@ static void tear_down(trainer *t)
     t2i_step_free(t->step); /* its checkpoint is start's */
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
-    t2i_start_free(&t->start);
+    t2i_initial_state_free(&t->start);
     t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
     t2i_shared_features_free(&t->store);

@@ -1,4 +1,4 @@
-#include "train/start.h"
+#include "train/initial_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "train/rows.h"
 #include "record/runlog.h"
 
-void t2i_start_free(t2i_start *start)
+void t2i_initial_state_free(t2i_initial_state *start)
 {
     t2i_checkpoint_free(&start->checkpoint);
-    *start = (t2i_start){0};
+    *start = (t2i_initial_state){0};
 }
 
 /* ---- rank 0 decides ---- */
@@ -170,7 +170,7 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
     return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
-static t2i_status resume(t2i_start *out, const t2i_job *job, const t2i_dataset *dataset,
+static t2i_status resume(t2i_initial_state *out, const t2i_job *job, const t2i_dataset *dataset,
                          const char *options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
@@ -260,7 +260,7 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *da
     return T2I_OK;
 }
 
-static t2i_status decide(t2i_start *out, const t2i_job *job, t2i_dataset *dataset,
+static t2i_status decide(t2i_initial_state *out, const t2i_job *job, t2i_dataset *dataset,
                          const char *options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
@@ -314,7 +314,7 @@ typedef struct {
 } head;
 
 /* Collective. */
-static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
+static t2i_status share(t2i_initial_state *out, t2i_comm *comm, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     int root = t2i_comm_rank(comm) == 0;
@@ -364,13 +364,13 @@ static t2i_status share(t2i_start *out, t2i_comm *comm, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_start_make(t2i_start *out, t2i_comm *comm, const t2i_job *job, t2i_dataset *dataset,
-                          const char *options, t2i_error *err)
+t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm, const t2i_job *job,
+                                  t2i_dataset *dataset, const char *options, t2i_error *err)
 {
-    *out = (t2i_start){0};
+    *out = (t2i_initial_state){0};
     t2i_status mine = t2i_comm_rank(comm) == 0 ? decide(out, job, dataset, options, err) : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) status = share(out, comm, err);
-    if (status != T2I_OK) t2i_start_free(out);
+    if (status != T2I_OK) t2i_initial_state_free(out);
     return status;
 }
