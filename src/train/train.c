@@ -26,7 +26,7 @@
 #include "train/step.h"
 #include "base/stop_signal.h"
 #include "train/shared_features.h"
-#include "train/trial.h"
+#include "train/dry_run.h"
 #include "train/watch.h"
 
 /* So many in a row without effect, and a run is given up. */
@@ -395,7 +395,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     print_plan(t, counts);
     t2i_watch_tell(&t->watch, t->comm);
     if (job->dry_run) print_memory(t);
-    if (job->dry_run) return t2i_trial(t->comm, &sizes, t->step, &t->start.checkpoint, err);
+    if (job->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));

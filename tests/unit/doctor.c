@@ -4,7 +4,7 @@
 
 #include "doctor/doctor.h"
 #include "comm/reduce.h"
-#include "train/trial.h"
+#include "train/dry_run.h"
 
 static t2i_error err;
 static t2i_job job;
@@ -272,13 +272,13 @@ static void test_tables(void)
     CU_ASSERT_EQUAL(published, 2);
     CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 0, 1, &published), 4);
     CU_ASSERT_EQUAL(published, 1);
-    OK(t2i_trial_shards(&text, 4, 5, &err));
+    OK(t2i_dry_run_shards(&text, 4, 5, &err));
     CU_ASSERT_STRING_EQUAL(text.data, "rank 0: none, rank 1: 0, rank 2: 1, rank 3: 2, rank 4: 3");
     text.size = 0;
-    OK(t2i_trial_shards(&text, 8, 3, &err));
+    OK(t2i_dry_run_shards(&text, 8, 3, &err));
     CU_ASSERT_STRING_EQUAL(text.data, "rank 0: 0..1, rank 1: 2..4, rank 2: 5..7");
     text.size = 0;
-    OK(t2i_trial_shards(&text, 64, 48, &err));
+    OK(t2i_dry_run_shards(&text, 64, 48, &err));
     CU_ASSERT_STRING_EQUAL(text.data, "1 or 2 on each rank");
     t2i_text_free(&text);
 }

@@ -1,4 +1,4 @@
-#include "train/trial.h"
+#include "train/dry_run.h"
 
 #include "base/cpu.h"
 #include "base/log.h"
@@ -6,7 +6,7 @@
 
 enum { STEPS = 3, NAMED = 8 };
 
-t2i_status t2i_trial_shards(t2i_text *out, size_t shards, int size, t2i_error *err)
+t2i_status t2i_dry_run_shards(t2i_text *out, size_t shards, int size, t2i_error *err)
 {
     size_t fewest = shards / (size_t)size, most = fewest + (shards % (size_t)size > 0);
     if (size > NAMED)
@@ -46,8 +46,8 @@ static t2i_status tell_memory(t2i_comm *comm, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_trial(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
-                     const t2i_checkpoint *checkpoint, t2i_error *err)
+t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
+                       const t2i_checkpoint *checkpoint, t2i_error *err)
 {
     long left = run->job->steps - checkpoint->run.step;
     int steps = left < STEPS ? (int)left : STEPS, counted = steps > 1 ? steps - 1 : steps;
@@ -65,7 +65,7 @@ t2i_status t2i_trial(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
         t2i_step_take(step, comm, &result, &spent);
     }
     double each = (t2i_cpu_seconds() - began) / counted, all = spent.compute + spent.sync;
-    t2i_status mine = t2i_trial_shards(&text, run->sampler->shards, run->size, err);
+    t2i_status mine = t2i_dry_run_shards(&text, run->sampler->shards, run->size, err);
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         t2i_log_note("shards: %s", text.data);
