@@ -21,7 +21,7 @@
 #include "record/report.h"
 #include "train/rows.h"
 #include "record/runlog.h"
-#include "train/saver.h"
+#include "train/checkpoint_writer.h"
 #include "train/initial_state.h"
 #include "train/step.h"
 #include "base/stop_signal.h"
@@ -63,14 +63,14 @@ typedef struct {
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     t2i_traffic line_sent;
-    int skips;        /* steps in a row that were skipped */
-    int lost;         /* the folder, to another process: nothing is written any more */
-    long sound_step;  /* of the newest checkpoint that can be gone on from, -1: none */
-    long saved_step;  /* newest checkpoint of this session, -1: none */
-    t2i_saver *saver; /* rank 0 */
-    int aside;        /* are checkpoints written while training goes on? */
-    long saving;      /* the step of the one that is under way, -1: none is */
-    int running;      /* is status.json ours? */
+    int skips;       /* steps in a row that were skipped */
+    int lost;        /* the folder, to another process: nothing is written any more */
+    long sound_step; /* of the newest checkpoint that can be gone on from, -1: none */
+    long saved_step; /* newest checkpoint of this session, -1: none */
+    t2i_checkpoint_writer *checkpoint_writer; /* rank 0 */
+    int aside;                                /* are checkpoints written while training goes on? */
+    long saving; /* the step of the one that is under way, -1: none is */
+    int running; /* is status.json ours? */
 } trainer;
 
 /* ---- set-up ---- */
@@ -351,9 +351,11 @@ static t2i_status open_saver(trainer *t, t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     size_t parts = t->job->ema > 0 ? 4 : 3, bytes = c->model.layout.floats * sizeof(float) * parts;
-    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_saver_aside(bytes));
+    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
     t2i_status mine = T2I_OK;
-    if (t->rank == 0) mine = t2i_saver_new(&t->saver, c, t->job->out, t->job->keep, t->aside, err);
+    if (t->rank == 0)
+        mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, c, t->job->out, t->job->keep,
+                                         t->aside, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
@@ -409,7 +411,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
 
 static void tear_down(trainer *t)
 {
-    t2i_saver_free(t->saver);
+    t2i_checkpoint_writer_free(t->checkpoint_writer);
     t2i_watch_free(&t->watch);
     t2i_step_free(t->step); /* its checkpoint is start's */
     t2i_dataset_close(t->dataset);
@@ -483,7 +485,7 @@ static t2i_status end_save(trainer *t, t2i_error *err)
     double clock = t2i_cpu_seconds();
     if (step < 0) return T2I_OK;
     begin_writing(t, T2I_AT_SAVE, step, 4);
-    t2i_status mine = t->rank == 0 ? t2i_saver_end(t->saver, err) : T2I_OK;
+    t2i_status mine = t->rank == 0 ? t2i_checkpoint_writer_end(t->checkpoint_writer, err) : T2I_OK;
     if (mine == T2I_OK) t2i_log_detail("step %ld: a checkpoint is saved", step);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
@@ -521,7 +523,7 @@ static t2i_status begin_save(trainer *t, t2i_error *err)
                      step);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t2i_step_gather(t->step, t->comm);
-    if (t->rank == 0) t2i_saver_begin(t->saver);
+    if (t->rank == 0) t2i_checkpoint_writer_begin(t->checkpoint_writer);
     t->saving = step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return t->aside ? T2I_OK : end_save(t, err);
@@ -718,7 +720,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
         int late =
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
-        int saved = t->rank == 0 && t2i_saver_done(t->saver);
+        int saved = t->rank == 0 && t2i_checkpoint_writer_done(t->checkpoint_writer);
         t2i_step_result result = {
             .step_status = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);

@@ -4,7 +4,7 @@
 #include "../scratch.h"
 #include "checkpoint/checkpoint.h"
 #include "base/fs.h"
-#include "train/saver.h"
+#include "train/checkpoint_writer.h"
 
 static t2i_error err;
 
@@ -53,31 +53,31 @@ static void save_some(int aside)
 {
     const char *run = in_scratch(aside ? "aside" : "run"), *folder;
     t2i_checkpoint c = sample();
-    t2i_saver *saver;
+    t2i_checkpoint_writer *checkpoint_writer;
     char path[800];
     snprintf(path, sizeof path, "%s/checkpoints", run);
     folder = path;
     OK(t2i_fs_mkdir(folder, &err));
-    OK(t2i_saver_new(&saver, &c, run, 2, aside, &err));
-    CU_ASSERT_FALSE(t2i_saver_done(saver));
+    OK(t2i_checkpoint_writer_new(&checkpoint_writer, &c, run, 2, aside, &err));
+    CU_ASSERT_FALSE(t2i_checkpoint_writer_done(checkpoint_writer));
     for (long step = 1; step <= 4; step++) {
         c.run.step = step;
         set_weights(&c, (float)step);
-        t2i_saver_begin(saver);
-        if (!aside) CU_ASSERT_TRUE(t2i_saver_done(saver));
+        t2i_checkpoint_writer_begin(checkpoint_writer);
+        if (!aside) CU_ASSERT_TRUE(t2i_checkpoint_writer_done(checkpoint_writer));
         c.run.step = 99; /* training goes on */
         set_weights(&c, -1);
-        OK(t2i_saver_end(saver, &err));
-        CU_ASSERT_FALSE(t2i_saver_done(saver));
+        OK(t2i_checkpoint_writer_end(checkpoint_writer, &err));
+        CU_ASSERT_FALSE(t2i_checkpoint_writer_done(checkpoint_writer));
         expect(run, step, (float)step);
         CU_ASSERT_EQUAL(entries(folder), step < 2 ? 1 : 2);
     }
     scratch_remove(folder);
-    t2i_saver_begin(saver);
-    FAILS(t2i_saver_end(saver, &err), T2I_CANTCREATE, "step-99");
+    t2i_checkpoint_writer_begin(checkpoint_writer);
+    FAILS(t2i_checkpoint_writer_end(checkpoint_writer, &err), T2I_CANTCREATE, "step-99");
     OK(t2i_fs_mkdir(folder, &err));
-    t2i_saver_begin(saver);
-    t2i_saver_free(saver); /* of a run that is given up */
+    t2i_checkpoint_writer_begin(checkpoint_writer);
+    t2i_checkpoint_writer_free(checkpoint_writer); /* of a run that is given up */
     CU_ASSERT_EQUAL(entries(folder), 1);
     t2i_checkpoint_free(&c);
 }
@@ -94,8 +94,8 @@ static void test_aside(void)
 
 static void test_large(void)
 {
-    CU_ASSERT_FALSE(t2i_saver_aside(63999999));
-    CU_ASSERT_TRUE(t2i_saver_aside(64000000));
+    CU_ASSERT_FALSE(t2i_checkpoint_writer_aside(63999999));
+    CU_ASSERT_TRUE(t2i_checkpoint_writer_aside(64000000));
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "train/saver.h"
+#include "train/checkpoint_writer.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/heartbeat.h"
 
-struct t2i_saver {
+struct t2i_checkpoint_writer {
     const t2i_checkpoint *checkpoint;
     const char *run;
     long keep;
@@ -27,17 +27,17 @@ struct t2i_saver {
     t2i_error err;
 };
 
-int t2i_saver_aside(size_t bytes)
+int t2i_checkpoint_writer_aside(size_t bytes)
 {
     static const size_t large = 64;
     const char *told = getenv("T2I_ASIDE_MB");
     return bytes / 1000000 >= (told == NULL ? large : (size_t)strtoul(told, NULL, 10));
 }
 
-t2i_status t2i_saver_new(t2i_saver **out, const t2i_checkpoint *checkpoint, const char *run,
-                         long keep, int aside, t2i_error *err)
+t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_checkpoint *checkpoint,
+                                     const char *run, long keep, int aside, t2i_error *err)
 {
-    t2i_saver *s = *out = t2i_alloc(1, sizeof *s);
+    t2i_checkpoint_writer *s = *out = t2i_alloc(1, sizeof *s);
     size_t bytes = checkpoint->model.layout.floats * sizeof(float);
     if (s == NULL) return t2i_fail_memory(err, sizeof *s, "a checkpoint");
     s->checkpoint = checkpoint;
@@ -45,12 +45,12 @@ t2i_status t2i_saver_new(t2i_saver **out, const t2i_checkpoint *checkpoint, cons
     s->keep = keep;
     if (aside) s->weights = t2i_block_new(&checkpoint->model.layout);
     if (!aside || s->weights != NULL) return T2I_OK;
-    t2i_saver_free(s);
+    t2i_checkpoint_writer_free(s);
     *out = NULL;
     return t2i_fail_memory(err, bytes, "a copy of the weights");
 }
 
-void t2i_saver_free(t2i_saver *s)
+void t2i_checkpoint_writer_free(t2i_checkpoint_writer *s)
 {
     if (s == NULL) return;
     if (s->threaded) pthread_join(s->thread, NULL);
@@ -59,7 +59,7 @@ void t2i_saver_free(t2i_saver *s)
 }
 
 /* Removes what is older than the newest `keep` checkpoints up to the one that was written. */
-static void prune(const t2i_saver *s)
+static void prune(const t2i_checkpoint_writer *s)
 {
     long *steps;
     size_t count;
@@ -79,7 +79,7 @@ static void prune(const t2i_saver *s)
 
 static void *write_it(void *self)
 {
-    t2i_saver *s = self;
+    t2i_checkpoint_writer *s = self;
     char *path = t2i_checkpoint_path(s->run, s->copy.run.step);
     s->status = path == NULL ? t2i_fail_memory(&s->err, 64, "a file name")
                              : t2i_checkpoint_save(&s->copy, path, &s->err);
@@ -89,7 +89,7 @@ static void *write_it(void *self)
     return NULL;
 }
 
-void t2i_saver_begin(t2i_saver *s)
+void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *s)
 {
     T2I_ASSERT(!s->begun);
     s->begun = 1;
@@ -107,12 +107,12 @@ void t2i_saver_begin(t2i_saver *s)
     if (!s->threaded) write_it(s);
 }
 
-int t2i_saver_done(const t2i_saver *s)
+int t2i_checkpoint_writer_done(const t2i_checkpoint_writer *s)
 {
     return s->begun && atomic_load(&s->done);
 }
 
-t2i_status t2i_saver_end(t2i_saver *s, t2i_error *err)
+t2i_status t2i_checkpoint_writer_end(t2i_checkpoint_writer *s, t2i_error *err)
 {
     unsigned before = t2i_heartbeat_others();
     T2I_ASSERT(s->begun);
