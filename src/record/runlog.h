@@ -6,7 +6,8 @@
  * before, tokens of the batch and how many of them were saved, memory {own, shared} of rank 0 in
  * bytes (shared: with the other ranks of its node), sent {messages, bytes} by rank 0 to ranks that
  * it shares no memory with, since the line before. A skipped step carries `skipped`
- * (how many so far) and no loss; a validation step, val_loss, and r1, r10, mrr (quiz.h).
+ * (how many so far) and no loss; a validation step, val_loss, and r1, r10, mrr
+ * (validation_recall.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H

@@ -36,14 +36,14 @@ t2i_status t2i_watch_new(t2i_watch *out, const t2i_job *job, t2i_dataset *datase
                           end < out->validated ? end : out->validated, &checkpoint->vocab,
                           checkpoint->model.config.block_size, 0, err));
     if (out->validated == 0) return T2I_OK;
-    return t2i_quiz_new(&out->quiz, dataset, &out->rows, first, out->validated, err);
+    return t2i_validation_recall_new(&out->recall, dataset, &out->rows, first, out->validated, err);
 }
 
 void t2i_watch_free(t2i_watch *watch)
 {
     t2i_rows_free(&watch->rows);
     t2i_rights_free(&watch->right);
-    t2i_quiz_free(&watch->quiz);
+    t2i_validation_recall_free(&watch->recall);
     t2i_free(watch->place);
     t2i_free(watch->block_loss);
     t2i_free(watch->index);
@@ -55,7 +55,7 @@ void t2i_watch_free(t2i_watch *watch)
 void t2i_watch_want(const t2i_watch *watch, uint8_t *wanted)
 {
     for (size_t i = 0; i < watch->rows.count; i++) t2i_want(wanted, watch->rows.image[i]);
-    t2i_quiz_want(&watch->quiz, wanted);
+    t2i_validation_recall_want(&watch->recall, wanted);
 }
 
 t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_shared_features *store,
@@ -76,7 +76,7 @@ t2i_status t2i_watch_begin(t2i_watch *watch, const t2i_shared_features *store,
     if (watch->block_loss == NULL || watch->place == NULL || watch->index == NULL ||
         watch->target == NULL || watch->dprediction == NULL)
         return t2i_fail_memory(err, watch->blocks * 8 + T2I_WATCH_ROWS * D * 8, "validation");
-    T2I_TRY(t2i_quiz_begin(&watch->quiz, store, err));
+    T2I_TRY(t2i_validation_recall_begin(&watch->recall, store, err));
     if (contrast == NULL) return T2I_OK;
     return t2i_rights_new(&watch->right, contrast, watch->dataset, &watch->rows, T2I_VALIDATION,
                           (uint64_t)watch->first_block * T2I_WATCH_ROWS,
@@ -103,10 +103,10 @@ t2i_status t2i_watch_choose(t2i_watch *watch, t2i_error *err)
 
 void t2i_watch_tell(const t2i_watch *watch, t2i_comm *comm)
 {
-    long long prompts = (long long)t2i_comm_sum(comm, (int64_t)watch->quiz.questions);
+    long long prompts = (long long)t2i_comm_sum(comm, (int64_t)watch->recall.questions);
     if (watch->validated > 0)
-        t2i_log_note("validation ranks %zu pictures for each of %lld prompts", watch->quiz.pictures,
-                     prompts);
+        t2i_log_note("validation ranks %zu pictures for each of %lld prompts",
+                     watch->recall.pictures, prompts);
 }
 
 /* ---- validation ---- */
@@ -123,7 +123,7 @@ static double loss_of_block(t2i_watch *watch, size_t first, size_t rows)
                t2i_shared_features_feature(watch->store, watch->rows.image[first + i]),
                D * sizeof(float));
     }
-    t2i_quiz_hear(&watch->quiz, first, rows, prediction);
+    t2i_validation_recall_add_predictions(&watch->recall, first, rows, prediction);
     double loss = t2i_squared_error(watch->dprediction, prediction, watch->target, 0.0f, rows * D);
     if (watch->contrast != NULL)
         loss += watch->job->contrastive_weight * (double)D *
@@ -143,7 +143,7 @@ static double validate(t2i_watch *watch, t2i_comm *comm)
         t2i_heartbeat_beat();
         watch->block_loss[b] = loss_of_block(watch, first, rows);
     }
-    t2i_quiz_rank(&watch->quiz, watch->place + watch->first_block * T2I_WATCH_ROWS);
+    t2i_validation_recall_rank(&watch->recall, watch->place + watch->first_block * T2I_WATCH_ROWS);
     t2i_comm_share_all(comm, watch->block_loss, sizeof *watch->block_loss, watch->blocks);
     t2i_comm_share_all(comm, watch->place, T2I_WATCH_ROWS * sizeof *watch->place, watch->blocks);
     double sum = 0.0;

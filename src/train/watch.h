@@ -2,7 +2,8 @@
  *
  * Validation goes in fixed blocks of rows, whole blocks to ranks, and its sums are added in block
  * order: the same figures at any number of ranks. The best model is the one of the lowest
- * validation loss, with the contrastive loss the one that finds most (quiz.h: the highest MRR).
+ * validation loss, with the contrastive loss the one that finds most (validation_recall.h: the
+ * highest MRR).
  */
 #ifndef T2I_WATCH_H
 #define T2I_WATCH_H
@@ -17,7 +18,7 @@
 #include "retrieval/gallery.h"
 #include "train/job.h"
 #include "formats/json.h"
-#include "train/quiz.h"
+#include "train/validation_recall.h"
 #include "train/rows.h"
 #include "record/runlog.h"
 #include "train/shared_features.h"
@@ -41,11 +42,11 @@ typedef struct {
     double *block_loss;          /* owned: one a block */
     size_t *index;               /* owned: T2I_WATCH_ROWS */
     float *target, *dprediction; /* owned: (T2I_WATCH_ROWS, D) */
-    t2i_quiz quiz;
-    uint32_t *place;                    /* owned: (blocks, T2I_WATCH_ROWS): ranks of quiz.h */
-    double last_loss;                   /* of the newest validation; negative: none yet */
-    t2i_recall scores;                  /* of the same */
-    t2i_gallery gallery;                /* when samples are drawn */
+    t2i_validation_recall recall;
+    uint32_t *place;     /* owned: (blocks, T2I_WATCH_ROWS): ranks of validation_recall.h */
+    double last_loss;    /* of the newest validation; negative: none yet */
+    t2i_recall scores;   /* of the same */
+    t2i_gallery gallery; /* when samples are drawn */
     uint64_t sample[T2I_WATCH_SAMPLES]; /* pairs that are drawn */
     size_t samples;
 } t2i_watch;

@@ -1,6 +1,6 @@
 /* quiz: ranks against a plain sort in double, whichever rank asks; what is right, left out, equal
  * or not finite; and which prompts and pictures are taken of many. */
-#include "train/quiz.h"
+#include "train/validation_recall.h"
 
 #include <math.h>
 
@@ -119,23 +119,24 @@ static void end(set *s)
 /* What the rows from `first` on give when one rank has them; asks and hears in blocks. */
 static void ask(set *s, uint64_t first, uint64_t end_row, uint32_t *rank, size_t *pictures)
 {
-    t2i_quiz quiz;
+    t2i_validation_recall recall;
     t2i_rows rows;
     t2i_comm *comm;
     t2i_shared_features store;
     uint8_t *wanted = t2i_alloc(s->images / 8 + 1, 1);
     OK(t2i_rows_load(&rows, s->dataset, T2I_VALIDATION, first, end_row, &s->vocab, 16, 0, &err));
-    OK(t2i_quiz_new(&quiz, s->dataset, &rows, first, s->rows.count, &err));
-    t2i_quiz_want(&quiz, wanted);
+    OK(t2i_validation_recall_new(&recall, s->dataset, &rows, first, s->rows.count, &err));
+    t2i_validation_recall_want(&recall, wanted);
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_shared_features_new(&store, comm, s->dataset, wanted, &err));
-    OK(t2i_quiz_begin(&quiz, &store, &err));
+    OK(t2i_validation_recall_begin(&recall, &store, &err));
     for (size_t at = 0; at < rows.count; at += 5)
-        t2i_quiz_hear(&quiz, at, rows.count - at < 5 ? rows.count - at : 5,
-                      s->prediction + (first + at) * D);
-    t2i_quiz_rank(&quiz, rank + first);
-    *pictures = quiz.pictures;
-    t2i_quiz_free(&quiz);
+        t2i_validation_recall_add_predictions(&recall, at,
+                                              rows.count - at < 5 ? rows.count - at : 5,
+                                              s->prediction + (first + at) * D);
+    t2i_validation_recall_rank(&recall, rank + first);
+    *pictures = recall.pictures;
+    t2i_validation_recall_free(&recall);
     t2i_shared_features_free(&store);
     t2i_comm_close(comm);
     t2i_rows_free(&rows);
@@ -195,8 +196,8 @@ static void check_against_plain(const set *s, const uint32_t *rank, size_t every
     for (size_t i = 0; i < s->pairs; i++)
         shown[s->image[i]] |= s->split[i] == T2I_TRAIN || s->split[i] == T2I_VALIDATION;
     memset(chosen, 1, s->rows.count);
-    thin(shown, s->images, T2I_QUIZ_PICTURES);
-    thin(chosen, s->rows.count, T2I_QUIZ_MOST);
+    thin(shown, s->images, T2I_VALIDATION_RECALL_PICTURES);
+    thin(chosen, s->rows.count, T2I_VALIDATION_RECALL_MOST);
     size_t before = SIZE_MAX; /* the chosen row before */
     for (size_t row = 0; row < s->rows.count; row++) {
         int asks = chosen[row] &&
@@ -247,7 +248,7 @@ static void test_many(void)
     CU_ASSERT_EQUAL(s.rows.count, 2001);
     ask(&s, 0, 900, rank, &pictures);
     ask(&s, 900, s.rows.count, rank, &pictures);
-    CU_ASSERT_EQUAL(pictures, T2I_QUIZ_PICTURES);
+    CU_ASSERT_EQUAL(pictures, T2I_VALIDATION_RECALL_PICTURES);
     check_against_plain(&s, rank, 50);
     t2i_free(rank);
     end(&s);
