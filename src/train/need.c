@@ -5,7 +5,7 @@
 #include "model/packed_weights.h"
 #include "train/step.h"
 #include "model/transformer.h"
-#include "train/watch.h"
+#include "train/validation.h"
 
 static const double FLOAT = sizeof(float);
 
@@ -58,7 +58,7 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
     need.own += block; /* the weights it starts with, before it has those of its node; on rank 0
                           later the copy that is saved */
     if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
-    if (rows < T2I_WATCH_ROWS) rows = T2I_WATCH_ROWS;
+    if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
     for (int w = 0; w < workers; w++) {
         size_t published,
             buffers = t2i_reduce_buffers(run->sampler->shards, w, workers, &published);

@@ -27,7 +27,7 @@
 #include "base/stop_signal.h"
 #include "train/shared_features.h"
 #include "train/dry_run.h"
-#include "train/watch.h"
+#include "train/validation.h"
 
 /* So many in a row without effect, and a run is given up. */
 enum { SKIPS_IN_A_ROW = 50 };
@@ -46,7 +46,7 @@ typedef struct {
     t2i_sampler_file sampler_file;
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row; /* number (of N) of rows.row[0] */
-    t2i_watch watch;
+    t2i_validation validation;
     int threads;
     t2i_step *step;
     size_t most_rows;               /* of a call of the model */
@@ -104,8 +104,8 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
 static t2i_status choose_samples(trainer *t, t2i_error *err)
 {
     t2i_json *prompts = NULL;
-    T2I_TRY(t2i_watch_choose(&t->watch, err));
-    T2I_TRY(t2i_watch_prompts(&t->watch, &prompts, err));
+    T2I_TRY(t2i_validation_choose(&t->validation, err));
+    T2I_TRY(t2i_validation_prompts(&t->validation, &prompts, err));
     t2i_events_samples(&t->events, prompts);
     return T2I_OK;
 }
@@ -205,8 +205,8 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     if (t->sampler.sampler == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
-    return t2i_watch_new(&t->watch, t->job, t->dataset, &t->start.checkpoint, counts, t->rank,
-                         t->size, err);
+    return t2i_validation_new(&t->validation, t->job, t->dataset, &t->start.checkpoint, counts,
+                              t->rank, t->size, err);
 }
 
 /* Collective. */
@@ -223,7 +223,7 @@ static t2i_status open_store(trainer *t, t2i_error *err)
         if (mine == T2I_OK) memcpy(wanted, t->trains, bytes);
     }
     for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
-    if (mine == T2I_OK) t2i_watch_want(&t->watch, wanted);
+    if (mine == T2I_OK) t2i_validation_want(&t->validation, wanted);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_OK)
         status = t2i_shared_features_new(&t->store, t->comm, t->dataset, wanted, err);
@@ -263,7 +263,8 @@ static void choose_threads(trainer *t)
 /* Collective. All memory of the step loop. */
 static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    size_t watched = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1, longest = t->watch.rows.longest;
+    size_t watched = t->validation.rows.count > 0 ? T2I_VALIDATION_ROWS : 1,
+           longest = t->validation.rows.longest;
     t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
     if (watched > t->most_rows) t->most_rows = watched;
     if (t->rows.longest > longest) longest = t->rows.longest;
@@ -288,8 +289,8 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
                                   .longest = longest,
                                   .most_rights = rights};
     T2I_TRY(t2i_step_new(&t->step, t->comm, &input, err));
-    mine = t2i_watch_begin(&t->watch, &t->store, t2i_step_packed(t->step), t2i_step_work(t->step),
-                           t->contrast, err);
+    mine = t2i_validation_begin(&t->validation, &t->store, t2i_step_packed(t->step),
+                                t2i_step_work(t->step), t->contrast, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
@@ -335,7 +336,7 @@ static void print_memory(const trainer *t)
 static t2i_run_sizes sizes_of(const trainer *t)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
-    size_t longest = t->rows.longest, watched = t->watch.rows.longest;
+    size_t longest = t->rows.longest, watched = t->validation.rows.longest;
     return (t2i_run_sizes){.job = t->job,
                            .model = &t->start.checkpoint.model,
                            .sampler = &t->sampler,
@@ -392,10 +393,10 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
-    if (job->validate_every > 0 && t->watch.validated == 0)
+    if (job->validate_every > 0 && t->validation.validated == 0)
         t2i_log_note("the dataset has no validation rows: nothing is validated");
     print_plan(t, counts);
-    t2i_watch_tell(&t->watch, t->comm);
+    t2i_validation_tell(&t->validation, t->comm);
     if (job->dry_run) print_memory(t);
     if (job->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
@@ -412,7 +413,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
 static void tear_down(trainer *t)
 {
     t2i_checkpoint_writer_free(t->checkpoint_writer);
-    t2i_watch_free(&t->watch);
+    t2i_validation_free(&t->validation);
     t2i_step_free(t->step); /* its checkpoint is start's */
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
@@ -570,9 +571,9 @@ static void show_progress(trainer *t, const t2i_step_result *result, int last)
     t->shown = now;
     double rate = (double)(run->step - t->first_step) / (now - t->began);
     char eta[32], validation[64] = "";
-    if (t->watch.last_loss >= 0.0)
-        snprintf(validation, sizeof validation, " | val %.5f, R@10 %.1f %%", t->watch.last_loss,
-                 100.0 * t->watch.scores.r10);
+    if (t->validation.last_loss >= 0.0)
+        snprintf(validation, sizeof validation, " | val %.5f, R@10 %.1f %%",
+                 t->validation.last_loss, 100.0 * t->validation.scores.r10);
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
         run->step, t->job->steps, result->loss, validation, result->norm, result->lr,
@@ -605,7 +606,7 @@ static int due(long step, long every)
 static void draw_samples(trainer *t, const float *weights)
 {
     t2i_error err = {0};
-    t2i_status status = t2i_watch_draw(&t->watch, weights, &err);
+    t2i_status status = t2i_validation_draw(&t->validation, weights, &err);
     if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->start.checkpoint.run.step, &err);
     t2i_runlog_lapse(status, &err);
 }
@@ -624,10 +625,10 @@ static void after_step(trainer *t, const t2i_step_result *result)
         t2i_runlog_lapse(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
-    if (t->watch.validated > 0 && (due(step, job->validate_every) || last)) {
+    if (t->validation.validated > 0 && (due(step, job->validate_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
-        t2i_watch_validate(&t->watch, t->comm, t2i_step_model(t->step, t->comm),
-                           due(step, job->validate_every), t->log);
+        t2i_validation_validate(&t->validation, t->comm, t2i_step_model(t->step, t->comm),
+                                due(step, job->validate_every), t->log);
     }
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
@@ -739,7 +740,8 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 /* Rank 0. The model without moments, and the last records. */
 static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 {
-    t2i_status status = t2i_watch_save_model(&t->watch, "model.safetensors", weights, err);
+    t2i_status status =
+        t2i_validation_save_model(&t->validation, "model.safetensors", weights, err);
     t2i_error ignored = {0};
     if (status == T2I_OK) t2i_runlog_lapse(t2i_runlog_plot(t->log, &ignored), &ignored);
     return status;
