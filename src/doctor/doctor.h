@@ -13,7 +13,7 @@
 #include "host/host_info.h"
 #include "host/fs_probe.h"
 #include "train/job.h"
-#include "train/need.h"
+#include "train/resource_estimate.h"
 
 typedef enum { T2I_FINE, T2I_DOUBTFUL, T2I_FAILING } t2i_grade;
 

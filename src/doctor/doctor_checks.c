@@ -273,17 +273,17 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
 /* ---- memory ---- */
 
 /* What a node's ranks need: their own, and to share. */
-static t2i_rank_need need_of(const t2i_exam *e, int first)
+static t2i_rank_estimate need_of(const t2i_exam *e, int first)
 {
-    t2i_rank_need sum = {0, 0};
+    t2i_rank_estimate sum = {0, 0};
     int ranks = node_of(e, first).ranks;
     for (int r = 0; r < e->size; r++) {
         if (e->facts[r].node_first != first) continue;
-        t2i_rank_need need = t2i_need_rank(e->run, r, ranks);
+        t2i_rank_estimate need = t2i_resource_estimate_rank(e->run, r, ranks);
         sum.own += need.own;
         sum.shared += need.shared;
     }
-    sum.shared += t2i_need_node(e->run);
+    sum.shared += t2i_resource_estimate_node(e->run);
     return sum;
 }
 
@@ -293,7 +293,7 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
     for (int r = 0; r < e->size; r++) {
         const t2i_host_info *at = &e->facts[r];
         if (!is_first(e, r) || at->memory <= 0) continue;
-        t2i_rank_need need = {little, 0};
+        t2i_rank_estimate need = {little, 0};
         if (e->run != NULL) need = need_of(e, r);
         double all = need.own + need.shared;
         if (r > 0 && all < at->memory_free) continue;
@@ -361,7 +361,7 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 200e6, files = 100;
     const t2i_fs_probe *at = &e->folder;
-    double need = e->run != NULL ? t2i_need_disk(e->run) : little;
+    double need = e->run != NULL ? t2i_resource_estimate_disk(e->run) : little;
     if (at->status != T2I_OK) {
         found(f, "not known");
         return;
@@ -369,8 +369,8 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
     found(f, "%s free", bytes_of(at->free_bytes).text);
     if (e->run != NULL)
         found(f, "; the run needs %s (a checkpoint %s, keep %ld)", bytes_of(need).text,
-              bytes_of(t2i_need_checkpoint(e->run)).text, e->job->keep);
-    if (e->run != NULL && at->free_bytes < t2i_need_checkpoint(e->run))
+              bytes_of(t2i_resource_estimate_checkpoint(e->run)).text, e->job->keep);
+    if (e->run != NULL && at->free_bytes < t2i_resource_estimate_checkpoint(e->run))
         failing(f, T2I_CANTCREATE, "make room, or give another --out: no checkpoint fits");
     else if (at->free_bytes < need)
         doubt(f, "make room, lower keep, or give another --out");

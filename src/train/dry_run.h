@@ -5,7 +5,7 @@
 
 #include "comm/comm.h"
 #include "base/error.h"
-#include "train/need.h"
+#include "train/resource_estimate.h"
 #include "train/step.h"
 #include "base/text.h"
 

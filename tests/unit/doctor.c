@@ -234,16 +234,18 @@ static void test_need(void)
                                .prompt_bytes = 30000,
                                .pictures = 1e6};
     double block = (double)model.layout.floats * sizeof(float);
-    t2i_rank_need first = t2i_need_rank(&run, 0, 2), second = t2i_need_rank(&run, 1, 2);
+    t2i_rank_estimate first = t2i_resource_estimate_rank(&run, 0, 2),
+                      second = t2i_resource_estimate_rank(&run, 1, 2);
     CU_ASSERT_TRUE(first.own >= second.own + 1.9 * block); /* the moments of a checkpoint */
     CU_ASSERT_DOUBLE_EQUAL(second.shared, block, 1);       /* two of eight shards: one subtree */
-    CU_ASSERT_DOUBLE_EQUAL(second.own - t2i_need_rank(&run, 1, RANKS).own, block / 4, 4 * 16384);
+    CU_ASSERT_DOUBLE_EQUAL(second.own - t2i_resource_estimate_rank(&run, 1, RANKS).own, block / 4,
+                           4 * 16384);
     /* the other node's subtree: a quarter of it */
-    CU_ASSERT_DOUBLE_EQUAL(t2i_need_node(&run),
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_node(&run),
                            block + (double)t2i_packed_weights_bytes(&model, 1) + 1e6 * 512 * 4, 1);
     double checkpoint = 3.0 * 4.0 * (double)model.layout.count;
-    CU_ASSERT_DOUBLE_EQUAL(t2i_need_checkpoint(&run), checkpoint, 1);
-    CU_ASSERT_TRUE(t2i_need_disk(&run) > 3 * checkpoint);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_checkpoint(&run), checkpoint, 1);
+    CU_ASSERT_TRUE(t2i_resource_estimate_disk(&run) > 3 * checkpoint);
 
     exam.run = &run;
     facts[2].memory = facts[2].memory_free = 1e9;

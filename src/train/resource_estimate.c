@@ -1,4 +1,4 @@
-#include "train/need.h"
+#include "train/resource_estimate.h"
 
 #include "comm/comm.h"
 #include "comm/reduce.h"
@@ -42,7 +42,7 @@ static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
     return all * (nodes - 1) / nodes;
 }
 
-t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
+t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks)
 {
     static const double process = 25e6; /* libraries, and what they take */
     const t2i_model *m = run->model;
@@ -53,7 +53,8 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
         T2I_CHUNK * FLOAT;
     int averages = run->job->ema > 0, workers = run->size * run->threads;
-    t2i_rank_need need = {.own = process + bytes_of_rows(run, rank) + bytes_of_audits(run, rows)};
+    t2i_rank_estimate need = {.own =
+                                  process + bytes_of_rows(run, rank) + bytes_of_audits(run, rows)};
     need.own += slice * (2.0 + averages) + block * averages;
     need.own += block; /* the weights it starts with, before it has those of its node; on rank 0
                           later the copy that is saved */
@@ -71,22 +72,23 @@ t2i_rank_need t2i_need_rank(const t2i_run_sizes *run, int rank, int node_ranks)
     return need;
 }
 
-double t2i_need_node(const t2i_run_sizes *run)
+double t2i_resource_estimate_node(const t2i_run_sizes *run)
 {
     return (double)run->model->layout.floats * FLOAT +
            (double)t2i_packed_weights_bytes(run->model, 1) +
            run->pictures * (double)run->model->config.vision_feature_dim * FLOAT;
 }
 
-double t2i_need_checkpoint(const t2i_run_sizes *run)
+double t2i_resource_estimate_checkpoint(const t2i_run_sizes *run)
 {
     return (double)run->model->layout.count * FLOAT * (run->job->ema > 0 ? 4.0 : 3.0);
 }
 
-double t2i_need_disk(const t2i_run_sizes *run)
+double t2i_resource_estimate_disk(const t2i_run_sizes *run)
 {
     static const double records = 4 << 20; /* log, pictures, status */
     double weights = (double)run->model->layout.count * FLOAT;
     /* one more checkpoint than are kept, while it is written; the model, and the best one */
-    return t2i_need_checkpoint(run) * (double)(run->job->keep + 1) + 3 * weights + records;
+    return t2i_resource_estimate_checkpoint(run) * (double)(run->job->keep + 1) + 3 * weights +
+           records;
 }
