@@ -52,11 +52,12 @@ struct t2i_step {
     uint32_t *sums;    /* owned: of the bits of each chunk of the slice, as the last update left
                           them; NULL: memory is not verified */
     int summed;
-    atomic_int damaged;      /* a sum was another one before the next update */
-    t2i_parcel mine, theirs; /* shards that are computed twice: this rank's, and another one's */
-    t2i_audit_turn turn;     /* of the step that is going on */
-    int auditor;             /* the thread that computes theirs: the first that has a shard */
-    uint64_t shard, again;   /* hashes of both, 0: of none */
+    atomic_int damaged; /* a sum was another one before the next update */
+    t2i_audit_batch mine,
+        theirs;            /* shards that are computed twice: this rank's, and another one's */
+    t2i_audit_turn turn;   /* of the step that is going on */
+    int auditor;           /* the thread that computes theirs: the first that has a shard */
+    uint64_t shard, again; /* hashes of both, 0: of none */
     t2i_schedule schedule;
     t2i_adamw adamw;
     t2i_adamw_factors factors; /* of the update that is going on */
@@ -108,13 +109,13 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 static t2i_status begin_audits(t2i_step *s, t2i_error *err)
 {
     const t2i_step_input *in = &s->in;
-    s->mine = (t2i_parcel){.rows = in->most_rows,
-                           .ids = in->longest,
-                           .dim = in->checkpoint->model.config.vision_feature_dim,
-                           .rights = in->most_rights};
+    s->mine = (t2i_audit_batch){.rows = in->most_rows,
+                                .ids = in->longest,
+                                .dim = in->checkpoint->model.config.vision_feature_dim,
+                                .rights = in->most_rights};
     s->theirs = s->mine;
-    T2I_TRY(t2i_parcel_new(&s->mine, err));
-    return t2i_parcel_new(&s->theirs, err);
+    T2I_TRY(t2i_audit_batch_new(&s->mine, err));
+    return t2i_audit_batch_new(&s->theirs, err);
 }
 
 /* What is local. */
@@ -220,8 +221,8 @@ void t2i_step_free(t2i_step *s)
     t2i_free(s->averaged);
     t2i_free(s->replica);
     t2i_free(s->sums);
-    t2i_parcel_free(&s->mine);
-    t2i_parcel_free(&s->theirs);
+    t2i_audit_batch_free(&s->mine);
+    t2i_audit_batch_free(&s->theirs);
     t2i_free(s);
 }
 
@@ -368,7 +369,7 @@ static void trade_parcels(t2i_step *s, t2i_comm *comm, int to, int from)
         if (from >= 0) t2i_comm_receive(comm, from, s->theirs.bytes, s->theirs.size, 1);
     }
     t2i_comm_wait(comm);
-    if (from >= 0) t2i_parcel_open(&s->theirs);
+    if (from >= 0) t2i_audit_batch_open(&s->theirs);
 }
 
 /* Collective. Is this a step in which ranks compute a shard of one another? Then they tell each
@@ -383,7 +384,7 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
                              t2i_comm_rank(comm), t2i_comm_size(comm));
     if (s->turn.takes_part) {
         batch b = fetch_rows(s, &s->worker[s->auditor], s->turn.own);
-        t2i_parcel_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
+        t2i_audit_batch_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
     }
     trade_parcels(s, comm, s->turn.takes_part ? s->turn.by : -1,
                   s->turn.takes_part ? s->turn.of : -1);
@@ -392,7 +393,7 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
 /* By the auditor, in the place of its next leaf: it is not added. */
 static uint64_t compute_theirs(const t2i_step *s)
 {
-    const t2i_parcel *p = &s->theirs;
+    const t2i_audit_batch *p = &s->theirs;
     const batch b = {p->row, *p->count, p->target, &p->right, p->index};
     uint64_t hash;
     compute_shard(s, s->auditor, &b, &hash);

@@ -69,13 +69,13 @@ static void test_parcel(void)
     uint32_t run[] = {1, 0, 0, 0, 1}, right[] = {30, 31, 40};
     size_t begin[] = {0, 2, 3};
     const t2i_rights rights = {run, begin, right};
-    t2i_parcel from = {.rows = 5, .ids = 4, .dim = 2, .rights = 2}, to = from;
-    CU_ASSERT_EQUAL_FATAL(t2i_parcel_new(&from, &err), T2I_OK);
-    CU_ASSERT_EQUAL_FATAL(t2i_parcel_new(&to, &err), T2I_OK);
-    t2i_parcel_pack(&from, row, 3, target, &rights, index);
+    t2i_audit_batch from = {.rows = 5, .ids = 4, .dim = 2, .rights = 2}, to = from;
+    CU_ASSERT_EQUAL_FATAL(t2i_audit_batch_new(&from, &err), T2I_OK);
+    CU_ASSERT_EQUAL_FATAL(t2i_audit_batch_new(&to, &err), T2I_OK);
+    t2i_audit_batch_pack(&from, row, 3, target, &rights, index);
     CU_ASSERT_EQUAL_FATAL(from.size, to.size);
     memcpy(to.bytes, from.bytes, from.size);
-    t2i_parcel_open(&to);
+    t2i_audit_batch_open(&to);
     CU_ASSERT_EQUAL_FATAL(*to.count, 3);
     CU_ASSERT_EQUAL(memcmp(to.target, target, sizeof target), 0);
     for (size_t i = 0; i < 3; i++) {
@@ -87,8 +87,8 @@ static void test_parcel(void)
         for (size_t e = 0; mine + e < end; e++)
             CU_ASSERT_EQUAL(to.right.right[mine + e], right[theirs + e]);
     }
-    t2i_parcel_free(&from);
-    t2i_parcel_free(&to);
+    t2i_audit_batch_free(&from);
+    t2i_audit_batch_free(&to);
 }
 
 /* Every bit of what is used counts, and nothing else. */
