@@ -633,7 +633,7 @@ t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moment
     return status;
 }
 
-void t2i_checkpoint_tell(const t2i_checkpoint *c, const char *path)
+void t2i_checkpoint_log(const t2i_checkpoint *c, const char *path)
 {
     if (!c->ours) t2i_log_note("%s carries no digests: its contents are not verified", path);
     if (c->unused > 0)

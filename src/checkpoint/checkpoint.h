@@ -80,7 +80,7 @@ void t2i_checkpoint_free(t2i_checkpoint *checkpoint);
 /* Tensors of the model that it has, all or all but the head's, and the numbers in them. */
 size_t t2i_checkpoint_tensors(const t2i_checkpoint *checkpoint, size_t *numbers);
 /* Notes for the user: a file that is not verified, entries that are not used. */
-void t2i_checkpoint_tell(const t2i_checkpoint *checkpoint, const char *path);
+void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
 
 /* Writes safetensors, whole or not at all (fs.h). With moments when checkpoint->m is not NULL, with
  * a head when it has one. */

@@ -58,7 +58,7 @@ static t2i_status write_model(t2i_checkpoint *c, const char *from, const char *t
                               t2i_error *err)
 {
     T2I_TRY(check_target(from, to, err));
-    t2i_checkpoint_tell(c, from);
+    t2i_checkpoint_log(c, from);
     if (!c->has_head) t2i_log_note("%s has no head: %s will have none either", from, to);
     if (torch && c->ours && c->run.step > 0)
         t2i_log_note("%s does not keep the run's step and options; a .safetensors does", to);

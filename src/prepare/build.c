@@ -490,7 +490,7 @@ static t2i_status write_dataset(job *j, t2i_error *err)
     const t2i_build_options *o = j->options;
     const t2i_pictures pictures = {read_parts, j};
     T2I_TRY(number_groups(j, err));
-    T2I_TRY(t2i_holdout_tell(&j->set, err));
+    T2I_TRY(t2i_holdout_log(&j->set, err));
     if (has_pictures(j) && j->list.splits == 0)
         T2I_TRY(t2i_holdout_split(&j->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
                                   o->seed, err));

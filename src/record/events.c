@@ -65,7 +65,7 @@ static void tell(t2i_events *events, t2i_json *json)
         status = add_line(events, json, &err);
     if (status != T2I_OK) events->failed = 1; /* first: the warning comes back here */
     pthread_mutex_unlock(&mutex);
-    t2i_runlog_lapse(status, &err);
+    t2i_runlog_warn_failed(status, &err);
 }
 
 static void hear_warning(void *context, const char *text)
@@ -204,7 +204,7 @@ t2i_status t2i_events_open(t2i_events *events, t2i_comm *comm, const char *run, 
         t2i_error why = {0};
         t2i_status opened = open_file(events, run, &why);
         events->failed = opened != T2I_OK;
-        t2i_runlog_lapse(opened, &why);
+        t2i_runlog_warn_failed(opened, &why);
         tell(events, start_json(events, host, size, threads, shards));
     }
     events->began = events->told = t2i_cpu_seconds();

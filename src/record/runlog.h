@@ -53,7 +53,7 @@ T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double 
 
 /* Records are for people: when one cannot be written, training goes on, and that is said. Nothing
  * for T2I_OK. */
-void t2i_runlog_lapse(t2i_status status, const t2i_error *err);
+void t2i_runlog_warn_failed(t2i_status status, const t2i_error *err);
 
 /* Draws RUN/loss.png from all lines so far. */
 T2I_CHECKED t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err);

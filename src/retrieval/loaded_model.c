@@ -30,7 +30,7 @@ static void say_what_is_not_sure(const t2i_loaded_model *trained)
 {
     const t2i_run_state *run = &trained->checkpoint.run;
     t2i_log_detail("model: %s, dataset: %s", trained->path, t2i_dataset_path(trained->dataset));
-    t2i_checkpoint_tell(&trained->checkpoint, trained->path);
+    t2i_checkpoint_log(&trained->checkpoint, trained->path);
     if (trained->checkpoint.ours && run->dataset[0] != '\0' &&
         strcmp(run->dataset, t2i_dataset_get_info(trained->dataset)->digest) != 0)
         t2i_log_warn("%s was trained on another dataset than %s (their digests differ)",

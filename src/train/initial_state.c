@@ -222,7 +222,7 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_d
     t2i_status status =
         t2i_checkpoint_load(out, path, 0, (size_t)t2i_dataset_get_info(dataset)->features, err);
     if (status == T2I_OK) {
-        t2i_checkpoint_tell(out, path);
+        t2i_checkpoint_log(out, path);
         fill_head(out, (uint64_t)job->seed, path);
         status = check_shape(job, &out->model.config, path, err);
     }

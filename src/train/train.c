@@ -396,7 +396,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (job->validate_every > 0 && t->validation.validated == 0)
         t2i_log_note("the dataset has no validation rows: nothing is validated");
     print_plan(t, counts);
-    t2i_validation_tell(&t->validation, t->comm);
+    t2i_validation_log(&t->validation, t->comm);
     if (job->dry_run) print_memory(t);
     if (job->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
@@ -505,7 +505,7 @@ static void lapse_save(trainer *t)
 {
     t2i_error err = {0};
     t2i_status saved = end_save(t, &err);
-    if (!t->lost) t2i_runlog_lapse(saved, &err);
+    if (!t->lost) t2i_runlog_warn_failed(saved, &err);
 }
 
 /* Collective. Gathers the moments and lets rank 0 write, after which everyone goes on: a checkpoint
@@ -546,7 +546,7 @@ static void write_report(trainer *t, const t2i_run_status *ends)
     t2i_status status = T2I_OK;
     if (t->report == NULL) status = t2i_report_open(&t->report, t->job->out, &err);
     if (status == T2I_OK) status = t2i_report_write(t->report, ends, NULL, &err);
-    if (!t->mute) t2i_runlog_lapse(status, &err);
+    if (!t->mute) t2i_runlog_warn_failed(status, &err);
     t->mute = t->mute || status != T2I_OK;
 }
 
@@ -608,7 +608,7 @@ static void draw_samples(trainer *t, const float *weights)
     t2i_error err = {0};
     t2i_status status = t2i_validation_draw(&t->validation, weights, &err);
     if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->start.checkpoint.run.step, &err);
-    t2i_runlog_lapse(status, &err);
+    t2i_runlog_warn_failed(status, &err);
 }
 
 /* Collective. What a step may be followed by. */
@@ -622,7 +622,7 @@ static void after_step(trainer *t, const t2i_step_result *result)
     tell_oddity(t, result);
     if (t->rank == 0 &&
         (due(step, job->log_every) || last || result->skipped || step == 1 || is_spike(result)))
-        t2i_runlog_lapse(log_step(t, result, &err), &err);
+        t2i_runlog_warn_failed(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
     if (t->validation.validated > 0 && (due(step, job->validate_every) || last)) {
@@ -638,7 +638,7 @@ static void after_step(trainer *t, const t2i_step_result *result)
     if (due(step, job->checkpoint_every) && !last) {
         lapse_save(t);
         t2i_status begun = t->lost ? T2I_OK : begin_save(t, &err);
-        if (!t->lost) t2i_runlog_lapse(begun, &err);
+        if (!t->lost) t2i_runlog_warn_failed(begun, &err);
         tell_people(t, NULL);
     }
     show_progress(t, result, last);
@@ -743,7 +743,7 @@ static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
     t2i_status status =
         t2i_validation_save_model(&t->validation, "model.safetensors", weights, err);
     t2i_error ignored = {0};
-    if (status == T2I_OK) t2i_runlog_lapse(t2i_runlog_plot(t->log, &ignored), &ignored);
+    if (status == T2I_OK) t2i_runlog_warn_failed(t2i_runlog_plot(t->log, &ignored), &ignored);
     return status;
 }
 

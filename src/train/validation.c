@@ -104,7 +104,7 @@ t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
     return t2i_gallery_new(&validation->gallery, validation->dataset, err);
 }
 
-void t2i_validation_tell(const t2i_validation *validation, t2i_comm *comm)
+void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm)
 {
     long long prompts = (long long)t2i_comm_sum(comm, (int64_t)validation->recall.questions);
     if (validation->validated > 0)
@@ -184,11 +184,12 @@ void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *
     if (higher) run->best_mrr = nine_digits(validation->scores.mrr);
     if (validation->rank != 0) return;
     if (best)
-        t2i_runlog_lapse(t2i_validation_save_model(validation, "best.safetensors", weights, &err),
-                         &err);
+        t2i_runlog_warn_failed(
+            t2i_validation_save_model(validation, "best.safetensors", weights, &err), &err);
     t2i_log_detail("step %ld: validation loss %.5f", run->step, loss);
-    t2i_runlog_lapse(t2i_runlog_validation(log, run->step, loss, &validation->scores, &err), &err);
-    t2i_runlog_lapse(t2i_runlog_plot(log, &err), &err);
+    t2i_runlog_warn_failed(t2i_runlog_validation(log, run->step, loss, &validation->scores, &err),
+                           &err);
+    t2i_runlog_warn_failed(t2i_runlog_plot(log, &err), &err);
 }
 
 t2i_status t2i_validation_save_model(const t2i_validation *validation, const char *name,

@@ -77,7 +77,7 @@ T2I_CHECKED t2i_status t2i_validation_prompts(const t2i_validation *validation, 
                                               t2i_error *err);
 
 /* Collective. Says how prompts will be ranked. */
-void t2i_validation_tell(const t2i_validation *validation, t2i_comm *comm);
+void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm);
 
 /* Collective. The loss over exactly every validation row into last_loss, what the quiz gives into
  * scores. counts: may become the best so far. Rank 0 writes best.safetensors, log.jsonl and
