@@ -27,7 +27,7 @@ static int count_hosts(const t2i_exam *e)
 }
 
 /* Collective. threads: of each rank. */
-static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int threads,
+static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *job, int threads,
                         t2i_error *err)
 {
     *e = (t2i_exam){.job = job, .rank = t2i_comm_rank(comm), .size = t2i_comm_size(comm)};
@@ -75,14 +75,15 @@ static t2i_status find_longest(study *s, t2i_error *err)
 }
 
 /* Collective. */
-static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_job *job, int threads,
+static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_train_options *job, int threads,
                               t2i_error *err)
 {
     uint64_t counts[T2I_SPLITS] = {0};
     int size = t2i_comm_size(comm);
     t2i_status mine = t2i_dataset_open(&s->dataset, job->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(s->dataset, counts, err);
-    if (mine == T2I_OK) mine = t2i_job_result_options(job, job->sampler, &s->options, err);
+    if (mine == T2I_OK)
+        mine = t2i_train_options_result_options(job, job->sampler, &s->options, err);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     T2I_TRY(t2i_initial_state_make(&s->start, comm, job, s->dataset, s->options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);
@@ -106,7 +107,7 @@ static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_job *job, int 
 }
 
 /* Collective. A job that would not start is a finding. */
-static void study_job(study *s, t2i_exam *e, t2i_comm *comm, const t2i_job *job)
+static void study_job(study *s, t2i_exam *e, t2i_comm *comm, const t2i_train_options *job)
 {
     t2i_error why = {0};
     *s = (study){0};
@@ -268,7 +269,7 @@ t2i_status t2i_doctor_refused(const t2i_error *why, int json, t2i_error *err)
     return status == T2I_OK ? printed : status;
 }
 
-t2i_status t2i_doctor(t2i_comm *comm, const t2i_job *job, int json, t2i_error *err)
+t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json, t2i_error *err)
 {
     t2i_exam e;
     study s = {0};

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "host/host_info.h"
 #include "host/fs_probe.h"
-#include "train/job.h"
+#include "train/train_options.h"
 #include "train/resource_estimate.h"
 
 typedef enum { T2I_FINE, T2I_DOUBTFUL, T2I_FAILING } t2i_grade;
@@ -27,8 +27,8 @@ enum { T2I_EXAM_SUMS = 3 };
 
 /* Everything that is judged. */
 typedef struct {
-    const t2i_job *job;       /* data, out and the others may be missing */
-    const t2i_run_sizes *run; /* what it will train; NULL: not known */
+    const t2i_train_options *job; /* data, out and the others may be missing */
+    const t2i_run_sizes *run;     /* what it will train; NULL: not known */
     int rank, size;
     int hosts, nodes;     /* different machines; groups of ranks that share memory */
     t2i_host_info *facts; /* owned: of all ranks */
@@ -65,7 +65,8 @@ T2I_CHECKED t2i_status t2i_doctor_measure(t2i_exam *exam, t2i_comm *comm, t2i_er
 
 /* Collective. All checks, as text or JSON on rank 0's standard output. Not T2I_OK with the status
  * of the first check that fails; the error counts them. */
-T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_job *job, int json, t2i_error *err);
+T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json,
+                                  t2i_error *err);
 
 /* Collective. The short form, when a run starts: rank 0 warns of what is not fine. T2I_SYSTEM when
  * there is no memory. */

@@ -19,7 +19,7 @@ void t2i_initial_state_free(t2i_initial_state *start)
 /* ---- rank 0 decides ---- */
 
 /* With a model from a file its configuration holds; a key that says otherwise is a mistake. */
-static t2i_status check_shape(const t2i_job *job, const t2i_config *c, const char *path,
+static t2i_status check_shape(const t2i_train_options *job, const t2i_config *c, const char *path,
                               t2i_error *err)
 {
     const struct {
@@ -32,7 +32,7 @@ static t2i_status check_shape(const t2i_job *job, const t2i_config *c, const cha
                 {"d-ff", job->d_ff, c->d_ff},
                 {"block-size", job->block_size, c->block_size}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (t2i_job_gave(job, keys[i].key) && keys[i].wanted != (long)keys[i].is)
+        if (t2i_train_options_gave(job, keys[i].key) && keys[i].wanted != (long)keys[i].is)
             return t2i_fail(
                 err, T2I_USAGE,
                 "%s = %ld, but the model in %s has %zu; leave the key out, or train a fresh model",
@@ -51,7 +51,7 @@ static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset
 }
 
 /* Is a loaded checkpoint one of this very run? */
-static t2i_status check_same_run(const t2i_job *job, const t2i_checkpoint *c,
+static t2i_status check_same_run(const t2i_train_options *job, const t2i_checkpoint *c,
                                  const t2i_dataset *dataset, const char *options, const char *path,
                                  t2i_error *err)
 {
@@ -59,7 +59,7 @@ static t2i_status check_same_run(const t2i_job *job, const t2i_checkpoint *c,
         return t2i_fail(err, T2I_DATA,
                         "%s is a model, not a checkpoint that a run can go on from; use --init",
                         path);
-    T2I_TRY(t2i_job_same_result(c->run.options, options, path, err));
+    T2I_TRY(t2i_train_options_same_result(c->run.options, options, path, err));
     if (job->ema > 0 && c->ema == NULL)
         return t2i_fail(err, T2I_DATA, "%s lacks the averaged weights of a run with ema", path);
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
@@ -67,7 +67,7 @@ static t2i_status check_same_run(const t2i_job *job, const t2i_checkpoint *c,
                         "%s was trained on another dataset than %s (key data); give another out",
                         path, t2i_dataset_path(dataset));
     T2I_TRY(check_shape(job, &c->model.config, path, err));
-    if (t2i_job_gave(job, "shards") && job->shards != 0 && job->shards != c->run.shards)
+    if (t2i_train_options_gave(job, "shards") && job->shards != 0 && job->shards != c->run.shards)
         return t2i_fail(err, T2I_USAGE,
                         "shards = %ld, but %s was begun with %ld, which holds for the run's life",
                         job->shards, path, c->run.shards);
@@ -113,7 +113,8 @@ static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const
 {
     char *digest, *theirs;
     t2i_status status = t2i_runlog_owner(run, &digest, &theirs, err);
-    if (status == T2I_OK && theirs != NULL) status = t2i_job_same_result(theirs, options, run, err);
+    if (status == T2I_OK && theirs != NULL)
+        status = t2i_train_options_same_result(theirs, options, run, err);
     if (status == T2I_OK && digest != NULL &&
         strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
         status = t2i_fail(err, T2I_USAGE,
@@ -141,7 +142,7 @@ static t2i_status check_no_model(const char *run, t2i_error *err)
 
 /* Is the model of the last step there and sound? One of fewer steps may lie there when a run has
  * grown. */
-static int has_model(const t2i_job *job)
+static int has_model(const t2i_train_options *job)
 {
     t2i_checkpoint model;
     t2i_error ignored;
@@ -170,8 +171,8 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
     return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
-static t2i_status resume(t2i_initial_state *out, const t2i_job *job, const t2i_dataset *dataset,
-                         const char *options, t2i_error *err)
+static t2i_status resume(t2i_initial_state *out, const t2i_train_options *job,
+                         const t2i_dataset *dataset, const char *options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     char *path = NULL;
@@ -214,8 +215,8 @@ static void fill_head(t2i_checkpoint *c, uint64_t seed, const char *path)
     c->has_head = 1;
 }
 
-static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_dataset *dataset,
-                            t2i_error *err)
+static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *job,
+                            const t2i_dataset *dataset, t2i_error *err)
 {
     char *path;
     T2I_TRY(t2i_checkpoint_find(job->init, &path, err));
@@ -231,7 +232,7 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_job *job, const t2i_d
     return status;
 }
 
-static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *dataset,
+static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *job, t2i_dataset *dataset,
                         t2i_error *err)
 {
     T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, (size_t)job->min_count, err));
@@ -260,7 +261,7 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_job *job, t2i_dataset *da
     return T2I_OK;
 }
 
-static t2i_status decide(t2i_initial_state *out, const t2i_job *job, t2i_dataset *dataset,
+static t2i_status decide(t2i_initial_state *out, const t2i_train_options *job, t2i_dataset *dataset,
                          const char *options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
@@ -364,8 +365,9 @@ static t2i_status share(t2i_initial_state *out, t2i_comm *comm, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm, const t2i_job *job,
-                                  t2i_dataset *dataset, const char *options, t2i_error *err)
+t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm,
+                                  const t2i_train_options *job, t2i_dataset *dataset,
+                                  const char *options, t2i_error *err)
 {
     *out = (t2i_initial_state){0};
     t2i_status mine = t2i_comm_rank(comm) == 0 ? decide(out, job, dataset, options, err) : T2I_OK;

@@ -6,7 +6,7 @@
 #include "comm/comm.h"
 #include "dataset/dataset.h"
 #include "base/error.h"
-#include "train/job.h"
+#include "train/train_options.h"
 
 typedef struct {
     t2i_checkpoint checkpoint; /* rank 0: with moments; other ranks: weights only */
@@ -15,12 +15,12 @@ typedef struct {
 } t2i_initial_state;
 
 /* Collective. Rank 0 looks, decides and reads (design.md 2: resume, init, fresh); everyone gets
- * configuration, vocabulary, weights and counters as bytes. options: t2i_job_result_options. Fails
- * alike on all ranks: T2I_USAGE when the folder holds another run (the key is named) or an explicit
- * key contradicts the file, T2I_DATA when no checkpoint is sound or the model does not fit the
- * dataset. Empty on failure. */
+ * configuration, vocabulary, weights and counters as bytes. options:
+ * t2i_train_options_result_options. Fails alike on all ranks: T2I_USAGE when the folder holds
+ * another run (the key is named) or an explicit key contradicts the file, T2I_DATA when no
+ * checkpoint is sound or the model does not fit the dataset. Empty on failure. */
 T2I_CHECKED t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm,
-                                              const t2i_job *job, t2i_dataset *dataset,
+                                              const t2i_train_options *job, t2i_dataset *dataset,
                                               const char *options, t2i_error *err);
 void t2i_initial_state_free(t2i_initial_state *start);
 

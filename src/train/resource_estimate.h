@@ -8,12 +8,12 @@
 #define T2I_RESOURCE_ESTIMATE_H
 
 #include <stddef.h>
-#include "train/job.h"
+#include "train/train_options.h"
 #include "model/model.h"
 #include "train/sampler.h"
 
 typedef struct {
-    const t2i_job *job; /* all borrowed */
+    const t2i_train_options *job; /* all borrowed */
     const t2i_model *model;
     const t2i_sampler *sampler;
     int size, threads;

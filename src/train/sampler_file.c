@@ -40,7 +40,7 @@ static t2i_status read_line(const char *at, const char *end, size_t batch, uint6
     return T2I_OK;
 }
 
-static t2i_status parse(t2i_sampler_file *out, const t2i_text *text, const t2i_job *job,
+static t2i_status parse(t2i_sampler_file *out, const t2i_text *text, const t2i_train_options *job,
                         t2i_error *err)
 {
     size_t batch = (size_t)job->batch;
@@ -63,7 +63,8 @@ static t2i_status parse(t2i_sampler_file *out, const t2i_text *text, const t2i_j
     return T2I_OK;
 }
 
-t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_job *job, t2i_error *err)
+t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options *job,
+                                 t2i_error *err)
 {
     t2i_text text = {0};
     *out = (t2i_sampler_file){.path = job->sampler};
@@ -78,8 +79,8 @@ t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_job *job, t2i_
     return status;
 }
 
-t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm, const t2i_job *job,
-                                 t2i_error *err)
+t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
+                                 const t2i_train_options *job, t2i_error *err)
 {
     *out = (t2i_sampler_file){.path = job->sampler};
     snprintf(out->name, sizeof out->name, "%.16s", job->sampler);

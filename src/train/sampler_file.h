@@ -7,7 +7,7 @@
 #include "comm/comm.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "train/job.h"
+#include "train/train_options.h"
 
 typedef struct {
     uint64_t *rows; /* owned: steps x batch; NULL for the other samplers */
@@ -19,13 +19,13 @@ typedef struct {
 
 /* The file job->sampler. T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is no
  * number, fewer lines than steps. Close it in any case. */
-T2I_CHECKED t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_job *job,
+T2I_CHECKED t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options *job,
                                              t2i_error *err);
 
 /* Collective. The same on rank 0 where job->sampler is a file; everyone gets the numbers. Empty on
  * failure. */
 T2I_CHECKED t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
-                                             const t2i_job *job, t2i_error *err);
+                                             const t2i_train_options *job, t2i_error *err);
 void t2i_sampler_file_close(t2i_sampler_file *sampler_file);
 
 /* Turns the user's row numbers into indices of user_row[0..count), which are distinct. T2I_DATA: a

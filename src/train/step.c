@@ -121,7 +121,7 @@ static t2i_status begin_audits(t2i_step *s, t2i_error *err)
 /* What is local. */
 static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
-    const t2i_job *job = s->in.job;
+    const t2i_train_options *job = s->in.job;
     const t2i_checkpoint *c = s->in.checkpoint;
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     s->chunks = c->model.layout.floats / T2I_CHUNK;

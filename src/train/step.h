@@ -14,7 +14,7 @@
 #include "train/contrastive_loss.h"
 #include "base/error.h"
 #include "comm/reduce.h"
-#include "train/job.h"
+#include "train/train_options.h"
 #include "train/sampler.h"
 #include "base/thread_pool.h"
 #include "train/rows.h"
@@ -23,7 +23,7 @@
 
 /* What a step works on; all borrowed, and all but checkpoint only read. */
 typedef struct {
-    const t2i_job *job;
+    const t2i_train_options *job;
     t2i_checkpoint *checkpoint; /* its weights and run change */
     const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */

@@ -36,7 +36,7 @@ static const double told_spike = 8.0;
 
 /* Everything that a run has while it trains. */
 typedef struct {
-    const t2i_job *job;
+    const t2i_train_options *job;
     t2i_comm *comm;
     int rank, size;
     t2i_dataset *dataset;
@@ -132,7 +132,7 @@ static t2i_status write_status(const trainer *t, const char *state, int code, co
  * different things (several programs in one mpirun, an old copy of a file) would wait for one
  * another forever. Only the dataset may have another name on another node: its contents are
  * compared. */
-static t2i_status check_options(t2i_comm *comm, const t2i_job *job, t2i_error *err)
+static t2i_status check_options(t2i_comm *comm, const t2i_train_options *job, t2i_error *err)
 {
     char hex[T2I_HEX] = "";
     t2i_text text = {0};
@@ -163,7 +163,7 @@ static t2i_status check_dataset(t2i_comm *comm, t2i_dataset *dataset, t2i_error 
 /* V, and the rows that are drawn from. */
 static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     t2i_run_state *run = &t->start.checkpoint.run;
     int replays = t->sampler_file.rows != NULL;
     t->sampler =
@@ -234,7 +234,7 @@ static t2i_status open_store(trainer *t, t2i_error *err)
 /* What tells a row's picture from the others. */
 static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     const t2i_checkpoint *c = &t->start.checkpoint;
     const t2i_contrastive_loss_options options = {.temperature = job->temperature,
                                                   .negatives = (size_t)job->negatives,
@@ -363,14 +363,14 @@ static t2i_status open_saver(trainer *t, t2i_error *err)
 /* Collective. Everything up to the first step. */
 static t2i_status set_up(trainer *t, t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     uint64_t counts[T2I_SPLITS] = {0};
     T2I_TRY(check_options(t->comm, job, err));
     t2i_status mine = t2i_dataset_open(&t->dataset, job->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(t2i_sampler_file_open(&t->sampler_file, t->comm, job, err));
-    mine = t2i_job_result_options(job, t->sampler_file.name, &t->options, err);
+    mine = t2i_train_options_result_options(job, t->sampler_file.name, &t->options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
     T2I_TRY(t2i_initial_state_make(&t->start, t->comm, job, t->dataset, t->options, err));
@@ -614,7 +614,7 @@ static void draw_samples(trainer *t, const float *weights)
 /* Collective. What a step may be followed by. */
 static void after_step(trainer *t, const t2i_step_result *result)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     t2i_checkpoint *c = &t->start.checkpoint;
     t2i_error err = {0};
     long step = c->run.step;
@@ -713,7 +713,7 @@ static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_err
 /* Collective. All steps; *stopped when told to stop before the last. */
 static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     t->began = t->line_began = t2i_cpu_seconds();
     t->line_step = t->first_step = t->start.checkpoint.run.step;
     t->line_sent = t2i_comm_sent(t->comm);
@@ -793,7 +793,7 @@ static void note_end(void *context, const t2i_error *what)
     (void)status;
 }
 
-t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
+t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *job, t2i_error *err)
 {
     trainer t = {.job = job,
                  .comm = comm,

@@ -16,9 +16,10 @@
 
 /* ---- set-up ---- */
 
-t2i_status t2i_validation_new(t2i_validation *out, const t2i_job *job, t2i_dataset *dataset,
-                              t2i_checkpoint *checkpoint, const uint64_t split_rows[T2I_SPLITS],
-                              int rank, int size, t2i_error *err)
+t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *job,
+                              t2i_dataset *dataset, t2i_checkpoint *checkpoint,
+                              const uint64_t split_rows[T2I_SPLITS], int rank, int size,
+                              t2i_error *err)
 {
     *out = (t2i_validation){.job = job,
                             .dataset = dataset,

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     const uint8_t *newline = size == 0 ? NULL : memchr(bytes, '\n', size);
     size_t length = newline == NULL ? size : (size_t)(newline - bytes) + 1;
     if (length > 0) memcpy(line, bytes, length < sizeof line ? length : sizeof line - 1);
-    t2i_job job = {.batch = bounded(strtol(at, &at, 10), BATCH_MAX)};
+    t2i_train_options job = {.batch = bounded(strtol(at, &at, 10), BATCH_MAX)};
     job.steps = bounded(strtol(at, &at, 10), STEPS_MAX);
     size_t rows = (size_t)bounded(strtol(at, &at, 10), ROWS_MAX);
     char path[700];

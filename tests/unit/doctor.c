@@ -7,7 +7,7 @@
 #include "train/dry_run.h"
 
 static t2i_error err;
-static t2i_job job;
+static t2i_train_options job;
 
 enum { RANKS = 4 };
 
@@ -18,7 +18,8 @@ static t2i_exam exam;
 static void make_exam(void)
 {
     memset(facts, 0, sizeof facts);
-    job = (t2i_job){.data = "d.h5", .out = "run", .keep = 2, .watchdog = 30, .steps = 100};
+    job =
+        (t2i_train_options){.data = "d.h5", .out = "run", .keep = 2, .watchdog = 30, .steps = 100};
     exam = (t2i_exam){.job = &job, .size = RANKS, .hosts = 2, .nodes = 2, .facts = facts};
     for (int r = 0; r < RANKS; r++) {
         t2i_host_info *f = &facts[r];

@@ -6,21 +6,21 @@
 
 #include "../scratch.h"
 #include "base/fs.h"
-#include "train/job.h"
+#include "train/train_options.h"
 #include "formats/json.h"
 
 static t2i_error err;
 
 enum { WORDS = 12 };
 
-static t2i_status parse(t2i_job *job, const char *const words[WORDS])
+static t2i_status parse(t2i_train_options *job, const char *const words[WORDS])
 {
     char *argv[WORDS + 2] = {"t2i-train"};
     int argc = 1;
     for (; words[argc - 1] != NULL; argc++) {
         argv[argc] = t2i_strdup(words[argc - 1]);
     }
-    t2i_status status = t2i_job_parse(job, argc, argv, &err);
+    t2i_status status = t2i_train_options_parse(job, argc, argv, &err);
     /* operands are borrowed from argv: only the error text is looked at where there are any */
     for (int i = 1; i < argc; i++) t2i_free(argv[i]);
     return status;
@@ -30,14 +30,14 @@ static t2i_status parse(t2i_job *job, const char *const words[WORDS])
 
 static void refused(const char *const words[WORDS], t2i_status status, const char *part)
 {
-    t2i_job job;
+    t2i_train_options job;
     FAILS(parse(&job, words), status, part);
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
 }
 
 static void test_defaults(void)
 {
-    t2i_job job;
+    t2i_train_options job;
     OK(PARSE(&job, "--data", "d.h5", "--out", "runs/a"));
     CU_ASSERT_STRING_EQUAL(job.data, "d.h5");
     CU_ASSERT_STRING_EQUAL(job.out, "runs/a");
@@ -52,22 +52,22 @@ static void test_defaults(void)
     CU_ASSERT_STRING_EQUAL(job.resume, "auto");
     CU_ASSERT_TRUE(job.init == NULL && job.warmup == 0 && job.shards == 0 && job.max_time == 0.0 &&
                    !job.dry_run);
-    CU_ASSERT_TRUE(t2i_job_gave(&job, "data") && t2i_job_gave(&job, "out") &&
-                   !t2i_job_gave(&job, "lr"));
-    t2i_job_free(&job);
+    CU_ASSERT_TRUE(t2i_train_options_gave(&job, "data") && t2i_train_options_gave(&job, "out") &&
+                   !t2i_train_options_gave(&job, "lr"));
+    t2i_train_options_free(&job);
 }
 
 static void test_job_file(void)
 {
-    t2i_job job;
+    t2i_train_options job;
     const char *file = in_scratch("a.ini");
     static const char text[] = "data = d.h5\nout = o\nlr = 0.5\nbatch = 32\nschedule = cosine\n";
     OK(t2i_fs_write(file, text, sizeof text - 1, &err));
     OK(PARSE(&job, file, "--batch", "64"));
     CU_ASSERT_TRUE(job.lr == 0.5 && job.batch == 64 && strcmp(job.schedule, "cosine") == 0);
-    CU_ASSERT_TRUE(t2i_job_gave(&job, "lr") && t2i_job_gave(&job, "batch") &&
-                   !t2i_job_gave(&job, "seed"));
-    t2i_job_free(&job);
+    CU_ASSERT_TRUE(t2i_train_options_gave(&job, "lr") && t2i_train_options_gave(&job, "batch") &&
+                   !t2i_train_options_gave(&job, "seed"));
+    t2i_train_options_free(&job);
     refused((const char *const[WORDS]){"none.ini"}, T2I_NOINPUT, "none.ini");
     unlink(file);
 }
@@ -101,29 +101,29 @@ static void test_refused(void)
 
 static void test_lenient(void)
 {
-    t2i_job job;
+    t2i_train_options job;
     OK(PARSE(&job, "--data", "d", "--dry-run")); /* writes nothing, so needs no folder */
     CU_ASSERT_TRUE(job.dry_run && job.out == NULL);
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
     OK(PARSE(&job, "--help")); /* needs nothing */
     CU_ASSERT_TRUE(job.opts.asked == T2I_ASK_HELP);
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
     OK(PARSE(&job, "--version"));
     CU_ASSERT_TRUE(job.opts.asked == T2I_ASK_VERSION);
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
     OK(PARSE(&job, "--data", "d", "--out", "o", "--lr", "0.1", "--min-lr", "0.1"));
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
 }
 
 /* ---- what changes a result ---- */
 
 static char *result_of(const char *const words[WORDS], const char *sampler)
 {
-    t2i_job job;
+    t2i_train_options job;
     char *text = NULL;
     OK(parse(&job, words));
-    OK(t2i_job_result_options(&job, sampler, &text, &err));
-    t2i_job_free(&job);
+    OK(t2i_train_options_result_options(&job, sampler, &text, &err));
+    t2i_train_options_free(&job);
     return text;
 }
 
@@ -162,14 +162,14 @@ static void test_result_options(void)
 
 static void expect_same(char *a, char *b)
 {
-    OK(t2i_job_same_result(a, b, "runs/x", &err));
+    OK(t2i_train_options_same_result(a, b, "runs/x", &err));
     t2i_free(a);
     t2i_free(b);
 }
 
 static void expect_other(char *a, char *b, const char *part)
 {
-    FAILS(t2i_job_same_result(a, b, "runs/x", &err), T2I_USAGE, part);
+    FAILS(t2i_train_options_same_result(a, b, "runs/x", &err), T2I_USAGE, part);
     CU_ASSERT_PTR_EQUAL(strstr(err.text, "runs/x"), err.text);
     t2i_free(a);
     t2i_free(b);
@@ -208,7 +208,7 @@ static void test_same_result(void)
     expect_other(t2i_strdup("{\"old\":\"2\",\"a\":\"1\"}"), t2i_strdup("{\"a\":\"1\"}"),
                  "there old is 2, here it is not set");
     expect_same(t2i_strdup("{\"a\":\"1\",\"b\":\"2\"}"), t2i_strdup("{\"b\":\"2\",\"a\":\"1\"}"));
-    FAILS(t2i_job_same_result("{", "{}", "runs/x", &err), T2I_DATA, "runs/x");
+    FAILS(t2i_train_options_same_result("{", "{}", "runs/x", &err), T2I_DATA, "runs/x");
 }
 
 int main(void)

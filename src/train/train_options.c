@@ -1,4 +1,4 @@
-#include "train/job.h"
+#include "train/train_options.h"
 
 #include <float.h>
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include "formats/json.h"
 #include "base/mem.h"
 
-static void fill_table(t2i_job *job)
+static void fill_table(t2i_train_options *job)
 {
     const t2i_opt rows[] = {
         {"data", T2I_OPT_TEXT, &job->data, .argument = "F.h5", .group = "Data and run folder",
@@ -166,7 +166,7 @@ static void fill_table(t2i_job *job)
 }
 
 /* What is there must go together. */
-static t2i_status check_given(const t2i_job *job, t2i_error *err)
+static t2i_status check_given(const t2i_train_options *job, t2i_error *err)
 {
     if (job->opts.operands > 0)
         return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key",
@@ -179,7 +179,7 @@ static t2i_status check_given(const t2i_job *job, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status check(const t2i_job *job, t2i_error *err)
+static t2i_status check(const t2i_train_options *job, t2i_error *err)
 {
     T2I_TRY(check_given(job, err));
     if (job->data == NULL)
@@ -190,17 +190,18 @@ static t2i_status check(const t2i_job *job, t2i_error *err)
     return T2I_OK;
 }
 
-t2i_status t2i_job_parse(t2i_job *job, int argc, char **argv, t2i_error *err)
+t2i_status t2i_train_options_parse(t2i_train_options *job, int argc, char **argv, t2i_error *err)
 {
-    *job = (t2i_job){0};
+    *job = (t2i_train_options){0};
     fill_table(job);
     T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
     return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check(job, err);
 }
 
-t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2i_error *err)
+t2i_status t2i_train_options_parse_exam(t2i_train_options *job, int *json, int argc, char **argv,
+                                        t2i_error *err)
 {
-    *job = (t2i_job){0};
+    *job = (t2i_train_options){0};
     fill_table(job);
     job->opt[job->opts.opts++] = (t2i_opt){
         .name = "json",
@@ -209,7 +210,7 @@ t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2
         .help = "Print a JSON object, and nothing else, on standard output.",
         .group = "Report",
     };
-    T2I_ASSERT(job->opts.opts <= T2I_JOB_OPTS);
+    T2I_ASSERT(job->opts.opts <= T2I_TRAIN_OPTIONS);
     job->opts.program = "t2i-doctor";
     job->opts.summary = "tells what a machine and its launcher will do to a run";
     job->opts.about =
@@ -227,18 +228,18 @@ t2i_status t2i_job_parse_exam(t2i_job *job, int *json, int argc, char **argv, t2
     return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(job, err);
 }
 
-void t2i_job_free(t2i_job *job)
+void t2i_train_options_free(t2i_train_options *job)
 {
     t2i_opts_free(&job->opts);
 }
 
-int t2i_job_gave(const t2i_job *job, const char *key)
+int t2i_train_options_gave(const t2i_train_options *job, const char *key)
 {
     return t2i_opts_find(&job->opts, key)->origin != T2I_FROM_DEFAULT;
 }
 
 /* Adds the values of these keys, unless something failed before. */
-static t2i_status put_values(const t2i_job *job, const char *const *keys, size_t count,
+static t2i_status put_values(const t2i_train_options *job, const char *const *keys, size_t count,
                              t2i_json *json, t2i_status status, t2i_error *err)
 {
     t2i_text value = {0};
@@ -251,8 +252,8 @@ static t2i_status put_values(const t2i_job *job, const char *const *keys, size_t
     return status;
 }
 
-t2i_status t2i_job_result_options(const t2i_job *job, const char *sampler, char **out,
-                                  t2i_error *err)
+t2i_status t2i_train_options_result_options(const t2i_train_options *job, const char *sampler,
+                                            char **out, t2i_error *err)
 {
     static const char *const always[] = {"batch",  "lr",           "schedule", "warmup",
                                          "min-lr", "weight-decay", "beta1",    "beta2",
@@ -293,8 +294,8 @@ static const char *first_difference(const t2i_json *a, const t2i_json *b)
     return NULL;
 }
 
-t2i_status t2i_job_same_result(const char *old_options, const char *new_options, const char *where,
-                               t2i_error *err)
+t2i_status t2i_train_options_same_result(const char *old_options, const char *new_options,
+                                         const char *where, t2i_error *err)
 {
     t2i_json *a = NULL, *b = NULL;
     t2i_status status = t2i_json_parse(&a, old_options, strlen(old_options), where, err);
