@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../golden/resnet_formula.h"
+#include "golden/resnet_formula.h"
 #include "base/cpu.h"
 #include "kernels/blas.h"
 #include "base/log.h"

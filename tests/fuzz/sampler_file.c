@@ -2,8 +2,8 @@
  * has; what follows is the file. */
 #include "train/sampler_file.h"
 
-#include "../scratch.h"
-#include "fuzz.h"
+#include "scratch.h"
+#include "fuzz/fuzz.h"
 
 enum { BATCH_MAX = 100, STEPS_MAX = 1000, ROWS_MAX = 1000 };
 

@@ -5,8 +5,8 @@
  */
 #include "train/train_options.h"
 
-#include "../scratch.h"
-#include "fuzz.h"
+#include "scratch.h"
+#include "fuzz/fuzz.h"
 
 enum { WORDS_MAX = 30, LINE_MAX_BYTES = 2000 };
 

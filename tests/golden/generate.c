@@ -6,7 +6,7 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "../test.h"
+#include "test.h"
 #include "checkpoint/checkpoint.h"
 #include "retrieval/eval.h"
 #include "base/fs.h"

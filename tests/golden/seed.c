@@ -1,7 +1,7 @@
 /* The tutorial's run against PyTorch's own numbers (tests/golden/seed/, tolerances from its
  * README): gradients of the first step, losses, weights after 1 and 100 steps. The optimizer is
  * driven by hand here; tests/e2e/golden.sh shows the same through t2i-train. */
-#include "../test.h"
+#include "test.h"
 
 #include <math.h>
 

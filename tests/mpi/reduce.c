@@ -1,7 +1,7 @@
 /* NP: 1 2 3 4 5 6 7 8 11 */
 /* The tree gives the same bits at every number of ranks and threads, in shared memory and by
  * messages: those of a plain recursion over the shards. */
-#include "mpi_test.h"
+#include "mpi/mpi_test.h"
 
 #include <math.h>
 #include <stdlib.h>
