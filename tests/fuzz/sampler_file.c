@@ -51,4 +51,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-T2I_FUZZ_MAIN("replay");
+T2I_FUZZ_MAIN("sampler_file");

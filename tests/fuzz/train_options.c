@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     t2i_error err = {0};
     t2i_train_options job;
     char program[] = "t2i-train", path[800], line[LINE_MAX_BYTES + 1] = "", *argv[WORDS_MAX + 3];
-    T2I_ASSERT(scratch_begin("fuzz-job") == 0);
+    T2I_ASSERT(scratch_begin("fuzz-train-options") == 0);
     snprintf(path, sizeof path, "%s", in_scratch("job.ini"));
     const uint8_t *newline = size == 0 ? NULL : memchr(bytes, '\n', size);
     size_t length = newline == NULL ? size : (size_t)(newline - bytes);
@@ -80,4 +80,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-T2I_FUZZ_MAIN("job");
+T2I_FUZZ_MAIN("train_options");
