@@ -36,13 +36,13 @@ PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthre
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # Nobody reads errno after sqrtf, and without that a loop with it is vectorised.
-STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Iinclude $(INCLUDES) $(WARN)
+STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Itests -Iinclude $(INCLUDES) $(WARN)
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
 LIB_SRC := $(filter-out src/tools/t2i-%,$(wildcard src/*/*.c))
 TOOLS   := $(basename $(notdir $(wildcard src/tools/t2i-*.c)))
-SOURCES := $(LIB_SRC) $(wildcard src/tools/t2i-*.c tests/*/*.c)
-programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c))
+SOURCES := $(LIB_SRC) $(wildcard src/tools/t2i-*.c tests/*/*.c tests/unit/*/*.c)
+programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c $(if $(filter unit,$(1)),tests/unit/*/*.c)))
 scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
 

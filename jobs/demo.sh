@@ -8,7 +8,7 @@ cores=$(nproc)
 [ "$cores" -ge 8 ] || echo "demo: 8 ranks on $cores cores, which t2i-train will warn of: slower than $cores ranks, and the same to the bit"
 # shellcheck disable=SC2086
 $MPIRUN -np 8 "$B/t2i-train" jobs/shapes.ini
-# No training picture shows the last two combinations (with seed 1; tests/unit/shapes.c holds us to it).
+# No training picture shows the last two combinations (with seed 1; tests/unit/prepare/shapes.c holds us to it).
 "$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png \
     "a small red circle in the middle" \
     "on the left, a large purple diamond" \

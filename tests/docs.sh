@@ -40,13 +40,14 @@ links() {
             $0 = substr($0, RSTART + RLENGTH)
         } }'
 }
-# Names of files in backticks, as LINE NAME: each word of what stands there that begins with a folder of ours.
+# Names of files in backticks, as LINE NAME: each word of what stands there that begins with a folder of ours. NAME, FOLDER and the
+# like stand for something.
 files() {
     prose "$1" | awk '{ line = $1; sub(/^[0-9]+ /, ""); n = split($0, part, "`")
         for (i = 2; i <= n; i += 2) {
             m = split(part[i], word, /[ \t|"\047]+/)
             for (k = 1; k <= m; k++)
-                if (word[k] ~ /^(src|tests|docs|include|examples|jobs|slurm|packaging)\/[-A-Za-z0-9_.\/*]+(:[0-9]+)?$/) {
+                if (word[k] !~ /NAME|FOLDER|MODULE|MODE|TEST/ && word[k] ~ /^(src|tests|docs|include|examples|jobs|slurm|packaging)\/[-A-Za-z0-9_.\/*]+(:[0-9]+)?$/) {
                     sub(/:[0-9]+$/, "", word[k]); sub(/[.,]$/, "", word[k])
                     print line, word[k]
                 }

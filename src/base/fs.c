@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/claim.h"
+#include "base/writer_lease.h"
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 static char *with_suffix(const char *path, const char *suffix)
 {
@@ -51,7 +51,7 @@ t2i_status t2i_out_write(t2i_out *out, const void *bytes, size_t size, t2i_error
     static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     const char *at = bytes;
     while (size > 0) {
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         ssize_t wrote = write(out->fd, at, size < most ? size : most);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0)
@@ -105,7 +105,7 @@ t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
         failed = close(out->fd) != 0;
         out->fd = -1;
     }
-    t2i_status status = failed ? T2I_OK : t2i_claim_check_path(out->path, err);
+    t2i_status status = failed ? T2I_OK : t2i_writer_lease_check_path(out->path, err);
     if (status != T2I_OK) {
         t2i_out_drop(out);
         return status;
@@ -186,7 +186,7 @@ static t2i_status read_all(int fd, const char *path, size_t limit, t2i_text *tex
     char piece[1 << 16];
     size_t total = 0;
     for (;;) {
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         ssize_t got = read(fd, piece, sizeof piece);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)

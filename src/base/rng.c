@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "base/elementary.h"
+#include "base/portable_math.h"
 
 void t2i_rng_block(uint64_t key, uint64_t hi, uint64_t lo, uint32_t out[4])
 {

@@ -12,10 +12,10 @@
 #include "formats/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "formats/safetensors.h"
 #include "base/text.h"
-#include "checkpoint/tutorial.h"
+#include "checkpoint/tutorial_model.h"
 
 static const char meta_mark[] = "\"t2i.meta_xxh3\":\"";
 static const char no_digits[] = "00000000000000000000000000000000";
@@ -247,7 +247,7 @@ t2i_file_kind t2i_checkpoint_kind(const t2i_tensors *file)
     static const char *const keys[] = {"t2i.config", "t2i.run", "t2i.xxh3", "t2i.meta_xxh3"};
     const t2i_st *st = t2i_tensors_st(file);
     if (st == NULL)
-        return t2i_tutorial_is(t2i_tensors_tree(file)) ? T2I_FILE_TUTORIAL : T2I_FILE_TORCH;
+        return t2i_tutorial_model_is(t2i_tensors_tree(file)) ? T2I_FILE_TUTORIAL : T2I_FILE_TORCH;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (t2i_st_meta(st, keys[i]) != NULL) return T2I_FILE_MODEL;
     return T2I_FILE_SAFETENSORS;
@@ -269,7 +269,7 @@ static t2i_status parse_meta(const source *s, const char *key, t2i_json **out, t
 static t2i_status read_config(const source *s, t2i_config *config, t2i_error *err)
 {
     t2i_json *json;
-    if (s->tree != NULL) return t2i_tutorial_config(s->tree, s->path, config, err);
+    if (s->tree != NULL) return t2i_tutorial_model_config(s->tree, s->path, config, err);
     T2I_TRY(parse_meta(s, "t2i.config", &json, err));
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < T2I_CONFIG_KEYS; i++) {
@@ -286,7 +286,7 @@ static t2i_status read_config(const source *s, t2i_config *config, t2i_error *er
 /* The file's name of a tensor. */
 static void name_in(const source *s, const char *prefix, const char *ours, part_name out)
 {
-    if (s->tree == NULL || !t2i_tutorial_name(ours, out))
+    if (s->tree == NULL || !t2i_tutorial_model_name(ours, out))
         snprintf(out, sizeof(part_name), "%s%s", prefix, ours);
 }
 
@@ -340,7 +340,7 @@ static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i
 {
     const char *path = s->path;
     t2i_json *json;
-    if (s->tree != NULL) return t2i_tutorial_vocab(s->tree, path, size, vocab, err);
+    if (s->tree != NULL) return t2i_tutorial_model_vocab(s->tree, path, size, vocab, err);
     T2I_TRY(parse_meta(s, "t2i.vocab", &json, err));
     size_t count = t2i_json_size(json);
     const char **name = t2i_alloc(count + 1, sizeof *name);
@@ -362,15 +362,15 @@ static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i
 }
 
 /* Of a run that skips spikes; else, or where it is no such thing, all zero. */
-static t2i_spike read_usual(const t2i_json *json)
+static t2i_loss_spike read_usual(const t2i_json *json)
 {
     double mean, variance;
     int64_t steps;
     if (!t2i_json_as_real(t2i_json_get(json, "mean"), &mean) ||
         !t2i_json_as_real(t2i_json_get(json, "variance"), &variance) || !(variance >= 0.0) ||
         !t2i_json_as_integer(t2i_json_get(json, "steps"), &steps) || steps < 0)
-        return (t2i_spike){0};
-    return (t2i_spike){(float)mean, (float)variance, (long)steps};
+        return (t2i_loss_spike){0};
+    return (t2i_loss_spike){(float)mean, (float)variance, (long)steps};
 }
 
 static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
@@ -504,27 +504,28 @@ static t2i_status read_block(const source *s, const char *prefix, const t2i_chec
 }
 
 /* Is a tensor of the file one of the model, its moments or averages? */
-static int is_of_model(const source *s, const t2i_names *model, const char *name)
+static int is_of_model(const source *s, const t2i_string_table *model, const char *name)
 {
     char ours[T2I_NAME_MAX];
     if (s->tree != NULL) /* what lies in other entries is told as those */
-        return !t2i_tutorial_ours(name, ours) || t2i_names_find(model, ours) != SIZE_MAX;
+        return !t2i_tutorial_model_ours(name, ours) ||
+               t2i_string_table_find(model, ours) != SIZE_MAX;
     for (size_t i = 0; t2i_checkpoint_prefix(i) != NULL; i++) {
         size_t size = strlen(t2i_checkpoint_prefix(i));
         if (strncmp(name, t2i_checkpoint_prefix(i), size) == 0)
-            return t2i_names_find(model, name + size) != SIZE_MAX;
+            return t2i_string_table_find(model, name + size) != SIZE_MAX;
     }
-    return t2i_names_find(model, name) != SIZE_MAX;
+    return t2i_string_table_find(model, name) != SIZE_MAX;
 }
 
-static t2i_status list_unused(const source *s, const t2i_names *model, t2i_names *list,
-                              t2i_error *err)
+static t2i_status list_unused(const source *s, const t2i_string_table *model,
+                              t2i_string_table *list, t2i_error *err)
 {
     size_t number;
-    if (s->tree != NULL) T2I_TRY(t2i_tutorial_unused(s->tree, list, err));
+    if (s->tree != NULL) T2I_TRY(t2i_tutorial_model_unused(s->tree, list, err));
     for (size_t i = 0; i < t2i_tensors_count(s->file); i++) {
         const char *name = t2i_tensors_at(s->file, i)->name;
-        if (!is_of_model(s, model, name)) T2I_TRY(t2i_names_add(list, name, &number, err));
+        if (!is_of_model(s, model, name)) T2I_TRY(t2i_string_table_add(list, name, &number, err));
     }
     return T2I_OK;
 }
@@ -533,14 +534,14 @@ static t2i_status list_unused(const source *s, const t2i_names *model, t2i_names
 static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *err)
 {
     enum { SHOWN = 4, LONGEST = 80 };
-    t2i_names model = {0}, list = {0};
+    t2i_string_table model = {0}, list = {0};
     t2i_text text = {0};
     t2i_status status = T2I_OK;
     for (size_t i = 0, number; status == T2I_OK && i < out->model.layout.tensors; i++)
-        status = t2i_names_add(&model, out->model.layout.tensor[i].name, &number, err);
+        status = t2i_string_table_add(&model, out->model.layout.tensor[i].name, &number, err);
     if (status == T2I_OK) status = list_unused(s, &model, &list, err);
     for (size_t i = 0; status == T2I_OK && i < list.count && i <= SHOWN; i++) {
-        const char *name = i == SHOWN ? "..." : t2i_names_at(&list, i);
+        const char *name = i == SHOWN ? "..." : t2i_string_table_at(&list, i);
         size_t size = strlen(name);
         status = t2i_text_addf(&text, err, "%s", i == 0 ? "" : ", ");
         if (status == T2I_OK)
@@ -548,8 +549,8 @@ static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *e
     }
     out->unused = list.count;
     out->unused_names = text.data; /* NULL when there was none */
-    t2i_names_free(&model);
-    t2i_names_free(&list);
+    t2i_string_table_free(&model);
+    t2i_string_table_free(&list);
     return status;
 }
 
@@ -607,7 +608,7 @@ static t2i_status load(t2i_checkpoint *out, source *s, int moments, size_t featu
     T2I_TRY(look_at_digests(s, out, err));
     T2I_TRY(make_model(s, out, features, err));
     T2I_TRY(read_block(s, "", out, &out->weights, err));
-    if (s->tree != NULL) T2I_TRY(t2i_tutorial_positions(s->file, s->path, &out->model, err));
+    if (s->tree != NULL) T2I_TRY(t2i_tutorial_model_positions(s->file, s->path, &out->model, err));
     if (moments && t2i_tensors_find(s->file, "adamw.m.embedding.weight") != NULL) {
         T2I_TRY(read_block(s, "adamw.m.", out, &out->m, err));
         T2I_TRY(read_block(s, "adamw.v.", out, &out->v, err));
@@ -632,7 +633,7 @@ t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moment
     return status;
 }
 
-void t2i_checkpoint_tell(const t2i_checkpoint *c, const char *path)
+void t2i_checkpoint_log(const t2i_checkpoint *c, const char *path)
 {
     if (!c->ours) t2i_log_note("%s carries no digests: its contents are not verified", path);
     if (c->unused > 0)

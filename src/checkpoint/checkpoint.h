@@ -8,7 +8,7 @@
  * t2i.meta_xxh3, the XXH3-128 of the header's bytes (without the length before them) with these 32
  * digits as '0'. Nothing here is collective: rank 0 reads and writes, others get bytes.
  * Files from elsewhere have t2i.config and t2i.vocab only, or are files of torch.save in the
- * tutorial's layout (tutorial.h).
+ * tutorial's layout (tutorial_model.h).
  */
 #ifndef T2I_CHECKPOINT_H
 #define T2I_CHECKPOINT_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include "base/error.h"
 #include "base/hash.h"
-#include "checkpoint/spike.h"
+#include "checkpoint/loss_spike.h"
 #include "formats/tensors.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
@@ -26,7 +26,7 @@ typedef struct {
     long step;             /* steps taken, skipped ones included */
     long updates;          /* AdamW updates applied: bias correction counts these */
     long skipped;          /* steps whose loss or gradient was not finite, or whose loss a spike */
-    t2i_spike usual;       /* the loss so far, in a run that skips spikes; 0 steps: it does not */
+    t2i_loss_spike usual;  /* the loss so far, in a run that skips spikes; 0 steps: it does not */
     long shards;           /* V */
     double best;           /* lowest validation loss so far; negative: none yet */
     double best_mrr;       /* highest MRR of a validation so far, in a run whose best model it
@@ -80,7 +80,7 @@ void t2i_checkpoint_free(t2i_checkpoint *checkpoint);
 /* Tensors of the model that it has, all or all but the head's, and the numbers in them. */
 size_t t2i_checkpoint_tensors(const t2i_checkpoint *checkpoint, size_t *numbers);
 /* Notes for the user: a file that is not verified, entries that are not used. */
-void t2i_checkpoint_tell(const t2i_checkpoint *checkpoint, const char *path);
+void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
 
 /* Writes safetensors, whole or not at all (fs.h). With moments when checkpoint->m is not NULL, with
  * a head when it has one. */

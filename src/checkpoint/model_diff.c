@@ -10,7 +10,7 @@
 #include "formats/json.h"
 #include "base/mem.h"
 #include "checkpoint/model_file.h"
-#include "base/names.h"
+#include "base/string_table.h"
 
 enum { LINES_SHOWN = 20 }; /* of a kind */
 
@@ -24,7 +24,7 @@ typedef struct {
 
 typedef struct {
     t2i_model_file file;
-    t2i_names names; /* of the tensors that are compared */
+    t2i_string_table names; /* of the tensors that are compared */
     const t2i_tensor_info **tensor;
     size_t moments; /* left out, as the other has none */
 } side;
@@ -165,7 +165,7 @@ static t2i_status list_tensors(comparison *d, side *s, const side *other, t2i_er
             s->moments++;
             continue;
         }
-        T2I_TRY(t2i_names_add(&s->names, name, &number, err));
+        T2I_TRY(t2i_string_table_add(&s->names, name, &number, err));
         s->tensor[number] = tensor;
     }
     return T2I_OK;
@@ -198,7 +198,7 @@ static change compare_numbers(const float *a, const float *b, uint64_t count)
 static t2i_status compare_tensor(comparison *d, size_t at, size_t other, t2i_error *err)
 {
     const t2i_tensor_info *a = d->a.tensor[at], *b = d->b.tensor[other];
-    const char *name = t2i_names_at(&d->a.names, at);
+    const char *name = t2i_string_table_at(&d->a.names, at);
     const float *x, *y;
     if (!same_shape(a, b)) {
         d->differences++;
@@ -231,8 +231,8 @@ static t2i_status list_only(comparison *d, const side *in, const side *from, con
 {
     size_t count = 0;
     for (size_t i = 0; i < in->names.count; i++) {
-        const char *name = t2i_names_at(&in->names, i);
-        if (t2i_names_find(&from->names, name) != SIZE_MAX) continue;
+        const char *name = t2i_string_table_at(&in->names, i);
+        if (t2i_string_table_find(&from->names, name) != SIZE_MAX) continue;
         if (count++ < LINES_SHOWN) T2I_TRY(add_line(d, err, "tensor %s: only in %s", name, letter));
     }
     d->differences += count;
@@ -277,7 +277,7 @@ static t2i_status diff_tensors(comparison *d, t2i_error *err)
     T2I_TRY(list_only(d, &d->a, &d->b, "A", err));
     T2I_TRY(list_only(d, &d->b, &d->a, "B", err));
     for (size_t i = 0; i < d->a.names.count; i++) {
-        size_t other = t2i_names_find(&d->b.names, t2i_names_at(&d->a.names, i));
+        size_t other = t2i_string_table_find(&d->b.names, t2i_string_table_at(&d->a.names, i));
         if (other != SIZE_MAX) T2I_TRY(compare_tensor(d, i, other, err));
     }
     return add_changes(d, err);
@@ -315,7 +315,7 @@ static t2i_status compare(comparison *d, const char *a, const char *b, t2i_error
 static void free_side(side *s)
 {
     t2i_model_file_close(&s->file);
-    t2i_names_free(&s->names);
+    t2i_string_table_free(&s->names);
     t2i_free(s->tensor);
 }
 

@@ -5,7 +5,7 @@
 #include "formats/dtype.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "checkpoint/tutorial.h"
+#include "checkpoint/tutorial_model.h"
 
 int t2i_model_file_is_model(const t2i_model_file *file)
 {
@@ -65,8 +65,9 @@ const char *t2i_model_file_kind_name(const t2i_model_file *file)
 const char *t2i_model_file_name(const t2i_model_file *file, const t2i_tensor_info *tensor,
                                 char room[T2I_NAME_MAX])
 {
-    return file->kind == T2I_FILE_TUTORIAL && t2i_tutorial_ours(tensor->name, room) ? room
-                                                                                    : tensor->name;
+    return file->kind == T2I_FILE_TUTORIAL && t2i_tutorial_model_ours(tensor->name, room)
+               ? room
+               : tensor->name;
 }
 
 t2i_status t2i_model_file_floats(t2i_model_file *file, const t2i_tensor_info *tensor,

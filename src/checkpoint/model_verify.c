@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "checkpoint/model_file.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "base/progress.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 #include "base/text.h"
 #include "formats/zip.h"
 
@@ -48,7 +48,7 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
 }
 
 /* A zip archive has a checksum of each entry, of whatever type its numbers are. */
-static t2i_status check_archive(const t2i_source *source, size_t *entries, t2i_error *err)
+static t2i_status check_archive(const t2i_byte_source *source, size_t *entries, t2i_error *err)
 {
     t2i_zip *zip;
     T2I_TRY(t2i_zip_open(&zip, source, err));
@@ -65,15 +65,15 @@ static t2i_status read_all(t2i_model_file *file, size_t *entries, t2i_error *err
 {
     const float *ignored;
     char head[2];
-    t2i_source source;
+    t2i_byte_source source;
     for (size_t i = 0; i < t2i_tensors_count(file->file); i++)
         T2I_TRY(t2i_model_file_floats(file, t2i_tensors_at(file->file, i), &ignored, err));
     if (t2i_tensors_tree(file->file) == NULL) return T2I_OK;
-    T2I_TRY(t2i_source_open(&source, file->path, err));
-    t2i_status status = t2i_source_read(&source, 0, head, sizeof head, err);
+    T2I_TRY(t2i_byte_source_open(&source, file->path, err));
+    t2i_status status = t2i_byte_source_read(&source, 0, head, sizeof head, err);
     if (status == T2I_OK && memcmp(head, "PK", sizeof head) == 0)
         status = check_archive(&source, entries, err);
-    t2i_source_close(&source);
+    t2i_byte_source_close(&source);
     return status;
 }
 
@@ -104,22 +104,22 @@ static t2i_status verify_file(const char *path, t2i_text *line, t2i_error *err)
 }
 
 /* What a run folder holds, or the file itself. */
-static t2i_status add_paths(const char *given, t2i_names *paths, t2i_error *err)
+static t2i_status add_paths(const char *given, t2i_string_table *paths, t2i_error *err)
 {
     size_t number, count = 0;
     long *steps = NULL;
-    if (!t2i_fs_is_folder(given)) return t2i_names_add(paths, given, &number, err);
+    if (!t2i_fs_is_folder(given)) return t2i_string_table_add(paths, given, &number, err);
     size_t before = paths->count;
     char *path = t2i_fs_join(given, "model.safetensors");
     t2i_status status = path == NULL          ? t2i_fail_memory(err, strlen(given), "a file name")
-                        : t2i_fs_exists(path) ? t2i_names_add(paths, path, &number, err)
+                        : t2i_fs_exists(path) ? t2i_string_table_add(paths, path, &number, err)
                                               : T2I_OK;
     t2i_free(path);
     if (status == T2I_OK) status = t2i_checkpoint_list(given, &steps, &count, err);
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
         path = t2i_checkpoint_path(given, steps[i]);
         status = path == NULL ? t2i_fail_memory(err, strlen(given), "a file name")
-                              : t2i_names_add(paths, path, &number, err);
+                              : t2i_string_table_add(paths, path, &number, err);
         t2i_free(path);
     }
     t2i_free(steps);
@@ -142,26 +142,26 @@ static t2i_status note_failure(t2i_error *first, size_t *failed, const t2i_error
 
 t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *err)
 {
-    t2i_names paths = {0};
+    t2i_string_table paths = {0};
     t2i_text line = {0};
     t2i_error why = {0}, first = {0};
     t2i_status status = T2I_OK;
     size_t failed = 0, all = 0;
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
-        t2i_names_free(&paths);
+        t2i_string_table_free(&paths);
         if (add_paths(files[i], &paths, &why) != T2I_OK) {
             status = note_failure(&first, &failed, &why, count == 1, err);
             all++;
         }
         for (size_t k = 0; status == T2I_OK && k < paths.count; k++, all++) {
             line.size = 0;
-            if (verify_file(t2i_names_at(&paths, k), &line, &why) != T2I_OK)
+            if (verify_file(t2i_string_table_at(&paths, k), &line, &why) != T2I_OK)
                 status = note_failure(&first, &failed, &why, count == 1 && paths.count == 1, err);
             else
                 status = t2i_log_print(line.data, err);
         }
     }
-    t2i_names_free(&paths);
+    t2i_string_table_free(&paths);
     t2i_text_free(&line);
     if (status != T2I_OK || failed == 0) return status;
     if (all == 1) return t2i_fail(err, first.status, "%s", first.text);

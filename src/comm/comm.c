@@ -14,7 +14,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 #include "comm/watchdog.h"
 
 #define TEXT_OF(number)  #number
@@ -48,8 +48,8 @@ typedef struct {
 } letter;
 
 typedef struct {
-    t2i_pulse copy; /* of its line, as of its newest letter */
-    int rank, over; /* over: its last letter has come */
+    t2i_heartbeat copy; /* of its line, as of its newest letter */
+    int rank, over;     /* over: its last letter has come */
     letter in, out;
     MPI_Request receive, send;
 } peer;
@@ -66,17 +66,17 @@ typedef struct {
 /* Ranks that share memory look at each other's lines there. Of the other nodes rank 0 looks at the
  * first rank, and that at rank 0. */
 typedef struct {
-    t2i_pulse *line, own; /* own: where none are shared */
-    t2i_verdict verdict;  /* where none is shared */
-    int *first;           /* owned: the first rank of every rank's node */
-    char (*host)[HOST];   /* owned: of every rank */
+    t2i_heartbeat *line, own; /* own: where none are shared */
+    t2i_verdict verdict;      /* where none is shared */
+    int *first;               /* owned: the first rank of every rank's node */
+    char (*host)[HOST];       /* owned: of every rank */
     t2i_watched *watched;
     peer *peer; /* owned, as watched */
     size_t peers;
     MPI_Comm letters;
     double written;   /* when letters were sent */
     unsigned allowed; /* what they said */
-    t2i_lookout lookout;
+    t2i_liveness liveness;
     t2i_watchdog *watchdog;
     telling telling;
 } watching;
@@ -99,7 +99,7 @@ struct t2i_comm {
     size_t privates;
     uint64_t room, shared; /* bytes: in /dev/shm at first; in all windows. Of node_rank 0 */
     int told;              /* that there is no room */
-    t2i_pulse *lines;      /* node_size, in the first window; NULL: none is there */
+    t2i_heartbeat *lines;  /* node_size, in the first window; NULL: none is there */
     unsigned meetings;
     double beaten; /* last sign of life while waiting */
     int watches;
@@ -364,7 +364,7 @@ static void be_patient(t2i_comm *comm, double *began)
     if (*began == 0.0) *began = now;
     if (now - *began > patience) {
         if (now - comm->beaten > heart) {
-            t2i_pulse_beat();
+            t2i_heartbeat_beat();
             comm->beaten = now;
         }
         t2i_cpu_rest(nap);
@@ -378,12 +378,12 @@ static void wait_for(t2i_comm *comm, unsigned call, MPI_Request *request, size_t
     double began = 0.0;
     int done = count == 0;
     T2I_ASSERT(count <= INT_MAX);
-    t2i_pulse_wait(call);
+    t2i_heartbeat_wait(call);
     while (!done) {
         MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
         if (!done) be_patient(comm, &began);
     }
-    t2i_pulse_go();
+    t2i_heartbeat_resume();
 }
 
 static void add_request(t2i_comm *comm, MPI_Request request)
@@ -474,7 +474,7 @@ void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes)
     MPI_Win_lock_all(MPI_MODE_NOCHECK, *window);
     comm->shared += bytes;
     char *begin = (char *)of_first + (64 - (uintptr_t)of_first % 64) % 64;
-    if (lines > 0) comm->lines = (t2i_pulse *)(void *)begin;
+    if (lines > 0) comm->lines = (t2i_heartbeat *)(void *)begin;
     return begin + lines;
 }
 
@@ -507,7 +507,7 @@ void t2i_comm_meet(t2i_comm *comm)
     if (comm->node_size == 1) return;
     T2I_ASSERT(comm->lines != NULL);
     unsigned meeting = ++comm->meetings;
-    t2i_pulse_wait(MEETING);
+    t2i_heartbeat_wait(MEETING);
     atomic_store_explicit(&comm->lines[comm->node_rank].meeting, meeting, memory_order_release);
     for (int r = 0; r < comm->node_size;) {
         unsigned theirs = atomic_load_explicit(&comm->lines[r].meeting, memory_order_acquire);
@@ -518,7 +518,7 @@ void t2i_comm_meet(t2i_comm *comm)
         nudge(comm);
         be_patient(comm, &began);
     }
-    t2i_pulse_go();
+    t2i_heartbeat_resume();
 }
 
 /* ---- collectives ---- */
@@ -783,7 +783,7 @@ static void end_job(void *context, const t2i_error *what, int first)
     pthread_t thread;
     if (what == NULL) _Exit(T2I_SYSTEM);
     if (first) t2i_log_alarm(what);
-    if (first) t2i_watchdog_told(w->lookout.verdict);
+    if (first) t2i_watchdog_told(w->liveness.verdict);
     t->what = what;
     t->aborts = first;
     if (pthread_create(&thread, NULL, tell, t) == 0)
@@ -815,7 +815,7 @@ static void choose_watched(t2i_comm *comm)
 {
     watching *w = &comm->watching;
     int mine = w->first[comm->rank], lines = 0;
-    t2i_lookout *l = &w->lookout;
+    t2i_liveness *l = &w->liveness;
     l->watched = w->watched;
     l->kind = call_name;
     for (int r = 0; r < comm->size; r++) {
@@ -846,7 +846,7 @@ t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
     comm->watches = 1;
     *w = (watching){.letters = MPI_COMM_NULL, .telling = {.context = context}};
     if (comm->rank == 0) w->telling.teller = teller;
-    w->lookout.verdict = verdict != NULL ? verdict : &w->verdict;
+    w->liveness.verdict = verdict != NULL ? verdict : &w->verdict;
     t2i_status status = t2i_comm_agree(comm, plan_watching(comm, err), err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, w->first, sizeof *w->first, (size_t)comm->size);
@@ -856,10 +856,10 @@ t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
         for (size_t i = 0; i < w->peers; i++)
             MPI_Irecv(&w->peer[i].in, sizeof w->peer[i].in, MPI_BYTE, w->peer[i].rank, 0,
                       w->letters, &w->peer[i].receive);
-        t2i_pulse_begin(w->line, floor, w->peers > 0 ? exchange_letters : NULL, w);
+        t2i_heartbeat_begin(w->line, floor, w->peers > 0 ? exchange_letters : NULL, w);
         t2i_comm_barrier(comm); /* all lines are there */
         status = t2i_comm_agree(
-            comm, t2i_watchdog_start(&w->watchdog, &w->lookout, end_job, w, err), err);
+            comm, t2i_watchdog_start(&w->watchdog, &w->liveness, end_job, w, err), err);
     }
     if (status != T2I_OK) t2i_comm_unwatch(comm);
     return status;
@@ -869,7 +869,7 @@ void t2i_comm_unwatch(t2i_comm *comm)
 {
     watching *w = &comm->watching;
     if (!comm->watches) return;
-    t2i_pulse_end();
+    t2i_heartbeat_end();
     for (size_t i = 0; i < w->peers; i++) {
         wait_for(comm, MESSAGES, &w->peer[i].send, 1);
         send_letter(w, &w->peer[i], 1);

@@ -121,12 +121,12 @@ typedef struct {
 t2i_traffic t2i_comm_sent(const t2i_comm *comm);
 
 /* Collective. From here to t2i_comm_unwatch the ranks look after one another, unless floor is 0 or
- * this is one rank without MPI. One that is gone, that gives no sign of life (pulse.h, which knows
- * what floor, in seconds, means) or that has come to another call than the others is named in one
- * line, and MPI_Abort ends the job with T2I_SYSTEM, or T2I_BUG for the last. If rank 0 lives and is
- * on the node where that was found, its teller (context is passed on) may note it down first, in a
- * thread of its own that is not waited for longer than three seconds. All ranks must enter phases
- * at the same places between calls here. T2I_SYSTEM. */
+ * this is one rank without MPI. One that is gone, that gives no sign of life (heartbeat.h, which
+ * knows what floor, in seconds, means) or that has come to another call than the others is named in
+ * one line, and MPI_Abort ends the job with T2I_SYSTEM, or T2I_BUG for the last. If rank 0 lives
+ * and is on the node where that was found, its teller (context is passed on) may note it down
+ * first, in a thread of its own that is not waited for longer than three seconds. All ranks must
+ * enter phases at the same places between calls here. T2I_SYSTEM. */
 typedef void t2i_comm_teller(void *context, const t2i_error *what);
 T2I_CHECKED t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
                                       void *context, t2i_error *err);

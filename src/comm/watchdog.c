@@ -51,9 +51,9 @@ static const char *say_state(char state)
 enum { PLACE = 96 };
 
 /* "in step 12's sync" */
-static const char *say_place(const t2i_pulse *line, char out[PLACE])
+static const char *say_place(const t2i_heartbeat *line, char out[PLACE])
 {
-    unsigned phase = t2i_where_of(line).phase;
+    unsigned phase = t2i_heartbeat_place_of(line).phase;
     long long step = atomic_load_explicit(&line->step, memory_order_relaxed);
     switch (phase) {
     case T2I_AT_DATA:
@@ -84,13 +84,13 @@ static int pid_of(const t2i_watched *w)
     return atomic_load_explicit(&w->line->pid, memory_order_relaxed);
 }
 
-static void note_changes(t2i_lookout *l, double now)
+static void note_changes(t2i_liveness *l, double now)
 {
     static const double most = 0.5; /* longer than a look takes: this process stood still too */
     double passed = l->last == 0.0 ? 0.0 : now - l->last < most ? now - l->last : most;
-    const t2i_pulse *own = l->watched[l->self].line;
+    const t2i_heartbeat *own = l->watched[l->self].line;
     unsigned own_beat = atomic_load_explicit(&own->beat, memory_order_relaxed);
-    int hears = t2i_where_of(own).kind != 0 && own_beat != l->own_beat;
+    int hears = t2i_heartbeat_place_of(own).kind != 0 && own_beat != l->own_beat;
     for (size_t i = 0; i < l->count; i++) {
         t2i_watched *w = &l->watched[i];
         unsigned beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed);
@@ -109,7 +109,7 @@ static void note_changes(t2i_lookout *l, double now)
 }
 
 /* Looks after the next rank of the node: so each has one that does. */
-static t2i_status find_gone(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_gone(const t2i_liveness *l, t2i_error *err)
 {
     static const double soon = 0.2;
     char place[PLACE];
@@ -124,7 +124,7 @@ static t2i_status find_gone(const t2i_lookout *l, t2i_error *err)
                     w->host, pid, say_place(w->line, place), after);
 }
 
-static int is_silent(const t2i_lookout *l, size_t i)
+static int is_silent(const t2i_liveness *l, size_t i)
 {
     const t2i_watched *w = &l->watched[i];
     double grace = i == l->self ? 3.0 : l->watched[l->self].rank == 0 ? 0.0 : 1.5;
@@ -132,7 +132,7 @@ static int is_silent(const t2i_lookout *l, size_t i)
     return w->silent > 1e-3 * (double)allowed + grace;
 }
 
-static t2i_status find_silent(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_silent(const t2i_liveness *l, t2i_error *err)
 {
     size_t first = 0, others = 0;
     char place[PLACE], more[48] = "";
@@ -148,20 +148,20 @@ static t2i_status find_silent(const t2i_lookout *l, t2i_error *err)
                     say_state(w->visible ? state_of(pid) : '?'), more, after);
 }
 
-static const char *say_call(const t2i_lookout *l, const t2i_watched *w)
+static const char *say_call(const t2i_liveness *l, const t2i_watched *w)
 {
-    unsigned kind = t2i_where_of(w->line).kind;
+    unsigned kind = t2i_heartbeat_place_of(w->line).kind;
     return kind == 0 ? "no call" : l->kind[kind - 1];
 }
 
 /* Ranks of a node that have come to the same number of calls must be in the same one. */
-static t2i_status find_astray(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_astray(const t2i_liveness *l, t2i_error *err)
 {
     static const double surely = 1.0;
     size_t odd = l->count, usual = 0, fewest = l->count;
     char place[2][PLACE];
     const t2i_watched *me = &l->watched[l->self];
-    if (t2i_where_of(me->line).kind == 0) return T2I_OK;
+    if (t2i_heartbeat_place_of(me->line).kind == 0) return T2I_OK;
     for (size_t i = 0; i < l->count; i++) {
         const t2i_watched *w = &l->watched[i];
         if (!w->near) continue;
@@ -182,11 +182,11 @@ static t2i_status find_astray(const t2i_lookout *l, t2i_error *err)
                     "waits %s (%s), both in their call %u; %s",
                     w->rank, w->host, say_place(w->line, place[0]), say_call(l, w), u->rank,
                     u->host, say_place(u->line, place[1]), say_call(l, u),
-                    t2i_where_of(w->line).calls, after);
+                    t2i_heartbeat_place_of(w->line).calls, after);
 }
 
 /* Everyone waits, and nobody has come further for ten times as long as a rank may be silent. */
-static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
+static t2i_status find_locked(const t2i_liveness *l, t2i_error *err)
 {
     char place[2][PLACE];
     size_t first = 0, last = 0;
@@ -208,23 +208,23 @@ static t2i_status find_locked(const t2i_lookout *l, t2i_error *err)
         "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
         "%u), rank %d on %s %s (%s, call %u); is the network gone, or is it a bug of ours? %s",
         shortest, a->rank, a->host, say_place(a->line, place[0]), say_call(l, a),
-        t2i_where_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]), say_call(l, b),
-        t2i_where_of(b->line).calls, after);
+        t2i_heartbeat_place_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]),
+        say_call(l, b), t2i_heartbeat_place_of(b->line).calls, after);
 }
 
-t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err)
+t2i_status t2i_liveness_check(t2i_liveness *liveness, double now, t2i_error *err)
 {
-    note_changes(lookout, now);
-    T2I_TRY(find_gone(lookout, err));
-    T2I_TRY(find_silent(lookout, err));
-    T2I_TRY(find_astray(lookout, err));
-    return find_locked(lookout, err);
+    note_changes(liveness, now);
+    T2I_TRY(find_gone(liveness, err));
+    T2I_TRY(find_silent(liveness, err));
+    T2I_TRY(find_astray(liveness, err));
+    return find_locked(liveness, err);
 }
 
 /* ---- the thread ---- */
 
 struct t2i_watchdog {
-    t2i_lookout *lookout;
+    t2i_liveness *liveness;
     t2i_watchdog_found *found;
     void *context;
     pthread_t thread;
@@ -267,11 +267,11 @@ static void *look_out(void *self)
 {
     t2i_watchdog *w = self;
     t2i_error what = {0};
-    t2i_verdict *verdict = w->lookout->verdict;
+    t2i_verdict *verdict = w->liveness->verdict;
     int nothing = NOTHING;
     while (rest(w)) {
         if (atomic_load(&verdict->state) == NOTHING &&
-            t2i_lookout_look(w->lookout, t2i_cpu_seconds(), &what) == T2I_OK)
+            t2i_liveness_check(w->liveness, t2i_cpu_seconds(), &what) == T2I_OK)
             continue;
         int first = atomic_compare_exchange_strong(&verdict->state, &nothing, FOUND);
         if (first) verdict->what = what;
@@ -281,14 +281,14 @@ static void *look_out(void *self)
     return NULL;
 }
 
-t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_lookout *lookout, t2i_watchdog_found *found,
+t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_liveness *liveness, t2i_watchdog_found *found,
                               void *context, t2i_error *err)
 {
     t2i_watchdog *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "the watchdog");
-    *w = (t2i_watchdog){.lookout = lookout, .found = found, .context = context};
-    for (size_t i = 0; i < lookout->count; i++) { /* ranks may have name spaces of their own */
-        t2i_watched *watched = &lookout->watched[i];
+    *w = (t2i_watchdog){.liveness = liveness, .found = found, .context = context};
+    for (size_t i = 0; i < liveness->count; i++) { /* ranks may have name spaces of their own */
+        t2i_watched *watched = &liveness->watched[i];
         watched->visible = watched->near && state_of(pid_of(watched)) != 0;
     }
     pthread_condattr_t attributes;

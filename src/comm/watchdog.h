@@ -1,8 +1,8 @@
 /* watchdog.h - notices the rank that has died or stopped, and says what it was at.
  *
  * Why: a rank that is gone, hangs on a disk or has taken another way leaves all others waiting. A
- * thread of each process looks at the lines of its node's ranks (pulse.h), and at copies of some
- * others; it needs neither MPI nor the main thread, which may be what hangs.
+ * thread of each process looks at the lines of its node's ranks (heartbeat.h), and at copies of
+ * some others; it needs neither MPI nor the main thread, which may be what hangs.
  *
  * Time is only counted while the watching process itself runs, on a clock that stands still in a
  * suspended machine: after a pause of its own nobody else looks silent.
@@ -11,11 +11,11 @@
 #define T2I_WATCHDOG_H
 
 #include "base/error.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 /* A rank that is looked at. */
 typedef struct {
-    const t2i_pulse *line; /* borrowed */
+    const t2i_heartbeat *line; /* borrowed */
     int rank;
     const char *host; /* borrowed */
     int near;         /* it shares this node's memory: the line is its own */
@@ -40,7 +40,7 @@ typedef struct {
     t2i_verdict *verdict;    /* borrowed: one for those of a node */
     double last;             /* when it was last looked; 0: never */
     unsigned own_beat;
-} t2i_lookout;
+} t2i_liveness;
 
 /* One look at the lines, to be taken every tenth of a second or so; now: seconds. T2I_OK: nothing
  * is wrong. T2I_SYSTEM: a rank is gone, or silent for longer than it may be. T2I_BUG: ranks wait
@@ -49,7 +49,7 @@ typedef struct {
  * So that only one speaks where several see the same, rank 0 finds a silent rank first, others 1.5
  * s later, and a process itself last; and of those that share a node's memory only the rank before
  * one that is gone looks after it. */
-T2I_CHECKED t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_error *err);
+T2I_CHECKED t2i_status t2i_liveness_check(t2i_liveness *liveness, double now, t2i_error *err);
 
 /* A thread that looks until it is told to end, or something is found: then it calls found once. The
  * first rank of a node that finds something writes it to *verdict (first is 1); the others are
@@ -57,7 +57,7 @@ T2I_CHECKED t2i_status t2i_lookout_look(t2i_lookout *lookout, double now, t2i_er
  * for some seconds. */
 typedef struct t2i_watchdog t2i_watchdog;
 typedef void t2i_watchdog_found(void *context, const t2i_error *what, int first);
-T2I_CHECKED t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_lookout *lookout,
+T2I_CHECKED t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_liveness *liveness,
                                           t2i_watchdog_found *found, void *context, t2i_error *err);
 void t2i_watchdog_told(t2i_verdict *verdict);
 /* NULL is legal. */

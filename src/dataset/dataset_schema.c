@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/progress.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 /* gzip shrinks at most 1,032-fold: a dataset that claims more than this is a lie. */
 enum { MOST_SHRUNK = 1100, AHEAD = 1 << 20 /* bytes of a column kept */ };
@@ -221,7 +221,7 @@ static t2i_status fill_cache(t2i_column *column, uint64_t block, t2i_error *err)
         T2I_TRY(check_block(column, block + i, column->cache + i * block_bytes, err));
     column->cached = block;
     column->cached_blocks = count;
-    t2i_pulse_beat();
+    t2i_heartbeat_beat();
     return T2I_OK;
 }
 

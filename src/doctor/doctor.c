@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "train/rows.h"
-#include "train/start.h"
+#include "train/initial_state.h"
 #include "train/step.h"
 
 /* ---- what all ranks see ---- */
@@ -27,7 +27,7 @@ static int count_hosts(const t2i_exam *e)
 }
 
 /* Collective. threads: of each rank. */
-static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int threads,
+static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *job, int threads,
                         t2i_error *err)
 {
     *e = (t2i_exam){.job = job, .rank = t2i_comm_rank(comm), .size = t2i_comm_size(comm)};
@@ -35,15 +35,15 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int thr
     t2i_status mine =
         e->facts == NULL ? t2i_fail_memory(err, sizeof *e->facts, "what the ranks see") : T2I_OK;
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    t2i_facts *own = &e->facts[e->rank];
-    t2i_facts_look(own);
+    t2i_host_info *own = &e->facts[e->rank];
+    t2i_host_info_look(own);
     own->node_first = t2i_comm_node_first(comm);
     own->threads = threads;
     own->crowded = t2i_comm_crowded(comm);
     t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
     e->hosts = count_hosts(e);
     for (int r = 0; r < e->size; r++) e->nodes += e->facts[r].node_first == r;
-    if (e->rank == 0) t2i_folder_look(&e->folder, job->out);
+    if (e->rank == 0) t2i_fs_probe_look(&e->folder, job->out);
     return T2I_OK;
 }
 
@@ -53,8 +53,8 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_job *job, int thr
 typedef struct {
     t2i_dataset *dataset;
     char *options; /* owned */
-    t2i_start start;
-    t2i_plan plan;
+    t2i_initial_state start;
+    t2i_sampler sampler;
     t2i_run_sizes sizes;
 } study;
 
@@ -75,38 +75,39 @@ static t2i_status find_longest(study *s, t2i_error *err)
 }
 
 /* Collective. */
-static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_job *job, int threads,
+static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_train_options *job, int threads,
                               t2i_error *err)
 {
     uint64_t counts[T2I_SPLITS] = {0};
     int size = t2i_comm_size(comm);
     t2i_status mine = t2i_dataset_open(&s->dataset, job->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(s->dataset, counts, err);
-    if (mine == T2I_OK) mine = t2i_job_result_options(job, job->sampler, &s->options, err);
+    if (mine == T2I_OK)
+        mine = t2i_train_options_result_options(job, job->sampler, &s->options, err);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    T2I_TRY(t2i_start_make(&s->start, comm, job, s->dataset, s->options, err));
+    T2I_TRY(t2i_initial_state_make(&s->start, comm, job, s->dataset, s->options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);
-    s->plan = (t2i_plan){.batch = (size_t)job->batch, .rows = counts[T2I_TRAIN]};
+    s->sampler = (t2i_sampler){.batch = (size_t)job->batch, .rows = counts[T2I_TRAIN]};
     if (s->start.resumed)
-        s->plan.shards = (size_t)s->start.checkpoint.run.shards;
+        s->sampler.shards = (size_t)s->start.checkpoint.run.shards;
     else
-        mine = t2i_plan_shards(&s->plan.shards, (size_t)job->shards, (size_t)size,
-                               (size_t)(size * threads), s->plan.batch, s->plan.rows, err);
+        mine = t2i_sampler_shards(&s->sampler.shards, (size_t)job->shards, (size_t)size,
+                                  (size_t)(size * threads), s->sampler.batch, s->sampler.rows, err);
     s->sizes = (t2i_run_sizes){.job = job,
                                .model = &s->start.checkpoint.model,
-                               .plan = &s->plan,
+                               .sampler = &s->sampler,
                                .size = size,
                                .prompt_bytes = (double)info->prompt_bytes,
                                .pictures = (double)info->images};
     if (mine == T2I_OK) {
-        s->sizes.threads = t2i_step_threads(&s->plan, size, threads);
+        s->sizes.threads = t2i_step_threads(&s->sampler, size, threads);
         mine = find_longest(s, err);
     }
     return t2i_comm_agree(comm, mine, err);
 }
 
 /* Collective. A job that would not start is a finding. */
-static void study_job(study *s, t2i_exam *e, t2i_comm *comm, const t2i_job *job)
+static void study_job(study *s, t2i_exam *e, t2i_comm *comm, const t2i_train_options *job)
 {
     t2i_error why = {0};
     *s = (study){0};
@@ -121,7 +122,7 @@ static void end_study(study *s)
 {
     t2i_dataset_close(s->dataset);
     t2i_free(s->options);
-    t2i_start_free(&s->start);
+    t2i_initial_state_free(&s->start);
 }
 
 /* ---- the report ---- */
@@ -164,7 +165,7 @@ static t2i_json *list_ranks(const t2i_exam *e)
 {
     t2i_json *list = t2i_json_array();
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *f = &e->facts[r];
+        const t2i_host_info *f = &e->facts[r];
         t2i_json *row = t2i_json_object();
         t2i_json_set_integer(row, "rank", r);
         t2i_json_set_string(row, "host", f->host);
@@ -268,7 +269,7 @@ t2i_status t2i_doctor_refused(const t2i_error *why, int json, t2i_error *err)
     return status == T2I_OK ? printed : status;
 }
 
-t2i_status t2i_doctor(t2i_comm *comm, const t2i_job *job, int json, t2i_error *err)
+t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json, t2i_error *err)
 {
     t2i_exam e;
     study s = {0};

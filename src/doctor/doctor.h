@@ -1,7 +1,7 @@
 /* doctor.h - what this machine, launcher, file system and network will do to a run, before a night
  * is lost to them.
  *
- * Every rank looks at its own machine (facts.h), some things are measured together
+ * Every rank looks at its own machine (host_info.h), some things are measured together
  * (doctor_measure.c), and functions that need no machine judge what came together: a row of the
  * table in doctor_checks.c each.
  */
@@ -10,10 +10,10 @@
 
 #include "comm/comm.h"
 #include "base/error.h"
-#include "host/facts.h"
-#include "host/folder.h"
-#include "train/job.h"
-#include "train/need.h"
+#include "host/host_info.h"
+#include "host/fs_probe.h"
+#include "train/train_options.h"
+#include "train/resource_estimate.h"
 
 typedef enum { T2I_FINE, T2I_DOUBTFUL, T2I_FAILING } t2i_grade;
 
@@ -27,13 +27,13 @@ enum { T2I_EXAM_SUMS = 3 };
 
 /* Everything that is judged. */
 typedef struct {
-    const t2i_job *job;       /* data, out and the others may be missing */
-    const t2i_run_sizes *run; /* what it will train; NULL: not known */
+    const t2i_train_options *job; /* data, out and the others may be missing */
+    const t2i_run_sizes *run;     /* what it will train; NULL: not known */
     int rank, size;
-    int hosts, nodes;  /* different machines; groups of ranks that share memory */
-    t2i_facts *facts;  /* owned: of all ranks */
-    t2i_folder folder; /* rank 0: of the run folder, or the present one */
-    int hosts_looked;  /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
+    int hosts, nodes;     /* different machines; groups of ranks that share memory */
+    t2i_host_info *facts; /* owned: of all ranks */
+    t2i_fs_probe folder;  /* rank 0: of the run folder, or the present one */
+    int hosts_looked;     /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
     t2i_status job_status; /* not T2I_OK: why the job would not start */
     char job_problem[400];
     double meeting; /* measured: seconds of a barrier */
@@ -65,7 +65,8 @@ T2I_CHECKED t2i_status t2i_doctor_measure(t2i_exam *exam, t2i_comm *comm, t2i_er
 
 /* Collective. All checks, as text or JSON on rank 0's standard output. Not T2I_OK with the status
  * of the first check that fails; the error counts them. */
-T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_job *job, int json, t2i_error *err);
+T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json,
+                                  t2i_error *err);
 
 /* Collective. The short form, when a run starts: rank 0 warns of what is not fine. T2I_SYSTEM when
  * there is no memory. */

@@ -73,7 +73,7 @@ static node node_of(const t2i_exam *e, int first)
     node n = {.first = first};
     unsigned char mask[T2I_CPU_MASK] = {0};
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *f = &e->facts[r];
+        const t2i_host_info *f = &e->facts[r];
         if (f->node_first != first) continue;
         n.ranks++;
         n.workers += f->threads;
@@ -92,7 +92,7 @@ static int is_first(const t2i_exam *e, int rank)
 static void judge_launcher(const t2i_exam *e, t2i_finding *f)
 {
     static const char *const by[] = {"another launcher", "Open MPI's mpirun", "srun", "Hydra"};
-    const t2i_facts *own = &e->facts[0];
+    const t2i_host_info *own = &e->facts[0];
     int fewest = e->size, most = 0;
     for (int r = 0; r < e->size; r++) {
         int ranks = is_first(e, r) ? node_of(e, r).ranks : 0;
@@ -111,7 +111,7 @@ static void judge_launcher(const t2i_exam *e, t2i_finding *f)
 
 static void judge_mpi(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_facts *own = &e->facts[0];
+    const t2i_host_info *own = &e->facts[0];
     found(f, "%s", own->mpi);
     for (int r = 1; r < e->size; r++)
         if (strcmp(e->facts[r].mpi, own->mpi) != 0) {
@@ -198,10 +198,10 @@ static void judge_waiting(const t2i_exam *e, t2i_finding *f)
 
 static void judge_cpu(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_facts *own = &e->facts[0];
+    const t2i_host_info *own = &e->facts[0];
     found(f, "vectors %s, OpenBLAS %s", own->cpu, own->blas);
     for (int r = 1; r < e->size; r++) {
-        const t2i_facts *other = &e->facts[r];
+        const t2i_host_info *other = &e->facts[r];
         if (strcmp(other->cpu, own->cpu) == 0 && strcmp(other->blas, own->blas) == 0) continue;
         found(f, " on %s; %s, %s on %s (rank %d)", own->host, other->cpu, other->blas, other->host,
               r);
@@ -238,7 +238,7 @@ static void judge_speed(const t2i_exam *e, t2i_finding *f)
         if (e->facts[r].gflops < e->facts[slowest].gflops) slowest = r;
         if (e->facts[r].core_share < e->facts[robbed].core_share) robbed = r;
     }
-    const t2i_facts *s = &e->facts[slowest], *p = &e->facts[robbed];
+    const t2i_host_info *s = &e->facts[slowest], *p = &e->facts[robbed];
     found(f, "%.1f GF/s a thread", median);
     if (e->size > 1) found(f, "; slowest: rank %d on %s with %.1f", slowest, s->host, s->gflops);
     if (s->gflops < part * median)
@@ -273,17 +273,17 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
 /* ---- memory ---- */
 
 /* What a node's ranks need: their own, and to share. */
-static t2i_rank_need need_of(const t2i_exam *e, int first)
+static t2i_rank_estimate need_of(const t2i_exam *e, int first)
 {
-    t2i_rank_need sum = {0, 0};
+    t2i_rank_estimate sum = {0, 0};
     int ranks = node_of(e, first).ranks;
     for (int r = 0; r < e->size; r++) {
         if (e->facts[r].node_first != first) continue;
-        t2i_rank_need need = t2i_need_rank(e->run, r, ranks);
+        t2i_rank_estimate need = t2i_resource_estimate_rank(e->run, r, ranks);
         sum.own += need.own;
         sum.shared += need.shared;
     }
-    sum.shared += t2i_need_node(e->run);
+    sum.shared += t2i_resource_estimate_node(e->run);
     return sum;
 }
 
@@ -291,9 +291,9 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 500e6;
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *at = &e->facts[r];
+        const t2i_host_info *at = &e->facts[r];
         if (!is_first(e, r) || at->memory <= 0) continue;
-        t2i_rank_need need = {little, 0};
+        t2i_rank_estimate need = {little, 0};
         if (e->run != NULL) need = need_of(e, r);
         double all = need.own + need.shared;
         if (r > 0 && all < at->memory_free) continue;
@@ -315,7 +315,7 @@ static void judge_shared(const t2i_exam *e, t2i_finding *f)
 {
     static const double docker = 64 << 20;
     for (int r = 0; r < e->size; r++) {
-        const t2i_facts *at = &e->facts[r];
+        const t2i_host_info *at = &e->facts[r];
         if (!is_first(e, r) || node_of(e, r).ranks == 1) continue;
         double need = e->run != NULL ? need_of(e, r).shared : docker;
         if (r > 0 && need < at->shared) continue;
@@ -334,7 +334,7 @@ static void judge_job(const t2i_exam *e, t2i_finding *f)
 {
     if (e->job_status == T2I_OK)
         found(f, "%s: %.0f parameters, %zu shards, batch %zu", e->job->data,
-              (double)e->run->model->layout.count, e->run->plan->shards, e->run->plan->batch);
+              (double)e->run->model->layout.count, e->run->sampler->shards, e->run->sampler->batch);
     else {
         found(f, "%s", e->job_problem);
         failing(f, e->job_status, "mend that: t2i-train would end with the same words");
@@ -343,7 +343,7 @@ static void judge_job(const t2i_exam *e, t2i_finding *f)
 
 static void judge_folder(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_folder *at = &e->folder;
+    const t2i_fs_probe *at = &e->folder;
     found(f, "%s%s on %s", at->path,
           at->is_there || e->job->out == NULL ? "" : " (above it: it will be made)",
           at->type[0] != '\0' ? at->type : "nothing");
@@ -360,8 +360,8 @@ static void judge_folder(const t2i_exam *e, t2i_finding *f)
 static void judge_space(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 200e6, files = 100;
-    const t2i_folder *at = &e->folder;
-    double need = e->run != NULL ? t2i_need_disk(e->run) : little;
+    const t2i_fs_probe *at = &e->folder;
+    double need = e->run != NULL ? t2i_resource_estimate_disk(e->run) : little;
     if (at->status != T2I_OK) {
         found(f, "not known");
         return;
@@ -369,8 +369,8 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
     found(f, "%s free", bytes_of(at->free_bytes).text);
     if (e->run != NULL)
         found(f, "; the run needs %s (a checkpoint %s, keep %ld)", bytes_of(need).text,
-              bytes_of(t2i_need_checkpoint(e->run)).text, e->job->keep);
-    if (e->run != NULL && at->free_bytes < t2i_need_checkpoint(e->run))
+              bytes_of(t2i_resource_estimate_checkpoint(e->run)).text, e->job->keep);
+    if (e->run != NULL && at->free_bytes < t2i_resource_estimate_checkpoint(e->run))
         failing(f, T2I_CANTCREATE, "make room, or give another --out: no checkpoint fits");
     else if (at->free_bytes < need)
         doubt(f, "make room, lower keep, or give another --out");
@@ -383,7 +383,7 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
 static void judge_save(const t2i_exam *e, t2i_finding *f)
 {
     static const double slow = 2.0;
-    const t2i_folder *at = &e->folder;
+    const t2i_fs_probe *at = &e->folder;
     if (at->save_status != T2I_OK) {
         found(f, "%s", at->save_problem);
         failing(f, at->save_status, "make room, or give an --out on a disk that works");

@@ -7,11 +7,11 @@
 
 #include "base/block.h"
 #include "doctor/doctor.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "base/fs.h"
 #include "kernels/gemm.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "base/thread_pool.h"
 
 /* ---- a thread's products ---- */
 
@@ -25,7 +25,7 @@ static double thread_seconds(void)
 }
 
 /* By the thread's own time, so that ranks which share cores can be compared. */
-static void time_products(t2i_facts *f, float *out, const float *a, const float *packed)
+static void time_products(t2i_host_info *f, float *out, const float *a, const float *packed)
 {
     static const double span = 0.3;
     double began = t2i_cpu_seconds(), own = thread_seconds(), best = 0;
@@ -74,50 +74,51 @@ static void take_sum(void *context, size_t chunk, float *weights, const float *g
 }
 
 /* Collective. One sum, every rank having it afterwards. */
-static void sum_once(t2i_fold *fold, t2i_comm *comm)
+static void sum_once(t2i_reduce *reduce, t2i_comm *comm)
 {
     t2i_leaf total;
-    t2i_votes votes = {0};
+    t2i_step_status step_status = {0};
     double squares;
     size_t first, end;
     uint8_t *used;
-    t2i_fold_shards(fold, 0, &first, &end);
+    t2i_reduce_shards(reduce, 0, &first, &end);
     for (size_t v = first; v < end; v++) {
-        t2i_fold_leaf(fold, 0, &used);
-        t2i_fold_add(fold, 0, &(t2i_leaf){.rows = 1});
+        t2i_reduce_leaf(reduce, 0, &used);
+        t2i_reduce_add(reduce, 0, &(t2i_leaf){.rows = 1});
     }
-    t2i_fold_exchange(fold, comm, &total, &votes, &squares);
-    t2i_fold_update(fold, comm, take_sum, NULL);
+    t2i_reduce_exchange(reduce, comm, &total, &step_status, &squares);
+    t2i_reduce_update(reduce, comm, take_sum, NULL);
 }
 
 /* Collective. The fastest of some. */
-static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_pool *pool, t2i_error *err)
+static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_thread_pool *pool,
+                           t2i_error *err)
 {
     enum { TIMES = 7 };
     static const size_t chunks[T2I_EXAM_SUMS] = {16, 64, 256}; /* 0.25, 1, 4 MiB */
     size_t floats = chunks[i] * T2I_CHUNK, shards = 1;
-    t2i_fold *fold = NULL;
+    t2i_reduce *reduce = NULL;
     while (shards < (size_t)e->size) shards *= 2;
-    t2i_status status = t2i_fold_new(&fold, comm, pool, shards, floats, err);
+    t2i_status status = t2i_reduce_new(&reduce, comm, pool, shards, floats, err);
     for (int k = 0; status == T2I_OK && k < TIMES; k++) {
         double began = t2i_cpu_seconds();
-        sum_once(fold, comm);
+        sum_once(reduce, comm);
         double took = t2i_cpu_seconds() - began;
         if (k == 1 || (k > 1 && took < e->sum[i].seconds)) e->sum[i].seconds = took;
     }
     e->sum[i].bytes = (double)(floats * sizeof(float));
-    t2i_fold_free(fold);
+    t2i_reduce_free(reduce);
     return status;
 }
 
 /* Collective. */
 static t2i_status measure_sums(t2i_exam *e, t2i_comm *comm, t2i_error *err)
 {
-    t2i_pool *pool = NULL;
-    t2i_status status = t2i_comm_agree(comm, t2i_pool_new(&pool, 1, 0, err), err);
+    t2i_thread_pool *pool = NULL;
+    t2i_status status = t2i_comm_agree(comm, t2i_thread_pool_new(&pool, 1, 0, err), err);
     for (int i = 0; status == T2I_OK && i < T2I_EXAM_SUMS; i++)
         status = time_sum(e, i, comm, pool, err);
-    t2i_pool_free(pool);
+    t2i_thread_pool_free(pool);
     return status;
 }
 
@@ -190,7 +191,7 @@ t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
         T2I_TRY(measure_sums(e, comm, err));
     }
     if (e->hosts > 1) measure_clocks(e, comm);
-    if (e->rank == 0) t2i_folder_try(&e->folder);
+    if (e->rank == 0) t2i_fs_probe_try(&e->folder);
     if (e->hosts > 1) measure_visible(e, comm);
     t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
     return T2I_OK;

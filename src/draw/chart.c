@@ -62,7 +62,7 @@ double t2i_bin_y(const t2i_bin *bin)
 /* ---- charts ---- */
 
 typedef struct {
-    t2i_page *page;
+    t2i_html *page;
     const t2i_chart *chart;
     t2i_axis x, y;
 } drawing;
@@ -106,25 +106,25 @@ static void find_ranges(drawing *d)
 
 static void put_key(const drawing *d)
 {
-    t2i_page_put(d->page, "<span class=\"key\">");
+    t2i_html_put(d->page, "<span class=\"key\">");
     for (size_t k = 0; k < d->chart->lines; k++) {
         const t2i_chart_line *line = &d->chart->line[k];
-        t2i_page_put(d->page, "<span class=\"c%d\">", line->colour);
-        t2i_page_word(d->page, line->name);
-        t2i_page_put(d->page, "</span> ");
+        t2i_html_put(d->page, "<span class=\"c%d\">", line->colour);
+        t2i_html_word(d->page, line->name);
+        t2i_html_put(d->page, "</span> ");
     }
-    t2i_page_put(d->page, "</span>");
+    t2i_html_put(d->page, "</span>");
 }
 
 static void put_grid(const drawing *d)
 {
-    t2i_page_put(d->page, "<path class=\"grid\" d=\"");
+    t2i_html_put(d->page, "<path class=\"grid\" d=\"");
     for (int i = 0; i < d->y.ticks; i++)
-        t2i_page_put(d->page, "M0 %.1fH%d", UNITS - UNITS * t2i_axis_place(&d->y, d->y.tick[i]),
+        t2i_html_put(d->page, "M0 %.1fH%d", UNITS - UNITS * t2i_axis_place(&d->y, d->y.tick[i]),
                      UNITS);
     for (int i = 0; i < d->x.ticks; i++)
-        t2i_page_put(d->page, "M%.1f 0V%d", across(d, d->x.tick[i]), UNITS);
-    t2i_page_put(d->page, "\"/>");
+        t2i_html_put(d->page, "M%.1f 0V%d", across(d, d->x.tick[i]), UNITS);
+    t2i_html_put(d->page, "\"/>");
 }
 
 static void put_labels(const drawing *d)
@@ -132,12 +132,12 @@ static void put_labels(const drawing *d)
     char text[64];
     for (int i = 0; i < d->y.ticks; i++) {
         t2i_axis_format(&d->y, d->y.tick[i], text, sizeof text);
-        t2i_page_put(d->page, "<span class=\"y\" style=\"top:%.2f%%\">%s</span>",
+        t2i_html_put(d->page, "<span class=\"y\" style=\"top:%.2f%%\">%s</span>",
                      100.0 - 100.0 * t2i_axis_place(&d->y, d->y.tick[i]), text);
     }
     for (int i = 0; i < d->x.ticks; i++) {
         t2i_axis_format(&d->x, d->x.tick[i], text, sizeof text);
-        t2i_page_put(d->page, "<span class=\"x\" style=\"left:%.2f%%\">%s</span>",
+        t2i_html_put(d->page, "<span class=\"x\" style=\"left:%.2f%%\">%s</span>",
                      100.0 * t2i_axis_place(&d->x, d->x.tick[i]), text);
     }
 }
@@ -147,41 +147,41 @@ static void put_band(const drawing *d, const t2i_chart_line *line)
 {
     const t2i_curve *c = line->curve;
     if (c->share <= 1) return;
-    t2i_page_put(d->page, "<path class=\"band c%d\" d=\"", line->colour);
+    t2i_html_put(d->page, "<path class=\"band c%d\" d=\"", line->colour);
     const char *pen = "M";
     for (size_t i = 0; i < c->bins; i++)
         if (drawn(d, &c->bin[i])) {
-            t2i_page_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_bin_x(&c->bin[i])),
+            t2i_html_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_bin_x(&c->bin[i])),
                          down(d, c->bin[i].high));
             pen = "L";
         }
     for (size_t i = c->bins; i-- > 0;)
         if (drawn(d, &c->bin[i]))
-            t2i_page_put(d->page, "L%.1f %.1f", across(d, t2i_bin_x(&c->bin[i])),
+            t2i_html_put(d->page, "L%.1f %.1f", across(d, t2i_bin_x(&c->bin[i])),
                          down(d, c->bin[i].low));
-    t2i_page_put(d->page, "\"/>");
+    t2i_html_put(d->page, "\"/>");
 }
 
 static void put_line(const drawing *d, const t2i_chart_line *line)
 {
     const t2i_curve *c = line->curve;
     const char *pen = "M";
-    t2i_page_put(d->page, "<path class=\"line c%d\" d=\"", line->colour);
+    t2i_html_put(d->page, "<path class=\"line c%d\" d=\"", line->colour);
     for (size_t i = 0; i < c->bins; i++)
         if (drawn(d, &c->bin[i])) {
-            t2i_page_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_bin_x(&c->bin[i])),
+            t2i_html_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_bin_x(&c->bin[i])),
                          down(d, t2i_bin_y(&c->bin[i])));
             pen = "L";
         }
-    if (c->points == 1) t2i_page_put(d->page, "h0");
-    t2i_page_put(d->page, "\"/>");
+    if (c->points == 1) t2i_html_put(d->page, "h0");
+    t2i_html_put(d->page, "\"/>");
     if (!line->dots) return;
-    t2i_page_put(d->page, "<path class=\"dots c%d\" d=\"", line->colour);
+    t2i_html_put(d->page, "<path class=\"dots c%d\" d=\"", line->colour);
     for (size_t i = 0; i < c->bins; i++)
         if (drawn(d, &c->bin[i]))
-            t2i_page_put(d->page, "M%.1f %.1fh0", across(d, t2i_bin_x(&c->bin[i])),
+            t2i_html_put(d->page, "M%.1f %.1fh0", across(d, t2i_bin_x(&c->bin[i])),
                          down(d, t2i_bin_y(&c->bin[i])));
-    t2i_page_put(d->page, "\"/>");
+    t2i_html_put(d->page, "\"/>");
 }
 
 /* The sum of the lines' means from the first to this one, of all of them: in percent. */
@@ -200,15 +200,15 @@ static void put_stack(const drawing *d)
 {
     for (size_t k = d->chart->lines; k-- > 0;) {
         const t2i_curve *c = d->chart->line[k].curve;
-        t2i_page_put(d->page, "<path class=\"area c%d\" d=\"M0 %d", d->chart->line[k].colour,
+        t2i_html_put(d->page, "<path class=\"area c%d\" d=\"M0 %d", d->chart->line[k].colour,
                      UNITS);
         for (size_t i = 0; i < c->bins; i++) {
             double y = down(d, stacked(d->chart, k, i));
-            if (i == 0) t2i_page_put(d->page, "L0 %.1f", y);
-            t2i_page_put(d->page, "L%.1f %.1f", across(d, t2i_bin_x(&c->bin[i])), y);
-            if (i + 1 == c->bins) t2i_page_put(d->page, "L%d %.1f", UNITS, y);
+            if (i == 0) t2i_html_put(d->page, "L0 %.1f", y);
+            t2i_html_put(d->page, "L%.1f %.1f", across(d, t2i_bin_x(&c->bin[i])), y);
+            if (i + 1 == c->bins) t2i_html_put(d->page, "L%d %.1f", UNITS, y);
         }
-        t2i_page_put(d->page, "L%d %dZ\"/>", UNITS, UNITS);
+        t2i_html_put(d->page, "L%d %dZ\"/>", UNITS, UNITS);
     }
 }
 
@@ -216,31 +216,31 @@ static void put_stack(const drawing *d)
 static void put_values(const drawing *d, size_t k)
 {
     const t2i_chart_line *line = &d->chart->line[k];
-    t2i_page_put(d->page, "<data class=\"c%d\" data-name=\"", line->colour);
-    t2i_page_word(d->page, line->name);
-    t2i_page_put(d->page, "\" data-v=\"");
+    t2i_html_put(d->page, "<data class=\"c%d\" data-name=\"", line->colour);
+    t2i_html_word(d->page, line->name);
+    t2i_html_put(d->page, "\" data-v=\"");
     for (size_t i = 0; i < line->curve->bins; i++) {
         const t2i_bin *bin = &line->curve->bin[i];
         double y = t2i_bin_y(bin);
         if (d->chart->stacked)
             y = stacked(d->chart, k, i) - (k == 0 ? 0.0 : stacked(d->chart, k - 1, i));
-        t2i_page_put(d->page, "%s%.9g %.5g", i == 0 ? "" : ";", floor(t2i_bin_x(bin)), y);
+        t2i_html_put(d->page, "%s%.9g %.5g", i == 0 ? "" : ";", floor(t2i_bin_x(bin)), y);
     }
-    t2i_page_put(d->page, "\"></data>");
+    t2i_html_put(d->page, "\"></data>");
 }
 
-void t2i_chart_put(t2i_page *page, const t2i_chart *chart)
+void t2i_chart_put(t2i_html *page, const t2i_chart *chart)
 {
     drawing d = {.page = page, .chart = chart};
     find_ranges(&d);
-    t2i_page_put(page, "<figure><figcaption><b>%s</b> ", chart->title);
+    t2i_html_put(page, "<figure><figcaption><b>%s</b> ", chart->title);
     if (!t2i_axis_used(&d.x)) {
-        t2i_page_put(page, "</figcaption><p class=\"none\">nothing logged yet</p></figure>\n");
+        t2i_html_put(page, "</figcaption><p class=\"none\">nothing logged yet</p></figure>\n");
         return;
     }
-    if (chart->note != NULL) t2i_page_put(page, "<small>%s</small> ", chart->note);
+    if (chart->note != NULL) t2i_html_put(page, "<small>%s</small> ", chart->note);
     put_key(&d);
-    t2i_page_put(page,
+    t2i_html_put(page,
                  "</figcaption><div class=\"plot\" data-low=\"%.9g\" data-high=\"%.9g\"%s>"
                  "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
                  "aria-label=\"%s\">",
@@ -250,8 +250,8 @@ void t2i_chart_put(t2i_page *page, const t2i_chart *chart)
     put_grid(&d);
     for (size_t k = 0; k < chart->lines && !chart->stacked; k++) put_band(&d, &chart->line[k]);
     for (size_t k = 0; k < chart->lines && !chart->stacked; k++) put_line(&d, &chart->line[k]);
-    t2i_page_put(page, "</svg>");
+    t2i_html_put(page, "</svg>");
     put_labels(&d);
     for (size_t k = 0; k < chart->lines; k++) put_values(&d, k);
-    t2i_page_put(page, "</div></figure>\n");
+    t2i_html_put(page, "</div></figure>\n");
 }

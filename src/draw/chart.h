@@ -4,7 +4,7 @@
 #define T2I_CHART_H
 
 #include <stddef.h>
-#include "draw/page.h"
+#include "draw/html.h"
 
 enum { T2I_CURVE_BINS = 512 };
 
@@ -35,7 +35,7 @@ double t2i_bin_y(const t2i_bin *bin);
 typedef struct {
     const char *name; /* anybody's text */
     const t2i_curve *curve;
-    int colour; /* 1..8: see page_style.h */
+    int colour; /* 1..8: see html_style.h */
     int dots;   /* a dot at every point */
 } t2i_chart_line;
 
@@ -51,6 +51,6 @@ typedef struct {
 
 /* A figure: axes with ticks, grid, legend, lines with the range of what a bin holds behind them.
  * Nothing but a word when there is no point. */
-void t2i_chart_put(t2i_page *page, const t2i_chart *chart);
+void t2i_chart_put(t2i_html *page, const t2i_chart *chart);
 
 #endif

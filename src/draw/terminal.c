@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "draw/page.h"
+#include "draw/html.h"
 
 enum { CHUNK = 4096 }; /* bytes of base64 that kitty takes at once */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pickle_parts.h"
+#include "formats/pickle_internal.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -43,7 +43,7 @@ static t2i_status get(t2i_pickle_reader *r, void *out, size_t size)
             uint64_t left = r->end - r->at;
             r->held = left < BUFFER ? (size_t)left : BUFFER;
             r->from = r->at;
-            T2I_TRY(t2i_source_read(r->source, r->from, r->buffer, r->held, r->err));
+            T2I_TRY(t2i_byte_source_read(r->source, r->from, r->buffer, r->held, r->err));
         }
         size_t skip = (size_t)(r->at - r->from);
         size_t part = r->held - skip < size ? r->held - skip : size;
@@ -474,7 +474,7 @@ static t2i_status run(t2i_pickle_reader *r)
     return t2i_pickle_check_tree(r, r->stack[0]);
 }
 
-t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_source *source,
+t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_byte_source *source,
                            uint64_t *at, uint64_t end, t2i_py **root, t2i_error *err)
 {
     t2i_pickle_reader r = {.to = pickle,

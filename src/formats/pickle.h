@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "formats/pyvalue.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 
 /* Numbers that tensors view; the pickle names them and says their type and count. */
 typedef struct {
@@ -60,7 +60,7 @@ void t2i_pickle_free(t2i_pickle *pickle); /* an empty one is legal */
  * are added to those that are known. *root lives in the arena, has no cycles, and its dicts have
  * texts, whole numbers, bools or None as keys, each once. T2I_DATA, T2I_IO, T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind,
-                                       const t2i_source *source, uint64_t *at, uint64_t end,
+                                       const t2i_byte_source *source, uint64_t *at, uint64_t end,
                                        t2i_py **root, t2i_error *err);
 
 /* The index of a storage; SIZE_MAX when there is none. */

@@ -1,4 +1,4 @@
-#include "formats/pickle_parts.h"
+#include "formats/pickle_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

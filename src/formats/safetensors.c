@@ -9,7 +9,7 @@
 
 #include "formats/dtype.h"
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as we are");
 
@@ -145,7 +145,7 @@ static t2i_status read_at(const t2i_st *st, uint64_t offset, void *out, size_t s
     static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     char *at = out;
     while (size > 0) {
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         ssize_t got = pread(st->fd, at, size < most ? size : most, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", st->path, strerror(errno));

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 #include "base/text.h"
 #include "formats/torchfile.h"
 
@@ -153,11 +153,11 @@ static t2i_status sort_names(t2i_tensors *to, t2i_error *err)
 static t2i_status open_tensors(t2i_tensors *to, t2i_error *err)
 {
     unsigned char head[HEAD];
-    t2i_source source;
-    T2I_TRY(t2i_source_open(&source, to->path, err));
+    t2i_byte_source source;
+    T2I_TRY(t2i_byte_source_open(&source, to->path, err));
     size_t size = source.size < HEAD ? (size_t)source.size : HEAD;
-    t2i_status status = t2i_source_read(&source, 0, head, size, err);
-    t2i_source_close(&source);
+    t2i_status status = t2i_byte_source_read(&source, 0, head, size, err);
+    t2i_byte_source_close(&source);
     T2I_TRY(status);
     if (t2i_torchfile_is(head, size)) {
         T2I_TRY(t2i_torchfile_open(&to->torch, to->path, err));

@@ -5,7 +5,7 @@
 
 #include "formats/dtype.h"
 #include "base/mem.h"
-#include "formats/torchfile_parts.h"
+#include "formats/torchfile_internal.h"
 
 enum { MAGIC = 15, HEAD = 512, PROTOCOL = 1001, ENTRY_MAX_BYTES = 1100 };
 
@@ -77,7 +77,7 @@ static t2i_status check_byte_order(const t2i_torchfile *file, t2i_error *err)
     T2I_TRY(t2i_zip_check(file->zip, entry, err));
     if (entry->size != sizeof order)
         return t2i_torchfile_bad(file, "its byte order is not little", err);
-    T2I_TRY(t2i_source_read(&file->source, entry->begin, order, sizeof order, err));
+    T2I_TRY(t2i_byte_source_read(&file->source, entry->begin, order, sizeof order, err));
     return memcmp(order, "little", sizeof order) == 0
                ? T2I_OK
                : t2i_torchfile_bad(file, "its byte order is not little", err);
@@ -137,7 +137,7 @@ static t2i_status place_data(t2i_torchfile *file, const t2i_py *key, uint64_t *a
         return t2i_torchfile_bad(file, "it lists a storage that no tensor needs", err);
     t2i_pickle_storage *s = &file->pickle.storage[index];
     if (s->known) return t2i_torchfile_bad(file, "it lists a storage twice", err);
-    T2I_TRY(t2i_source_read(&file->source, *at, bytes, sizeof bytes, err));
+    T2I_TRY(t2i_byte_source_read(&file->source, *at, bytes, sizeof bytes, err));
     for (size_t i = sizeof bytes; i-- > 0;) count = count << 8 | bytes[i];
     if (count != s->count)
         return t2i_torchfile_bad(file, "a storage has another size than its tensors say", err);
@@ -177,7 +177,7 @@ static t2i_status read_file(t2i_torchfile *file, t2i_error *err)
 {
     unsigned char head[HEAD];
     size_t size = file->source.size < sizeof head ? (size_t)file->source.size : sizeof head;
-    T2I_TRY(t2i_source_read(&file->source, 0, head, size, err));
+    T2I_TRY(t2i_byte_source_read(&file->source, 0, head, size, err));
     T2I_TRY(t2i_pickle_new(&file->pickle, err));
     if (is_zip(head, size)) return read_zip(file, err);
     if (is_stream(head, size)) return read_stream(file, err);
@@ -187,11 +187,11 @@ static t2i_status read_file(t2i_torchfile *file, t2i_error *err)
 }
 
 /* Takes the source. */
-static t2i_status open_source(t2i_torchfile **out, t2i_source *source, t2i_error *err)
+static t2i_status open_source(t2i_torchfile **out, t2i_byte_source *source, t2i_error *err)
 {
     t2i_torchfile *file = t2i_alloc(1, sizeof *file);
     if (file == NULL) {
-        t2i_source_close(source);
+        t2i_byte_source_close(source);
         return t2i_fail_memory(err, sizeof *file, "an open file");
     }
     file->source = *source;
@@ -205,18 +205,18 @@ static t2i_status open_source(t2i_torchfile **out, t2i_source *source, t2i_error
 
 t2i_status t2i_torchfile_open(t2i_torchfile **out, const char *path, t2i_error *err)
 {
-    t2i_source source;
+    t2i_byte_source source;
     *out = NULL;
-    T2I_TRY(t2i_source_open(&source, path, err));
+    T2I_TRY(t2i_byte_source_open(&source, path, err));
     return open_source(out, &source, err);
 }
 
 t2i_status t2i_torchfile_parse(t2i_torchfile **out, const void *bytes, size_t size,
                                const char *name, t2i_error *err)
 {
-    t2i_source source;
+    t2i_byte_source source;
     *out = NULL;
-    T2I_TRY(t2i_source_memory(&source, bytes, size, name, err));
+    T2I_TRY(t2i_byte_source_memory(&source, bytes, size, name, err));
     return open_source(out, &source, err);
 }
 
@@ -225,7 +225,7 @@ void t2i_torchfile_close(t2i_torchfile *file)
     if (file == NULL) return;
     t2i_pickle_free(&file->pickle);
     t2i_zip_close(file->zip);
-    t2i_source_close(&file->source);
+    t2i_byte_source_close(&file->source);
     t2i_free(file);
 }
 
@@ -244,10 +244,10 @@ static t2i_status read_run(const t2i_torchfile *file, const t2i_pickle_storage *
     size_t wide = t2i_dtype_size(s->dtype);
     uint64_t at = s->begin + from * wide;
     if (strcmp(s->dtype, "F32") == 0)
-        return t2i_source_read(&file->source, at, out, (size_t)count * sizeof *out, err);
+        return t2i_byte_source_read(&file->source, at, out, (size_t)count * sizeof *out, err);
     while (count > 0) {
         size_t part = count < sizeof piece / wide ? (size_t)count : sizeof piece / wide;
-        T2I_TRY(t2i_source_read(&file->source, at, piece, part * wide, err));
+        T2I_TRY(t2i_byte_source_read(&file->source, at, piece, part * wide, err));
         t2i_dtype_floats(s->dtype, piece, part, out);
         out += part;
         at += part * wide;

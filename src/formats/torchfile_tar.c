@@ -3,12 +3,12 @@
  * into them; `tensors`, a table of shapes; and `pickle`, the tree, which names tensors of the
  * table. A table is a pickle that counts, then for each row a pickle and binary numbers.
  */
-#include "formats/torchfile_parts.h"
+#include "formats/torchfile_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pickle_parts.h"
+#include "formats/pickle_internal.h"
 #include "formats/dtype.h"
 #include "base/mem.h"
 
@@ -63,7 +63,7 @@ static t2i_status check_extended(const tar *t, uint64_t at, uint64_t size)
     static const char *const words[] = {"path=", "size=", "GNU.", "hdrcharset="};
     char text[PAX_MAX + 1] = {0};
     if (size > PAX_MAX) return bad(t, "an extended header is too long");
-    T2I_TRY(t2i_source_read(&t->file->source, at, text, (size_t)size, t->err));
+    T2I_TRY(t2i_byte_source_read(&t->file->source, at, text, (size_t)size, t->err));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(text) != size || strstr(text, words[i]) != NULL)
             return bad(t, "an extended header says what it may not");
@@ -89,10 +89,10 @@ static t2i_status take_entry(tar *t, const unsigned char block[BLOCK], uint64_t 
 static t2i_status find_entries(tar *t)
 {
     unsigned char block[BLOCK];
-    const t2i_source *source = &t->file->source;
+    const t2i_byte_source *source = &t->file->source;
     for (uint64_t at = 0; at < source->size;) {
         uint64_t size, blocks;
-        T2I_TRY(t2i_source_read(source, at, block, BLOCK, t->err));
+        T2I_TRY(t2i_byte_source_read(source, at, block, BLOCK, t->err));
         if (block[0] == '\0') break; /* the end: nothing but zeros */
         if (!t2i_torchfile_is_tar(block, BLOCK) || !sums_up(block) ||
             !octal(block + 124, 12, &size))
@@ -124,7 +124,7 @@ static t2i_status read_count(tar *t, int entry, size_t bytes, uint64_t *out)
 {
     unsigned char raw[8];
     if (t->end[entry] - t->begin[entry] < bytes) return bad(t, "a table is cut off");
-    T2I_TRY(t2i_source_read(&t->file->source, t->begin[entry], raw, bytes, t->err));
+    T2I_TRY(t2i_byte_source_read(&t->file->source, t->begin[entry], raw, bytes, t->err));
     t->begin[entry] += bytes;
     *out = 0;
     for (size_t i = bytes; i-- > 0;) *out = *out << 8 | raw[i];

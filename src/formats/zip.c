@@ -22,7 +22,7 @@ enum {
 #define FULL32 0xffffffffu /* the true value is in the zip64 field */
 
 struct t2i_zip {
-    const t2i_source *source;
+    const t2i_byte_source *source;
     char *root; /* with its slash */
     size_t root_size;
     t2i_zip_entry *entry;
@@ -73,12 +73,12 @@ static t2i_status read_end64(const t2i_zip *zip, const unsigned char *end, direc
     unsigned char locator[LOCATOR], end64[END64];
     uint64_t at = zip->source->size - END;
     if (at < LOCATOR + END64) return T2I_OK;
-    T2I_TRY(t2i_source_read(zip->source, at - LOCATOR, locator, LOCATOR, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, at - LOCATOR, locator, LOCATOR, err));
     if (!is_record(locator, 6, 7)) return T2I_OK;
     at -= LOCATOR + END64;
     if (u32(locator + 4) != 0 || u64(locator + 8) != at || u32(locator + 16) > 1)
         return unsound(zip, "its zip64 end is not where the locator says", err);
-    T2I_TRY(t2i_source_read(zip->source, at, end64, END64, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, at, end64, END64, err));
     if (!is_record(end64, 6, 6) || u64(end64 + 4) != END64 - 12 || u32(end64 + 16) != 0 ||
         u32(end64 + 20) != 0 || u64(end64 + 24) != u64(end64 + 32))
         return unsound(zip, "its zip64 end record is damaged", err);
@@ -96,7 +96,7 @@ static t2i_status read_end(const t2i_zip *zip, directory *out, t2i_error *err)
     unsigned char end[END];
     if (zip->source->size < END) return unsound(zip, "it is too short", err);
     uint64_t limit = zip->source->size - END;
-    T2I_TRY(t2i_source_read(zip->source, limit, end, END, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, limit, end, END, err));
     if (!is_record(end, 5, 6) || u16(end + 20) != 0)
         return unsound(zip, "it does not end with an end record (the file may be cut)", err);
     if (u16(end + 4) != 0 || u16(end + 6) != 0 || u16(end + 8) != u16(end + 10))
@@ -238,7 +238,7 @@ static t2i_status read_local(const t2i_zip *zip, t2i_zip_entry *entry, uint64_t 
     size_t name_size = zip->root_size + strlen(entry->name), field_size;
     if (entry->header > end || end - entry->header < LOCAL)
         return bad_entry(zip, entry->name, "it begins beyond the directory", err);
-    T2I_TRY(t2i_source_read(zip->source, entry->header, head, LOCAL, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, entry->header, head, LOCAL, err));
     if (!is_record(head, 3, 4))
         return bad_entry(zip, entry->name, "there is no local header where it should be", err);
     if (u16(head + 6) != entry->flags || u16(head + 8) != 0 || u16(head + 26) != name_size)
@@ -247,11 +247,11 @@ static t2i_status read_local(const t2i_zip *zip, t2i_zip_entry *entry, uint64_t 
     size_t extra_size = u16(head + 28);
     if (end - at < name_size + extra_size)
         return bad_entry(zip, entry->name, "it lies beyond the directory", err);
-    T2I_TRY(t2i_source_read(zip->source, at, name, name_size, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, at, name, name_size, err));
     if (memcmp(name, zip->root, zip->root_size) != 0 ||
         memcmp(name + zip->root_size, entry->name, name_size - zip->root_size) != 0)
         return bad_entry(zip, entry->name, "its local header has another name", err);
-    T2I_TRY(t2i_source_read(zip->source, at + name_size, rest, extra_size, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, at + name_size, rest, extra_size, err));
     entry->begin = at + name_size + extra_size;
     if (entry->size > end - entry->begin)
         return bad_entry(zip, entry->name, "it lies beyond the directory", err);
@@ -275,7 +275,7 @@ static t2i_status find_end(const t2i_zip *zip, const t2i_zip_entry *entry, uint6
     *out = at;
     if (!(entry->flags & STREAMED) || at > next) return T2I_OK;
     size_t room = next - at < sizeof d ? (size_t)(next - at) : sizeof d;
-    T2I_TRY(t2i_source_read(zip->source, at, d, room, err));
+    T2I_TRY(t2i_byte_source_read(zip->source, at, d, room, err));
     for (int form = 0; form < 4; form++) {
         size_t skip = form & 1 ? 0 : 4, wide = form & 2 ? 8 : 4, length = skip + 4 + 2 * wide;
         const unsigned char *crc = d + skip, *sizes = crc + 4;
@@ -328,7 +328,8 @@ static t2i_status read_directory(t2i_zip *zip, const directory *where, t2i_error
     t2i_status status = T2I_OK;
     if (bytes == NULL || zip->entry == NULL)
         status = t2i_fail_memory(err, left, "the directory of a zip archive");
-    if (status == T2I_OK) status = t2i_source_read(zip->source, where->begin, bytes, left, err);
+    if (status == T2I_OK)
+        status = t2i_byte_source_read(zip->source, where->begin, bytes, left, err);
     const unsigned char *at = bytes;
     while (status == T2I_OK && zip->entries < where->entries)
         status = read_central(zip, &at, &left, err);
@@ -337,7 +338,7 @@ static t2i_status read_directory(t2i_zip *zip, const directory *where, t2i_error
     return status;
 }
 
-t2i_status t2i_zip_open(t2i_zip **out, const t2i_source *source, t2i_error *err)
+t2i_status t2i_zip_open(t2i_zip **out, const t2i_byte_source *source, t2i_error *err)
 {
     directory where = {0};
     *out = NULL;
@@ -400,7 +401,7 @@ t2i_status t2i_zip_check(const t2i_zip *zip, const t2i_zip_entry *entry, t2i_err
     for (uint64_t done = 0; done < entry->size;) {
         uint64_t left = entry->size - done;
         size_t size = left < sizeof piece ? (size_t)left : sizeof piece;
-        T2I_TRY(t2i_source_read(zip->source, entry->begin + done, piece, size, err));
+        T2I_TRY(t2i_byte_source_read(zip->source, entry->begin + done, piece, size, err));
         crc = crc32(crc, piece, (uInt)size);
         done += size;
     }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "formats/source.h"
+#include "formats/byte_source.h"
 
 typedef struct {
     char *name;      /* without the root folder */
@@ -30,7 +30,7 @@ typedef struct t2i_zip t2i_zip;
 
 /* The source is borrowed until close. T2I_DATA, T2I_IO; *out is NULL on failure. Names and places
  * are checked, CRCs are not. */
-T2I_CHECKED t2i_status t2i_zip_open(t2i_zip **out, const t2i_source *source, t2i_error *err);
+T2I_CHECKED t2i_status t2i_zip_open(t2i_zip **out, const t2i_byte_source *source, t2i_error *err);
 void t2i_zip_close(t2i_zip *zip); /* NULL is legal */
 
 size_t t2i_zip_entries(const t2i_zip *zip);

@@ -71,7 +71,7 @@ T2I_STATIC_KERNEL(void, soften, (float *score, size_t rows, size_t seen, size_t 
                 memcpy(&x, row + j + h * HALF, sizeof x);
                 sum[h] += x;
             }
-        float inverse = 1.0f / t2i_fold_halves(sum);
+        float inverse = 1.0f / t2i_reduce_halves(sum);
         for (size_t j = 0; j < width; j++) row[j] *= inverse;
         for (size_t j = width; j < P; j += LANES) memset(row + j, 0, LANES * sizeof *row);
     }
@@ -100,7 +100,7 @@ T2I_STATIC_KERNEL(void, soften_back,
                 memcpy(d + j + h * HALF, &x, sizeof x);
                 sum[h] += y * x;
             }
-        float mean = t2i_fold_halves(sum);
+        float mean = t2i_reduce_halves(sum);
         for (size_t j = 0; j < width; j++) d[j] = p[j] * (d[j] - mean) * scale;
         for (size_t j = width; j < P; j += LANES) memset(d + j, 0, LANES * sizeof *d);
     }
@@ -308,7 +308,7 @@ T2I_INLINE void all_dots(float *out, const float *x, const float *h, size_t head
             float sum[LANES] = {0};
             for (size_t c = 0; c < dp; c += LANES)
                 for (size_t l = 0; l < LANES; l++) sum[l] = fmaf(w[c + l], row[c + l], sum[l]);
-            out[a * P + j] = t2i_fold_lanes(sum);
+            out[a * P + j] = t2i_reduce_lanes(sum);
         }
 }
 

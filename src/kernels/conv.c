@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 
 enum {
@@ -133,8 +133,8 @@ static void multiply(float *out, const float *a, const float *b, size_t M, size_
 {
     size_t pieces = (M * PART * K + SMALL - 1) / SMALL, step = (K + pieces - 1) / pieces;
     for (size_t k = 0; k < K; k += step)
-        t2i_gemm_nn_piece(out, PART, a + k, K, b + k * PART, PART, M, PART, smaller(step, K - k),
-                          k > 0);
+        t2i_blas_gemm_nn_piece(out, PART, a + k, K, b + k * PART, PART, M, PART,
+                               smaller(step, K - k), k > 0);
 }
 
 /* One pixel's part of the channels. */

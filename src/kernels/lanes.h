@@ -41,7 +41,7 @@ T2I_INLINE void t2i_quarter_of(t2i_quarter *out, const t2i_half *x, size_t which
 }
 
 /* The lanes in pairs: 8, 4, 2, 1. */
-T2I_INLINE float t2i_fold_halves(const t2i_half half[2])
+T2I_INLINE float t2i_reduce_halves(const t2i_half half[2])
 {
     t2i_half sum = half[0] + half[1];
     t2i_quarter a, b;
@@ -51,11 +51,11 @@ T2I_INLINE float t2i_fold_halves(const t2i_half half[2])
     return (a[0] + a[2]) + (a[1] + a[3]);
 }
 
-T2I_INLINE float t2i_fold_lanes(const float lane[LANES])
+T2I_INLINE float t2i_reduce_lanes(const float lane[LANES])
 {
     t2i_half half[2];
     memcpy(half, lane, sizeof half);
-    return t2i_fold_halves(half);
+    return t2i_reduce_halves(half);
 }
 
 /* The largest: with vectors to the end, since a branch here would often be guessed wrong. */

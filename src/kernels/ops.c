@@ -39,11 +39,11 @@ T2I_KERNEL(void, t2i_layer_norm,
         for (; c + LANES <= C; c += LANES)
             for (size_t l = 0; l < LANES; l++) sum[l] += row[c + l];
         for (size_t l = 0; c + l < C; l++) sum[l] += row[c + l];
-        float m = t2i_fold_lanes(sum) / (float)C;
+        float m = t2i_reduce_lanes(sum) / (float)C;
         for (c = 0; c + LANES <= C; c += LANES)
             for (size_t l = 0; l < LANES; l++) square[l] += (row[c + l] - m) * (row[c + l] - m);
         for (size_t l = 0; c + l < C; l++) square[l] += (row[c + l] - m) * (row[c + l] - m);
-        float r = 1.0f / sqrtf(t2i_fold_lanes(square) / (float)C + 1e-5f);
+        float r = 1.0f / sqrtf(t2i_reduce_lanes(square) / (float)C + 1e-5f);
         for (c = 0; c < C; c++) out[t * C + c] = (row[c] - m) * r * weight[c] + bias[c];
         mean[t] = m;
         rstd[t] = r;
@@ -74,7 +74,8 @@ T2I_KERNEL(void, t2i_layer_norm_back,
             sum[l] += g;
             dot[l] += g * ((row[c + l] - m) * r);
         }
-        float mean_g = t2i_fold_lanes(sum) / (float)C, mean_dot = t2i_fold_lanes(dot) / (float)C;
+        float mean_g = t2i_reduce_lanes(sum) / (float)C,
+              mean_dot = t2i_reduce_lanes(dot) / (float)C;
         for (c = 0; c < C; c++) {
             float normal = (row[c] - m) * r;
             dx[t * C + c] += r * (d[c] * weight[c] - mean_g - normal * mean_dot);

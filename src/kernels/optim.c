@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "base/elementary.h"
+#include "base/portable_math.h"
 
 t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update)
 {

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -155,7 +155,7 @@ static t2i_status fit_gram_in(fit *f, t2i_pca *pca, uint8_t *pixels, double *gra
                     1.0, gram, order);
         advance(f, (double)count / (double)width);
     }
-    T2I_TRY(t2i_eigen(gram, n, values, err));
+    T2I_TRY(t2i_blas_eigen(gram, n, values, err));
     advance(f, 2);
     T2I_TRY(choose_dim(f, pca, values, n, err));
     for (size_t d = 0; d < pca->dim; d++) cblas_dscal(order, 1 / sqrt(values[d]), gram + d * n, 1);
@@ -223,13 +223,13 @@ static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
         size_t count = smaller(f->block, f->source->count - first);
         T2I_TRY(f->source->read(f->source->context, first, count, f->pixels, err));
         centre(r->x, f->pixels, f->mean, count, width);
-        t2i_gemm_nt(r->projection, r->x, r->direction, count, n, width);
+        t2i_blas_gemm_nt(r->projection, r->x, r->direction, count, n, width);
         if (within) {
             for (size_t i = 0; i < count * n; i++) r->wide[i] = r->projection[i];
             cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)n, (int)count, 1.0, r->wide,
                         (int)n, 1.0, r->small, (int)n);
         } else {
-            t2i_gemm_tn(r->next, r->projection, r->x, n, width, count, 1);
+            t2i_blas_gemm_tn(r->next, r->projection, r->x, n, width, count, 1);
         }
         advance(f, (within ? 1.0 : 2.0) * (double)count);
     }
@@ -250,7 +250,7 @@ static t2i_status fit_range_in(fit *f, t2i_pca *pca, range *r, t2i_error *err)
         for (size_t j = 0; j < n * width; j++) r->direction[j] = (float)r->q[j];
     }
     T2I_TRY(pass(f, r, 1, err));
-    T2I_TRY(t2i_eigen(r->small, n, r->values, err));
+    T2I_TRY(t2i_blas_eigen(r->small, n, r->values, err));
     T2I_TRY(choose_dim(f, pca, r->values, n, err));
     double *row = t2i_alloc(pca->dim * TILE, sizeof *row);
     if (row == NULL) return t2i_fail_memory(err, pca->dim * TILE * sizeof *row, "components");
@@ -352,7 +352,7 @@ void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, flo
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < pca->width; j++)
             work[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
-    t2i_gemm_nt(features, work, pca->basis, count, pca->dim, pca->width);
+    t2i_blas_gemm_nt(features, work, pca->basis, count, pca->dim, pca->width);
     /* the basis holds the scale once, where a division by it is wanted */
     float factor = (float)(1 / (pca->scale * pca->scale));
     for (size_t i = 0; i < count * pca->dim; i++) features[i] *= factor;
@@ -360,7 +360,7 @@ void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, flo
 
 void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x)
 {
-    t2i_gemm_nn(x, features, pca->basis, count, pca->width, pca->dim);
+    t2i_blas_gemm_nn(x, features, pca->basis, count, pca->width, pca->dim);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < pca->width; j++) x[i * pca->width + j] += pca->mean[j];
 }

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 
 enum {
@@ -163,7 +163,7 @@ static t2i_status rotate(fit *f, t2i_error *err)
     size_t D = f->source->dim, width = f->source->width;
     double squares = 0;
     for (size_t k = 0; k < D; k++) squares += f->x_mean[k] * f->x_mean[k];
-    T2I_TRY(t2i_eigen(f->gram, D, f->value, err));
+    T2I_TRY(t2i_blas_eigen(f->gram, D, f->value, err));
     double floor = NEGLIGIBLE * (f->value[0] + (double)f->source->count * squares);
     size_t most = smaller(D, f->source->count - 1);
     while (f->rank < most && f->value[f->rank] > floor) f->rank++;

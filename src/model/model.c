@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/elementary.h"
+#include "base/portable_math.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"

@@ -23,10 +23,10 @@ static t2i_status longest(const t2i_model *model, const t2i_prompt *prompt, size
 }
 
 /* At most T2I_PREDICT_BLOCK prompts; ids has room for `limit` of each. */
-static t2i_status predict_block(const t2i_packed *packed, const t2i_vocab *vocab, t2i_work *work,
-                                const t2i_prompt *prompt, size_t prompts, size_t limit,
-                                uint16_t *ids, float *prediction, t2i_encoded *encoded,
-                                t2i_error *err)
+static t2i_status predict_block(const t2i_packed_weights *packed, const t2i_vocab *vocab,
+                                t2i_work *work, const t2i_prompt *prompt, size_t prompts,
+                                size_t limit, uint16_t *ids, float *prediction,
+                                t2i_encoded *encoded, t2i_error *err)
 {
     t2i_row row[T2I_PREDICT_BLOCK];
     size_t D = packed->model->config.vision_feature_dim;
@@ -54,7 +54,7 @@ t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_v
 {
     size_t limit, D = model->config.vision_feature_dim;
     t2i_work *work = NULL;
-    t2i_packed packed = {0};
+    t2i_packed_weights packed = {0};
     if (prompts == 0) return T2I_OK;
     T2I_TRY(longest(model, prompt, prompts, &limit, err));
     size_t rows = prompts < T2I_PREDICT_BLOCK ? prompts : T2I_PREDICT_BLOCK;
@@ -62,13 +62,13 @@ t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_v
     t2i_status status = ids == NULL
                             ? t2i_fail_memory(err, rows * limit * sizeof *ids, "the prompts")
                             : t2i_work_new(&work, model, rows, limit, 1, err);
-    if (status == T2I_OK) status = t2i_packed_new(&packed, model, 0, NULL, err);
-    if (status == T2I_OK) t2i_packed_fill(&packed, weights, 0, 1);
+    if (status == T2I_OK) status = t2i_packed_weights_new(&packed, model, 0, NULL, err);
+    if (status == T2I_OK) t2i_packed_weights_fill(&packed, weights, 0, 1);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
         status = predict_block(
             &packed, vocab, work, prompt + first, prompts - first < rows ? prompts - first : rows,
             limit, ids, prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
-    t2i_packed_free(&packed);
+    t2i_packed_weights_free(&packed);
     t2i_work_free(work);
     t2i_free(ids);
     return status;

@@ -243,7 +243,7 @@ static float score_scale(size_t dk)
 
 /* l->o (P, d) from l->h (N, d). The bias of keys moves all of a path's scores alike, which softmax
  * does not see. */
-static void attend_last(const t2i_packed *packed, t2i_work *w, t2i_layer_work *l,
+static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer_work *l,
                         const t2i_layer_at *offset)
 {
     const t2i_config *c = &packed->model->config;
@@ -279,7 +279,7 @@ static void attend_last(const t2i_packed *packed, t2i_work *w, t2i_layer_work *l
 
 /* dh (N, d), and the gradients of queries', keys' and values' weights, from dout (P, d), which is
  * changed. */
-static void attend_last_back(const t2i_packed *packed, t2i_work *w, const t2i_layer_work *l,
+static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, const t2i_layer_work *l,
                              const t2i_layer_at *offset, float *dout, float *dh, float *gradient)
 {
     const t2i_config *c = &packed->model->config;
@@ -327,7 +327,7 @@ static void attend_last_back(const t2i_packed *packed, t2i_work *w, const t2i_la
 /* ---- forward ---- */
 
 /* The first layer's norm, queries, keys and values: once for each pair, a copy for each node. */
-static void pairs_forward(const t2i_packed *packed, t2i_work *w)
+static void pairs_forward(const t2i_packed_weights *packed, t2i_work *w)
 {
     const t2i_model *m = packed->model;
     const t2i_layer_at *p = &m->layer[0];
@@ -345,8 +345,8 @@ static void pairs_forward(const t2i_packed *packed, t2i_work *w)
 }
 
 /* out (Q, d) = mid + ffn2(ReLU(ffn1(h2))). */
-static void ffn_forward(const t2i_packed *packed, t2i_layer_work *l, size_t number, float *out,
-                        size_t Q)
+static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, size_t number,
+                        float *out, size_t Q)
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
@@ -367,7 +367,7 @@ static void ffn_forward(const t2i_packed *packed, t2i_layer_work *l, size_t numb
     }
 }
 
-static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, float *out)
+static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t number, float *out)
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
@@ -399,8 +399,8 @@ static void layer_forward(const t2i_packed *packed, t2i_work *w, size_t number, 
     ffn_forward(packed, l, number, out, Q);
 }
 
-const float *t2i_forward(const t2i_packed *packed, t2i_work *w, const t2i_row *row, size_t rows,
-                         uint16_t pad)
+const float *t2i_forward(const t2i_packed_weights *packed, t2i_work *w, const t2i_row *row,
+                         size_t rows, uint16_t pad)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
@@ -438,7 +438,7 @@ static void linear_back(float *gradient, size_t weight_at, size_t bias_at, const
 /* w->dy (Q, d), gradient of h2, and those of both layers' weights, from w->dx (Q, d). What ReLU
  * made 0 has no gradient. The second weight's is computed transposed where that lets zeros be
  * skipped. */
-static void ffn_back(const t2i_packed *packed, t2i_work *w, size_t number, float *gradient,
+static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t number, float *gradient,
                      size_t Q)
 {
     enum { WORTH = 128 }; /* rows from which turning costs less than it saves */
@@ -493,7 +493,8 @@ static void add_pairs(float *x, const t2i_trie *trie, size_t width)
 
 /* w->dx: gradient of the layer's output (Q, d) on entry, of its input (N, d) on return; in the
  * first layer (pairs, d), where there are pairs. */
-static void layer_back(const t2i_packed *packed, t2i_work *w, size_t number, float *gradient)
+static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t number,
+                       float *gradient)
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
@@ -547,8 +548,8 @@ static void embedding_back(const t2i_model *model, const t2i_work *w, float *gra
                    w->pairs > 0 ? w->pairs : w->trie.nodes, d);
 }
 
-void t2i_backward(const t2i_packed *packed, t2i_work *w, const float *dprediction, float *gradient,
-                  uint8_t *used)
+void t2i_backward(const t2i_packed_weights *packed, t2i_work *w, const float *dprediction,
+                  float *gradient, uint8_t *used)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;

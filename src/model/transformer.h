@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "model/model.h"
-#include "model/packed.h"
+#include "model/packed_weights.h"
 #include "model/trie.h"
 
 /* Buffers for one shard at a time; made once, for the largest shard. A thread needs its own. */
@@ -28,12 +28,12 @@ size_t t2i_work_bytes(const t2i_model *model, size_t rows, size_t longest);
 
 /* Predictions (rows, D); the result lies in the work until the next call. rows >= 1; pad: the id
  * that stands in an empty prompt. */
-const float *t2i_forward(const t2i_packed *packed, t2i_work *work, const t2i_row *row, size_t rows,
-                         uint16_t pad);
+const float *t2i_forward(const t2i_packed_weights *packed, t2i_work *work, const t2i_row *row,
+                         size_t rows, uint16_t pad);
 /* After t2i_forward of the same rows with weights packed for training: the gradient (a whole block)
  * for dprediction (rows, D). used: a byte for each chunk of T2I_CHUNK floats; 0 for chunks of the
  * embedding of which no character occurs: these are not written, their gradient is zero. */
-void t2i_backward(const t2i_packed *packed, t2i_work *work, const float *dprediction,
+void t2i_backward(const t2i_packed_weights *packed, t2i_work *work, const float *dprediction,
                   float *gradient, uint8_t *used);
 
 /* Of the last forward. Tokens: characters, and one for each empty prompt; prefixes: those of them

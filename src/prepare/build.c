@@ -8,28 +8,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "prepare/holdout.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "prepare/pairs.h"
-#include "prepare/parts.h"
+#include "prepare/build_journal.h"
 #include "base/progress.h"
-#include "prepare/take.h"
+#include "prepare/encode_images.h"
 #include "formats/tensors.h"
-#include "prepare/weights.h"
+#include "prepare/resnet_weights.h"
 
 typedef struct {
     const t2i_build_options *options;
-    t2i_names names; /* every rank: distinct pictures, in order of first use by row */
+    t2i_string_table names; /* every rank: distinct pictures, in order of first use by row */
 
     /* pictures: every rank */
     t2i_resnet *net;
-    t2i_parts_kind kind;
+    t2i_build_journal_kind kind;
     char *folder, *images; /* owned: OUT.parts, and where the pictures are */
     int lock;              /* rank 0: on the folder; -1: not held */
     t2i_encoder_info encoder;
@@ -38,11 +38,11 @@ typedef struct {
     t2i_pair_list list;
     size_t *picture; /* of each row of the list: its number among the names */
     t2i_pair_set set;
-    t2i_names groups;
-    t2i_parts *parts;
-    t2i_tensors *tensors; /* ready features */
-    t2i_names stems;      /* their names */
-    size_t dim;           /* numbers of one */
+    t2i_string_table groups;
+    t2i_build_journal *parts;
+    t2i_tensors *tensors;   /* ready features */
+    t2i_string_table stems; /* their names */
+    size_t dim;             /* numbers of one */
 
     /* of each name */
     char **reason;  /* why it cannot be used; NULL: it can */
@@ -115,8 +115,8 @@ static t2i_status find_pictures(job *j, t2i_error *err)
     if (j->picture == NULL)
         return t2i_fail_memory(err, j->list.count * sizeof *j->picture, "the rows");
     for (size_t i = 0; i < j->list.count; i++)
-        T2I_TRY(t2i_names_add(&j->names, j->list.text.data + j->list.row[i].image, &j->picture[i],
-                              err));
+        T2I_TRY(t2i_string_table_add(&j->names, j->list.text.data + j->list.row[i].image,
+                                     &j->picture[i], err));
     size_t count = j->names.count;
     j->reason = t2i_alloc(count, sizeof *j->reason);
     j->rows = t2i_alloc(count, sizeof *j->rows);
@@ -168,9 +168,10 @@ static t2i_status open_encoder(job *j, t2i_error *err)
     T2I_TRY(find_folders(j, err));
     j->encoder = (t2i_encoder_info){.height = T2I_SIDE, .width = T2I_SIDE, .scale = 1};
     snprintf(j->encoder.encoder, sizeof j->encoder.encoder, "%s", j->options->encoder);
-    j->kind = (t2i_parts_kind){.folder = j->folder, .images = j->images, .pixels = T2I_PICTURE};
+    j->kind =
+        (t2i_build_journal_kind){.folder = j->folder, .images = j->images, .pixels = T2I_PICTURE};
     if (j->options->weights != NULL) {
-        T2I_TRY(t2i_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
+        T2I_TRY(t2i_resnet_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
         j->dim = j->kind.features = T2I_RESNET_FEATURES;
     }
     /* what else a picture's result depends on: the numbers' order, the version, and the kernels */
@@ -197,7 +198,7 @@ static t2i_status share_names(job *j, t2i_comm *comm, t2i_error *err)
         t2i_comm_bcast(comm, 0, text, (size_t)size);
         for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
             size_t number;
-            if (t2i_comm_rank(comm) != 0) mine = t2i_names_add(&j->names, at, &number, err);
+            if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&j->names, at, &number, err);
         }
         status = t2i_comm_agree(comm, mine, err);
     }
@@ -227,10 +228,11 @@ static t2i_status take_pictures(job *j, t2i_comm *comm, t2i_error *err)
 {
     T2I_TRY(t2i_comm_agree(comm, open_encoder(j, err), err));
     T2I_TRY(t2i_comm_agree(
-        comm, t2i_comm_rank(comm) == 0 ? t2i_parts_lock(j->folder, &j->lock, err) : T2I_OK, err));
+        comm, t2i_comm_rank(comm) == 0 ? t2i_build_journal_lock(j->folder, &j->lock, err) : T2I_OK,
+        err));
     T2I_TRY(share_names(j, comm, err));
     if (j->names.count == 0) return T2I_OK; /* all rows are bad: judged later */
-    return t2i_take_pictures(comm, &j->kind, &j->names, j->net, j->options->resume, err);
+    return t2i_encode_images(comm, &j->kind, &j->names, j->net, j->options->resume, err);
 }
 
 /* ---- ready features: rank 0 ---- */
@@ -240,13 +242,13 @@ static size_t find_tensor(const job *j, const char *name)
 {
     char stem[4096];
     const char *slash = strrchr(name, '/'), *last = slash == NULL ? name : slash + 1;
-    size_t found = t2i_names_find(&j->stems, name);
-    if (found == SIZE_MAX) found = t2i_names_find(&j->stems, last);
+    size_t found = t2i_string_table_find(&j->stems, name);
+    if (found == SIZE_MAX) found = t2i_string_table_find(&j->stems, last);
     const char *dot = strrchr(last, '.');
     if (found != SIZE_MAX || dot == NULL || dot == last || strlen(last) >= sizeof stem)
         return found;
     snprintf(stem, sizeof stem, "%.*s", (int)(dot - last), last);
-    return t2i_names_find(&j->stems, stem);
+    return t2i_string_table_find(&j->stems, stem);
 }
 
 static t2i_status check_features(job *j, const t2i_tensor_info *tensor, t2i_error *why)
@@ -270,7 +272,7 @@ static t2i_status check_features(job *j, const t2i_tensor_info *tensor, t2i_erro
 
 static t2i_status take_features(job *j, size_t name, t2i_error *why)
 {
-    const char *text = t2i_names_at(&j->names, name);
+    const char *text = t2i_string_table_at(&j->names, name);
     size_t found = find_tensor(j, text);
     if (found == SIZE_MAX)
         return t2i_fail(why, T2I_DATA, "%s has no features for %s", j->options->features, text);
@@ -284,7 +286,7 @@ static t2i_status read_features(job *j, t2i_error *err)
     T2I_TRY(t2i_tensors_open(&j->tensors, j->options->features, err));
     for (size_t i = 0; i < t2i_tensors_count(j->tensors); i++) {
         size_t number;
-        T2I_TRY(t2i_names_add(&j->stems, t2i_tensors_at(j->tensors, i)->name, &number, err));
+        T2I_TRY(t2i_string_table_add(&j->stems, t2i_tensors_at(j->tensors, i)->name, &number, err));
         T2I_ASSERT(number == i); /* names are distinct in a sound file */
     }
     t2i_progress_begin(&progress, "reading features");
@@ -305,15 +307,15 @@ static t2i_status read_features(job *j, t2i_error *err)
 
 static t2i_status open_parts(job *j, t2i_error *err)
 {
-    T2I_TRY(t2i_parts_open(&j->parts, &j->kind, &j->names, 0, err));
+    T2I_TRY(t2i_build_journal_open(&j->parts, &j->kind, &j->names, 0, err));
     for (size_t i = 0; i < j->names.count; i++) {
-        int state = t2i_parts_state(j->parts, i);
-        if (state < 0) T2I_TRY(t2i_parts_reason(j->parts, i, &j->reason[i], err));
+        int state = t2i_build_journal_state(j->parts, i);
+        if (state < 0) T2I_TRY(t2i_build_journal_reason(j->parts, i, &j->reason[i], err));
         if (state == 0)
             return t2i_fail(err, T2I_IO,
                             "%s does not show what another rank wrote of %s: is it on a file "
                             "system that all nodes share?",
-                            j->folder, t2i_names_at(&j->names, i));
+                            j->folder, t2i_string_table_at(&j->names, i));
     }
     return T2I_OK;
 }
@@ -325,7 +327,7 @@ static t2i_status use_group(job *j, const t2i_pair_row *row, size_t name, t2i_er
 {
     if (row->group == T2I_NO_GROUP) return T2I_OK;
     size_t group;
-    T2I_TRY(t2i_names_add(&j->groups, j->list.text.data + row->group, &group, why));
+    T2I_TRY(t2i_string_table_add(&j->groups, j->list.text.data + row->group, &group, why));
     if (j->group[name] == 0) {
         j->group[name] = group + 1;
         j->line[name] = row->line;
@@ -333,7 +335,7 @@ static t2i_status use_group(job *j, const t2i_pair_row *row, size_t name, t2i_er
     if (j->group[name] == group + 1) return T2I_OK;
     return t2i_fail(why, T2I_DATA, "%s is in group %s here, but in %s in line %zu",
                     j->list.text.data + row->image, j->list.text.data + row->group,
-                    t2i_names_at(&j->groups, j->group[name] - 1), j->line[name]);
+                    t2i_string_table_at(&j->groups, j->group[name] - 1), j->line[name]);
 }
 
 static t2i_status use_row(job *j, size_t i, t2i_error *why)
@@ -478,8 +480,8 @@ static t2i_status read_parts(void *context, size_t first, size_t count, uint8_t 
 {
     const job *j = context;
     for (size_t i = 0; i < count; i++)
-        T2I_TRY(t2i_parts_read(j->parts, j->name[first + i], pixels + i * T2I_PICTURE,
-                               features == NULL ? NULL : features + i * j->dim, err));
+        T2I_TRY(t2i_build_journal_read(j->parts, j->name[first + i], pixels + i * T2I_PICTURE,
+                                       features == NULL ? NULL : features + i * j->dim, err));
     return T2I_OK;
 }
 
@@ -488,7 +490,7 @@ static t2i_status write_dataset(job *j, t2i_error *err)
     const t2i_build_options *o = j->options;
     const t2i_pictures pictures = {read_parts, j};
     T2I_TRY(number_groups(j, err));
-    T2I_TRY(t2i_holdout_tell(&j->set, err));
+    T2I_TRY(t2i_holdout_log(&j->set, err));
     if (has_pictures(j) && j->list.splits == 0)
         T2I_TRY(t2i_holdout_split(&j->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
                                   o->seed, err));
@@ -496,9 +498,9 @@ static t2i_status write_dataset(job *j, t2i_error *err)
     if (!has_pictures(j))
         T2I_TRY(write_features(j, &pairs, err));
     else if (j->net == NULL)
-        T2I_TRY(t2i_encode_pca(o->out, &pairs, &pictures, o->dim, err));
+        T2I_TRY(t2i_encode_dataset_pca(o->out, &pairs, &pictures, o->dim, err));
     else
-        T2I_TRY(t2i_encode_ready(o->out, &pairs, &pictures, &j->encoder, j->dim, err));
+        T2I_TRY(t2i_encode_dataset_ready(o->out, &pairs, &pictures, &j->encoder, j->dim, err));
     t2i_log_note("wrote %s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
     return T2I_OK;
 }
@@ -516,15 +518,16 @@ static t2i_status finish(job *j, t2i_error *err)
 static void leave_parts(const job *j, t2i_status status)
 {
     int worth = j->parts == NULL;
-    for (size_t i = 0; !worth && i < j->names.count; i++) worth = t2i_parts_state(j->parts, i) == 1;
-    if (status == T2I_OK || !worth) t2i_parts_remove(j->folder);
+    for (size_t i = 0; !worth && i < j->names.count; i++)
+        worth = t2i_build_journal_state(j->parts, i) == 1;
+    if (status == T2I_OK || !worth) t2i_build_journal_remove(j->folder);
 }
 
 /* ---- */
 
 static void free_job(job *j)
 {
-    t2i_parts_close(j->parts);
+    t2i_build_journal_close(j->parts);
     t2i_pairs_free(&j->list);
     t2i_pair_set_free(&j->set);
     for (size_t i = 0; j->reason != NULL && i < j->names.count; i++) t2i_free(j->reason[i]);
@@ -538,9 +541,9 @@ static void free_job(job *j)
     t2i_free(j->name);
     t2i_free(j->folder);
     t2i_free(j->images);
-    t2i_names_free(&j->names);
-    t2i_names_free(&j->groups);
-    t2i_names_free(&j->stems);
+    t2i_string_table_free(&j->names);
+    t2i_string_table_free(&j->groups);
+    t2i_string_table_free(&j->stems);
     t2i_tensors_close(j->tensors);
     t2i_resnet_free(j->net);
     if (j->lock >= 0) close(j->lock);

@@ -32,9 +32,9 @@ typedef struct {
  * ready features, a row without a split is for training. They are looked up by the picture's name
  * as given, its last part, and that without extension.
  *
- * T2I_NOINPUT, T2I_DATA, T2I_CANTCREATE, T2I_IO; T2I_STOPPED when told to stop (stop.h) while
- * pictures were encoded. On failure no file is left under the final name; OUT.parts stays when it
- * holds something that `resume` can use. */
+ * T2I_NOINPUT, T2I_DATA, T2I_CANTCREATE, T2I_IO; T2I_STOPPED when told to stop (stop_signal.h)
+ * while pictures were encoded. On failure no file is left under the final name; OUT.parts stays
+ * when it holds something that `resume` can use. */
 T2I_CHECKED t2i_status t2i_build(t2i_comm *comm, const t2i_build_options *options, t2i_error *err);
 
 #endif

@@ -8,12 +8,12 @@
 #include "dataset/dataset.h"
 #include "image/emoji_font.h"
 #include "prepare/emoji_split.h"
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/hash.h"
-#include "prepare/join.h"
+#include "prepare/combine_prompts.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/names.h"
+#include "base/string_table.h"
 #include "prepare/pairs.h"
 #include "base/progress.h"
 
@@ -30,19 +30,19 @@ typedef struct {
     uint8_t *asked; /* of each locale: ASKED, WITH */
     int beside;     /* its names are read for training only */
     /* what was met: sequences without U+FE0F, and which picture each has */
-    t2i_names sequences;
+    t2i_string_table sequences;
     uint32_t *picture;
     size_t picture_room;
     /* pictures */
     size_t images, image_room;
     uint8_t *pixels;
-    uint32_t *sequence; /* of each picture */
-    t2i_names groups;   /* rewritten sequences */
+    uint32_t *sequence;      /* of each picture */
+    t2i_string_table groups; /* rewritten sequences */
     uint32_t *group;
     t2i_text names; /* English, end to end, terminated */
     size_t *name;   /* of each picture, in names; SIZE_MAX: none so far */
     /* pairs: picture << 32 | prompt */
-    t2i_names prompts;
+    t2i_string_table prompts;
     uint64_t *found;
     size_t count, found_room;
     /* what --locales alone found: that many of the pairs and prompts, the first ones */
@@ -112,7 +112,7 @@ static t2i_status draw(job *j, const uint32_t *code, size_t count, uint32_t sequ
     t2i_image_free(&small);
     memcpy(kin, code, count * sizeof *kin);
     encode(kin, t2i_emoji_group(kin, count), text);
-    T2I_TRY(t2i_names_add(&j->groups, text, &group, err));
+    T2I_TRY(t2i_string_table_add(&j->groups, text, &group, err));
     j->group[j->images] = (uint32_t)group;
     j->sequence[j->images] = sequence;
     j->name[j->images] = SIZE_MAX;
@@ -129,7 +129,7 @@ static t2i_status find_picture(job *j, const char *emoji, uint32_t *picture, t2i
     for (size_t i = 0; i < count; i++)
         if (code[i] != T2I_EMOJI_FE0F) plain[left++] = code[i];
     encode(plain, left, text);
-    T2I_TRY(t2i_names_add(&j->sequences, text, &number, err));
+    T2I_TRY(t2i_string_table_add(&j->sequences, text, &number, err));
     if (j->sequences.count > before) {
         if (number == j->picture_room) {
             size_t room = 2 * number + 4096;
@@ -163,7 +163,7 @@ static t2i_status take_pair(job *j, uint32_t picture, const t2i_cldr_note *note,
     uint8_t *level = &j->level_of[2 * picture + (note->is_name ? 1 : 0)];
     if (*level != 0 && *level != j->level) return T2I_OK; /* its own language says otherwise */
     *level = j->level;
-    T2I_TRY(t2i_names_add(&j->prompts, note->text, &number, err));
+    T2I_TRY(t2i_string_table_add(&j->prompts, note->text, &number, err));
     if (j->count == j->found_room) {
         size_t room = 2 * j->count + (1 << 16);
         if (room > FOUND_MAX) return t2i_fail(err, T2I_DATA, "there are too many names of emoji");
@@ -310,14 +310,14 @@ static int by_value(const void *a, const void *b)
  * group, the smaller number: whoever has seen one has seen the other. */
 static t2i_status join_alike(job *j, t2i_error *err)
 {
-    t2i_names digests = {0};
+    t2i_string_table digests = {0};
     uint32_t *first = t2i_alloc(j->images, sizeof *first);
     t2i_status status = first == NULL ? no_memory(err) : T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < j->images; i++) {
         char hex[T2I_HEX];
         size_t number, before = digests.count;
         t2i_hash_hex(j->pixels + i * T2I_PICTURE, T2I_PICTURE, hex);
-        status = t2i_names_add(&digests, hex, &number, err);
+        status = t2i_string_table_add(&digests, hex, &number, err);
         if (status != T2I_OK) break;
         if (digests.count > before) {
             first[number] = (uint32_t)i;
@@ -327,7 +327,7 @@ static t2i_status join_alike(job *j, t2i_error *err)
         for (size_t k = 0; k < j->images && a != b; k++)
             if (j->group[k] == a || j->group[k] == b) j->group[k] = a < b ? a : b;
     }
-    t2i_names_free(&digests);
+    t2i_string_table_free(&digests);
     t2i_free(first);
     return status;
 }
@@ -376,16 +376,16 @@ static t2i_status tidy(job *j, t2i_emoji_pairs *pairs, uint32_t *prompt, uint32_
 /* Of each picture of the file: is it unseen? And all prompts that are held out, whatever their
  * case. */
 static t2i_status list_held(const job *j, const t2i_emoji_pairs *pairs, const uint8_t *split,
-                            uint8_t *unseen, t2i_names *held, t2i_text *room, t2i_error *err)
+                            uint8_t *unseen, t2i_string_table *held, t2i_text *room, t2i_error *err)
 {
     size_t number;
     for (size_t i = 0; i < pairs->pairs; i++) {
         if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_UNSEEN_PICTURES)
             unseen[pairs->image[i]] = 1;
         if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_TRAIN) continue;
-        const char *prompt = t2i_names_at(&j->prompts, pairs->prompt[i]);
+        const char *prompt = t2i_string_table_at(&j->prompts, pairs->prompt[i]);
         T2I_TRY(t2i_text_small(room, prompt, strlen(prompt), err));
-        T2I_TRY(t2i_names_add(held, room->data, &number, err));
+        T2I_TRY(t2i_string_table_add(held, room->data, &number, err));
     }
     return T2I_OK;
 }
@@ -396,7 +396,7 @@ static t2i_status list_held(const job *j, const t2i_emoji_pairs *pairs, const ui
 static t2i_status pick_beside(job *j, const t2i_emoji_pairs *pairs, const uint8_t *split,
                               t2i_error *err)
 {
-    t2i_names held = {0};
+    t2i_string_table held = {0};
     t2i_text room = {0};
     uint8_t *unseen = t2i_alloc(j->images, 1);
     uint64_t *own = j->found, *more = own + j->own_pairs, last = UINT64_MAX;
@@ -411,14 +411,14 @@ static t2i_status pick_beside(job *j, const t2i_emoji_pairs *pairs, const uint8_
             bsearch(&pair, own, j->own_pairs, sizeof *own, by_value) != NULL)
             continue;
         last = pair;
-        const char *prompt = t2i_names_at(&j->prompts, (uint32_t)pair);
+        const char *prompt = t2i_string_table_at(&j->prompts, (uint32_t)pair);
         status =
             t2i_text_small(&room, prompt, strlen(prompt), err); /* "Taxi" in German is "taxi" */
-        if (status == T2I_OK && t2i_names_find(&held, room.data) == SIZE_MAX)
+        if (status == T2I_OK && t2i_string_table_find(&held, room.data) == SIZE_MAX)
             more[kept++] = (uint64_t)(number - 1) << 32 | (uint32_t)pair;
     }
     j->count = j->own_pairs + kept;
-    t2i_names_free(&held);
+    t2i_string_table_free(&held);
     t2i_text_free(&room);
     t2i_free(unseen);
     return status;
@@ -428,7 +428,7 @@ static t2i_status pick_beside(job *j, const t2i_emoji_pairs *pairs, const uint8_
 static void picture_name(const job *j, size_t picture, char *out, size_t room)
 {
     uint32_t code[T2I_EMOJI_MAX];
-    size_t count = decode(t2i_names_at(&j->sequences, j->sequence[picture]), code), size = 0;
+    size_t count = decode(t2i_string_table_at(&j->sequences, j->sequence[picture]), code), size = 0;
     for (size_t i = 0; i < count; i++)
         size += (size_t)snprintf(out + size, room - size, "%s%lX", i > 0 ? "-" : "",
                                  (unsigned long)code[i]);
@@ -446,17 +446,17 @@ static t2i_status gather(const job *j, const t2i_emoji_pairs *pairs, const uint8
         T2I_TRY(t2i_pair_set_image(set, name, pairs->group[m], err));
     }
     for (size_t i = 0; i < pairs->pairs; i++) {
-        const char *prompt = t2i_names_at(&j->prompts, pairs->prompt[i]);
+        const char *prompt = t2i_string_table_at(&j->prompts, pairs->prompt[i]);
         if (split[i] == T2I_EMOJI_LEFT_OUT) continue;
         T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), pairs->image[i], (uint32_t)i,
                                   split[i], err));
     }
-    T2I_TRY(t2i_join(set, j->options->join, j->options->seed, &joined, err));
+    T2I_TRY(t2i_combine_prompts(set, j->options->join, j->options->seed, &joined, err));
     if (joined > 0)
         t2i_log_note("--join %zu: %zu pairs more to train with", j->options->join, joined);
     for (size_t i = 0; i < j->count - j->own_pairs; i++) {
         uint64_t pair = j->found[j->own_pairs + i];
-        const char *prompt = t2i_names_at(&j->prompts, (uint32_t)pair);
+        const char *prompt = t2i_string_table_at(&j->prompts, (uint32_t)pair);
         T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), (uint32_t)(pair >> 32),
                                   (uint32_t)(pairs->pairs + joined + i), T2I_TRAIN, err));
     }
@@ -471,7 +471,7 @@ static t2i_status write_file(job *j, const t2i_emoji_pairs *pairs, const uint8_t
     const t2i_pairs view = t2i_pair_set_view(&set);
     const t2i_pictures pictures = {t2i_pictures_in_memory, j->pixels};
     if (status == T2I_OK)
-        status = t2i_encode_pca(j->options->out, &view, &pictures, j->options->dim, err);
+        status = t2i_encode_dataset_pca(j->options->out, &view, &pictures, j->options->dim, err);
     t2i_pair_set_free(&set);
     return status;
 }
@@ -526,8 +526,8 @@ t2i_status t2i_emoji(const t2i_emoji_options *options, t2i_error *err)
     t2i_status status = run(&j, err);
     t2i_emoji_font_close(j.font);
     t2i_cldr_close(&j.cldr);
-    t2i_names *texts[] = {&j.sequences, &j.groups, &j.prompts};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) t2i_names_free(texts[i]);
+    t2i_string_table *texts[] = {&j.sequences, &j.groups, &j.prompts};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) t2i_string_table_free(texts[i]);
     t2i_text_free(&j.names);
     void *all[] = {j.asked, j.picture, j.pixels,   j.sequence, j.group,
                    j.name,  j.found,   j.level_of, j.kept};

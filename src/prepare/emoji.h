@@ -23,12 +23,12 @@ typedef struct {
     const char *font;       /* emoji_font.h; NULL: the usual places */
     const char *cldr;       /* cldr.h; NULL: the usual places */
     size_t dim;             /* at most so many features */
-    size_t join;            /* training pairs a picture made of several of `locales` (join.h) */
-    uint64_t seed;          /* of the splits (emoji_split.h), and of these */
+    size_t join;   /* training pairs a picture made of several of `locales` (combine_prompts.h) */
+    uint64_t seed; /* of the splits (emoji_split.h), and of these */
 } t2i_emoji_options;
 
 /* T2I_USAGE for a locale or background that there is not, T2I_NOINPUT, T2I_DATA, and as
- * t2i_encode_pca. */
+ * t2i_encode_dataset_pca. */
 T2I_CHECKED t2i_status t2i_emoji(const t2i_emoji_options *options, t2i_error *err);
 
 #endif

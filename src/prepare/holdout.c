@@ -54,7 +54,7 @@ static t2i_status count_leaks(const t2i_pair_set *set, size_t *leaks, t2i_error 
     return T2I_OK;
 }
 
-t2i_status t2i_holdout_tell(const t2i_pair_set *set, t2i_error *err)
+t2i_status t2i_holdout_log(const t2i_pair_set *set, t2i_error *err)
 {
     size_t repeated = 0, leaks = 0;
     T2I_TRY(count_repeated(set, &repeated, err));

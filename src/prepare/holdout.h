@@ -3,13 +3,13 @@
 #define T2I_HOLDOUT_H
 
 #include <stdint.h>
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "base/error.h"
 #include "prepare/pairs.h"
 
 /* Says what of the pairs is likely a mistake: pairs that are given more than once, pictures of the
  * split "unseen pictures" that (or whose group) train as well. T2I_SYSTEM. */
-T2I_CHECKED t2i_status t2i_holdout_tell(const t2i_pair_set *set, t2i_error *err);
+T2I_CHECKED t2i_status t2i_holdout_log(const t2i_pair_set *set, t2i_error *err);
 
 /* floor(share x groups) of the picture groups, chosen by the seed, become the split validation with
  * all their pairs. Pictures with the same pixels are one group here, whatever they are called, so

@@ -23,7 +23,7 @@ enum {
     T2I_SHAPES_TEXT = 96 /* room for a caption or a name */
 };
 
-/* Picture `number`: its T2I_PICTURE bytes (encode.h), its name, its captions. */
+/* Picture `number`: its T2I_PICTURE bytes (encode_dataset.h), its name, its captions. */
 void t2i_shapes_draw(size_t number, uint8_t *pixels);
 void t2i_shapes_name(size_t number, char out[T2I_SHAPES_TEXT]);
 void t2i_shapes_caption(size_t number, size_t which, char out[T2I_SHAPES_TEXT]);
@@ -33,7 +33,7 @@ void t2i_shapes_caption(size_t number, size_t which, char out[T2I_SHAPES_TEXT]);
  * twentieth of the others' captions is for validation. A function of the seed. */
 void t2i_shapes_split(uint64_t seed, uint8_t split[T2I_SHAPES_PAIRS]);
 
-/* Write the datasets. As t2i_encode_pca. */
+/* Write the datasets. As t2i_encode_dataset_pca. */
 T2I_CHECKED t2i_status t2i_shapes(const char *out, uint64_t seed, size_t dim, t2i_error *err);
 T2I_CHECKED t2i_status t2i_seed(const char *out, size_t dim, t2i_error *err);
 

@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/claim.h"
+#include "base/writer_lease.h"
 #include "base/cpu.h"
-#include "host/facts.h"
+#include "host/host_info.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -59,13 +59,13 @@ static void tell(t2i_events *events, t2i_json *json)
     t2i_error err = {0};
     t2i_status status = T2I_OK;
     pthread_mutex_lock(&mutex);
-    if (events->failed || (events->fd >= 0 && t2i_claim_check(&err) != T2I_OK))
+    if (events->failed || (events->fd >= 0 && t2i_writer_lease_check(&err) != T2I_OK))
         t2i_json_free(json); /* the folder is another's: the next save says so */
     else
         status = add_line(events, json, &err);
     if (status != T2I_OK) events->failed = 1; /* first: the warning comes back here */
     pthread_mutex_unlock(&mutex);
-    t2i_runlog_lapse(status, &err);
+    t2i_runlog_warn_failed(status, &err);
 }
 
 static void hear_warning(void *context, const char *text)
@@ -141,8 +141,8 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
 {
     char processor[128], system[256] = "", hdf5[64];
     struct utsname name;
-    t2i_facts facts;
-    t2i_facts_look(&facts);
+    t2i_host_info facts;
+    t2i_host_info_look(&facts);
     t2i_json *json = new_line(events, "start");
     name_processor(processor, sizeof processor);
     if (uname(&name) == 0)
@@ -204,7 +204,7 @@ t2i_status t2i_events_open(t2i_events *events, t2i_comm *comm, const char *run, 
         t2i_error why = {0};
         t2i_status opened = open_file(events, run, &why);
         events->failed = opened != T2I_OK;
-        t2i_runlog_lapse(opened, &why);
+        t2i_runlog_warn_failed(opened, &why);
         tell(events, start_json(events, host, size, threads, shards));
     }
     events->began = events->told = t2i_cpu_seconds();

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 #include "record/events.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -16,49 +16,49 @@ enum { PARTS = 4, ROWS = 40 }; /* of t2i_seconds; of a table of values */
 
 /* ---- the top ---- */
 
-void report_put_tile(t2i_page *page, const char *name, const char *format, ...)
+void report_put_tile(t2i_html *page, const char *name, const char *format, ...)
 {
     char text[256];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    t2i_page_put(page, "<div><dt>%s</dt><dd>%s</dd></div>\n", name, text);
+    t2i_html_put(page, "<div><dt>%s</dt><dd>%s</dd></div>\n", name, text);
 }
 
-static void put_head(t2i_page *page, const t2i_report *r)
+static void put_head(t2i_html *page, const t2i_report *r)
 {
     char now[32] = "";
     time_t clock = time(NULL);
     struct tm utc;
     if (gmtime_r(&clock, &utc) != NULL) strftime(now, sizeof now, "%Y-%m-%d %H:%M UTC", &utc);
-    t2i_page_put(page, "<h1>");
-    t2i_page_word(page, r->run);
+    t2i_html_put(page, "<h1>");
+    t2i_html_word(page, r->run);
     if (r->state[0] != '\0') {
-        t2i_page_put(page, " <span class=\"state ");
-        t2i_page_word(page, r->state);
-        t2i_page_put(page, "\">");
-        t2i_page_word(page, r->state);
-        t2i_page_put(page, "</span>");
+        t2i_html_put(page, " <span class=\"state ");
+        t2i_html_word(page, r->state);
+        t2i_html_put(page, "\">");
+        t2i_html_word(page, r->state);
+        t2i_html_put(page, "</span>");
     }
-    t2i_page_put(page, "</h1>\n<p class=\"pale\">As of %s", now);
+    t2i_html_put(page, "</h1>\n<p class=\"pale\">As of %s", now);
     if (r->message[0] != '\0') {
-        t2i_page_put(page, ": ");
-        t2i_page_word(page, r->message);
+        t2i_html_put(page, ": ");
+        t2i_html_word(page, r->message);
     }
-    t2i_page_put(page, "</p>\n");
+    t2i_html_put(page, "</p>\n");
 }
 
-static void put_tiles(t2i_page *page, const t2i_report *r)
+static void put_tiles(t2i_html *page, const t2i_report *r)
 {
     const t2i_curve *c = r->curve;
     const report_option *steps = report_find(r, "steps");
     char took[32];
-    t2i_page_put(page, "<dl class=\"tiles\">\n");
-    t2i_page_put(page, "<div><dt>step</dt><dd>%ld <small>of ",
+    t2i_html_put(page, "<dl class=\"tiles\">\n");
+    t2i_html_put(page, "<div><dt>step</dt><dd>%ld <small>of ",
                  r->step > r->told ? r->step : r->told);
-    t2i_page_word(page, steps == NULL ? "?" : steps->value);
-    t2i_page_put(page, "</small></dd></div>\n");
+    t2i_html_word(page, steps == NULL ? "?" : steps->value);
+    t2i_html_put(page, "</small></dd></div>\n");
     if (c[CURVE_LOSS].points > 0) report_put_tile(page, "loss", "%.4g", c[CURVE_LOSS].newest);
     if (c[CURVE_VALIDATION].points > 0)
         report_put_tile(page, "best validation loss", "%.4g <small>step %.0f</small>",
@@ -78,12 +78,12 @@ static void put_tiles(t2i_page *page, const t2i_report *r)
         report_put_tile(page, "tokens saved", "%.0f %%", 100 * r->saved / r->tokens);
     if (r->skipped > 0)
         report_put_tile(page, "skipped steps", "<span class=\"warning\">%ld</span>", r->skipped);
-    t2i_page_put(page, "</dl>\n");
+    t2i_html_put(page, "</dl>\n");
 }
 
 /* ---- curves ---- */
 
-static void put_curves(t2i_page *page, const t2i_report *r)
+static void put_curves(t2i_html *page, const t2i_report *r)
 {
     const t2i_curve *c = r->curve;
     const t2i_chart_line loss[] = {{"training (a batch)", &c[CURVE_LOSS], 1, 0},
@@ -94,7 +94,7 @@ static void put_curves(t2i_page *page, const t2i_report *r)
     const t2i_chart_line rate[] = {{"lr", &c[CURVE_RATE], 8, 0}};
     const char *mean =
         c[CURVE_LOSS].share > 1 ? "means, and what they range over, by step" : "by step";
-    t2i_page_put(page, "<h2 id=\"loss\">Loss and scores</h2>\n");
+    t2i_html_put(page, "<h2 id=\"loss\">Loss and scores</h2>\n");
     t2i_chart_put(page, &(t2i_chart){.title = "Loss",
                                      .note = mean,
                                      .line = loss,
@@ -107,71 +107,71 @@ static void put_curves(t2i_page *page, const t2i_report *r)
                                    .line = scores,
                                    .lines = 3,
                                    .from_zero = 1});
-    t2i_page_put(page, "<div class=\"two\">\n");
+    t2i_html_put(page, "<div class=\"two\">\n");
     t2i_chart_put(
         page, &(t2i_chart){.title = "Norm of the gradient", .line = norm, .lines = 1, .log_y = 1});
     t2i_chart_put(page,
                   &(t2i_chart){.title = "Learning rate", .line = rate, .lines = 1, .from_zero = 1});
-    t2i_page_put(page, "</div>\n");
+    t2i_html_put(page, "</div>\n");
 }
 
-static void put_row(t2i_page *page, const t2i_report *r, const report_curve *column, size_t columns,
+static void put_row(t2i_html *page, const t2i_report *r, const report_curve *column, size_t columns,
                     size_t bin)
 {
-    t2i_page_put(page, "<tr>");
+    t2i_html_put(page, "<tr>");
     for (size_t k = 0; k < columns; k++) {
         const t2i_curve *c = &r->curve[column[k]];
         double unit = column[k] == CURVE_R1 || column[k] == CURVE_R10 ? 100 : 1; /* percent */
-        if (k == 0) t2i_page_put(page, "<td class=\"n\">%.0f</td>", c->bin[bin].last);
+        if (k == 0) t2i_html_put(page, "<td class=\"n\">%.0f</td>", c->bin[bin].last);
         if (bin < c->bins)
-            t2i_page_put(page, "<td class=\"n\">%.5g</td>", unit * t2i_bin_y(&c->bin[bin]));
+            t2i_html_put(page, "<td class=\"n\">%.5g</td>", unit * t2i_bin_y(&c->bin[bin]));
         else
-            t2i_page_put(page, "<td></td>");
+            t2i_html_put(page, "<td></td>");
     }
-    t2i_page_put(page, "</tr>\n");
+    t2i_html_put(page, "</tr>\n");
 }
 
 /* The numbers of curves whose points come together, at most ROWS of them. */
-static void put_table(t2i_page *page, const t2i_report *r, const char *title, const char *heads,
+static void put_table(t2i_html *page, const t2i_report *r, const char *title, const char *heads,
                       const report_curve *column, size_t columns)
 {
     size_t bins = r->curve[column[0]].bins, rows = bins < ROWS ? bins : ROWS;
     if (rows == 0) return;
-    t2i_page_put(page,
+    t2i_html_put(page,
                  "<h3>%s</h3><div class=\"wide\"><table><tr><th class=\"n\">step</th>%s</tr>\n",
                  title, heads);
     for (size_t i = 0; i < rows; i++)
         put_row(page, r, column, columns, rows == 1 ? 0 : i * (bins - 1) / (rows - 1));
-    t2i_page_put(page, "</table></div>\n");
+    t2i_html_put(page, "</table></div>\n");
 }
 
-static void put_values(t2i_page *page, const t2i_report *r)
+static void put_values(t2i_html *page, const t2i_report *r)
 {
     static const report_curve step[] = {CURVE_RATE, CURVE_NORM, CURVE_SPEED}, loss[] = {CURVE_LOSS},
                               validation[] = {CURVE_VALIDATION, CURVE_R1, CURVE_R10, CURVE_MRR};
-    t2i_page_put(page, "<details><summary>The values as tables</summary>\n");
+    t2i_html_put(page, "<details><summary>The values as tables</summary>\n");
     put_table(page, r, "Validation",
               "<th class=\"n\">loss</th><th class=\"n\">R@1, %</th><th class=\"n\">R@10, %</th><th "
               "class=\"n\">MRR</th>",
               validation, 4);
-    t2i_page_put(page, "<div class=\"two\"><div>");
+    t2i_html_put(page, "<div class=\"two\"><div>");
     put_table(page, r, "Training loss", "<th class=\"n\">loss</th>", loss, 1);
-    t2i_page_put(page, "</div><div>");
+    t2i_html_put(page, "</div><div>");
     put_table(page, r, "Steps",
               "<th class=\"n\">lr</th><th class=\"n\">norm</th><th class=\"n\">samples/s</th>",
               step, 3);
-    t2i_page_put(page, "</div></div></details>\n");
+    t2i_html_put(page, "</div></div></details>\n");
 }
 
 /* ---- speed ---- */
 
-static void put_bar(t2i_page *page, const double seconds[PARTS], double most)
+static void put_bar(t2i_html *page, const double seconds[PARTS], double most)
 {
-    t2i_page_put(page, "<div class=\"bar\">");
+    t2i_html_put(page, "<div class=\"bar\">");
     for (int k = 0; k < PARTS && most > 0.0; k++)
-        t2i_page_put(page, "<i class=\"c%d\" style=\"width:%.2f%%\"></i>", k + 1,
+        t2i_html_put(page, "<i class=\"c%d\" style=\"width:%.2f%%\"></i>", k + 1,
                      100.0 * seconds[k] / most);
-    t2i_page_put(page, "</div>");
+    t2i_html_put(page, "</div>");
 }
 
 /* [rank, data, compute, sync, checkpoint]; 0 when it is something else. */
@@ -184,7 +184,7 @@ static int read_rank(const t2i_json *row, double *rank, double seconds[PARTS])
     return good;
 }
 
-static void put_ranks(t2i_page *page, const t2i_report *r)
+static void put_ranks(t2i_html *page, const t2i_report *r)
 {
     const t2i_json *rows = t2i_json_get(r->ranks, "seconds");
     size_t count = t2i_json_size(rows);
@@ -194,32 +194,32 @@ static void put_ranks(t2i_page *page, const t2i_report *r)
         if (read_rank(t2i_json_at(rows, i), &rank, seconds))
             for (int k = 0; k < PARTS; k++)
                 if (seconds[k] > most) most = seconds[k];
-    t2i_page_put(
+    t2i_html_put(
         page,
         "<h3>By rank</h3><p class=\"pale\">Seconds of the newest session, of %.1f: what is "
         "missing went into validation, samples and the start.</p>\n"
         "<div class=\"wide\"><table><tr><th class=\"n\">rank</th><th></th>",
         r->elapsed);
-    for (int k = 0; k < PARTS; k++) t2i_page_put(page, "<th class=\"n\">%s</th>", part_name[k]);
-    t2i_page_put(page, "</tr>\n");
+    for (int k = 0; k < PARTS; k++) t2i_html_put(page, "<th class=\"n\">%s</th>", part_name[k]);
+    t2i_html_put(page, "</tr>\n");
     for (size_t i = 0; i < count && i < T2I_EVENTS_RANKS; i++) {
         if (!read_rank(t2i_json_at(rows, i), &rank, seconds)) continue;
-        t2i_page_put(page, "<tr><td class=\"n\">%.0f</td><td class=\"full\">", rank);
+        t2i_html_put(page, "<tr><td class=\"n\">%.0f</td><td class=\"full\">", rank);
         put_bar(page, seconds, most);
-        t2i_page_put(page, "</td>");
-        for (int k = 0; k < PARTS; k++) t2i_page_put(page, "<td class=\"n\">%.1f</td>", seconds[k]);
-        t2i_page_put(page, "</tr>\n");
+        t2i_html_put(page, "</td>");
+        for (int k = 0; k < PARTS; k++) t2i_html_put(page, "<td class=\"n\">%.1f</td>", seconds[k]);
+        t2i_html_put(page, "</tr>\n");
     }
-    t2i_page_put(page, "</table></div>\n");
+    t2i_html_put(page, "</table></div>\n");
 }
 
-static void put_speed(t2i_page *page, const t2i_report *r)
+static void put_speed(t2i_html *page, const t2i_report *r)
 {
     const t2i_chart_line speed[] = {{"samples/s", &r->curve[CURVE_SPEED], 3, 0}};
     t2i_chart_line part[PARTS];
     for (int k = 0; k < PARTS; k++)
         part[k] = (t2i_chart_line){part_name[k], &r->curve[CURVE_DATA + k], k + 1, 0};
-    t2i_page_put(page,
+    t2i_html_put(page,
                  "<h2 id=\"speed\">Speed, and where the time went</h2>\n<div class=\"two\">\n");
     t2i_chart_put(page,
                   &(t2i_chart){.title = "Throughput", .line = speed, .lines = 1, .from_zero = 1});
@@ -228,77 +228,77 @@ static void put_speed(t2i_page *page, const t2i_report *r)
                                      .line = part,
                                      .lines = PARTS,
                                      .stacked = 1});
-    t2i_page_put(page, "</div>\n");
+    t2i_html_put(page, "</div>\n");
     put_ranks(page, r);
 }
 
 /* ---- what it was told, and where it ran ---- */
 
-static void put_option(t2i_page *page, const report_option *option)
+static void put_option(t2i_html *page, const report_option *option)
 {
-    t2i_page_put(page, "<tr><td>");
-    t2i_page_word(page, option->key);
-    t2i_page_put(page, "</td><td>");
-    t2i_page_word(page, option->value);
-    t2i_page_put(page, "</td><td class=\"pale\">");
-    t2i_page_word(page, option->origin[0] == '\0' ? "default" : option->origin);
-    t2i_page_put(page, "</td></tr>\n");
+    t2i_html_put(page, "<tr><td>");
+    t2i_html_word(page, option->key);
+    t2i_html_put(page, "</td><td>");
+    t2i_html_word(page, option->value);
+    t2i_html_put(page, "</td><td class=\"pale\">");
+    t2i_html_word(page, option->origin[0] == '\0' ? "default" : option->origin);
+    t2i_html_put(page, "</td></tr>\n");
 }
 
-static void put_options(t2i_page *page, const t2i_report *r)
+static void put_options(t2i_html *page, const t2i_report *r)
 {
     static const char head[] =
         "<div class=\"wide\"><table><tr><th>key</th><th>value</th><th>from</th></tr>\n";
     size_t defaults = 0;
-    t2i_page_put(page, "<h2 id=\"options\">Configuration</h2>\n");
+    t2i_html_put(page, "<h2 id=\"options\">Configuration</h2>\n");
     if (r->options == 0) {
-        t2i_page_put(page, "<p class=\"none\">there is no job.ini</p>\n");
+        t2i_html_put(page, "<p class=\"none\">there is no job.ini</p>\n");
         return;
     }
-    t2i_page_put(page, "%s", head);
+    t2i_html_put(page, "%s", head);
     for (size_t i = 0; i < r->options; i++) {
         defaults += r->option[i].origin[0] == '\0';
         if (r->option[i].origin[0] != '\0') put_option(page, &r->option[i]);
     }
-    t2i_page_put(page,
+    t2i_html_put(page,
                  "</table></div>\n<details><summary>%zu options as they are by default</summary>%s",
                  defaults, head);
     for (size_t i = 0; i < r->options; i++)
         if (r->option[i].origin[0] == '\0') put_option(page, &r->option[i]);
-    t2i_page_put(page, "</table></div></details>\n");
+    t2i_html_put(page, "</table></div></details>\n");
 }
 
 /* A row of the environment, of a text or a number of the newest start. */
-static void put_fact(t2i_page *page, const t2i_report *r, const char *key, const char *name)
+static void put_fact(t2i_html *page, const t2i_report *r, const char *key, const char *name)
 {
     const t2i_json *value = t2i_json_get(r->start, key);
     const char *text;
     int64_t number;
     if (t2i_json_as_string(value, &text, NULL) && text[0] != '\0') {
-        t2i_page_put(page, "<tr><th>%s</th><td>", name);
-        t2i_page_word(page, text);
-        t2i_page_put(page, "</td></tr>\n");
+        t2i_html_put(page, "<tr><th>%s</th><td>", name);
+        t2i_html_word(page, text);
+        t2i_html_put(page, "</td></tr>\n");
     } else if (t2i_json_as_integer(value, &number))
-        t2i_page_put(page, "<tr><th>%s</th><td>%lld</td></tr>\n", name, (long long)number);
+        t2i_html_put(page, "<tr><th>%s</th><td>%lld</td></tr>\n", name, (long long)number);
 }
 
-static void put_nodes(t2i_page *page, const t2i_report *r)
+static void put_nodes(t2i_html *page, const t2i_report *r)
 {
     const t2i_json *nodes = t2i_json_get(r->start, "nodes");
-    t2i_page_put(page, "<tr><th>nodes</th><td>");
+    t2i_html_put(page, "<tr><th>nodes</th><td>");
     for (size_t i = 0; i < t2i_json_size(nodes); i++) {
         const char *host = "?";
         int64_t ranks = 0;
         t2i_json_as_string(t2i_json_get(t2i_json_at(nodes, i), "host"), &host, NULL);
         t2i_json_as_integer(t2i_json_get(t2i_json_at(nodes, i), "ranks"), &ranks);
-        if (i > 0) t2i_page_put(page, ", ");
-        t2i_page_word(page, host);
-        t2i_page_put(page, " (%lld)", (long long)ranks);
+        if (i > 0) t2i_html_put(page, ", ");
+        t2i_html_word(page, host);
+        t2i_html_put(page, " (%lld)", (long long)ranks);
     }
-    t2i_page_put(page, "</td></tr>\n");
+    t2i_html_put(page, "</td></tr>\n");
 }
 
-static void put_environment(t2i_page *page, const t2i_report *r)
+static void put_environment(t2i_html *page, const t2i_report *r)
 {
     static const char *const fact[][2] = {{"time", "since"},
                                           {"ranks", "ranks"},
@@ -312,57 +312,57 @@ static void put_environment(t2i_page *page, const t2i_report *r)
                                           {"mpi", "MPI"},
                                           {"blas", "BLAS"},
                                           {"hdf5", "HDF5"}};
-    t2i_page_put(page, "<h2 id=\"environment\">Environment</h2>\n");
+    t2i_html_put(page, "<h2 id=\"environment\">Environment</h2>\n");
     if (r->start == NULL)
-        t2i_page_put(page, "<p class=\"none\">no start is written down in events.jsonl</p>\n");
-    t2i_page_put(page, "<table>\n");
+        t2i_html_put(page, "<p class=\"none\">no start is written down in events.jsonl</p>\n");
+    t2i_html_put(page, "<table>\n");
     for (size_t i = 0; r->start != NULL && i < sizeof fact / sizeof *fact; i++)
         put_fact(page, r, fact[i][0], fact[i][1]);
     if (r->start != NULL) put_nodes(page, r);
     if (r->own > 0.0)
-        t2i_page_put(page,
+        t2i_html_put(page,
                      "<tr><th>memory of rank 0</th><td>%.0f MB, and %.0f MB shared</td></tr>\n",
                      r->own / 1e6, r->shared / 1e6);
     if (r->dataset[0] != '\0') {
-        t2i_page_put(page, "<tr><th>dataset's digest</th><td>");
-        t2i_page_word(page, r->dataset);
-        t2i_page_put(page, "</td></tr>\n");
+        t2i_html_put(page, "<tr><th>dataset's digest</th><td>");
+        t2i_html_word(page, r->dataset);
+        t2i_html_put(page, "</td></tr>\n");
     }
-    t2i_page_put(page, "</table>\n");
+    t2i_html_put(page, "</table>\n");
 }
 
-static void put_events(t2i_page *page, const t2i_report *r)
+static void put_events(t2i_html *page, const t2i_report *r)
 {
-    t2i_page_put(page, "<h2 id=\"events\">Events</h2>\n");
+    t2i_html_put(page, "<h2 id=\"events\">Events</h2>\n");
     if (r->strange > 0)
-        t2i_page_put(page, "<p class=\"pale\">%ld line%s of the logs could not be read.</p>\n",
+        t2i_html_put(page, "<p class=\"pale\">%ld line%s of the logs could not be read.</p>\n",
                      r->strange, r->strange == 1 ? "" : "s");
     if (r->events == 0) {
-        t2i_page_put(page, "<p class=\"none\">none</p>\n");
+        t2i_html_put(page, "<p class=\"none\">none</p>\n");
         return;
     }
-    t2i_page_put(page, "<div class=\"wide\"><table><tr><th>time (UTC)</th><th "
+    t2i_html_put(page, "<div class=\"wide\"><table><tr><th>time (UTC)</th><th "
                        "class=\"n\">step</th><th></th></tr>\n");
     for (size_t i = 0; i < r->events; i++) {
         const report_event *event = &r->event[i];
         if (i == REPORT_FIRST && r->left_out > 0)
-            t2i_page_put(page, "<tr><td></td><td></td><td class=\"none\">%zu more</td></tr>\n",
+            t2i_html_put(page, "<tr><td></td><td></td><td class=\"none\">%zu more</td></tr>\n",
                          r->left_out);
-        t2i_page_put(page, "<tr><td class=\"time\">");
-        t2i_page_word(page, event->time);
-        t2i_page_put(page, "</td><td class=\"n\">%ld</td><td class=\"%s\">", event->step,
+        t2i_html_put(page, "<tr><td class=\"time\">");
+        t2i_html_word(page, event->time);
+        t2i_html_put(page, "</td><td class=\"n\">%ld</td><td class=\"%s\">", event->step,
                      strcmp(event->kind, "warning") == 0 ? "warning" : "said");
-        t2i_page_word(page, event->text);
-        t2i_page_put(page, "</td></tr>\n");
+        t2i_html_word(page, event->text);
+        t2i_html_put(page, "</td></tr>\n");
     }
-    t2i_page_put(page, "</table></div>\n");
+    t2i_html_put(page, "</table></div>\n");
 }
 
-static void put_page(t2i_page *page, const t2i_report *r)
+static void put_page(t2i_html *page, const t2i_report *r)
 {
     char title[300];
     snprintf(title, sizeof title, "%.200s - t2i-train", r->run);
-    t2i_page_begin(page, title);
+    t2i_html_begin(page, title);
     put_head(page, r);
     put_tiles(page, r);
     put_curves(page, r);
@@ -372,18 +372,18 @@ static void put_page(t2i_page *page, const t2i_report *r)
     put_events(page, r);
     put_options(page, r);
     put_environment(page, r);
-    t2i_page_end(page);
+    t2i_html_end(page);
 }
 
 t2i_status t2i_report_write(t2i_report *r, const t2i_run_status *status, const char *path,
                             t2i_error *err)
 {
-    t2i_page page = {0};
+    t2i_html page = {0};
     T2I_TRY(report_read(r, status, err));
     char *own = t2i_fs_join(r->run, "report.html");
     if (own == NULL) return t2i_fail_memory(err, strlen(r->run), "a file name");
     put_page(&page, r);
-    t2i_status written = t2i_page_write(&page, path == NULL ? own : path, err);
+    t2i_status written = t2i_html_write(&page, path == NULL ? own : path, err);
     t2i_free(own);
     return written;
 }

@@ -1,4 +1,4 @@
-/* report.h - report.html: what a run folder tells, as a page by itself (page.h).
+/* report.h - report.html: what a run folder tells, as a page by itself (html.h).
  *
  * Made from the files of the folder alone (log.jsonl, events.jsonl, job.ini, status.json,
  * samples/), so it can be made again at any time, and of several runs together. Lines that are torn

@@ -1,5 +1,5 @@
 /* report_read.c - what the files of a run folder say; nothing in them is trusted. */
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 enum { PIECE = 1 << 16 }; /* bytes; a longer line is not ours */
 
@@ -170,7 +170,7 @@ static t2i_status hear_lines(t2i_report *r, int log, report_file *file, int fd, 
         ssize_t got = pread(fd, piece + held, PIECE - held, file->at + (off_t)held);
         if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s", file->path);
         if (got == 0) return T2I_OK;
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
         held += (size_t)got;
         const char *at = piece, *end = piece + held, *newline;
         while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {

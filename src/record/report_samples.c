@@ -1,5 +1,5 @@
 /* report_samples.c - what a run drew on the way, side by side: a row a prompt, a column a step. */
-#include "record/report_parts.h"
+#include "record/report_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +8,14 @@
 #include "checkpoint/checkpoint.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "retrieval/sheet.h"
+#include "retrieval/contact_sheet.h"
 
 enum { SIDE = 64, MOST = 16 << 20 }; /* pixels of a picture in the page; bytes of a sheet */
 
 static void free_strip(report_strip *strip)
 {
     for (size_t i = 0; i < REPORT_ROWS; i++)
-        for (size_t k = 0; k < 3; k++) t2i_page_free(&strip->picture[i][k]);
+        for (size_t k = 0; k < 3; k++) t2i_html_free(&strip->picture[i][k]);
     *strip = (report_strip){0};
 }
 
@@ -26,7 +26,7 @@ void report_free_samples(t2i_report *r)
 }
 
 /* A picture of the sheet, SIDE pixels wide, as a piece of a page. */
-static t2i_status cut_picture(t2i_page *out, const t2i_image *sheet, size_t x, size_t y,
+static t2i_status cut_picture(t2i_html *out, const t2i_image *sheet, size_t x, size_t y,
                               size_t tile, t2i_error *err)
 {
     t2i_image whole, small = {0};
@@ -36,9 +36,9 @@ static t2i_status cut_picture(t2i_page *out, const t2i_image *sheet, size_t x, s
                tile * 3);
     t2i_status status = t2i_image_resize(&small, &whole, SIDE, SIDE, err);
     if (status == T2I_OK) {
-        t2i_page_put(out, "<img width=\"%d\" height=\"%d\" alt=\"\" src=\"", SIDE, SIDE);
-        t2i_page_picture(out, &small);
-        t2i_page_put(out, "\"/>");
+        t2i_html_put(out, "<img width=\"%d\" height=\"%d\" alt=\"\" src=\"", SIDE, SIDE);
+        t2i_html_picture(out, &small);
+        t2i_html_put(out, "\"/>");
         status = out->status;
         if (status != T2I_OK) *err = out->err;
     }
@@ -52,7 +52,7 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
 {
     char name[64];
     t2i_image sheet = {0};
-    t2i_sheet_grid grid;
+    t2i_contact_sheet_grid grid;
     t2i_error ignored;
     t2i_text file = {0};
     *strip = (report_strip){.step = step};
@@ -62,7 +62,7 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
     t2i_status status = T2I_OK;
     if (t2i_fs_read(path, MOST, &file, &ignored) == T2I_OK &&
         t2i_image_decode(&sheet, file.data, file.size, path, &ignored) == T2I_OK &&
-        t2i_sheet_find_grid(sheet.width, sheet.height, &grid)) {
+        t2i_contact_sheet_find_grid(sheet.width, sheet.height, &grid)) {
         strip->rows = grid.rows < REPORT_ROWS ? grid.rows : REPORT_ROWS;
         strip->columns = grid.columns;
     }
@@ -130,46 +130,46 @@ t2i_status report_read_samples(t2i_report *r, t2i_error *err)
 
 /* ---- on the page ---- */
 
-static void put_column(t2i_page *page, const report_strip *strip, size_t column, const char *name)
+static void put_column(t2i_html *page, const report_strip *strip, size_t column, const char *name)
 {
-    t2i_page_put(page, "<div><b>");
+    t2i_html_put(page, "<div><b>");
     if (name != NULL)
-        t2i_page_put(page, "%s", name);
+        t2i_html_put(page, "%s", name);
     else
-        t2i_page_put(page, "step %ld", strip->step);
-    t2i_page_put(page, "</b>");
+        t2i_html_put(page, "step %ld", strip->step);
+    t2i_html_put(page, "</b>");
     for (size_t row = 0; row < strip->rows; row++) {
-        const t2i_page *picture = &strip->picture[row][column];
-        if (picture->text.size > 0) t2i_page_put(page, "%s", picture->text.data);
+        const t2i_html *picture = &strip->picture[row][column];
+        if (picture->text.size > 0) t2i_html_put(page, "%s", picture->text.data);
     }
-    t2i_page_put(page, "</div>\n");
+    t2i_html_put(page, "</div>\n");
 }
 
-static void put_prompts(t2i_page *page, const t2i_report *r, size_t rows)
+static void put_prompts(t2i_html *page, const t2i_report *r, size_t rows)
 {
     const t2i_json *prompts = t2i_json_get(r->prompts, "prompts");
-    t2i_page_put(page, "<div class=\"said\"><b>prompt</b>");
+    t2i_html_put(page, "<div class=\"said\"><b>prompt</b>");
     for (size_t row = 0; row < rows; row++) {
         const char *text = NULL;
         size_t size = 0;
-        t2i_page_put(page, "<span>");
+        t2i_html_put(page, "<span>");
         if (!t2i_json_as_string(t2i_json_at(prompts, row), &text, &size))
-            t2i_page_put(page, "<i>%zu</i>", row + 1);
+            t2i_html_put(page, "<i>%zu</i>", row + 1);
         else if (size == 0)
-            t2i_page_put(page, "<i>(empty prompt)</i>");
+            t2i_html_put(page, "<i>(empty prompt)</i>");
         else
-            t2i_page_text(page, text, size);
-        t2i_page_put(page, "</span>");
+            t2i_html_text(page, text, size);
+        t2i_html_put(page, "</span>");
     }
-    t2i_page_put(page, "</div>\n");
+    t2i_html_put(page, "</div>\n");
 }
 
-void report_put_samples(t2i_page *page, const t2i_report *r)
+void report_put_samples(t2i_html *page, const t2i_report *r)
 {
     if (r->strips == 0) return;
     const report_strip *newest = &r->strip[r->strips - 1];
     int draws = newest->columns == 3;
-    t2i_page_put(page,
+    t2i_html_put(page,
                  "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"pale\">What the model %s "
                  "for the same prompts at several steps; %zu of %zu sheets in samples/.</p>\n"
                  "<div class=\"strips\">",
@@ -178,5 +178,5 @@ void report_put_samples(t2i_page *page, const t2i_report *r)
     for (size_t i = 0; i < r->strips; i++) put_column(page, &r->strip[i], 0, NULL);
     if (draws) put_column(page, newest, 1, "nearest");
     put_column(page, newest, newest->columns - 1, "true");
-    t2i_page_put(page, "</div>\n");
+    t2i_html_put(page, "</div>\n");
 }

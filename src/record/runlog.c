@@ -219,7 +219,7 @@ t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *err)
     return status;
 }
 
-void t2i_runlog_lapse(t2i_status status, const t2i_error *err)
+void t2i_runlog_warn_failed(t2i_status status, const t2i_error *err)
 {
     if (status != T2I_OK) t2i_log_warn("%s; training goes on", err->text);
 }

@@ -6,7 +6,8 @@
  * before, tokens of the batch and how many of them were saved, memory {own, shared} of rank 0 in
  * bytes (shared: with the other ranks of its node), sent {messages, bytes} by rank 0 to ranks that
  * it shares no memory with, since the line before. A skipped step carries `skipped`
- * (how many so far) and no loss; a validation step, val_loss, and r1, r10, mrr (quiz.h).
+ * (how many so far) and no loss; a validation step, val_loss, and r1, r10, mrr
+ * (validation_recall.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
@@ -23,7 +24,7 @@ typedef struct {
 
 typedef struct {
     long step, skipped; /* skipped > 0: this step changed nothing; so many so far */
-    double spike;       /* > 0: the loss is one (spike.h) */
+    double spike;       /* > 0: the loss is one (loss_spike.h) */
     double loss, lr, grad_norm, samples_per_s;
     double tokens, tokens_saved;
     t2i_seconds seconds;
@@ -52,7 +53,7 @@ T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double 
 
 /* Records are for people: when one cannot be written, training goes on, and that is said. Nothing
  * for T2I_OK. */
-void t2i_runlog_lapse(t2i_status status, const t2i_error *err);
+void t2i_runlog_warn_failed(t2i_status status, const t2i_error *err);
 
 /* Draws RUN/loss.png from all lines so far. */
 T2I_CHECKED t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err);

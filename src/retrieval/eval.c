@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "retrieval/eval_parts.h"
+#include "retrieval/eval_internal.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,9 +16,9 @@ static void free_job(t2i_eval_job *j)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     t2i_baseline_free(&j->base);
     t2i_prompts_free(&j->prompts);
-    t2i_shelf_free(&j->shelf);
+    t2i_feature_cache_free(&j->cache);
     t2i_search_free(j->search);
-    t2i_pool_free(j->pool);
+    t2i_thread_pool_free(j->pool);
 }
 
 /* Ranks that opened a run while it was being trained may have different models. */
@@ -39,12 +39,12 @@ static t2i_status check_same(t2i_comm *comm, const t2i_eval_job *j, t2i_error *e
 /* The features that this rank will come back to: those of its tasks. */
 static t2i_status open_shelf(t2i_eval_job *j, t2i_error *err)
 {
-    size_t rows = t2i_shelf_rows(j->D), blocks = j->images / rows + (j->images % rows > 0);
+    size_t rows = t2i_feature_cache_rows(j->D), blocks = j->images / rows + (j->images % rows > 0);
     size_t queries = t2i_eval_query_blocks(j->group), tasks = blocks * queries;
     size_t first = t2i_share(tasks, j->rank, j->size);
     size_t end = t2i_share(tasks, j->rank + 1, j->size);
-    return t2i_shelf_new(&j->shelf, j->trained->dataset, first / queries,
-                         (end + queries - 1) / queries, j->options->keep, err);
+    return t2i_feature_cache_new(&j->cache, j->trained->dataset, first / queries,
+                                 (end + queries - 1) / queries, j->options->keep, err);
 }
 
 static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err)
@@ -52,8 +52,8 @@ static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err
     T2I_TRY(t2i_eval_plan(j, err));
     if (j->base.rows > 0) T2I_TRY(t2i_baseline_index(&j->base, j->trained->dataset, err));
     T2I_TRY(open_shelf(j, err));
-    T2I_TRY(t2i_pool_new(&j->pool, threads, spin, err));
-    T2I_TRY(t2i_search_new(&j->search, j->shelf.rows, QUERIES, j->D, j->pool, err));
+    T2I_TRY(t2i_thread_pool_new(&j->pool, threads, spin, err));
+    T2I_TRY(t2i_search_new(&j->search, j->cache.rows, QUERIES, j->D, j->pool, err));
     j->sum = t2i_alloc(j->splits, j->D * sizeof *j->sum);
     j->mean_distance = j->base.rows > 0 ? t2i_alloc(j->images, sizeof *j->mean_distance) : NULL;
     j->mean_place = t2i_alloc(j->images, sizeof *j->mean_place);
@@ -231,11 +231,11 @@ static t2i_status evaluate(t2i_comm *comm, t2i_eval_job *j, t2i_eval_report *out
     int threads = t2i_comm_threads(comm, j->options->threads);
     T2I_TRY(t2i_comm_agree(comm, prepare(j, threads, !t2i_comm_crowded(comm), err), err));
     T2I_TRY(t2i_eval_measure(comm, j, err));
-    T2I_TRY(t2i_eval_ask(comm, j, err));
+    T2I_TRY(t2i_eval_rank(comm, j, err));
     return finish(comm, j, out, err);
 }
 
-t2i_status t2i_eval(t2i_comm *comm, t2i_trained *trained, const t2i_eval_options *options,
+t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *trained, const t2i_eval_options *options,
                     t2i_eval_report *out, t2i_error *err)
 {
     t2i_eval_job j = {.trained = trained,

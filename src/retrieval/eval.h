@@ -22,7 +22,7 @@
 #include "base/error.h"
 #include "retrieval/scores.h"
 #include "base/text.h"
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 /* Ways to rank the pictures. */
 enum {
@@ -81,7 +81,7 @@ typedef struct {
 
 /* Collective; every rank has opened the same model and dataset. T2I_DATA when the split has no row
  * or the gallery is one picture. The same report on all ranks; empty on failure. */
-T2I_CHECKED t2i_status t2i_eval(t2i_comm *comm, t2i_trained *trained,
+T2I_CHECKED t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *trained,
                                 const t2i_eval_options *options, t2i_eval_report *out,
                                 t2i_error *err);
 void t2i_eval_report_free(t2i_eval_report *report);

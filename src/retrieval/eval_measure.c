@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "retrieval/eval_parts.h"
+#include "retrieval/eval_internal.h"
 #include "base/mem.h"
 
 /* Weighted sums of features: of the training rows, and of each split's right pictures. */
@@ -14,7 +14,8 @@ static const uint32_t *weight_of(const t2i_eval_job *j, size_t set)
 /* sum (D + 1) of each set: features, then squared lengths. */
 static void add_block(const t2i_eval_job *j, size_t block, const float *feature, double *sum)
 {
-    size_t D = j->D, first = block * j->shelf.rows, count = t2i_shelf_count(&j->shelf, block);
+    size_t D = j->D, first = block * j->cache.rows,
+           count = t2i_feature_cache_count(&j->cache, block);
     for (size_t set = 0; set <= j->splits; set++, sum += D + 1) {
         const uint32_t *weight = weight_of(j, set) + first;
         for (size_t m = 0; m < count; m++) {
@@ -33,12 +34,12 @@ static t2i_status sum_spans(t2i_eval_job *j, size_t spans, size_t row, double *a
 {
     size_t first = t2i_share(spans, j->rank, j->size), end = t2i_share(spans, j->rank + 1, j->size);
     for (size_t i = first; i < end; i++) {
-        size_t last = t2i_share(j->shelf.blocks, (int)i + 1, (int)spans);
-        for (size_t b = t2i_share(j->shelf.blocks, (int)i, (int)spans); b < last; b++) {
+        size_t last = t2i_share(j->cache.blocks, (int)i + 1, (int)spans);
+        for (size_t b = t2i_share(j->cache.blocks, (int)i, (int)spans); b < last; b++) {
             const float *feature;
-            T2I_TRY(t2i_shelf_block(&j->shelf, b, &feature, err));
+            T2I_TRY(t2i_feature_cache_block(&j->cache, b, &feature, err));
             add_block(j, b, feature, all + i * row);
-            t2i_progress_at(&j->progress, (double)(b + 1) / (double)j->shelf.blocks);
+            t2i_progress_at(&j->progress, (double)(b + 1) / (double)j->cache.blocks);
         }
     }
     return T2I_OK;
@@ -66,7 +67,7 @@ t2i_status t2i_eval_measure(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
     /* as many spans whatever splits are asked about, for the same mean */
     size_t most = SUMS / ((T2I_SPLITS + 1) * (j->D + 1)), row = (j->splits + 1) * (j->D + 1);
     most = most < 1 ? 1 : most > SPANS ? SPANS : most;
-    size_t spans = j->shelf.blocks < most ? j->shelf.blocks : most;
+    size_t spans = j->cache.blocks < most ? j->cache.blocks : most;
     double *all = t2i_alloc(spans, row * sizeof *all);
     j->mean = t2i_alloc(j->D, sizeof *j->mean);
     t2i_progress_begin(&j->progress, "reading the pictures' features");

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "retrieval/eval_parts.h"
+#include "retrieval/eval_internal.h"
 #include "base/mem.h"
 #include "base/rng.h"
 

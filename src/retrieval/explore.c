@@ -5,17 +5,17 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "draw/page.h"
+#include "draw/html.h"
 #include "model/predict.h"
 #include "base/progress.h"
 #include "dataset/prompts.h"
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 typedef struct {
     const t2i_generate_options *options;
-    t2i_trained trained;
+    t2i_loaded_model trained;
     t2i_prompts prompts;
-    t2i_page page;
+    t2i_html page;
     size_t top, shown, own; /* prompts of the dataset and of the user's that are on the page */
     float *prediction;      /* D */
     double *distance;       /* M */
@@ -33,8 +33,8 @@ static void free_explorer(explorer *x)
     t2i_free(x->fitting);
     t2i_free(x->used);
     t2i_prompts_free(&x->prompts);
-    t2i_page_free(&x->page);
-    t2i_trained_close(&x->trained);
+    t2i_html_free(&x->page);
+    t2i_loaded_model_close(&x->trained);
 }
 
 static t2i_status make_room(explorer *x, t2i_error *err)
@@ -76,9 +76,9 @@ static t2i_status put_drawing(explorer *x, t2i_error *err)
     T2I_TRY(t2i_gallery_draw(&x->trained.gallery, x->prediction, &drawn, err));
     t2i_status status = make_small(&drawn, err);
     if (status == T2I_OK) {
-        t2i_page_put(&x->page, "<figure><i style=\"background-image:url(");
-        t2i_page_picture(&x->page, &drawn);
-        t2i_page_put(&x->page, ")\"></i>drawn</figure>");
+        t2i_html_put(&x->page, "<figure><i style=\"background-image:url(");
+        t2i_html_picture(&x->page, &drawn);
+        t2i_html_put(&x->page, ")\"></i>drawn</figure>");
     }
     t2i_image_free(&drawn);
     return status;
@@ -96,10 +96,10 @@ static t2i_status put_near(explorer *x, size_t k, size_t fitting, t2i_error *err
     char *name = NULL;
     size_t image = x->near[k].image;
     T2I_TRY(t2i_dataset_image_name(x->trained.dataset, image, &name, err));
-    t2i_page_put(&x->page, "<figure%s>", is_right(x, fitting, image) ? " class=\"right\"" : "");
-    t2i_page_put(&x->page, "<i class=\"p%zu\"></i>%.4f<br/>", image, x->near[k].distance);
-    t2i_page_word(&x->page, name);
-    t2i_page_put(&x->page, "</figure>");
+    t2i_html_put(&x->page, "<figure%s>", is_right(x, fitting, image) ? " class=\"right\"" : "");
+    t2i_html_put(&x->page, "<i class=\"p%zu\"></i>%.4f<br/>", image, x->near[k].distance);
+    t2i_html_word(&x->page, name);
+    t2i_html_put(&x->page, "</figure>");
     x->pictures += !x->used[image];
     x->used[image] = 1;
     t2i_free(name);
@@ -115,7 +115,7 @@ static void put_rank(explorer *x, size_t fitting)
     for (size_t i = 1; i < fitting; i++)
         if (x->distance[x->fitting[i].image] < best) best = x->distance[x->fitting[i].image];
     for (size_t m = 0; m < M; m++) rank += x->distance[m] < best;
-    t2i_page_put(&x->page, " <small>right picture: no. %zu of %zu</small>", rank, M);
+    t2i_html_put(&x->page, " <small>right picture: no. %zu of %zu</small>", rank, M);
 }
 
 /* fitting: pictures that are right, in x->fitting; note: where the prompt is from. */
@@ -127,17 +127,17 @@ static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, con
     T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, &prompt, 1, x->prediction, NULL, err));
     t2i_gallery_distances(gallery, x->options->metric, x->prediction, 1, x->distance);
     t2i_nearest(x->distance, gallery->images, x->top, x->near);
-    t2i_page_put(&x->page, "<section class=\"answer\"><h3>");
+    t2i_html_put(&x->page, "<section class=\"answer\"><h3>");
     if (prompt.size == 0)
-        t2i_page_put(&x->page, "(empty prompt)");
+        t2i_html_put(&x->page, "(empty prompt)");
     else
-        t2i_page_text(&x->page, prompt.bytes, prompt.size);
-    t2i_page_put(&x->page, " <small>%s</small>", note);
+        t2i_html_text(&x->page, prompt.bytes, prompt.size);
+    t2i_html_put(&x->page, " <small>%s</small>", note);
     put_rank(x, fitting);
-    t2i_page_put(&x->page, "</h3><div class=\"row\">");
+    t2i_html_put(&x->page, "</h3><div class=\"row\">");
     if (t2i_gallery_decodes(gallery)) T2I_TRY(put_drawing(x, err));
     for (size_t k = 0; k < x->top; k++) T2I_TRY(put_near(x, k, fitting, err));
-    t2i_page_put(&x->page, "</div></section>\n");
+    t2i_html_put(&x->page, "</div></section>\n");
     return T2I_OK;
 }
 
@@ -184,29 +184,29 @@ static t2i_status put_pictures(explorer *x, t2i_error *err)
 {
     const t2i_gallery *gallery = &x->trained.gallery;
     t2i_status status = T2I_OK;
-    t2i_page_put(&x->page, "<style>\n");
+    t2i_html_put(&x->page, "<style>\n");
     for (size_t m = 0; m < gallery->images && t2i_gallery_shows(gallery) && status == T2I_OK; m++) {
         t2i_image picture;
         if (!x->used[m]) continue;
         T2I_TRY(t2i_gallery_picture(gallery, m, &picture, err));
         status = make_small(&picture, err);
         if (status == T2I_OK) {
-            t2i_page_put(&x->page, ".row .p%zu{background-image:url(", m);
-            t2i_page_picture(&x->page, &picture);
-            t2i_page_put(&x->page, ")}\n");
+            t2i_html_put(&x->page, ".row .p%zu{background-image:url(", m);
+            t2i_html_picture(&x->page, &picture);
+            t2i_html_put(&x->page, ")}\n");
         }
         t2i_image_free(&picture);
     }
-    t2i_page_put(&x->page, "</style>\n");
+    t2i_html_put(&x->page, "</style>\n");
     return status;
 }
 
 static void put_head(explorer *x)
 {
-    t2i_page_begin(&x->page, "What the model draws and finds");
-    t2i_page_put(&x->page, "<h1>");
-    t2i_page_word(&x->page, x->options->source);
-    t2i_page_put(&x->page,
+    t2i_html_begin(&x->page, "What the model draws and finds");
+    t2i_html_put(&x->page, "<h1>");
+    t2i_html_word(&x->page, x->options->source);
+    t2i_html_put(&x->page,
                  "</h1>\n<p class=\"pale\">What the model of step %ld draws, and which of %zu "
                  "pictures are nearest, by %s distance; those that fit the prompt are "
                  "<span class=\"right\">green</span>.</p>\n"
@@ -219,21 +219,21 @@ static void put_head(explorer *x)
 
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
 {
-    T2I_TRY(t2i_trained_open(&x->trained, x->options->source, x->options->data, err));
+    T2I_TRY(t2i_loaded_model_open(&x->trained, x->options->source, x->options->data, err));
     T2I_TRY(t2i_gallery_load(&x->trained.gallery, err));
     T2I_TRY(t2i_prompts_new(&x->prompts, x->trained.dataset, err));
     T2I_TRY(make_room(x, err));
     put_head(x);
     T2I_TRY(put_own(x, err));
     T2I_TRY(put_dataset(x, err));
-    t2i_page_put(&x->page,
+    t2i_html_put(&x->page,
                  "<p class=\"pale\">%zu of the dataset's %zu distinct prompts, %zu of its "
                  "%zu pictures.</p>\n",
                  x->shown, x->prompts.count, x->pictures, x->trained.gallery.images);
     T2I_TRY(put_pictures(x, err));
-    t2i_page_end(&x->page);
+    t2i_html_end(&x->page);
     double size = (double)x->page.text.size / 1e6;
-    T2I_TRY(t2i_page_write(&x->page, path, err));
+    T2I_TRY(t2i_html_write(&x->page, path, err));
     t2i_log_note(
         "wrote %s: %.1f MB, %zu prompts of yours and %zu of the dataset's %zu, %zu of its %zu "
         "pictures",

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/predict.h"
-#include "retrieval/sheet.h"
-#include "retrieval/trained.h"
+#include "retrieval/contact_sheet.h"
+#include "retrieval/loaded_model.h"
 
 /* What is found for one prompt. */
 typedef struct {
@@ -25,7 +25,7 @@ typedef struct {
 
 typedef struct {
     const t2i_generate_options *options;
-    t2i_trained trained;
+    t2i_loaded_model trained;
     size_t top;
     char *sheet; /* its path */
     t2i_prompt *prompt;
@@ -208,7 +208,7 @@ static void fill_words(const job *j, words *w, size_t columns, size_t from)
         t2i_tile *tile = w->tile + i * columns;
         if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, NULL};
         for (size_t k = 0; k < j->top; k++, distance++) {
-            t2i_sheet_distance(*distance, a->near[k].distance);
+            t2i_contact_sheet_distance(*distance, a->near[k].distance);
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
         }
     }
@@ -227,8 +227,9 @@ static t2i_status write_sheet(const job *j, t2i_error *err)
         status = t2i_fail_memory(err, n * columns * sizeof *w.tile, "the sheet");
     } else {
         fill_words(j, &w, columns, from);
-        const t2i_sheet sheet = {w.title, w.heading, columns, n, j->options->prompt, w.tile};
-        status = t2i_sheet_draw(&picture, &sheet, err);
+        const t2i_contact_sheet sheet = {w.title, w.heading,          columns,
+                                         n,       j->options->prompt, w.tile};
+        status = t2i_contact_sheet_draw(&picture, &sheet, err);
         if (status == T2I_OK) status = t2i_image_write(&picture, j->sheet, err);
     }
     t2i_image_free(&picture);
@@ -318,7 +319,7 @@ static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
 static t2i_status open_job(job *j, t2i_error *err)
 {
     const t2i_generate_options *o = j->options;
-    T2I_TRY(t2i_trained_open(&j->trained, o->source, o->data, err));
+    T2I_TRY(t2i_loaded_model_open(&j->trained, o->source, o->data, err));
     T2I_TRY(t2i_gallery_load(&j->trained.gallery, err));
     j->top = o->top < j->trained.gallery.images ? o->top : j->trained.gallery.images;
     return T2I_OK;
@@ -349,7 +350,7 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t
     if (status == T2I_OK) status = open_job(&j, err);
     if (status == T2I_OK) status = answer_all(&j, report, err);
     free_answers(&j);
-    t2i_trained_close(&j.trained);
+    t2i_loaded_model_close(&j.trained);
     return status;
 }
 
@@ -390,6 +391,6 @@ t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *er
         if (line[0] != '\0') status = answer_line(&j, line, err);
     }
     if (status == T2I_OK) status = t2i_log_print("\n", err);
-    t2i_trained_close(&j.trained);
+    t2i_loaded_model_close(&j.trained);
     return status;
 }

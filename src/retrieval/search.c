@@ -5,13 +5,13 @@
 
 #include "comm/comm.h"
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 
 enum { LANES = 16 };
 
 struct t2i_search {
-    t2i_pool *pool;          /* borrowed, may be NULL */
+    t2i_thread_pool *pool;   /* borrowed, may be NULL */
     size_t D, room, queries; /* room: pictures */
     float *dot;              /* (queries, room): inner products */
     /* the pictures */
@@ -50,7 +50,7 @@ void t2i_found_add(t2i_found *into, const t2i_found *from)
 }
 
 t2i_status t2i_search_new(t2i_search **out, size_t pictures, size_t queries, size_t D,
-                          t2i_pool *pool, t2i_error *err)
+                          t2i_thread_pool *pool, t2i_error *err)
 {
     t2i_search *s = *out = t2i_alloc(1, sizeof *s);
     if (s == NULL) return t2i_fail_memory(err, sizeof *s, "a search");
@@ -279,12 +279,12 @@ static void compare_some(void *context, int thread)
     const comparison *all = context;
     t2i_search *s = all->s;
     t2i_found *found = all->found;
-    int threads = s->pool == NULL ? 1 : t2i_pool_threads(s->pool);
+    int threads = s->pool == NULL ? 1 : t2i_thread_pool_threads(s->pool);
     size_t first = t2i_share(all->count, thread, threads);
     size_t end = t2i_share(all->count, thread + 1, threads);
     if (first == end) return;
-    t2i_gemm_nt(s->dot + first * s->count, all->prediction + first * s->D, s->feature, end - first,
-                s->count, s->D);
+    t2i_blas_gemm_nt(s->dot + first * s->count, all->prediction + first * s->D, s->feature,
+                     end - first, s->count, s->D);
     for (size_t i = first; i < end; i++) {
         query q = {.s = s, .x = all->prediction + i * s->D, .dot = s->dot + i * s->count};
         q.length = t2i_length(q.x, s->D);
@@ -307,7 +307,7 @@ void t2i_search_compare(t2i_search *s, const float *prediction, size_t count, t2
     if (s->pool == NULL)
         compare_some(&all, 0);
     else
-        t2i_pool_run(s->pool, compare_some, &all);
+        t2i_thread_pool_run(s->pool, compare_some, &all);
 }
 
 void t2i_search_distances(const t2i_search *s, const float *x, double *distance)

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "retrieval/gallery.h"
-#include "base/pool.h"
+#include "base/thread_pool.h"
 
 #define T2I_NO_PICTURE UINT32_MAX
 enum { T2I_METRICS = 2 };
@@ -51,7 +51,7 @@ typedef struct t2i_search t2i_search;
 /* For blocks of up to `pictures` pictures and `queries` predictions of D features. pool (borrowed):
  * who compares, each thread some of the predictions; NULL: the caller alone. */
 T2I_CHECKED t2i_status t2i_search_new(t2i_search **out, size_t pictures, size_t queries, size_t D,
-                                      t2i_pool *pool, t2i_error *err);
+                                      t2i_thread_pool *pool, t2i_error *err);
 void t2i_search_free(t2i_search *search);
 
 /* The pictures to look at next: count of them from number first on, feature (count, D), borrowed;

@@ -6,7 +6,7 @@
 #include "base/cpu.h"
 #include "dataset/dataset.h"
 #include "base/help.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "dataset/reader.h"
 

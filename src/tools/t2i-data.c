@@ -7,12 +7,12 @@
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "prepare/emoji.h"
-#include "prepare/encode.h"
+#include "prepare/encode_dataset.h"
 #include "prepare/info.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "prepare/preview.h"
 #include "prepare/shapes.h"
 
@@ -206,7 +206,7 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_reader_begin();
     t2i_log_program(PROGRAM);
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     settings s = {0};
     t2i_log_rank(t2i_comm_rank_before_start());

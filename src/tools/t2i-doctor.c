@@ -3,15 +3,15 @@
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "doctor/doctor.h"
-#include "train/job.h"
-#include "kernels/linalg.h"
+#include "train/train_options.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 
 /* Starts MPI, as a run would. */
-static t2i_status look(const t2i_job *job, int json, int *argc, char ***argv, t2i_comm **comm,
-                       t2i_error *err)
+static t2i_status look(const t2i_train_options *job, int json, int *argc, char ***argv,
+                       t2i_comm **comm, t2i_error *err)
 {
     t2i_error why = {0};
     int speaks = t2i_comm_rank_before_start() == 0;
@@ -26,23 +26,23 @@ static t2i_status look(const t2i_job *job, int json, int *argc, char ***argv, t2
 
 int main(int argc, char **argv)
 {
-    t2i_job job;
+    t2i_train_options job;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     int json = 0;
     t2i_reader_begin();
     t2i_log_program("t2i-doctor");
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());
-    t2i_status status = t2i_job_parse_exam(&job, &json, argc, argv, &err);
+    t2i_status status = t2i_train_options_parse_exam(&job, &json, argc, argv, &err);
     job.opts.git = T2I_GIT;
     t2i_log_set_level(job.opts.level);
     if (status == T2I_OK && job.opts.asked != T2I_ASK_NOTHING)
         status = t2i_cli_answer(&job.opts, &err);
     else if (status == T2I_OK)
         status = look(&job, json, &argc, &argv, &comm, &err);
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
     return t2i_cli_end(comm, status, &err);
 }

@@ -6,12 +6,12 @@
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "retrieval/eval.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
-#include "retrieval/trained.h"
+#include "base/stop_signal.h"
+#include "retrieval/loaded_model.h"
 
 #define PROGRAM "t2i-eval"
 
@@ -61,12 +61,12 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
                                       .seed = (uint64_t)s->seed,
                                       .keep = (size_t)s->memory << 20,
                                       .threads = (int)s->threads};
-    t2i_trained trained;
+    t2i_loaded_model trained;
     t2i_eval_report report = {0};
-    t2i_status status = t2i_trained_open(&trained, source, s->data, err);
+    t2i_status status = t2i_loaded_model_open(&trained, source, s->data, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) status = t2i_eval(comm, &trained, &options, &report, err);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
     if (status == T2I_OK && t2i_comm_rank(comm) == 0)
         status = print_report(&report, split, s->json, err);
     t2i_eval_report_free(&report);
@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     settings s = {0};
     t2i_reader_begin();
     t2i_log_program(PROGRAM);
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());

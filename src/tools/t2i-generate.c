@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 
 #define PROGRAM "t2i-generate"
 
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_reader_begin();
     t2i_log_program(PROGRAM);
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     t2i_status status = run(argc, argv, &err);
     if (status != T2I_OK) t2i_log_error(&err);

@@ -12,7 +12,7 @@
 #include "checkpoint/model_verify.h"
 #include "base/opts.h"
 #include "record/report.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 
 #define PROGRAM "t2i-model"
 
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
 {
     t2i_error err = {0};
     t2i_log_program(PROGRAM);
-    t2i_stop_begin();
+    t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
     t2i_status status = read_command(argc, argv, &err);
     if (status != T2I_OK) t2i_log_error(&err);

@@ -3,22 +3,22 @@
 #include "tools/cli.h"
 #include "comm/comm.h"
 #include "base/cpu.h"
-#include "train/job.h"
+#include "train/train_options.h"
 #include "base/log.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "train/train.h"
 
 int main(int argc, char **argv)
 {
-    t2i_job job;
+    t2i_train_options job;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     t2i_reader_begin();
     t2i_log_program("t2i-train");
-    t2i_stop_begin();
-    t2i_stop_catch();
-    t2i_status status = t2i_job_parse(&job, argc, argv, &err);
+    t2i_stop_signal_begin();
+    t2i_stop_signal_catch();
+    t2i_status status = t2i_train_options_parse(&job, argc, argv, &err);
     job.opts.git = T2I_GIT;
     t2i_log_set_level(job.opts.level);
     if (status == T2I_OK && job.opts.asked != T2I_ASK_NOTHING) {
@@ -31,6 +31,6 @@ int main(int argc, char **argv)
             status = t2i_train(comm, &job, &err);
         }
     }
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
     return t2i_cli_end(comm, status, &err);
 }

@@ -55,7 +55,7 @@ int t2i_audit_third(size_t shards, int size, int one, int two)
 /* ---- a batch on its way ---- */
 
 /* The next `size` bytes of what is sent. */
-static void *cut(t2i_parcel *p, size_t *at, size_t size)
+static void *cut(t2i_audit_batch *p, size_t *at, size_t size)
 {
     enum { LINE = 64 };
     void *begin = p->bytes == NULL ? NULL : p->bytes + *at;
@@ -63,7 +63,7 @@ static void *cut(t2i_parcel *p, size_t *at, size_t size)
     return begin;
 }
 
-static void lay_out(t2i_parcel *p)
+static void lay_out(t2i_audit_batch *p)
 {
     size_t at = 0;
     p->count = cut(p, &at, sizeof *p->count);
@@ -77,7 +77,7 @@ static void lay_out(t2i_parcel *p)
     p->size = at;
 }
 
-t2i_status t2i_parcel_new(t2i_parcel *p, t2i_error *err)
+t2i_status t2i_audit_batch_new(t2i_audit_batch *p, t2i_error *err)
 {
     lay_out(p);
     p->bytes = t2i_alloc(p->size, 1);
@@ -88,15 +88,15 @@ t2i_status t2i_parcel_new(t2i_parcel *p, t2i_error *err)
     return T2I_OK;
 }
 
-void t2i_parcel_free(t2i_parcel *p)
+void t2i_audit_batch_free(t2i_audit_batch *p)
 {
     t2i_free(p->bytes);
     t2i_free(p->row);
-    *p = (t2i_parcel){0};
+    *p = (t2i_audit_batch){0};
 }
 
-void t2i_parcel_pack(t2i_parcel *p, const t2i_row *row, size_t count, const float *target,
-                     const t2i_rights *rights, const size_t *index)
+void t2i_audit_batch_pack(t2i_audit_batch *p, const t2i_row *row, size_t count, const float *target,
+                          const t2i_rights *rights, const size_t *index)
 {
     uint16_t *id = p->id;
     size_t used = 0;
@@ -121,7 +121,7 @@ void t2i_parcel_pack(t2i_parcel *p, const t2i_row *row, size_t count, const floa
     p->right.begin[count] = used;
 }
 
-void t2i_parcel_open(t2i_parcel *p)
+void t2i_audit_batch_open(t2i_audit_batch *p)
 {
     const uint16_t *id = p->id;
     T2I_ASSERT(*p->count <= p->rows);

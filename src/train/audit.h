@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 #include "base/error.h"
 #include "model/transformer.h"
 
@@ -40,19 +40,19 @@ typedef struct {
     float *target;                  /* (rows, dim) */
     t2i_rights right;
     uint16_t *id;
-    t2i_row *row; /* owned: rows; whoever got the bytes calls t2i_parcel_open for them */
-} t2i_parcel;
+    t2i_row *row; /* owned: rows; whoever got the bytes calls t2i_audit_batch_open for them */
+} t2i_audit_batch;
 
 /* Fills a parcel whose first four numbers are set. T2I_SYSTEM. */
-T2I_CHECKED t2i_status t2i_parcel_new(t2i_parcel *parcel, t2i_error *err);
-void t2i_parcel_free(t2i_parcel *parcel);
+T2I_CHECKED t2i_status t2i_audit_batch_new(t2i_audit_batch *batch, t2i_error *err);
+void t2i_audit_batch_free(t2i_audit_batch *batch);
 /* `count` rows with targets; rights (NULL: none) has those of rows index[0], index[1], ... */
-void t2i_parcel_pack(t2i_parcel *parcel, const t2i_row *row, size_t count, const float *target,
-                     const t2i_rights *rights, const size_t *index);
-void t2i_parcel_open(t2i_parcel *parcel);
+void t2i_audit_batch_pack(t2i_audit_batch *batch, const t2i_row *row, size_t count,
+                          const float *target, const t2i_rights *rights, const size_t *index);
+void t2i_audit_batch_open(t2i_audit_batch *batch);
 
-/* Of a shard's loss and gradient (chunks of T2I_CHUNK floats; used: a byte each, see fold.h): never
- * 0. */
+/* Of a shard's loss and gradient (chunks of T2I_CHUNK floats; used: a byte each, see reduce.h):
+ * never 0. */
 uint64_t t2i_audit_hash(double loss, const float *gradient, const uint8_t *used, size_t chunks);
 
 #endif

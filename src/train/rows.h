@@ -1,4 +1,5 @@
-/* rows.h - prompts as ids, in memory: what a rank holds of a dataset. Features are in store.h. */
+/* rows.h - prompts as ids, in memory: what a rank holds of a dataset. Features are in
+ * shared_features.h. */
 #ifndef T2I_ROWS_H
 #define T2I_ROWS_H
 

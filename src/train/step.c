@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "kernels/ops.h"
 #include "kernels/optim.h"
-#include "base/pulse.h"
+#include "base/heartbeat.h"
 
 /* What a shard's loss is computed from. */
 typedef struct {
@@ -35,9 +35,10 @@ typedef struct {
 struct t2i_step {
     t2i_step_input in;
     int threads;
-    t2i_pool *pool;
-    t2i_fold *fold;
-    t2i_packed packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
+    t2i_thread_pool *pool;
+    t2i_reduce *reduce;
+    t2i_packed_weights
+        packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
     const float *unpacked; /* while they are packed */
     int packer, packers;   /* this rank's place among those that have it in common */
     worker *worker;        /* owned: threads */
@@ -51,34 +52,36 @@ struct t2i_step {
     uint32_t *sums;    /* owned: of the bits of each chunk of the slice, as the last update left
                           them; NULL: memory is not verified */
     int summed;
-    atomic_int damaged;      /* a sum was another one before the next update */
-    t2i_parcel mine, theirs; /* shards that are computed twice: this rank's, and another one's */
-    t2i_audit_turn turn;     /* of the step that is going on */
-    int auditor;             /* the thread that computes theirs: the first that has a shard */
-    uint64_t shard, again;   /* hashes of both, 0: of none */
+    atomic_int damaged; /* a sum was another one before the next update */
+    t2i_audit_batch mine,
+        theirs;            /* shards that are computed twice: this rank's, and another one's */
+    t2i_audit_turn turn;   /* of the step that is going on */
+    int auditor;           /* the thread that computes theirs: the first that has a shard */
+    uint64_t shard, again; /* hashes of both, 0: of none */
     t2i_schedule schedule;
     t2i_adamw adamw;
     t2i_adamw_factors factors; /* of the update that is going on */
     long number;               /* the step that is going on */
     double clock;              /* the first thread's */
-    t2i_spike usual; /* the loss so far, where it changes nothing and a checkpoint need not know */
+    t2i_loss_spike
+        usual; /* the loss so far, where it changes nothing and a checkpoint need not know */
     t2i_seconds *spent; /* while a step is taken */
 };
 
 /* ---- set-up ---- */
 
-int t2i_step_threads(const t2i_plan *plan, int size, int threads)
+int t2i_step_threads(const t2i_sampler *sampler, int size, int threads)
 {
-    size_t most = (plan->shards + (size_t)size - 1) / (size_t)size;
+    size_t most = (sampler->shards + (size_t)size - 1) / (size_t)size;
     return (size_t)threads < most ? threads : (int)most;
 }
 
-size_t t2i_step_rows(const t2i_plan *plan, int rank, int size)
+size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size)
 {
     size_t most = 1;
-    for (size_t v = t2i_share(plan->shards, rank, size);
-         v < t2i_share(plan->shards, rank + 1, size); v++)
-        if (t2i_plan_draws(plan, v) > most) most = t2i_plan_draws(plan, v);
+    for (size_t v = t2i_share(sampler->shards, rank, size);
+         v < t2i_share(sampler->shards, rank + 1, size); v++)
+        if (t2i_sampler_draws(sampler, v) > most) most = t2i_sampler_draws(sampler, v);
     return most;
 }
 
@@ -106,19 +109,19 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 static t2i_status begin_audits(t2i_step *s, t2i_error *err)
 {
     const t2i_step_input *in = &s->in;
-    s->mine = (t2i_parcel){.rows = in->most_rows,
-                           .ids = in->longest,
-                           .dim = in->checkpoint->model.config.vision_feature_dim,
-                           .rights = in->most_rights};
+    s->mine = (t2i_audit_batch){.rows = in->most_rows,
+                                .ids = in->longest,
+                                .dim = in->checkpoint->model.config.vision_feature_dim,
+                                .rights = in->most_rights};
     s->theirs = s->mine;
-    T2I_TRY(t2i_parcel_new(&s->mine, err));
-    return t2i_parcel_new(&s->theirs, err);
+    T2I_TRY(t2i_audit_batch_new(&s->mine, err));
+    return t2i_audit_batch_new(&s->theirs, err);
 }
 
 /* What is local. */
 static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
-    const t2i_job *job = s->in.job;
+    const t2i_train_options *job = s->in.job;
     const t2i_checkpoint *c = s->in.checkpoint;
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     s->chunks = c->model.layout.floats / T2I_CHUNK;
@@ -131,7 +134,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
                                        .seed = (uint64_t)job->seed,
                                        .space = t2i_vocab_id(&c->vocab, ' '),
                                        .unknown = c->vocab.unknown};
-    T2I_TRY(t2i_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
+    T2I_TRY(t2i_thread_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
     s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
     s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
     s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
@@ -157,16 +160,16 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     t2i_checkpoint *c = s->in.checkpoint;
-    size_t bytes = t2i_packed_bytes(&c->model, 1);
-    float *weights = t2i_fold_weights(s->fold);
+    size_t bytes = t2i_packed_weights_bytes(&c->model, 1);
+    float *weights = t2i_reduce_weights(s->reduce);
     void *memory;
-    if (t2i_fold_first(s->fold))
+    if (t2i_reduce_first(s->reduce))
         memcpy(weights, c->weights, c->model.layout.floats * sizeof *weights);
     t2i_free(c->weights);
     c->weights = weights;
     s->work_bytes += bytes;
     T2I_TRY(t2i_comm_node_memory(comm, bytes, &memory, &s->packer, &s->packers, err));
-    return t2i_comm_agree(comm, t2i_packed_new(&s->packed, &c->model, 1, memory, err), err);
+    return t2i_comm_agree(comm, t2i_packed_weights_new(&s->packed, &c->model, 1, memory, err), err);
 }
 
 t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
@@ -180,11 +183,11 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     }
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK)
-        status = t2i_fold_new(&s->fold, comm, s->pool, input->plan->shards,
-                              input->checkpoint->model.layout.floats, err);
+        status = t2i_reduce_new(&s->reduce, comm, s->pool, input->sampler->shards,
+                                input->checkpoint->model.layout.floats, err);
     if (status == T2I_OK) status = share_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
-        t2i_fold_shards(s->fold, s->auditor, &first, &end);
+        t2i_reduce_shards(s->reduce, s->auditor, &first, &end);
         if (first < end) break;
     }
     if (status == T2I_OK) return T2I_OK;
@@ -206,11 +209,11 @@ void t2i_step_free(t2i_step *s)
         t2i_free(w->target);
         t2i_free(w->dprediction);
     }
-    t2i_packed_free(&s->packed);
-    if (s->fold != NULL && s->in.checkpoint->weights == t2i_fold_weights(s->fold))
+    t2i_packed_weights_free(&s->packed);
+    if (s->reduce != NULL && s->in.checkpoint->weights == t2i_reduce_weights(s->reduce))
         s->in.checkpoint->weights = NULL;
-    t2i_fold_free(s->fold);
-    t2i_pool_free(s->pool);
+    t2i_reduce_free(s->reduce);
+    t2i_thread_pool_free(s->pool);
     t2i_free(s->worker);
     t2i_free(s->m);
     t2i_free(s->v);
@@ -218,12 +221,12 @@ void t2i_step_free(t2i_step *s)
     t2i_free(s->averaged);
     t2i_free(s->replica);
     t2i_free(s->sums);
-    t2i_parcel_free(&s->mine);
-    t2i_parcel_free(&s->theirs);
+    t2i_audit_batch_free(&s->mine);
+    t2i_audit_batch_free(&s->theirs);
     t2i_free(s);
 }
 
-t2i_packed *t2i_step_packed(t2i_step *s)
+t2i_packed_weights *t2i_step_packed(t2i_step *s)
 {
     return &s->packed;
 }
@@ -240,7 +243,7 @@ size_t t2i_step_work_bytes(const t2i_step *s)
 
 size_t t2i_step_fold_bytes(const t2i_step *s)
 {
-    return t2i_fold_bytes(s->fold);
+    return t2i_reduce_bytes(s->reduce);
 }
 
 /* ---- slices ---- */
@@ -266,15 +269,15 @@ void t2i_step_gather(t2i_step *s, t2i_comm *comm)
 static void pack_part(void *context, int thread)
 {
     t2i_step *s = context;
-    t2i_packed_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
-                    (size_t)(s->packers * s->threads));
+    t2i_packed_weights_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
+                            (size_t)(s->packers * s->threads));
 }
 
 /* Collective over the node, when nobody there reads what was packed before. */
 static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
 {
     s->unpacked = weights;
-    t2i_pool_run(s->pool, pack_part, s);
+    t2i_thread_pool_run(s->pool, pack_part, s);
     s->packed.weights = weights;
     if (s->packers > 1) t2i_comm_meet(comm);
 }
@@ -307,15 +310,16 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
 {
     const t2i_step_input *in = &s->in;
     size_t D = in->checkpoint->model.config.vision_feature_dim,
-           rows = t2i_plan_draws(in->plan, shard);
-    uint64_t first = (uint64_t)(shard * in->plan->batch / in->plan->shards); /* in the batch */
+           rows = t2i_sampler_draws(in->sampler, shard);
+    uint64_t first =
+        (uint64_t)(shard * in->sampler->batch / in->sampler->shards); /* in the batch */
     uint16_t *room = w->changed;
-    t2i_plan_sample(in->plan, (uint64_t)s->number, shard, w->draw);
+    t2i_sampler_sample(in->sampler, (uint64_t)s->number, shard, w->draw);
     for (size_t i = 0; i < rows; i++) {
         size_t index = w->index[i] = (size_t)(w->draw[i] - in->first_row);
         t2i_row *row = &w->batch[i];
         *row = in->rows->row[index];
-        memcpy(w->target + i * D, t2i_store_feature(in->store, in->rows->image[index]),
+        memcpy(w->target + i * D, t2i_shared_features_feature(in->store, in->rows->image[index]),
                D * sizeof(float));
         if (room == NULL) continue;
         row->length =
@@ -334,9 +338,9 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     const t2i_step_input *in = &s->in;
     const t2i_checkpoint *c = in->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
-    double weight = in->job->contrastive_weight, all = (double)in->plan->batch;
+    double weight = in->job->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
-    float *gradient = t2i_fold_leaf(s->fold, thread, &used);
+    float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
     const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
     t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_work_tokens(w->work),
@@ -344,9 +348,10 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
                                   (float)(2.0 / (all * (double)D)), b->rows * D);
     if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
-        leaf.loss += weight * (double)D *
-                     t2i_contrast_add(in->contrast, thread, b->rights, b->index, b->rows,
-                                      prediction, b->target, (float)(weight / all), w->dprediction);
+        leaf.loss +=
+            weight * (double)D *
+            t2i_contrastive_loss_add(in->contrast, thread, b->rights, b->index, b->rows, prediction,
+                                     b->target, (float)(weight / all), w->dprediction);
     t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;
@@ -364,7 +369,7 @@ static void trade_parcels(t2i_step *s, t2i_comm *comm, int to, int from)
         if (from >= 0) t2i_comm_receive(comm, from, s->theirs.bytes, s->theirs.size, 1);
     }
     t2i_comm_wait(comm);
-    if (from >= 0) t2i_parcel_open(&s->theirs);
+    if (from >= 0) t2i_audit_batch_open(&s->theirs);
 }
 
 /* Collective. Is this a step in which ranks compute a shard of one another? Then they tell each
@@ -375,11 +380,11 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
     s->turn = (t2i_audit_turn){0};
     s->shard = s->again = 0;
     if (every == 0 || s->number % every != 0) return;
-    s->turn = t2i_audit_plan(s->in.plan->shards, (uint64_t)(s->number / every) - 1,
+    s->turn = t2i_audit_plan(s->in.sampler->shards, (uint64_t)(s->number / every) - 1,
                              t2i_comm_rank(comm), t2i_comm_size(comm));
     if (s->turn.takes_part) {
         batch b = fetch_rows(s, &s->worker[s->auditor], s->turn.own);
-        t2i_parcel_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
+        t2i_audit_batch_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
     }
     trade_parcels(s, comm, s->turn.takes_part ? s->turn.by : -1,
                   s->turn.takes_part ? s->turn.of : -1);
@@ -388,24 +393,24 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
 /* By the auditor, in the place of its next leaf: it is not added. */
 static uint64_t compute_theirs(const t2i_step *s)
 {
-    const t2i_parcel *p = &s->theirs;
+    const t2i_audit_batch *p = &s->theirs;
     const batch b = {p->row, *p->count, p->target, &p->right, p->index};
     uint64_t hash;
     compute_shard(s, s->auditor, &b, &hash);
-    t2i_pulse_beat();
+    t2i_heartbeat_beat();
     return hash;
 }
 
-int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_votes *votes)
+int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_step_status *step_status)
 {
-    int rank = t2i_comm_rank(comm), one = (int)votes->disputed, two = (int)votes->by;
-    int third = t2i_audit_third(s->in.plan->shards, t2i_comm_size(comm), one, two);
+    int rank = t2i_comm_rank(comm), one = (int)step_status->disputed, two = (int)step_status->by;
+    int third = t2i_audit_third(s->in.sampler->shards, t2i_comm_size(comm), one, two);
     uint64_t hash = 0;
     if (third < 0) return one == two ? one : T2I_UNKNOWN;
     trade_parcels(s, comm, rank == one ? third : -1, rank == third ? one : -1);
     if (rank == third) hash = compute_theirs(s);
     t2i_comm_bcast(comm, third, &hash, sizeof hash);
-    return hash == votes->shard ? two : hash == votes->again ? one : T2I_UNKNOWN;
+    return hash == step_status->shard ? two : hash == step_status->again ? one : T2I_UNKNOWN;
 }
 
 /* ---- memory that changes by itself ---- */
@@ -445,7 +450,7 @@ int t2i_step_damaged(const t2i_step *s)
 static int compares(const t2i_step *s)
 {
     return s->replica != NULL && s->number % s->in.job->verify_every == 0 &&
-           t2i_fold_compares(s->fold);
+           t2i_reduce_compares(s->reduce);
 }
 
 static void hash_replica(void *context, int thread)
@@ -464,16 +469,16 @@ static void compute_shards(void *context, int thread)
     t2i_step *s = context;
     worker *w = &s->worker[thread];
     size_t first, end;
-    t2i_fold_shards(s->fold, thread, &first, &end);
+    t2i_reduce_shards(s->reduce, thread, &first, &end);
     if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s);
     for (size_t v = first; v < end; v++) {
         batch b = fetch_rows(s, w, v);
         if (thread == 0) clock_into(s, &s->spent->data);
         int audited = s->turn.takes_part && v == s->turn.own;
         t2i_leaf leaf = compute_shard(s, thread, &b, audited ? &s->shard : NULL);
-        t2i_fold_add(s->fold, thread, &leaf);
+        t2i_reduce_add(s->reduce, thread, &leaf);
         if (thread == 0) clock_into(s, &s->spent->compute);
-        t2i_pulse_beat();
+        t2i_heartbeat_beat();
     }
 }
 
@@ -501,44 +506,45 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     s->number = c->run.step + 1;
     s->clock = t2i_cpu_seconds();
     s->spent = seconds;
-    t2i_pulse_phase(T2I_AT_COMPUTE, s->number, 0);
+    t2i_heartbeat_phase(T2I_AT_COMPUTE, s->number, 0);
     begin_audit(s, comm);
     if (s->packed.weights != c->weights) pack(s, comm, c->weights);
-    if (compares(s)) t2i_pool_run(s->pool, hash_replica, s);
-    if (s->in.contrast != NULL) t2i_contrast_begin(s->in.contrast, (uint64_t)s->number);
+    if (compares(s)) t2i_thread_pool_run(s->pool, hash_replica, s);
+    if (s->in.contrast != NULL) t2i_contrastive_loss_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
-    t2i_pool_run(s->pool, compute_shards, s);
-    result->votes.damaged = atomic_load(&s->damaged);
-    result->votes.replica =
+    t2i_thread_pool_run(s->pool, compute_shards, s);
+    result->step_status.damaged = atomic_load(&s->damaged);
+    result->step_status.replica =
         compares(s) ? t2i_hash_64(s->replica, s->chunks * sizeof *s->replica) : 0;
-    result->votes.shard = s->shard;
-    result->votes.again = s->again;
-    result->votes.by = s->turn.by;
-    t2i_pulse_phase(T2I_AT_SYNC, s->number, 0);
-    t2i_fold_exchange(s->fold, comm, &result->total, &result->votes, &squares);
-    if (result->votes.culprit != T2I_NOBODY) return;
-    T2I_ASSERT(result->total.rows == (double)s->in.plan->batch);
+    result->step_status.shard = s->shard;
+    result->step_status.again = s->again;
+    result->step_status.by = s->turn.by;
+    t2i_heartbeat_phase(T2I_AT_SYNC, s->number, 0);
+    t2i_reduce_exchange(s->reduce, comm, &result->total, &result->step_status, &squares);
+    if (result->step_status.culprit != T2I_NOBODY) return;
+    T2I_ASSERT(result->total.rows == (double)s->in.sampler->batch);
     result->loss = result->total.loss /
-                   ((double)s->in.plan->batch * (double)c->model.config.vision_feature_dim);
+                   ((double)s->in.sampler->batch * (double)c->model.config.vision_feature_dim);
     result->norm = sqrt(squares);
     result->lr = t2i_schedule_lr(&s->schedule, s->number);
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
      * again */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
-    t2i_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
-    result->spike = result->skipped ? 0.0 : t2i_spike_score(usual, result->loss);
-    if (result->skipped) result->votes.disputed = T2I_NOBODY; /* which NaN it is means nothing */
-    if (result->votes.disputed != T2I_NOBODY) return;
+    t2i_loss_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
+    result->spike = result->skipped ? 0.0 : t2i_loss_spike_score(usual, result->loss);
+    if (result->skipped)
+        result->step_status.disputed = T2I_NOBODY; /* which NaN it is means nothing */
+    if (result->step_status.disputed != T2I_NOBODY) return;
     if (s->in.job->skip_spikes > 0 && result->spike > s->in.job->skip_spikes) result->skipped = 1;
     if (result->skipped)
         c->run.skipped++;
     else {
-        t2i_spike_add(usual, result->loss);
+        t2i_loss_spike_add(usual, result->loss);
         c->run.updates++;
         s->adamw.lr = result->lr;
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
                                      (unsigned long)c->run.updates);
-        t2i_fold_update(s->fold, comm, update_chunk, s);
+        t2i_reduce_update(s->reduce, comm, update_chunk, s);
         s->packed.weights = NULL;
         s->summed = s->sums != NULL;
     }

@@ -1,5 +1,5 @@
-/* step.h - one step of a run: every thread computes its shards, the tree adds them (fold.h), every
- * thread updates its slice of the weights.
+/* step.h - one step of a run: every thread computes its shards, the tree adds them (reduce.h),
+ * every thread updates its slice of the weights.
  *
  * A thread has buffers of its own for a shard; weights, rows and pictures are the rank's. What is
  * computed is a function of (weights, step) alone, whatever the number of ranks and threads.
@@ -11,39 +11,39 @@
 #include <stdint.h>
 #include "checkpoint/checkpoint.h"
 #include "comm/comm.h"
-#include "train/contrast.h"
+#include "train/contrastive_loss.h"
 #include "base/error.h"
-#include "comm/fold.h"
-#include "train/job.h"
-#include "train/plan.h"
-#include "base/pool.h"
+#include "comm/reduce.h"
+#include "train/train_options.h"
+#include "train/sampler.h"
+#include "base/thread_pool.h"
 #include "train/rows.h"
 #include "record/runlog.h"
-#include "train/store.h"
+#include "train/shared_features.h"
 
 /* What a step works on; all borrowed, and all but checkpoint only read. */
 typedef struct {
-    const t2i_job *job;
+    const t2i_train_options *job;
     t2i_checkpoint *checkpoint; /* its weights and run change */
-    const t2i_plan *plan;
+    const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
-    const t2i_store *store;
-    t2i_contrast *contrast; /* NULL: squared error alone */
+    const t2i_shared_features *store;
+    t2i_contrastive_loss *contrast; /* NULL: squared error alone */
     const t2i_rights *rights;
     int threads;
     size_t most_rows, longest; /* room of a thread's buffers: at least t2i_step_rows, and
                                   rows->longest; with audit-every the same on all ranks, and
                                   enough for each */
-    size_t most_rights;        /* then also: right pictures of a row (contrast.h) */
+    size_t most_rights;        /* then also: right pictures of a row (contrastive_loss.h) */
 } t2i_step_input;
 
 typedef struct {
     t2i_leaf total;
-    t2i_votes votes; /* this rank's come in, the sums go out */
-    double loss;     /* per feature, before the update */
+    t2i_step_status step_status; /* this rank's come in, the sums go out */
+    double loss;                 /* per feature, before the update */
     double norm, lr;
-    double spike; /* deviations of the loss above what is usual (spike.h) */
+    double spike; /* deviations of the loss above what is usual (loss_spike.h) */
     int skipped;  /* loss or gradient is not finite, or the loss a spike that is to be skipped:
                      nothing was changed */
 } t2i_step_result;
@@ -51,21 +51,21 @@ typedef struct {
 typedef struct t2i_step t2i_step;
 
 /* `threads`, but no more than a rank can have shards. */
-int t2i_step_threads(const t2i_plan *plan, int size, int threads);
+int t2i_step_threads(const t2i_sampler *sampler, int size, int threads);
 /* Rows of this rank's largest shard, at least 1. */
-size_t t2i_step_rows(const t2i_plan *plan, int rank, int size);
+size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size);
 
 /* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. From
- * now on, until t2i_step_free, the checkpoint's weights are those of fold.h. */
+ * now on, until t2i_step_free, the checkpoint's weights are those of reduce.h. */
 T2I_CHECKED t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input,
                                     t2i_error *err);
 void t2i_step_free(t2i_step *step); /* NULL is legal; the checkpoint has no weights any more */
 
 /* The packed weights, as of the last t2i_step_model, and the first thread's work: for use between
  * steps. */
-t2i_packed *t2i_step_packed(t2i_step *step);
+t2i_packed_weights *t2i_step_packed(t2i_step *step);
 t2i_work *t2i_step_work(t2i_step *step);
-/* Bytes of activations and packed weights, and of gradients with the node's (fold.h). */
+/* Bytes of activations and packed weights, and of gradients with the node's (reduce.h). */
 size_t t2i_step_work_bytes(const t2i_step *step);
 size_t t2i_step_fold_bytes(const t2i_step *step);
 
@@ -93,6 +93,6 @@ void t2i_step_take(t2i_step *step, t2i_comm *comm, t2i_step_result *result, t2i_
 
 /* Collective, after such a step: the rank that is wrong, as a third one says; T2I_UNKNOWN where
  * there is none. */
-int t2i_step_settle(t2i_step *step, t2i_comm *comm, const t2i_votes *votes);
+int t2i_step_settle(t2i_step *step, t2i_comm *comm, const t2i_step_status *step_status);
 
 #endif

@@ -6,28 +6,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/claim.h"
-#include "train/contrast.h"
+#include "base/writer_lease.h"
+#include "train/contrastive_loss.h"
 #include "base/cpu.h"
 #include "doctor/doctor.h"
 #include "record/events.h"
 #include "base/fs.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "train/plan.h"
-#include "base/pulse.h"
-#include "train/replay.h"
+#include "train/sampler.h"
+#include "base/heartbeat.h"
+#include "train/sampler_file.h"
 #include "record/report.h"
 #include "train/rows.h"
 #include "record/runlog.h"
-#include "train/saver.h"
-#include "train/start.h"
+#include "train/checkpoint_writer.h"
+#include "train/initial_state.h"
 #include "train/step.h"
-#include "base/stop.h"
-#include "train/store.h"
-#include "train/trial.h"
-#include "train/watch.h"
+#include "base/stop_signal.h"
+#include "train/shared_features.h"
+#include "train/dry_run.h"
+#include "train/validation.h"
 
 /* So many in a row without effect, and a run is given up. */
 enum { SKIPS_IN_A_ROW = 50 };
@@ -36,23 +36,23 @@ static const double told_spike = 8.0;
 
 /* Everything that a run has while it trains. */
 typedef struct {
-    const t2i_job *job;
+    const t2i_train_options *job;
     t2i_comm *comm;
     int rank, size;
     t2i_dataset *dataset;
     char *options; /* owned: what changes the result, as JSON */
-    t2i_start start;
-    t2i_plan plan;
-    t2i_replay replay;
+    t2i_initial_state start;
+    t2i_sampler sampler;
+    t2i_sampler_file sampler_file;
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row; /* number (of N) of rows.row[0] */
-    t2i_watch watch;
+    t2i_validation validation;
     int threads;
     t2i_step *step;
-    size_t most_rows;       /* of a call of the model */
-    t2i_store store;        /* features of the pictures that the node's ranks name */
-    t2i_contrast *contrast; /* owned: NULL: squared error alone */
-    uint8_t *trains;        /* owned: for it: the pictures of training pairs, a bit a picture */
+    size_t most_rows;               /* of a call of the model */
+    t2i_shared_features store;      /* features of the pictures that the node's ranks name */
+    t2i_contrastive_loss *contrast; /* owned: NULL: squared error alone */
+    uint8_t *trains; /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
     t2i_runlog *log; /* rank 0 */
     t2i_events events;
@@ -63,14 +63,14 @@ typedef struct {
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     t2i_traffic line_sent;
-    int skips;        /* steps in a row that were skipped */
-    int lost;         /* the folder, to another process: nothing is written any more */
-    long sound_step;  /* of the newest checkpoint that can be gone on from, -1: none */
-    long saved_step;  /* newest checkpoint of this session, -1: none */
-    t2i_saver *saver; /* rank 0 */
-    int aside;        /* are checkpoints written while training goes on? */
-    long saving;      /* the step of the one that is under way, -1: none is */
-    int running;      /* is status.json ours? */
+    int skips;       /* steps in a row that were skipped */
+    int lost;        /* the folder, to another process: nothing is written any more */
+    long sound_step; /* of the newest checkpoint that can be gone on from, -1: none */
+    long saved_step; /* newest checkpoint of this session, -1: none */
+    t2i_checkpoint_writer *checkpoint_writer; /* rank 0 */
+    int aside;                                /* are checkpoints written while training goes on? */
+    long saving; /* the step of the one that is under way, -1: none is */
+    int running; /* is status.json ours? */
 } trainer;
 
 /* ---- set-up ---- */
@@ -78,7 +78,7 @@ typedef struct {
 static t2i_status begin_folder(trainer *t, t2i_error *err)
 {
     t2i_status status = t2i_fs_mkdir(t->job->out, err);
-    if (status == T2I_OK) status = t2i_claim_take(t->job->out, err);
+    if (status == T2I_OK) status = t2i_writer_lease_take(t->job->out, err);
     static const char *const folders[] = {"checkpoints", "samples"};
     for (size_t i = 0; status == T2I_OK && i < 2; i++) {
         char *path = t2i_fs_join(t->job->out, folders[i]);
@@ -104,8 +104,8 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
 static t2i_status choose_samples(trainer *t, t2i_error *err)
 {
     t2i_json *prompts = NULL;
-    T2I_TRY(t2i_watch_choose(&t->watch, err));
-    T2I_TRY(t2i_watch_prompts(&t->watch, &prompts, err));
+    T2I_TRY(t2i_validation_choose(&t->validation, err));
+    T2I_TRY(t2i_validation_prompts(&t->validation, &prompts, err));
     t2i_events_samples(&t->events, prompts);
     return T2I_OK;
 }
@@ -132,7 +132,7 @@ static t2i_status write_status(const trainer *t, const char *state, int code, co
  * different things (several programs in one mpirun, an old copy of a file) would wait for one
  * another forever. Only the dataset may have another name on another node: its contents are
  * compared. */
-static t2i_status check_options(t2i_comm *comm, const t2i_job *job, t2i_error *err)
+static t2i_status check_options(t2i_comm *comm, const t2i_train_options *job, t2i_error *err)
 {
     char hex[T2I_HEX] = "";
     t2i_text text = {0};
@@ -163,50 +163,50 @@ static t2i_status check_dataset(t2i_comm *comm, t2i_dataset *dataset, t2i_error 
 /* V, and the rows that are drawn from. */
 static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     t2i_run_state *run = &t->start.checkpoint.run;
-    int replays = t->replay.rows != NULL;
-    t->plan =
-        (t2i_plan){.batch = (size_t)job->batch,
-                   .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
-                   .seed = (uint64_t)job->seed,
-                   .sampler = replays                                ? T2I_REPLAY
-                              : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
-                                                                     : T2I_SHARDED,
-                   .replay = t->replay.rows};
+    int replays = t->sampler_file.rows != NULL;
+    t->sampler =
+        (t2i_sampler){.batch = (size_t)job->batch,
+                      .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
+                      .seed = (uint64_t)job->seed,
+                      .sampler = replays                                ? T2I_SAMPLER_FILE
+                                 : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
+                                                                        : T2I_SHARDED,
+                      .sampler_file = t->sampler_file.rows};
     if (t->start.resumed)
-        t->plan.shards = (size_t)run->shards;
+        t->sampler.shards = (size_t)run->shards;
     else
-        T2I_TRY(t2i_plan_shards(&t->plan.shards, (size_t)job->shards, (size_t)t->size,
-                                (size_t)t->size * (size_t)t->threads, t->plan.batch, t->plan.rows,
-                                err));
-    if (t->plan.shards > t->plan.batch || (t->plan.shards & (t->plan.shards - 1)) != 0)
+        T2I_TRY(t2i_sampler_shards(&t->sampler.shards, (size_t)job->shards, (size_t)t->size,
+                                   (size_t)t->size * (size_t)t->threads, t->sampler.batch,
+                                   t->sampler.rows, err));
+    if (t->sampler.shards > t->sampler.batch || (t->sampler.shards & (t->sampler.shards - 1)) != 0)
         return t2i_fail(err, T2I_DATA, "the checkpoint's %zu shards do not go with batch %zu",
-                        t->plan.shards, t->plan.batch);
-    run->shards = (long)t->plan.shards;
-    if ((size_t)t->size > t->plan.shards)
+                        t->sampler.shards, t->sampler.batch);
+    run->shards = (long)t->sampler.shards;
+    if ((size_t)t->size > t->sampler.shards)
         t2i_log_warn("%d ranks, but the run has %zu shards: %zu ranks will idle", t->size,
-                     t->plan.shards, (size_t)t->size - t->plan.shards);
+                     t->sampler.shards, (size_t)t->size - t->sampler.shards);
     return T2I_OK;
 }
 
 static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t first = t2i_share(t->plan.shards, t->rank, t->size),
-           end = t2i_share(t->plan.shards, t->rank + 1, t->size);
-    int all = t->plan.sampler != T2I_SHARDED;
-    t->first_row = all ? 0 : t2i_plan_first_row(&t->plan, first);
-    uint64_t end_row = all ? t->plan.rows : t2i_plan_first_row(&t->plan, end);
+    size_t first = t2i_share(t->sampler.shards, t->rank, t->size),
+           end = t2i_share(t->sampler.shards, t->rank + 1, t->size);
+    int all = t->sampler.sampler != T2I_SHARDED;
+    t->first_row = all ? 0 : t2i_sampler_first_row(&t->sampler, first);
+    uint64_t end_row = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end);
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
-                          t->plan.sampler == T2I_REPLAY ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          first == end ? t->first_row : end_row, &c->vocab,
+                          t->sampler.sampler == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
+                          t->first_row, first == end ? t->first_row : end_row, &c->vocab,
                           c->model.config.block_size, t->job->min_count == 1, err));
-    if (t->plan.sampler == T2I_REPLAY &&
+    if (t->sampler.sampler == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
-        T2I_TRY(t2i_replay_map(&t->replay, t->rows.user_row, t->rows.count, err));
-    return t2i_watch_new(&t->watch, t->job, t->dataset, &t->start.checkpoint, counts, t->rank,
-                         t->size, err);
+        T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
+    return t2i_validation_new(&t->validation, t->job, t->dataset, &t->start.checkpoint, counts,
+                              t->rank, t->size, err);
 }
 
 /* Collective. */
@@ -217,14 +217,16 @@ static t2i_status open_store(trainer *t, t2i_error *err)
     t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
     if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0) {
         t->trains = t2i_alloc(bytes, 1);
-        mine = t->trains == NULL ? t2i_fail_memory(err, bytes, "the pictures")
-                                 : t2i_want_split(t->trains, t->dataset, T2I_TRAIN, err);
+        mine = t->trains == NULL
+                   ? t2i_fail_memory(err, bytes, "the pictures")
+                   : t2i_shared_features_want_split(t->trains, t->dataset, T2I_TRAIN, err);
         if (mine == T2I_OK) memcpy(wanted, t->trains, bytes);
     }
     for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
-    if (mine == T2I_OK) t2i_watch_want(&t->watch, wanted);
+    if (mine == T2I_OK) t2i_validation_want(&t->validation, wanted);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
-    if (status == T2I_OK) status = t2i_store_new(&t->store, t->comm, t->dataset, wanted, err);
+    if (status == T2I_OK)
+        status = t2i_shared_features_new(&t->store, t->comm, t->dataset, wanted, err);
     t2i_free(wanted);
     return status;
 }
@@ -232,37 +234,38 @@ static t2i_status open_store(trainer *t, t2i_error *err)
 /* What tells a row's picture from the others. */
 static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     const t2i_checkpoint *c = &t->start.checkpoint;
-    const t2i_contrast_options options = {.temperature = job->temperature,
-                                          .negatives = (size_t)job->negatives,
-                                          .seed = (uint64_t)job->seed};
+    const t2i_contrastive_loss_options options = {.temperature = job->temperature,
+                                                  .negatives = (size_t)job->negatives,
+                                                  .seed = (uint64_t)job->seed};
     size_t block = c->model.config.block_size;
-    int replays = t->plan.sampler == T2I_REPLAY;
+    int replays = t->sampler.sampler == T2I_SAMPLER_FILE;
     if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
-    T2I_TRY(t2i_contrast_new(&t->contrast, t->dataset, t->trains, &t->store, &options, t->most_rows,
-                             (size_t)t->threads, err));
+    T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &options,
+                                     t->most_rows, (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          replays ? t->plan.rows : counts[T2I_TRAIN], &c->vocab, block, err);
+                          replays ? t->sampler.rows : counts[T2I_TRAIN], &c->vocab, block, err);
 }
 
 /* Collective. No more than shards can keep busy. */
 static void choose_threads(trainer *t)
 {
-    int most = t2i_step_threads(&t->plan, t->size, t->threads);
+    int most = t2i_step_threads(&t->sampler, t->size, t->threads);
     if (most == t->threads) return;
     if (t->job->threads > 0)
         t2i_log_warn("threads = %d, but a rank has %d of %zu shards at most: it gets %d thread%s",
-                     t->threads, most, t->plan.shards, most, most == 1 ? "" : "s");
+                     t->threads, most, t->sampler.shards, most, most == 1 ? "" : "s");
     t->threads = t2i_comm_threads(t->comm, most);
 }
 
 /* Collective. All memory of the step loop. */
 static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    size_t watched = t->watch.rows.count > 0 ? T2I_WATCH_ROWS : 1, longest = t->watch.rows.longest;
-    t->most_rows = t2i_step_rows(&t->plan, t->rank, t->size);
+    size_t watched = t->validation.rows.count > 0 ? T2I_VALIDATION_ROWS : 1,
+           longest = t->validation.rows.longest;
+    t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
     if (watched > t->most_rows) t->most_rows = watched;
     if (t->rows.longest > longest) longest = t->rows.longest;
     if (t->job->audit_every > 0) { /* a rank may be sent a shard of any other */
@@ -275,7 +278,7 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     if (t->job->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
     const t2i_step_input input = {.job = t->job,
                                   .checkpoint = &t->start.checkpoint,
-                                  .plan = &t->plan,
+                                  .sampler = &t->sampler,
                                   .rows = &t->rows,
                                   .first_row = t->first_row,
                                   .store = &t->store,
@@ -286,8 +289,8 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
                                   .longest = longest,
                                   .most_rights = rights};
     T2I_TRY(t2i_step_new(&t->step, t->comm, &input, err));
-    mine = t2i_watch_begin(&t->watch, &t->store, t2i_step_packed(t->step), t2i_step_work(t->step),
-                           t->contrast, err);
+    mine = t2i_validation_begin(&t->validation, &t->store, t2i_step_packed(t->step),
+                                t2i_step_work(t->step), t->contrast, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
@@ -308,7 +311,7 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
                  "steps %ld..%ld; vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
                  t2i_cpu_usable() == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s",
-                 t->plan.shards, t->plan.batch, c->run.step + 1, t->job->steps,
+                 t->sampler.shards, t->sampler.batch, c->run.step + 1, t->job->steps,
                  t2i_cpu_vectors_name());
 }
 
@@ -319,12 +322,12 @@ static void print_memory(const trainer *t)
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
-    size_t work = t2i_step_work_bytes(t->step), fold = t2i_step_fold_bytes(t->step);
+    size_t work = t2i_step_work_bytes(t->step), reduce = t2i_step_fold_bytes(t->step);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
         "has %.1f MB%s",
-        (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)fold / 1e6,
+        (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)reduce / 1e6,
         (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6,
         t->aside ? ", and is written from a copy of the weights while training goes on" : "");
 }
@@ -333,10 +336,10 @@ static void print_memory(const trainer *t)
 static t2i_run_sizes sizes_of(const trainer *t)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
-    size_t longest = t->rows.longest, watched = t->watch.rows.longest;
+    size_t longest = t->rows.longest, watched = t->validation.rows.longest;
     return (t2i_run_sizes){.job = t->job,
                            .model = &t->start.checkpoint.model,
-                           .plan = &t->plan,
+                           .sampler = &t->sampler,
                            .size = t->size,
                            .threads = t->threads,
                            .longest = longest > watched ? longest : watched,
@@ -349,30 +352,32 @@ static t2i_status open_saver(trainer *t, t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     size_t parts = t->job->ema > 0 ? 4 : 3, bytes = c->model.layout.floats * sizeof(float) * parts;
-    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_saver_aside(bytes));
+    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
     t2i_status mine = T2I_OK;
-    if (t->rank == 0) mine = t2i_saver_new(&t->saver, c, t->job->out, t->job->keep, t->aside, err);
+    if (t->rank == 0)
+        mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, c, t->job->out, t->job->keep,
+                                         t->aside, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
 /* Collective. Everything up to the first step. */
 static t2i_status set_up(trainer *t, t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     uint64_t counts[T2I_SPLITS] = {0};
     T2I_TRY(check_options(t->comm, job, err));
     t2i_status mine = t2i_dataset_open(&t->dataset, job->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_replay_open(&t->replay, t->comm, job, err));
-    mine = t2i_job_result_options(job, t->replay.name, &t->options, err);
+    T2I_TRY(t2i_sampler_file_open(&t->sampler_file, t->comm, job, err));
+    mine = t2i_train_options_result_options(job, t->sampler_file.name, &t->options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
-    T2I_TRY(t2i_start_make(&t->start, t->comm, job, t->dataset, t->options, err));
+    T2I_TRY(t2i_initial_state_make(&t->start, t->comm, job, t->dataset, t->options, err));
     if (t->start.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)job->threads);
     mine = make_plan(t, counts, err);
-    t2i_pulse_phase(T2I_AT_DATA, 0, 0);
+    t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     choose_threads(t);
@@ -383,20 +388,21 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     T2I_TRY(open_saver(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
-    cut = t->plan.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
+    cut =
+        t->sampler.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
-    if (job->validate_every > 0 && t->watch.validated == 0)
+    if (job->validate_every > 0 && t->validation.validated == 0)
         t2i_log_note("the dataset has no validation rows: nothing is validated");
     print_plan(t, counts);
-    t2i_watch_tell(&t->watch, t->comm);
+    t2i_validation_log(&t->validation, t->comm);
     if (job->dry_run) print_memory(t);
-    if (job->dry_run) return t2i_trial(t->comm, &sizes, t->step, &t->start.checkpoint, err);
+    if (job->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_events_open(&t->events, t->comm, job->out, t->threads, t->plan.shards, err));
+    T2I_TRY(t2i_events_open(&t->events, t->comm, job->out, t->threads, t->sampler.shards, err));
     if (t->rank == 0 && job->sample_every > 0) mine = choose_samples(t, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
@@ -406,22 +412,22 @@ static t2i_status set_up(trainer *t, t2i_error *err)
 
 static void tear_down(trainer *t)
 {
-    t2i_saver_free(t->saver);
-    t2i_watch_free(&t->watch);
+    t2i_checkpoint_writer_free(t->checkpoint_writer);
+    t2i_validation_free(&t->validation);
     t2i_step_free(t->step); /* its checkpoint is start's */
     t2i_dataset_close(t->dataset);
     t2i_free(t->options);
-    t2i_start_free(&t->start);
-    t2i_replay_close(&t->replay);
+    t2i_initial_state_free(&t->start);
+    t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
-    t2i_store_free(&t->store);
-    t2i_contrast_free(t->contrast);
+    t2i_shared_features_free(&t->store);
+    t2i_contrastive_loss_free(t->contrast);
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);
     t2i_runlog_close(t->log);
     t2i_events_end(&t->events);
     t2i_report_close(t->report);
-    t2i_claim_end();
+    t2i_writer_lease_end();
 }
 
 /* ---- now and then ---- */
@@ -451,7 +457,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
                          .lr = result->lr,
                          .grad_norm = result->norm,
                          .samples_per_s = (double)(run->step - t->line_step) *
-                                          (double)t->plan.batch / (now - t->line_began),
+                                          (double)t->sampler.batch / (now - t->line_began),
                          .tokens = result->total.tokens,
                          .tokens_saved = result->total.tokens - result->total.prefixes,
                          .memory = t2i_cpu_memory(),
@@ -470,7 +476,7 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
 static void begin_writing(const trainer *t, t2i_phase phase, long step, unsigned parts)
 {
     size_t block = t->start.checkpoint.model.layout.floats * sizeof(float);
-    t2i_pulse_phase(phase, step, block * parts);
+    t2i_heartbeat_phase(phase, step, block * parts);
 }
 
 /* Collective. Waits for the checkpoint that is being written, if one is. */
@@ -480,12 +486,12 @@ static t2i_status end_save(trainer *t, t2i_error *err)
     double clock = t2i_cpu_seconds();
     if (step < 0) return T2I_OK;
     begin_writing(t, T2I_AT_SAVE, step, 4);
-    t2i_status mine = t->rank == 0 ? t2i_saver_end(t->saver, err) : T2I_OK;
+    t2i_status mine = t->rank == 0 ? t2i_checkpoint_writer_end(t->checkpoint_writer, err) : T2I_OK;
     if (mine == T2I_OK) t2i_log_detail("step %ld: a checkpoint is saved", step);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
         t2i_error why = {0};
-        mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_claim_check(&why) : T2I_OK, &why);
+        mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_writer_lease_check(&why) : T2I_OK, &why);
         t->lost = mine != T2I_OK;
     }
     t->saving = -1;
@@ -499,7 +505,7 @@ static void lapse_save(trainer *t)
 {
     t2i_error err = {0};
     t2i_status saved = end_save(t, &err);
-    if (!t->lost) t2i_runlog_lapse(saved, &err);
+    if (!t->lost) t2i_runlog_warn_failed(saved, &err);
 }
 
 /* Collective. Gathers the moments and lets rank 0 write, after which everyone goes on: a checkpoint
@@ -518,7 +524,7 @@ static t2i_status begin_save(trainer *t, t2i_error *err)
                      step);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t2i_step_gather(t->step, t->comm);
-    if (t->rank == 0) t2i_saver_begin(t->saver);
+    if (t->rank == 0) t2i_checkpoint_writer_begin(t->checkpoint_writer);
     t->saving = step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return t->aside ? T2I_OK : end_save(t, err);
@@ -540,7 +546,7 @@ static void write_report(trainer *t, const t2i_run_status *ends)
     t2i_status status = T2I_OK;
     if (t->report == NULL) status = t2i_report_open(&t->report, t->job->out, &err);
     if (status == T2I_OK) status = t2i_report_write(t->report, ends, NULL, &err);
-    if (!t->mute) t2i_runlog_lapse(status, &err);
+    if (!t->mute) t2i_runlog_warn_failed(status, &err);
     t->mute = t->mute || status != T2I_OK;
 }
 
@@ -565,13 +571,13 @@ static void show_progress(trainer *t, const t2i_step_result *result, int last)
     t->shown = now;
     double rate = (double)(run->step - t->first_step) / (now - t->began);
     char eta[32], validation[64] = "";
-    if (t->watch.last_loss >= 0.0)
-        snprintf(validation, sizeof validation, " | val %.5f, R@10 %.1f %%", t->watch.last_loss,
-                 100.0 * t->watch.scores.r10);
+    if (t->validation.last_loss >= 0.0)
+        snprintf(validation, sizeof validation, " | val %.5f, R@10 %.1f %%",
+                 t->validation.last_loss, 100.0 * t->validation.scores.r10);
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
         run->step, t->job->steps, result->loss, validation, result->norm, result->lr,
-        rate * (double)t->plan.batch, last ? "took" : "left",
+        rate * (double)t->sampler.batch, last ? "took" : "left",
         t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
 }
 
@@ -600,15 +606,15 @@ static int due(long step, long every)
 static void draw_samples(trainer *t, const float *weights)
 {
     t2i_error err = {0};
-    t2i_status status = t2i_watch_draw(&t->watch, weights, &err);
+    t2i_status status = t2i_validation_draw(&t->validation, weights, &err);
     if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->start.checkpoint.run.step, &err);
-    t2i_runlog_lapse(status, &err);
+    t2i_runlog_warn_failed(status, &err);
 }
 
 /* Collective. What a step may be followed by. */
 static void after_step(trainer *t, const t2i_step_result *result)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     t2i_checkpoint *c = &t->start.checkpoint;
     t2i_error err = {0};
     long step = c->run.step;
@@ -616,13 +622,13 @@ static void after_step(trainer *t, const t2i_step_result *result)
     tell_oddity(t, result);
     if (t->rank == 0 &&
         (due(step, job->log_every) || last || result->skipped || step == 1 || is_spike(result)))
-        t2i_runlog_lapse(log_step(t, result, &err), &err);
+        t2i_runlog_warn_failed(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
-    if (t->watch.validated > 0 && (due(step, job->validate_every) || last)) {
+    if (t->validation.validated > 0 && (due(step, job->validate_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
-        t2i_watch_validate(&t->watch, t->comm, t2i_step_model(t->step, t->comm),
-                           due(step, job->validate_every), t->log);
+        t2i_validation_validate(&t->validation, t->comm, t2i_step_model(t->step, t->comm),
+                                due(step, job->validate_every), t->log);
     }
     if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
@@ -632,7 +638,7 @@ static void after_step(trainer *t, const t2i_step_result *result)
     if (due(step, job->checkpoint_every) && !last) {
         lapse_save(t);
         t2i_status begun = t->lost ? T2I_OK : begin_save(t, &err);
-        if (!t->lost) t2i_runlog_lapse(begun, &err);
+        if (!t->lost) t2i_runlog_warn_failed(begun, &err);
         tell_people(t, NULL);
     }
     show_progress(t, result, last);
@@ -653,29 +659,29 @@ static t2i_status refuse_step(const trainer *t, const char *why, t2i_error *err)
 }
 
 /* Collective. A rank's memory changed by itself. */
-static t2i_status check_memory(trainer *t, const t2i_votes *votes, t2i_error *err)
+static t2i_status check_memory(trainer *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[200];
-    int unknown = votes->culprit == T2I_UNKNOWN;
-    if (votes->culprit == T2I_NOBODY) return T2I_OK;
+    int unknown = step_status->culprit == T2I_UNKNOWN;
+    if (step_status->culprit == T2I_NOBODY) return T2I_OK;
     lapse_save(t); /* it is from before */
     snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s",
              t->start.checkpoint.run.step + 1,
              unknown ? "the weights of the ranks differ, and no majority tells which are right"
-             : votes->damaged > 0 ? "weights or moments are not as the last step left them"
-                                  : "these weights are not those of the other ranks");
-    int speaks = t->rank == (unknown ? 0 : votes->culprit);
+             : step_status->damaged > 0 ? "weights or moments are not as the last step left them"
+                                        : "these weights are not those of the other ranks");
+    int speaks = t->rank == (unknown ? 0 : step_status->culprit);
     return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
 }
 
 /* Collective. A shard came out otherwise when it was computed a second time. */
-static t2i_status check_audit(trainer *t, const t2i_votes *votes, t2i_error *err)
+static t2i_status check_audit(trainer *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[224], whose[96];
-    if (votes->disputed == T2I_NOBODY) return T2I_OK;
+    if (step_status->disputed == T2I_NOBODY) return T2I_OK;
     lapse_save(t);
-    int one = (int)votes->disputed, two = (int)votes->by;
-    int culprit = t2i_step_settle(t->step, t->comm, votes);
+    int one = (int)step_status->disputed, two = (int)step_status->by;
+    int culprit = t2i_step_settle(t->step, t->comm, step_status);
     if (one == two)
         snprintf(whose, sizeof whose, "one of the two times it was wrong");
     else if (culprit == T2I_UNKNOWN)
@@ -707,7 +713,7 @@ static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_err
 /* Collective. All steps; *stopped when told to stop before the last. */
 static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 {
-    const t2i_job *job = t->job;
+    const t2i_train_options *job = t->job;
     t->began = t->line_began = t2i_cpu_seconds();
     t->line_step = t->first_step = t->start.checkpoint.run.step;
     t->line_sent = t2i_comm_sent(t->comm);
@@ -715,18 +721,18 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
     while (!*stopped && t->start.checkpoint.run.step < job->steps) {
         int late =
             t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
-        int saved = t->rank == 0 && t2i_saver_done(t->saver);
+        int saved = t->rank == 0 && t2i_checkpoint_writer_done(t->checkpoint_writer);
         t2i_step_result result = {
-            .votes = {.stop = t2i_stop_asked() != 0, .late = late, .saved = saved}};
+            .step_status = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
-        T2I_TRY(check_memory(t, &result.votes, err));
-        T2I_TRY(check_audit(t, &result.votes, err));
-        if (result.votes.saved > 0) lapse_save(t);
+        T2I_TRY(check_memory(t, &result.step_status, err));
+        T2I_TRY(check_audit(t, &result.step_status, err));
+        if (result.step_status.saved > 0) lapse_save(t);
         if (!t->lost) after_step(t, &result);
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
-        *stopped =
-            result.votes.stop + result.votes.late > 0 && t->start.checkpoint.run.step < job->steps;
+        *stopped = result.step_status.stop + result.step_status.late > 0 &&
+                   t->start.checkpoint.run.step < job->steps;
     }
     return save(t, err);
 }
@@ -734,9 +740,10 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 /* Rank 0. The model without moments, and the last records. */
 static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 {
-    t2i_status status = t2i_watch_save_model(&t->watch, "model.safetensors", weights, err);
+    t2i_status status =
+        t2i_validation_save_model(&t->validation, "model.safetensors", weights, err);
     t2i_error ignored = {0};
-    if (status == T2I_OK) t2i_runlog_lapse(t2i_runlog_plot(t->log, &ignored), &ignored);
+    if (status == T2I_OK) t2i_runlog_warn_failed(t2i_runlog_plot(t->log, &ignored), &ignored);
     return status;
 }
 
@@ -786,7 +793,7 @@ static void note_end(void *context, const t2i_error *what)
     (void)status;
 }
 
-t2i_status t2i_train(t2i_comm *comm, const t2i_job *job, t2i_error *err)
+t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *job, t2i_error *err)
 {
     trainer t = {.job = job,
                  .comm = comm,

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/mem.h"
 #include "base/rng.h"
 

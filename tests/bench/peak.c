@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
 

@@ -1,4 +1,4 @@
-/* reduce.c - adding gradients over ranks: our tree (fold.h) against MPI_Allreduce in place.
+/* reduce.c - adding gradients over ranks: our tree (reduce.h) against MPI_Allreduce in place.
  *
  * Usage: mpirun -np N reduce [MIB [ROUNDS]]. Each rank rewrites its gradient, then all get the sum:
  * ours folds it (with the sum of squares) and takes it over as if it were the new weights, which
@@ -13,14 +13,14 @@
 
 #include "base/block.h"
 #include "base/cpu.h"
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "base/mem.h"
 
 enum { REPEATS = 16, TIMES = 9, MOST = 99 };
 
 typedef struct {
     t2i_comm *comm;
-    t2i_fold *fold;
+    t2i_reduce *reduce;
     float *gradient;
     size_t floats;
 } bench;
@@ -40,22 +40,22 @@ static void keep(void *context, size_t chunk, float *weights, const float *gradi
 static void fill_leaves(bench *b, int repeat)
 {
     size_t first, end;
-    t2i_fold_shards(b->fold, 0, &first, &end);
+    t2i_reduce_shards(b->reduce, 0, &first, &end);
     for (size_t v = first; v < end; v++) {
         uint8_t *used;
-        rewrite(t2i_fold_leaf(b->fold, 0, &used), b->floats, repeat);
-        t2i_fold_add(b->fold, 0, &(t2i_leaf){.rows = 1});
+        rewrite(t2i_reduce_leaf(b->reduce, 0, &used), b->floats, repeat);
+        t2i_reduce_add(b->reduce, 0, &(t2i_leaf){.rows = 1});
     }
 }
 
 static void by_tree(bench *b, int repeat)
 {
     t2i_leaf total;
-    t2i_votes votes = {0};
+    t2i_step_status step_status = {0};
     double squares;
     fill_leaves(b, repeat);
-    t2i_fold_exchange(b->fold, b->comm, &total, &votes, &squares);
-    t2i_fold_update(b->fold, b->comm, keep, NULL);
+    t2i_reduce_exchange(b->reduce, b->comm, &total, &step_status, &squares);
+    t2i_reduce_update(b->reduce, b->comm, keep, NULL);
 }
 
 static void by_mpi(bench *b, int repeat)
@@ -119,7 +119,7 @@ static void measure(bench *b, double mib, int rounds)
 int main(int argc, char **argv)
 {
     bench b = {0};
-    t2i_pool *pool;
+    t2i_thread_pool *pool;
     t2i_error err;
     if (t2i_comm_open(&b.comm, &argc, &argv, &err) != T2I_OK) return 1;
     double mib = argc > 1 ? atof(argv[1]) : 1;
@@ -130,21 +130,21 @@ int main(int argc, char **argv)
     b.floats = (size_t)(mib * (1 << 20) / sizeof(float)) / T2I_CHUNK * T2I_CHUNK;
     b.gradient = t2i_alloc(b.floats, sizeof(float));
     t2i_comm_threads(b.comm, 1);
-    if (b.gradient == NULL || t2i_pool_new(&pool, 1, 0, &err) != T2I_OK ||
-        t2i_fold_new(&b.fold, b.comm, pool, shards, b.floats, &err) != T2I_OK)
+    if (b.gradient == NULL || t2i_thread_pool_new(&pool, 1, 0, &err) != T2I_OK ||
+        t2i_reduce_new(&b.reduce, b.comm, pool, shards, b.floats, &err) != T2I_OK)
         return 1;
     measure(&b, mib, rounds);
     by_tree(&b, 5);
     by_mpi(&b, 5);
-    const float *sum = t2i_fold_weights(b.fold);
+    const float *sum = t2i_reduce_weights(b.reduce);
     for (size_t i = 0; i < b.floats; i++) /* whole numbers: exact in any order */
         if (sum[i] != b.gradient[i]) {
             fprintf(stderr, "the sums differ at %zu: %g and %g\n", i, (double)sum[i],
                     (double)b.gradient[i]);
             return 1;
         }
-    t2i_fold_free(b.fold);
-    t2i_pool_free(pool);
+    t2i_reduce_free(b.reduce);
+    t2i_thread_pool_free(pool);
     t2i_free(b.gradient);
     t2i_comm_close(b.comm);
     return 0;

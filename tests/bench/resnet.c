@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../golden/resnet_formula.h"
+#include "golden/resnet_formula.h"
 #include "base/cpu.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/rng.h"
 

@@ -1,26 +1,26 @@
 /* alone.c - t2i-train on one rank without MPI, whose start takes ten times as long as these runs:
  * for faults by the thousand. */
 #include "comm/comm.h"
-#include "train/job.h"
+#include "train/train_options.h"
 #include "base/log.h"
 #include "dataset/reader.h"
-#include "base/stop.h"
+#include "base/stop_signal.h"
 #include "train/train.h"
 
 int main(int argc, char **argv)
 {
-    t2i_job job;
+    t2i_train_options job;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     t2i_reader_begin();
     t2i_log_program("t2i-train");
-    t2i_stop_begin();
-    t2i_status status = t2i_job_parse(&job, argc, argv, &err);
+    t2i_stop_signal_begin();
+    t2i_status status = t2i_train_options_parse(&job, argc, argv, &err);
     if (status == T2I_OK) status = t2i_comm_alone(&comm, &err);
     if (status == T2I_OK) status = t2i_train(comm, &job, &err);
     if (status != T2I_OK) t2i_log_error(&err);
     t2i_comm_close(comm);
-    t2i_job_free(&job);
+    t2i_train_options_free(&job);
     t2i_reader_end();
     return (int)status;
 }

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "../unit/dataset_sample.h"
+#include "unit/dataset/dataset_sample.h"
 #include "base/fs.h"
 #include "base/rng.h"
 

@@ -22,8 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../scratch.h"
-#include "shim.h"
+#include "scratch.h"
+#include "fault/shim.h"
 #include "checkpoint/checkpoint.h"
 #include "base/fs.h"
 #include "base/hash.h"

@@ -11,7 +11,7 @@
  * T2I_SHIM_LOG=FILE   every change is appended to it (shim.h)
  */
 #define _GNU_SOURCE /* RTLD_NEXT, and the 64-bit names that libraries call */
-#include "shim.h"
+#include "fault/shim.h"
 
 #include <dlfcn.h>
 #include <errno.h>

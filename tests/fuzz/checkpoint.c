@@ -6,8 +6,8 @@
  */
 #include "checkpoint/checkpoint.h"
 
-#include "../scratch.h"
-#include "fuzz.h"
+#include "scratch.h"
+#include "fuzz/fuzz.h"
 #include "base/hash.h"
 
 enum { DATA = 1024, HEADER_MAX = 1 << 16 };

@@ -1,7 +1,7 @@
 /* cldr.c - CLDR annotation files. */
 #include "formats/cldr.h"
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "base/text.h"
 
 static t2i_status take(void *context, const t2i_cldr_note *note, t2i_error *err)

@@ -4,7 +4,7 @@
 #include "image/image.h"
 
 #include <zlib.h>
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 enum { AREA_MAX = 1 << 18 };
 

@@ -3,8 +3,8 @@
  */
 #include "prepare/pairs.h"
 
-#include "../scratch.h"
-#include "fuzz.h"
+#include "scratch.h"
+#include "fuzz/fuzz.h"
 #include "base/log.h"
 
 static void check_row(const t2i_pair_list *list, const t2i_pair_row *row)

@@ -5,7 +5,7 @@
  *
  * What the dataset then says of itself must hold when it is read.
  */
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 #include <unistd.h>
 

@@ -6,8 +6,8 @@
  */
 #include "record/report.h"
 
-#include "../scratch.h"
-#include "fuzz.h"
+#include "scratch.h"
+#include "fuzz/fuzz.h"
 
 enum { FILES = 4 };
 static const char parting[] = "====\n";

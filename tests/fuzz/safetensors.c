@@ -1,6 +1,6 @@
 /* safetensors: whatever the bytes, the file is refused or its tensors can be read. The reader opens
  * paths, so the bytes go through a file that has no name any more. */
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 /* Files of torch.save: whatever the bytes, the file is refused or its tree and numbers can be read.
  * Checksums would stop a fuzzer at once, so bytes that do not begin as one of the three kinds are
  * the pickle (and storages of 64 bytes) of an archive that is made here. */
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 #include <zlib.h>
 

@@ -6,14 +6,14 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "../test.h"
+#include "test.h"
 #include "checkpoint/checkpoint.h"
 #include "retrieval/eval.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "model/predict.h"
 #include "formats/safetensors.h"
-#include "retrieval/trained.h"
+#include "retrieval/loaded_model.h"
 
 #define SEED  "tests/golden/seed/"
 #define QUERY "a blue square shape"
@@ -117,7 +117,7 @@ static double difference(const float *ours, const float *right)
     return most / largest;
 }
 
-static void predicts(const t2i_trained *trained, const char *prompt, const char *file,
+static void predicts(const t2i_loaded_model *trained, const char *prompt, const char *file,
                      const char *tensor)
 {
     const t2i_checkpoint *c = &trained->checkpoint;
@@ -145,8 +145,8 @@ static void predicts(const t2i_trained *trained, const char *prompt, const char 
 
 static void predictions(void)
 {
-    t2i_trained trained;
-    OK(t2i_trained_open(&trained, model_file, data_file, &err));
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     CU_ASSERT(!trained.checkpoint.ours);
     predicts(&trained, QUERY, SEED "final.safetensors", "prediction");
@@ -154,7 +154,7 @@ static void predictions(void)
     predicts(&trained, NULL, SEED "edge.safetensors", "unknown");
     predicts(&trained, NULL, SEED "edge.safetensors", "first_unknown");
     predicts(&trained, NULL, SEED "edge.safetensors", "long");
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
 }
 
 static t2i_generate_options query(const char *const *prompt, size_t prompts, t2i_metric metric)
@@ -264,11 +264,11 @@ static void report_for_people(void)
 /* The run has learnt its seven prompts by heart. */
 static void evaluates(void)
 {
-    t2i_trained trained;
+    t2i_loaded_model trained;
     t2i_eval_report report;
     t2i_eval_options options = {.split = T2I_USUAL_SPLIT, .seed = 1, .keep = 1 << 20};
     t2i_comm *comm;
-    OK(t2i_trained_open(&trained, model_file, data_file, &err));
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_eval(comm, &trained, &options, &report, &err));
@@ -280,7 +280,7 @@ static void evaluates(void)
     options.split = T2I_UNSEEN_PROMPTS;
     FAILS(t2i_eval(comm, &trained, &options, &report, &err), T2I_DATA, "train (7)");
     t2i_comm_close(comm);
-    t2i_trained_close(&trained);
+    t2i_loaded_model_close(&trained);
 }
 
 static void bad_input(void)

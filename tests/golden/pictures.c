@@ -6,7 +6,7 @@
  */
 #include <dirent.h>
 
-#include "../test.h"
+#include "test.h"
 #include "base/fs.h"
 #include "image/image.h"
 #include "base/text.h"

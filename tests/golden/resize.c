@@ -4,7 +4,7 @@
  */
 #include "image/image.h"
 
-#include "../test.h"
+#include "test.h"
 
 #define FOLDER "tests/golden/resnet18"
 

@@ -2,10 +2,10 @@
  * channels' means after every stage, to see where a difference would begin. */
 #include "model/resnet.h"
 
-#include "../test.h"
-#include "resnet_formula.h"
+#include "test.h"
+#include "golden/resnet_formula.h"
 #include "image/image.h"
-#include "kernels/linalg.h"
+#include "kernels/blas.h"
 #include "formats/safetensors.h"
 
 #define FOLDER "tests/golden/resnet18"

@@ -1,7 +1,7 @@
 /* The tutorial's run against PyTorch's own numbers (tests/golden/seed/, tolerances from its
  * README): gradients of the first step, losses, weights after 1 and 100 steps. The optimizer is
  * driven by hand here; tests/e2e/golden.sh shows the same through t2i-train. */
-#include "../test.h"
+#include "test.h"
 
 #include <math.h>
 
@@ -123,9 +123,9 @@ static void test_run(void)
     const t2i_adamw adamw = {1e-4, 0.9, 0.999, 1e-8, 0.01};
     const t2i_layout *layout = &model.model.layout;
     t2i_work *work = NULL;
-    t2i_packed packed;
+    t2i_packed_weights packed;
     OK(t2i_work_new(&work, &model.model, BATCH, 64, 1, &err));
-    OK(t2i_packed_new(&packed, &model.model, 1, NULL, &err));
+    OK(t2i_packed_weights_new(&packed, &model.model, 1, NULL, &err));
     uint8_t *used = t2i_alloc(layout->floats / T2I_CHUNK, 1);
     float *g = t2i_block_new(layout), *m = t2i_block_new(layout), *v = t2i_block_new(layout);
     float *first = t2i_block_new(layout);
@@ -137,7 +137,7 @@ static void test_run(void)
             rows[i] = row[batch[s][i]];
             memcpy(target[i], feature[batch[s][i]], sizeof target[i]);
         }
-        t2i_packed_fill(&packed, model.weights, 0, 1);
+        t2i_packed_weights_fill(&packed, model.weights, 0, 1);
         const float *p = t2i_forward(&packed, work, rows, BATCH, model.vocab.pad);
         loss[s] = t2i_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
                   (BATCH * D);
@@ -157,7 +157,7 @@ static void test_run(void)
     t2i_free(v);
     t2i_free(first);
     t2i_free(used);
-    t2i_packed_free(&packed);
+    t2i_packed_weights_free(&packed);
     t2i_work_free(work);
 }
 

@@ -1,10 +1,10 @@
 /* Files of PyTorch (tests/golden/torch/, made by make.py there, and those of the tutorial's run)
  * are read as PyTorch reads them; damaged anywhere they are refused, or give the same. */
-#include "../test.h"
+#include "test.h"
 
 #include <math.h>
 
-#include "../py_print.h"
+#include "py_print.h"
 #include "base/fs.h"
 #include "formats/tensors.h"
 #include "formats/torchfile.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../golden/resnet_formula.h"
+#include "golden/resnet_formula.h"
 #include "formats/safetensors.h"
 #include "formats/torchfile.h"
 

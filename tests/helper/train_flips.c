@@ -10,16 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "comm/fold.h"
+#include "comm/reduce.h"
 #include "model/transformer.h"
 
-static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
-                              float *gradient, uint8_t *used);
-static void update_and_flip(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *update, void *context);
-#define t2i_fold_update update_and_flip
-#define t2i_backward    backward_and_flip
+static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
+                              const float *dprediction, float *gradient, uint8_t *used);
+static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
+                            void *context);
+#define t2i_reduce_update update_and_flip
+#define t2i_backward      backward_and_flip
 #include "train/step.c"
-#undef t2i_fold_update
+#undef t2i_reduce_update
 #undef t2i_backward
 
 static void flip(float *x)
@@ -40,8 +41,8 @@ static void wish_for(const t2i_step *s, char what[16])
     if (rank != t2i_comm_rank_before_start() || step != s->number) what[0] = '\0';
 }
 
-static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const float *dprediction,
-                              float *gradient, uint8_t *used)
+static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
+                              const float *dprediction, float *gradient, uint8_t *used)
 {
     const t2i_step *s =
         (const t2i_step *)(const void *)((const char *)packed - offsetof(t2i_step, packed));
@@ -52,16 +53,17 @@ static void backward_and_flip(const t2i_packed *packed, t2i_work *work, const fl
     if (strcmp(what, "core") == 0 || strcmp(what, again ? "other" : "own") == 0) flip(gradient + 5);
 }
 
-static void update_and_flip(t2i_fold *fold, t2i_comm *comm, t2i_fold_change *update, void *context)
+static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
+                            void *context)
 {
     t2i_step *s = context;
-    float *weights = t2i_fold_weights(fold);
+    float *weights = t2i_reduce_weights(reduce);
     char what[16] = "";
     wish_for(s, what);
     size_t slice = s->first_chunk * T2I_CHUNK;
     if (strcmp(what, "weights") == 0) flip(weights + slice + 5);
     if (strcmp(what, "moment") == 0) flip(s->m + 7);
-    t2i_fold_update(fold, comm, update, context);
+    t2i_reduce_update(reduce, comm, update, context);
     if (strcmp(what, "replica") == 0)
         flip(weights + (slice + s->slice_floats) % (s->chunks * T2I_CHUNK) + 3);
 }

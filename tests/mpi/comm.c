@@ -1,6 +1,6 @@
 /* NP: 1 2 3 4 8 */
 /* Agreement, moving bytes, shares. */
-#include "mpi_test.h"
+#include "mpi/mpi_test.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,104 @@
+#include "host/host_info.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "dataset/dataset.h"
+#include "kernels/blas.h"
+
+static double number_of(const char *name, double otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL || *text == '\0' ? otherwise : atof(text);
+}
+
+/* ---- the launcher ---- */
+
+/* Open MPI's library sets much by itself where nothing launched it; this is mpirun's alone. */
+static t2i_launcher find_launcher(void)
+{
+    if (getenv("OMPI_UNIVERSE_SIZE") != NULL) return T2I_BY_MPIRUN;
+    if (getenv("HYDI_CONTROL_FD") != NULL || getenv("HYDRA_LAUNCHER") != NULL) return T2I_BY_HYDRA;
+    if (getenv("SLURM_STEP_NUM_TASKS") != NULL && getenv("SLURM_PROCID") != NULL)
+        return T2I_BY_SRUN;
+    return T2I_BY_OTHER;
+}
+
+/* Open MPI's daemons find a dead link by TCP's keepalive: its defaults are those of 4.1. */
+static double time_of_dead_link(void)
+{
+    return number_of("OMPI_MCA_oob_tcp_keepalive_time", 300) +
+           number_of("OMPI_MCA_oob_tcp_keepalive_intvl", 20) *
+               number_of("OMPI_MCA_oob_tcp_keepalive_probes", 9);
+}
+
+/* ---- memory ---- */
+
+static int read_number(const char *path, double *value)
+{
+    FILE *file = fopen(path, "r");
+    int found = file != NULL && fscanf(file, "%lf", value) == 1;
+    if (file != NULL) fclose(file);
+    return found;
+}
+
+/* A group of processes may have a limit (Slurm's jobs, containers), as may those around it; "max"
+ * is none. Control groups of version 2. */
+static void limit_by_groups(t2i_host_info *f)
+{
+    static const char root[] = "/sys/fs/cgroup";
+    char line[512] = "", path[640];
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "0::/", 4) == 0) break;
+    if (file != NULL) fclose(file);
+    if (strncmp(line, "0::/", 4) != 0) return;
+    char *group = line + 3;
+    group[strcspn(group, "\n")] = '\0';
+    for (char *slash; (slash = strrchr(group, '/')) != NULL; *slash = '\0') {
+        double most, now;
+        snprintf(path, sizeof path, "%s%s/memory.max", root, group);
+        if (!read_number(path, &most)) continue;
+        if (most < f->memory) f->memory = most;
+        snprintf(path, sizeof path, "%s%s/memory.current", root, group);
+        if (read_number(path, &now) && most - now < f->memory_free)
+            f->memory_free = most > now ? most - now : 1;
+    }
+}
+
+static void find_memory(t2i_host_info *f)
+{
+    char line[128];
+    double kib;
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "MemTotal: %lf", &kib) == 1) f->memory = 1024 * kib;
+        if (sscanf(line, "MemAvailable: %lf", &kib) == 1) f->memory_free = 1024 * kib;
+    }
+    if (file != NULL) fclose(file);
+    if (f->memory_free > 0) limit_by_groups(f);
+}
+
+void t2i_host_info_look(t2i_host_info *f)
+{
+    struct utsname name;
+    memset(f, 0, sizeof *f); /* padding too: facts are compared and sent as bytes */
+    if (uname(&name) == 0)
+        snprintf(f->host, sizeof f->host, "%.*s", (int)sizeof f->host - 1, name.nodename);
+    t2i_comm_library(f->mpi, f->mpi_built);
+    t2i_dataset_hdf5(f->hdf5, f->hdf5_built);
+    snprintf(f->blas, sizeof f->blas, "%s", t2i_blas_core());
+    snprintf(f->cpu, sizeof f->cpu, "%s", t2i_cpu_vectors_name());
+    f->launcher = find_launcher();
+    f->told_threads = number_of("OMP_NUM_THREADS", 0) > 0;
+    f->tasks = (int)number_of("SLURM_STEP_NUM_TASKS", number_of("SLURM_NTASKS", 0));
+    if (f->launcher == T2I_BY_MPIRUN) f->dead_link = time_of_dead_link();
+    f->cores = t2i_cpu_usable();
+    f->parent_cores = t2i_cpu_of_parent();
+    t2i_cpu_mask(f->mask);
+    find_memory(f);
+    f->shared = (double)t2i_comm_shareable();
+    f->threads = 1;
+}

@@ -1,0 +1,139 @@
+#include "model/packed_weights.h"
+
+#include <string.h>
+
+#include "kernels/gemm.h"
+#include "base/mem.h"
+
+/* Hands out pieces of one block; with base NULL it only counts. */
+typedef struct {
+    float *base;
+    size_t used;
+} carver;
+
+static float *carve(carver *from, size_t count)
+{
+    float *piece = from->base == NULL ? NULL : from->base + from->used;
+    from->used += (count + 15) / 16 * 16;
+    return piece;
+}
+
+static t2i_operand carve_operand(carver *from, size_t outputs, size_t inputs, int training)
+{
+    t2i_operand o = {.forward = carve(from, t2i_pack_floats(inputs, outputs))};
+    if (training) o.back = carve(from, t2i_pack_floats(outputs, inputs));
+    return o;
+}
+
+static void carve_all(t2i_packed_weights *p, carver *from)
+{
+    const t2i_config *c = &p->model->config;
+    size_t d = c->d_model, dk = d / c->n_heads;
+    for (size_t i = 0; i < c->n_layers; i++) {
+        t2i_layer_operands unused, *l = p->layer == NULL ? &unused : &p->layer[i];
+        l->out = carve_operand(from, d, d, p->training);
+        l->ffn1 = carve_operand(from, c->d_ff, d, p->training);
+        l->ffn2 = carve_operand(from, d, c->d_ff, p->training);
+        if (i + 1 < c->n_layers)
+            l->qkv = carve_operand(from, 3 * d, d, p->training);
+        else
+            l->query = carve_operand(from, d, d, p->training);
+    }
+    /* the last layer asks for W^T q before its softmax and W z after it: both ways at once */
+    for (size_t i = 0; i < 2 * c->n_heads; i++) {
+        t2i_operand o = carve_operand(from, dk, d, 1);
+        if (p->heads != NULL) p->heads[i] = o;
+    }
+    p->head = carve_operand(from, c->vision_feature_dim, d, p->training);
+    p->queries = carve(from, d * d);
+}
+
+size_t t2i_packed_weights_bytes(const t2i_model *model, int training)
+{
+    t2i_packed_weights p = {.model = model, .training = training};
+    carver count = {0};
+    carve_all(&p, &count);
+    return count.used * sizeof(float);
+}
+
+t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *model, int training,
+                                  void *memory, t2i_error *err)
+{
+    const t2i_config *c = &model->config;
+    size_t bytes = t2i_packed_weights_bytes(model, training);
+    *out = (t2i_packed_weights){.model = model, .training = training, .owns = memory == NULL};
+    out->layer = t2i_alloc(c->n_layers, sizeof *out->layer);
+    out->heads = t2i_alloc(2 * c->n_heads, sizeof *out->heads);
+    out->floats = memory != NULL ? memory : t2i_alloc(bytes, 1);
+    if (out->layer == NULL || out->heads == NULL || out->floats == NULL) {
+        t2i_packed_weights_free(out);
+        return t2i_fail_memory(err, bytes, "weights that are ready for a step");
+    }
+    carve_all(out, &(carver){.base = out->floats});
+    out->layer[c->n_layers - 1].key = out->heads;
+    out->layer[c->n_layers - 1].value = out->heads + c->n_heads;
+    return T2I_OK;
+}
+
+void t2i_packed_weights_free(t2i_packed_weights *packed)
+{
+    t2i_free(packed->layer);
+    t2i_free(packed->heads);
+    if (packed->owns) t2i_free(packed->floats);
+    *packed = (t2i_packed_weights){0};
+}
+
+/* ---- filling ---- */
+
+/* Which of the products' operands are this thread's. */
+typedef struct {
+    size_t next, part, parts;
+} turn;
+
+static int mine(turn *t)
+{
+    return t->next++ % t->parts == t->part;
+}
+
+static void fill(turn *t, const t2i_operand *o, const float *weight, size_t outputs, size_t inputs)
+{
+    if (!mine(t)) return;
+    t2i_pack_transposed(o->forward, weight, inputs, inputs, outputs);
+    if (o->back != NULL) t2i_pack(o->back, weight, inputs, outputs, inputs);
+}
+
+static void fill_last(turn *t, t2i_packed_weights *p, const t2i_layer_operands *l, const float *qkv)
+{
+    size_t d = p->model->config.d_model, heads = p->model->config.n_heads, dk = d / heads;
+    for (size_t a = 0; a < heads; a++) {
+        const float *head = qkv + a * 3 * dk * d;
+        fill(t, &l->key[a], head + dk * d, dk, d);
+        fill(t, &l->value[a], head + 2 * dk * d, dk, d);
+    }
+    if (!mine(t)) return;
+    for (size_t a = 0; a < heads; a++)
+        memcpy(p->queries + a * dk * d, qkv + a * 3 * dk * d, dk * d * sizeof *qkv);
+    t2i_pack_transposed(l->query.forward, p->queries, d, d, d);
+    if (l->query.back != NULL) t2i_pack(l->query.back, p->queries, d, d, d);
+}
+
+void t2i_packed_weights_fill(t2i_packed_weights *p, const float *weights, size_t part, size_t parts)
+{
+    const t2i_model *m = p->model;
+    const t2i_config *c = &m->config;
+    size_t d = c->d_model;
+    turn t = {0, part, parts};
+    if (part == 0) p->weights = weights;
+    for (size_t i = 0; i < c->n_layers; i++) {
+        const t2i_layer_at *at = &m->layer[i];
+        const t2i_layer_operands *l = &p->layer[i];
+        if (i + 1 < c->n_layers)
+            fill(&t, &l->qkv, weights + at->qkv_weight, 3 * d, d);
+        else
+            fill_last(&t, p, l, weights + at->qkv_weight);
+        fill(&t, &l->out, weights + at->out_weight, d, d);
+        fill(&t, &l->ffn1, weights + at->ffn1_weight, c->d_ff, d);
+        fill(&t, &l->ffn2, weights + at->ffn2_weight, d, c->d_ff);
+    }
+    fill(&t, &p->head, weights + m->head_weight, c->vision_feature_dim, d);
+}

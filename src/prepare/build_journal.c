@@ -1,0 +1,462 @@
+/* build_journal.c - journals: a head with the key, then records end to end: head, name, body. The
+ * head's digest covers the record, so that a torn or damaged one is seen. Numbers in the machine's
+ * order: journals do not outlive a build by much, and the key names the order. */
+#include "prepare/build_journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+enum { NAME_BYTES = 4096, REASON_BYTES = 1024, GOOD = 1, BAD = 2 };
+#define MAGIC "t2i parts 1\n"
+#define LOCK  "lock" /* held by the build that is at work */
+#define STOP  "stop" /* there when one of its ranks gave up */
+
+typedef struct {
+    char magic[16];
+    char key[T2I_HEX + 15];
+} journal_head;
+
+typedef struct {
+    uint64_t digest; /* XXH3-64 of all that follows */
+    uint32_t state, name_bytes;
+    uint64_t body_bytes;
+    t2i_file_stamp stamp; /* of the picture's file */
+} record_head;
+
+/* ---- writing ---- */
+
+struct t2i_build_journal_writer {
+    const t2i_build_journal_kind *kind;
+    char *path;
+    FILE *file;
+    t2i_text record;
+};
+
+static char *journal_path(const char *folder, size_t number)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%06zu.part", number);
+    return t2i_fs_join(folder, name);
+}
+
+static t2i_status write_failed(const t2i_build_journal_writer *journal, t2i_error *err)
+{
+    return t2i_fail(err, T2I_IO, "cannot write %s: %s", journal->path, strerror(errno));
+}
+
+static void free_journal(t2i_build_journal_writer *journal)
+{
+    t2i_text_free(&journal->record);
+    t2i_free(journal->path);
+    t2i_free(journal);
+}
+
+static t2i_status begin_journal(t2i_build_journal_writer *journal, t2i_error *err)
+{
+    journal_head head = {.magic = MAGIC};
+    memcpy(head.key, journal->kind->key, T2I_HEX);
+    int fd = open(journal->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    journal->file = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (journal->file == NULL)
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", journal->path,
+                        strerror(errno));
+    return fwrite(&head, sizeof head, 1, journal->file) == 1 ? T2I_OK : write_failed(journal, err);
+}
+
+t2i_status t2i_build_journal_writer_new(t2i_build_journal_writer **out,
+                                        const t2i_build_journal_kind *kind, size_t number,
+                                        t2i_error *err)
+{
+    t2i_build_journal_writer *journal = *out = t2i_alloc(1, sizeof *journal);
+    if (journal == NULL) return t2i_fail_memory(err, sizeof *journal, "a journal");
+    journal->kind = kind;
+    journal->path = journal_path(kind->folder, number);
+    t2i_status status = journal->path == NULL
+                            ? t2i_fail_memory(err, strlen(kind->folder), "a file name")
+                            : begin_journal(journal, err);
+    if (status == T2I_OK) return T2I_OK;
+    if (journal->file != NULL) fclose(journal->file);
+    free_journal(journal);
+    *out = NULL;
+    return status;
+}
+
+t2i_status t2i_file_stamp_file(t2i_file_stamp *out, const t2i_build_journal_kind *kind,
+                               const char *name, t2i_error *err)
+{
+    struct stat info;
+    char *path = t2i_fs_join(kind->images, name);
+    if (path == NULL) return t2i_fail_memory(err, strlen(name), "a file name");
+    t2i_status status = T2I_OK;
+    if (stat(path, &info) != 0)
+        status = t2i_fail(err, T2I_DATA, "cannot open %s: %s", path, strerror(errno));
+    t2i_free(path);
+    if (status == T2I_OK)
+        *out = (t2i_file_stamp){(uint64_t)info.st_size, (int64_t)info.st_mtim.tv_sec,
+                                (int64_t)info.st_mtim.tv_nsec};
+    return status;
+}
+
+static t2i_status put(t2i_build_journal_writer *journal, record_head *head, const char *name,
+                      const void *first, size_t first_bytes, const void *second,
+                      size_t second_bytes, t2i_error *err)
+{
+    t2i_text *record = &journal->record;
+    head->name_bytes = (uint32_t)strlen(name);
+    head->body_bytes = first_bytes + second_bytes;
+    record->size = 0;
+    T2I_TRY(t2i_text_add(record, head, sizeof *head, err));
+    T2I_TRY(t2i_text_add(record, name, head->name_bytes, err));
+    T2I_TRY(t2i_text_add(record, first, first_bytes, err));
+    T2I_TRY(t2i_text_add(record, second, second_bytes, err));
+    head->digest =
+        t2i_hash_64(record->data + sizeof head->digest, record->size - sizeof head->digest);
+    memcpy(record->data, &head->digest, sizeof head->digest);
+    if (fwrite(record->data, record->size, 1, journal->file) != 1)
+        return write_failed(journal, err);
+    return T2I_OK;
+}
+
+t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal, const char *name,
+                                        const t2i_file_stamp *stamp, const uint8_t *pixels,
+                                        const float *features, t2i_error *err)
+{
+    record_head head = {.state = GOOD, .stamp = *stamp};
+    return put(journal, &head, name, pixels, journal->kind->pixels, features,
+               journal->kind->features * sizeof *features, err);
+}
+
+t2i_status t2i_build_journal_writer_put_bad(t2i_build_journal_writer *journal, const char *name,
+                                            const char *reason, t2i_error *err)
+{
+    record_head head = {.state = BAD};
+    size_t size = strlen(reason);
+    return put(journal, &head, name, reason, size < REASON_BYTES ? size : REASON_BYTES, "", 0, err);
+}
+
+t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal, t2i_error *err)
+{
+    if (journal == NULL) return T2I_OK;
+    t2i_status status = fclose(journal->file) != 0 ? write_failed(journal, err) : T2I_OK;
+    free_journal(journal);
+    return status;
+}
+
+/* ---- reading ---- */
+
+typedef struct {
+    uint32_t file; /* which of the journals + 1; 0: none */
+    uint32_t state;
+    uint64_t at; /* of the record */
+} place;
+
+typedef struct {
+    int fd;
+    long number;
+} open_journal;
+
+struct t2i_build_journal {
+    const t2i_build_journal_kind *kind;
+    const t2i_string_table *names;
+    place *place; /* one a picture */
+    open_journal *journal;
+    size_t journals, next, foreign;
+    int again;
+};
+
+static int read_at(int fd, uint64_t at, void *out, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (char *)out + done, size - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return -1;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+static int plausible(const t2i_build_journal_kind *kind, const record_head *head)
+{
+    uint64_t good = kind->pixels + kind->features * sizeof(float);
+    return head->name_bytes >= 1 && head->name_bytes <= NAME_BYTES &&
+           ((head->state == GOOD && head->body_bytes == good) ||
+            (head->state == BAD && head->body_bytes <= REASON_BYTES));
+}
+
+/* Reads the record at `at` into *record (its name and body after the head). 0 when there is a sound
+ * one. */
+static int read_record(const t2i_build_journal_kind *kind, int fd, uint64_t at, record_head *head,
+                       t2i_text *record)
+{
+    size_t size;
+    if (read_at(fd, at, head, sizeof *head) != 0 || !plausible(kind, head)) return -1;
+    size = sizeof *head + head->name_bytes + (size_t)head->body_bytes;
+    if (record->room <= size) {
+        if (t2i_grow(&record->data, record->room, size + 1, 1) != 0) return -1;
+        record->room = size + 1;
+    }
+    record->size = size;
+    if (read_at(fd, at, record->data, size) != 0) return -1;
+    return t2i_hash_64(record->data + sizeof head->digest, size - sizeof head->digest) ==
+                   head->digest
+               ? 0
+               : -1;
+}
+
+/* Is the picture's file still what the record was made from? A reason carries no stamp: never. */
+static int is_as_it_was(const t2i_build_journal_kind *kind, const char *name,
+                        const record_head *head)
+{
+    t2i_file_stamp now;
+    return t2i_file_stamp_file(&now, kind, name, NULL) == T2I_OK &&
+           now.bytes == head->stamp.bytes && now.seconds == head->stamp.seconds &&
+           now.nanoseconds == head->stamp.nanoseconds;
+}
+
+/* Of the journal that was opened last. */
+static void scan_records(t2i_build_journal *parts, t2i_text *record)
+{
+    const open_journal *journal = &parts->journal[parts->journals - 1];
+    char name[NAME_BYTES + 1];
+    record_head head;
+    uint64_t at = sizeof(journal_head);
+    for (; read_record(parts->kind, journal->fd, at, &head, record) == 0; at += record->size) {
+        memcpy(name, record->data + sizeof head, head.name_bytes);
+        name[head.name_bytes] = '\0';
+        size_t number = t2i_string_table_find(parts->names, name);
+        if (number == SIZE_MAX) continue;
+        if (parts->again && !is_as_it_was(parts->kind, name, &head)) continue;
+        /* of several results the one of the newest journal counts, and its last */
+        place *p = &parts->place[number];
+        if (p->file > 0 && parts->journal[p->file - 1].number > journal->number) continue;
+        *p = (place){(uint32_t)parts->journals, head.state, at};
+    }
+}
+
+static t2i_status scan_journal(t2i_build_journal *parts, const char *path, long number,
+                               t2i_text *record, t2i_error *err)
+{
+    journal_head head;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", path, strerror(errno));
+    if (read_at(fd, 0, &head, sizeof head) != 0 || memcmp(head.magic, MAGIC, sizeof MAGIC) != 0 ||
+        memcmp(head.key, parts->kind->key, T2I_HEX) != 0) {
+        parts->foreign++;
+        close(fd);
+        return T2I_OK;
+    }
+    if (t2i_grow(&parts->journal, parts->journals, parts->journals + 1, sizeof *parts->journal) !=
+        0) {
+        close(fd);
+        return t2i_fail_memory(err, (parts->journals + 1) * sizeof *parts->journal, "journals");
+    }
+    parts->journal[parts->journals++] = (open_journal){fd, number};
+    scan_records(parts, record);
+    return T2I_OK;
+}
+
+/* The number of a journal's file name, or -1. */
+static long number_of(const char *name)
+{
+    char *end;
+    if (name[0] < '0' || name[0] > '9') return -1;
+    long number = strtol(name, &end, 10);
+    return number >= 0 && number < 1000000000 && strcmp(end, ".part") == 0 ? number : -1;
+}
+
+/* A journal a rank and a start may be more files than are allowed at first. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static t2i_status scan_folder(t2i_build_journal *parts, t2i_error *err)
+{
+    t2i_text record = {0};
+    allow_many_files();
+    DIR *folder = opendir(parts->kind->folder);
+    if (folder == NULL && errno == ENOENT) return T2I_OK;
+    if (folder == NULL)
+        return t2i_fail(err, T2I_IO, "cannot read %s: %s", parts->kind->folder, strerror(errno));
+    t2i_status status = T2I_OK;
+    for (struct dirent *entry; status == T2I_OK && (entry = readdir(folder)) != NULL;) {
+        long number = number_of(entry->d_name);
+        if (number < 0) continue;
+        if ((size_t)number >= parts->next) parts->next = (size_t)number + 1;
+        char *path = t2i_fs_join(parts->kind->folder, entry->d_name);
+        status = path == NULL ? t2i_fail_memory(err, strlen(entry->d_name), "a file name")
+                              : scan_journal(parts, path, number, &record, err);
+        t2i_free(path);
+    }
+    closedir(folder);
+    t2i_text_free(&record);
+    return status;
+}
+
+t2i_status t2i_build_journal_open(t2i_build_journal **out, const t2i_build_journal_kind *kind,
+                                  const t2i_string_table *names, int again, t2i_error *err)
+{
+    t2i_build_journal *parts = *out = t2i_alloc(1, sizeof *parts);
+    if (parts == NULL) return t2i_fail_memory(err, sizeof *parts, "the journals");
+    parts->kind = kind;
+    parts->names = names;
+    parts->again = again;
+    parts->place = t2i_alloc(names->count, sizeof *parts->place);
+    t2i_status status = parts->place == NULL
+                            ? t2i_fail_memory(err, names->count * sizeof *parts->place, "pictures")
+                            : scan_folder(parts, err);
+    if (status == T2I_OK) return T2I_OK;
+    t2i_build_journal_close(parts);
+    *out = NULL;
+    return status;
+}
+
+void t2i_build_journal_close(t2i_build_journal *parts)
+{
+    if (parts == NULL) return;
+    for (size_t i = 0; i < parts->journals; i++) close(parts->journal[i].fd);
+    t2i_free(parts->journal);
+    t2i_free(parts->place);
+    t2i_free(parts);
+}
+
+int t2i_build_journal_state(const t2i_build_journal *parts, size_t number)
+{
+    uint32_t state = parts->place[number].state;
+    return state == GOOD ? 1 : state == BAD ? -1 : 0;
+}
+
+size_t t2i_build_journal_next(const t2i_build_journal *parts)
+{
+    return parts->next;
+}
+
+size_t t2i_build_journal_foreign(const t2i_build_journal *parts)
+{
+    return parts->foreign;
+}
+
+/* The body of a picture's record, in record->data from *at on. */
+static t2i_status read_body(const t2i_build_journal *parts, size_t number, t2i_text *record,
+                            size_t *at, t2i_error *err)
+{
+    const place *p = &parts->place[number];
+    record_head head;
+    T2I_ASSERT(p->file > 0);
+    if (read_record(parts->kind, parts->journal[p->file - 1].fd, p->at, &head, record) != 0)
+        return t2i_fail(err, T2I_IO, "cannot read back what %s keeps of %s", parts->kind->folder,
+                        t2i_string_table_at(parts->names, number));
+    *at = sizeof head + head.name_bytes;
+    return T2I_OK;
+}
+
+t2i_status t2i_build_journal_read(const t2i_build_journal *parts, size_t number, uint8_t *pixels,
+                                  float *features, t2i_error *err)
+{
+    t2i_text record = {0};
+    size_t at = 0;
+    t2i_status status = read_body(parts, number, &record, &at, err);
+    if (status == T2I_OK && pixels != NULL) memcpy(pixels, record.data + at, parts->kind->pixels);
+    if (status == T2I_OK && features != NULL)
+        memcpy(features, record.data + at + parts->kind->pixels,
+               parts->kind->features * sizeof *features);
+    t2i_text_free(&record);
+    return status;
+}
+
+t2i_status t2i_build_journal_reason(const t2i_build_journal *parts, size_t number, char **out,
+                                    t2i_error *err)
+{
+    t2i_text record = {0};
+    size_t at = 0;
+    t2i_status status = read_body(parts, number, &record, &at, err);
+    *out = NULL;
+    if (status == T2I_OK) {
+        *out = t2i_alloc(record.size - at + 1, 1);
+        if (*out == NULL)
+            status = t2i_fail_memory(err, record.size - at, "a message");
+        else
+            memcpy(*out, record.data + at, record.size - at);
+    }
+    t2i_text_free(&record);
+    return status;
+}
+
+static void remove_file(const char *folder, const char *name)
+{
+    char *path = t2i_fs_join(folder, name);
+    if (path != NULL) unlink(path);
+    t2i_free(path);
+}
+
+void t2i_build_journal_empty(const char *path)
+{
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
+        if (number_of(entry->d_name) >= 0) unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder != NULL) closedir(folder);
+}
+
+void t2i_build_journal_remove(const char *path)
+{
+    t2i_build_journal_empty(path);
+    remove_file(path, STOP);
+    remove_file(path, LOCK);
+    rmdir(path);
+}
+
+/* ---- one build at a time, and its ranks among themselves ---- */
+
+t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
+{
+    char *path = t2i_fs_join(folder, LOCK);
+    *lock = -1;
+    if (path == NULL) return t2i_fail_memory(err, strlen(folder), "a file name");
+    t2i_status status = t2i_fs_mkdir(folder, err);
+    int fd = status == T2I_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+    if (status == T2I_OK && fd < 0)
+        status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
+    /* file systems that know no locks let us through */
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        status = t2i_fail(err, T2I_CANTCREATE,
+                          "another build is at work in %s: wait for its end, or give another --out",
+                          folder);
+    t2i_free(path);
+    if (status == T2I_OK)
+        *lock = fd;
+    else if (fd >= 0)
+        close(fd);
+    if (status == T2I_OK) remove_file(folder, STOP); /* of an earlier build */
+    return status;
+}
+
+void t2i_build_journal_give_up(const char *folder)
+{
+    char *path = t2i_fs_join(folder, STOP);
+    int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd >= 0) close(fd);
+    t2i_free(path);
+}
+
+int t2i_build_journal_given_up(const char *folder)
+{
+    char *path = t2i_fs_join(folder, STOP);
+    int there = path != NULL && t2i_fs_exists(path);
+    t2i_free(path);
+    return there;
+}

@@ -1,0 +1,151 @@
+#include "prepare/resnet_weights.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "formats/tensors.h"
+
+#define ANCHOR "layer1.0.conv1.weight"
+
+static t2i_status digest_file(const char *path, char digest[T2I_HEX], t2i_error *err)
+{
+    static const size_t piece = 1 << 20;
+    t2i_hash *hash = NULL;
+    char *bytes = t2i_alloc(piece, 1);
+    FILE *file = fopen(path, "rb");
+    int why = errno;
+    t2i_status status = bytes == NULL ? t2i_fail_memory(err, piece, "reading") : T2I_OK;
+    if (status == T2I_OK && file == NULL)
+        status = t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(why));
+    if (status == T2I_OK) status = t2i_hash_new(&hash, err);
+    for (size_t got; status == T2I_OK && (got = fread(bytes, 1, piece, file)) > 0;)
+        t2i_hash_add(hash, bytes, got);
+    if (status == T2I_OK && ferror(file))
+        status = t2i_fail(err, T2I_IO, "cannot read %s: %s", path, strerror(errno));
+    if (status == T2I_OK) t2i_hash_end(hash, digest);
+    if (file != NULL) fclose(file);
+    t2i_hash_free(hash);
+    t2i_free(bytes);
+    return status;
+}
+
+/* What stands before the network's own names; newly allocated. */
+static t2i_status find_prefix(const t2i_tensors *tensors, const char *path, char **prefix,
+                              t2i_error *err)
+{
+    const char *found = NULL;
+    size_t length = 0;
+    for (size_t i = 0; i < t2i_tensors_count(tensors); i++) {
+        const char *name = t2i_tensors_at(tensors, i)->name;
+        size_t size = strlen(name), tail = strlen(ANCHOR);
+        if (size < tail || strcmp(name + size - tail, ANCHOR) != 0) continue;
+        if (size > tail && name[size - tail - 1] != '.') continue;
+        if (found != NULL)
+            return t2i_fail(err, T2I_DATA,
+                            "%s holds several networks: %.200s and %.200s; keep one of them in a "
+                            "file of its own",
+                            path, found, name);
+        found = name;
+        length = size - tail;
+    }
+    if (found == NULL)
+        return t2i_fail(err, T2I_DATA,
+                        "%s holds no ResNet-18 weights: no tensor is named " ANCHOR
+                        ", with or without a prefix",
+                        path);
+    *prefix = t2i_alloc(length + 1, 1);
+    if (*prefix == NULL) return t2i_fail_memory(err, length, "a name");
+    memcpy(*prefix, found, length);
+    return T2I_OK;
+}
+
+static void shape_text(size_t dims, const uint64_t *dim, char text[100])
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < dims && used < 80; i++)
+        used += (size_t)snprintf(text + used, 100 - used, "%s%llu", i > 0 ? ", " : "",
+                                 (unsigned long long)dim[i]);
+}
+
+static t2i_status read_tensor(t2i_tensors *tensors, const char *path, const char *prefix,
+                              const t2i_resnet_tensor *wanted, float **out, t2i_error *err)
+{
+    t2i_text name = {0};
+    T2I_TRY(t2i_text_addf(&name, err, "%s%s", prefix, wanted->name));
+    const t2i_tensor_info *tensor = t2i_tensors_find(tensors, name.data);
+    t2i_status status = T2I_OK;
+    if (tensor == NULL)
+        status = t2i_fail(err, T2I_DATA, "%s has no tensor %.200s: it is no whole ResNet-18", path,
+                          name.data);
+    t2i_text_free(&name);
+    if (status != T2I_OK) return status;
+    int fits = tensor->dims == wanted->dims;
+    uint64_t dim[4];
+    for (size_t i = 0; i < wanted->dims; i++) {
+        dim[i] = wanted->dim[i];
+        fits = fits && tensor->dim[i] == dim[i];
+    }
+    char is[100], should[100];
+    shape_text(tensor->dims, tensor->dim, is);
+    shape_text(wanted->dims, dim, should);
+    if (!fits)
+        return t2i_fail(err, T2I_DATA, "%s: tensor %.200s has the shape (%s), but ResNet-18's (%s)",
+                        path, tensor->name, is, should);
+    *out = t2i_alloc(wanted->count, sizeof **out);
+    if (*out == NULL) return t2i_fail_memory(err, wanted->count * sizeof **out, "weights");
+    return t2i_tensors_floats(tensors, tensor, *out, err);
+}
+
+/* ResNet-34's first layers would fit, and give features that mean nothing. */
+static t2i_status refuse_deeper(const t2i_tensors *tensors, const char *path, const char *prefix,
+                                t2i_error *err)
+{
+    t2i_text name = {0};
+    T2I_TRY(t2i_text_addf(&name, err, "%slayer1.2.conv1.weight", prefix));
+    int deeper = t2i_tensors_find(tensors, name.data) != NULL;
+    t2i_text_free(&name);
+    if (!deeper) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s is a deeper network than ResNet-18: it has %.200slayer1.2.conv1.weight",
+                    path, prefix);
+}
+
+static t2i_status load(t2i_resnet **net, t2i_tensors *tensors, const char *path, t2i_error *err)
+{
+    const t2i_resnet_tensor *wanted;
+    size_t count = t2i_resnet_tensors(&wanted);
+    char *prefix = NULL;
+    T2I_TRY(find_prefix(tensors, path, &prefix, err));
+    float **value = t2i_alloc(count, sizeof *value);
+    t2i_status status = value == NULL ? t2i_fail_memory(err, count * sizeof *value, "weights")
+                                      : refuse_deeper(tensors, path, prefix, err);
+    for (size_t i = 0; status == T2I_OK && i < count; i++)
+        status = read_tensor(tensors, path, prefix, &wanted[i], &value[i], err);
+    t2i_error why = {0};
+    if (status == T2I_OK) {
+        status = t2i_resnet_new(net, (const float *const *)value, &why);
+        if (status != T2I_OK) t2i_fail(err, status, "%s: %s", path, why.text);
+    }
+    for (size_t i = 0; value != NULL && i < count; i++) t2i_free(value[i]);
+    t2i_free(value);
+    t2i_free(prefix);
+    return status;
+}
+
+t2i_status t2i_resnet_weights_load(t2i_resnet **net, const char *path, char digest[T2I_HEX],
+                                   t2i_error *err)
+{
+    t2i_tensors *tensors;
+    *net = NULL;
+    T2I_TRY(t2i_tensors_open(&tensors, path, err));
+    t2i_status status = load(net, tensors, path, err);
+    t2i_tensors_close(tensors);
+    if (status == T2I_OK) status = digest_file(path, digest, err);
+    if (status == T2I_OK) return T2I_OK;
+    t2i_resnet_free(*net);
+    *net = NULL;
+    return status;
+}

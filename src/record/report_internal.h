@@ -1,0 +1,93 @@
+/* What the files of the report share: a run folder as it was read (report_read.c), and the parts of
+ * a page (report.c, report_samples.c, report_compare.c). */
+#ifndef T2I_REPORT_INTERNAL_H
+#define T2I_REPORT_INTERNAL_H
+
+#include "draw/chart.h"
+#include "formats/json.h"
+#include "record/report.h"
+
+enum {
+    REPORT_EVENTS = 200, /* that are kept: */
+    REPORT_FIRST = 20,   /* so many of the first, and the last ones */
+    REPORT_OPTIONS = 128,
+    REPORT_STRIPS = 7, /* sheets of samples that are shown, */
+    REPORT_ROWS = 8,   /* and at most so many of their rows */
+    REPORT_TEXT = 400  /* bytes of an event's text */
+};
+
+typedef enum {
+    CURVE_LOSS,
+    CURVE_VALIDATION,
+    CURVE_R1,
+    CURVE_R10,
+    CURVE_MRR,
+    CURVE_NORM,
+    CURVE_RATE,
+    CURVE_SPEED,
+    CURVE_DATA, /* seconds, these four in the order of t2i_seconds */
+    CURVE_COMPUTE,
+    CURVE_SYNC,
+    CURVE_CHECKPOINT,
+    CURVES
+} report_curve;
+
+typedef struct {
+    char time[32], kind[16], text[REPORT_TEXT];
+    long step;
+} report_event;
+
+/* A file that grows, as far as it was read. */
+typedef struct {
+    char *path; /* owned */
+    long at;    /* where the first line begins that was not read */
+} report_file;
+
+typedef struct {
+    const char *key, *value, *origin; /* within the options' text; origin "": the default */
+} report_option;
+
+/* A sheet of samples, cut into its pictures: a page's piece a row and column. */
+typedef struct {
+    long step;
+    size_t rows, columns;
+    t2i_html picture[REPORT_ROWS][3];
+} report_strip;
+
+struct t2i_report {
+    char *run; /* owned, like all below */
+    report_file log, happened;
+    t2i_curve curve[CURVES];
+    long step, lines, skipped, strange; /* of log.jsonl; strange: lines of both that say nothing */
+    double tokens, saved;               /* of the logged steps */
+    double own, shared;                 /* memory, newest */
+    double before, elapsed;             /* seconds of the sessions before, and of the newest */
+    report_event event[REPORT_EVENTS];
+    size_t events, left_out;
+    t2i_json *start, *ranks, *prompts; /* the newest line of each kind; NULL: none */
+    char state[16], message[REPORT_TEXT], dataset[40]; /* of status.json; "" */
+    long told, exit;                                   /* its step and exit code */
+    t2i_text ini;
+    report_option option[REPORT_OPTIONS];
+    size_t options;
+    report_strip strip[REPORT_STRIPS];
+    size_t strips, sheets; /* sheets in samples/ */
+};
+
+/* Reads what is new in log.jsonl and events.jsonl, and the small files again. status NULL: from
+ * status.json. */
+t2i_status report_read(t2i_report *report, const t2i_run_status *status, t2i_error *err);
+/* NULL when there is no such option. */
+const report_option *report_find(const t2i_report *report, const char *key);
+/* Seconds that all sessions took, as far as they were written down. */
+double report_seconds(const t2i_report *report);
+
+/* Chooses sheets of samples/, and cuts the pictures of those out that it does not have yet. */
+t2i_status report_read_samples(t2i_report *report, t2i_error *err);
+void report_free_samples(t2i_report *report);
+void report_put_samples(t2i_html *page, const t2i_report *report);
+
+/* One of the numbers at the top; value is markup of ours. */
+void report_put_tile(t2i_html *page, const char *name, const char *format, ...) T2I_PRINTF(3, 4);
+
+#endif

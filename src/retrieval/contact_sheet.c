@@ -1,0 +1,283 @@
+#include "retrieval/contact_sheet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "draw/canvas.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+enum {
+    MARGIN = 24,
+    GAP = 20,         /* between tiles */
+    LABEL = 224,      /* width of the labels' column */
+    TILE_LEAST = 128, /* a tile is at least this wide and high, */
+    TILE_MOST = 256,  /* and at most this */
+    NAME_LINES = 3,
+    CAPTION_LINES = NAME_LINES + 1, /* one for the note */
+    LINE = T2I_FONT_HEIGHT,
+    INK = 0x1c1c1c,
+    PALE = 0x6a6a6a,
+    FAINT = 0x9a9a9a,
+    RULE = 0xdcdcdc,
+    EMPTY = 0xe6e6e6
+};
+
+typedef struct {
+    size_t factor; /* pictures are enlarged by this ... */
+    size_t tile;   /* ... and then at most this wide and high */
+    size_t top;    /* y of the first row */
+    size_t row;    /* height of a row */
+    size_t rows;   /* rows that are drawn */
+    size_t title_scale;
+    size_t width, height;
+} plan;
+
+static size_t largest_side(const t2i_contact_sheet *sheet)
+{
+    size_t side = 0;
+    for (size_t i = 0; i < sheet->rows * sheet->columns; i++) {
+        const t2i_image *picture = sheet->tile[i].picture;
+        if (picture == NULL || picture->rgb == NULL) continue;
+        if (picture->width > side) side = picture->width;
+        if (picture->height > side) side = picture->height;
+    }
+    return side;
+}
+
+static plan lay_out(const t2i_contact_sheet *sheet)
+{
+    plan p = {.factor = 1, .tile = TILE_LEAST};
+    size_t side = largest_side(sheet);
+    if (side > 0 && side < TILE_LEAST) p.factor = (TILE_LEAST + side - 1) / side;
+    if (side * p.factor > TILE_LEAST)
+        p.tile = side * p.factor < TILE_MOST ? side * p.factor : TILE_MOST;
+    p.width = MARGIN + LABEL + sheet->columns * (GAP + p.tile) + MARGIN;
+    size_t inner = p.width - 2 * MARGIN, title = (size_t)t2i_canvas_text_width(sheet->title, 1);
+    p.title_scale = 2 * title <= inner ? 2 : 1;
+    p.top = MARGIN + (p.title_scale == 2 || title > inner ? 2 : 1) * LINE + GAP + LINE + GAP / 2;
+    p.row = GAP / 2 + p.tile + 8 + CAPTION_LINES * LINE + GAP / 2;
+    size_t most = T2I_IMAGE_AREA_MAX / p.width;
+    if (most > T2I_IMAGE_SIDE_MAX) most = T2I_IMAGE_SIDE_MAX;
+    size_t fit = most > p.top + 2 * MARGIN ? (most - p.top - 2 * MARGIN) / p.row : 0;
+    p.rows = sheet->rows < fit ? sheet->rows : fit;
+    p.height = p.top + p.rows * p.row + MARGIN + (p.rows < sheet->rows ? LINE : 0);
+    return p;
+}
+
+/* In the middle of a square of p->tile at (x, y). */
+static t2i_status draw_picture(t2i_image *out, const plan *p, const t2i_image *picture, long x,
+                               long y, t2i_error *err)
+{
+    static const char none[] = "no picture";
+    if (picture == NULL || picture->rgb == NULL) {
+        t2i_canvas_fill(out, x, y, (long)p->tile, (long)p->tile, EMPTY);
+        t2i_canvas_text(out, x + ((long)p->tile - t2i_canvas_text_width(none, 1)) / 2,
+                        y + ((long)p->tile - LINE) / 2, none, 1, FAINT);
+        return T2I_OK;
+    }
+    t2i_image small = {0};
+    size_t width = picture->width * p->factor, height = picture->height * p->factor;
+    size_t side = width > height ? width : height;
+    if (side > p->tile) { /* only a picture larger than the largest tile: its factor is 1 */
+        width = width * p->tile / side > 0 ? width * p->tile / side : 1;
+        height = height * p->tile / side > 0 ? height * p->tile / side : 1;
+        T2I_TRY(t2i_image_resize(&small, picture, width, height, err));
+    }
+    x += (long)(p->tile - width) / 2;
+    y += (long)(p->tile - height) / 2;
+    if (small.rgb != NULL)
+        t2i_canvas_paste(out, &small, x, y);
+    else
+        t2i_canvas_paste_scaled(out, picture, x, y, p->factor);
+    t2i_canvas_frame(out, x - 1, y - 1, (long)width + 2, (long)height + 2, RULE);
+    t2i_image_free(&small);
+    return T2I_OK;
+}
+
+/* Bytes of the line that starts here: at most `columns` characters, parted where the words of a
+ * file's name end, as it has no spaces to break at. */
+static size_t name_line(const char *name, long columns)
+{
+    size_t size = strlen(name), fit = 0, cut = 0;
+    uint32_t code;
+    for (; columns > 0 && fit < size; columns--) {
+        size_t length = t2i_utf8_decode(name + fit, size - fit, &code);
+        fit += length > 0 ? length : 1;
+        if (strchr(" _-/", name[fit - 1]) != NULL) cut = fit;
+    }
+    return fit == size || cut == 0 ? fit : cut;
+}
+
+/* Returns the y below. */
+static long draw_name(t2i_image *out, long x, long y, long width, const char *name)
+{
+    char line[4 * TILE_MOST / T2I_FONT_WIDTH + 64];
+    for (int i = 1; i < NAME_LINES && *name != '\0'; i++) {
+        size_t size = name_line(name, width / T2I_FONT_WIDTH);
+        T2I_ASSERT(size < sizeof line); /* four bytes a character at most */
+        memcpy(line, name, size);
+        line[size] = '\0';
+        y = t2i_canvas_text_box(out, x, y, width, 1, line, INK);
+        name += size;
+    }
+    return t2i_canvas_text_box(out, x, y, width, 1, name, INK);
+}
+
+static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_contact_sheet *sheet,
+                           size_t row, t2i_error *err)
+{
+    long y = (long)(p->top + row * p->row), tile = (long)p->tile;
+    t2i_canvas_fill(out, MARGIN, y, (long)p->width - 2 * MARGIN, 1, RULE);
+    y += GAP / 2;
+    int blank = sheet->label[row][strspn(sheet->label[row], " ")] == '\0';
+    t2i_canvas_text_box(out, MARGIN, y, LABEL, p->tile / LINE,
+                        blank ? "(empty prompt)" : sheet->label[row], blank ? PALE : INK);
+    for (size_t c = 0; c < sheet->columns; c++) {
+        const t2i_tile *t = &sheet->tile[row * sheet->columns + c];
+        long x = MARGIN + LABEL + GAP + (long)c * (tile + GAP), below = y + tile + 8;
+        T2I_TRY(draw_picture(out, p, t->picture, x, y, err));
+        if (t->name != NULL) below = draw_name(out, x, below, tile + GAP / 2, t->name);
+        if (t->note != NULL) t2i_canvas_text_box(out, x, below, tile + GAP / 2, 1, t->note, PALE);
+    }
+    return T2I_OK;
+}
+
+t2i_status t2i_contact_sheet_draw(t2i_image *out, const t2i_contact_sheet *sheet, t2i_error *err)
+{
+    plan p = lay_out(sheet);
+    T2I_TRY(t2i_image_new(out, p.width, p.height, err));
+    long inner = (long)p.width - 2 * MARGIN;
+    if (p.title_scale == 2)
+        t2i_canvas_text(out, MARGIN, MARGIN, sheet->title, 2, INK);
+    else
+        t2i_canvas_text_box(out, MARGIN, MARGIN, inner, 2, sheet->title, INK);
+    for (size_t c = 0; c < sheet->columns; c++)
+        t2i_canvas_text_box(out, MARGIN + LABEL + GAP + (long)(c * (p.tile + GAP)),
+                            (long)p.top - LINE - 6, (long)p.tile + GAP / 2, 1, sheet->heading[c],
+                            PALE);
+    t2i_status status = T2I_OK;
+    for (size_t r = 0; r < p.rows && status == T2I_OK; r++)
+        status = draw_row(out, &p, sheet, r, err);
+    if (p.rows < sheet->rows) {
+        char more[64];
+        snprintf(more, sizeof more, "... and %zu more", sheet->rows - p.rows);
+        t2i_canvas_text(out, MARGIN, (long)(p.height - MARGIN / 2 - LINE), more, 1, PALE);
+    }
+    if (status != T2I_OK) t2i_image_free(out);
+    return status;
+}
+
+void t2i_contact_sheet_distance(char note[T2I_NOTE], double distance)
+{
+    snprintf(note, T2I_NOTE, distance < 100.0 ? "distance %.4f" : "distance %.5g", distance);
+}
+
+/* ---- samples of a training run ---- */
+
+enum { DECODED, NEAREST, TRUE, SAMPLES };
+
+/* What a row of samples owns. */
+typedef struct {
+    t2i_image picture[SAMPLES];
+    char *label, *nearest, *truth;
+    char note[T2I_NOTE];
+} sample;
+
+static void free_samples(sample *row, size_t rows)
+{
+    for (size_t i = 0; row != NULL && i < rows; i++) {
+        for (size_t k = 0; k < SAMPLES; k++) t2i_image_free(&row[i].picture[k]);
+        t2i_free(row[i].label);
+        t2i_free(row[i].nearest);
+        t2i_free(row[i].truth);
+    }
+    t2i_free(row);
+}
+
+static t2i_status fill_sample(sample *row, t2i_gallery *gallery, t2i_prompt prompt,
+                              const float *prediction, size_t truth, double *distance,
+                              t2i_error *err)
+{
+    t2i_near near;
+    row->label = t2i_alloc(prompt.size + 1, 1);
+    if (row->label == NULL) return t2i_fail_memory(err, prompt.size, "a label");
+    memcpy(row->label, prompt.bytes, prompt.size);
+    t2i_gallery_distances(gallery, T2I_EUCLIDEAN, prediction, 1, distance);
+    t2i_nearest(distance, gallery->images, 1, &near);
+    t2i_contact_sheet_distance(row->note, near.distance);
+    if (t2i_gallery_decodes(gallery))
+        T2I_TRY(t2i_gallery_draw(gallery, prediction, &row->picture[DECODED], err));
+    T2I_TRY(t2i_gallery_picture(gallery, near.image, &row->picture[NEAREST], err));
+    T2I_TRY(t2i_gallery_picture(gallery, truth, &row->picture[TRUE], err));
+    T2I_TRY(t2i_dataset_image_name(gallery->dataset, near.image, &row->nearest, err));
+    return t2i_dataset_image_name(gallery->dataset, truth, &row->truth, err);
+}
+
+static t2i_status draw_samples(t2i_image *out, const char *title, const sample *row, size_t rows,
+                               int decodes, t2i_error *err)
+{
+    static const char *const heading[SAMPLES] = {"decoded", "nearest", "true"};
+    size_t from = decodes ? DECODED : NEAREST, columns = SAMPLES - from;
+    const char **label = t2i_alloc(rows, sizeof *label);
+    t2i_tile *tile = t2i_alloc(rows * columns, sizeof *tile);
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; label != NULL && tile != NULL && i < rows; i++) {
+        const t2i_tile all[SAMPLES] = {{&row[i].picture[DECODED], NULL, NULL},
+                                       {&row[i].picture[NEAREST], row[i].nearest, row[i].note},
+                                       {&row[i].picture[TRUE], row[i].truth, NULL}};
+        label[i] = row[i].label;
+        memcpy(tile + i * columns, all + from, columns * sizeof *tile);
+    }
+    const t2i_contact_sheet sheet = {title, heading + from, columns, rows, label, tile};
+    if (label == NULL || tile == NULL)
+        status = t2i_fail_memory(err, rows * SAMPLES * sizeof *tile, "a sheet");
+    else
+        status = t2i_contact_sheet_draw(out, &sheet, err);
+    t2i_free(label);
+    t2i_free(tile);
+    return status;
+}
+
+t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_gallery *gallery,
+                                     const t2i_prompt *prompt, size_t prompts,
+                                     const float *prediction, const uint32_t *truth, t2i_error *err)
+{
+    t2i_image picture = {0};
+    sample *row = t2i_alloc(prompts, sizeof *row);
+    double *distance = t2i_alloc(gallery->images, sizeof *distance);
+    t2i_status status = row == NULL || distance == NULL
+                            ? t2i_fail_memory(err, gallery->images * sizeof *distance, "a sheet")
+                            : T2I_OK;
+    for (size_t i = 0; i < prompts && status == T2I_OK; i++)
+        status = fill_sample(&row[i], gallery, prompt[i], prediction + i * gallery->features,
+                             truth[i], distance, err);
+    if (status == T2I_OK)
+        status = draw_samples(&picture, title, row, prompts, t2i_gallery_decodes(gallery), err);
+    if (status == T2I_OK) status = t2i_image_write(&picture, path, err);
+    t2i_image_free(&picture);
+    free_samples(row, prompts);
+    t2i_free(distance);
+    return status;
+}
+
+int t2i_contact_sheet_find_grid(size_t width, size_t height, t2i_contact_sheet_grid *out)
+{
+    const t2i_contact_sheet none = {.title = ""}; /* a title as short as theirs */
+    const plan empty = lay_out(&none);
+    for (size_t columns = SAMPLES; columns >= SAMPLES - 1; columns--) {
+        size_t inner = width > empty.width ? width - empty.width : 0, across = inner / columns;
+        size_t row = across - GAP + empty.row - empty.tile;
+        if (inner % columns != 0 || across < GAP + TILE_LEAST || across > GAP + TILE_MOST) continue;
+        if (height <= empty.height || (height - empty.height) % row != 0) continue;
+        *out = (t2i_contact_sheet_grid){.rows = (height - empty.height) / row,
+                                        .columns = columns,
+                                        .tile = across - GAP,
+                                        .left = MARGIN + LABEL + GAP,
+                                        .top = empty.top + GAP / 2,
+                                        .across = across,
+                                        .down = row};
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,378 @@
+#include "train/initial_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/heartbeat.h"
+#include "train/rows.h"
+#include "record/runlog.h"
+
+void t2i_initial_state_free(t2i_initial_state *start)
+{
+    t2i_checkpoint_free(&start->checkpoint);
+    *start = (t2i_initial_state){0};
+}
+
+/* ---- rank 0 decides ---- */
+
+/* With a model from a file its configuration holds; a key that says otherwise is a mistake. */
+static t2i_status check_shape(const t2i_train_options *job, const t2i_config *c, const char *path,
+                              t2i_error *err)
+{
+    const struct {
+        const char *key;
+        long wanted;
+        size_t is;
+    } keys[] = {{"d-model", job->d_model, c->d_model},
+                {"heads", job->heads, c->n_heads},
+                {"layers", job->layers, c->n_layers},
+                {"d-ff", job->d_ff, c->d_ff},
+                {"block-size", job->block_size, c->block_size}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (t2i_train_options_gave(job, keys[i].key) && keys[i].wanted != (long)keys[i].is)
+            return t2i_fail(
+                err, T2I_USAGE,
+                "%s = %ld, but the model in %s has %zu; leave the key out, or train a fresh model",
+                keys[i].key, keys[i].wanted, path, keys[i].is);
+    return T2I_OK;
+}
+
+static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset, const char *path,
+                                 t2i_error *err)
+{
+    uint64_t features = t2i_dataset_get_info(dataset)->features;
+    if (c->vision_feature_dim == features) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "the model in %s predicts %zu features, but the pictures of %s have %llu", path,
+                    c->vision_feature_dim, t2i_dataset_path(dataset), (unsigned long long)features);
+}
+
+/* Is a loaded checkpoint one of this very run? */
+static t2i_status check_same_run(const t2i_train_options *job, const t2i_checkpoint *c,
+                                 const t2i_dataset *dataset, const char *options, const char *path,
+                                 t2i_error *err)
+{
+    if (!c->ours || c->m == NULL)
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a model, not a checkpoint that a run can go on from; use --init",
+                        path);
+    T2I_TRY(t2i_train_options_same_result(c->run.options, options, path, err));
+    if (job->ema > 0 && c->ema == NULL)
+        return t2i_fail(err, T2I_DATA, "%s lacks the averaged weights of a run with ema", path);
+    if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
+        return t2i_fail(err, T2I_USAGE,
+                        "%s was trained on another dataset than %s (key data); give another out",
+                        path, t2i_dataset_path(dataset));
+    T2I_TRY(check_shape(job, &c->model.config, path, err));
+    if (t2i_train_options_gave(job, "shards") && job->shards != 0 && job->shards != c->run.shards)
+        return t2i_fail(err, T2I_USAGE,
+                        "shards = %ld, but %s was begun with %ld, which holds for the run's life",
+                        job->shards, path, c->run.shards);
+    if (c->run.step > job->steps)
+        return t2i_fail(err, T2I_USAGE, "%s is at step %ld, beyond steps = %ld", path, c->run.step,
+                        job->steps);
+    return check_features(&c->model.config, dataset, path, err);
+}
+
+/* The newest sound checkpoint of the run folder; *found = 0 when there is none at all. */
+static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path, int *found,
+                              t2i_error *err)
+{
+    long *steps;
+    size_t count;
+    T2I_TRY(t2i_checkpoint_list(run, &steps, &count, err));
+    t2i_status status = T2I_OK;
+    *found = 0;
+    for (size_t i = 0;
+         i < count && !*found && (status == T2I_OK || status == T2I_DATA || status == T2I_IO);
+         i++) {
+        t2i_free(*path);
+        *path = t2i_checkpoint_path(run, steps[i]);
+        status = *path == NULL ? t2i_fail_memory(err, 64, "a file name")
+                               : t2i_checkpoint_load(out, *path, 1, 0, err);
+        *found = status == T2I_OK;
+        if (status == T2I_DATA || status == T2I_IO)
+            t2i_log_warn("%s; trying the checkpoint before it", err->text);
+    }
+    t2i_free(steps);
+    if (count > 0 && !*found && status == T2I_DATA)
+        return t2i_fail(err, T2I_DATA,
+                        "none of the %zu checkpoints in %s/checkpoints is sound; restore one, or "
+                        "move them away to start "
+                        "afresh",
+                        count, run);
+    return status;
+}
+
+/* A folder without checkpoints may still belong to another run. */
+static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const char *options,
+                              t2i_error *err)
+{
+    char *digest, *theirs;
+    t2i_status status = t2i_runlog_owner(run, &digest, &theirs, err);
+    if (status == T2I_OK && theirs != NULL)
+        status = t2i_train_options_same_result(theirs, options, run, err);
+    if (status == T2I_OK && digest != NULL &&
+        strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
+        status = t2i_fail(err, T2I_USAGE,
+                          "%s holds a run on another dataset than %s (key data); give another out",
+                          run, t2i_dataset_path(dataset));
+    t2i_free(digest);
+    t2i_free(theirs);
+    return status;
+}
+
+/* A model without any checkpoint cannot be gone on from, and a fresh start would overwrite it. */
+static t2i_status check_no_model(const char *run, t2i_error *err)
+{
+    char *path = t2i_fs_join(run, "model.safetensors");
+    if (path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    t2i_status status = T2I_OK;
+    if (t2i_fs_exists(path))
+        status = t2i_fail(err, T2I_USAGE,
+                          "%s holds a model but no checkpoint to go on from; give another out, or "
+                          "move model.safetensors away to train afresh",
+                          run);
+    t2i_free(path);
+    return status;
+}
+
+/* Is the model of the last step there and sound? One of fewer steps may lie there when a run has
+ * grown. */
+static int has_model(const t2i_train_options *job)
+{
+    t2i_checkpoint model;
+    t2i_error ignored;
+    char *path = job->out == NULL ? NULL : t2i_fs_join(job->out, "model.safetensors");
+    int found = path != NULL && t2i_checkpoint_load(&model, path, 0, 0, &ignored) == T2I_OK;
+    int last = found && model.run.step == job->steps;
+    if (found) t2i_checkpoint_free(&model);
+    t2i_free(path);
+    return last;
+}
+
+/* The checkpoint that `resume` names: a file, or the newest of another run folder. */
+static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_dataset *dataset,
+                             char **path, t2i_error *err)
+{
+    int found = 0;
+    if (t2i_fs_is_folder(named)) {
+        T2I_TRY(find_newest(out, named, path, &found, err));
+        return found ? T2I_OK
+                     : t2i_fail(err, T2I_NOINPUT,
+                                "%s holds no checkpoint to go on from (resume = %s)", named, named);
+    }
+    *path = t2i_strdup(named);
+    if (*path == NULL) return t2i_fail_memory(err, strlen(named), "a file name");
+    /* a width, so that a model without a head is told to be a model, not to lack its head */
+    return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
+}
+
+static t2i_status resume(t2i_initial_state *out, const t2i_train_options *job,
+                         const t2i_dataset *dataset, const char *options, t2i_error *err)
+{
+    t2i_checkpoint *c = &out->checkpoint;
+    char *path = NULL;
+    t2i_status status = T2I_OK;
+    int never = strcmp(job->resume, "never") == 0, found = 0;
+    if (strcmp(job->resume, "auto") != 0 && !never) {
+        status = load_named(c, job->resume, dataset, &path, err);
+        found = status == T2I_OK;
+        if (found && job->out != NULL) status = check_owner(job->out, dataset, options, err);
+    } else if (job->out != NULL && t2i_fs_is_folder(job->out)) {
+        status = find_newest(c, job->out, &path, &found, err);
+        if (never && (found || status == T2I_DATA))
+            status = t2i_fail(
+                err, T2I_USAGE,
+                "%s already holds checkpoints of a run; give another out, or resume = auto",
+                job->out);
+        else if (status == T2I_OK && !found)
+            status = check_owner(job->out, dataset, options, err);
+        if (status == T2I_OK && !found) status = check_no_model(job->out, err);
+    }
+    if (status == T2I_OK && found) {
+        status = check_same_run(job, c, dataset, options, path, err);
+        out->resumed = 1;
+        out->finished = status == T2I_OK && c->run.step == job->steps && has_model(job) &&
+                        t2i_runlog_ended(job->out);
+        if (status == T2I_OK && !out->finished) t2i_log_note("going on from %s", path);
+    }
+    t2i_free(path);
+    return status;
+}
+
+/* Weights that the file lacks are made as for a fresh model. */
+static void fill_head(t2i_checkpoint *c, uint64_t seed, const char *path)
+{
+    if (c->has_head) return;
+    t2i_log_note("%s has no head: head.weight and head.bias get fresh weights", path);
+    for (size_t i = 0; i < c->model.layout.tensors; i++)
+        if (strncmp(c->model.layout.tensor[i].name, "head.", 5) == 0)
+            t2i_model_init_tensor(&c->model, &c->model.layout.tensor[i], seed, c->weights);
+    c->has_head = 1;
+}
+
+static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *job,
+                            const t2i_dataset *dataset, t2i_error *err)
+{
+    char *path;
+    T2I_TRY(t2i_checkpoint_find(job->init, &path, err));
+    t2i_status status =
+        t2i_checkpoint_load(out, path, 0, (size_t)t2i_dataset_get_info(dataset)->features, err);
+    if (status == T2I_OK) {
+        t2i_checkpoint_log(out, path);
+        fill_head(out, (uint64_t)job->seed, path);
+        status = check_shape(job, &out->model.config, path, err);
+    }
+    if (status == T2I_OK) status = check_features(&out->model.config, dataset, path, err);
+    t2i_free(path);
+    return status;
+}
+
+static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *job, t2i_dataset *dataset,
+                        t2i_error *err)
+{
+    T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, (size_t)job->min_count, err));
+    const t2i_config config = {.vocab_size = out->vocab.size,
+                               .d_model = (size_t)job->d_model,
+                               .n_heads = (size_t)job->heads,
+                               .n_layers = (size_t)job->layers,
+                               .d_ff = (size_t)job->d_ff,
+                               .block_size = (size_t)job->block_size,
+                               .vision_feature_dim =
+                                   (size_t)t2i_dataset_get_info(dataset)->features,
+                               .out_bias = 1,
+                               .ffn1_bias = 1,
+                               .ffn2_bias = 1,
+                               .head_bias = 1}; /* qkv has none, as in the tutorial */
+    T2I_TRY(t2i_model_new(&out->model, &config, err));
+    out->has_head = 1;
+    out->weights = t2i_block_new(&out->model.layout);
+    if (out->weights == NULL)
+        return t2i_fail_memory(err, out->model.layout.floats * sizeof(float), "the weights");
+    for (size_t i = 0; i < out->model.layout.tensors; i++) {
+        t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed,
+                              out->weights);
+        t2i_heartbeat_beat();
+    }
+    return T2I_OK;
+}
+
+static t2i_status decide(t2i_initial_state *out, const t2i_train_options *job, t2i_dataset *dataset,
+                         const char *options, t2i_error *err)
+{
+    t2i_checkpoint *c = &out->checkpoint;
+    T2I_TRY(resume(out, job, dataset, options, err));
+    if (out->resumed) return T2I_OK;
+    T2I_TRY(job->init != NULL ? from_file(c, job, dataset, err) : fresh(c, job, dataset, err));
+    t2i_free(c->run.options); /* of the file that init named */
+    c->run = (t2i_run_state){.best = -1.0, .options = t2i_strdup(options)};
+    memcpy(c->run.dataset, t2i_dataset_get_info(dataset)->digest, T2I_HEX);
+    t2i_free(c->m);
+    t2i_free(c->v);
+    t2i_free(c->ema);
+    size_t bytes = c->model.layout.floats * sizeof(float);
+    c->m = t2i_block_new(&c->model.layout);
+    c->v = t2i_block_new(&c->model.layout);
+    c->ema = job->ema > 0 ? t2i_block_new(&c->model.layout) : NULL;
+    if (c->m == NULL || c->v == NULL || c->run.options == NULL || (job->ema > 0 && c->ema == NULL))
+        return t2i_fail_memory(err, 3 * bytes, "AdamW's moments");
+    if (c->ema != NULL) memcpy(c->ema, c->weights, bytes);
+    return T2I_OK;
+}
+
+/* ---- everyone gets it ---- */
+
+/* Names of a vocabulary as one run of NUL-terminated strings. */
+static t2i_status pack_names(const t2i_vocab *vocab, t2i_text *out, t2i_error *err)
+{
+    for (size_t i = 0; i < vocab->size; i++)
+        T2I_TRY(t2i_text_add(out, vocab->name[i], strlen(vocab->name[i]) + 1, err));
+    return T2I_OK;
+}
+
+static t2i_status unpack_names(t2i_vocab *vocab, const char *names, size_t count, t2i_error *err)
+{
+    const char **name = t2i_alloc(count, sizeof *name);
+    if (name == NULL) return t2i_fail_memory(err, count * sizeof *name, "a vocabulary");
+    for (size_t i = 0; i < count; i++, names += strlen(names) + 1) name[i] = names;
+    t2i_status status = t2i_vocab_new(vocab, name, count, err);
+    t2i_free(name);
+    return status;
+}
+
+/* What has a fixed size, as bytes. */
+typedef struct {
+    t2i_config config;
+    int resumed, finished;
+    long step, updates, skipped, shards;
+    double best, best_mrr;
+    t2i_loss_spike usual;
+    size_t names; /* bytes */
+} head;
+
+/* Collective. */
+static t2i_status share(t2i_initial_state *out, t2i_comm *comm, t2i_error *err)
+{
+    t2i_checkpoint *c = &out->checkpoint;
+    int root = t2i_comm_rank(comm) == 0;
+    t2i_text names = {0};
+    t2i_status mine = root ? pack_names(&c->vocab, &names, err) : T2I_OK;
+    head h = {.config = c->model.config,
+              .resumed = out->resumed,
+              .finished = out->finished,
+              .step = c->run.step,
+              .updates = c->run.updates,
+              .skipped = c->run.skipped,
+              .shards = c->run.shards,
+              .best = c->run.best,
+              .best_mrr = c->run.best_mrr,
+              .usual = c->run.usual,
+              .names = names.size};
+    t2i_comm_bcast(comm, 0, &h, sizeof h);
+    if (!root) {
+        names.data = t2i_alloc(h.names + 1, 1);
+        if (names.data == NULL) mine = t2i_fail_memory(err, h.names, "a vocabulary");
+    }
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK) {
+        t2i_comm_bcast(comm, 0, names.data, h.names);
+        if (!root) {
+            out->resumed = h.resumed;
+            out->finished = h.finished;
+            c->run = (t2i_run_state){.step = h.step,
+                                     .updates = h.updates,
+                                     .skipped = h.skipped,
+                                     .shards = h.shards,
+                                     .best = h.best,
+                                     .best_mrr = h.best_mrr,
+                                     .usual = h.usual};
+            mine = t2i_model_new(&c->model, &h.config, err);
+            if (mine == T2I_OK)
+                mine = unpack_names(&c->vocab, names.data, h.config.vocab_size, err);
+            c->weights = mine == T2I_OK ? t2i_block_new(&c->model.layout) : NULL;
+            if (mine == T2I_OK && c->weights == NULL)
+                mine = t2i_fail_memory(err, c->model.layout.floats * sizeof(float), "the weights");
+        }
+        status = t2i_comm_agree(comm, mine, err);
+    }
+    if (status == T2I_OK)
+        t2i_comm_bcast(comm, 0, c->weights, c->model.layout.floats * sizeof(float));
+    t2i_text_free(&names);
+    return status;
+}
+
+t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm,
+                                  const t2i_train_options *job, t2i_dataset *dataset,
+                                  const char *options, t2i_error *err)
+{
+    *out = (t2i_initial_state){0};
+    t2i_status mine = t2i_comm_rank(comm) == 0 ? decide(out, job, dataset, options, err) : T2I_OK;
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK) status = share(out, comm, err);
+    if (status != T2I_OK) t2i_initial_state_free(out);
+    return status;
+}

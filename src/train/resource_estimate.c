@@ -1,0 +1,94 @@
+#include "train/resource_estimate.h"
+
+#include "comm/comm.h"
+#include "comm/reduce.h"
+#include "model/packed_weights.h"
+#include "train/step.h"
+#include "model/transformer.h"
+#include "train/validation.h"
+
+static const double FLOAT = sizeof(float);
+
+/* Ids of a prompt, and its row (rows.h). */
+static double bytes_of_rows(const t2i_run_sizes *run, int rank)
+{
+    const t2i_sampler *p = run->sampler;
+    double rows = (double)p->rows;
+    if (p->sampler == T2I_SHARDED)
+        rows = (double)(t2i_sampler_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
+                        t2i_sampler_first_row(p, t2i_share(p->shards, rank, run->size)));
+    return rows * (sizeof(t2i_row) + 16.0) +
+           run->prompt_bytes * sizeof(uint16_t) * rows / (double)p->rows;
+}
+
+/* Two parcels (audit.h). */
+static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
+{
+    double row = (double)run->model->config.vision_feature_dim * FLOAT +
+                 (double)run->longest * sizeof(uint16_t) + sizeof(t2i_row);
+    return run->job->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
+}
+
+/* Subtrees that come from other nodes, if all have as many ranks. */
+static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
+{
+    int nodes = (run->size + node_ranks - 1) / node_ranks;
+    double all = 0;
+    for (int n = 0; n < nodes; n++) {
+        size_t published;
+        t2i_reduce_buffers(run->sampler->shards, n, nodes, &published);
+        all += (double)published;
+    }
+    return all * (nodes - 1) / nodes;
+}
+
+t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks)
+{
+    static const double process = 25e6; /* libraries, and what they take */
+    const t2i_model *m = run->model;
+    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
+    size_t chunks = m->layout.floats / T2I_CHUNK,
+           rows = t2i_step_rows(run->sampler, rank, run->size);
+    double slice =
+        (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
+        T2I_CHUNK * FLOAT;
+    int averages = run->job->ema > 0, workers = run->size * run->threads;
+    t2i_rank_estimate need = {.own =
+                                  process + bytes_of_rows(run, rank) + bytes_of_audits(run, rows)};
+    need.own += slice * (2.0 + averages) + block * averages;
+    need.own += block; /* the weights it starts with, before it has those of its node; on rank 0
+                          later the copy that is saved */
+    if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
+    if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
+    for (int w = 0; w < workers; w++) {
+        size_t published,
+            buffers = t2i_reduce_buffers(run->sampler->shards, w, workers, &published);
+        if (w / run->threads != rank) continue;
+        need.own += (double)(buffers - published) * block;
+        need.shared += (double)published * block;
+        need.own += (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
+    }
+    need.own += far_subtrees(run, node_ranks) * slice;
+    return need;
+}
+
+double t2i_resource_estimate_node(const t2i_run_sizes *run)
+{
+    return (double)run->model->layout.floats * FLOAT +
+           (double)t2i_packed_weights_bytes(run->model, 1) +
+           run->pictures * (double)run->model->config.vision_feature_dim * FLOAT;
+}
+
+double t2i_resource_estimate_checkpoint(const t2i_run_sizes *run)
+{
+    return (double)run->model->layout.count * FLOAT * (run->job->ema > 0 ? 4.0 : 3.0);
+}
+
+double t2i_resource_estimate_disk(const t2i_run_sizes *run)
+{
+    static const double records = 4 << 20; /* log, pictures, status */
+    double weights = (double)run->model->layout.count * FLOAT;
+    /* one more checkpoint than are kept, while it is written; the model, and the best one */
+    return t2i_resource_estimate_checkpoint(run) * (double)(run->job->keep + 1) + 3 * weights +
+           records;
+}

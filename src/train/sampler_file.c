@@ -1,0 +1,127 @@
+#include "train/sampler_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+void t2i_sampler_file_close(t2i_sampler_file *sampler_file)
+{
+    t2i_free(sampler_file->rows);
+    *sampler_file = (t2i_sampler_file){0};
+}
+
+/* The numbers of one line into row (room for batch). */
+static t2i_status read_line(const char *at, const char *end, size_t batch, uint64_t *row,
+                            const char *path, long line, t2i_error *err)
+{
+    size_t count = 0;
+    while (at < end) {
+        if (*at == ' ' || *at == '\t' || *at == '\r' || *at == ',') {
+            at++;
+            continue;
+        }
+        uint64_t value = 0;
+        const char *first = at;
+        while (at < end && *at >= '0' && *at <= '9' && value < UINT32_MAX)
+            value = value * 10 + (uint64_t)(*at++ - '0');
+        if (at == first || (at < end && strchr(" \t\r,", *at) == NULL) || value > UINT32_MAX)
+            return t2i_fail(
+                err, T2I_DATA, "%s:%ld: '%.*s' is no row number", path, line,
+                (int)(strcspn(first, " \t\r\n,") < 20 ? strcspn(first, " \t\r\n,") : 20), first);
+        if (count < batch) row[count] = value;
+        count++;
+    }
+    if (count != batch)
+        return t2i_fail(err, T2I_DATA, "%s:%ld: %zu row numbers, but batch is %zu", path, line,
+                        count, batch);
+    return T2I_OK;
+}
+
+static t2i_status parse(t2i_sampler_file *out, const t2i_text *text, const t2i_train_options *job,
+                        t2i_error *err)
+{
+    size_t batch = (size_t)job->batch;
+    out->rows = t2i_alloc((size_t)job->steps * batch, sizeof *out->rows);
+    if (out->rows == NULL)
+        return t2i_fail_memory(err, (size_t)job->steps * batch * 8, "the sampler's rows");
+    const char *at = text->data, *end = at + text->size;
+    long step = 0;
+    for (; step < job->steps && at < end; step++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        if (newline == NULL) newline = end;
+        T2I_TRY(read_line(at, newline, batch, out->rows + (size_t)step * batch, job->sampler,
+                          step + 1, err));
+        at = newline + 1;
+    }
+    if (step < job->steps)
+        return t2i_fail(err, T2I_DATA, "%s has %ld lines, but the run has %ld steps", job->sampler,
+                        step, job->steps);
+    out->count = (size_t)job->steps * batch;
+    return T2I_OK;
+}
+
+t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options *job,
+                                 t2i_error *err)
+{
+    t2i_text text = {0};
+    *out = (t2i_sampler_file){.path = job->sampler};
+    t2i_status status = t2i_fs_read(job->sampler, (size_t)1 << 34, &text, err);
+    if (status == T2I_OK) status = parse(out, &text, job, err);
+    if (status == T2I_OK) {
+        char hex[T2I_HEX];
+        t2i_hash_hex(out->rows, out->count * sizeof *out->rows, hex);
+        snprintf(out->name, sizeof out->name, "file:%s", hex);
+    }
+    t2i_text_free(&text);
+    return status;
+}
+
+t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
+                                 const t2i_train_options *job, t2i_error *err)
+{
+    *out = (t2i_sampler_file){.path = job->sampler};
+    snprintf(out->name, sizeof out->name, "%.16s", job->sampler);
+    if (strcmp(job->sampler, "sharded") == 0 || strcmp(job->sampler, "uniform") == 0) return T2I_OK;
+    int root = t2i_comm_rank(comm) == 0;
+    t2i_status status =
+        t2i_comm_agree(comm, root ? t2i_sampler_file_read(out, job, err) : T2I_OK, err);
+    if (status == T2I_OK) {
+        t2i_status mine = T2I_OK;
+        t2i_comm_bcast(comm, 0, &out->count, sizeof out->count);
+        t2i_comm_bcast(comm, 0, out->name, sizeof out->name);
+        if (!root) out->rows = t2i_alloc(out->count, sizeof *out->rows);
+        if (out->rows == NULL)
+            mine = t2i_fail_memory(err, out->count * sizeof *out->rows, "the sampler's rows");
+        status = t2i_comm_agree(comm, mine, err);
+    }
+    if (status == T2I_OK)
+        t2i_comm_bcast(comm, 0, out->rows, out->count * sizeof *out->rows);
+    else
+        t2i_sampler_file_close(out);
+    return status;
+}
+
+t2i_status t2i_sampler_file_map(t2i_sampler_file *sampler_file, const uint32_t *user_row,
+                                size_t count, t2i_error *err)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < count; i++) most = user_row[i] > most ? user_row[i] : most;
+    uint32_t *index = t2i_alloc((size_t)most + 1, sizeof *index); /* index + 1; 0: no such row */
+    if (index == NULL)
+        return t2i_fail_memory(err, (size_t)most * sizeof *index, "the sampler's rows");
+    for (size_t i = 0; i < count; i++) index[user_row[i]] = (uint32_t)i + 1;
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < sampler_file->count; i++) {
+        uint64_t row = sampler_file->rows[i];
+        if (row > most || index[row] == 0)
+            status = t2i_fail(err, T2I_DATA, "%s names row %llu, which the dataset does not have",
+                              sampler_file->path, (unsigned long long)row);
+        else
+            sampler_file->rows[i] = index[row] - 1;
+    }
+    t2i_free(index);
+    return status;
+}

@@ -1,0 +1,268 @@
+#include "train/validation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comm/reduce.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "kernels/ops.h"
+#include "model/predict.h"
+#include "base/heartbeat.h"
+#include "retrieval/contact_sheet.h"
+
+/* ---- set-up ---- */
+
+t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *job,
+                              t2i_dataset *dataset, t2i_checkpoint *checkpoint,
+                              const uint64_t split_rows[T2I_SPLITS], int rank, int size,
+                              t2i_error *err)
+{
+    *out = (t2i_validation){.job = job,
+                            .dataset = dataset,
+                            .checkpoint = checkpoint,
+                            .rank = rank,
+                            .size = size,
+                            .last_loss = -1.0};
+    memcpy(out->split_rows, split_rows, sizeof out->split_rows);
+    out->validated = job->validate_every > 0 ? split_rows[T2I_VALIDATION] : 0;
+    out->blocks = (size_t)((out->validated + T2I_VALIDATION_ROWS - 1) / T2I_VALIDATION_ROWS);
+    out->first_block = t2i_share(out->blocks, rank, size);
+    uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
+    uint64_t first = (uint64_t)out->first_block * T2I_VALIDATION_ROWS;
+    T2I_TRY(t2i_rows_load(&out->rows, dataset, T2I_VALIDATION, first,
+                          end < out->validated ? end : out->validated, &checkpoint->vocab,
+                          checkpoint->model.config.block_size, 0, err));
+    if (out->validated == 0) return T2I_OK;
+    return t2i_validation_recall_new(&out->recall, dataset, &out->rows, first, out->validated, err);
+}
+
+void t2i_validation_free(t2i_validation *validation)
+{
+    t2i_rows_free(&validation->rows);
+    t2i_rights_free(&validation->right);
+    t2i_validation_recall_free(&validation->recall);
+    t2i_free(validation->place);
+    t2i_free(validation->block_loss);
+    t2i_free(validation->index);
+    t2i_free(validation->target);
+    t2i_free(validation->dprediction);
+    t2i_gallery_free(&validation->gallery);
+}
+
+void t2i_validation_want(const t2i_validation *validation, uint8_t *wanted)
+{
+    for (size_t i = 0; i < validation->rows.count; i++) t2i_want(wanted, validation->rows.image[i]);
+    t2i_validation_recall_want(&validation->recall, wanted);
+}
+
+t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_features *store,
+                                t2i_packed_weights *packed, t2i_work *work,
+                                t2i_contrastive_loss *contrast, t2i_error *err)
+{
+    const t2i_checkpoint *c = validation->checkpoint;
+    size_t D = c->model.config.vision_feature_dim;
+    validation->store = store;
+    validation->packed = packed;
+    validation->work = work;
+    validation->contrast = contrast;
+    validation->block_loss = t2i_alloc(validation->blocks, sizeof *validation->block_loss);
+    validation->place =
+        t2i_alloc(validation->blocks, T2I_VALIDATION_ROWS * sizeof *validation->place);
+    validation->index = t2i_alloc(T2I_VALIDATION_ROWS, sizeof *validation->index);
+    validation->target = t2i_alloc(T2I_VALIDATION_ROWS * D, sizeof *validation->target);
+    validation->dprediction = t2i_alloc(T2I_VALIDATION_ROWS * D, sizeof *validation->dprediction);
+    if (validation->block_loss == NULL || validation->place == NULL || validation->index == NULL ||
+        validation->target == NULL || validation->dprediction == NULL)
+        return t2i_fail_memory(err, validation->blocks * 8 + T2I_VALIDATION_ROWS * D * 8,
+                               "validation");
+    T2I_TRY(t2i_validation_recall_begin(&validation->recall, store, err));
+    if (contrast == NULL) return T2I_OK;
+    return t2i_rights_new(&validation->right, contrast, validation->dataset, &validation->rows,
+                          T2I_VALIDATION, (uint64_t)validation->first_block * T2I_VALIDATION_ROWS,
+                          validation->split_rows[T2I_VALIDATION], &c->vocab,
+                          c->model.config.block_size, err);
+}
+
+t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
+{
+    const t2i_checkpoint *c = validation->checkpoint;
+    const uint64_t *counts = validation->split_rows;
+    int split = counts[T2I_VALIDATION] > 0 ? T2I_VALIDATION : T2I_TRAIN;
+    validation->samples =
+        counts[split] < T2I_VALIDATION_SAMPLES ? (size_t)counts[split] : T2I_VALIDATION_SAMPLES;
+    for (size_t i = 0; i < validation->samples; i++) {
+        t2i_rows one;
+        uint64_t pick = counts[split] * i / validation->samples;
+        T2I_TRY(t2i_rows_load(&one, validation->dataset, split, pick, pick + 1, &c->vocab,
+                              c->model.config.block_size, 0, err));
+        validation->sample[i] = one.pair[0];
+        t2i_rows_free(&one);
+    }
+    return t2i_gallery_new(&validation->gallery, validation->dataset, err);
+}
+
+void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm)
+{
+    long long prompts = (long long)t2i_comm_sum(comm, (int64_t)validation->recall.questions);
+    if (validation->validated > 0)
+        t2i_log_note("validation ranks %zu pictures for each of %lld prompts",
+                     validation->recall.pictures, prompts);
+}
+
+/* ---- validation ---- */
+
+static double loss_of_block(t2i_validation *validation, size_t first, size_t rows)
+{
+    const t2i_checkpoint *c = validation->checkpoint;
+    size_t D = c->model.config.vision_feature_dim;
+    const float *prediction = t2i_forward(validation->packed, validation->work,
+                                          validation->rows.row + first, rows, c->vocab.pad);
+    for (size_t i = 0; i < rows; i++) {
+        validation->index[i] = first + i;
+        memcpy(validation->target + i * D,
+               t2i_shared_features_feature(validation->store, validation->rows.image[first + i]),
+               D * sizeof(float));
+    }
+    t2i_validation_recall_add_predictions(&validation->recall, first, rows, prediction);
+    double loss =
+        t2i_squared_error(validation->dprediction, prediction, validation->target, 0.0f, rows * D);
+    if (validation->contrast != NULL)
+        loss +=
+            validation->job->contrastive_weight * (double)D *
+            t2i_contrastive_loss_add(validation->contrast, 0, &validation->right, validation->index,
+                                     rows, prediction, validation->target, 0.0f, NULL);
+    return loss;
+}
+
+/* Collective. The loss; and place. */
+static double validate(t2i_validation *validation, t2i_comm *comm)
+{
+    size_t end = t2i_share(validation->blocks, validation->rank + 1, validation->size);
+    if (validation->contrast != NULL) t2i_contrastive_loss_begin(validation->contrast, 0);
+    for (size_t b = validation->first_block; b < end; b++) {
+        size_t first = (b - validation->first_block) * T2I_VALIDATION_ROWS,
+               rows = validation->rows.count - first;
+        if (rows > T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
+        t2i_heartbeat_beat();
+        validation->block_loss[b] = loss_of_block(validation, first, rows);
+    }
+    t2i_validation_recall_rank(&validation->recall,
+                               validation->place + validation->first_block * T2I_VALIDATION_ROWS);
+    t2i_comm_share_all(comm, validation->block_loss, sizeof *validation->block_loss,
+                       validation->blocks);
+    t2i_comm_share_all(comm, validation->place, T2I_VALIDATION_ROWS * sizeof *validation->place,
+                       validation->blocks);
+    double sum = 0.0;
+    for (size_t b = 0; b < validation->blocks; b++) sum += validation->block_loss[b];
+    return sum / ((double)validation->validated *
+                  (double)validation->checkpoint->model.config.vision_feature_dim);
+}
+
+/* As a checkpoint writes it, so that a resumed run compares with the very same number. */
+static double nine_digits(double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.9g", value);
+    return strtod(text, NULL);
+}
+
+void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *weights, int counts,
+                             t2i_runlog *log)
+{
+    t2i_error err = {0};
+    t2i_run_state *run = &validation->checkpoint->run;
+    double loss = validation->last_loss = validate(validation, comm);
+    validation->scores =
+        t2i_scores_recall(validation->place, validation->blocks * T2I_VALIDATION_ROWS);
+    int lower = counts && isfinite(loss) && (run->best < 0.0 || loss < run->best);
+    int higher = counts && validation->contrast != NULL && validation->scores.mrr > run->best_mrr;
+    int best = validation->contrast != NULL ? higher : lower;
+    if (lower) run->best = nine_digits(loss);
+    if (higher) run->best_mrr = nine_digits(validation->scores.mrr);
+    if (validation->rank != 0) return;
+    if (best)
+        t2i_runlog_warn_failed(
+            t2i_validation_save_model(validation, "best.safetensors", weights, &err), &err);
+    t2i_log_detail("step %ld: validation loss %.5f", run->step, loss);
+    t2i_runlog_warn_failed(t2i_runlog_validation(log, run->step, loss, &validation->scores, &err),
+                           &err);
+    t2i_runlog_warn_failed(t2i_runlog_plot(log, &err), &err);
+}
+
+t2i_status t2i_validation_save_model(const t2i_validation *validation, const char *name,
+                                     float *weights, t2i_error *err)
+{
+    t2i_checkpoint model = *validation->checkpoint; /* borrowed for one call */
+    model.m = model.v = model.ema = NULL;
+    model.weights = weights;
+    char *path = t2i_fs_join(validation->job->out, name);
+    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
+                                     : t2i_checkpoint_save(&model, path, err);
+    t2i_free(path);
+    return status;
+}
+
+/* ---- drawn prompts ---- */
+
+static t2i_status read_sample(t2i_dataset *dataset, uint64_t pair, char **text, t2i_prompt *prompt,
+                              uint32_t *truth, t2i_error *err)
+{
+    uint64_t offset[2];
+    T2I_TRY(t2i_dataset_prompt_offsets(dataset, pair, 1, offset, err));
+    prompt->size = (size_t)(offset[1] - offset[0]);
+    prompt->bytes = *text = t2i_alloc(prompt->size + 1, 1);
+    if (*text == NULL) return t2i_fail_memory(err, prompt->size, "samples");
+    T2I_TRY(t2i_dataset_prompt_bytes(dataset, offset[0], prompt->size, *text, err));
+    return t2i_dataset_pairs(dataset, pair, 1, truth, NULL, NULL, err);
+}
+
+t2i_status t2i_validation_prompts(const t2i_validation *validation, t2i_json **out, t2i_error *err)
+{
+    *out = t2i_json_array();
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < validation->samples; i++) {
+        t2i_prompt prompt;
+        uint32_t truth;
+        char *text = NULL;
+        status =
+            read_sample(validation->dataset, validation->sample[i], &text, &prompt, &truth, err);
+        /* more than that is nobody's to read beside a picture */
+        if (status == T2I_OK)
+            t2i_json_append(*out, t2i_json_string(text, prompt.size < 500 ? prompt.size : 500));
+        t2i_free(text);
+    }
+    if (status == T2I_OK) return T2I_OK;
+    t2i_json_free(*out);
+    *out = NULL;
+    return status;
+}
+
+t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights, t2i_error *err)
+{
+    const t2i_checkpoint *c = validation->checkpoint;
+    size_t D = c->model.config.vision_feature_dim, count = validation->samples;
+    t2i_prompt prompt[T2I_VALIDATION_SAMPLES];
+    uint32_t truth[T2I_VALIDATION_SAMPLES];
+    char *text[T2I_VALIDATION_SAMPLES] = {0}, name[64], title[64];
+    float *prediction = t2i_alloc(T2I_VALIDATION_SAMPLES * D, sizeof *prediction);
+    t2i_status status = prediction == NULL ? t2i_fail_memory(err, D, "samples") : T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < count; i++)
+        status = read_sample(validation->dataset, validation->sample[i], &text[i], &prompt[i],
+                             &truth[i], err);
+    if (status == T2I_OK)
+        status = t2i_predict(&c->model, weights, &c->vocab, prompt, count, prediction, NULL, err);
+    snprintf(name, sizeof name, "samples/step-%ld.png", c->run.step);
+    snprintf(title, sizeof title, "After step %ld", c->run.step);
+    char *path = t2i_fs_join(validation->job->out, name);
+    if (status == T2I_OK && path != NULL)
+        status = t2i_contact_sheet_samples(path, title, &validation->gallery, prompt, count,
+                                           prediction, truth, err);
+    t2i_free(path);
+    for (size_t i = 0; i < T2I_VALIDATION_SAMPLES; i++) t2i_free(text[i]);
+    t2i_free(prediction);
+    return status;
+}

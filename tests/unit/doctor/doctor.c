@@ -1,0 +1,318 @@
+/* Each check of t2i-doctor on machines that are made up: when it warns or fails, and what it says.
+ * And what a run will need, by hand. */
+#include "test.h"
+
+#include "doctor/doctor.h"
+#include "comm/reduce.h"
+#include "train/dry_run.h"
+
+static t2i_error err;
+static t2i_train_options job;
+
+enum { RANKS = 4 };
+
+/* Two hosts with two ranks each, a core for each rank, nothing wrong. */
+static t2i_host_info facts[RANKS];
+static t2i_exam exam;
+
+static void make_exam(void)
+{
+    memset(facts, 0, sizeof facts);
+    job =
+        (t2i_train_options){.data = "d.h5", .out = "run", .keep = 2, .watchdog = 30, .steps = 100};
+    exam = (t2i_exam){.job = &job, .size = RANKS, .hosts = 2, .nodes = 2, .facts = facts};
+    for (int r = 0; r < RANKS; r++) {
+        t2i_host_info *f = &facts[r];
+        snprintf(f->host, sizeof f->host, "node%d", r / 2);
+        snprintf(f->mpi, sizeof f->mpi, "Open MPI v4.1.4");
+        snprintf(f->mpi_built, sizeof f->mpi_built, "Open MPI v4.1.4");
+        snprintf(f->cpu, sizeof f->cpu, "avx512");
+        snprintf(f->blas, sizeof f->blas, "SkylakeX");
+        for (int i = 0; i < 3; i++) f->hdf5[i] = f->hdf5_built[i] = (unsigned)i + 1;
+        f->launcher = T2I_BY_MPIRUN;
+        f->dead_link = 11;
+        f->cores = 1;
+        f->parent_cores = 2;
+        f->mask[0] = (unsigned char)(1 << r % 2);
+        f->memory_free = 8e9;
+        f->memory = f->shared = 16e9;
+        f->node_first = r / 2 * 2;
+        f->threads = 1;
+        f->gflops = 100 + r;
+        f->core_share = 1;
+    }
+    exam.folder = (t2i_fs_probe){.path = "/work",
+                                 .is_there = 1,
+                                 .kind = T2I_FS_SHARED,
+                                 .type = "NFS",
+                                 .free_bytes = 1e12,
+                                 .free_files = -1,
+                                 .bytes = 4e6,
+                                 .save_seconds = 0.1};
+    for (int i = 0; i < T2I_EXAM_SUMS; i++) {
+        exam.sum[i].bytes = 1 << 20;
+        exam.sum[i].seconds = 1e-3;
+    }
+}
+
+static const t2i_check *find(const char *name)
+{
+    for (size_t i = 0; i < t2i_checks_count; i++)
+        if (strcmp(t2i_checks[i].name, name) == 0) return &t2i_checks[i];
+    CU_FAIL("no such check");
+    return &t2i_checks[0];
+}
+
+/* What a check says of the exam; then the exam is whole again. */
+static void expect(const char *name, t2i_grade grade, const char *found, const char *todo)
+{
+    t2i_finding f = {0};
+    find(name)->judge(&exam, &f);
+    int good = f.grade == grade && strstr(f.found, found) != NULL && strstr(f.todo, todo) != NULL;
+    if (!good) fprintf(stderr, "%s: grade %d: %s; %s\n", name, f.grade, f.found, f.todo);
+    CU_ASSERT_TRUE(good);
+    CU_ASSERT_TRUE((f.grade == T2I_FINE) == (f.todo[0] == '\0'));
+    CU_ASSERT_TRUE((f.grade == T2I_FAILING) == (f.status != T2I_OK));
+    make_exam();
+}
+
+static void test_all_is_well(void)
+{
+    make_exam();
+    exam.job_status = T2I_NOINPUT; /* its judge would look at a model */
+    for (size_t i = 0; i < t2i_checks_count; i++) {
+        t2i_finding f = {0};
+        if (strcmp(t2i_checks[i].name, "job") == 0) continue;
+        CU_ASSERT_TRUE(t2i_check_applies(&t2i_checks[i], &exam, 0));
+        t2i_checks[i].judge(&exam, &f);
+        if (f.grade != T2I_FINE) fprintf(stderr, "%s: %s\n", t2i_checks[i].name, f.found);
+        CU_ASSERT_EQUAL(f.grade, T2I_FINE);
+        CU_ASSERT_TRUE(f.found[0] != '\0');
+    }
+}
+
+static void test_ranks(void)
+{
+    make_exam();
+    expect("launcher", T2I_FINE, "4 ranks on 2 hosts, started by Open MPI's mpirun", "");
+    exam.size = 1;
+    facts[0].tasks = 4;
+    expect("launcher", T2I_DOUBTFUL, "gave this job 4 tasks", "srun --mpi=pmix");
+    facts[3].node_first = 3;
+    expect("launcher", T2I_FINE, "1 to 2 a node", "");
+    facts[3].mpi[10] = '5';
+    expect("mpi", T2I_FAILING, "Open MPI v5.1.4 on rank 3 (node1)", "same MPI module");
+    for (int r = 0; r < RANKS; r++) facts[r].mpi[10] = '5';
+    expect("mpi", T2I_DOUBTFUL, "v5.1.4, built with Open MPI v4.1.4", "build it again");
+    for (int r = 0; r < RANKS; r++) facts[r].mpi_built[0] = '\0';
+    expect("mpi", T2I_FINE, "Open MPI v4.1.4", "");
+    facts[2].hdf5[2] = 7;
+    expect("hdf5", T2I_FAILING, "rank 2 on node1: 1.2.7, built with 1.2.3", "HDF5 module");
+}
+
+static void test_cores(void)
+{
+    make_exam();
+    facts[2].parent_cores = 8;
+    expect("binding", T2I_DOUBTFUL, "2 ranks on node1 may use 2 cores of 8", "--bind-to none");
+    facts[2].parent_cores = 8;
+    facts[0].launcher = T2I_BY_SRUN;
+    expect("binding", T2I_DOUBTFUL, "of 8", "--cpus-per-task");
+    facts[2].parent_cores = 8; /* asked for one thread: that is what it has */
+    job.threads = 1;
+    expect("binding", T2I_FINE, "", "");
+    facts[2].parent_cores = 8;
+    facts[2].told_threads = 1;
+    expect("binding", T2I_FINE, "", "");
+    facts[2].parent_cores = 8;
+    facts[2].threads = facts[3].threads = 4;
+    job.threads = 4;
+    expect("binding", T2I_DOUBTFUL, "of 8", "--bind-to none");
+    facts[2].threads = facts[3].threads = 4;
+    job.threads = 4;
+    expect("threads", T2I_DOUBTFUL, "2 ranks x 4 threads share 2 cores on node1", "start 2 ranks");
+    facts[1].mask[0] = 1; /* both on one core */
+    job.threads = 1;
+    expect("threads", T2I_FINE, "share 1 core on node0", ""); /* the binding says it */
+    facts[1].mask[0] = 1;
+    job.threads = 1;
+    expect("binding", T2I_DOUBTFUL, "2 ranks on node0 may use 1 core of 2", "--bind-to none");
+    exam.hosts = 1;
+    exam.meeting = 0.01;
+    expect("waiting", T2I_DOUBTFUL, "10.00 ms", "load");
+    snprintf(facts[3].cpu, sizeof facts[3].cpu, "avx2");
+    expect("cpu", T2I_DOUBTFUL, "avx2, SkylakeX on node1 (rank 3)", "--constraint");
+}
+
+static void test_speed(void)
+{
+    make_exam();
+    facts[1].gflops = 60;
+    expect("speed", T2I_DOUBTFUL, "slowest: rank 1 on node0 with 60.0", "waits for rank 1");
+    facts[2].core_share = 0.5;
+    expect("speed", T2I_DOUBTFUL, "rank 2 on node1 got 50 % of a core", "two mpiruns");
+    facts[2].core_share = 0.5;
+    facts[2].crowded = 1;
+    expect("speed", T2I_FINE, "", "");
+    for (int i = 0; i < T2I_EXAM_SUMS; i++) exam.sum[i].seconds = 1;
+    expect("sum", T2I_DOUBTFUL, "1 MiB 1000.00 ms", "btl_tcp_if_include");
+}
+
+static void test_files(void)
+{
+    make_exam();
+    exam.folder.kind = T2I_FS_MEMORY;
+    expect("folder", T2I_DOUBTFUL, "/work on NFS", "on a disk");
+    exam.folder.kind = T2I_FS_LOCAL;
+    expect("folder", T2I_DOUBTFUL, "", "all nodes see");
+    exam.folder.kind = T2I_FS_LOCAL;
+    exam.hosts_looked = 1; /* one host's disk that it lends to the others */
+    expect("folder", T2I_FINE, "", "");
+    exam.folder.kind = T2I_FS_LOCAL;
+    exam.hosts = 1;
+    expect("folder", T2I_FINE, "", "");
+    exam.folder.status = T2I_CANTCREATE;
+    snprintf(exam.folder.problem, sizeof exam.folder.problem, "Permission denied");
+    expect("folder", T2I_FAILING, "Permission denied", "another --out");
+    exam.folder.free_bytes = 1e8;
+    expect("space", T2I_DOUBTFUL, "100.0 MB free", "make room");
+    exam.folder.free_files = 3;
+    expect("space", T2I_DOUBTFUL, "room for 3 files", "inodes");
+    exam.folder.save_status = T2I_IO;
+    snprintf(exam.folder.save_problem, sizeof exam.folder.save_problem, "disk full");
+    expect("save", T2I_FAILING, "disk full", "make room");
+    exam.folder.save_seconds = 5;
+    expect("save", T2I_DOUBTFUL, "5.000 s", "--signal=B:USR1");
+    exam.folder.lock_error = 38;
+    expect("locks", T2I_DOUBTFUL, "cannot be locked", "HDF5_USE_FILE_LOCKING=FALSE");
+    facts[2].blind = 1;
+    expect("shared-folder", T2I_DOUBTFUL, "/work of rank 0 is not seen on node1", "all nodes see");
+    facts[2].clock = -7;
+    expect("clock", T2I_DOUBTFUL, "7.000 s apart (node1)", "NTP");
+    facts[0].dead_link = 480;
+    expect("dead-links", T2I_DOUBTFUL, "480 s", "oob_tcp_keepalive_time 5");
+    facts[0].dead_link = 0;
+    expect("dead-links", T2I_FINE, "watchdog alone", "");
+    exam.job_status = T2I_NOINPUT;
+    snprintf(exam.job_problem, sizeof exam.job_problem, "no d.h5");
+    expect("job", T2I_FAILING, "no d.h5", "t2i-train");
+    facts[1].shared = facts[0].shared = 1 << 20;
+    expect("shared-memory", T2I_DOUBTFUL, "node0 has 1.0 MB", "--shm-size");
+    facts[2].memory_free = 1e8;
+    expect("memory", T2I_DOUBTFUL, "node1 has 100.0 MB free of 16.0 GB", "--mem");
+
+    t2i_fs_probe folder;
+    t2i_fs_probe_look(&folder, "/dev/null/x/y");
+    CU_ASSERT_EQUAL(folder.status, T2I_CANTCREATE);
+    t2i_fs_probe_look(&folder, "no/such/folder");
+    CU_ASSERT_EQUAL(folder.status, T2I_OK);
+    CU_ASSERT_STRING_EQUAL(folder.path, ".");
+    CU_ASSERT_FALSE(folder.is_there);
+    t2i_fs_probe_look(&folder, "/no/such//folder/");
+    CU_ASSERT_STRING_EQUAL(folder.path, "/");
+}
+
+/* A run so large that nothing fits it. */
+static void test_need(void)
+{
+    static const t2i_config config = {.vocab_size = 30,
+                                      .d_model = 64,
+                                      .n_heads = 4,
+                                      .n_layers = 2,
+                                      .d_ff = 256,
+                                      .block_size = 32,
+                                      .vision_feature_dim = 512};
+    t2i_model model;
+    t2i_sampler sampler = {.shards = 8, .batch = 16, .rows = 1000};
+    OK(t2i_model_new(&model, &config, &err));
+    make_exam();
+    const t2i_run_sizes run = {.job = &job,
+                               .model = &model,
+                               .sampler = &sampler,
+                               .size = RANKS,
+                               .threads = 1,
+                               .longest = 32,
+                               .prompt_bytes = 30000,
+                               .pictures = 1e6};
+    double block = (double)model.layout.floats * sizeof(float);
+    t2i_rank_estimate first = t2i_resource_estimate_rank(&run, 0, 2),
+                      second = t2i_resource_estimate_rank(&run, 1, 2);
+    CU_ASSERT_TRUE(first.own >= second.own + 1.9 * block); /* the moments of a checkpoint */
+    CU_ASSERT_DOUBLE_EQUAL(second.shared, block, 1);       /* two of eight shards: one subtree */
+    CU_ASSERT_DOUBLE_EQUAL(second.own - t2i_resource_estimate_rank(&run, 1, RANKS).own, block / 4,
+                           4 * 16384);
+    /* the other node's subtree: a quarter of it */
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_node(&run),
+                           block + (double)t2i_packed_weights_bytes(&model, 1) + 1e6 * 512 * 4, 1);
+    double checkpoint = 3.0 * 4.0 * (double)model.layout.count;
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_checkpoint(&run), checkpoint, 1);
+    CU_ASSERT_TRUE(t2i_resource_estimate_disk(&run) > 3 * checkpoint);
+
+    exam.run = &run;
+    facts[2].memory = facts[2].memory_free = 1e9;
+    expect("memory", T2I_FAILING, "node1 has 1.0 GB free of 1.0 GB", "fewer ranks");
+    exam.run = &run;
+    facts[2].memory_free = 1e9;
+    expect("memory", T2I_DOUBTFUL, "the run needs about 2.1 GB", "--mem");
+    exam.run = &run;
+    facts[3].shared = facts[2].shared = 1e9;
+    expect("shared-memory", T2I_DOUBTFUL, "needs 2.1", "remount");
+    exam.run = &run;
+    exam.folder.free_bytes = 1.5 * checkpoint;
+    expect("space", T2I_DOUBTFUL, "keep 2", "lower keep");
+    exam.run = &run;
+    exam.folder.free_bytes = 0.5 * checkpoint;
+    expect("space", T2I_FAILING, "a checkpoint", "no checkpoint fits");
+    t2i_model_free(&model);
+}
+
+/* Worker 1 of 3 has shards 2, 3, 4 of 8: the subtrees 2..3 and 4. */
+static void test_tables(void)
+{
+    size_t published;
+    t2i_text text = {0};
+    CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 1, 3, &published), 2);
+    CU_ASSERT_EQUAL(published, 2);
+    CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 0, 1, &published), 4);
+    CU_ASSERT_EQUAL(published, 1);
+    OK(t2i_dry_run_shards(&text, 4, 5, &err));
+    CU_ASSERT_STRING_EQUAL(text.data, "rank 0: none, rank 1: 0, rank 2: 1, rank 3: 2, rank 4: 3");
+    text.size = 0;
+    OK(t2i_dry_run_shards(&text, 8, 3, &err));
+    CU_ASSERT_STRING_EQUAL(text.data, "rank 0: 0..1, rank 1: 2..4, rank 2: 5..7");
+    text.size = 0;
+    OK(t2i_dry_run_shards(&text, 64, 48, &err));
+    CU_ASSERT_STRING_EQUAL(text.data, "1 or 2 on each rank");
+    t2i_text_free(&text);
+}
+
+static void test_applies(void)
+{
+    make_exam();
+    CU_ASSERT_FALSE(t2i_check_applies(find("speed"), &exam, 1));
+    CU_ASSERT_TRUE(t2i_check_applies(find("space"), &exam, 1));
+    job.out = NULL;
+    CU_ASSERT_FALSE(t2i_check_applies(find("space"), &exam, 1));
+    CU_ASSERT_TRUE(t2i_check_applies(find("space"), &exam, 0));
+    exam.hosts = 1;
+    CU_ASSERT_FALSE(t2i_check_applies(find("clock"), &exam, 0));
+    exam.size = 1;
+    CU_ASSERT_FALSE(t2i_check_applies(find("sum"), &exam, 0));
+    job.data = NULL;
+    CU_ASSERT_FALSE(t2i_check_applies(find("job"), &exam, 0));
+}
+
+int main(void)
+{
+    static const t2i_test tests[] = {
+        {"nothing is said where nothing is wrong", test_all_is_well},
+        {"ranks and libraries", test_ranks},
+        {"cores and threads", test_cores},
+        {"speed", test_speed},
+        {"files, hosts, memory", test_files},
+        {"what a run needs", test_need},
+        {"buffers and shards by hand", test_tables},
+        {"which checks are made when", test_applies},
+    };
+    return t2i_test_main("doctor", tests, sizeof tests / sizeof *tests);
+}

@@ -1,0 +1,441 @@
+/* image.c - PNG reading of every kind, refusals, limits, writing, resizing.
+ *
+ * The PNGs are put together here byte by byte (stored, not compressed), so that wrong ones can be
+ * made too, and so that reading is not tested against our own writing alone.
+ */
+#include "image/image.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+#include "test.h"
+#include "base/fs.h"
+
+enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
+
+static void put32(uint8_t *to, uint32_t v)
+{
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+static void add(t2i_text *t, const void *bytes, size_t size)
+{
+    if (t2i_text_add(t, bytes, size, NULL) != T2I_OK) abort();
+}
+
+static void add_chunk(t2i_text *png, const char *type, const void *bytes, size_t size)
+{
+    uint8_t word[4];
+    uint32_t crc = 0xffffffffu;
+    put32(word, (uint32_t)size);
+    add(png, word, 4);
+    size_t from = png->size;
+    add(png, type, 4);
+    add(png, bytes, size);
+    for (size_t i = from; i < png->size; i++) {
+        crc ^= (uint8_t)png->data[i];
+        for (int k = 0; k < 8; k++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
+    put32(word, ~crc);
+    add(png, word, 4);
+}
+
+/* One stored deflate block in a zlib wrapper: up to 65,535 bytes. */
+static void add_pixels(t2i_text *png, const t2i_text *raw)
+{
+    t2i_text z = {0};
+    uint32_t a = 1, b = 0;
+    for (size_t i = 0; i < raw->size; i++) {
+        a = (a + (uint8_t)raw->data[i]) % 65521;
+        b = (b + a) % 65521;
+    }
+    const uint8_t n0 = (uint8_t)raw->size, n1 = (uint8_t)(raw->size >> 8);
+    const uint8_t head[7] = {0x78, 0x01, 0x01, n0, n1, (uint8_t)~n0, (uint8_t)~n1};
+    uint8_t sum[4];
+    put32(sum, b << 16 | a);
+    add(&z, head, 7);
+    add(&z, raw->data, raw->size);
+    add(&z, sum, 4);
+    add_chunk(png, "IDAT", z.data, z.size);
+    t2i_text_free(&z);
+}
+
+static void add_header(t2i_text *png, uint32_t width, uint32_t height, int depth, int type,
+                       int interlace)
+{
+    uint8_t h[13] = {0};
+    put32(h, width);
+    put32(h + 4, height);
+    h[8] = (uint8_t)depth;
+    h[9] = (uint8_t)type;
+    h[12] = (uint8_t)interlace;
+    add(png, "\x89PNG\r\n\x1a\n", 8);
+    add_chunk(png, "IHDR", h, 13);
+}
+
+/* The value of a channel of a pixel in the test pictures. */
+static unsigned sample(size_t x, size_t y, size_t c, int depth)
+{
+    unsigned v = (unsigned)(x * 40503u + y * 30011u + c * 20021u + 777u);
+    return v & ((1u << depth) - 1u);
+}
+
+static size_t channels_of(int type)
+{
+    return type == RGB ? 3 : type == RGBA ? 4 : type == GREY_ALPHA ? 2 : 1;
+}
+
+/* Rows of the pixels x0, x0 + dx, ... of rows y0, y0 + dy, ..., each after a filter byte 0. */
+static void add_rows(t2i_text *raw, size_t width, size_t height, int depth, int type,
+                     const size_t step[4])
+{
+    size_t channels = channels_of(type);
+    if (step[0] >= width) return;
+    for (size_t y = step[1]; y < height; y += step[3]) {
+        uint8_t row[256] = {0};
+        size_t bit = 8; /* after the filter byte */
+        for (size_t x = step[0]; x < width; x += step[2])
+            for (size_t c = 0; c < channels; c++)
+                for (int k = depth - 1; k >= 0; k--, bit++)
+                    if (sample(x, y, c, depth) >> k & 1)
+                        row[bit / 8] = (uint8_t)(row[bit / 8] | 0x80u >> bit % 8);
+        add(raw, row, (bit + 7) / 8);
+    }
+}
+
+static void add_palette(t2i_text *png, size_t count)
+{
+    uint8_t p[768];
+    for (size_t i = 0; i < count; i++) {
+        p[3 * i] = (uint8_t)(i * 7);
+        p[3 * i + 1] = (uint8_t)(255 - i);
+        p[3 * i + 2] = (uint8_t)(i ^ 0x55);
+    }
+    add_chunk(png, "PLTE", p, count * 3);
+}
+
+static void build(t2i_text *png, size_t width, size_t height, int depth, int type, int interlace,
+                  int transparent)
+{
+    static const size_t adam7[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                                       {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+    static const size_t plain[4] = {0, 0, 1, 1};
+    static const uint8_t clear[6] = {0, 1, 0, 2, 0, 3};
+    t2i_text raw = {0};
+    add_header(png, (uint32_t)width, (uint32_t)height, depth, type, interlace);
+    add_chunk(png, "gAMA", "\0\0\xff\xff", 4); /* must change nothing */
+    if (type == PALETTE) add_palette(png, (size_t)1 << depth);
+    if (transparent && type == PALETTE) add_chunk(png, "tRNS", clear, 2);
+    if (transparent && type == GREY) add_chunk(png, "tRNS", clear, 2);
+    if (transparent && type == RGB) add_chunk(png, "tRNS", clear, 6);
+    if (interlace)
+        for (int i = 0; i < 7; i++) add_rows(&raw, width, height, depth, type, adam7[i]);
+    else
+        add_rows(&raw, width, height, depth, type, plain);
+    add_pixels(png, &raw);
+    add_chunk(png, "IEND", "", 0);
+    t2i_text_free(&raw);
+}
+
+static unsigned expected(size_t x, size_t y, size_t c, int depth, int type)
+{
+    if (type == PALETTE) {
+        unsigned i = sample(x, y, 0, depth);
+        return (c == 0 ? i * 7 : c == 1 ? 255 - i : i ^ 0x55) & 255;
+    }
+    unsigned v = sample(x, y, type == GREY || type == GREY_ALPHA ? 0 : c, depth);
+    return depth == 16 ? v >> 8 : v * 255 / ((1u << depth) - 1u);
+}
+
+static void check_kind(int depth, int type, int interlace, int transparent)
+{
+    const size_t width = 11, height = 9;
+    t2i_error err;
+    t2i_text png = {0};
+    t2i_image image;
+    size_t wrong = 0;
+    build(&png, width, height, depth, type, interlace, transparent);
+    OK(t2i_image_decode(&image, png.data, png.size, "made", &err));
+    t2i_text_free(&png);
+    CU_ASSERT(image.width == width && image.height == height);
+    if (image.rgb == NULL) return;
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            for (size_t c = 0; c < 3; c++)
+                wrong += image.rgb[(y * width + x) * 3 + c] != expected(x, y, c, depth, type);
+    if (wrong != 0)
+        fprintf(stderr, "depth %d type %d interlace %d tRNS %d: %zu wrong\n", depth, type,
+                interlace, transparent, wrong);
+    CU_ASSERT_EQUAL(wrong, 0);
+    t2i_image_free(&image);
+}
+
+static void every_kind(void)
+{
+    static const int kinds[][2] = {{1, GREY},    {2, GREY},       {4, GREY},       {8, GREY},
+                                   {16, GREY},   {1, PALETTE},    {2, PALETTE},    {4, PALETTE},
+                                   {8, PALETTE}, {8, RGB},        {16, RGB},       {8, RGBA},
+                                   {16, RGBA},   {8, GREY_ALPHA}, {16, GREY_ALPHA}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (int variant = 0; variant < 4; variant++)
+            check_kind(kinds[i][0], kinds[i][1], variant & 1, variant >> 1);
+}
+
+/* Whatever the bytes, a read succeeds, or fails with T2I_DATA and an empty picture. */
+static void must_survive(const char *bytes, size_t size)
+{
+    t2i_error err = {0};
+    t2i_image image;
+    t2i_status status = t2i_image_decode(&image, bytes, size, "made", &err);
+    CU_ASSERT(status == T2I_OK || status == T2I_DATA);
+    CU_ASSERT((status == T2I_OK) == (image.rgb != NULL));
+    CU_ASSERT(status == T2I_OK || strncmp(err.text, "made ", 5) == 0);
+    t2i_image_free(&image);
+}
+
+static void damage(void)
+{
+    t2i_error err;
+    t2i_text png = {0};
+    t2i_image image;
+    build(&png, 11, 9, 4, PALETTE, 1, 1);
+    for (size_t cut = 0; cut < png.size; cut++) {
+        /* A copy of just that size, so that the sanitizer sees a read beyond it. */
+        char *part = t2i_alloc(cut, 1);
+        memcpy(part, png.data, cut);
+        FAILS(t2i_image_decode(&image, part, cut, "made", &err), T2I_DATA, "made is ");
+        CU_ASSERT_PTR_NULL(image.rgb);
+        t2i_free(part);
+    }
+    for (size_t i = 0; i < png.size; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            png.data[i] = (char)(png.data[i] ^ 1 << bit);
+            must_survive(png.data, png.size);
+            png.data[i] = (char)(png.data[i] ^ 1 << bit);
+        }
+    t2i_text_free(&png);
+}
+
+static void palette_too_short(void)
+{
+    t2i_text png = {0}, raw = {0};
+    static const size_t plain[4] = {0, 0, 1, 1};
+    add_header(&png, 40, 40, 8, PALETTE, 0);
+    add_palette(&png, 3); /* the pixels use all 256 */
+    add_rows(&raw, 40, 40, 8, PALETTE, plain);
+    add_pixels(&png, &raw);
+    add_chunk(&png, "IEND", "", 0);
+    must_survive(png.data, png.size);
+    t2i_text_free(&png);
+    t2i_text_free(&raw);
+}
+
+static void refuse_size(uint32_t width, uint32_t height, const char *part)
+{
+    t2i_error err;
+    t2i_text png = {0};
+    t2i_image image;
+    add_header(&png, width, height, 8, RGB, 0);
+    size_t calls = t2i_alloc_calls();
+    FAILS(t2i_image_decode(&image, png.data, png.size, "big.png", &err), T2I_DATA, part);
+    CU_ASSERT_EQUAL(t2i_alloc_calls(), calls); /* refused before memory is taken */
+    CU_ASSERT_PTR_NULL(image.rgb);
+    t2i_text_free(&png);
+}
+
+static void limits(void)
+{
+    t2i_error err;
+    t2i_image image;
+    refuse_size(40000, 25000, "big.png has 40000 x 25000 pixels, over the limit of 32768 a side");
+    refuse_size(32768, 32768, "67108864 in all");
+    refuse_size(32769, 1, "32769 x 1 pixels");
+    refuse_size(0x7fffffff, 0x7fffffff, "over the limit");
+    refuse_size(8192, 8192, "cannot hold");
+    refuse_size(0, 5, "damaged");
+    FAILS(t2i_image_new(&image, 0, 5, &err), T2I_DATA, "0 x 5");
+    FAILS(t2i_image_new(&image, 40000, 5, &err), T2I_DATA, "40000 x 5");
+    FAILS(t2i_image_new(&image, (size_t)1 << 33, (size_t)1 << 33, &err), T2I_DATA, "limit");
+    CU_ASSERT_PTR_NULL(image.rgb);
+}
+
+static void refuse_kind(const void *bytes, size_t size, const char *part)
+{
+    t2i_error err;
+    t2i_image image;
+    FAILS(t2i_image_decode(&image, bytes, size, "a.png", &err), T2I_DATA, part);
+    CU_ASSERT_PTR_NULL(image.rgb);
+}
+
+static void other_kinds(void)
+{
+    static const struct {
+        const char *bytes, *what;
+        size_t size;
+    } kinds[] = {
+        {"GIF89a\1\0\1\0", "a GIF", 10},
+        {"BM\x46\0\0\0", "a BMP", 6},
+        {"II*\0\x08\0\0\0", "a TIFF", 8},
+        {"MM\0*\0\0\0\x08", "a TIFF", 8},
+        {"\0\0\0\x1c"
+         "ftypavif",
+         "an AVIF", 12},
+        {"\0\0\0\x1c"
+         "ftypheic",
+         "a HEIC", 12},
+        {"\0\0\0\x1c"
+         "ftypisom",
+         "a film", 12},
+        {"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "a JPEG XL", 12},
+        {"<svg xmlns=\"http://www.w3.org/2000/svg\">", "an SVG", 40},
+        {"<!DOCTYPE html>", "a web page", 15},
+        {"version https://git-lfs.github.com/spec/v1", "Git LFS", 42},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        refuse_kind(kinds[i].bytes, kinds[i].size, kinds[i].what);
+    refuse_kind("", 0, "a.png is empty");
+    refuse_kind("hello", 5, "a.png is no PNG, JPEG or WebP picture");
+    refuse_kind("\0", 1, "a.png is no PNG, JPEG or WebP picture");
+    refuse_kind("\xff\xd8\xff\xe0", 4, "a.png is cut off after 4 bytes");
+    refuse_kind("\xff\xd8", 2, "a.png is cut off after 2 bytes");
+    refuse_kind("RIFF\x10\0\0\0WE", 10, "a.png is cut off after 10 bytes");
+    refuse_kind("RIFF\x10\0\0\0WAVEfmt ", 16, "a.png is no PNG, JPEG or WebP picture");
+}
+
+static void files(void)
+{
+    t2i_error err;
+    t2i_image image, back;
+    t2i_text png = {0}, again = {0};
+    const char *tmp = getenv("TMPDIR");
+    char folder[256], path[300];
+    snprintf(folder, sizeof folder, "%s/t2i-image-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(folder) == NULL) CU_FAIL("no folder");
+    snprintf(path, sizeof path, "%s/a.png", folder);
+    FAILS(t2i_image_read(&image, path, &err), T2I_NOINPUT, path);
+    OK(t2i_fs_write(path, "", 0, &err));
+    FAILS(t2i_image_read(&image, path, &err), T2I_DATA, "a.png is empty");
+
+    OK(t2i_image_new(&image, 13, 7, &err));
+    CU_ASSERT(image.rgb[0] == 255 && image.rgb[13 * 7 * 3 - 1] == 255); /* white */
+    for (size_t i = 0; i < 13 * 7 * 3; i++) image.rgb[i] = (uint8_t)(i * 37);
+    OK(t2i_image_write(&image, path, &err));
+    OK(t2i_image_read(&back, path, &err));
+    CU_ASSERT(back.width == 13 && back.height == 7);
+    CU_ASSERT(back.rgb != NULL && memcmp(back.rgb, image.rgb, 13 * 7 * 3) == 0);
+    OK(t2i_fs_read(path, 1 << 20, &png, &err));
+    OK(t2i_image_encode(&image, &again, &err));
+    CU_ASSERT(png.size == again.size && memcmp(png.data, again.data, png.size) == 0);
+    for (size_t i = 0; i + 4 <= png.size; i++) CU_ASSERT(memcmp(png.data + i, "tIME", 4) != 0);
+    unlink(path);
+
+    snprintf(path, sizeof path, "%s/none/a.png", folder);
+    FAILS(t2i_image_write(&image, path, &err), T2I_CANTCREATE, path);
+    t2i_image_free(&image);
+    t2i_image_free(&back);
+    t2i_text_free(&png);
+    t2i_text_free(&again);
+    CU_ASSERT_EQUAL(rmdir(folder), 0);
+}
+
+/* Numbers from Pillow, across first. */
+static void resize(void)
+{
+    static const uint8_t two[6] = {0, 10, 255, 255, 20, 0};
+    static const uint8_t five[15] = {0,   10,  255, 25, 11,  230, 128, 15,
+                                     128, 230, 19,  25, 255, 20,  0};
+    static const uint8_t six[18] = {40,  215, 20, 100, 155, 50, 153, 102, 76,
+                                    102, 153, 51, 152, 103, 76, 111, 144, 55};
+    t2i_error err;
+    t2i_image in, out;
+    OK(t2i_image_new(&in, 2, 1, &err));
+    memcpy(in.rgb, two, 6);
+    OK(t2i_image_resize(&out, &in, 5, 1, &err));
+    CU_ASSERT(memcmp(out.rgb, five, 15) == 0);
+    t2i_image_free(&out);
+    OK(t2i_image_resize(&out, &in, 2, 1, &err)); /* the same size changes nothing */
+    CU_ASSERT(memcmp(out.rgb, two, 6) == 0);
+    t2i_image_free(&out);
+    FAILS(t2i_image_resize(&out, &in, 0, 1, &err), T2I_DATA, "0 x 1");
+    FAILS(t2i_image_resize(&out, &in, 9, (size_t)1 << 40, &err), T2I_DATA, "limit");
+    t2i_image_free(&in);
+
+    OK(t2i_image_new(&in, 7, 5, &err));
+    for (size_t y = 0; y < 5; y++)
+        for (size_t x = 0; x < 7; x++) {
+            uint8_t v = (uint8_t)(x * x * 7 + y * 31), *p = in.rgb + (y * 7 + x) * 3;
+            p[0] = v;
+            p[1] = (uint8_t)(255 - v);
+            p[2] = v / 2;
+        }
+    OK(t2i_image_resize(&out, &in, 3, 2, &err));
+    CU_ASSERT(memcmp(out.rgb, six, 18) == 0);
+    t2i_image_free(&out);
+    t2i_image_free(&in);
+}
+
+/* Each pixel says where it is. */
+static void fill_places(t2i_image *image)
+{
+    for (size_t y = 0; y < image->height; y++)
+        for (size_t x = 0; x < image->width; x++) {
+            image->rgb[(y * image->width + x) * 3] = (uint8_t)(x * 5);
+            image->rgb[(y * image->width + x) * 3 + 1] = (uint8_t)(y * 5);
+            image->rgb[(y * image->width + x) * 3 + 2] = (uint8_t)(x * y);
+        }
+}
+
+/* No scaling: the first pixel shows the crop's offset, half rounded to even. */
+static void check_offset(size_t width, size_t height, size_t crop, size_t x, size_t y)
+{
+    t2i_error err;
+    t2i_image in, out;
+    OK(t2i_image_new(&in, width, height, &err));
+    fill_places(&in);
+    OK(t2i_image_fit(&out, &in, width < height ? width : height, crop, &err));
+    CU_ASSERT(out.width == crop && out.height == crop);
+    CU_ASSERT_EQUAL(out.rgb[0], x * 5);
+    CU_ASSERT_EQUAL(out.rgb[1], y * 5);
+    t2i_image_free(&in);
+    t2i_image_free(&out);
+}
+
+static void fit(void)
+{
+    t2i_error err;
+    t2i_image in, whole, out;
+    check_offset(7, 4, 3, 2, 0);  /* 1.5 -> 2, 0.5 -> 0 */
+    check_offset(4, 9, 2, 1, 4);  /* 1, 3.5 -> 4 */
+    check_offset(5, 10, 5, 0, 2); /* 0, 2.5 -> 2 */
+
+    OK(t2i_image_new(&in, 41, 13, &err));
+    fill_places(&in);
+    OK(t2i_image_resize(&whole, &in, 63, 20, &err)); /* int(20 * 41 / 13) = 63 */
+    OK(t2i_image_fit(&out, &in, 20, 11, &err));
+    for (size_t y = 0; y < 11; y++) /* 26, 4.5 -> 4 */
+        CU_ASSERT(memcmp(out.rgb + y * 33, whole.rgb + ((y + 4) * 63 + 26) * 3, 33) == 0);
+    t2i_image_free(&in);
+    t2i_image_free(&whole);
+    t2i_image_free(&out);
+
+    /* Enlarged whole, this would be 256 x 8,388,608. */
+    OK(t2i_image_new(&in, 1, 32768, &err));
+    OK(t2i_image_fit(&out, &in, 256, 224, &err));
+    CU_ASSERT(out.rgb != NULL && out.rgb[0] == 255);
+    t2i_image_free(&in);
+    t2i_image_free(&out);
+}
+
+int main(void)
+{
+    static const t2i_test tests[] = {
+        {"every colour type, depth, interlacing and transparency", every_kind},
+        {"cut and damaged files are refused without a crash", damage},
+        {"pixels beyond the palette do not crash", palette_too_short},
+        {"sizes over the limits are refused before memory is taken", limits},
+        {"other kinds and empty files are named", other_kinds},
+        {"files: missing, empty, round trip, no time stamp", files},
+        {"resize as Pillow", resize},
+        {"fit: rounding of size and crop, very long pictures", fit},
+    };
+    return t2i_test_main("image", tests, sizeof tests / sizeof *tests);
+}

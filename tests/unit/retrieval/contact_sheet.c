@@ -1,0 +1,174 @@
+/* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
+ */
+#include "retrieval/contact_sheet.h"
+
+#include "unit/retrieval/trained_sample.h"
+
+static size_t count_colour(const t2i_image *image, unsigned r, unsigned g, unsigned b)
+{
+    size_t count = 0;
+    for (size_t i = 0; image->rgb != NULL && i < image->width * image->height; i++)
+        count += image->rgb[3 * i] == r && image->rgb[3 * i + 1] == g && image->rgb[3 * i + 2] == b;
+    return count;
+}
+
+static void fill(t2i_image *image, size_t width, size_t height, uint8_t r, uint8_t g, uint8_t b)
+{
+    OK(t2i_image_new(image, width, height, &err));
+    for (size_t i = 0; image->rgb != NULL && i < width * height; i++) {
+        image->rgb[3 * i] = r;
+        image->rgb[3 * i + 1] = g;
+        image->rgb[3 * i + 2] = b;
+    }
+}
+
+static const char *const headings[] = {"first", "second"};
+
+static void enlarges(void)
+{
+    t2i_image red, blue, out;
+    fill(&red, 64, 64, 200, 10, 20);
+    fill(&blue, 64, 32, 10, 20, 200);
+    const char *const label[] = {"one", "two"};
+    const t2i_tile tile[] = {
+        {&red, "r.png", "n"}, {&blue, NULL, NULL}, {NULL, "", ""}, {&red, "r", NULL}};
+    const t2i_contact_sheet sheet = {"Title", headings, 2, 2, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
+    CU_ASSERT(count_colour(&out, 200, 10, 20) == 2 * 128 * 128);
+    CU_ASSERT(count_colour(&out, 10, 20, 200) == 128 * 64);
+    CU_ASSERT(count_colour(&out, 0xe6, 0xe6, 0xe6) > 128 * 120); /* the empty tile, less its text */
+    t2i_image_free(&out);
+    t2i_image_free(&red);
+    t2i_image_free(&blue);
+}
+
+static void shrinks(void)
+{
+    t2i_image wide, thin, out;
+    fill(&wide, 1000, 500, 200, 10, 20);
+    fill(&thin, 1000, 1, 10, 20, 200);
+    const char *const label[] = {""};
+    const t2i_tile tile[] = {{&wide, NULL, NULL}, {&thin, NULL, NULL}};
+    const t2i_contact_sheet sheet = {"", headings, 2, 1, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
+    CU_ASSERT(count_colour(&out, 200, 10, 20) == 256 * 128);
+    CU_ASSERT(count_colour(&out, 10, 20, 200) == 256);
+    t2i_image_free(&out);
+    t2i_image_free(&wide);
+    t2i_image_free(&thin);
+}
+
+/* Long words everywhere, control characters, bytes that are not UTF-8. */
+static void hostile_texts(void)
+{
+    t2i_image out;
+    char text[3000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    text[40] = '\n';
+    text[41] = '\xff';
+    const char *const label[] = {text}, *const heading[] = {text, text};
+    const t2i_tile tile[] = {{NULL, text, text}, {NULL, text + 41, text + 41}};
+    const t2i_contact_sheet sheet = {text, heading, 2, 1, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
+    CU_ASSERT(out.width < 1000 && out.height < 1000);
+    t2i_image_free(&out);
+}
+
+static void too_many_rows(void)
+{
+    enum { ROWS = 400 };
+    static const char *label[ROWS];
+    static t2i_tile tile[ROWS];
+    t2i_image out;
+    for (size_t i = 0; i < ROWS; i++) label[i] = "prompt";
+    const t2i_contact_sheet sheet = {"Title", headings, 1, ROWS, label, tile};
+    OK(t2i_contact_sheet_draw(&out, &sheet, &err));
+    CU_ASSERT(out.height > T2I_IMAGE_SIDE_MAX - 1000 && out.height <= T2I_IMAGE_SIDE_MAX);
+    t2i_image_free(&out);
+}
+
+static void draw_samples(const char *data, t2i_image *out)
+{
+    static const t2i_prompt prompt[] = {{"gamma", 5}, {"", 0}};
+    static const uint32_t truth[] = {3, 4};
+    t2i_dataset *dataset = NULL;
+    t2i_gallery g = {0};
+    char path[330];
+    float prediction[2 * D];
+    for (size_t i = 0; i < 2 * D; i++) prediction[i] = PREDICTED - 0.5f;
+    snprintf(path, sizeof path, "%s/samples.png", folder);
+    OK(t2i_dataset_open(&dataset, data, &err));
+    if (dataset == NULL) return;
+    OK(t2i_gallery_new(&g, dataset, &err));
+    OK(t2i_contact_sheet_samples(path, "After step 1", &g, prompt, 2, prediction, truth, &err));
+    OK(t2i_image_read(out, path, &err));
+    t2i_gallery_free(&g);
+    t2i_dataset_close(dataset);
+}
+
+/* Both rows: decoded grey 89, nearest picture 1; true: 3, then 4. */
+static void samples(void)
+{
+    t2i_image out = {0}, bare = {0};
+    write_dataset(data_file, 1, D);
+    write_dataset(bare_file, 0, D);
+    draw_samples(data_file, &out);
+    CU_ASSERT(count_colour(&out, 89, 89, 89) == 2 * 128 * 128);
+    CU_ASSERT(count_colour(&out, 102, 102, 102) == 2 * 128 * 128);
+    CU_ASSERT(count_colour(&out, 204, 128, 128) == 128 * 128);
+    CU_ASSERT(count_colour(&out, 13, 13, 13) == 128 * 128);
+    draw_samples(bare_file, &bare);
+    CU_ASSERT(bare.width + 128 < out.width + 1); /* no column of decoded pictures */
+    CU_ASSERT(count_colour(&bare, 0xe6, 0xe6, 0xe6) > 4 * 128 * 120);
+    t2i_image_free(&out);
+    t2i_image_free(&bare);
+}
+
+/* The top left pixel of a row's and column's picture. */
+static unsigned corner(const t2i_image *sheet, const t2i_contact_sheet_grid *g, size_t row,
+                       size_t column)
+{
+    size_t x = g->left + column * g->across, y = g->top + row * g->down;
+    return sheet->rgb[3 * (y * sheet->width + x)];
+}
+
+/* What is drawn is found again. */
+static void finds_grid(void)
+{
+    t2i_image out = {0}, bare = {0};
+    t2i_contact_sheet_grid grid = {0};
+    write_dataset(data_file, 1, D);
+    write_dataset(bare_file, 0, D);
+    draw_samples(data_file, &out);
+    draw_samples(bare_file, &bare);
+    CU_ASSERT(t2i_contact_sheet_find_grid(out.width, out.height, &grid));
+    CU_ASSERT(grid.rows == 2 && grid.columns == 3 && grid.tile == 128);
+    for (size_t row = 0; row < 2; row++)
+        CU_ASSERT(corner(&out, &grid, row, 0) == 89 && corner(&out, &grid, row, 1) == 102);
+    CU_ASSERT(corner(&out, &grid, 0, 2) == 204 && corner(&out, &grid, 1, 2) == 13);
+    CU_ASSERT(t2i_contact_sheet_find_grid(bare.width, bare.height, &grid));
+    CU_ASSERT(grid.rows == 2 && grid.columns == 2 && grid.tile == 128);
+    CU_ASSERT(!t2i_contact_sheet_find_grid(out.width + 1, out.height, &grid));
+    CU_ASSERT(!t2i_contact_sheet_find_grid(out.width, out.height + 1, &grid));
+    CU_ASSERT(!t2i_contact_sheet_find_grid(0, 0, &grid) &&
+              !t2i_contact_sheet_find_grid(300, 100, &grid));
+    t2i_image_free(&out);
+    t2i_image_free(&bare);
+}
+
+int main(void)
+{
+    static const char *const made[] = {"samples.png"};
+    static const t2i_test tests[] = {
+        {"small pictures are enlarged", enlarges},
+        {"large pictures are made smaller", shrinks},
+        {"any text can be drawn", hostile_texts},
+        {"rows beyond the limit are left out", too_many_rows},
+        {"samples of a run", samples},
+        {"and where they are on the sheet", finds_grid},
+    };
+    if (begin_folder("sheet") != 0) return 1;
+    int failed = t2i_test_main("sheet", tests, sizeof tests / sizeof *tests);
+    return failed | end_folder(made, 1);
+}

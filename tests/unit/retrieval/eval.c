@@ -1,0 +1,450 @@
+/* eval, trained, generate: a model that answers everything alike (trained_sample.h), whose scores
+ * were worked out by hand. Pictures by distance to the prediction: 1, 0, 5 (equal to 0), 3, 4, 2;
+ * to the mean training feature: 1, 3, 0, 5, 2, 4.
+ */
+#include "retrieval/eval.h"
+
+#include <math.h>
+
+#include "comm/comm.h"
+#include "retrieval/generate.h"
+#include "formats/json.h"
+#include "kernels/blas.h"
+#include "retrieval/psnr.h"
+#include "unit/retrieval/trained_sample.h"
+
+#define NEAR(a, b) CU_ASSERT(fabs((a) - (b)) < 1e-9)
+
+static void make_files(void)
+{
+    t2i_dataset *dataset = NULL;
+    write_dataset(data_file, 1, D);
+    write_dataset(bare_file, 0, D);
+    OK(t2i_dataset_open(&dataset, data_file, &err));
+    if (dataset == NULL) return;
+    write_model(model_file, t2i_dataset_get_info(dataset)->digest);
+    write_job(data_file);
+    t2i_dataset_close(dataset);
+}
+
+static double level(float value)
+{
+    return (double)byte_of(value);
+}
+
+/* Of a grey against picture m. */
+static double psnr_of(double grey, size_t m)
+{
+    double sum = 0;
+    for (int c = 0; c < 3; c++) sum += (level(colour[m][c]) - grey) * (level(colour[m][c]) - grey);
+    return 10.0 * log10(255.0 * 255.0 * 3.0 / sum);
+}
+
+static t2i_eval_report scored;
+
+static t2i_status evaluate(t2i_loaded_model *trained, int split, size_t sample)
+{
+    const t2i_eval_options options = {.split = split, .sample = sample, .seed = 1, .keep = 1 << 20};
+    t2i_comm *comm;
+    t2i_eval_report_free(&scored);
+    OK(t2i_comm_alone(&comm, &err));
+    t2i_status status = t2i_eval(comm, trained, &options, &scored, &err);
+    t2i_comm_close(comm);
+    return status;
+}
+
+/* The first result; the whole report stays until the next. */
+static const t2i_eval_result *ask(const char *data, int split)
+{
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, run_folder, data, &err));
+    if (trained.dataset == NULL) return NULL;
+    OK(evaluate(&trained, split, 0));
+    t2i_loaded_model_close(&trained);
+    return scored.results > 0 ? &scored.result[0] : NULL;
+}
+
+static void scores_validation(void)
+{
+    const t2i_eval_result *r = ask(NULL, T2I_USUAL_SPLIT);
+    if (r == NULL) return;
+    CU_ASSERT(scored.results == 1 && r->split == T2I_VALIDATION && r->gallery == PICTURES);
+    CU_ASSERT(r->prompts == 2 && r->all_prompts == 2);
+    CU_ASSERT(r->unknown == 2 && r->cut == 0);    /* "m" and "d" are not in the vocabulary */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 0.0); /* ranks 4 and 5 */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r5, 1.0);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.median_rank, 4.5);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].low.mrr, 0.2);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].high.mrr, 0.25);
+    CU_ASSERT(r->has_training);
+    NEAR(r->way[T2I_BY_MEAN].score.r5, 0.5); /* ranks 2 and 6 */
+    NEAR(r->way[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2);
+    NEAR(r->way[T2I_BY_MEAN].score.median_rank, 4.0);
+    NEAR(r->way[T2I_BY_CONSTANT].score.mrr, (0.25 + 0.2) / 2); /* 0, 1, 2 once each, then 3, 4, 5 */
+    NEAR(r->way[T2I_BY_TRIGRAMS].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->random.r1, 1.0 / 6);
+    NEAR(r->random.median_rank, 3.5);
+    NEAR(r->decoded_psnr, (psnr_of(level(PREDICTED), 3) + psnr_of(level(PREDICTED), 4)) / 2);
+    NEAR(r->nearest_psnr, (psnr_of(level(0.4f), 3) + psnr_of(level(0.4f), 4)) / 2);
+    NEAR(r->spread, 0.0); /* whatever the prompt is */
+    CU_ASSERT(r->hub[0].prompts == 2 && strcmp(r->hub[0].image, "one.png") == 0);
+    CU_ASSERT(r->tied[0] == 0);
+}
+
+static void scores_others(void)
+{
+    const t2i_eval_result *r = ask(NULL, T2I_TRAIN);
+    if (r == NULL) return;
+    CU_ASSERT(r->prompts == 2); /* "beta" is one prompt, and both its pictures are right */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 1.0 / 2); /* "alpha" 2, "beta" 1 */
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.5 / 2);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.median_rank, 1.5);
+    NEAR(r->way[T2I_BY_TRIGRAMS].score.r1, 1.0);
+    NEAR(r->nearest_psnr, (psnr_of(level(0.4f), 0) + T2I_PSNR_MOST) / 2);
+    CU_ASSERT(r->tied[0] == 1); /* 0 and 5 are equal */
+    if ((r = ask(NULL, T2I_UNSEEN_PROMPTS)) == NULL) return;
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 3); /* as near as picture 0, which comes first */
+    if ((r = ask(NULL, T2I_UNSEEN_PICTURES)) == NULL) return;
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 4);
+    /* behind 0, 1, 4 and 5, which lie in the prediction's direction */
+    NEAR(r->way[T2I_BY_COSINE].score.mrr, 1.0 / 5);
+    CU_ASSERT(isnan(r->spread)); /* one picture is no distance */
+}
+
+/* Every split at once says what each says alone. */
+static void every_split(void)
+{
+    t2i_eval_report all;
+    if (ask(NULL, T2I_EVERY_SPLIT) == NULL) return;
+    all = scored;
+    scored = (t2i_eval_report){0};
+    CU_ASSERT(all.results == T2I_SPLITS);
+    for (size_t i = 0; i < all.results; i++) {
+        t2i_text one = {0}, same = {0};
+        t2i_eval_report part = {.results = 1, .result = {all.result[i]}};
+        CU_ASSERT(all.result[i].split == (int)i);
+        if (ask(NULL, (int)i) == NULL) break;
+        OK(t2i_eval_json(&scored, 0, &one, &err));
+        OK(t2i_eval_json(&part, 0, &same, &err));
+        CU_ASSERT(one.data != NULL && same.data != NULL && strcmp(one.data, same.data) == 0);
+        t2i_text_free(&one);
+        t2i_text_free(&same);
+    }
+    t2i_eval_report_free(&all);
+}
+
+/* "beta" fits pictures 1 and 2: asked as a prompt of validation, where only 2 is right, 1 is left
+ * out of the order 1, 0, 5, 3, 4, 2. One of two prompts is drawn. */
+static void left_out(void)
+{
+    static const uint8_t split[PAIRS] = {0, 0, 1, 1, 1, 2, 3};
+    char path[330];
+    t2i_loaded_model trained;
+    snprintf(path, sizeof path, "%s/shared.h5", folder);
+    write_split_dataset(path, 1, D, split);
+    const t2i_eval_result *r = ask(path, T2I_VALIDATION);
+    if (r == NULL) return;
+    CU_ASSERT(r->prompts == 3);
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (1.0 / 5 + 0.25 + 0.2) / 3); /* beta, gamma, delta */
+    NEAR(r->random.r1, (1.0 / 5 + 1.0 / 6 + 1.0 / 6) / 3);
+    NEAR(r->way[T2I_BY_TRIGRAMS].score.r10, 1.0);
+    OK(t2i_loaded_model_open(&trained, run_folder, path, &err));
+    OK(evaluate(&trained, T2I_VALIDATION, 2));
+    CU_ASSERT(scored.result[0].prompts == 2 && scored.result[0].all_prompts == 3);
+    t2i_loaded_model_close(&trained);
+}
+
+/* All orders of the gallery, one by one. */
+static void count_orders(size_t *order, size_t fixed, size_t *ranks, size_t *count)
+{
+    if (fixed == PICTURES) {
+        for (size_t prompt = 0; prompt < 2; prompt++) {
+            size_t at = 0;
+            while (prompt == 0 ? order[at] != 0 : order[at] != 1 && order[at] != 2) at++;
+            ranks[at + 1]++;
+            ++*count;
+        }
+        return;
+    }
+    for (size_t i = fixed; i < PICTURES; i++) {
+        size_t swap = order[i];
+        order[i] = order[fixed];
+        order[fixed] = swap;
+        count_orders(order, fixed + 1, ranks, count);
+        order[fixed] = order[i];
+        order[i] = swap;
+    }
+}
+
+static void random_order(void)
+{
+    size_t order[PICTURES] = {0, 1, 2, 3, 4, 5}, ranks[PICTURES + 1] = {0}, count = 0, sum = 0;
+    double mrr = 0, median = 0;
+    count_orders(order, 0, ranks, &count);
+    CU_ASSERT(count == 2 * 720);
+    for (size_t k = 1; k <= PICTURES; k++) {
+        mrr += (double)ranks[k] / (double)k / (double)count;
+        if (2 * sum < count && 2 * (sum + ranks[k]) >= count) median = (double)k;
+        sum += ranks[k];
+    }
+    const t2i_eval_result *r = ask(NULL, T2I_TRAIN);
+    if (r == NULL) return;
+    NEAR(r->random.r1, (double)ranks[1] / (double)count);
+    NEAR(r->random.r5, 1.0 - (double)ranks[6] / (double)count);
+    NEAR(r->random.r10, 1.0);
+    NEAR(r->random.mrr, mrr);
+    NEAR(r->random.median_rank, median);
+}
+
+/* What opening the run says on stderr. */
+static void said_at_open(const char *data, t2i_text *said)
+{
+    t2i_loaded_model trained;
+    char path[330];
+    snprintf(path, sizeof path, "%s/said", folder);
+    int old = dup(STDERR_FILENO);
+    FILE *file = fopen(path, "w");
+    if (file == NULL || old < 0 || dup2(fileno(file), STDERR_FILENO) < 0) {
+        CU_FAIL("cannot catch stderr");
+        return;
+    }
+    t2i_status status = t2i_loaded_model_open(&trained, run_folder, data, &err);
+    dup2(old, STDERR_FILENO);
+    close(old);
+    fclose(file);
+    OK(status);
+    t2i_loaded_model_close(&trained);
+    OK(t2i_fs_read(path, 1 << 20, said, &err));
+}
+
+static void warns_of_another_dataset(void)
+{
+    t2i_text own = {0}, other = {0};
+    said_at_open(NULL, &own);
+    said_at_open(bare_file, &other);
+    CU_ASSERT(own.size == 0);
+    CU_ASSERT(other.data != NULL && strstr(other.data, "was trained on another dataset") != NULL);
+    t2i_text_free(&own);
+    t2i_text_free(&other);
+}
+
+static void without_pictures(void)
+{
+    const t2i_eval_result *r = ask(bare_file, T2I_USUAL_SPLIT);
+    if (r == NULL) return;
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
+    CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr));
+}
+
+/* Questions that share pictures, in no order. */
+static void psnrs(void)
+{
+    static const uint32_t truth[4] = {3, 0, 3, 1}, other[4] = {1, 4, 1, 1};
+    t2i_dataset *dataset = NULL;
+    t2i_gallery gallery;
+    float prediction[4 * D];
+    double decoded[4], compared[4];
+    OK(t2i_dataset_open(&dataset, data_file, &err));
+    if (dataset == NULL) return;
+    t2i_gallery_open(&gallery, dataset);
+    for (size_t i = 0; i < 4 * D; i++) prediction[i] = 0.1f * (float)(i / D) - 0.2f;
+    OK(t2i_psnr_of(&gallery, prediction, truth, other, 4, decoded, compared, &err));
+    for (size_t i = 0; i < 4; i++) {
+        NEAR(decoded[i], psnr_of(level(0.3f + 0.1f * (float)i), truth[i]));
+        if (i < 3) NEAR(compared[i], psnr_of(level(colour[other[i]][0]), truth[i]));
+    }
+    CU_ASSERT(compared[3] == T2I_PSNR_MOST);
+    t2i_gallery_free(&gallery);
+    t2i_dataset_close(dataset);
+}
+
+static void has_keys(const t2i_json *object, const char *const *key, size_t keys)
+{
+    const char *at = NULL;
+    CU_ASSERT(t2i_json_size(object) == keys);
+    for (size_t i = 0; i < keys; i++) {
+        at = t2i_json_next_key(object, at);
+        CU_ASSERT(at != NULL && strcmp(at, key[i]) == 0);
+        if (at == NULL) return;
+    }
+}
+
+static void reports(void)
+{
+    static const char *const keys[] = {"split",     "prompts", "all_prompts",  "gallery",
+                                       "euclidean", "cosine",  "decoded_psnr", "nearest_psnr",
+                                       "spread",    "unknown", "cut",          "baselines"};
+    static const char *const scores[] = {"r1",          "r5", "r10", "mrr",
+                                         "median_rank", "ci", "hub", "tied"};
+    t2i_text json = {0}, table = {0};
+    t2i_json *parsed = NULL;
+    if (ask(NULL, T2I_USUAL_SPLIT) == NULL) return;
+    OK(t2i_eval_json(&scored, 0, &json, &err));
+    OK(t2i_json_parse(&parsed, json.data, json.size, "the report", &err));
+    const t2i_json *baselines = t2i_json_get(parsed, "baselines");
+    has_keys(parsed, keys, sizeof keys / sizeof *keys);
+    has_keys(t2i_json_get(parsed, "cosine"), scores, 8);
+    has_keys(t2i_json_get(t2i_json_get(parsed, "cosine"), "ci"), scores, 5);
+    has_keys(t2i_json_get(baselines, "random"), scores, 5);
+    has_keys(t2i_json_get(baselines, "mean"), scores, 6);
+    has_keys(t2i_json_get(baselines, "constant"), scores, 6);
+    has_keys(t2i_json_get(baselines, "trigrams"), scores, 6);
+    OK(t2i_eval_table(&scored, &table, &err));
+    CU_ASSERT(table.data != NULL && strstr(table.data, "Split 'validation': 2 prompts") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "gain") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "nearest prompt") != NULL);
+    t2i_json_free(parsed);
+    t2i_text_free(&json);
+    t2i_text_free(&table);
+    json = (t2i_text){0};
+    OK(t2i_eval_json(&scored, 1, &json, &err));
+    CU_ASSERT(json.data != NULL && json.data[0] == '[');
+    t2i_text_free(&json);
+}
+
+static void warns(void)
+{
+    char name[] = "a\nb.png";
+    t2i_eval_result r = {.split = T2I_TRAIN, .prompts = 200, .gallery = 4000, .spread = 0.4};
+    t2i_text said = {0};
+    r.hub[0] = (t2i_hub){name, 9};
+    r.tied[1] = 1;
+    OK(t2i_eval_warnings(&r, &said, &err));
+    CU_ASSERT(said.size == 0);
+    r.hub[0].prompts = 10;
+    r.tied[1] = 2;
+    r.spread = 0.04;
+    r.cut = 3;
+    r.unknown = 1;
+    OK(t2i_eval_warnings(&r, &said, &err));
+    CU_ASSERT(said.data != NULL &&
+              strstr(said.data, "train: the predictions are nearly all") != NULL);
+    CU_ASSERT(strstr(said.data, "by Euclidean distance, 'a?b.png' is first for 10 of 200") != NULL);
+    CU_ASSERT(strstr(said.data, "a hub; t2i-generate --metric cosine may") != NULL);
+    CU_ASSERT(strstr(said.data, "by cosine similarity, 2 of 200 prompts have a wrong") != NULL);
+    CU_ASSERT(strstr(said.data, "1 of 200 prompts have characters") != NULL);
+    CU_ASSERT(strstr(said.data, "3 of 200 prompts are longer") != NULL);
+    said.size = 0;
+    r = (t2i_eval_result){.prompts = 200, .gallery = 12, .spread = NAN, .hub = {{name, 160}}};
+    OK(t2i_eval_warnings(&r, &said, &err)); /* of twelve pictures each may be first for many */
+    CU_ASSERT(said.size == 0);
+    t2i_text_free(&said);
+}
+
+/* ---- generate ---- */
+
+static int is_in_folder(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return t2i_fs_exists(path);
+}
+
+static void generates(void)
+{
+    const char *const prompt[] = {"alpha", "beta and more"};
+    const t2i_generate_options options = {
+        .source = run_folder, .prompt = prompt, .prompts = 2, .top = 2, .json = 1};
+    t2i_text report = {0};
+    t2i_json *parsed = NULL;
+    t2i_image decoded = {0};
+    const char *text = "";
+    OK(t2i_generate(&options, &report, &err));
+    OK(t2i_json_parse(&parsed, report.data, report.size, "the report", &err));
+    const t2i_json *answer = t2i_json_at(parsed, 1), *near = t2i_json_get(answer, "nearest");
+    CU_ASSERT(t2i_json_size(parsed) == 2 && t2i_json_size(near) == 2);
+    CU_ASSERT(t2i_json_as_string(t2i_json_get(t2i_json_at(near, 1), "image"), &text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "zero.png");
+    /* of the six characters that the model reads, only the blank is unknown */
+    CU_ASSERT(t2i_json_size(t2i_json_get(answer, "unknown")) == 1);
+    CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "decoded"), &text, NULL));
+    CU_ASSERT(strstr(text, "/run/generated-2.png") != NULL);
+    OK(t2i_image_read(&decoded, text, &err));
+    CU_ASSERT(decoded.width == SIDE && decoded.rgb != NULL && decoded.rgb[77] == 89);
+    CU_ASSERT(is_in_folder("run/generated.png") && is_in_folder("run/generated-1.png"));
+    CU_ASSERT(!is_in_folder("run/generated-3.png"));
+    t2i_image_free(&decoded);
+    t2i_json_free(parsed);
+    t2i_text_free(&report);
+}
+
+/* ---- what does not go together ---- */
+
+static void refuses(void)
+{
+    t2i_loaded_model trained;
+    char narrow[330], both[800];
+    FAILS(t2i_loaded_model_open(&trained, model_file, NULL, &err), T2I_USAGE, "--data");
+    CU_ASSERT(trained.dataset == NULL && trained.path == NULL);
+    snprintf(narrow, sizeof narrow, "%s/narrow.h5", folder);
+    write_dataset(narrow, 0, D - 1);
+    snprintf(both, sizeof both, "%s predicts 12 features, but the pictures of %s have 11",
+             model_file, narrow);
+    FAILS(t2i_loaded_model_open(&trained, run_folder, narrow, &err), T2I_DATA, both);
+    write_job("/nonexistent/gone.h5");
+    FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_NOINPUT,
+          "run/job.ini names");
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
+    t2i_loaded_model_close(&trained);
+    CU_ASSERT(trained.dataset == NULL);
+}
+
+/* A prediction that is picture 3 itself, which no training row uses: there picture 2 is nearest. */
+static void nearest_is_a_training_picture(void)
+{
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
+    if (trained.dataset == NULL) return;
+    for (size_t d = 0; d < D; d++)
+        trained.checkpoint.weights[trained.checkpoint.model.head_bias + d] =
+            colour[3][d % 3] - 0.5f;
+    OK(evaluate(&trained, T2I_UNSEEN_PICTURES, 0));
+    const t2i_eval_result *r = &scored.result[0];
+    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 1.0);
+    NEAR(r->decoded_psnr, T2I_PSNR_MOST);
+    NEAR(r->nearest_psnr, psnr_of(level(0.7f), 3));
+    CU_ASSERT(r->hub[0].image == NULL && r->hub[0].prompts == 0);
+    t2i_loaded_model_close(&trained);
+    t2i_eval_report_free(&scored);
+}
+
+/* A model whose weights went wild is refused, not ranked. */
+static void not_finite(void)
+{
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
+    if (trained.dataset == NULL) return;
+    trained.checkpoint.weights[trained.checkpoint.model.head_bias + 3] = NAN;
+    FAILS(evaluate(&trained, T2I_USUAL_SPLIT, 0), T2I_DATA, "not a finite number");
+    CU_ASSERT(scored.results == 0);
+    t2i_loaded_model_close(&trained);
+}
+
+int main(void)
+{
+    static const char *const made[] = {
+        "run/generated.png", "run/generated-1.png", "run/generated-2.png", "narrow.h5", "said",
+        "shared.h5"};
+    static const t2i_test tests[] = {
+        {"the sample's files", make_files},
+        {"scores of the validation split", scores_validation},
+        {"scores of the other splits", scores_others},
+        {"every split at once", every_split},
+        {"pictures of another split", left_out},
+        {"a random order, by trying all", random_order},
+        {"another dataset is warned of", warns_of_another_dataset},
+        {"a dataset without pictures", without_pictures},
+        {"PSNR of pictures", psnrs},
+        {"reports", reports},
+        {"warnings", warns},
+        {"a run folder's pictures", generates},
+        {"what does not go together", refuses},
+        {"the nearest training picture", nearest_is_a_training_picture},
+        {"predictions that are not finite", not_finite},
+    };
+    if (begin_folder("eval") != 0) return 1;
+    t2i_blas_begin();
+    int failed = t2i_test_main("eval", tests, sizeof tests / sizeof *tests);
+    return failed | end_folder(made, sizeof made / sizeof *made);
+}

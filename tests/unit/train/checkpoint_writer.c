@@ -1,0 +1,112 @@
+/* Checkpoints that are written at once, and while the weights change. */
+#include "test.h"
+
+#include "scratch.h"
+#include "checkpoint/checkpoint.h"
+#include "base/fs.h"
+#include "train/checkpoint_writer.h"
+
+static t2i_error err;
+
+/* Weights of some megabytes, so that writing them takes longer than changing them. */
+static t2i_checkpoint sample(void)
+{
+    static const char *const names[] = {"a", "<PAD>"};
+    const t2i_config config = {.vocab_size = 2,
+                               .d_model = 256,
+                               .n_heads = 1,
+                               .n_layers = 2,
+                               .d_ff = 512,
+                               .block_size = 4,
+                               .vision_feature_dim = 2};
+    t2i_checkpoint c = {.ours = 1, .has_head = 1};
+    OK(t2i_model_new(&c.model, &config, &err));
+    OK(t2i_vocab_new(&c.vocab, names, 2, &err));
+    c.weights = t2i_block_new(&c.model.layout);
+    c.m = t2i_block_new(&c.model.layout);
+    c.v = t2i_block_new(&c.model.layout);
+    c.run = (t2i_run_state){.shards = 1, .best = -1, .options = t2i_strdup("{}")};
+    return c;
+}
+
+static void set_weights(t2i_checkpoint *c, float value)
+{
+    for (size_t i = 0; i < c->model.layout.tensors; i++)
+        for (size_t k = 0; k < t2i_tensor_count(&c->model.layout.tensor[i]); k++)
+            c->weights[c->model.layout.tensor[i].offset + k] = value;
+}
+
+static void expect(const char *run, long step, float value)
+{
+    t2i_checkpoint c;
+    char *path = t2i_checkpoint_path(run, step);
+    OK(t2i_checkpoint_load(&c, path, 1, 0, &err));
+    CU_ASSERT_EQUAL(c.run.step, step);
+    size_t last = c.model.layout.tensors - 1;
+    CU_ASSERT_EQUAL(c.weights[c.model.layout.tensor[0].offset], value);
+    CU_ASSERT_EQUAL(c.weights[c.model.layout.tensor[last].offset], value);
+    t2i_checkpoint_free(&c);
+    t2i_free(path);
+}
+
+static void save_some(int aside)
+{
+    const char *run = in_scratch(aside ? "aside" : "run"), *folder;
+    t2i_checkpoint c = sample();
+    t2i_checkpoint_writer *checkpoint_writer;
+    char path[800];
+    snprintf(path, sizeof path, "%s/checkpoints", run);
+    folder = path;
+    OK(t2i_fs_mkdir(folder, &err));
+    OK(t2i_checkpoint_writer_new(&checkpoint_writer, &c, run, 2, aside, &err));
+    CU_ASSERT_FALSE(t2i_checkpoint_writer_done(checkpoint_writer));
+    for (long step = 1; step <= 4; step++) {
+        c.run.step = step;
+        set_weights(&c, (float)step);
+        t2i_checkpoint_writer_begin(checkpoint_writer);
+        if (!aside) CU_ASSERT_TRUE(t2i_checkpoint_writer_done(checkpoint_writer));
+        c.run.step = 99; /* training goes on */
+        set_weights(&c, -1);
+        OK(t2i_checkpoint_writer_end(checkpoint_writer, &err));
+        CU_ASSERT_FALSE(t2i_checkpoint_writer_done(checkpoint_writer));
+        expect(run, step, (float)step);
+        CU_ASSERT_EQUAL(entries(folder), step < 2 ? 1 : 2);
+    }
+    scratch_remove(folder);
+    t2i_checkpoint_writer_begin(checkpoint_writer);
+    FAILS(t2i_checkpoint_writer_end(checkpoint_writer, &err), T2I_CANTCREATE, "step-99");
+    OK(t2i_fs_mkdir(folder, &err));
+    t2i_checkpoint_writer_begin(checkpoint_writer);
+    t2i_checkpoint_writer_free(checkpoint_writer); /* of a run that is given up */
+    CU_ASSERT_EQUAL(entries(folder), 1);
+    t2i_checkpoint_free(&c);
+}
+
+static void test_at_once(void)
+{
+    save_some(0);
+}
+
+static void test_aside(void)
+{
+    save_some(1);
+}
+
+static void test_large(void)
+{
+    CU_ASSERT_FALSE(t2i_checkpoint_writer_aside(63999999));
+    CU_ASSERT_TRUE(t2i_checkpoint_writer_aside(64000000));
+}
+
+int main(void)
+{
+    static const t2i_test tests[] = {
+        {"at once", test_at_once},
+        {"while training goes on", test_aside},
+        {"which are large", test_large},
+    };
+    if (scratch_begin("saver") != 0) return 1;
+    int failed = t2i_test_main("saver", tests, sizeof tests / sizeof *tests);
+    scratch_end();
+    return failed;
+}
