@@ -4,12 +4,13 @@
 #   files     what stands in backticks like src/..., tests/..., docs/... is there
 #   options   every option of every program stands in docs/training-guide.md, and no other one does
 #   variables every variable that src reads from the environment stands in docs/environment.md
+#   messages  what docs/troubleshooting.md quotes in its headings stands in the strings of src; ... is what is filled in
 #   sizes     README.md has at most 9,216 bytes; no line is over 100 columns but table rows and lines with addresses
 # Says what is wrong, with file and line, and exits 1. Usage: tests/docs.sh [ROOT]
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 B=${B:-build/release}
-guide=docs/training-guide.md environment=docs/environment.md
+guide=docs/training-guide.md environment=docs/environment.md errors=docs/troubleshooting.md
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 : >"$scratch/wrong"
@@ -104,6 +105,21 @@ done <"$scratch/named"
 while read -r variable; do
     grep -q -e "\`$variable\`" "$environment" || wrong "$environment: says nothing of $variable"
 done <"$scratch/variables"
+
+# Messages: the pieces between ..., of 8 characters and more. Strings that are cut over several lines are joined.
+cat src/*/*.c src/*/*.h | tr '\n' ' ' | sed 's/" *"//g; s/\\"/"/g' >"$scratch/strings"
+awk '/^### / { n = split($0, part, "`")
+    for (i = 2; i <= n; i += 2) {
+        m = split(part[i], piece, /\.\.\./)
+        for (k = 1; k <= m; k++) {
+            gsub(/^ +| +$/, "", piece[k])
+            if (length(piece[k]) >= 8) print NR, piece[k]
+        }
+    } }' "$errors" >"$scratch/pieces"
+[ "$(wc -l <"$scratch/pieces")" -ge 20 ] || wrong "$errors: fewer than 20 messages"
+while read -r line piece; do
+    grep -q -F -e "$piece" "$scratch/strings" || wrong "$errors:$line: no program says \"$piece\""
+done <"$scratch/pieces"
 
 [ "$(wc -c <README.md)" -le 9216 ] || wrong "README.md has $(wc -c <README.md) bytes, more than 9,216"
 
