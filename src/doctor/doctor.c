@@ -27,10 +27,10 @@ static int count_hosts(const t2i_exam *e)
 }
 
 /* Collective. threads: of each rank. */
-static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *job, int threads,
+static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *options, int threads,
                         t2i_error *err)
 {
-    *e = (t2i_exam){.job = job, .rank = t2i_comm_rank(comm), .size = t2i_comm_size(comm)};
+    *e = (t2i_exam){.options = options, .rank = t2i_comm_rank(comm), .size = t2i_comm_size(comm)};
     e->facts = t2i_alloc((size_t)e->size, sizeof *e->facts);
     t2i_status mine =
         e->facts == NULL ? t2i_fail_memory(err, sizeof *e->facts, "what the ranks see") : T2I_OK;
@@ -43,16 +43,16 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *jo
     t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
     e->hosts = count_hosts(e);
     for (int r = 0; r < e->size; r++) e->nodes += e->facts[r].node_first == r;
-    if (e->rank == 0) t2i_fs_probe_look(&e->folder, job->out);
+    if (e->rank == 0) t2i_fs_probe_look(&e->folder, options->out);
     return T2I_OK;
 }
 
-/* ---- what a job would do ---- */
+/* ---- what a run would do ---- */
 
-/* A job as far as its sizes are known. */
+/* A run as far as its sizes are known. */
 typedef struct {
     t2i_dataset *dataset;
-    char *options; /* owned */
+    char *result_options; /* owned */
     t2i_initial_state start;
     t2i_sampler sampler;
     t2i_run_sizes sizes;
@@ -75,25 +75,25 @@ static t2i_status find_longest(study *s, t2i_error *err)
 }
 
 /* Collective. */
-static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_train_options *job, int threads,
-                              t2i_error *err)
+static t2i_status look_at_run(study *s, t2i_comm *comm, const t2i_train_options *options,
+                              int threads, t2i_error *err)
 {
     uint64_t counts[T2I_SPLITS] = {0};
     int size = t2i_comm_size(comm);
-    t2i_status mine = t2i_dataset_open(&s->dataset, job->data, err);
+    t2i_status mine = t2i_dataset_open(&s->dataset, options->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(s->dataset, counts, err);
     if (mine == T2I_OK)
-        mine = t2i_train_options_result_options(job, job->sampler, &s->options, err);
+        mine = t2i_train_options_result_options(options, options->sampler, &s->result_options, err);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    T2I_TRY(t2i_initial_state_make(&s->start, comm, job, s->dataset, s->options, err));
+    T2I_TRY(t2i_initial_state_make(&s->start, comm, options, s->dataset, s->result_options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);
-    s->sampler = (t2i_sampler){.batch = (size_t)job->batch, .rows = counts[T2I_TRAIN]};
+    s->sampler = (t2i_sampler){.batch = (size_t)options->batch, .rows = counts[T2I_TRAIN]};
     if (s->start.resumed)
         s->sampler.shards = (size_t)s->start.checkpoint.run.shards;
     else
-        mine = t2i_sampler_shards(&s->sampler.shards, (size_t)job->shards, (size_t)size,
+        mine = t2i_sampler_shards(&s->sampler.shards, (size_t)options->shards, (size_t)size,
                                   (size_t)(size * threads), s->sampler.batch, s->sampler.rows, err);
-    s->sizes = (t2i_run_sizes){.job = job,
+    s->sizes = (t2i_run_sizes){.options = options,
                                .model = &s->start.checkpoint.model,
                                .sampler = &s->sampler,
                                .size = size,
@@ -106,22 +106,22 @@ static t2i_status look_at_job(study *s, t2i_comm *comm, const t2i_train_options 
     return t2i_comm_agree(comm, mine, err);
 }
 
-/* Collective. A job that would not start is a finding. */
-static void study_job(study *s, t2i_exam *e, t2i_comm *comm, const t2i_train_options *job)
+/* Collective. A run that would not start is a finding. */
+static void study_run(study *s, t2i_exam *e, t2i_comm *comm, const t2i_train_options *options)
 {
     t2i_error why = {0};
     *s = (study){0};
-    if (job->data == NULL) return;
-    e->job_status = look_at_job(s, comm, job, e->facts[e->rank].threads, &why);
-    snprintf(e->job_problem, sizeof e->job_problem, "%.*s", (int)sizeof e->job_problem - 1,
+    if (options->data == NULL) return;
+    e->start_status = look_at_run(s, comm, options, e->facts[e->rank].threads, &why);
+    snprintf(e->start_problem, sizeof e->start_problem, "%.*s", (int)sizeof e->start_problem - 1,
              why.text);
-    if (e->job_status == T2I_OK) e->run = &s->sizes;
+    if (e->start_status == T2I_OK) e->run = &s->sizes;
 }
 
 static void end_study(study *s)
 {
     t2i_dataset_close(s->dataset);
-    t2i_free(s->options);
+    t2i_free(s->result_options);
     t2i_initial_state_free(&s->start);
 }
 
@@ -269,13 +269,13 @@ t2i_status t2i_doctor_refused(const t2i_error *why, int json, t2i_error *err)
     return status == T2I_OK ? printed : status;
 }
 
-t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json, t2i_error *err)
+t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *options, int json, t2i_error *err)
 {
     t2i_exam e;
     study s = {0};
-    int threads = t2i_comm_threads(comm, (int)job->threads);
-    t2i_status status = begin(&e, comm, job, threads, err);
-    if (status == T2I_OK) study_job(&s, &e, comm, job);
+    int threads = t2i_comm_threads(comm, (int)options->threads);
+    t2i_status status = begin(&e, comm, options, threads, err);
+    if (status == T2I_OK) study_run(&s, &e, comm, options);
     if (status == T2I_OK) status = t2i_doctor_measure(&e, comm, err);
     if (status == T2I_OK)
         status = t2i_comm_agree(comm, e.rank == 0 ? print_report(&e, json, err) : T2I_OK, err);
@@ -287,7 +287,7 @@ t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json, t2
 t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error *err)
 {
     t2i_exam e;
-    t2i_status status = begin(&e, comm, run->job, run->threads, err);
+    t2i_status status = begin(&e, comm, run->options, run->threads, err);
     e.run = run;
     for (size_t i = 0; status == T2I_OK && e.rank == 0 && i < t2i_checks_count; i++) {
         t2i_finding finding = {0};

@@ -27,15 +27,15 @@ enum { T2I_EXAM_SUMS = 3 };
 
 /* Everything that is judged. */
 typedef struct {
-    const t2i_train_options *job; /* data, out and the others may be missing */
-    const t2i_run_sizes *run;     /* what it will train; NULL: not known */
+    const t2i_train_options *options; /* data, out and the others may be missing */
+    const t2i_run_sizes *run;         /* what it will train; NULL: not known */
     int rank, size;
     int hosts, nodes;     /* different machines; groups of ranks that share memory */
     t2i_host_info *facts; /* owned: of all ranks */
     t2i_fs_probe folder;  /* rank 0: of the run folder, or the present one */
     int hosts_looked;     /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
-    t2i_status job_status; /* not T2I_OK: why the job would not start */
-    char job_problem[400];
+    t2i_status start_status; /* not T2I_OK: why the run would not start */
+    char start_problem[400];
     double meeting; /* measured: seconds of a barrier */
     struct {
         double bytes, seconds;
@@ -65,14 +65,14 @@ T2I_CHECKED t2i_status t2i_doctor_measure(t2i_exam *exam, t2i_comm *comm, t2i_er
 
 /* Collective. All checks, as text or JSON on rank 0's standard output. Not T2I_OK with the status
  * of the first check that fails; the error counts them. */
-T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *job, int json,
+T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *options, int json,
                                   t2i_error *err);
 
 /* Collective. The short form, when a run starts: rank 0 warns of what is not fine. T2I_SYSTEM when
  * there is no memory. */
 T2I_CHECKED t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error *err);
 
-/* The report of a job whose ranks did not even come together, for this reason. */
+/* The report of a run whose ranks did not even come together, for this reason. */
 T2I_CHECKED t2i_status t2i_doctor_refused(const t2i_error *why, int json, t2i_error *err);
 
 #endif

@@ -142,7 +142,7 @@ static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
 /* Are a node's ranks kept from cores that they could use? */
 static int is_tied(const t2i_exam *e, const node *n)
 {
-    int automatic = e->job->threads == 0 && !e->facts[n->first].told_threads;
+    int automatic = e->options->threads == 0 && !e->facts[n->first].told_threads;
     return n->cores < n->offered && (automatic || n->workers > n->cores);
 }
 
@@ -330,14 +330,14 @@ static void judge_shared(const t2i_exam *e, t2i_finding *f)
 
 /* ---- files ---- */
 
-static void judge_job(const t2i_exam *e, t2i_finding *f)
+static void judge_run(const t2i_exam *e, t2i_finding *f)
 {
-    if (e->job_status == T2I_OK)
-        found(f, "%s: %.0f parameters, %zu shards, batch %zu", e->job->data,
+    if (e->start_status == T2I_OK)
+        found(f, "%s: %.0f parameters, %zu shards, batch %zu", e->options->data,
               (double)e->run->model->layout.count, e->run->sampler->shards, e->run->sampler->batch);
     else {
-        found(f, "%s", e->job_problem);
-        failing(f, e->job_status, "mend that: t2i-train would end with the same words");
+        found(f, "%s", e->start_problem);
+        failing(f, e->start_status, "mend that: t2i-train would end with the same words");
     }
 }
 
@@ -345,7 +345,7 @@ static void judge_folder(const t2i_exam *e, t2i_finding *f)
 {
     const t2i_fs_probe *at = &e->folder;
     found(f, "%s%s on %s", at->path,
-          at->is_there || e->job->out == NULL ? "" : " (above it: it will be made)",
+          at->is_there || e->options->out == NULL ? "" : " (above it: it will be made)",
           at->type[0] != '\0' ? at->type : "nothing");
     if (at->status != T2I_OK) {
         found(f, ": %s", at->problem);
@@ -369,7 +369,7 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
     found(f, "%s free", bytes_of(at->free_bytes).text);
     if (e->run != NULL)
         found(f, "; the run needs %s (a checkpoint %s, keep %ld)", bytes_of(need).text,
-              bytes_of(t2i_resource_estimate_checkpoint(e->run)).text, e->job->keep);
+              bytes_of(t2i_resource_estimate_checkpoint(e->run)).text, e->options->keep);
     if (e->run != NULL && at->free_bytes < t2i_resource_estimate_checkpoint(e->run))
         failing(f, T2I_CANTCREATE, "make room, or give another --out: no checkpoint fits");
     else if (at->free_bytes < need)
@@ -446,7 +446,8 @@ static void judge_links(const t2i_exam *e, t2i_finding *f)
     static const double most = 15.0;
     double after = e->facts[0].dead_link;
     if (after <= 0) {
-        found(f, "not by mpirun: the watchdog alone ends the job, after %.0f s", e->job->watchdog);
+        found(f, "not by mpirun: the watchdog alone ends the job, after %.0f s",
+              e->options->watchdog);
         return;
     }
     found(f, "mpirun notices a dead link after %.0f s", after);
@@ -471,7 +472,7 @@ const t2i_check t2i_checks[] = {
     {"memory", "a node without memory kills ranks", T2I_IN_SHORT, judge_memory},
     {"shared-memory", "without it the ranks of a node send messages and keep copies",
      T2I_WITH_RANKS, judge_shared},
-    {"job", "what is wrong with a job ends it at its start", T2I_WITH_DATA, judge_job},
+    {"job", "what is wrong with a job ends it at its start", T2I_WITH_DATA, judge_run},
     {"folder", "checkpoints must outlive the job, and be found by the next",
      T2I_IN_SHORT | T2I_WITH_OUT, judge_folder},
     {"space", "a checkpoint that does not fit is lost", T2I_IN_SHORT | T2I_WITH_OUT, judge_space},
@@ -490,6 +491,6 @@ int t2i_check_applies(const t2i_check *check, const t2i_exam *e, int in_short)
     if (in_short && (needs & T2I_IN_SHORT) == 0) return 0;
     if ((needs & T2I_WITH_RANKS) != 0 && e->size == 1) return 0;
     if ((needs & T2I_WITH_HOSTS) != 0 && e->hosts == 1) return 0;
-    if ((needs & T2I_WITH_DATA) != 0 && e->job->data == NULL) return 0;
-    return (needs & T2I_WITH_OUT) == 0 || !in_short || e->job->out != NULL;
+    if ((needs & T2I_WITH_DATA) != 0 && e->options->data == NULL) return 0;
+    return (needs & T2I_WITH_OUT) == 0 || !in_short || e->options->out != NULL;
 }

@@ -10,7 +10,7 @@
 #include "base/stop_signal.h"
 
 /* Starts MPI, as a run would. */
-static t2i_status look(const t2i_train_options *job, int json, int *argc, char ***argv,
+static t2i_status look(const t2i_train_options *options, int json, int *argc, char ***argv,
                        t2i_comm **comm, t2i_error *err)
 {
     t2i_error why = {0};
@@ -21,12 +21,12 @@ static t2i_status look(const t2i_train_options *job, int json, int *argc, char *
         return speaks ? t2i_doctor_refused(&why, json, err) : why.status;
     }
     t2i_log_rank(t2i_comm_rank(*comm));
-    return t2i_doctor(*comm, job, json, err);
+    return t2i_doctor(*comm, options, json, err);
 }
 
 int main(int argc, char **argv)
 {
-    t2i_train_options job;
+    t2i_train_options options;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     int json = 0;
@@ -36,13 +36,13 @@ int main(int argc, char **argv)
     t2i_cpu_set_rounding();
     t2i_blas_begin();
     t2i_log_rank(t2i_comm_rank_before_start());
-    t2i_status status = t2i_train_options_parse_exam(&job, &json, argc, argv, &err);
-    job.opts.git = T2I_GIT;
-    t2i_log_set_level(job.opts.level);
-    if (status == T2I_OK && job.opts.asked != T2I_ASK_NOTHING)
-        status = t2i_cli_answer(&job.opts, &err);
+    t2i_status status = t2i_train_options_parse_exam(&options, &json, argc, argv, &err);
+    options.opts.git = T2I_GIT;
+    t2i_log_set_level(options.opts.level);
+    if (status == T2I_OK && options.opts.asked != T2I_ASK_NOTHING)
+        status = t2i_cli_answer(&options.opts, &err);
     else if (status == T2I_OK)
-        status = look(&job, json, &argc, &argv, &comm, &err);
-    t2i_train_options_free(&job);
+        status = look(&options, json, &argc, &argv, &comm, &err);
+    t2i_train_options_free(&options);
     return t2i_cli_end(comm, status, &err);
 }

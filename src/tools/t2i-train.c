@@ -11,26 +11,26 @@
 
 int main(int argc, char **argv)
 {
-    t2i_train_options job;
+    t2i_train_options options;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     t2i_reader_begin();
     t2i_log_program("t2i-train");
     t2i_stop_signal_begin();
     t2i_stop_signal_catch();
-    t2i_status status = t2i_train_options_parse(&job, argc, argv, &err);
-    job.opts.git = T2I_GIT;
-    t2i_log_set_level(job.opts.level);
-    if (status == T2I_OK && job.opts.asked != T2I_ASK_NOTHING) {
-        status = t2i_cli_answer(&job.opts, &err);
+    t2i_status status = t2i_train_options_parse(&options, argc, argv, &err);
+    options.opts.git = T2I_GIT;
+    t2i_log_set_level(options.opts.level);
+    if (status == T2I_OK && options.opts.asked != T2I_ASK_NOTHING) {
+        status = t2i_cli_answer(&options.opts, &err);
     } else if (status == T2I_OK) {
         status = t2i_cpu_check_vectors(&err);
         if (status == T2I_OK) status = t2i_comm_open(&comm, &argc, &argv, &err);
         if (status == T2I_OK) {
             t2i_log_rank(t2i_comm_rank(comm));
-            status = t2i_train(comm, &job, &err);
+            status = t2i_train(comm, &options, &err);
         }
     }
-    t2i_train_options_free(&job);
+    t2i_train_options_free(&options);
     return t2i_cli_end(comm, status, &err);
 }

@@ -19,20 +19,20 @@ void t2i_initial_state_free(t2i_initial_state *start)
 /* ---- rank 0 decides ---- */
 
 /* With a model from a file its configuration holds; a key that says otherwise is a mistake. */
-static t2i_status check_shape(const t2i_train_options *job, const t2i_config *c, const char *path,
-                              t2i_error *err)
+static t2i_status check_shape(const t2i_train_options *options, const t2i_config *c,
+                              const char *path, t2i_error *err)
 {
     const struct {
         const char *key;
         long wanted;
         size_t is;
-    } keys[] = {{"d-model", job->d_model, c->d_model},
-                {"heads", job->heads, c->n_heads},
-                {"layers", job->layers, c->n_layers},
-                {"d-ff", job->d_ff, c->d_ff},
-                {"block-size", job->block_size, c->block_size}};
+    } keys[] = {{"d-model", options->d_model, c->d_model},
+                {"heads", options->heads, c->n_heads},
+                {"layers", options->layers, c->n_layers},
+                {"d-ff", options->d_ff, c->d_ff},
+                {"block-size", options->block_size, c->block_size}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (t2i_train_options_gave(job, keys[i].key) && keys[i].wanted != (long)keys[i].is)
+        if (t2i_train_options_gave(options, keys[i].key) && keys[i].wanted != (long)keys[i].is)
             return t2i_fail(
                 err, T2I_USAGE,
                 "%s = %ld, but the model in %s has %zu; leave the key out, or train a fresh model",
@@ -51,29 +51,30 @@ static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset
 }
 
 /* Is a loaded checkpoint one of this very run? */
-static t2i_status check_same_run(const t2i_train_options *job, const t2i_checkpoint *c,
-                                 const t2i_dataset *dataset, const char *options, const char *path,
-                                 t2i_error *err)
+static t2i_status check_same_run(const t2i_train_options *options, const t2i_checkpoint *c,
+                                 const t2i_dataset *dataset, const char *result_options,
+                                 const char *path, t2i_error *err)
 {
     if (!c->ours || c->m == NULL)
         return t2i_fail(err, T2I_DATA,
                         "%s is a model, not a checkpoint that a run can go on from; use --init",
                         path);
-    T2I_TRY(t2i_train_options_same_result(c->run.options, options, path, err));
-    if (job->ema > 0 && c->ema == NULL)
+    T2I_TRY(t2i_train_options_same_result(c->run.options, result_options, path, err));
+    if (options->ema > 0 && c->ema == NULL)
         return t2i_fail(err, T2I_DATA, "%s lacks the averaged weights of a run with ema", path);
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
         return t2i_fail(err, T2I_USAGE,
                         "%s was trained on another dataset than %s (key data); give another out",
                         path, t2i_dataset_path(dataset));
-    T2I_TRY(check_shape(job, &c->model.config, path, err));
-    if (t2i_train_options_gave(job, "shards") && job->shards != 0 && job->shards != c->run.shards)
+    T2I_TRY(check_shape(options, &c->model.config, path, err));
+    if (t2i_train_options_gave(options, "shards") && options->shards != 0 &&
+        options->shards != c->run.shards)
         return t2i_fail(err, T2I_USAGE,
                         "shards = %ld, but %s was begun with %ld, which holds for the run's life",
-                        job->shards, path, c->run.shards);
-    if (c->run.step > job->steps)
+                        options->shards, path, c->run.shards);
+    if (c->run.step > options->steps)
         return t2i_fail(err, T2I_USAGE, "%s is at step %ld, beyond steps = %ld", path, c->run.step,
-                        job->steps);
+                        options->steps);
     return check_features(&c->model.config, dataset, path, err);
 }
 
@@ -108,13 +109,13 @@ static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path,
 }
 
 /* A folder without checkpoints may still belong to another run. */
-static t2i_status check_owner(const char *run, const t2i_dataset *dataset, const char *options,
-                              t2i_error *err)
+static t2i_status check_owner(const char *run, const t2i_dataset *dataset,
+                              const char *result_options, t2i_error *err)
 {
     char *digest, *theirs;
     t2i_status status = t2i_runlog_owner(run, &digest, &theirs, err);
     if (status == T2I_OK && theirs != NULL)
-        status = t2i_train_options_same_result(theirs, options, run, err);
+        status = t2i_train_options_same_result(theirs, result_options, run, err);
     if (status == T2I_OK && digest != NULL &&
         strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
         status = t2i_fail(err, T2I_USAGE,
@@ -142,13 +143,13 @@ static t2i_status check_no_model(const char *run, t2i_error *err)
 
 /* Is the model of the last step there and sound? One of fewer steps may lie there when a run has
  * grown. */
-static int has_model(const t2i_train_options *job)
+static int has_model(const t2i_train_options *options)
 {
     t2i_checkpoint model;
     t2i_error ignored;
-    char *path = job->out == NULL ? NULL : t2i_fs_join(job->out, "model.safetensors");
+    char *path = options->out == NULL ? NULL : t2i_fs_join(options->out, "model.safetensors");
     int found = path != NULL && t2i_checkpoint_load(&model, path, 0, 0, &ignored) == T2I_OK;
-    int last = found && model.run.step == job->steps;
+    int last = found && model.run.step == options->steps;
     if (found) t2i_checkpoint_free(&model);
     t2i_free(path);
     return last;
@@ -171,33 +172,34 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
     return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
-static t2i_status resume(t2i_initial_state *out, const t2i_train_options *job,
-                         const t2i_dataset *dataset, const char *options, t2i_error *err)
+static t2i_status resume(t2i_initial_state *out, const t2i_train_options *options,
+                         const t2i_dataset *dataset, const char *result_options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     char *path = NULL;
     t2i_status status = T2I_OK;
-    int never = strcmp(job->resume, "never") == 0, found = 0;
-    if (strcmp(job->resume, "auto") != 0 && !never) {
-        status = load_named(c, job->resume, dataset, &path, err);
+    int never = strcmp(options->resume, "never") == 0, found = 0;
+    if (strcmp(options->resume, "auto") != 0 && !never) {
+        status = load_named(c, options->resume, dataset, &path, err);
         found = status == T2I_OK;
-        if (found && job->out != NULL) status = check_owner(job->out, dataset, options, err);
-    } else if (job->out != NULL && t2i_fs_is_folder(job->out)) {
-        status = find_newest(c, job->out, &path, &found, err);
+        if (found && options->out != NULL)
+            status = check_owner(options->out, dataset, result_options, err);
+    } else if (options->out != NULL && t2i_fs_is_folder(options->out)) {
+        status = find_newest(c, options->out, &path, &found, err);
         if (never && (found || status == T2I_DATA))
             status = t2i_fail(
                 err, T2I_USAGE,
                 "%s already holds checkpoints of a run; give another out, or resume = auto",
-                job->out);
+                options->out);
         else if (status == T2I_OK && !found)
-            status = check_owner(job->out, dataset, options, err);
-        if (status == T2I_OK && !found) status = check_no_model(job->out, err);
+            status = check_owner(options->out, dataset, result_options, err);
+        if (status == T2I_OK && !found) status = check_no_model(options->out, err);
     }
     if (status == T2I_OK && found) {
-        status = check_same_run(job, c, dataset, options, path, err);
+        status = check_same_run(options, c, dataset, result_options, path, err);
         out->resumed = 1;
-        out->finished = status == T2I_OK && c->run.step == job->steps && has_model(job) &&
-                        t2i_runlog_ended(job->out);
+        out->finished = status == T2I_OK && c->run.step == options->steps && has_model(options) &&
+                        t2i_runlog_ended(options->out);
         if (status == T2I_OK && !out->finished) t2i_log_note("going on from %s", path);
     }
     t2i_free(path);
@@ -215,33 +217,33 @@ static void fill_head(t2i_checkpoint *c, uint64_t seed, const char *path)
     c->has_head = 1;
 }
 
-static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *job,
+static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *options,
                             const t2i_dataset *dataset, t2i_error *err)
 {
     char *path;
-    T2I_TRY(t2i_checkpoint_find(job->init, &path, err));
+    T2I_TRY(t2i_checkpoint_find(options->init, &path, err));
     t2i_status status =
         t2i_checkpoint_load(out, path, 0, (size_t)t2i_dataset_get_info(dataset)->features, err);
     if (status == T2I_OK) {
         t2i_checkpoint_log(out, path);
-        fill_head(out, (uint64_t)job->seed, path);
-        status = check_shape(job, &out->model.config, path, err);
+        fill_head(out, (uint64_t)options->seed, path);
+        status = check_shape(options, &out->model.config, path, err);
     }
     if (status == T2I_OK) status = check_features(&out->model.config, dataset, path, err);
     t2i_free(path);
     return status;
 }
 
-static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *job, t2i_dataset *dataset,
+static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *options, t2i_dataset *dataset,
                         t2i_error *err)
 {
-    T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, (size_t)job->min_count, err));
+    T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, (size_t)options->min_count, err));
     const t2i_config config = {.vocab_size = out->vocab.size,
-                               .d_model = (size_t)job->d_model,
-                               .n_heads = (size_t)job->heads,
-                               .n_layers = (size_t)job->layers,
-                               .d_ff = (size_t)job->d_ff,
-                               .block_size = (size_t)job->block_size,
+                               .d_model = (size_t)options->d_model,
+                               .n_heads = (size_t)options->heads,
+                               .n_layers = (size_t)options->layers,
+                               .d_ff = (size_t)options->d_ff,
+                               .block_size = (size_t)options->block_size,
                                .vision_feature_dim =
                                    (size_t)t2i_dataset_get_info(dataset)->features,
                                .out_bias = 1,
@@ -254,22 +256,23 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *job, t2i_d
     if (out->weights == NULL)
         return t2i_fail_memory(err, out->model.layout.floats * sizeof(float), "the weights");
     for (size_t i = 0; i < out->model.layout.tensors; i++) {
-        t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)job->seed,
+        t2i_model_init_tensor(&out->model, &out->model.layout.tensor[i], (uint64_t)options->seed,
                               out->weights);
         t2i_heartbeat_beat();
     }
     return T2I_OK;
 }
 
-static t2i_status decide(t2i_initial_state *out, const t2i_train_options *job, t2i_dataset *dataset,
-                         const char *options, t2i_error *err)
+static t2i_status decide(t2i_initial_state *out, const t2i_train_options *options,
+                         t2i_dataset *dataset, const char *result_options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
-    T2I_TRY(resume(out, job, dataset, options, err));
+    T2I_TRY(resume(out, options, dataset, result_options, err));
     if (out->resumed) return T2I_OK;
-    T2I_TRY(job->init != NULL ? from_file(c, job, dataset, err) : fresh(c, job, dataset, err));
+    T2I_TRY(options->init != NULL ? from_file(c, options, dataset, err)
+                                  : fresh(c, options, dataset, err));
     t2i_free(c->run.options); /* of the file that init named */
-    c->run = (t2i_run_state){.best = -1.0, .options = t2i_strdup(options)};
+    c->run = (t2i_run_state){.best = -1.0, .options = t2i_strdup(result_options)};
     memcpy(c->run.dataset, t2i_dataset_get_info(dataset)->digest, T2I_HEX);
     t2i_free(c->m);
     t2i_free(c->v);
@@ -277,8 +280,9 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *job, t
     size_t bytes = c->model.layout.floats * sizeof(float);
     c->m = t2i_block_new(&c->model.layout);
     c->v = t2i_block_new(&c->model.layout);
-    c->ema = job->ema > 0 ? t2i_block_new(&c->model.layout) : NULL;
-    if (c->m == NULL || c->v == NULL || c->run.options == NULL || (job->ema > 0 && c->ema == NULL))
+    c->ema = options->ema > 0 ? t2i_block_new(&c->model.layout) : NULL;
+    if (c->m == NULL || c->v == NULL || c->run.options == NULL ||
+        (options->ema > 0 && c->ema == NULL))
         return t2i_fail_memory(err, 3 * bytes, "AdamW's moments");
     if (c->ema != NULL) memcpy(c->ema, c->weights, bytes);
     return T2I_OK;
@@ -366,11 +370,12 @@ static t2i_status share(t2i_initial_state *out, t2i_comm *comm, t2i_error *err)
 }
 
 t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm,
-                                  const t2i_train_options *job, t2i_dataset *dataset,
-                                  const char *options, t2i_error *err)
+                                  const t2i_train_options *options, t2i_dataset *dataset,
+                                  const char *result_options, t2i_error *err)
 {
     *out = (t2i_initial_state){0};
-    t2i_status mine = t2i_comm_rank(comm) == 0 ? decide(out, job, dataset, options, err) : T2I_OK;
+    t2i_status mine =
+        t2i_comm_rank(comm) == 0 ? decide(out, options, dataset, result_options, err) : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) status = share(out, comm, err);
     if (status != T2I_OK) t2i_initial_state_free(out);

@@ -26,7 +26,7 @@ static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
 {
     double row = (double)run->model->config.vision_feature_dim * FLOAT +
                  (double)run->longest * sizeof(uint16_t) + sizeof(t2i_row);
-    return run->job->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
+    return run->options->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
 }
 
 /* Subtrees that come from other nodes, if all have as many ranks. */
@@ -52,7 +52,7 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
     double slice =
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
         T2I_CHUNK * FLOAT;
-    int averages = run->job->ema > 0, workers = run->size * run->threads;
+    int averages = run->options->ema > 0, workers = run->size * run->threads;
     t2i_rank_estimate need = {.own =
                                   process + bytes_of_rows(run, rank) + bytes_of_audits(run, rows)};
     need.own += slice * (2.0 + averages) + block * averages;
@@ -81,7 +81,7 @@ double t2i_resource_estimate_node(const t2i_run_sizes *run)
 
 double t2i_resource_estimate_checkpoint(const t2i_run_sizes *run)
 {
-    return (double)run->model->layout.count * FLOAT * (run->job->ema > 0 ? 4.0 : 3.0);
+    return (double)run->model->layout.count * FLOAT * (run->options->ema > 0 ? 4.0 : 3.0);
 }
 
 double t2i_resource_estimate_disk(const t2i_run_sizes *run)
@@ -89,6 +89,6 @@ double t2i_resource_estimate_disk(const t2i_run_sizes *run)
     static const double records = 4 << 20; /* log, pictures, status */
     double weights = (double)run->model->layout.count * FLOAT;
     /* one more checkpoint than are kept, while it is written; the model, and the best one */
-    return t2i_resource_estimate_checkpoint(run) * (double)(run->job->keep + 1) + 3 * weights +
+    return t2i_resource_estimate_checkpoint(run) * (double)(run->options->keep + 1) + 3 * weights +
            records;
 }

@@ -13,7 +13,7 @@
 #include "train/sampler.h"
 
 typedef struct {
-    const t2i_train_options *job; /* all borrowed */
+    const t2i_train_options *options; /* all borrowed */
     const t2i_model *model;
     const t2i_sampler *sampler;
     int size, threads;

@@ -40,36 +40,36 @@ static t2i_status read_line(const char *at, const char *end, size_t batch, uint6
     return T2I_OK;
 }
 
-static t2i_status parse(t2i_sampler_file *out, const t2i_text *text, const t2i_train_options *job,
-                        t2i_error *err)
+static t2i_status parse(t2i_sampler_file *out, const t2i_text *text,
+                        const t2i_train_options *options, t2i_error *err)
 {
-    size_t batch = (size_t)job->batch;
-    out->rows = t2i_alloc((size_t)job->steps * batch, sizeof *out->rows);
+    size_t batch = (size_t)options->batch;
+    out->rows = t2i_alloc((size_t)options->steps * batch, sizeof *out->rows);
     if (out->rows == NULL)
-        return t2i_fail_memory(err, (size_t)job->steps * batch * 8, "the sampler's rows");
+        return t2i_fail_memory(err, (size_t)options->steps * batch * 8, "the sampler's rows");
     const char *at = text->data, *end = at + text->size;
     long step = 0;
-    for (; step < job->steps && at < end; step++) {
+    for (; step < options->steps && at < end; step++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         if (newline == NULL) newline = end;
-        T2I_TRY(read_line(at, newline, batch, out->rows + (size_t)step * batch, job->sampler,
+        T2I_TRY(read_line(at, newline, batch, out->rows + (size_t)step * batch, options->sampler,
                           step + 1, err));
         at = newline + 1;
     }
-    if (step < job->steps)
-        return t2i_fail(err, T2I_DATA, "%s has %ld lines, but the run has %ld steps", job->sampler,
-                        step, job->steps);
-    out->count = (size_t)job->steps * batch;
+    if (step < options->steps)
+        return t2i_fail(err, T2I_DATA, "%s has %ld lines, but the run has %ld steps",
+                        options->sampler, step, options->steps);
+    out->count = (size_t)options->steps * batch;
     return T2I_OK;
 }
 
-t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options *job,
+t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options *options,
                                  t2i_error *err)
 {
     t2i_text text = {0};
-    *out = (t2i_sampler_file){.path = job->sampler};
-    t2i_status status = t2i_fs_read(job->sampler, (size_t)1 << 34, &text, err);
-    if (status == T2I_OK) status = parse(out, &text, job, err);
+    *out = (t2i_sampler_file){.path = options->sampler};
+    t2i_status status = t2i_fs_read(options->sampler, (size_t)1 << 34, &text, err);
+    if (status == T2I_OK) status = parse(out, &text, options, err);
     if (status == T2I_OK) {
         char hex[T2I_HEX];
         t2i_hash_hex(out->rows, out->count * sizeof *out->rows, hex);
@@ -80,14 +80,15 @@ t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options 
 }
 
 t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
-                                 const t2i_train_options *job, t2i_error *err)
+                                 const t2i_train_options *options, t2i_error *err)
 {
-    *out = (t2i_sampler_file){.path = job->sampler};
-    snprintf(out->name, sizeof out->name, "%.16s", job->sampler);
-    if (strcmp(job->sampler, "sharded") == 0 || strcmp(job->sampler, "uniform") == 0) return T2I_OK;
+    *out = (t2i_sampler_file){.path = options->sampler};
+    snprintf(out->name, sizeof out->name, "%.16s", options->sampler);
+    if (strcmp(options->sampler, "sharded") == 0 || strcmp(options->sampler, "uniform") == 0)
+        return T2I_OK;
     int root = t2i_comm_rank(comm) == 0;
     t2i_status status =
-        t2i_comm_agree(comm, root ? t2i_sampler_file_read(out, job, err) : T2I_OK, err);
+        t2i_comm_agree(comm, root ? t2i_sampler_file_read(out, options, err) : T2I_OK, err);
     if (status == T2I_OK) {
         t2i_status mine = T2I_OK;
         t2i_comm_bcast(comm, 0, &out->count, sizeof out->count);

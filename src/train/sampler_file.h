@@ -14,18 +14,18 @@ typedef struct {
     size_t count;
     char name[T2I_HEX + 8]; /* of the sampler, as checkpoints remember it: "sharded", "uniform",
                                "file:DIGEST" */
-    const char *path;       /* borrowed from the job */
+    const char *path;       /* borrowed from the options */
 } t2i_sampler_file;
 
-/* The file job->sampler. T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is no
- * number, fewer lines than steps. Close it in any case. */
-T2I_CHECKED t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options *job,
-                                             t2i_error *err);
+/* The file options->sampler. T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is
+ * no number, fewer lines than steps. Close it in any case. */
+T2I_CHECKED t2i_status t2i_sampler_file_read(t2i_sampler_file *out,
+                                             const t2i_train_options *options, t2i_error *err);
 
-/* Collective. The same on rank 0 where job->sampler is a file; everyone gets the numbers. Empty on
- * failure. */
+/* Collective. The same on rank 0 where options->sampler is a file; everyone gets the numbers. Empty
+ * on failure. */
 T2I_CHECKED t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
-                                             const t2i_train_options *job, t2i_error *err);
+                                             const t2i_train_options *options, t2i_error *err);
 void t2i_sampler_file_close(t2i_sampler_file *sampler_file);
 
 /* Turns the user's row numbers into indices of user_row[0..count), which are distinct. T2I_DATA: a

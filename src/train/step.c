@@ -89,17 +89,17 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 {
     const t2i_model *model = &s->in.checkpoint->model;
     size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
-    int share = strcmp(s->in.job->trie, "on") == 0;
+    int share = strcmp(s->in.options->trie, "on") == 0;
     T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, share, err));
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);
     w->batch = t2i_alloc(most, sizeof *w->batch);
     w->target = t2i_alloc(most * D, sizeof *w->target);
     w->dprediction = t2i_alloc(most * D, sizeof *w->dprediction);
-    size_t ids = s->in.job->augment > 0 ? most * s->in.rows->longest : 0;
-    if (s->in.job->augment > 0) w->changed = t2i_alloc(ids, sizeof *w->changed);
+    size_t ids = s->in.options->augment > 0 ? most * s->in.rows->longest : 0;
+    if (s->in.options->augment > 0) w->changed = t2i_alloc(ids, sizeof *w->changed);
     if (w->draw == NULL || w->index == NULL || w->batch == NULL || w->target == NULL ||
-        w->dprediction == NULL || (s->in.job->augment > 0 && w->changed == NULL))
+        w->dprediction == NULL || (s->in.options->augment > 0 && w->changed == NULL))
         return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
     s->work_bytes += t2i_work_bytes(model, most, s->in.longest);
     return T2I_OK;
@@ -121,17 +121,18 @@ static t2i_status begin_audits(t2i_step *s, t2i_error *err)
 /* What is local. */
 static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
-    const t2i_train_options *job = s->in.job;
+    const t2i_train_options *options = s->in.options;
     const t2i_checkpoint *c = s->in.checkpoint;
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     s->chunks = c->model.layout.floats / T2I_CHUNK;
     s->first_chunk = t2i_share(s->chunks, rank, size);
     s->slice_floats = (t2i_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
-    s->schedule = (t2i_schedule){job->lr, job->min_lr, job->warmup, job->steps,
-                                 strcmp(job->schedule, "cosine") == 0};
-    s->adamw = (t2i_adamw){job->lr, job->beta1, job->beta2, job->eps, job->weight_decay};
-    s->augment = (t2i_augment_options){.share = job->augment,
-                                       .seed = (uint64_t)job->seed,
+    s->schedule = (t2i_schedule){options->lr, options->min_lr, options->warmup, options->steps,
+                                 strcmp(options->schedule, "cosine") == 0};
+    s->adamw = (t2i_adamw){options->lr, options->beta1, options->beta2, options->eps,
+                           options->weight_decay};
+    s->augment = (t2i_augment_options){.share = options->augment,
+                                       .seed = (uint64_t)options->seed,
                                        .space = t2i_vocab_id(&c->vocab, ' '),
                                        .unknown = c->vocab.unknown};
     T2I_TRY(t2i_thread_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
@@ -141,14 +142,14 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     if (s->worker == NULL || s->m == NULL || s->v == NULL)
         return t2i_fail_memory(err, s->slice_floats * 8, "the moments");
     for (int t = 0; t < s->threads; t++) T2I_TRY(begin_worker(s, &s->worker[t], err));
-    if (job->verify_every > 0) {
+    if (options->verify_every > 0) {
         s->replica = t2i_alloc(s->chunks, sizeof *s->replica);
         s->sums = t2i_alloc(s->slice_floats / T2I_CHUNK, sizeof *s->sums);
         if (s->replica == NULL || s->sums == NULL)
             return t2i_fail_memory(err, s->chunks * sizeof *s->replica, "sums of the weights");
     }
-    if (job->audit_every > 0) T2I_TRY(begin_audits(s, err));
-    if (job->ema <= 0) return T2I_OK;
+    if (options->audit_every > 0) T2I_TRY(begin_audits(s, err));
+    if (options->ema <= 0) return T2I_OK;
     s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
     s->averaged = t2i_block_new(&c->model.layout);
     if (s->ema == NULL || s->averaged == NULL)
@@ -338,7 +339,7 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     const t2i_step_input *in = &s->in;
     const t2i_checkpoint *c = in->checkpoint;
     size_t D = c->model.config.vision_feature_dim;
-    double weight = in->job->contrastive_weight, all = (double)in->sampler->batch;
+    double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
     const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
@@ -376,7 +377,7 @@ static void trade_parcels(t2i_step *s, t2i_comm *comm, int to, int from)
  * other what it is computed from. */
 static void begin_audit(t2i_step *s, t2i_comm *comm)
 {
-    long every = s->in.job->audit_every;
+    long every = s->in.options->audit_every;
     s->turn = (t2i_audit_turn){0};
     s->shard = s->again = 0;
     if (every == 0 || s->number % every != 0) return;
@@ -449,7 +450,7 @@ int t2i_step_damaged(const t2i_step *s)
 /* Is this a step at which copies of the weights are compared, and this rank has one? */
 static int compares(const t2i_step *s)
 {
-    return s->replica != NULL && s->number % s->in.job->verify_every == 0 &&
+    return s->replica != NULL && s->number % s->in.options->verify_every == 0 &&
            t2i_reduce_compares(s->reduce);
 }
 
@@ -490,7 +491,7 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
         t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
     if (s->ema != NULL) {
         sums.before += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
-        t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.job->ema,
+        t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.options->ema,
                        (unsigned long)s->in.checkpoint->run.updates);
         sums.after += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
     }
@@ -530,19 +531,20 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
      * again */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
-    t2i_loss_spike *usual = s->in.job->skip_spikes > 0 ? &c->run.usual : &s->usual;
+    t2i_loss_spike *usual = s->in.options->skip_spikes > 0 ? &c->run.usual : &s->usual;
     result->spike = result->skipped ? 0.0 : t2i_loss_spike_score(usual, result->loss);
     if (result->skipped)
         result->step_status.disputed = T2I_NOBODY; /* which NaN it is means nothing */
     if (result->step_status.disputed != T2I_NOBODY) return;
-    if (s->in.job->skip_spikes > 0 && result->spike > s->in.job->skip_spikes) result->skipped = 1;
+    if (s->in.options->skip_spikes > 0 && result->spike > s->in.options->skip_spikes)
+        result->skipped = 1;
     if (result->skipped)
         c->run.skipped++;
     else {
         t2i_loss_spike_add(usual, result->loss);
         c->run.updates++;
         s->adamw.lr = result->lr;
-        s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.job->clip),
+        s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.options->clip),
                                      (unsigned long)c->run.updates);
         t2i_reduce_update(s->reduce, comm, update_chunk, s);
         s->packed.weights = NULL;

@@ -23,7 +23,7 @@
 
 /* What a step works on; all borrowed, and all but checkpoint only read. */
 typedef struct {
-    const t2i_train_options *job;
+    const t2i_train_options *options;
     t2i_checkpoint *checkpoint; /* its weights and run change */
     const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */

@@ -36,11 +36,11 @@ static const double told_spike = 8.0;
 
 /* Everything that a run has while it trains. */
 typedef struct {
-    const t2i_train_options *job;
+    const t2i_train_options *options;
     t2i_comm *comm;
     int rank, size;
     t2i_dataset *dataset;
-    char *options; /* owned: what changes the result, as JSON */
+    char *result_options; /* owned: what changes the result, as JSON */
     t2i_initial_state start;
     t2i_sampler sampler;
     t2i_sampler_file sampler_file;
@@ -77,22 +77,22 @@ typedef struct {
 
 static t2i_status begin_folder(trainer *t, t2i_error *err)
 {
-    t2i_status status = t2i_fs_mkdir(t->job->out, err);
-    if (status == T2I_OK) status = t2i_writer_lease_take(t->job->out, err);
+    t2i_status status = t2i_fs_mkdir(t->options->out, err);
+    if (status == T2I_OK) status = t2i_writer_lease_take(t->options->out, err);
     static const char *const folders[] = {"checkpoints", "samples"};
     for (size_t i = 0; status == T2I_OK && i < 2; i++) {
-        char *path = t2i_fs_join(t->job->out, folders[i]);
+        char *path = t2i_fs_join(t->options->out, folders[i]);
         status = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_fs_mkdir(path, err);
         t2i_free(path);
     }
-    t2i_checkpoint_sweep(t->job->out);
+    t2i_checkpoint_sweep(t->options->out);
     if (status == T2I_OK)
-        status = t2i_runlog_open(&t->log, t->job->out, t->start.checkpoint.run.step, err);
-    if (status == T2I_OK && strcmp(t->job->tensorboard, "on") == 0)
+        status = t2i_runlog_open(&t->log, t->options->out, t->start.checkpoint.run.step, err);
+    if (status == T2I_OK && strcmp(t->options->tensorboard, "on") == 0)
         status = t2i_runlog_tensorboard(t->log, t->start.checkpoint.run.step, err);
     t2i_text text = {0};
-    char *path = t2i_fs_join(t->job->out, "job.ini");
-    if (status == T2I_OK) status = t2i_opts_echo(&t->job->opts, &text, err);
+    char *path = t2i_fs_join(t->options->out, "job.ini");
+    if (status == T2I_OK) status = t2i_opts_echo(&t->options->opts, &text, err);
     if (status == T2I_OK && path == NULL) status = t2i_fail_memory(err, 64, "a file name");
     if (status == T2I_OK) status = t2i_fs_write(path, text.data, text.size, err);
     t2i_free(path);
@@ -118,28 +118,28 @@ static t2i_run_status run_status(const trainer *t, const char *state, int code, 
                             .exit = code,
                             .message = message,
                             .dataset = t2i_dataset_get_info(t->dataset)->digest,
-                            .options = t->options};
+                            .options = t->result_options};
 }
 
 static t2i_status write_status(const trainer *t, const char *state, int code, const char *message,
                                t2i_error *err)
 {
     const t2i_run_status status = run_status(t, state, code, message);
-    return t2i_runlog_status(t->job->out, &status, err);
+    return t2i_runlog_status(t->options->out, &status, err);
 }
 
 /* Collective. Every rank has read the command line and the job file by itself; ranks that read
  * different things (several programs in one mpirun, an old copy of a file) would wait for one
  * another forever. Only the dataset may have another name on another node: its contents are
  * compared. */
-static t2i_status check_options(t2i_comm *comm, const t2i_train_options *job, t2i_error *err)
+static t2i_status check_options(t2i_comm *comm, const t2i_train_options *options, t2i_error *err)
 {
     char hex[T2I_HEX] = "";
     t2i_text text = {0};
     t2i_status mine = T2I_OK;
-    for (size_t i = 0; mine == T2I_OK && i < job->opts.opts; i++) {
-        if (job->opts.opt[i].value == (void *)&job->data) continue;
-        mine = t2i_opts_value(&job->opts.opt[i], &text, err);
+    for (size_t i = 0; mine == T2I_OK && i < options->opts.opts; i++) {
+        if (options->opts.opt[i].value == (void *)&options->data) continue;
+        mine = t2i_opts_value(&options->opts.opt[i], &text, err);
         if (mine == T2I_OK) mine = t2i_text_add(&text, "\n", 1, err);
     }
     if (mine == T2I_OK) t2i_hash_hex(text.data, text.size, hex);
@@ -163,21 +163,21 @@ static t2i_status check_dataset(t2i_comm *comm, t2i_dataset *dataset, t2i_error 
 /* V, and the rows that are drawn from. */
 static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_train_options *job = t->job;
+    const t2i_train_options *options = t->options;
     t2i_run_state *run = &t->start.checkpoint.run;
     int replays = t->sampler_file.rows != NULL;
     t->sampler =
-        (t2i_sampler){.batch = (size_t)job->batch,
+        (t2i_sampler){.batch = (size_t)options->batch,
                       .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
-                      .seed = (uint64_t)job->seed,
-                      .sampler = replays                                ? T2I_SAMPLER_FILE
-                                 : strcmp(job->sampler, "uniform") == 0 ? T2I_UNIFORM
-                                                                        : T2I_SHARDED,
+                      .seed = (uint64_t)options->seed,
+                      .sampler = replays                                    ? T2I_SAMPLER_FILE
+                                 : strcmp(options->sampler, "uniform") == 0 ? T2I_UNIFORM
+                                                                            : T2I_SHARDED,
                       .sampler_file = t->sampler_file.rows};
     if (t->start.resumed)
         t->sampler.shards = (size_t)run->shards;
     else
-        T2I_TRY(t2i_sampler_shards(&t->sampler.shards, (size_t)job->shards, (size_t)t->size,
+        T2I_TRY(t2i_sampler_shards(&t->sampler.shards, (size_t)options->shards, (size_t)t->size,
                                    (size_t)t->size * (size_t)t->threads, t->sampler.batch,
                                    t->sampler.rows, err));
     if (t->sampler.shards > t->sampler.batch || (t->sampler.shards & (t->sampler.shards - 1)) != 0)
@@ -201,11 +201,11 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
                           t->sampler.sampler == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
                           t->first_row, first == end ? t->first_row : end_row, &c->vocab,
-                          c->model.config.block_size, t->job->min_count == 1, err));
+                          c->model.config.block_size, t->options->min_count == 1, err));
     if (t->sampler.sampler == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
-    return t2i_validation_new(&t->validation, t->job, t->dataset, &t->start.checkpoint, counts,
+    return t2i_validation_new(&t->validation, t->options, t->dataset, &t->start.checkpoint, counts,
                               t->rank, t->size, err);
 }
 
@@ -215,7 +215,7 @@ static t2i_status open_store(trainer *t, t2i_error *err)
     size_t bytes = ((size_t)t2i_dataset_get_info(t->dataset)->images + 7) / 8;
     uint8_t *wanted = t2i_alloc(bytes, 1);
     t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
-    if (mine == T2I_OK && strcmp(t->job->loss, "contrastive") == 0) {
+    if (mine == T2I_OK && strcmp(t->options->loss, "contrastive") == 0) {
         t->trains = t2i_alloc(bytes, 1);
         mine = t->trains == NULL
                    ? t2i_fail_memory(err, bytes, "the pictures")
@@ -234,15 +234,15 @@ static t2i_status open_store(trainer *t, t2i_error *err)
 /* What tells a row's picture from the others. */
 static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
 {
-    const t2i_train_options *job = t->job;
+    const t2i_train_options *options = t->options;
     const t2i_checkpoint *c = &t->start.checkpoint;
-    const t2i_contrastive_loss_options options = {.temperature = job->temperature,
-                                                  .negatives = (size_t)job->negatives,
-                                                  .seed = (uint64_t)job->seed};
+    const t2i_contrastive_loss_options contrastive = {.temperature = options->temperature,
+                                                      .negatives = (size_t)options->negatives,
+                                                      .seed = (uint64_t)options->seed};
     size_t block = c->model.config.block_size;
     int replays = t->sampler.sampler == T2I_SAMPLER_FILE;
-    if (strcmp(job->loss, "contrastive") != 0) return T2I_OK;
-    T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &options,
+    if (strcmp(options->loss, "contrastive") != 0) return T2I_OK;
+    T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &contrastive,
                                      t->most_rows, (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
@@ -254,7 +254,7 @@ static void choose_threads(trainer *t)
 {
     int most = t2i_step_threads(&t->sampler, t->size, t->threads);
     if (most == t->threads) return;
-    if (t->job->threads > 0)
+    if (t->options->threads > 0)
         t2i_log_warn("threads = %d, but a rank has %d of %zu shards at most: it gets %d thread%s",
                      t->threads, most, t->sampler.shards, most, most == 1 ? "" : "s");
     t->threads = t2i_comm_threads(t->comm, most);
@@ -268,15 +268,15 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
     if (watched > t->most_rows) t->most_rows = watched;
     if (t->rows.longest > longest) longest = t->rows.longest;
-    if (t->job->audit_every > 0) { /* a rank may be sent a shard of any other */
+    if (t->options->audit_every > 0) { /* a rank may be sent a shard of any other */
         t->most_rows = (size_t)t2i_comm_max(t->comm, (int64_t)t->most_rows);
         longest = (size_t)t2i_comm_max(t->comm, (int64_t)longest);
     }
     t2i_status mine = open_contrast(t, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     size_t rights = t->contrast == NULL ? 0 : t2i_rights_most(&t->rights, t->rows.count);
-    if (t->job->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
-    const t2i_step_input input = {.job = t->job,
+    if (t->options->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
+    const t2i_step_input input = {.options = t->options,
                                   .checkpoint = &t->start.checkpoint,
                                   .sampler = &t->sampler,
                                   .rows = &t->rows,
@@ -298,10 +298,11 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
     const t2i_config *m = &c->model.config;
-    t2i_log_note(
-        "%s: %llu training rows, %llu for validation, %llu pictures of %zu features", t->job->data,
-        (unsigned long long)counts[T2I_TRAIN], (unsigned long long)counts[T2I_VALIDATION],
-        (unsigned long long)t2i_dataset_get_info(t->dataset)->images, m->vision_feature_dim);
+    t2i_log_note("%s: %llu training rows, %llu for validation, %llu pictures of %zu features",
+                 t->options->data, (unsigned long long)counts[T2I_TRAIN],
+                 (unsigned long long)counts[T2I_VALIDATION],
+                 (unsigned long long)t2i_dataset_get_info(t->dataset)->images,
+                 m->vision_feature_dim);
     t2i_log_note("model: %zu parameters (vocabulary %zu, d-model %zu, heads %zu, layers %zu, d-ff "
                  "%zu, block-size %zu)",
                  c->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers, m->d_ff,
@@ -311,7 +312,7 @@ static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
                  "steps %ld..%ld; vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
                  t2i_cpu_usable() == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s",
-                 t->sampler.shards, t->sampler.batch, c->run.step + 1, t->job->steps,
+                 t->sampler.shards, t->sampler.batch, c->run.step + 1, t->options->steps,
                  t2i_cpu_vectors_name());
 }
 
@@ -337,7 +338,7 @@ static t2i_run_sizes sizes_of(const trainer *t)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
     size_t longest = t->rows.longest, watched = t->validation.rows.longest;
-    return (t2i_run_sizes){.job = t->job,
+    return (t2i_run_sizes){.options = t->options,
                            .model = &t->start.checkpoint.model,
                            .sampler = &t->sampler,
                            .size = t->size,
@@ -351,31 +352,33 @@ static t2i_run_sizes sizes_of(const trainer *t)
 static t2i_status open_saver(trainer *t, t2i_error *err)
 {
     const t2i_checkpoint *c = &t->start.checkpoint;
-    size_t parts = t->job->ema > 0 ? 4 : 3, bytes = c->model.layout.floats * sizeof(float) * parts;
+    size_t parts = t->options->ema > 0 ? 4 : 3,
+           bytes = c->model.layout.floats * sizeof(float) * parts;
     t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
     t2i_status mine = T2I_OK;
     if (t->rank == 0)
-        mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, c, t->job->out, t->job->keep,
-                                         t->aside, err);
+        mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, c, t->options->out,
+                                         t->options->keep, t->aside, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
 /* Collective. Everything up to the first step. */
 static t2i_status set_up(trainer *t, t2i_error *err)
 {
-    const t2i_train_options *job = t->job;
+    const t2i_train_options *options = t->options;
     uint64_t counts[T2I_SPLITS] = {0};
-    T2I_TRY(check_options(t->comm, job, err));
-    t2i_status mine = t2i_dataset_open(&t->dataset, job->data, err);
+    T2I_TRY(check_options(t->comm, options, err));
+    t2i_status mine = t2i_dataset_open(&t->dataset, options->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, counts, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_sampler_file_open(&t->sampler_file, t->comm, job, err));
-    mine = t2i_train_options_result_options(job, t->sampler_file.name, &t->options, err);
+    T2I_TRY(t2i_sampler_file_open(&t->sampler_file, t->comm, options, err));
+    mine = t2i_train_options_result_options(options, t->sampler_file.name, &t->result_options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
-    T2I_TRY(t2i_initial_state_make(&t->start, t->comm, job, t->dataset, t->options, err));
+    T2I_TRY(
+        t2i_initial_state_make(&t->start, t->comm, options, t->dataset, t->result_options, err));
     if (t->start.finished) return T2I_OK;
-    t->threads = t2i_comm_threads(t->comm, (int)job->threads);
+    t->threads = t2i_comm_threads(t->comm, (int)options->threads);
     mine = make_plan(t, counts, err);
     t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
     if (mine == T2I_OK) mine = load_rows(t, counts, err);
@@ -393,17 +396,17 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
-    if (job->validate_every > 0 && t->validation.validated == 0)
+    if (options->validate_every > 0 && t->validation.validated == 0)
         t2i_log_note("the dataset has no validation rows: nothing is validated");
     print_plan(t, counts);
     t2i_validation_log(&t->validation, t->comm);
-    if (job->dry_run) print_memory(t);
-    if (job->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
+    if (options->dry_run) print_memory(t);
+    if (options->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    T2I_TRY(t2i_events_open(&t->events, t->comm, job->out, t->threads, t->sampler.shards, err));
-    if (t->rank == 0 && job->sample_every > 0) mine = choose_samples(t, err);
+    T2I_TRY(t2i_events_open(&t->events, t->comm, options->out, t->threads, t->sampler.shards, err));
+    if (t->rank == 0 && options->sample_every > 0) mine = choose_samples(t, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t->running = 1;
@@ -416,7 +419,7 @@ static void tear_down(trainer *t)
     t2i_validation_free(&t->validation);
     t2i_step_free(t->step); /* its checkpoint is start's */
     t2i_dataset_close(t->dataset);
-    t2i_free(t->options);
+    t2i_free(t->result_options);
     t2i_initial_state_free(&t->start);
     t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
@@ -544,7 +547,7 @@ static void write_report(trainer *t, const t2i_run_status *ends)
 {
     t2i_error err = {0};
     t2i_status status = T2I_OK;
-    if (t->report == NULL) status = t2i_report_open(&t->report, t->job->out, &err);
+    if (t->report == NULL) status = t2i_report_open(&t->report, t->options->out, &err);
     if (status == T2I_OK) status = t2i_report_write(t->report, ends, NULL, &err);
     if (!t->mute) t2i_runlog_warn_failed(status, &err);
     t->mute = t->mute || status != T2I_OK;
@@ -576,9 +579,10 @@ static void show_progress(trainer *t, const t2i_step_result *result, int last)
                  t->validation.last_loss, 100.0 * t->validation.scores.r10);
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
-        run->step, t->job->steps, result->loss, validation, result->norm, result->lr,
+        run->step, t->options->steps, result->loss, validation, result->norm, result->lr,
         rate * (double)t->sampler.batch, last ? "took" : "left",
-        t2i_log_duration(last ? now - t->began : (double)(t->job->steps - run->step) / rate, eta));
+        t2i_log_duration(last ? now - t->began : (double)(t->options->steps - run->step) / rate,
+                         eta));
 }
 
 /* A step that was skipped, or a loss that jumps. */
@@ -614,28 +618,28 @@ static void draw_samples(trainer *t, const float *weights)
 /* Collective. What a step may be followed by. */
 static void after_step(trainer *t, const t2i_step_result *result)
 {
-    const t2i_train_options *job = t->job;
+    const t2i_train_options *options = t->options;
     t2i_checkpoint *c = &t->start.checkpoint;
     t2i_error err = {0};
     long step = c->run.step;
-    int last = step == job->steps;
+    int last = step == options->steps;
     tell_oddity(t, result);
     if (t->rank == 0 &&
-        (due(step, job->log_every) || last || result->skipped || step == 1 || is_spike(result)))
+        (due(step, options->log_every) || last || result->skipped || step == 1 || is_spike(result)))
         t2i_runlog_warn_failed(log_step(t, result, &err), &err);
     /* the validation after the last step does not count for the best unless it was due: a run that
      * grows would remember it */
-    if (t->validation.validated > 0 && (due(step, job->validate_every) || last)) {
+    if (t->validation.validated > 0 && (due(step, options->validate_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
         t2i_validation_validate(&t->validation, t->comm, t2i_step_model(t->step, t->comm),
-                                due(step, job->validate_every), t->log);
+                                due(step, options->validate_every), t->log);
     }
-    if (job->sample_every > 0 && (due(step, job->sample_every) || last)) {
+    if (options->sample_every > 0 && (due(step, options->sample_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
         const float *weights = t2i_step_model(t->step, t->comm);
         if (t->rank == 0) draw_samples(t, weights);
     }
-    if (due(step, job->checkpoint_every) && !last) {
+    if (due(step, options->checkpoint_every) && !last) {
         lapse_save(t);
         t2i_status begun = t->lost ? T2I_OK : begin_save(t, &err);
         if (!t->lost) t2i_runlog_warn_failed(begun, &err);
@@ -713,14 +717,14 @@ static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_err
 /* Collective. All steps; *stopped when told to stop before the last. */
 static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
 {
-    const t2i_train_options *job = t->job;
+    const t2i_train_options *options = t->options;
     t->began = t->line_began = t2i_cpu_seconds();
     t->line_step = t->first_step = t->start.checkpoint.run.step;
     t->line_sent = t2i_comm_sent(t->comm);
     *stopped = 0;
-    while (!*stopped && t->start.checkpoint.run.step < job->steps) {
-        int late =
-            t->rank == 0 && job->max_time > 0.0 && t2i_cpu_seconds() - t->began > job->max_time;
+    while (!*stopped && t->start.checkpoint.run.step < options->steps) {
+        int late = t->rank == 0 && options->max_time > 0.0 &&
+                   t2i_cpu_seconds() - t->began > options->max_time;
         int saved = t->rank == 0 && t2i_checkpoint_writer_done(t->checkpoint_writer);
         t2i_step_result result = {
             .step_status = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
@@ -732,7 +736,7 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
         *stopped = result.step_status.stop + result.step_status.late > 0 &&
-                   t->start.checkpoint.run.step < job->steps;
+                   t->start.checkpoint.run.step < options->steps;
     }
     return save(t, err);
 }
@@ -761,7 +765,7 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
         status = t2i_fail(err, T2I_STOPPED,
                           "stopped at step %ld of %ld with a sound checkpoint; run the same "
                           "command again to go on",
-                          step, t->job->steps);
+                          step, t->options->steps);
     t2i_status mine = T2I_OK;
     t2i_error why = {0};
     const char *state = status == T2I_OK        ? "finished"
@@ -770,7 +774,7 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
     const t2i_run_status ends =
         run_status(t, state, (int)status, status == T2I_OK ? "all steps done" : err->text);
     tell_people(t, &ends);
-    if (t->rank == 0 && !t->lost) mine = t2i_runlog_status(t->job->out, &ends, &why);
+    if (t->rank == 0 && !t->lost) mine = t2i_runlog_status(t->options->out, &ends, &why);
     mine = t2i_comm_agree(t->comm, mine, &why);
     t->running = 0;
     if (mine != T2I_OK && (status == T2I_OK || status == T2I_STOPPED)) {
@@ -779,7 +783,7 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
     }
     if (status == T2I_OK)
         t2i_log_note("done: %s/model.safetensors; report.html beside it shows how it went",
-                     t->job->out);
+                     t->options->out);
     return status;
 }
 
@@ -793,9 +797,9 @@ static void note_end(void *context, const t2i_error *what)
     (void)status;
 }
 
-t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *job, t2i_error *err)
+t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *options, t2i_error *err)
 {
-    trainer t = {.job = job,
+    trainer t = {.options = options,
                  .comm = comm,
                  .rank = t2i_comm_rank(comm),
                  .size = t2i_comm_size(comm),
@@ -806,14 +810,15 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *job, t2i_error *er
     if (t.rank == 0) t2i_events_begin(&t.events, &t.start.checkpoint.run.step);
     t2i_cpu_set_rounding();
     t2i_blas_begin(); /* the search of a validation */
-    t2i_status status = t2i_comm_watch(comm, job->watchdog, note_end, &t, err);
+    t2i_status status = t2i_comm_watch(comm, options->watchdog, note_end, &t, err);
     if (status == T2I_OK) status = set_up(&t, err);
     if (status == T2I_OK && t.start.finished)
-        t2i_log_note("%s is finished: all %ld steps are done; nothing to do", job->out, job->steps);
-    else if (status == T2I_OK && job->dry_run)
+        t2i_log_note("%s is finished: all %ld steps are done; nothing to do", options->out,
+                     options->steps);
+    else if (status == T2I_OK && options->dry_run)
         t2i_log_note("dry run: everything is in order");
     else if (status == T2I_OK) {
-        int own = strcmp(job->resume, "auto") == 0; /* a named one may lie in another folder */
+        int own = strcmp(options->resume, "auto") == 0; /* a named one may lie in another folder */
         if (t.start.resumed && own) t.saved_step = t.sound_step = t.start.checkpoint.run.step;
         status = run_steps(&t, &stopped, err);
         status = finish(&t, status, stopped, err);

@@ -8,143 +8,144 @@
 #include "formats/json.h"
 #include "base/mem.h"
 
-static void fill_table(t2i_train_options *job)
+static void fill_table(t2i_train_options *options)
 {
     const t2i_opt rows[] = {
-        {"data", T2I_OPT_TEXT, &job->data, .argument = "F.h5", .group = "Data and run folder",
+        {"data", T2I_OPT_TEXT, &options->data, .argument = "F.h5", .group = "Data and run folder",
          .help = "The dataset, made by t2i-data."},
-        {"out", T2I_OPT_TEXT, &job->out, .argument = "FOLDER",
+        {"out", T2I_OPT_TEXT, &options->out, .argument = "FOLDER",
          .help = "The run folder. It gets job.ini, log.jsonl, loss.png, report.html, "
                  "samples, checkpoints, model.safetensors, status.json."},
-        {"init", T2I_OPT_TEXT, &job->init, .argument = "RUN|FILE",
+        {"init", T2I_OPT_TEXT, &options->init, .argument = "RUN|FILE",
          .help = "Start from these weights. A run folder, a checkpoint, a safetensors model or the "
                  "tutorial's .pt: weights, configuration and vocabulary are taken; the step and "
                  "the moments start at zero. A head that the file lacks gets fresh weights."},
-        {"resume", T2I_OPT_TEXT, &job->resume, "auto", .argument = "auto|never|RUN|FILE",
+        {"resume", T2I_OPT_TEXT, &options->resume, "auto", .argument = "auto|never|RUN|FILE",
          .help = "What to go on from. auto: from the newest sound checkpoint in `out`, and a fresh "
                  "start if there is none; never; or a checkpoint, or the run folder whose newest "
                  "one is meant."},
-        {"dry-run", T2I_OPT_SWITCH, &job->dry_run,
+        {"dry-run", T2I_OPT_SWITCH, &options->dry_run,
          .help = "Check everything, print the plan, train nothing. Three steps are tried and not "
                  "kept; memory, sizes and the time to expect are told; nothing is written."},
 
-        {"steps", T2I_OPT_INT, &job->steps, "5000", 1, 1e12, .group = "Training",
+        {"steps", T2I_OPT_INT, &options->steps, "5000", 1, 1e12, .group = "Training",
          .help = "Steps of the whole run."},
-        {"batch", T2I_OPT_INT, &job->batch, "4", 1, 1 << 20,
+        {"batch", T2I_OPT_INT, &options->batch, "4", 1, 1 << 20,
          .help = "Rows of a step, over all ranks."},
-        {"lr", T2I_OPT_REAL, &job->lr, "1e-4", 0, 1e3, .help = "Learning rate, at its peak."},
-        {"schedule", T2I_OPT_CHOICE, &job->schedule, "constant", .choices = "constant|cosine",
+        {"lr", T2I_OPT_REAL, &options->lr, "1e-4", 0, 1e3, .help = "Learning rate, at its peak."},
+        {"schedule", T2I_OPT_CHOICE, &options->schedule, "constant", .choices = "constant|cosine",
          .help = "Of the learning rate. It follows the warm-up; cosine goes down to min-lr at "
                  "`steps`."},
-        {"warmup", T2I_OPT_INT, &job->warmup, "0", 0, 1e12,
+        {"warmup", T2I_OPT_INT, &options->warmup, "0", 0, 1e12,
          .help = "Steps of linear warm-up. They precede either schedule."},
-        {"min-lr", T2I_OPT_REAL, &job->min_lr, "0", 0, 1e3, .help = "Where the cosine ends.",
+        {"min-lr", T2I_OPT_REAL, &options->min_lr, "0", 0, 1e3, .help = "Where the cosine ends.",
          .rare = 1},
-        {"weight-decay", T2I_OPT_REAL, &job->weight_decay, "0.01", 0, 1e3,
+        {"weight-decay", T2I_OPT_REAL, &options->weight_decay, "0.01", 0, 1e3,
          .help = "AdamW's decoupled decay, on every tensor."},
-        {"beta1", T2I_OPT_REAL, &job->beta1, "0.9", 0, 0.999999999,
+        {"beta1", T2I_OPT_REAL, &options->beta1, "0.9", 0, 0.999999999,
          .help = "AdamW: decay of the first moment.", .rare = 1},
-        {"beta2", T2I_OPT_REAL, &job->beta2, "0.999", 0, 0.999999999,
+        {"beta2", T2I_OPT_REAL, &options->beta2, "0.999", 0, 0.999999999,
          .help = "AdamW: decay of the second moment.", .rare = 1},
-        {"eps", T2I_OPT_REAL, &job->eps, "1e-8", 1e-30, 1,
+        {"eps", T2I_OPT_REAL, &options->eps, "1e-8", 1e-30, 1,
          .help = "AdamW: added to the denominator.", .rare = 1},
-        {"clip", T2I_OPT_REAL, &job->clip, "0", 0, 1e9,
+        {"clip", T2I_OPT_REAL, &options->clip, "0", 0, 1e9,
          .help = "Largest norm of the gradient; 0: no clipping."},
-        {"loss", T2I_OPT_CHOICE, &job->loss, "mse", .choices = "mse|contrastive",
+        {"loss", T2I_OPT_CHOICE, &options->loss, "mse", .choices = "mse|contrastive",
          .help = "What is made small. mse: squared error of the features; contrastive: that, and "
                  "how surely the picture is told from the other training pictures."},
-        {"contrastive-weight", T2I_OPT_REAL, &job->contrastive_weight, "0.2", 0, 1e6,
+        {"contrastive-weight", T2I_OPT_REAL, &options->contrastive_weight, "0.2", 0, 1e6,
          .help = "contrastive: how much its cross-entropy counts beside the squared error.",
          .rare = 1},
-        {"temperature", T2I_OPT_REAL, &job->temperature, "0.05", 1e-3, 1e3,
+        {"temperature", T2I_OPT_REAL, &options->temperature, "0.05", 1e-3, 1e3,
          .help = "contrastive: what the cosine similarities are divided by.", .rare = 1},
-        {"negatives", T2I_OPT_INT, &job->negatives, "4096", 1, 1 << 20,
+        {"negatives", T2I_OPT_INT, &options->negatives, "4096", 1, 1 << 20,
          .help = "contrastive: at most so many pictures to tell from. Of more, a new sample each "
                  "step.",
          .rare = 1},
-        {"augment", T2I_OPT_REAL, &job->augment, "0", 0, 1,
+        {"augment", T2I_OPT_REAL, &options->augment, "0", 0, 1,
          .help = "Share of the prompts that are changed a little. They lose words, have words "
                  "swapped or a character changed.",
          .rare = 1},
-        {"ema", T2I_OPT_REAL, &job->ema, "0", 0, 0.999999,
+        {"ema", T2I_OPT_REAL, &options->ema, "0", 0, 0.999999,
          .help = "Decay of an average of the weights; 0: none. The average over the steps is then "
                  "what is validated, drawn and saved as the model.",
          .rare = 1},
-        {"skip-spikes", T2I_OPT_REAL, &job->skip_spikes, "0", 0, 1e9,
+        {"skip-spikes", T2I_OPT_REAL, &options->skip_spikes, "0", 0, 1e9,
          .help =
              "A step whose loss lies so many standard deviations above the last hundred is left "
              "out; 0: none is. From 8 deviations on it is told in any case.",
          .rare = 1},
-        {"seed", T2I_OPT_INT, &job->seed, "1", 0, (double)(1ull << 53),
+        {"seed", T2I_OPT_INT, &options->seed, "1", 0, (double)(1ull << 53),
          .help = "Of fresh weights and of sampling."},
-        {"sampler", T2I_OPT_TEXT, &job->sampler, "sharded", .argument = "sharded|uniform|FILE",
+        {"sampler", T2I_OPT_TEXT, &options->sampler, "sharded", .argument = "sharded|uniform|FILE",
          .help = "Which rows a step takes. sharded: every shard goes through its own rows, newly "
                  "shuffled each time; uniform: with replacement over all training rows; a file: "
                  "one line of `batch` row numbers a step (from 0, in the order of the pairs file).",
          .rare = 1},
 
-        {"d-model", T2I_OPT_INT, &job->d_model, "64", 2, 65536, .group = "A fresh model",
+        {"d-model", T2I_OPT_INT, &options->d_model, "64", 2, 65536, .group = "A fresh model",
          .help = "Width."},
-        {"heads", T2I_OPT_INT, &job->heads, "4", 1, 4096, .help = "Attention heads."},
-        {"layers", T2I_OPT_INT, &job->layers, "3", 1, 1000, .help = "Layers."},
-        {"d-ff", T2I_OPT_INT, &job->d_ff, "256", 1, 1 << 20,
+        {"heads", T2I_OPT_INT, &options->heads, "4", 1, 4096, .help = "Attention heads."},
+        {"layers", T2I_OPT_INT, &options->layers, "3", 1, 1000, .help = "Layers."},
+        {"d-ff", T2I_OPT_INT, &options->d_ff, "256", 1, 1 << 20,
          .help = "Width of the feed-forward part."},
-        {"block-size", T2I_OPT_INT, &job->block_size, "64", 1, 65535,
+        {"block-size", T2I_OPT_INT, &options->block_size, "64", 1, 65535,
          .help = "Longest prompt in characters. Longer ones are cut."},
-        {"min-count", T2I_OPT_INT, &job->min_count, "1", 1, 1e12,
+        {"min-count", T2I_OPT_INT, &options->min_count, "1", 1, 1e12,
          .help = "Least number of times that a character must occur. One that occurs less often in "
                  "the training prompts is unknown to the model.",
          .rare = 1},
 
-        {"shards", T2I_OPT_INT, &job->shards, "0", 0, 1 << 20, .group = "Ranks and threads",
+        {"shards", T2I_OPT_INT, &options->shards, "0", 0, 1 << 20, .group = "Ranks and threads",
          .help =
              "Units of work, a power of two; 0: 8 or more. Fixed for the run's life, so that "
              "any number of ranks gives the same bits. 0: 8, or more for more ranks x threads."},
-        {"threads", T2I_OPT_INT, &job->threads, "0", 0, T2I_THREADS_MAX,
+        {"threads", T2I_OPT_INT, &options->threads, "0", 0, T2I_THREADS_MAX,
          .help = "Threads of each rank; 0: what the cores allow. With equal `shards` the result "
                  "does not depend on them. 0: OMP_NUM_THREADS, else the cores of the node divided "
                  "by its ranks, under Slurm at most --cpus-per-task."},
-        {"trie", T2I_OPT_CHOICE, &job->trie, "on", .choices = "on|off",
+        {"trie", T2I_OPT_CHOICE, &options->trie, "on", .choices = "on|off",
          .help = "Compute common prefixes once. off computes each prompt by itself, for "
                  "comparison.",
          .rare = 1},
-        {"verify-every", T2I_OPT_INT, &job->verify_every, "10", 0, 1e12,
+        {"verify-every", T2I_OPT_INT, &options->verify_every, "10", 0, 1e12,
          .help = "Steps between comparisons of all ranks' weights. Weights and moments of a rank's "
                  "own are then looked at in every step. A run in whose memory a bit flipped "
                  "stops. 0: neither.",
          .rare = 1},
-        {"audit-every", T2I_OPT_INT, &job->audit_every, "500", 0, 1e12,
+        {"audit-every", T2I_OPT_INT, &options->audit_every, "500", 0, 1e12,
          .help = "Steps between audits; 0: none. In an audit each rank computes a shard of another "
                  "one, too: a run on a core that computes wrongly stops.",
          .rare = 1},
-        {"watchdog", T2I_OPT_REAL, &job->watchdog, "30", 0, 1e6, .argument = "SECONDS",
+        {"watchdog", T2I_OPT_REAL, &options->watchdog, "30", 0, 1e6, .argument = "SECONDS",
          .help =
              "How long a rank may be silent. One that gives no sign of life for so long (longer "
              "where that is usual for it) is named, and the job ended; so it is when a rank "
              "dies. 0: neither.",
          .rare = 1},
 
-        {"validate-every", T2I_OPT_INT, &job->validate_every, "500", 0, 1e12,
+        {"validate-every", T2I_OPT_INT, &options->validate_every, "500", 0, 1e12,
          .group = "While it runs",
          .help = "Steps between validations; 0: none. They look at every row of the validation "
                  "split."},
-        {"sample-every", T2I_OPT_INT, &job->sample_every, "0", 0, 1e12,
+        {"sample-every", T2I_OPT_INT, &options->sample_every, "0", 0, 1e12,
          .help = "Steps between sheets of drawn prompts; 0: none. They lie in samples/."},
-        {"log-every", T2I_OPT_INT, &job->log_every, "10", 1, 1e12,
+        {"log-every", T2I_OPT_INT, &options->log_every, "10", 1, 1e12,
          .help = "Steps between lines of log.jsonl.", .rare = 1},
-        {"checkpoint-every", T2I_OPT_INT, &job->checkpoint_every, "500", 0, 1e12,
+        {"checkpoint-every", T2I_OPT_INT, &options->checkpoint_every, "500", 0, 1e12,
          .help = "Steps between checkpoints; 0: only at the end. Then, or when it is stopped."},
-        {"keep", T2I_OPT_INT, &job->keep, "2", 1, 1e6, .help = "Newest checkpoints that are kept."},
-        {"tensorboard", T2I_OPT_CHOICE, &job->tensorboard, "off", .choices = "off|on",
+        {"keep", T2I_OPT_INT, &options->keep, "2", 1, 1e6,
+         .help = "Newest checkpoints that are kept."},
+        {"tensorboard", T2I_OPT_CHOICE, &options->tensorboard, "off", .choices = "off|on",
          .help = "Log for TensorBoard too. What is logged also goes into tensorboard/ in the run "
                  "folder.",
          .rare = 1},
-        {"max-time", T2I_OPT_REAL, &job->max_time, "0", 0, 1e9, .argument = "SECONDS",
+        {"max-time", T2I_OPT_REAL, &options->max_time, "0", 0, 1e9, .argument = "SECONDS",
          .help = "Save and stop after this time; 0: no limit. The exit code is then 75."},
     };
-    T2I_ASSERT(sizeof rows <= sizeof job->opt);
-    memcpy(job->opt, rows, sizeof rows);
-    job->opts = (t2i_opts){
+    T2I_ASSERT(sizeof rows <= sizeof options->opt);
+    memcpy(options->opt, rows, sizeof rows);
+    options->opts = (t2i_opts){
         .program = "t2i-train",
         .summary = "trains a model that draws and finds pictures by prompt",
         .usage = "[JOB.ini] [--key value]...",
@@ -159,100 +160,101 @@ static void fill_table(t2i_train_options *job)
                   "exit with 75.\n"
                   "T2I_VECTORS=plain|avx2|avx512 in the environment: what our kernels may use "
                   "of the CPU's vectors, instead of all that it has.",
-        .opt = job->opt,
+        .opt = options->opt,
         .opts = sizeof rows / sizeof *rows,
         .takes_job = 1,
     };
 }
 
 /* What is there must go together. */
-static t2i_status check_given(const t2i_train_options *job, t2i_error *err)
+static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
 {
-    if (job->opts.operands > 0)
+    if (options->opts.operands > 0)
         return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key",
-                        job->opts.operand[0]);
-    if (job->min_lr > job->lr)
-        return t2i_fail(err, T2I_USAGE, "min-lr %g is above lr %g", job->min_lr, job->lr);
-    if (job->heads > 0 && job->d_model % job->heads != 0)
-        return t2i_fail(err, T2I_USAGE, "d-model %ld is not a multiple of heads %ld", job->d_model,
-                        job->heads);
+                        options->opts.operand[0]);
+    if (options->min_lr > options->lr)
+        return t2i_fail(err, T2I_USAGE, "min-lr %g is above lr %g", options->min_lr, options->lr);
+    if (options->heads > 0 && options->d_model % options->heads != 0)
+        return t2i_fail(err, T2I_USAGE, "d-model %ld is not a multiple of heads %ld",
+                        options->d_model, options->heads);
     return T2I_OK;
 }
 
-static t2i_status check(const t2i_train_options *job, t2i_error *err)
+static t2i_status check(const t2i_train_options *options, t2i_error *err)
 {
-    T2I_TRY(check_given(job, err));
-    if (job->data == NULL)
+    T2I_TRY(check_given(options, err));
+    if (options->data == NULL)
         return t2i_fail(err, T2I_USAGE, "data is not given; it names the dataset (--data F.h5)");
-    if (job->out == NULL && !job->dry_run)
+    if (options->out == NULL && !options->dry_run)
         return t2i_fail(err, T2I_USAGE,
                         "out is not given; it names the run folder (--out runs/NAME)");
     return T2I_OK;
 }
 
-t2i_status t2i_train_options_parse(t2i_train_options *job, int argc, char **argv, t2i_error *err)
+t2i_status t2i_train_options_parse(t2i_train_options *options, int argc, char **argv,
+                                   t2i_error *err)
 {
-    *job = (t2i_train_options){0};
-    fill_table(job);
-    T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
-    return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check(job, err);
+    *options = (t2i_train_options){0};
+    fill_table(options);
+    T2I_TRY(t2i_opts_parse(&options->opts, argc, argv, err));
+    return options->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check(options, err);
 }
 
-t2i_status t2i_train_options_parse_exam(t2i_train_options *job, int *json, int argc, char **argv,
-                                        t2i_error *err)
+t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, int argc,
+                                        char **argv, t2i_error *err)
 {
-    *job = (t2i_train_options){0};
-    fill_table(job);
-    job->opt[job->opts.opts++] = (t2i_opt){
+    *options = (t2i_train_options){0};
+    fill_table(options);
+    options->opt[options->opts.opts++] = (t2i_opt){
         .name = "json",
         .kind = T2I_OPT_SWITCH,
         .value = json,
         .help = "Print a JSON object, and nothing else, on standard output.",
         .group = "Report",
     };
-    T2I_ASSERT(job->opts.opts <= T2I_TRAIN_OPTIONS);
-    job->opts.program = "t2i-doctor";
-    job->opts.summary = "tells what a machine and its launcher will do to a run";
-    job->opts.about =
+    T2I_ASSERT(options->opts.opts <= T2I_TRAIN_OPTIONS);
+    options->opts.program = "t2i-doctor";
+    options->opts.summary = "tells what a machine and its launcher will do to a run";
+    options->opts.about =
         "Tells what this machine, launcher, file system and network will do to a run. Start it as "
         "the run will be started, with its job file or keys, which are those of t2i-train.";
-    job->opts.example = "mpirun -np 8 t2i-doctor jobs/shapes.ini";
-    job->opts.epilog =
+    options->opts.example = "mpirun -np 8 t2i-doctor jobs/shapes.ini";
+    options->opts.epilog =
         "Each line is ok, a warning or a failure, with why it matters and what to do. Start it "
         "under mpirun, srun or neither, with the same ranks and nodes; with the run's job file or "
         "keys it also holds memory and disk against what that run needs. It trains nothing, and "
         "leaves nothing in the run folder.\n"
         "The exit code is that of the first failure, and 0 when nothing fails (there may be "
         "warnings).";
-    T2I_TRY(t2i_opts_parse(&job->opts, argc, argv, err));
-    return job->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(job, err);
+    T2I_TRY(t2i_opts_parse(&options->opts, argc, argv, err));
+    return options->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(options, err);
 }
 
-void t2i_train_options_free(t2i_train_options *job)
+void t2i_train_options_free(t2i_train_options *options)
 {
-    t2i_opts_free(&job->opts);
+    t2i_opts_free(&options->opts);
 }
 
-int t2i_train_options_gave(const t2i_train_options *job, const char *key)
+int t2i_train_options_gave(const t2i_train_options *options, const char *key)
 {
-    return t2i_opts_find(&job->opts, key)->origin != T2I_FROM_DEFAULT;
+    return t2i_opts_find(&options->opts, key)->origin != T2I_FROM_DEFAULT;
 }
 
 /* Adds the values of these keys, unless something failed before. */
-static t2i_status put_values(const t2i_train_options *job, const char *const *keys, size_t count,
-                             t2i_json *json, t2i_status status, t2i_error *err)
+static t2i_status put_values(const t2i_train_options *options, const char *const *keys,
+                             size_t count, t2i_json *json, t2i_status status, t2i_error *err)
 {
     t2i_text value = {0};
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
         value.size = 0;
-        status = t2i_opts_value(t2i_opts_find(&job->opts, keys[i]), &value, err);
+        status = t2i_opts_value(t2i_opts_find(&options->opts, keys[i]), &value, err);
         if (status == T2I_OK) t2i_json_set_string(json, keys[i], value.data);
     }
     t2i_text_free(&value);
     return status;
 }
 
-t2i_status t2i_train_options_result_options(const t2i_train_options *job, const char *sampler,
+t2i_status t2i_train_options_result_options(const t2i_train_options *options, const char *sampler,
                                             char **out, t2i_error *err)
 {
     static const char *const always[] = {"batch",  "lr",           "schedule", "warmup",
@@ -261,21 +263,23 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *job, const 
     static const char *const contrastive[] = {"loss", "contrastive-weight", "temperature",
                                               "negatives"};
     t2i_json *json = t2i_json_object();
-    t2i_status status = put_values(job, always, sizeof always / sizeof *always, json, T2I_OK, err);
+    t2i_status status =
+        put_values(options, always, sizeof always / sizeof *always, json, T2I_OK, err);
     /* what is off is left out, so that runs from before an option existed still know themselves */
-    if (strcmp(job->schedule, "cosine") == 0)
-        status = put_values(job, (const char *[]){"steps"}, 1, json, status, err);
-    if (strcmp(job->loss, "contrastive") == 0)
-        status = put_values(job, contrastive, 4, json, status, err);
-    if (job->augment > 0)
-        status = put_values(job, (const char *[]){"augment"}, 1, json, status, err);
-    if (job->min_count > 1)
-        status = put_values(job, (const char *[]){"min-count"}, 1, json, status, err);
-    if (strcmp(job->trie, "off") == 0)
-        status = put_values(job, (const char *[]){"trie"}, 1, json, status, err);
-    if (job->ema > 0) status = put_values(job, (const char *[]){"ema"}, 1, json, status, err);
-    if (job->skip_spikes > 0)
-        status = put_values(job, (const char *[]){"skip-spikes"}, 1, json, status, err);
+    if (strcmp(options->schedule, "cosine") == 0)
+        status = put_values(options, (const char *[]){"steps"}, 1, json, status, err);
+    if (strcmp(options->loss, "contrastive") == 0)
+        status = put_values(options, contrastive, 4, json, status, err);
+    if (options->augment > 0)
+        status = put_values(options, (const char *[]){"augment"}, 1, json, status, err);
+    if (options->min_count > 1)
+        status = put_values(options, (const char *[]){"min-count"}, 1, json, status, err);
+    if (strcmp(options->trie, "off") == 0)
+        status = put_values(options, (const char *[]){"trie"}, 1, json, status, err);
+    if (options->ema > 0)
+        status = put_values(options, (const char *[]){"ema"}, 1, json, status, err);
+    if (options->skip_spikes > 0)
+        status = put_values(options, (const char *[]){"skip-spikes"}, 1, json, status, err);
     t2i_json_set_string(json, "sampler", sampler);
     if (status == T2I_OK) status = t2i_json_text(json, 0, out, err);
     t2i_json_free(json);

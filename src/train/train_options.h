@@ -23,22 +23,22 @@ typedef struct {
 
 /* Fills the table, parses, and checks what a table cannot say (keys that need one another).
  * T2I_USAGE, T2I_NOINPUT. t2i_train_options_free is legal afterwards in every case. */
-T2I_CHECKED t2i_status t2i_train_options_parse(t2i_train_options *job, int argc, char **argv,
+T2I_CHECKED t2i_status t2i_train_options_parse(t2i_train_options *options, int argc, char **argv,
                                                t2i_error *err);
-/* The same for t2i-doctor, which looks at a job that may be unfinished, or at none: nothing must be
- * given, and there is --json. */
-T2I_CHECKED t2i_status t2i_train_options_parse_exam(t2i_train_options *job, int *json, int argc,
+/* The same for t2i-doctor, which looks at options that may be incomplete, or at none: nothing must
+ * be given, and there is --json. */
+T2I_CHECKED t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, int argc,
                                                     char **argv, t2i_error *err);
-void t2i_train_options_free(t2i_train_options *job);
+void t2i_train_options_free(t2i_train_options *options);
 
 /* Did the job file or the command line give this key? */
-int t2i_train_options_gave(const t2i_train_options *job, const char *key);
+int t2i_train_options_gave(const t2i_train_options *options, const char *key);
 
 /* The options that change a run's result, as a JSON object of texts (newly allocated): what a
  * checkpoint remembers, and what a resumed run must not change. `steps` is among them only where
  * the schedule depends on it. sampler: how the sampler is named there ("sharded", "uniform", or a
  * digest of the file's contents). */
-T2I_CHECKED t2i_status t2i_train_options_result_options(const t2i_train_options *job,
+T2I_CHECKED t2i_status t2i_train_options_result_options(const t2i_train_options *options,
                                                         const char *sampler, char **out,
                                                         t2i_error *err);
 

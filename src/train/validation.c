@@ -16,19 +16,19 @@
 
 /* ---- set-up ---- */
 
-t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *job,
+t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *options,
                               t2i_dataset *dataset, t2i_checkpoint *checkpoint,
                               const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                               t2i_error *err)
 {
-    *out = (t2i_validation){.job = job,
+    *out = (t2i_validation){.options = options,
                             .dataset = dataset,
                             .checkpoint = checkpoint,
                             .rank = rank,
                             .size = size,
                             .last_loss = -1.0};
     memcpy(out->split_rows, split_rows, sizeof out->split_rows);
-    out->validated = job->validate_every > 0 ? split_rows[T2I_VALIDATION] : 0;
+    out->validated = options->validate_every > 0 ? split_rows[T2I_VALIDATION] : 0;
     out->blocks = (size_t)((out->validated + T2I_VALIDATION_ROWS - 1) / T2I_VALIDATION_ROWS);
     out->first_block = t2i_share(out->blocks, rank, size);
     uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
@@ -132,7 +132,7 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
         t2i_squared_error(validation->dprediction, prediction, validation->target, 0.0f, rows * D);
     if (validation->contrast != NULL)
         loss +=
-            validation->job->contrastive_weight * (double)D *
+            validation->options->contrastive_weight * (double)D *
             t2i_contrastive_loss_add(validation->contrast, 0, &validation->right, validation->index,
                                      rows, prediction, validation->target, 0.0f, NULL);
     return loss;
@@ -199,7 +199,7 @@ t2i_status t2i_validation_save_model(const t2i_validation *validation, const cha
     t2i_checkpoint model = *validation->checkpoint; /* borrowed for one call */
     model.m = model.v = model.ema = NULL;
     model.weights = weights;
-    char *path = t2i_fs_join(validation->job->out, name);
+    char *path = t2i_fs_join(validation->options->out, name);
     t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
                                      : t2i_checkpoint_save(&model, path, err);
     t2i_free(path);
@@ -257,7 +257,7 @@ t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights,
         status = t2i_predict(&c->model, weights, &c->vocab, prompt, count, prediction, NULL, err);
     snprintf(name, sizeof name, "samples/step-%ld.png", c->run.step);
     snprintf(title, sizeof title, "After step %ld", c->run.step);
-    char *path = t2i_fs_join(validation->job->out, name);
+    char *path = t2i_fs_join(validation->options->out, name);
     if (status == T2I_OK && path != NULL)
         status = t2i_contact_sheet_samples(path, title, &validation->gallery, prompt, count,
                                            prediction, truth, err);

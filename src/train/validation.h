@@ -28,7 +28,7 @@
 enum { T2I_VALIDATION_ROWS = 32, T2I_VALIDATION_SAMPLES = 8 };
 
 typedef struct {
-    const t2i_train_options *job; /* these are borrowed */
+    const t2i_train_options *options; /* these are borrowed */
     t2i_dataset *dataset;
     t2i_checkpoint *checkpoint; /* its run.best and best_mrr are kept here */
     const t2i_shared_features *store;
@@ -54,7 +54,7 @@ typedef struct {
 
 /* Loads this rank's validation rows; split_rows: rows of each split. t2i_validation_free is legal
  * afterwards in every case. */
-T2I_CHECKED t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *job,
+T2I_CHECKED t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *options,
                                           t2i_dataset *dataset, t2i_checkpoint *checkpoint,
                                           const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                                           t2i_error *err);

@@ -31,19 +31,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     const uint8_t *newline = size == 0 ? NULL : memchr(bytes, '\n', size);
     size_t length = newline == NULL ? size : (size_t)(newline - bytes) + 1;
     if (length > 0) memcpy(line, bytes, length < sizeof line ? length : sizeof line - 1);
-    t2i_train_options job = {.batch = bounded(strtol(at, &at, 10), BATCH_MAX)};
-    job.steps = bounded(strtol(at, &at, 10), STEPS_MAX);
+    t2i_train_options options = {.batch = bounded(strtol(at, &at, 10), BATCH_MAX)};
+    options.steps = bounded(strtol(at, &at, 10), STEPS_MAX);
     size_t rows = (size_t)bounded(strtol(at, &at, 10), ROWS_MAX);
     char path[700];
     snprintf(path, sizeof path, "%s", in_scratch("rows"));
-    job.sampler = path;
+    options.sampler = path;
     FILE *file = fopen(path, "wb");
     T2I_ASSERT(file != NULL && fwrite(bytes + length, 1, size - length, file) == size - length &&
                fclose(file) == 0);
-    t2i_status status = t2i_sampler_file_read(&sampler_file, &job, &err);
+    t2i_status status = t2i_sampler_file_read(&sampler_file, &options, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
     if (status == T2I_OK) {
-        T2I_ASSERT(sampler_file.count == (size_t)(job.batch * job.steps));
+        T2I_ASSERT(sampler_file.count == (size_t)(options.batch * options.steps));
         map(&sampler_file, rows);
     }
     t2i_sampler_file_close(&sampler_file);

@@ -26,22 +26,24 @@ static void same_value(const t2i_opt *a, const t2i_opt *b)
     t2i_text_free(&y);
 }
 
-static void read_back(const t2i_train_options *job)
+static void read_back(const t2i_train_options *options)
 {
     t2i_error err = {0};
     t2i_text text = {0};
     t2i_train_options again;
-    char program[] = "t2i-train", path[800], *options = NULL, *options_again = NULL;
+    char program[] = "t2i-train", path[800], *result_options = NULL, *options_again = NULL;
     char *argv[] = {program, path, NULL};
     snprintf(path, sizeof path, "%s", in_scratch("again.ini"));
-    T2I_ASSERT(t2i_opts_echo(&job->opts, &text, &err) == T2I_OK);
+    T2I_ASSERT(t2i_opts_echo(&options->opts, &text, &err) == T2I_OK);
     write_file(path, text.data, text.size);
     T2I_ASSERT(t2i_train_options_parse(&again, 2, argv, &err) == T2I_OK);
-    for (size_t i = 0; i < job->opts.opts; i++) same_value(&job->opt[i], &again.opt[i]);
-    T2I_ASSERT(t2i_train_options_result_options(job, "sharded", &options, &err) == T2I_OK);
+    for (size_t i = 0; i < options->opts.opts; i++) same_value(&options->opt[i], &again.opt[i]);
+    T2I_ASSERT(t2i_train_options_result_options(options, "sharded", &result_options, &err) ==
+               T2I_OK);
     T2I_ASSERT(t2i_train_options_result_options(&again, "sharded", &options_again, &err) == T2I_OK);
-    T2I_ASSERT(t2i_train_options_same_result(options, options_again, "here", &err) == T2I_OK);
-    t2i_free(options);
+    T2I_ASSERT(t2i_train_options_same_result(result_options, options_again, "here", &err) ==
+               T2I_OK);
+    t2i_free(result_options);
     t2i_free(options_again);
     t2i_text_free(&text);
     t2i_train_options_free(&again);
@@ -50,7 +52,7 @@ static void read_back(const t2i_train_options *job)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     t2i_error err = {0};
-    t2i_train_options job;
+    t2i_train_options options;
     char program[] = "t2i-train", path[800], line[LINE_MAX_BYTES + 1] = "", *argv[WORDS_MAX + 3];
     T2I_ASSERT(scratch_begin("fuzz-train-options") == 0);
     snprintf(path, sizeof path, "%s", in_scratch("job.ini"));
@@ -72,10 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         if (*at == ' ') *at++ = '\0';
     }
     argv[argc] = NULL;
-    t2i_status status = t2i_train_options_parse(&job, argc, argv, &err);
+    t2i_status status = t2i_train_options_parse(&options, argc, argv, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_USAGE || status == T2I_DATA);
-    if (status == T2I_OK && job.opts.asked == T2I_ASK_NOTHING) read_back(&job);
-    t2i_train_options_free(&job);
+    if (status == T2I_OK && options.opts.asked == T2I_ASK_NOTHING) read_back(&options);
+    t2i_train_options_free(&options);
     scratch_end();
     return 0;
 }

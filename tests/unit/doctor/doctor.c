@@ -7,7 +7,7 @@
 #include "train/dry_run.h"
 
 static t2i_error err;
-static t2i_train_options job;
+static t2i_train_options options;
 
 enum { RANKS = 4 };
 
@@ -18,9 +18,9 @@ static t2i_exam exam;
 static void make_exam(void)
 {
     memset(facts, 0, sizeof facts);
-    job =
+    options =
         (t2i_train_options){.data = "d.h5", .out = "run", .keep = 2, .watchdog = 30, .steps = 100};
-    exam = (t2i_exam){.job = &job, .size = RANKS, .hosts = 2, .nodes = 2, .facts = facts};
+    exam = (t2i_exam){.options = &options, .size = RANKS, .hosts = 2, .nodes = 2, .facts = facts};
     for (int r = 0; r < RANKS; r++) {
         t2i_host_info *f = &facts[r];
         snprintf(f->host, sizeof f->host, "node%d", r / 2);
@@ -79,7 +79,7 @@ static void expect(const char *name, t2i_grade grade, const char *found, const c
 static void test_all_is_well(void)
 {
     make_exam();
-    exam.job_status = T2I_NOINPUT; /* its judge would look at a model */
+    exam.start_status = T2I_NOINPUT; /* its judge would look at a model */
     for (size_t i = 0; i < t2i_checks_count; i++) {
         t2i_finding f = {0};
         if (strcmp(t2i_checks[i].name, "job") == 0) continue;
@@ -119,23 +119,23 @@ static void test_cores(void)
     facts[0].launcher = T2I_BY_SRUN;
     expect("binding", T2I_DOUBTFUL, "of 8", "--cpus-per-task");
     facts[2].parent_cores = 8; /* asked for one thread: that is what it has */
-    job.threads = 1;
+    options.threads = 1;
     expect("binding", T2I_FINE, "", "");
     facts[2].parent_cores = 8;
     facts[2].told_threads = 1;
     expect("binding", T2I_FINE, "", "");
     facts[2].parent_cores = 8;
     facts[2].threads = facts[3].threads = 4;
-    job.threads = 4;
+    options.threads = 4;
     expect("binding", T2I_DOUBTFUL, "of 8", "--bind-to none");
     facts[2].threads = facts[3].threads = 4;
-    job.threads = 4;
+    options.threads = 4;
     expect("threads", T2I_DOUBTFUL, "2 ranks x 4 threads share 2 cores on node1", "start 2 ranks");
     facts[1].mask[0] = 1; /* both on one core */
-    job.threads = 1;
+    options.threads = 1;
     expect("threads", T2I_FINE, "share 1 core on node0", ""); /* the binding says it */
     facts[1].mask[0] = 1;
-    job.threads = 1;
+    options.threads = 1;
     expect("binding", T2I_DOUBTFUL, "2 ranks on node0 may use 1 core of 2", "--bind-to none");
     exam.hosts = 1;
     exam.meeting = 0.01;
@@ -193,8 +193,8 @@ static void test_files(void)
     expect("dead-links", T2I_DOUBTFUL, "480 s", "oob_tcp_keepalive_time 5");
     facts[0].dead_link = 0;
     expect("dead-links", T2I_FINE, "watchdog alone", "");
-    exam.job_status = T2I_NOINPUT;
-    snprintf(exam.job_problem, sizeof exam.job_problem, "no d.h5");
+    exam.start_status = T2I_NOINPUT;
+    snprintf(exam.start_problem, sizeof exam.start_problem, "no d.h5");
     expect("job", T2I_FAILING, "no d.h5", "t2i-train");
     facts[1].shared = facts[0].shared = 1 << 20;
     expect("shared-memory", T2I_DOUBTFUL, "node0 has 1.0 MB", "--shm-size");
@@ -226,7 +226,7 @@ static void test_need(void)
     t2i_sampler sampler = {.shards = 8, .batch = 16, .rows = 1000};
     OK(t2i_model_new(&model, &config, &err));
     make_exam();
-    const t2i_run_sizes run = {.job = &job,
+    const t2i_run_sizes run = {.options = &options,
                                .model = &model,
                                .sampler = &sampler,
                                .size = RANKS,
@@ -291,14 +291,14 @@ static void test_applies(void)
     make_exam();
     CU_ASSERT_FALSE(t2i_check_applies(find("speed"), &exam, 1));
     CU_ASSERT_TRUE(t2i_check_applies(find("space"), &exam, 1));
-    job.out = NULL;
+    options.out = NULL;
     CU_ASSERT_FALSE(t2i_check_applies(find("space"), &exam, 1));
     CU_ASSERT_TRUE(t2i_check_applies(find("space"), &exam, 0));
     exam.hosts = 1;
     CU_ASSERT_FALSE(t2i_check_applies(find("clock"), &exam, 0));
     exam.size = 1;
     CU_ASSERT_FALSE(t2i_check_applies(find("sum"), &exam, 0));
-    job.data = NULL;
+    options.data = NULL;
     CU_ASSERT_FALSE(t2i_check_applies(find("job"), &exam, 0));
 }
 

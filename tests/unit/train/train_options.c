@@ -13,61 +13,65 @@ static t2i_error err;
 
 enum { WORDS = 12 };
 
-static t2i_status parse(t2i_train_options *job, const char *const words[WORDS])
+static t2i_status parse(t2i_train_options *options, const char *const words[WORDS])
 {
     char *argv[WORDS + 2] = {"t2i-train"};
     int argc = 1;
     for (; words[argc - 1] != NULL; argc++) {
         argv[argc] = t2i_strdup(words[argc - 1]);
     }
-    t2i_status status = t2i_train_options_parse(job, argc, argv, &err);
+    t2i_status status = t2i_train_options_parse(options, argc, argv, &err);
     /* operands are borrowed from argv: only the error text is looked at where there are any */
     for (int i = 1; i < argc; i++) t2i_free(argv[i]);
     return status;
 }
 
-#define PARSE(job, ...) parse(job, (const char *const[WORDS]){__VA_ARGS__, NULL})
+#define PARSE(options, ...) parse(options, (const char *const[WORDS]){__VA_ARGS__, NULL})
 
 static void refused(const char *const words[WORDS], t2i_status status, const char *part)
 {
-    t2i_train_options job;
-    FAILS(parse(&job, words), status, part);
-    t2i_train_options_free(&job);
+    t2i_train_options options;
+    FAILS(parse(&options, words), status, part);
+    t2i_train_options_free(&options);
 }
 
 static void test_defaults(void)
 {
-    t2i_train_options job;
-    OK(PARSE(&job, "--data", "d.h5", "--out", "runs/a"));
-    CU_ASSERT_STRING_EQUAL(job.data, "d.h5");
-    CU_ASSERT_STRING_EQUAL(job.out, "runs/a");
+    t2i_train_options options;
+    OK(PARSE(&options, "--data", "d.h5", "--out", "runs/a"));
+    CU_ASSERT_STRING_EQUAL(options.data, "d.h5");
+    CU_ASSERT_STRING_EQUAL(options.out, "runs/a");
     /* the tutorial's */
-    CU_ASSERT_TRUE(job.lr == 1e-4 && job.beta1 == 0.9 && job.beta2 == 0.999 && job.eps == 1e-8);
-    CU_ASSERT_TRUE(job.weight_decay == 0.01 && job.batch == 4 && job.steps == 5000 &&
-                   job.clip == 0.0);
-    CU_ASSERT_TRUE(job.d_model == 64 && job.heads == 4 && job.layers == 3 && job.d_ff == 256 &&
-                   job.block_size == 64);
-    CU_ASSERT_STRING_EQUAL(job.schedule, "constant");
-    CU_ASSERT_STRING_EQUAL(job.sampler, "sharded");
-    CU_ASSERT_STRING_EQUAL(job.resume, "auto");
-    CU_ASSERT_TRUE(job.init == NULL && job.warmup == 0 && job.shards == 0 && job.max_time == 0.0 &&
-                   !job.dry_run);
-    CU_ASSERT_TRUE(t2i_train_options_gave(&job, "data") && t2i_train_options_gave(&job, "out") &&
-                   !t2i_train_options_gave(&job, "lr"));
-    t2i_train_options_free(&job);
+    CU_ASSERT_TRUE(options.lr == 1e-4 && options.beta1 == 0.9 && options.beta2 == 0.999 &&
+                   options.eps == 1e-8);
+    CU_ASSERT_TRUE(options.weight_decay == 0.01 && options.batch == 4 && options.steps == 5000 &&
+                   options.clip == 0.0);
+    CU_ASSERT_TRUE(options.d_model == 64 && options.heads == 4 && options.layers == 3 &&
+                   options.d_ff == 256 && options.block_size == 64);
+    CU_ASSERT_STRING_EQUAL(options.schedule, "constant");
+    CU_ASSERT_STRING_EQUAL(options.sampler, "sharded");
+    CU_ASSERT_STRING_EQUAL(options.resume, "auto");
+    CU_ASSERT_TRUE(options.init == NULL && options.warmup == 0 && options.shards == 0 &&
+                   options.max_time == 0.0 && !options.dry_run);
+    CU_ASSERT_TRUE(t2i_train_options_gave(&options, "data") &&
+                   t2i_train_options_gave(&options, "out") &&
+                   !t2i_train_options_gave(&options, "lr"));
+    t2i_train_options_free(&options);
 }
 
 static void test_job_file(void)
 {
-    t2i_train_options job;
+    t2i_train_options options;
     const char *file = in_scratch("a.ini");
     static const char text[] = "data = d.h5\nout = o\nlr = 0.5\nbatch = 32\nschedule = cosine\n";
     OK(t2i_fs_write(file, text, sizeof text - 1, &err));
-    OK(PARSE(&job, file, "--batch", "64"));
-    CU_ASSERT_TRUE(job.lr == 0.5 && job.batch == 64 && strcmp(job.schedule, "cosine") == 0);
-    CU_ASSERT_TRUE(t2i_train_options_gave(&job, "lr") && t2i_train_options_gave(&job, "batch") &&
-                   !t2i_train_options_gave(&job, "seed"));
-    t2i_train_options_free(&job);
+    OK(PARSE(&options, file, "--batch", "64"));
+    CU_ASSERT_TRUE(options.lr == 0.5 && options.batch == 64 &&
+                   strcmp(options.schedule, "cosine") == 0);
+    CU_ASSERT_TRUE(t2i_train_options_gave(&options, "lr") &&
+                   t2i_train_options_gave(&options, "batch") &&
+                   !t2i_train_options_gave(&options, "seed"));
+    t2i_train_options_free(&options);
     refused((const char *const[WORDS]){"none.ini"}, T2I_NOINPUT, "none.ini");
     unlink(file);
 }
@@ -101,29 +105,29 @@ static void test_refused(void)
 
 static void test_lenient(void)
 {
-    t2i_train_options job;
-    OK(PARSE(&job, "--data", "d", "--dry-run")); /* writes nothing, so needs no folder */
-    CU_ASSERT_TRUE(job.dry_run && job.out == NULL);
-    t2i_train_options_free(&job);
-    OK(PARSE(&job, "--help")); /* needs nothing */
-    CU_ASSERT_TRUE(job.opts.asked == T2I_ASK_HELP);
-    t2i_train_options_free(&job);
-    OK(PARSE(&job, "--version"));
-    CU_ASSERT_TRUE(job.opts.asked == T2I_ASK_VERSION);
-    t2i_train_options_free(&job);
-    OK(PARSE(&job, "--data", "d", "--out", "o", "--lr", "0.1", "--min-lr", "0.1"));
-    t2i_train_options_free(&job);
+    t2i_train_options options;
+    OK(PARSE(&options, "--data", "d", "--dry-run")); /* writes nothing, so needs no folder */
+    CU_ASSERT_TRUE(options.dry_run && options.out == NULL);
+    t2i_train_options_free(&options);
+    OK(PARSE(&options, "--help")); /* needs nothing */
+    CU_ASSERT_TRUE(options.opts.asked == T2I_ASK_HELP);
+    t2i_train_options_free(&options);
+    OK(PARSE(&options, "--version"));
+    CU_ASSERT_TRUE(options.opts.asked == T2I_ASK_VERSION);
+    t2i_train_options_free(&options);
+    OK(PARSE(&options, "--data", "d", "--out", "o", "--lr", "0.1", "--min-lr", "0.1"));
+    t2i_train_options_free(&options);
 }
 
 /* ---- what changes a result ---- */
 
 static char *result_of(const char *const words[WORDS], const char *sampler)
 {
-    t2i_train_options job;
+    t2i_train_options options;
     char *text = NULL;
-    OK(parse(&job, words));
-    OK(t2i_train_options_result_options(&job, sampler, &text, &err));
-    t2i_train_options_free(&job);
+    OK(parse(&options, words));
+    OK(t2i_train_options_result_options(&options, sampler, &text, &err));
+    t2i_train_options_free(&options);
     return text;
 }
 
@@ -221,8 +225,8 @@ int main(void)
         {"options that change the result", test_result_options},
         {"the key that differs is named", test_same_result},
     };
-    if (scratch_begin("job") != 0) return 1;
-    int failed = t2i_test_main("job", tests, sizeof tests / sizeof *tests);
+    if (scratch_begin("train_options") != 0) return 1;
+    int failed = t2i_test_main("train_options", tests, sizeof tests / sizeof *tests);
     scratch_end();
     return failed;
 }
