@@ -83,7 +83,8 @@ static t2i_status look_at_run(study *s, t2i_comm *comm, const t2i_train_options 
     t2i_status mine = t2i_dataset_open(&s->dataset, options->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(s->dataset, counts, err);
     if (mine == T2I_OK)
-        mine = t2i_train_options_result_options(options, options->sampler, &s->result_options, err);
+        mine = t2i_train_options_result_options(options, options->word.sampler, &s->result_options,
+                                                err);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     T2I_TRY(t2i_initial_state_make(&s->start, comm, options, s->dataset, s->result_options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);

@@ -178,9 +178,9 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
     t2i_checkpoint *c = &out->checkpoint;
     char *path = NULL;
     t2i_status status = T2I_OK;
-    int never = strcmp(options->resume, "never") == 0, found = 0;
-    if (strcmp(options->resume, "auto") != 0 && !never) {
-        status = load_named(c, options->resume, dataset, &path, err);
+    int never = options->resume == T2I_RESUME_NEVER, found = 0;
+    if (options->resume == T2I_RESUME_NAMED) {
+        status = load_named(c, options->resume_path, dataset, &path, err);
         found = status == T2I_OK;
         if (found && options->out != NULL)
             status = check_owner(options->out, dataset, result_options, err);

@@ -14,7 +14,7 @@ static double bytes_of_rows(const t2i_run_sizes *run, int rank)
 {
     const t2i_sampler *p = run->sampler;
     double rows = (double)p->rows;
-    if (p->sampler == T2I_SHARDED)
+    if (p->kind == T2I_SHARDED)
         rows = (double)(t2i_sampler_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
                         t2i_sampler_first_row(p, t2i_share(p->shards, rank, run->size)));
     return rows * (sizeof(t2i_row) + 16.0) +

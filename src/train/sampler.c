@@ -77,9 +77,9 @@ void t2i_sampler_sample(const t2i_sampler *sampler, uint64_t step, size_t shard,
              own = t2i_sampler_first_row(sampler, shard + 1) - first;
     for (size_t i = 0; i < draws; i++) {
         uint64_t k = (step - 1) * draws + i, p = (step - 1) * sampler->batch + position + i;
-        if (sampler->sampler == T2I_SAMPLER_FILE)
+        if (sampler->kind == T2I_SAMPLER_FILE)
             row[i] = sampler->sampler_file[p];
-        else if (sampler->sampler == T2I_UNIFORM)
+        else if (sampler->kind == T2I_UNIFORM)
             row[i] = t2i_rng_below(sampler->seed ^ key_uniform, 0, p, sampler->rows);
         else
             row[i] = first + t2i_rng_permute(sampler->seed ^ key_sharded,

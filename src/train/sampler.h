@@ -18,9 +18,9 @@ typedef enum { T2I_SHARDED, T2I_UNIFORM, T2I_SAMPLER_FILE } t2i_sampler_kind;
 
 typedef struct {
     size_t shards, batch;
-    uint64_t rows; /* N; with T2I_SAMPLER_FILE the rows that `replay` counts in */
+    uint64_t rows; /* N; with T2I_SAMPLER_FILE the rows that the file counts in */
     uint64_t seed;
-    t2i_sampler_kind sampler;
+    t2i_sampler_kind kind;
     const uint64_t
         *sampler_file; /* T2I_SAMPLER_FILE: batch row numbers a step, from step 1 on; borrowed */
 } t2i_sampler;

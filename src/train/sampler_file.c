@@ -52,13 +52,13 @@ static t2i_status parse(t2i_sampler_file *out, const t2i_text *text,
     for (; step < options->steps && at < end; step++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         if (newline == NULL) newline = end;
-        T2I_TRY(read_line(at, newline, batch, out->rows + (size_t)step * batch, options->sampler,
-                          step + 1, err));
+        T2I_TRY(read_line(at, newline, batch, out->rows + (size_t)step * batch,
+                          options->sampler_path, step + 1, err));
         at = newline + 1;
     }
     if (step < options->steps)
         return t2i_fail(err, T2I_DATA, "%s has %ld lines, but the run has %ld steps",
-                        options->sampler, step, options->steps);
+                        options->sampler_path, step, options->steps);
     out->count = (size_t)options->steps * batch;
     return T2I_OK;
 }
@@ -67,8 +67,8 @@ t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options 
                                  t2i_error *err)
 {
     t2i_text text = {0};
-    *out = (t2i_sampler_file){.path = options->sampler};
-    t2i_status status = t2i_fs_read(options->sampler, (size_t)1 << 34, &text, err);
+    *out = (t2i_sampler_file){.path = options->sampler_path};
+    t2i_status status = t2i_fs_read(options->sampler_path, (size_t)1 << 34, &text, err);
     if (status == T2I_OK) status = parse(out, &text, options, err);
     if (status == T2I_OK) {
         char hex[T2I_HEX];
@@ -82,10 +82,9 @@ t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options 
 t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
                                  const t2i_train_options *options, t2i_error *err)
 {
-    *out = (t2i_sampler_file){.path = options->sampler};
-    snprintf(out->name, sizeof out->name, "%.16s", options->sampler);
-    if (strcmp(options->sampler, "sharded") == 0 || strcmp(options->sampler, "uniform") == 0)
-        return T2I_OK;
+    *out = (t2i_sampler_file){.path = options->sampler_path};
+    snprintf(out->name, sizeof out->name, "%.16s", options->word.sampler);
+    if (options->sampler != T2I_SAMPLER_FILE) return T2I_OK;
     int root = t2i_comm_rank(comm) == 0;
     t2i_status status =
         t2i_comm_agree(comm, root ? t2i_sampler_file_read(out, options, err) : T2I_OK, err);

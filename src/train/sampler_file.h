@@ -17,13 +17,13 @@ typedef struct {
     const char *path;       /* borrowed from the options */
 } t2i_sampler_file;
 
-/* The file options->sampler. T2I_NOINPUT; T2I_DATA: a line whose length differs from batch, what is
- * no number, fewer lines than steps. Close it in any case. */
+/* The file options->sampler_path. T2I_NOINPUT; T2I_DATA: a line whose length differs from batch,
+ * what is no number, fewer lines than steps. Close it in any case. */
 T2I_CHECKED t2i_status t2i_sampler_file_read(t2i_sampler_file *out,
                                              const t2i_train_options *options, t2i_error *err);
 
-/* Collective. The same on rank 0 where options->sampler is a file; everyone gets the numbers. Empty
- * on failure. */
+/* Collective. The same on rank 0 where options->sampler is T2I_SAMPLER_FILE; everyone gets the
+ * numbers. Empty on failure. */
 T2I_CHECKED t2i_status t2i_sampler_file_open(t2i_sampler_file *out, t2i_comm *comm,
                                              const t2i_train_options *options, t2i_error *err);
 void t2i_sampler_file_close(t2i_sampler_file *sampler_file);

@@ -89,8 +89,7 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 {
     const t2i_model *model = &s->in.checkpoint->model;
     size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
-    int share = strcmp(s->in.options->trie, "on") == 0;
-    T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, share, err));
+    T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, s->in.options->trie, err));
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);
     w->batch = t2i_alloc(most, sizeof *w->batch);
@@ -128,7 +127,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     s->first_chunk = t2i_share(s->chunks, rank, size);
     s->slice_floats = (t2i_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
     s->schedule = (t2i_schedule){options->lr, options->min_lr, options->warmup, options->steps,
-                                 strcmp(options->schedule, "cosine") == 0};
+                                 options->schedule == T2I_SCHEDULE_COSINE};
     s->adamw = (t2i_adamw){options->lr, options->beta1, options->beta2, options->eps,
                            options->weight_decay};
     s->augment = (t2i_augment_options){.share = options->augment,

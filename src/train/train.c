@@ -88,7 +88,7 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
     t2i_checkpoint_sweep(t->options->out);
     if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->options->out, t->start.checkpoint.run.step, err);
-    if (status == T2I_OK && strcmp(t->options->tensorboard, "on") == 0)
+    if (status == T2I_OK && t->options->tensorboard)
         status = t2i_runlog_tensorboard(t->log, t->start.checkpoint.run.step, err);
     t2i_text text = {0};
     char *path = t2i_fs_join(t->options->out, "job.ini");
@@ -165,14 +165,12 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
 {
     const t2i_train_options *options = t->options;
     t2i_run_state *run = &t->start.checkpoint.run;
-    int replays = t->sampler_file.rows != NULL;
+    int replays = options->sampler == T2I_SAMPLER_FILE;
     t->sampler =
         (t2i_sampler){.batch = (size_t)options->batch,
                       .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
                       .seed = (uint64_t)options->seed,
-                      .sampler = replays                                    ? T2I_SAMPLER_FILE
-                                 : strcmp(options->sampler, "uniform") == 0 ? T2I_UNIFORM
-                                                                            : T2I_SHARDED,
+                      .kind = options->sampler,
                       .sampler_file = t->sampler_file.rows};
     if (t->start.resumed)
         t->sampler.shards = (size_t)run->shards;
@@ -195,14 +193,14 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     const t2i_checkpoint *c = &t->start.checkpoint;
     size_t first = t2i_share(t->sampler.shards, t->rank, t->size),
            end = t2i_share(t->sampler.shards, t->rank + 1, t->size);
-    int all = t->sampler.sampler != T2I_SHARDED;
+    int all = t->sampler.kind != T2I_SHARDED;
     t->first_row = all ? 0 : t2i_sampler_first_row(&t->sampler, first);
     uint64_t end_row = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end);
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
-                          t->sampler.sampler == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
+                          t->sampler.kind == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
                           t->first_row, first == end ? t->first_row : end_row, &c->vocab,
                           c->model.config.block_size, t->options->min_count == 1, err));
-    if (t->sampler.sampler == T2I_SAMPLER_FILE &&
+    if (t->sampler.kind == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
     return t2i_validation_new(&t->validation, t->options, t->dataset, &t->start.checkpoint, counts,
@@ -215,7 +213,7 @@ static t2i_status open_store(trainer *t, t2i_error *err)
     size_t bytes = ((size_t)t2i_dataset_get_info(t->dataset)->images + 7) / 8;
     uint8_t *wanted = t2i_alloc(bytes, 1);
     t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
-    if (mine == T2I_OK && strcmp(t->options->loss, "contrastive") == 0) {
+    if (mine == T2I_OK && t->options->loss == T2I_LOSS_CONTRASTIVE) {
         t->trains = t2i_alloc(bytes, 1);
         mine = t->trains == NULL
                    ? t2i_fail_memory(err, bytes, "the pictures")
@@ -240,8 +238,8 @@ static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t
                                                       .negatives = (size_t)options->negatives,
                                                       .seed = (uint64_t)options->seed};
     size_t block = c->model.config.block_size;
-    int replays = t->sampler.sampler == T2I_SAMPLER_FILE;
-    if (strcmp(options->loss, "contrastive") != 0) return T2I_OK;
+    int replays = t->sampler.kind == T2I_SAMPLER_FILE;
+    if (options->loss != T2I_LOSS_CONTRASTIVE) return T2I_OK;
     T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &contrastive,
                                      t->most_rows, (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
@@ -391,8 +389,7 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     T2I_TRY(open_saver(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
-    cut =
-        t->sampler.sampler == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
+    cut = t->sampler.kind == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
                      (long long)cut, t->start.checkpoint.model.config.block_size);
@@ -818,7 +815,7 @@ t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *options, t2i_error
     else if (status == T2I_OK && options->dry_run)
         t2i_log_note("dry run: everything is in order");
     else if (status == T2I_OK) {
-        int own = strcmp(options->resume, "auto") == 0; /* a named one may lie in another folder */
+        int own = options->resume == T2I_RESUME_AUTO; /* a named one may lie in another folder */
         if (t.start.resumed && own) t.saved_step = t.sound_step = t.start.checkpoint.run.step;
         status = run_steps(&t, &stopped, err);
         status = finish(&t, status, stopped, err);

@@ -20,7 +20,7 @@ static void fill_table(t2i_train_options *options)
          .help = "Start from these weights. A run folder, a checkpoint, a safetensors model or the "
                  "tutorial's .pt: weights, configuration and vocabulary are taken; the step and "
                  "the moments start at zero. A head that the file lacks gets fresh weights."},
-        {"resume", T2I_OPT_TEXT, &options->resume, "auto", .argument = "auto|never|RUN|FILE",
+        {"resume", T2I_OPT_TEXT, &options->word.resume, "auto", .argument = "auto|never|RUN|FILE",
          .help = "What to go on from. auto: from the newest sound checkpoint in `out`, and a fresh "
                  "start if there is none; never; or a checkpoint, or the run folder whose newest "
                  "one is meant."},
@@ -33,7 +33,8 @@ static void fill_table(t2i_train_options *options)
         {"batch", T2I_OPT_INT, &options->batch, "4", 1, 1 << 20,
          .help = "Rows of a step, over all ranks."},
         {"lr", T2I_OPT_REAL, &options->lr, "1e-4", 0, 1e3, .help = "Learning rate, at its peak."},
-        {"schedule", T2I_OPT_CHOICE, &options->schedule, "constant", .choices = "constant|cosine",
+        {"schedule", T2I_OPT_CHOICE, &options->word.schedule, "constant",
+         .choices = "constant|cosine",
          .help = "Of the learning rate. It follows the warm-up; cosine goes down to min-lr at "
                  "`steps`."},
         {"warmup", T2I_OPT_INT, &options->warmup, "0", 0, 1e12,
@@ -50,7 +51,7 @@ static void fill_table(t2i_train_options *options)
          .help = "AdamW: added to the denominator.", .rare = 1},
         {"clip", T2I_OPT_REAL, &options->clip, "0", 0, 1e9,
          .help = "Largest norm of the gradient; 0: no clipping."},
-        {"loss", T2I_OPT_CHOICE, &options->loss, "mse", .choices = "mse|contrastive",
+        {"loss", T2I_OPT_CHOICE, &options->word.loss, "mse", .choices = "mse|contrastive",
          .help = "What is made small. mse: squared error of the features; contrastive: that, and "
                  "how surely the picture is told from the other training pictures."},
         {"contrastive-weight", T2I_OPT_REAL, &options->contrastive_weight, "0.2", 0, 1e6,
@@ -77,7 +78,8 @@ static void fill_table(t2i_train_options *options)
          .rare = 1},
         {"seed", T2I_OPT_INT, &options->seed, "1", 0, (double)(1ull << 53),
          .help = "Of fresh weights and of sampling."},
-        {"sampler", T2I_OPT_TEXT, &options->sampler, "sharded", .argument = "sharded|uniform|FILE",
+        {"sampler", T2I_OPT_TEXT, &options->word.sampler, "sharded",
+         .argument = "sharded|uniform|FILE",
          .help = "Which rows a step takes. sharded: every shard goes through its own rows, newly "
                  "shuffled each time; uniform: with replacement over all training rows; a file: "
                  "one line of `batch` row numbers a step (from 0, in the order of the pairs file).",
@@ -104,7 +106,7 @@ static void fill_table(t2i_train_options *options)
          .help = "Threads of each rank; 0: what the cores allow. With equal `shards` the result "
                  "does not depend on them. 0: OMP_NUM_THREADS, else the cores of the node divided "
                  "by its ranks, under Slurm at most --cpus-per-task."},
-        {"trie", T2I_OPT_CHOICE, &options->trie, "on", .choices = "on|off",
+        {"trie", T2I_OPT_CHOICE, &options->word.trie, "on", .choices = "on|off",
          .help = "Compute common prefixes once. off computes each prompt by itself, for "
                  "comparison.",
          .rare = 1},
@@ -136,7 +138,7 @@ static void fill_table(t2i_train_options *options)
          .help = "Steps between checkpoints; 0: only at the end. Then, or when it is stopped."},
         {"keep", T2I_OPT_INT, &options->keep, "2", 1, 1e6,
          .help = "Newest checkpoints that are kept."},
-        {"tensorboard", T2I_OPT_CHOICE, &options->tensorboard, "off", .choices = "off|on",
+        {"tensorboard", T2I_OPT_CHOICE, &options->word.tensorboard, "off", .choices = "off|on",
          .help = "Log for TensorBoard too. What is logged also goes into tensorboard/ in the run "
                  "folder.",
          .rare = 1},
@@ -164,6 +166,37 @@ static void fill_table(t2i_train_options *options)
         .opts = sizeof rows / sizeof *rows,
         .takes_job = 1,
     };
+}
+
+static int is(const char *word, const char *other)
+{
+    return strcmp(word, other) == 0;
+}
+
+/* The table has checked those that are a choice. */
+static void read_words(t2i_train_options *options)
+{
+    options->schedule =
+        is(options->word.schedule, "cosine") ? T2I_SCHEDULE_COSINE : T2I_SCHEDULE_CONSTANT;
+    options->loss = is(options->word.loss, "contrastive") ? T2I_LOSS_CONTRASTIVE : T2I_LOSS_MSE;
+    options->trie = is(options->word.trie, "on");
+    options->tensorboard = is(options->word.tensorboard, "on");
+    options->resume = is(options->word.resume, "auto")    ? T2I_RESUME_AUTO
+                      : is(options->word.resume, "never") ? T2I_RESUME_NEVER
+                                                          : T2I_RESUME_NAMED;
+    options->sampler = is(options->word.sampler, "sharded")   ? T2I_SHARDED
+                       : is(options->word.sampler, "uniform") ? T2I_UNIFORM
+                                                              : T2I_SAMPLER_FILE;
+    if (options->resume == T2I_RESUME_NAMED) options->resume_path = options->word.resume;
+    if (options->sampler == T2I_SAMPLER_FILE) options->sampler_path = options->word.sampler;
+}
+
+/* Reads the command line by the table. */
+static t2i_status parse(t2i_train_options *options, int argc, char **argv, t2i_error *err)
+{
+    T2I_TRY(t2i_opts_parse(&options->opts, argc, argv, err));
+    if (options->opts.asked == T2I_ASK_NOTHING) read_words(options);
+    return T2I_OK;
 }
 
 /* What is there must go together. */
@@ -196,7 +229,7 @@ t2i_status t2i_train_options_parse(t2i_train_options *options, int argc, char **
 {
     *options = (t2i_train_options){0};
     fill_table(options);
-    T2I_TRY(t2i_opts_parse(&options->opts, argc, argv, err));
+    T2I_TRY(parse(options, argc, argv, err));
     return options->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check(options, err);
 }
 
@@ -226,7 +259,7 @@ t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, i
         "leaves nothing in the run folder.\n"
         "The exit code is that of the first failure, and 0 when nothing fails (there may be "
         "warnings).";
-    T2I_TRY(t2i_opts_parse(&options->opts, argc, argv, err));
+    T2I_TRY(parse(options, argc, argv, err));
     return options->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(options, err);
 }
 
@@ -266,15 +299,15 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
     t2i_status status =
         put_values(options, always, sizeof always / sizeof *always, json, T2I_OK, err);
     /* what is off is left out, so that runs from before an option existed still know themselves */
-    if (strcmp(options->schedule, "cosine") == 0)
+    if (options->schedule == T2I_SCHEDULE_COSINE)
         status = put_values(options, (const char *[]){"steps"}, 1, json, status, err);
-    if (strcmp(options->loss, "contrastive") == 0)
+    if (options->loss == T2I_LOSS_CONTRASTIVE)
         status = put_values(options, contrastive, 4, json, status, err);
     if (options->augment > 0)
         status = put_values(options, (const char *[]){"augment"}, 1, json, status, err);
     if (options->min_count > 1)
         status = put_values(options, (const char *[]){"min-count"}, 1, json, status, err);
-    if (strcmp(options->trie, "off") == 0)
+    if (!options->trie)
         status = put_values(options, (const char *[]){"trie"}, 1, json, status, err);
     if (options->ema > 0)
         status = put_values(options, (const char *[]){"ema"}, 1, json, status, err);

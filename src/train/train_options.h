@@ -5,11 +5,26 @@
 #include "base/error.h"
 #include "base/opts.h"
 #include "base/text.h"
+#include "train/sampler.h"
 
 enum { T2I_TRAIN_OPTIONS = 49 };
 
+typedef enum { T2I_SCHEDULE_CONSTANT, T2I_SCHEDULE_COSINE } t2i_schedule_kind;
+typedef enum { T2I_LOSS_MSE, T2I_LOSS_CONTRASTIVE } t2i_loss_kind;
+typedef enum { T2I_RESUME_AUTO, T2I_RESUME_NEVER, T2I_RESUME_NAMED } t2i_resume_kind;
+
 typedef struct {
-    char *data, *out, *init, *resume, *sampler, *schedule, *loss, *trie, *tensorboard;
+    char *data, *out, *init;
+    struct { /* options that are words, as given; parsing reads them into the fields below */
+        char *resume, *schedule, *loss, *sampler, *trie, *tensorboard;
+    } word;
+    t2i_resume_kind resume;
+    t2i_schedule_kind schedule;
+    t2i_loss_kind loss;
+    t2i_sampler_kind sampler;
+    int trie, tensorboard;
+    const char *resume_path;  /* T2I_RESUME_NAMED: a checkpoint or a run folder */
+    const char *sampler_path; /* T2I_SAMPLER_FILE: the file */
     long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
     double contrastive_weight, temperature, augment, ema, watchdog, skip_spikes;

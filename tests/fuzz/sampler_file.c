@@ -1,5 +1,5 @@
-/* replay: a sampler file. The first line of an input is batch, steps, and how many rows the dataset
- * has; what follows is the file. */
+/* sampler_file.c - a sampler file. The first line of an input is batch, steps, and how many rows
+ * the dataset has; what follows is the file. */
 #include "train/sampler_file.h"
 
 #include "scratch.h"
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     size_t rows = (size_t)bounded(strtol(at, &at, 10), ROWS_MAX);
     char path[700];
     snprintf(path, sizeof path, "%s", in_scratch("rows"));
-    options.sampler = path;
+    options.sampler_path = path;
     FILE *file = fopen(path, "wb");
     T2I_ASSERT(file != NULL && fwrite(bytes + length, 1, size - length, file) == size - length &&
                fclose(file) == 0);

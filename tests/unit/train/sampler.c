@@ -16,13 +16,13 @@ static const struct {
              {19, 20, 8},  {2, 4, 2},    {4096, 100, 64}};
 enum { CASES = sizeof cases / sizeof *cases, MOST_ROWS = 4096, MOST_BATCH = 300 };
 
-static t2i_sampler plan_of(size_t k, t2i_sampler_kind sampler)
+static t2i_sampler sampler_of(size_t k, t2i_sampler_kind kind)
 {
     return (t2i_sampler){.shards = cases[k].shards,
                          .batch = cases[k].batch,
                          .rows = cases[k].rows,
                          .seed = 5,
-                         .sampler = sampler};
+                         .kind = kind};
 }
 
 /* c(v) = floor(v B / V): shard v owns rows floor(N c(v) / B) .. floor(N c(v+1) / B), draws c(v+1) -
@@ -30,7 +30,7 @@ static t2i_sampler plan_of(size_t k, t2i_sampler_kind sampler)
 static void test_partition(void)
 {
     for (size_t k = 0; k < CASES; k++) {
-        t2i_sampler sampler = plan_of(k, T2I_SHARDED);
+        t2i_sampler sampler = sampler_of(k, T2I_SHARDED);
         size_t draws = 0, V = sampler.shards, B = sampler.batch;
         for (size_t v = 0; v < V; v++) {
             size_t c = v * B / V;
@@ -94,7 +94,7 @@ static void check_passes(const t2i_sampler *sampler, size_t v)
 static void test_passes(void)
 {
     for (size_t k = 0; k < CASES; k++) {
-        t2i_sampler sampler = plan_of(k, T2I_SHARDED);
+        t2i_sampler sampler = sampler_of(k, T2I_SHARDED);
         for (size_t v = 0; v < sampler.shards; v++) check_passes(&sampler, v);
     }
 }
@@ -103,7 +103,7 @@ static void test_passes(void)
  * difference. */
 static void test_pure(void)
 {
-    t2i_sampler sampler = plan_of(4, T2I_SHARDED), other = sampler;
+    t2i_sampler sampler = sampler_of(4, T2I_SHARDED), other = sampler;
     uint64_t a[20][8][8], b[8];
     size_t seeds = 0, shards = 0;
     other.seed = 6;
@@ -131,7 +131,7 @@ static void test_uniform(void)
                            .batch = BATCH,
                            .rows = ROWS,
                            .seed = 3,
-                           .sampler = T2I_UNIFORM},
+                           .kind = T2I_UNIFORM},
                 one = sampler;
     unsigned count[ROWS] = {0};
     size_t twice = 0, wrong = 0;
@@ -157,7 +157,7 @@ static void test_replay(void)
 {
     uint64_t rows[3 * 7];
     t2i_sampler sampler = {
-        .shards = 4, .batch = 7, .rows = 100, .sampler = T2I_SAMPLER_FILE, .sampler_file = rows};
+        .shards = 4, .batch = 7, .rows = 100, .kind = T2I_SAMPLER_FILE, .sampler_file = rows};
     for (size_t i = 0; i < 21; i++) rows[i] = 99 - i * 4 % 100;
     for (uint64_t step = 3; step > 0; step--) {
         uint64_t row[7];

@@ -11,7 +11,7 @@
 
 static t2i_error err;
 
-enum { WORDS = 12 };
+enum { WORDS = 16 };
 
 static t2i_status parse(t2i_train_options *options, const char *const words[WORDS])
 {
@@ -48,14 +48,33 @@ static void test_defaults(void)
                    options.clip == 0.0);
     CU_ASSERT_TRUE(options.d_model == 64 && options.heads == 4 && options.layers == 3 &&
                    options.d_ff == 256 && options.block_size == 64);
-    CU_ASSERT_STRING_EQUAL(options.schedule, "constant");
-    CU_ASSERT_STRING_EQUAL(options.sampler, "sharded");
-    CU_ASSERT_STRING_EQUAL(options.resume, "auto");
+    CU_ASSERT_TRUE(options.schedule == T2I_SCHEDULE_CONSTANT && options.loss == T2I_LOSS_MSE &&
+                   options.sampler == T2I_SHARDED && options.resume == T2I_RESUME_AUTO);
+    CU_ASSERT_TRUE(options.trie && !options.tensorboard && options.resume_path == NULL &&
+                   options.sampler_path == NULL);
     CU_ASSERT_TRUE(options.init == NULL && options.warmup == 0 && options.shards == 0 &&
                    options.max_time == 0.0 && !options.dry_run);
     CU_ASSERT_TRUE(t2i_train_options_gave(&options, "data") &&
                    t2i_train_options_gave(&options, "out") &&
                    !t2i_train_options_gave(&options, "lr"));
+    t2i_train_options_free(&options);
+}
+
+static void test_words(void)
+{
+    t2i_train_options options;
+    OK(PARSE(&options, "--data", "d", "--out", "o", "--loss", "contrastive", "--trie", "off",
+             "--resume", "never", "--sampler", "uniform"));
+    CU_ASSERT_TRUE(options.loss == T2I_LOSS_CONTRASTIVE && !options.trie &&
+                   options.resume == T2I_RESUME_NEVER && options.sampler == T2I_UNIFORM);
+    CU_ASSERT_TRUE(options.resume_path == NULL && options.sampler_path == NULL);
+    t2i_train_options_free(&options);
+    OK(PARSE(&options, "--data", "d", "--out", "o", "--tensorboard", "on", "--resume", "runs/a",
+             "--sampler", "rows.txt"));
+    CU_ASSERT_TRUE(options.tensorboard && options.resume == T2I_RESUME_NAMED &&
+                   options.sampler == T2I_SAMPLER_FILE);
+    CU_ASSERT_STRING_EQUAL(options.resume_path, "runs/a");
+    CU_ASSERT_STRING_EQUAL(options.sampler_path, "rows.txt");
     t2i_train_options_free(&options);
 }
 
@@ -67,7 +86,7 @@ static void test_job_file(void)
     OK(t2i_fs_write(file, text, sizeof text - 1, &err));
     OK(PARSE(&options, file, "--batch", "64"));
     CU_ASSERT_TRUE(options.lr == 0.5 && options.batch == 64 &&
-                   strcmp(options.schedule, "cosine") == 0);
+                   options.schedule == T2I_SCHEDULE_COSINE);
     CU_ASSERT_TRUE(t2i_train_options_gave(&options, "lr") &&
                    t2i_train_options_gave(&options, "batch") &&
                    !t2i_train_options_gave(&options, "seed"));
@@ -219,6 +238,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"defaults", test_defaults},
+        {"words as enums and switches", test_words},
         {"a job file, and the command line over it", test_job_file},
         {"what is missing, wrong or does not go together", test_refused},
         {"what may be left out", test_lenient},
