@@ -25,44 +25,44 @@
 
 typedef struct {
     const t2i_build_options *options;
-    t2i_string_table names; /* every rank: distinct pictures, in order of first use by row */
+    t2i_string_table names; /* every rank: distinct pictures, in order of their first rows */
 
-    /* pictures: every rank */
+    /* with pictures: every rank */
     t2i_resnet *net;
     t2i_build_journal_kind kind;
-    char *folder, *images; /* owned: OUT.parts, and where the pictures are */
-    int lock;              /* rank 0: on the folder; -1: not held */
+    char *folder, *images; /* owned: OUT.parts, prefix of picture names */
+    int lock;              /* rank 0: lock of the folder; -1: not held */
     t2i_encoder_info encoder;
 
     /* rank 0 */
     t2i_pair_list list;
-    size_t *picture; /* of each row of the list: its number among the names */
+    size_t *picture; /* of each row of the list: index into names */
     t2i_pair_set set;
     t2i_string_table groups;
-    t2i_build_journal *parts;
+    t2i_build_journal *results;
     t2i_tensors *tensors;   /* ready features */
-    t2i_string_table stems; /* their names */
-    size_t dim;             /* numbers of one */
+    t2i_string_table stems; /* names of its tensors */
+    size_t dim;             /* features per picture */
 
-    /* of each name */
-    char **reason;  /* why it cannot be used; NULL: it can */
-    size_t *rows;   /* that name it */
-    size_t *number; /* in the dataset + 1; 0: no good row has named it yet */
-    size_t *group;  /* number among the groups + 1; 0: not said */
-    size_t *line;   /* where that was said first */
-    size_t *tensor; /* its features */
+    /* for each name */
+    char **reason;  /* why the picture cannot be used; NULL: it can */
+    size_t *rows;   /* rows that name it */
+    size_t *number; /* number in the dataset + 1; 0: not in a good row yet */
+    size_t *group;  /* index into groups + 1; 0: not given */
+    size_t *line;   /* line that gave the group first */
+    size_t *tensor; /* index of the tensor with its features */
 
-    size_t *name; /* of each picture of the dataset */
-} job;
+    size_t *name; /* for each picture of the dataset: index into names */
+} builder;
 
-static int has_pictures(const job *j)
+static int has_pictures(const builder *b)
 {
-    return j->options->features == NULL;
+    return b->options->features == NULL;
 }
 
-/* ---- what is to be done: rank 0 ---- */
+/* ---- options and rows: rank 0 ---- */
 
-/* The dataset must not take the place of what it is made from. */
+/* Refuses an output that is an input too, and one that cannot be created. */
 static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
 {
     struct stat out, in;
@@ -73,7 +73,7 @@ static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
     int there = slash == NULL || t2i_fs_is_folder(folder);
     t2i_free(folder);
     if (!there)
-        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: its folder is not there",
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: its folder does not exist",
                         options->out);
     if (stat(options->out, &out) != 0) return T2I_OK;
     if (S_ISDIR(out.st_mode))
@@ -93,112 +93,114 @@ static t2i_status check_options(const t2i_build_options *o, t2i_error *err)
         return t2i_fail(err, T2I_USAGE,
                         "build needs --pairs FILE: the list of prompts and pictures");
     if (o->features != NULL && o->images != NULL)
-        return t2i_fail(err, T2I_USAGE,
-                        "--features excludes --images: ready features need no pictures");
+        return t2i_fail(
+            err, T2I_USAGE,
+            "--features and --images exclude each other: ready features need no pictures");
     if (o->features != NULL && (resnet || o->weights != NULL))
-        return t2i_fail(err, T2I_USAGE,
-                        "--features excludes --encoder and --weights: they are taken as they are");
+        return t2i_fail(
+            err, T2I_USAGE,
+            "--features excludes --encoder and --weights: ready features are stored unchanged");
     if (resnet && o->weights == NULL)
         return t2i_fail(err, T2I_USAGE,
                         "--encoder resnet18 needs --weights FILE: torchvision's resnet18-*.pth, or "
                         "a safetensors copy of it");
     if (!resnet && o->weights != NULL)
-        return t2i_fail(err, T2I_USAGE, "--weights goes with --encoder resnet18 only");
+        return t2i_fail(err, T2I_USAGE, "--weights needs --encoder resnet18");
     T2I_TRY(check_out(o, err));
     return t2i_dataset_may_write(o->out, err);
 }
 
-/* Distinct pictures of the rows. */
-static t2i_status find_pictures(job *j, t2i_error *err)
+/* Finds the distinct pictures of the rows. */
+static t2i_status find_pictures(builder *b, t2i_error *err)
 {
-    j->picture = t2i_alloc(j->list.count, sizeof *j->picture);
-    if (j->picture == NULL)
-        return t2i_fail_memory(err, j->list.count * sizeof *j->picture, "the rows");
-    for (size_t i = 0; i < j->list.count; i++)
-        T2I_TRY(t2i_string_table_add(&j->names, j->list.text.data + j->list.row[i].image,
-                                     &j->picture[i], err));
-    size_t count = j->names.count;
-    j->reason = t2i_alloc(count, sizeof *j->reason);
-    j->rows = t2i_alloc(count, sizeof *j->rows);
-    j->number = t2i_alloc(count, sizeof *j->number);
-    j->group = t2i_alloc(count, sizeof *j->group);
-    j->line = t2i_alloc(count, sizeof *j->line);
-    j->tensor = t2i_alloc(count, sizeof *j->tensor);
-    j->name = t2i_alloc(count, sizeof *j->name);
-    if (j->reason == NULL || j->rows == NULL || j->number == NULL || j->group == NULL ||
-        j->line == NULL || j->tensor == NULL || j->name == NULL)
-        return t2i_fail_memory(err, 7 * count * sizeof *j->rows, "the pictures");
-    for (size_t i = 0; i < j->list.count; i++) j->rows[j->picture[i]]++;
+    b->picture = t2i_alloc(b->list.count, sizeof *b->picture);
+    if (b->picture == NULL)
+        return t2i_fail_memory(err, b->list.count * sizeof *b->picture, "the rows");
+    for (size_t i = 0; i < b->list.count; i++)
+        T2I_TRY(t2i_string_table_add(&b->names, b->list.text.data + b->list.row[i].image,
+                                     &b->picture[i], err));
+    size_t count = b->names.count;
+    b->reason = t2i_alloc(count, sizeof *b->reason);
+    b->rows = t2i_alloc(count, sizeof *b->rows);
+    b->number = t2i_alloc(count, sizeof *b->number);
+    b->group = t2i_alloc(count, sizeof *b->group);
+    b->line = t2i_alloc(count, sizeof *b->line);
+    b->tensor = t2i_alloc(count, sizeof *b->tensor);
+    b->name = t2i_alloc(count, sizeof *b->name);
+    if (b->reason == NULL || b->rows == NULL || b->number == NULL || b->group == NULL ||
+        b->line == NULL || b->tensor == NULL || b->name == NULL)
+        return t2i_fail_memory(err, 7 * count * sizeof *b->rows, "the pictures");
+    for (size_t i = 0; i < b->list.count; i++) b->rows[b->picture[i]]++;
     return T2I_OK;
 }
 
-static t2i_status read_pairs(job *j, t2i_error *err)
+static t2i_status read_pairs(builder *b, t2i_error *err)
 {
-    T2I_TRY(check_options(j->options, err));
-    T2I_TRY(t2i_pairs_read(&j->list, j->options->pairs, err));
-    if (j->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", j->options->pairs);
-    if (j->list.splits > 0 && j->options->validation >= 0)
+    T2I_TRY(check_options(b->options, err));
+    T2I_TRY(t2i_pairs_read(&b->list, b->options->pairs, err));
+    if (b->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", b->options->pairs);
+    if (b->list.splits > 0 && b->options->validation >= 0)
         return t2i_fail(err, T2I_USAGE,
-                        "%s says itself what is held out (%zu rows name a split): leave "
-                        "--validation out",
-                        j->options->pairs, j->list.splits);
-    return find_pictures(j, err);
+                        "%s names the split of %zu rows: leave --validation out, which is for "
+                        "lists without splits",
+                        b->options->pairs, b->list.splits);
+    return find_pictures(b, err);
 }
 
-/* ---- every rank gets ready ---- */
+/* ---- pictures: every rank ---- */
 
-static t2i_status find_folders(job *j, t2i_error *err)
+static t2i_status find_folders(builder *b, t2i_error *err)
 {
-    const char *slash = strrchr(j->options->pairs, '/');
-    const char *from = j->options->images != NULL ? j->options->images : j->options->pairs;
+    const char *slash = strrchr(b->options->pairs, '/');
+    const char *from = b->options->images != NULL ? b->options->images : b->options->pairs;
     t2i_text folder = {0};
-    if (j->options->images != NULL && !t2i_fs_is_folder(from))
-        return t2i_fail(err, T2I_NOINPUT, "the folder of pictures %s is not there", from);
-    j->images = t2i_strdup(from);
-    if (j->images == NULL) return t2i_fail_memory(err, strlen(from), "a folder's name");
-    if (j->options->images == NULL) j->images[slash == NULL ? 0 : slash - from + 1] = '\0';
-    t2i_status status = t2i_text_addf(&folder, err, "%s.parts", j->options->out);
-    j->folder = folder.data;
+    if (b->options->images != NULL && !t2i_fs_is_folder(from))
+        return t2i_fail(err, T2I_NOINPUT, "--images %s: no such folder", from);
+    b->images = t2i_strdup(from);
+    if (b->images == NULL) return t2i_fail_memory(err, strlen(from), "a folder's name");
+    if (b->options->images == NULL) b->images[slash == NULL ? 0 : slash - from + 1] = '\0';
+    t2i_status status = t2i_text_addf(&folder, err, "%s.parts", b->options->out);
+    b->folder = folder.data;
     return status;
 }
 
-static t2i_status open_encoder(job *j, t2i_error *err)
+static t2i_status open_encoder(builder *b, t2i_error *err)
 {
     t2i_text key = {0};
-    T2I_TRY(find_folders(j, err));
-    j->encoder = (t2i_encoder_info){.height = T2I_SIDE, .width = T2I_SIDE, .scale = 1};
-    snprintf(j->encoder.encoder, sizeof j->encoder.encoder, "%s", j->options->encoder);
-    j->kind =
-        (t2i_build_journal_kind){.folder = j->folder, .images = j->images, .pixels = T2I_PICTURE};
-    if (j->options->weights != NULL) {
-        T2I_TRY(t2i_resnet_weights_load(&j->net, j->options->weights, j->encoder.weights, err));
-        j->dim = j->kind.features = T2I_RESNET_FEATURES;
+    T2I_TRY(find_folders(b, err));
+    b->encoder = (t2i_encoder_info){.height = T2I_SIDE, .width = T2I_SIDE, .scale = 1};
+    snprintf(b->encoder.encoder, sizeof b->encoder.encoder, "%s", b->options->encoder);
+    b->kind =
+        (t2i_build_journal_kind){.folder = b->folder, .images = b->images, .pixels = T2I_PICTURE};
+    if (b->options->weights != NULL) {
+        T2I_TRY(t2i_resnet_weights_load(&b->net, b->options->weights, b->encoder.weights, err));
+        b->dim = b->kind.features = T2I_RESNET_FEATURES;
     }
-    /* what else a picture's result depends on: the numbers' order, the version, and the kernels */
+    /* what a result depends on besides its picture: byte order, version, and BLAS kernels */
     static const uint32_t order = 0x01020304;
-    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d %s", T2I_SIDE, j->options->encoder,
-                          j->encoder.weights, *(const char *)&order,
-                          j->net == NULL ? "" : t2i_blas_core()));
-    t2i_hash_hex(key.data, key.size, j->kind.key);
+    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d %s", T2I_SIDE, b->options->encoder,
+                          b->encoder.weights, *(const char *)&order,
+                          b->net == NULL ? "" : t2i_blas_core()));
+    t2i_hash_hex(key.data, key.size, b->kind.key);
     t2i_text_free(&key);
     return T2I_OK;
 }
 
-/* Collective. Rank 0's names to all. */
-static t2i_status share_names(job *j, t2i_comm *comm, t2i_error *err)
+/* Collective. Sends the names of rank 0 to all ranks. */
+static t2i_status share_names(builder *b, t2i_comm *comm, t2i_error *err)
 {
-    uint64_t size = j->names.text.size;
+    uint64_t size = b->names.text.size;
     t2i_comm_bcast(comm, 0, &size, sizeof size);
     char *text = t2i_alloc((size_t)size + 1, 1);
     t2i_status mine =
         text == NULL ? t2i_fail_memory(err, (size_t)size, "the pictures' names") : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
-        if (t2i_comm_rank(comm) == 0 && size > 0) memcpy(text, j->names.text.data, (size_t)size);
+        if (t2i_comm_rank(comm) == 0 && size > 0) memcpy(text, b->names.text.data, (size_t)size);
         t2i_comm_bcast(comm, 0, text, (size_t)size);
         for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
             size_t number;
-            if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&j->names, at, &number, err);
+            if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&b->names, at, &number, err);
         }
         status = t2i_comm_agree(comm, mine, err);
     }
@@ -206,10 +208,10 @@ static t2i_status share_names(job *j, t2i_comm *comm, t2i_error *err)
     return status;
 }
 
-/* Collective. Programs with different options under one launcher would wait for one another. */
-static t2i_status check_alike(const job *j, t2i_comm *comm, t2i_error *err)
+/* Collective. Ranks with different options would wait for each other forever. */
+static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error *err)
 {
-    const t2i_build_options *o = j->options;
+    const t2i_build_options *o = b->options;
     char digest[T2I_HEX];
     t2i_text text = {0};
     t2i_status mine =
@@ -224,154 +226,154 @@ static t2i_status check_alike(const job *j, t2i_comm *comm, t2i_error *err)
 }
 
 /* Collective. */
-static t2i_status take_pictures(job *j, t2i_comm *comm, t2i_error *err)
+static t2i_status encode_pictures(builder *b, t2i_comm *comm, t2i_error *err)
 {
-    T2I_TRY(t2i_comm_agree(comm, open_encoder(j, err), err));
+    T2I_TRY(t2i_comm_agree(comm, open_encoder(b, err), err));
     T2I_TRY(t2i_comm_agree(
-        comm, t2i_comm_rank(comm) == 0 ? t2i_build_journal_lock(j->folder, &j->lock, err) : T2I_OK,
+        comm, t2i_comm_rank(comm) == 0 ? t2i_build_journal_lock(b->folder, &b->lock, err) : T2I_OK,
         err));
-    T2I_TRY(share_names(j, comm, err));
-    if (j->names.count == 0) return T2I_OK; /* all rows are bad: judged later */
-    return t2i_encode_images(comm, &j->kind, &j->names, j->net, j->options->resume, err);
+    T2I_TRY(share_names(b, comm, err));
+    if (b->names.count == 0) return T2I_OK; /* all rows are bad: reported later */
+    return t2i_encode_images(comm, &b->kind, &b->names, b->net, b->options->resume, err);
 }
 
 /* ---- ready features: rank 0 ---- */
 
-/* The tensor of a picture: by its name as given, its last part, that without extension. */
-static size_t find_tensor(const job *j, const char *name)
+/* Finds the tensor of a picture by its name, its last component, or that without extension. */
+static size_t find_tensor(const builder *b, const char *name)
 {
     char stem[4096];
     const char *slash = strrchr(name, '/'), *last = slash == NULL ? name : slash + 1;
-    size_t found = t2i_string_table_find(&j->stems, name);
-    if (found == SIZE_MAX) found = t2i_string_table_find(&j->stems, last);
+    size_t found = t2i_string_table_find(&b->stems, name);
+    if (found == SIZE_MAX) found = t2i_string_table_find(&b->stems, last);
     const char *dot = strrchr(last, '.');
     if (found != SIZE_MAX || dot == NULL || dot == last || strlen(last) >= sizeof stem)
         return found;
     snprintf(stem, sizeof stem, "%.*s", (int)(dot - last), last);
-    return t2i_string_table_find(&j->stems, stem);
+    return t2i_string_table_find(&b->stems, stem);
 }
 
-static t2i_status check_features(job *j, const t2i_tensor_info *tensor, t2i_error *why)
+static t2i_status check_features(builder *b, const t2i_tensor_info *tensor, t2i_error *why)
 {
     if (tensor->count == 0 || tensor->count > 65536)
-        return t2i_fail(why, T2I_DATA, "its features are %llu numbers, not 1 to 65,536",
+        return t2i_fail(why, T2I_DATA, "has %llu features; 1 to 65,536 are allowed",
                         (unsigned long long)tensor->count);
-    if (j->dim != 0 && tensor->count != j->dim)
-        return t2i_fail(why, T2I_DATA, "its features are %llu numbers, but those before are %zu",
-                        (unsigned long long)tensor->count, j->dim);
+    if (b->dim != 0 && tensor->count != b->dim)
+        return t2i_fail(why, T2I_DATA, "has %llu features, but earlier pictures have %zu",
+                        (unsigned long long)tensor->count, b->dim);
     float *value = t2i_alloc((size_t)tensor->count, sizeof *value);
     if (value == NULL) return t2i_fail_memory(why, (size_t)tensor->count * 4, "features");
-    t2i_status status = t2i_tensors_floats(j->tensors, tensor, value, why);
+    t2i_status status = t2i_tensors_floats(b->tensors, tensor, value, why);
     for (size_t i = 0; status == T2I_OK && i < tensor->count; i++)
-        if (!isfinite(value[i]))
-            status = t2i_fail(why, T2I_DATA, "number %zu of its features is not finite", i);
+        if (!isfinite(value[i])) status = t2i_fail(why, T2I_DATA, "feature %zu is not finite", i);
     t2i_free(value);
-    if (status == T2I_OK) j->dim = (size_t)tensor->count;
+    if (status == T2I_OK) b->dim = (size_t)tensor->count;
     return status;
 }
 
-static t2i_status take_features(job *j, size_t name, t2i_error *why)
+static t2i_status find_features(builder *b, size_t name, t2i_error *why)
 {
-    const char *text = t2i_string_table_at(&j->names, name);
-    size_t found = find_tensor(j, text);
+    const char *text = t2i_string_table_at(&b->names, name);
+    size_t found = find_tensor(b, text);
     if (found == SIZE_MAX)
-        return t2i_fail(why, T2I_DATA, "%s has no features for %s", j->options->features, text);
-    j->tensor[name] = found;
-    return check_features(j, t2i_tensors_at(j->tensors, found), why);
+        return t2i_fail(why, T2I_DATA, "%s has no features for %s", b->options->features, text);
+    b->tensor[name] = found;
+    return check_features(b, t2i_tensors_at(b->tensors, found), why);
 }
 
-static t2i_status read_features(job *j, t2i_error *err)
+static t2i_status read_features(builder *b, t2i_error *err)
 {
     t2i_progress progress;
-    T2I_TRY(t2i_tensors_open(&j->tensors, j->options->features, err));
-    for (size_t i = 0; i < t2i_tensors_count(j->tensors); i++) {
+    T2I_TRY(t2i_tensors_open(&b->tensors, b->options->features, err));
+    for (size_t i = 0; i < t2i_tensors_count(b->tensors); i++) {
         size_t number;
-        T2I_TRY(t2i_string_table_add(&j->stems, t2i_tensors_at(j->tensors, i)->name, &number, err));
+        T2I_TRY(t2i_string_table_add(&b->stems, t2i_tensors_at(b->tensors, i)->name, &number, err));
         T2I_ASSERT(number == i); /* names are distinct in a sound file */
     }
     t2i_progress_begin(&progress, "reading features");
-    for (size_t i = 0; i < j->names.count; i++) {
+    for (size_t i = 0; i < b->names.count; i++) {
         t2i_error why = {0};
-        t2i_status status = take_features(j, i, &why);
+        t2i_status status = find_features(b, i, &why);
         if (status != T2I_OK && status != T2I_DATA) {
             *err = why;
             return status;
         }
-        if (status == T2I_DATA && (j->reason[i] = t2i_strdup(why.text)) == NULL)
+        if (status == T2I_DATA && (b->reason[i] = t2i_strdup(why.text)) == NULL)
             return t2i_fail_memory(err, sizeof why.text, "a message");
-        t2i_progress_at(&progress, (double)(i + 1) / (double)j->names.count);
+        t2i_progress_at(&progress, (double)(i + 1) / (double)b->names.count);
     }
     t2i_progress_end(&progress);
     return T2I_OK;
 }
 
-static t2i_status open_parts(job *j, t2i_error *err)
+static t2i_status open_journals(builder *b, t2i_error *err)
 {
-    T2I_TRY(t2i_build_journal_open(&j->parts, &j->kind, &j->names, 0, err));
-    for (size_t i = 0; i < j->names.count; i++) {
-        int state = t2i_build_journal_state(j->parts, i);
-        if (state < 0) T2I_TRY(t2i_build_journal_reason(j->parts, i, &j->reason[i], err));
+    T2I_TRY(t2i_build_journal_open(&b->results, &b->kind, &b->names, 0, err));
+    for (size_t i = 0; i < b->names.count; i++) {
+        int state = t2i_build_journal_state(b->results, i);
+        if (state < 0) T2I_TRY(t2i_build_journal_reason(b->results, i, &b->reason[i], err));
         if (state == 0)
-            return t2i_fail(err, T2I_IO,
-                            "%s does not show what another rank wrote of %s: is it on a file "
-                            "system that all nodes share?",
-                            j->folder, t2i_string_table_at(&j->names, i));
+            return t2i_fail(
+                err, T2I_IO,
+                "%s lacks the result of another rank for %s: the folder must be on a file "
+                "system that all nodes share",
+                b->folder, t2i_string_table_at(&b->names, i));
     }
     return T2I_OK;
 }
 
 /* ---- rows become pairs: rank 0 ---- */
 
-/* A picture is in one group, or in none that was said. */
-static t2i_status use_group(job *j, const t2i_pair_row *row, size_t name, t2i_error *why)
+/* All rows of a picture that name a group must name the same. */
+static t2i_status use_group(builder *b, const t2i_pair_row *row, size_t name, t2i_error *why)
 {
     if (row->group == T2I_NO_GROUP) return T2I_OK;
     size_t group;
-    T2I_TRY(t2i_string_table_add(&j->groups, j->list.text.data + row->group, &group, why));
-    if (j->group[name] == 0) {
-        j->group[name] = group + 1;
-        j->line[name] = row->line;
+    T2I_TRY(t2i_string_table_add(&b->groups, b->list.text.data + row->group, &group, why));
+    if (b->group[name] == 0) {
+        b->group[name] = group + 1;
+        b->line[name] = row->line;
     }
-    if (j->group[name] == group + 1) return T2I_OK;
-    return t2i_fail(why, T2I_DATA, "%s is in group %s here, but in %s in line %zu",
-                    j->list.text.data + row->image, j->list.text.data + row->group,
-                    t2i_string_table_at(&j->groups, j->group[name] - 1), j->line[name]);
+    if (b->group[name] == group + 1) return T2I_OK;
+    return t2i_fail(why, T2I_DATA, "%s is in group %s here, but in group %s in line %zu",
+                    b->list.text.data + row->image, b->list.text.data + row->group,
+                    t2i_string_table_at(&b->groups, b->group[name] - 1), b->line[name]);
 }
 
-static t2i_status use_row(job *j, size_t i, t2i_error *why)
+static t2i_status use_row(builder *b, size_t i, t2i_error *why)
 {
-    const t2i_pair_row *row = &j->list.row[i];
-    const char *text = j->list.text.data;
-    size_t name = j->picture[i];
-    T2I_TRY(use_group(j, row, name, why));
-    if (j->number[name] == 0) {
-        j->name[j->set.images] = name;
-        T2I_TRY(t2i_pair_set_image(&j->set, text + row->image, UINT32_MAX, why));
-        j->number[name] = j->set.images;
+    const t2i_pair_row *row = &b->list.row[i];
+    const char *text = b->list.text.data;
+    size_t name = b->picture[i];
+    T2I_TRY(use_group(b, row, name, why));
+    if (b->number[name] == 0) {
+        b->name[b->set.images] = name;
+        T2I_TRY(t2i_pair_set_image(&b->set, text + row->image, UINT32_MAX, why));
+        b->number[name] = b->set.images;
     }
-    return t2i_pair_set_pair(&j->set, text + row->prompt, row->prompt_size, j->number[name] - 1,
+    return t2i_pair_set_pair(&b->set, text + row->prompt, row->prompt_size, b->number[name] - 1,
                              row->row, row->split < 0 ? T2I_TRAIN : row->split, why);
 }
 
-static t2i_status use_rows(job *j, t2i_error *err)
+static t2i_status use_rows(builder *b, t2i_error *err)
 {
-    for (size_t i = 0; i < j->list.count; i++) {
-        const t2i_pair_row *row = &j->list.row[i];
-        size_t name = j->picture[i], rows = 1;
+    for (size_t i = 0; i < b->list.count; i++) {
+        const t2i_pair_row *row = &b->list.row[i];
+        size_t name = b->picture[i], rows = 1;
         t2i_error why = {0};
         t2i_status status = T2I_OK;
-        const char *reason = j->reason[name];
+        const char *reason = b->reason[name];
         if (reason == NULL) {
-            status = use_row(j, i, &why);
+            status = use_row(b, i, &why);
             reason = why.text;
         } else {
-            rows = j->rows[name];
-            j->rows[name] = 0; /* told of once */
+            rows = b->rows[name];
+            b->rows[name] = 0; /* reported once */
             status = T2I_DATA;
         }
         if (status == T2I_DATA && rows > 0)
             T2I_TRY(
-                t2i_pairs_bad(&j->list, j->options->pairs, row->line, row->row, rows, reason, err));
+                t2i_pairs_bad(&b->list, b->options->pairs, row->line, row->row, rows, reason, err));
         if (status != T2I_OK && status != T2I_DATA) {
             *err = why;
             return status;
@@ -381,18 +383,18 @@ static t2i_status use_rows(job *j, t2i_error *err)
 }
 
 /* Pictures of one group get one number; a picture without a group gets its own. */
-static t2i_status number_groups(job *j, t2i_error *err)
+static t2i_status number_groups(builder *b, t2i_error *err)
 {
-    uint32_t next = 0, *of_group = t2i_alloc(j->groups.count, sizeof *of_group); /* + 1 */
-    if (of_group == NULL) return t2i_fail_memory(err, j->groups.count * 4, "groups");
-    for (size_t i = 0; i < j->set.images; i++) {
-        size_t said = j->group[j->name[i]];
+    uint32_t next = 0, *of_group = t2i_alloc(b->groups.count, sizeof *of_group); /* + 1 */
+    if (of_group == NULL) return t2i_fail_memory(err, b->groups.count * 4, "groups");
+    for (size_t i = 0; i < b->set.images; i++) {
+        size_t said = b->group[b->name[i]];
         if (said == 0)
-            j->set.group[i] = next++;
+            b->set.group[i] = next++;
         else if (of_group[said - 1] != 0)
-            j->set.group[i] = of_group[said - 1] - 1;
+            b->set.group[i] = of_group[said - 1] - 1;
         else
-            of_group[said - 1] = (j->set.group[i] = next++) + 1;
+            of_group[said - 1] = (b->set.group[i] = next++) + 1;
     }
     t2i_free(of_group);
     return T2I_OK;
@@ -400,61 +402,61 @@ static t2i_status number_groups(job *j, t2i_error *err)
 
 /* ---- bad rows ---- */
 
-/* All of them in OUT.bad.tsv; one of an earlier build is removed when there are none. */
-static t2i_status report_bad(const job *j, t2i_error *err)
+/* Writes all bad rows to OUT.bad.tsv, or removes that of an earlier build if there are none. */
+static t2i_status report_bad(const builder *b, t2i_error *err)
 {
     static const char head[] = "line\trow\treason\n";
     t2i_text path = {0}, text = {0};
-    t2i_status status = t2i_text_addf(&path, err, "%s.bad.tsv", j->options->out);
-    if (status == T2I_OK && j->list.reported == 0) {
+    t2i_status status = t2i_text_addf(&path, err, "%s.bad.tsv", b->options->out);
+    if (status == T2I_OK && b->list.reported == 0) {
         unlink(path.data);
     } else if (status == T2I_OK) {
         status = t2i_text_add(&text, head, sizeof head - 1, err);
         if (status == T2I_OK)
-            status = t2i_text_add(&text, j->list.report.data, j->list.report.size, err);
+            status = t2i_text_add(&text, b->list.report.data, b->list.report.size, err);
         if (status == T2I_OK) status = t2i_fs_write(path.data, text.data, text.size, err);
-        if (status == T2I_OK && j->list.reported > T2I_BAD_SHOWN)
-            t2i_log_warn("... and %zu more like these: %s names them all",
-                         j->list.reported - T2I_BAD_SHOWN, path.data);
+        if (status == T2I_OK && b->list.reported > T2I_BAD_SHOWN)
+            t2i_log_warn("... and %zu more; %s lists all of them", b->list.reported - T2I_BAD_SHOWN,
+                         path.data);
     }
     t2i_text_free(&path);
     t2i_text_free(&text);
     return status;
 }
 
-static t2i_status judge_rows(const job *j, t2i_error *err)
+static t2i_status check_bad_rows(const builder *b, t2i_error *err)
 {
-    const char *pairs = j->options->pairs;
-    size_t rows = j->list.rows, bad = j->list.bad;
-    T2I_TRY(report_bad(j, err));
-    if (j->set.pairs == 0)
+    const char *pairs = b->options->pairs;
+    size_t rows = b->list.rows, bad = b->list.bad;
+    T2I_TRY(report_bad(b, err));
+    if (b->set.pairs == 0)
         return t2i_fail(err, T2I_DATA,
-                        "%s: all %zu rows are bad (named above, and in %s.bad.tsv)%s", pairs, rows,
-                        j->options->out,
-                        !has_pictures(j) || j->options->images != NULL || j->list.count == 0
+                        "%s: all %zu rows are bad (listed above and in %s.bad.tsv)%s", pairs, rows,
+                        b->options->out,
+                        !has_pictures(b) || b->options->images != NULL || b->list.count == 0
                             ? ""
-                            : "; --images FOLDER says where the pictures are");
-    if (bad > 0 && !j->options->skip_bad)
+                            : "; is --images FOLDER, the folder of the pictures, missing?");
+    if (bad > 0 && !b->options->skip_bad)
         return t2i_fail(err, T2I_DATA,
-                        "%s: %zu of %zu rows are bad (named above, and in %s.bad.tsv); mend them, "
-                        "or leave them out with --skip-bad%s",
-                        pairs, bad, rows, j->options->out,
-                        has_pictures(j) ? "; --resume keeps the pictures done so far" : "");
+                        "%s: %zu of %zu rows are bad (listed above and in %s.bad.tsv); correct "
+                        "them, or leave them out with --skip-bad%s",
+                        pairs, bad, rows, b->options->out,
+                        has_pictures(b) ? "; --resume reuses the pictures that are done" : "");
     if (bad > 0)
-        t2i_log_note("%s: %zu of %zu rows are bad and left out; %s.bad.tsv names them", pairs, bad,
-                     rows, j->options->out);
+        t2i_log_note("%s: %zu of %zu rows are bad and left out; %s.bad.tsv lists them", pairs, bad,
+                     rows, b->options->out);
     return T2I_OK;
 }
 
 /* ---- the dataset: rank 0 ---- */
 
-static t2i_status put_features(const job *j, t2i_dataset_out *out, t2i_error *err)
+static t2i_status put_features(const builder *b, t2i_dataset_out *out, t2i_error *err)
 {
-    float *value = t2i_alloc(j->dim, sizeof *value);
-    if (value == NULL) return t2i_fail_memory(err, j->dim * sizeof *value, "features");
+    float *value = t2i_alloc(b->dim, sizeof *value);
+    if (value == NULL) return t2i_fail_memory(err, b->dim * sizeof *value, "features");
     t2i_status status = T2I_OK;
-    for (size_t i = 0; status == T2I_OK && i < j->set.images; i++) {
-        status = t2i_tensors_floats(j->tensors, t2i_tensors_at(j->tensors, j->tensor[j->name[i]]),
+    for (size_t i = 0; status == T2I_OK && i < b->set.images; i++) {
+        status = t2i_tensors_floats(b->tensors, t2i_tensors_at(b->tensors, b->tensor[b->name[i]]),
                                     value, err);
         if (status == T2I_OK) status = t2i_dataset_put_features(out, 1, value, err);
     }
@@ -462,109 +464,109 @@ static t2i_status put_features(const job *j, t2i_dataset_out *out, t2i_error *er
     return status;
 }
 
-static t2i_status write_features(const job *j, const t2i_pairs *pairs, t2i_error *err)
+static t2i_status write_features(const builder *b, const t2i_pairs *pairs, t2i_error *err)
 {
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
     t2i_dataset_out *out;
     if (memchr(pairs->split, T2I_TRAIN, pairs->pairs) == NULL)
-        t2i_log_warn("no pair is of the split train: this dataset is good for evaluation only");
-    T2I_TRY(t2i_dataset_create(&out, j->options->out, T2I_DATA_TOOL, pairs, j->dim, &encoder, err));
-    t2i_status status = put_features(j, out, err);
+        t2i_log_warn("no pair is of the split train: this dataset can be used for evaluation only");
+    T2I_TRY(t2i_dataset_create(&out, b->options->out, T2I_DATA_TOOL, pairs, b->dim, &encoder, err));
+    t2i_status status = put_features(b, out, err);
     if (status == T2I_OK) return t2i_dataset_commit(out, err);
     t2i_dataset_drop(out);
     return status;
 }
 
-static t2i_status read_parts(void *context, size_t first, size_t count, uint8_t *pixels,
-                             float *features, t2i_error *err)
+static t2i_status read_results(void *context, size_t first, size_t count, uint8_t *pixels,
+                               float *features, t2i_error *err)
 {
-    const job *j = context;
+    const builder *b = context;
     for (size_t i = 0; i < count; i++)
-        T2I_TRY(t2i_build_journal_read(j->parts, j->name[first + i], pixels + i * T2I_PICTURE,
-                                       features == NULL ? NULL : features + i * j->dim, err));
+        T2I_TRY(t2i_build_journal_read(b->results, b->name[first + i], pixels + i * T2I_PICTURE,
+                                       features == NULL ? NULL : features + i * b->dim, err));
     return T2I_OK;
 }
 
-static t2i_status write_dataset(job *j, t2i_error *err)
+static t2i_status write_dataset(builder *b, t2i_error *err)
 {
-    const t2i_build_options *o = j->options;
-    const t2i_pictures pictures = {read_parts, j};
-    T2I_TRY(number_groups(j, err));
-    T2I_TRY(t2i_holdout_log(&j->set, err));
-    if (has_pictures(j) && j->list.splits == 0)
-        T2I_TRY(t2i_holdout_split(&j->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
+    const t2i_build_options *o = b->options;
+    const t2i_pictures pictures = {read_results, b};
+    T2I_TRY(number_groups(b, err));
+    T2I_TRY(t2i_holdout_log(&b->set, err));
+    if (has_pictures(b) && b->list.splits == 0)
+        T2I_TRY(t2i_holdout_split(&b->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
                                   o->seed, err));
-    const t2i_pairs pairs = t2i_pair_set_view(&j->set);
-    if (!has_pictures(j))
-        T2I_TRY(write_features(j, &pairs, err));
-    else if (j->net == NULL)
+    const t2i_pairs pairs = t2i_pair_set_view(&b->set);
+    if (!has_pictures(b))
+        T2I_TRY(write_features(b, &pairs, err));
+    else if (b->net == NULL)
         T2I_TRY(t2i_encode_dataset_pca(o->out, &pairs, &pictures, o->dim, err));
     else
-        T2I_TRY(t2i_encode_dataset_ready(o->out, &pairs, &pictures, &j->encoder, j->dim, err));
+        T2I_TRY(t2i_encode_dataset_ready(o->out, &pairs, &pictures, &b->encoder, b->dim, err));
     t2i_log_note("wrote %s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
     return T2I_OK;
 }
 
-static t2i_status finish(job *j, t2i_error *err)
+static t2i_status finish(builder *b, t2i_error *err)
 {
-    T2I_TRY(has_pictures(j) ? open_parts(j, err) : read_features(j, err));
-    T2I_TRY(use_rows(j, err));
-    T2I_TRY(judge_rows(j, err));
-    return write_dataset(j, err);
+    T2I_TRY(has_pictures(b) ? open_journals(b, err) : read_features(b, err));
+    T2I_TRY(use_rows(b, err));
+    T2I_TRY(check_bad_rows(b, err));
+    return write_dataset(b, err);
 }
 
-/* What is done stays for --resume, when the build did not come to its end; only what holds no
- * picture that can be used is removed. */
-static void leave_parts(const job *j, t2i_status status)
+/* Removes the journals after success, and after a failure if they hold no result that --resume
+ * could use. */
+static void keep_or_remove_journals(const builder *b, t2i_status status)
 {
-    int worth = j->parts == NULL;
-    for (size_t i = 0; !worth && i < j->names.count; i++)
-        worth = t2i_build_journal_state(j->parts, i) == 1;
-    if (status == T2I_OK || !worth) t2i_build_journal_remove(j->folder);
+    int worth = b->results == NULL;
+    for (size_t i = 0; !worth && i < b->names.count; i++)
+        worth = t2i_build_journal_state(b->results, i) == 1;
+    if (status == T2I_OK || !worth) t2i_build_journal_remove(b->folder);
 }
 
 /* ---- */
 
-static void free_job(job *j)
+static void free_builder(builder *b)
 {
-    t2i_build_journal_close(j->parts);
-    t2i_pairs_free(&j->list);
-    t2i_pair_set_free(&j->set);
-    for (size_t i = 0; j->reason != NULL && i < j->names.count; i++) t2i_free(j->reason[i]);
-    t2i_free(j->picture);
-    t2i_free(j->reason);
-    t2i_free(j->rows);
-    t2i_free(j->number);
-    t2i_free(j->group);
-    t2i_free(j->line);
-    t2i_free(j->tensor);
-    t2i_free(j->name);
-    t2i_free(j->folder);
-    t2i_free(j->images);
-    t2i_string_table_free(&j->names);
-    t2i_string_table_free(&j->groups);
-    t2i_string_table_free(&j->stems);
-    t2i_tensors_close(j->tensors);
-    t2i_resnet_free(j->net);
-    if (j->lock >= 0) close(j->lock);
+    t2i_build_journal_close(b->results);
+    t2i_pairs_free(&b->list);
+    t2i_pair_set_free(&b->set);
+    for (size_t i = 0; b->reason != NULL && i < b->names.count; i++) t2i_free(b->reason[i]);
+    t2i_free(b->picture);
+    t2i_free(b->reason);
+    t2i_free(b->rows);
+    t2i_free(b->number);
+    t2i_free(b->group);
+    t2i_free(b->line);
+    t2i_free(b->tensor);
+    t2i_free(b->name);
+    t2i_free(b->folder);
+    t2i_free(b->images);
+    t2i_string_table_free(&b->names);
+    t2i_string_table_free(&b->groups);
+    t2i_string_table_free(&b->stems);
+    t2i_tensors_close(b->tensors);
+    t2i_resnet_free(b->net);
+    if (b->lock >= 0) close(b->lock);
 }
 
 /* Collective. */
-static t2i_status build(job *j, t2i_comm *comm, t2i_error *err)
+static t2i_status build(builder *b, t2i_comm *comm, t2i_error *err)
 {
     int root = t2i_comm_rank(comm) == 0;
-    T2I_TRY(t2i_comm_agree(comm, check_alike(j, comm, err), err));
-    T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(j, err) : T2I_OK, err));
-    t2i_status status = has_pictures(j) ? take_pictures(j, comm, err) : T2I_OK;
-    if (status == T2I_OK) status = t2i_comm_agree(comm, root ? finish(j, err) : T2I_OK, err);
-    if (root && j->lock >= 0 && has_pictures(j)) leave_parts(j, status);
+    T2I_TRY(t2i_comm_agree(comm, check_same_options(b, comm, err), err));
+    T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(b, err) : T2I_OK, err));
+    t2i_status status = has_pictures(b) ? encode_pictures(b, comm, err) : T2I_OK;
+    if (status == T2I_OK) status = t2i_comm_agree(comm, root ? finish(b, err) : T2I_OK, err);
+    if (root && b->lock >= 0 && has_pictures(b)) keep_or_remove_journals(b, status);
     return status;
 }
 
 t2i_status t2i_build(t2i_comm *comm, const t2i_build_options *options, t2i_error *err)
 {
-    job j = {.options = options, .lock = -1};
-    t2i_status status = build(&j, comm, err);
-    free_job(&j);
+    builder b = {.options = options, .lock = -1};
+    t2i_status status = build(&b, comm, err);
+    free_builder(&b);
     return status;
 }

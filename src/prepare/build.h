@@ -1,4 +1,4 @@
-/* build.h - a dataset file from a user's own pairs, with pictures or with ready features. */
+/* build.h - builds a dataset from a user's list of pairs, with pictures or with ready features. */
 #ifndef T2I_BUILD_H
 #define T2I_BUILD_H
 
@@ -8,33 +8,33 @@
 #include "base/error.h"
 
 typedef struct {
-    const char *pairs;    /* the pairs file (pairs.h) */
-    const char *images;   /* folder that its picture names are relative to; NULL: its own */
-    const char *features; /* a tensor a picture (tensors.h); NULL: pictures are read */
+    const char *pairs;    /* list of pairs (pairs.h) */
+    const char *images;   /* folder that file names in the list are relative to; NULL: the list's */
+    const char *features; /* file with one tensor per picture (tensors.h); NULL: read pictures */
     const char *out;
     const char *encoder; /* "pca" or "resnet18" */
-    const char *weights; /* of resnet18; NULL for pca */
-    size_t dim;          /* pca: at most so many features */
+    const char *weights; /* weights file of resnet18; NULL for pca */
+    size_t dim;          /* pca: upper limit of the number of features */
     int skip_bad;
-    int resume;        /* use what an earlier build of this dataset left in OUT.parts */
-    double validation; /* share of the picture groups held out where the pairs name no split;
-                          negative: not said, 0.1 */
-    uint64_t seed;     /* chooses them */
+    int resume;        /* use the results of an earlier build in OUT.parts */
+    double validation; /* share of the picture groups held out where no row names a split;
+                          negative: not given, 0.1 is used */
+    uint64_t seed;     /* random seed of the split */
 } t2i_build_options;
 
-/* Collective. Rank 0 reads the pairs and writes the file; decoding and encoding is shared out over
- * the ranks, a picture once however many prompts name it. The file does not depend on the number of
- * ranks. Every bad row is named in a warning (the first of them; all in OUT.bad.tsv); then, unless
- * skip_bad, they are an error.
+/* Collective. Rank 0 reads the list and writes the dataset. All ranks decode and encode pictures,
+ * each picture once, however many prompts name it. The file does not depend on the number of ranks.
+ * The first T2I_BAD_SHOWN bad rows are warnings; all bad rows are listed in OUT.bad.tsv. Bad rows
+ * are an error unless skip_bad is set.
  *
- * When no row names a split, floor(validation x groups) of the picture groups become the split
- * validation; pictures that look alike (the same 64 x 64 pixels) count as one group for that. With
- * ready features, a row without a split is for training. They are looked up by the picture's name
- * as given, its last part, and that without extension.
+ * If no row names a split, floor(validation x groups) of the picture groups become the validation
+ * split. Pictures with the same 64 x 64 pixels count as one group there. With ready features, a row
+ * without a split is a training row. Features are looked up by the picture's name as given, then by
+ * its last path component, then by that without its extension.
  *
- * T2I_NOINPUT, T2I_DATA, T2I_CANTCREATE, T2I_IO; T2I_STOPPED when told to stop (stop_signal.h)
- * while pictures were encoded. On failure no file is left under the final name; OUT.parts stays
- * when it holds something that `resume` can use. */
+ * Returns T2I_USAGE, T2I_NOINPUT, T2I_DATA, T2I_CANTCREATE, T2I_IO or T2I_SYSTEM; T2I_STOPPED when
+ * a stop signal (stop_signal.h) arrives while pictures are encoded. On failure no file exists under
+ * the final name; OUT.parts is kept if it holds results that `resume` can use. */
 T2I_CHECKED t2i_status t2i_build(t2i_comm *comm, const t2i_build_options *options, t2i_error *err);
 
 #endif

@@ -1,6 +1,6 @@
-/* build_journal.c - journals: a head with the key, then records end to end: head, name, body. The
- * head's digest covers the record, so that a torn or damaged one is seen. Numbers in the machine's
- * order: journals do not outlive a build by much, and the key names the order. */
+/* build_journal.c - a journal is a head with the key, then records: head, name, body. The digest in
+ * the head of a record covers the rest of it, so that torn and damaged records are found. Numbers
+ * are in the byte order of the machine, which is part of the key. */
 #include "prepare/build_journal.h"
 
 #include <dirent.h>
@@ -20,8 +20,8 @@
 
 enum { NAME_BYTES = 4096, REASON_BYTES = 1024, GOOD = 1, BAD = 2 };
 #define MAGIC "t2i parts 1\n"
-#define LOCK  "lock" /* held by the build that is at work */
-#define STOP  "stop" /* there when one of its ranks gave up */
+#define LOCK  "lock" /* locked by the running build */
+#define STOP  "stop" /* exists when one of its ranks failed or was stopped */
 
 typedef struct {
     char magic[16];
@@ -29,7 +29,7 @@ typedef struct {
 } journal_head;
 
 typedef struct {
-    uint64_t digest; /* XXH3-64 of all that follows */
+    uint64_t digest; /* XXH3-64 of the rest of the record */
     uint32_t state, name_bytes;
     uint64_t body_bytes;
     t2i_file_stamp stamp; /* of the picture's file */
@@ -138,8 +138,8 @@ t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal, const
                journal->kind->features * sizeof *features, err);
 }
 
-t2i_status t2i_build_journal_writer_put_bad(t2i_build_journal_writer *journal, const char *name,
-                                            const char *reason, t2i_error *err)
+t2i_status t2i_build_journal_writer_put_reason(t2i_build_journal_writer *journal, const char *name,
+                                               const char *reason, t2i_error *err)
 {
     record_head head = {.state = BAD};
     size_t size = strlen(reason);
@@ -157,9 +157,9 @@ t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal, t2i
 /* ---- reading ---- */
 
 typedef struct {
-    uint32_t file; /* which of the journals + 1; 0: none */
+    uint32_t file; /* index of the journal + 1; 0: none */
     uint32_t state;
-    uint64_t at; /* of the record */
+    uint64_t at; /* offset of the record */
 } place;
 
 typedef struct {
@@ -170,10 +170,10 @@ typedef struct {
 struct t2i_build_journal {
     const t2i_build_journal_kind *kind;
     const t2i_string_table *names;
-    place *place; /* one a picture */
+    place *place; /* one per picture */
     open_journal *journal;
     size_t journals, next, foreign;
-    int again;
+    int resume;
 };
 
 static int read_at(int fd, uint64_t at, void *out, size_t size)
@@ -195,8 +195,8 @@ static int plausible(const t2i_build_journal_kind *kind, const record_head *head
             (head->state == BAD && head->body_bytes <= REASON_BYTES));
 }
 
-/* Reads the record at `at` into *record (its name and body after the head). 0 when there is a sound
- * one. */
+/* Reads the record at offset `at` into *record: head, name, body. Returns 0 if it is sound, -1 if
+ * not. */
 static int read_record(const t2i_build_journal_kind *kind, int fd, uint64_t at, record_head *head,
                        t2i_text *record)
 {
@@ -215,7 +215,8 @@ static int read_record(const t2i_build_journal_kind *kind, int fd, uint64_t at, 
                : -1;
 }
 
-/* Is the picture's file still what the record was made from? A reason carries no stamp: never. */
+/* True if the picture's file has the size and time of the record. A reason has no stamp, so never
+ * for a reason. */
 static int is_as_it_was(const t2i_build_journal_kind *kind, const char *name,
                         const record_head *head)
 {
@@ -225,49 +226,49 @@ static int is_as_it_was(const t2i_build_journal_kind *kind, const char *name,
            now.nanoseconds == head->stamp.nanoseconds;
 }
 
-/* Of the journal that was opened last. */
-static void scan_records(t2i_build_journal *parts, t2i_text *record)
+/* Reads the records of the journal that was opened last. */
+static void scan_records(t2i_build_journal *results, t2i_text *record)
 {
-    const open_journal *journal = &parts->journal[parts->journals - 1];
+    const open_journal *journal = &results->journal[results->journals - 1];
     char name[NAME_BYTES + 1];
     record_head head;
     uint64_t at = sizeof(journal_head);
-    for (; read_record(parts->kind, journal->fd, at, &head, record) == 0; at += record->size) {
+    for (; read_record(results->kind, journal->fd, at, &head, record) == 0; at += record->size) {
         memcpy(name, record->data + sizeof head, head.name_bytes);
         name[head.name_bytes] = '\0';
-        size_t number = t2i_string_table_find(parts->names, name);
+        size_t number = t2i_string_table_find(results->names, name);
         if (number == SIZE_MAX) continue;
-        if (parts->again && !is_as_it_was(parts->kind, name, &head)) continue;
-        /* of several results the one of the newest journal counts, and its last */
-        place *p = &parts->place[number];
-        if (p->file > 0 && parts->journal[p->file - 1].number > journal->number) continue;
-        *p = (place){(uint32_t)parts->journals, head.state, at};
+        if (results->resume && !is_as_it_was(results->kind, name, &head)) continue;
+        /* of several records of a picture, the last one in the newest journal counts */
+        place *p = &results->place[number];
+        if (p->file > 0 && results->journal[p->file - 1].number > journal->number) continue;
+        *p = (place){(uint32_t)results->journals, head.state, at};
     }
 }
 
-static t2i_status scan_journal(t2i_build_journal *parts, const char *path, long number,
+static t2i_status scan_journal(t2i_build_journal *results, const char *path, long number,
                                t2i_text *record, t2i_error *err)
 {
     journal_head head;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", path, strerror(errno));
     if (read_at(fd, 0, &head, sizeof head) != 0 || memcmp(head.magic, MAGIC, sizeof MAGIC) != 0 ||
-        memcmp(head.key, parts->kind->key, T2I_HEX) != 0) {
-        parts->foreign++;
+        memcmp(head.key, results->kind->key, T2I_HEX) != 0) {
+        results->foreign++;
         close(fd);
         return T2I_OK;
     }
-    if (t2i_grow(&parts->journal, parts->journals, parts->journals + 1, sizeof *parts->journal) !=
-        0) {
+    if (t2i_grow(&results->journal, results->journals, results->journals + 1,
+                 sizeof *results->journal) != 0) {
         close(fd);
-        return t2i_fail_memory(err, (parts->journals + 1) * sizeof *parts->journal, "journals");
+        return t2i_fail_memory(err, (results->journals + 1) * sizeof *results->journal, "journals");
     }
-    parts->journal[parts->journals++] = (open_journal){fd, number};
-    scan_records(parts, record);
+    results->journal[results->journals++] = (open_journal){fd, number};
+    scan_records(results, record);
     return T2I_OK;
 }
 
-/* The number of a journal's file name, or -1. */
+/* Number in the file name of a journal, or -1. */
 static long number_of(const char *name)
 {
     char *end;
@@ -276,7 +277,7 @@ static long number_of(const char *name)
     return number >= 0 && number < 1000000000 && strcmp(end, ".part") == 0 ? number : -1;
 }
 
-/* A journal a rank and a start may be more files than are allowed at first. */
+/* One journal per rank and build may exceed the soft limit of open files. */
 static void allow_many_files(void)
 {
     struct rlimit limit;
@@ -285,22 +286,22 @@ static void allow_many_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static t2i_status scan_folder(t2i_build_journal *parts, t2i_error *err)
+static t2i_status scan_folder(t2i_build_journal *results, t2i_error *err)
 {
     t2i_text record = {0};
     allow_many_files();
-    DIR *folder = opendir(parts->kind->folder);
+    DIR *folder = opendir(results->kind->folder);
     if (folder == NULL && errno == ENOENT) return T2I_OK;
     if (folder == NULL)
-        return t2i_fail(err, T2I_IO, "cannot read %s: %s", parts->kind->folder, strerror(errno));
+        return t2i_fail(err, T2I_IO, "cannot read %s: %s", results->kind->folder, strerror(errno));
     t2i_status status = T2I_OK;
     for (struct dirent *entry; status == T2I_OK && (entry = readdir(folder)) != NULL;) {
         long number = number_of(entry->d_name);
         if (number < 0) continue;
-        if ((size_t)number >= parts->next) parts->next = (size_t)number + 1;
-        char *path = t2i_fs_join(parts->kind->folder, entry->d_name);
+        if ((size_t)number >= results->next) results->next = (size_t)number + 1;
+        char *path = t2i_fs_join(results->kind->folder, entry->d_name);
         status = path == NULL ? t2i_fail_memory(err, strlen(entry->d_name), "a file name")
-                              : scan_journal(parts, path, number, &record, err);
+                              : scan_journal(results, path, number, &record, err);
         t2i_free(path);
     }
     closedir(folder);
@@ -309,82 +310,84 @@ static t2i_status scan_folder(t2i_build_journal *parts, t2i_error *err)
 }
 
 t2i_status t2i_build_journal_open(t2i_build_journal **out, const t2i_build_journal_kind *kind,
-                                  const t2i_string_table *names, int again, t2i_error *err)
+                                  const t2i_string_table *names, int resume, t2i_error *err)
 {
-    t2i_build_journal *parts = *out = t2i_alloc(1, sizeof *parts);
-    if (parts == NULL) return t2i_fail_memory(err, sizeof *parts, "the journals");
-    parts->kind = kind;
-    parts->names = names;
-    parts->again = again;
-    parts->place = t2i_alloc(names->count, sizeof *parts->place);
-    t2i_status status = parts->place == NULL
-                            ? t2i_fail_memory(err, names->count * sizeof *parts->place, "pictures")
-                            : scan_folder(parts, err);
+    t2i_build_journal *results = *out = t2i_alloc(1, sizeof *results);
+    if (results == NULL) return t2i_fail_memory(err, sizeof *results, "the journals");
+    results->kind = kind;
+    results->names = names;
+    results->resume = resume;
+    results->place = t2i_alloc(names->count, sizeof *results->place);
+    t2i_status status =
+        results->place == NULL
+            ? t2i_fail_memory(err, names->count * sizeof *results->place, "pictures")
+            : scan_folder(results, err);
     if (status == T2I_OK) return T2I_OK;
-    t2i_build_journal_close(parts);
+    t2i_build_journal_close(results);
     *out = NULL;
     return status;
 }
 
-void t2i_build_journal_close(t2i_build_journal *parts)
+void t2i_build_journal_close(t2i_build_journal *results)
 {
-    if (parts == NULL) return;
-    for (size_t i = 0; i < parts->journals; i++) close(parts->journal[i].fd);
-    t2i_free(parts->journal);
-    t2i_free(parts->place);
-    t2i_free(parts);
+    if (results == NULL) return;
+    for (size_t i = 0; i < results->journals; i++) close(results->journal[i].fd);
+    t2i_free(results->journal);
+    t2i_free(results->place);
+    t2i_free(results);
 }
 
-int t2i_build_journal_state(const t2i_build_journal *parts, size_t number)
+int t2i_build_journal_state(const t2i_build_journal *results, size_t number)
 {
-    uint32_t state = parts->place[number].state;
+    uint32_t state = results->place[number].state;
     return state == GOOD ? 1 : state == BAD ? -1 : 0;
 }
 
-size_t t2i_build_journal_next(const t2i_build_journal *parts)
+size_t t2i_build_journal_next(const t2i_build_journal *results)
 {
-    return parts->next;
+    return results->next;
 }
 
-size_t t2i_build_journal_foreign(const t2i_build_journal *parts)
+size_t t2i_build_journal_foreign(const t2i_build_journal *results)
 {
-    return parts->foreign;
+    return results->foreign;
 }
 
-/* The body of a picture's record, in record->data from *at on. */
-static t2i_status read_body(const t2i_build_journal *parts, size_t number, t2i_text *record,
+/* Reads the record of a picture; its body is in record->data from *at on. */
+static t2i_status read_body(const t2i_build_journal *results, size_t number, t2i_text *record,
                             size_t *at, t2i_error *err)
 {
-    const place *p = &parts->place[number];
+    const place *p = &results->place[number];
     record_head head;
     T2I_ASSERT(p->file > 0);
-    if (read_record(parts->kind, parts->journal[p->file - 1].fd, p->at, &head, record) != 0)
-        return t2i_fail(err, T2I_IO, "cannot read back what %s keeps of %s", parts->kind->folder,
-                        t2i_string_table_at(parts->names, number));
+    if (read_record(results->kind, results->journal[p->file - 1].fd, p->at, &head, record) != 0)
+        return t2i_fail(err, T2I_IO,
+                        "cannot read the result of %s in %s: the journal changed or is damaged",
+                        results->kind->folder, t2i_string_table_at(results->names, number));
     *at = sizeof head + head.name_bytes;
     return T2I_OK;
 }
 
-t2i_status t2i_build_journal_read(const t2i_build_journal *parts, size_t number, uint8_t *pixels,
+t2i_status t2i_build_journal_read(const t2i_build_journal *results, size_t number, uint8_t *pixels,
                                   float *features, t2i_error *err)
 {
     t2i_text record = {0};
     size_t at = 0;
-    t2i_status status = read_body(parts, number, &record, &at, err);
-    if (status == T2I_OK && pixels != NULL) memcpy(pixels, record.data + at, parts->kind->pixels);
+    t2i_status status = read_body(results, number, &record, &at, err);
+    if (status == T2I_OK && pixels != NULL) memcpy(pixels, record.data + at, results->kind->pixels);
     if (status == T2I_OK && features != NULL)
-        memcpy(features, record.data + at + parts->kind->pixels,
-               parts->kind->features * sizeof *features);
+        memcpy(features, record.data + at + results->kind->pixels,
+               results->kind->features * sizeof *features);
     t2i_text_free(&record);
     return status;
 }
 
-t2i_status t2i_build_journal_reason(const t2i_build_journal *parts, size_t number, char **out,
+t2i_status t2i_build_journal_reason(const t2i_build_journal *results, size_t number, char **out,
                                     t2i_error *err)
 {
     t2i_text record = {0};
     size_t at = 0;
-    t2i_status status = read_body(parts, number, &record, &at, err);
+    t2i_status status = read_body(results, number, &record, &at, err);
     *out = NULL;
     if (status == T2I_OK) {
         *out = t2i_alloc(record.size - at + 1, 1);
@@ -404,7 +407,7 @@ static void remove_file(const char *folder, const char *name)
     t2i_free(path);
 }
 
-void t2i_build_journal_empty(const char *path)
+void t2i_build_journal_clear(const char *path)
 {
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
@@ -414,13 +417,13 @@ void t2i_build_journal_empty(const char *path)
 
 void t2i_build_journal_remove(const char *path)
 {
-    t2i_build_journal_empty(path);
+    t2i_build_journal_clear(path);
     remove_file(path, STOP);
     remove_file(path, LOCK);
     rmdir(path);
 }
 
-/* ---- one build at a time, and its ranks among themselves ---- */
+/* ---- lock and stop file ---- */
 
 t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
 {
@@ -431,21 +434,21 @@ t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
     int fd = status == T2I_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
     if (status == T2I_OK && fd < 0)
         status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
-    /* file systems that know no locks let us through */
+    /* without locks in the file system the build goes on unlocked */
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         status = t2i_fail(err, T2I_CANTCREATE,
-                          "another build is at work in %s: wait for its end, or give another --out",
+                          "another build is running in %s: wait for its end, or give another --out",
                           folder);
     t2i_free(path);
     if (status == T2I_OK)
         *lock = fd;
     else if (fd >= 0)
         close(fd);
-    if (status == T2I_OK) remove_file(folder, STOP); /* of an earlier build */
+    if (status == T2I_OK) remove_file(folder, STOP); /* left by an earlier build */
     return status;
 }
 
-void t2i_build_journal_give_up(const char *folder)
+void t2i_build_journal_stop(const char *folder)
 {
     char *path = t2i_fs_join(folder, STOP);
     int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -453,7 +456,7 @@ void t2i_build_journal_give_up(const char *folder)
     t2i_free(path);
 }
 
-int t2i_build_journal_given_up(const char *folder)
+int t2i_build_journal_stopped(const char *folder)
 {
     char *path = t2i_fs_join(folder, STOP);
     int there = path != NULL && t2i_fs_exists(path);

@@ -1,10 +1,14 @@
-/* build_journal.h - the pictures that a build has looked at so far, kept beside the dataset.
+/* build_journal.h - results of a build, kept beside the dataset until it is complete.
  *
- * Why: decoding and encoding a million pictures takes hours, and may be stopped. Every rank appends
- * its results to a journal of its own in the folder OUT.parts: no two write to one file, and a torn
- * end costs one picture. A record says what picture it is (name, bytes, time of change), so that a
- * later build takes only what still is as it was, whatever became of the list of pairs. `key` names
- * the encoder: journals of another one are passed over. Nothing here is collective.
+ * Why: decoding and encoding a million pictures takes hours, and a build may be stopped. Each rank
+ * appends its results to its own journal in the folder OUT.parts. No two ranks write to one file,
+ * and a torn end costs one picture. A record identifies its picture by name, file size and
+ * modification time, so that a later build uses only results of unchanged files, even if the list
+ * of pairs has changed. `key` identifies the encoder; journals with another key are ignored.
+ *
+ * The folder is removed when the dataset is complete, stays when it holds results that can be used,
+ * and is emptied by a build without --resume. docs/file-formats.md describes the files. No function
+ * of this module is collective.
  */
 #ifndef T2I_BUILD_JOURNAL_H
 #define T2I_BUILD_JOURNAL_H
@@ -17,80 +21,82 @@
 
 typedef struct {
     const char *folder; /* OUT.parts */
-    const char *images; /* what the pictures' names are relative to */
+    const char *images; /* prefix of the pictures' file names */
     char key[T2I_HEX];
-    size_t pixels, features; /* bytes, and floats, of one picture's result */
+    size_t pixels, features; /* bytes and floats of the result of one picture */
 } t2i_build_journal_kind;
 
-/* Makes the folder and keeps other builds off it until *lock, a file descriptor, is closed.
- * T2I_CANTCREATE when another build holds it. */
+/* Creates the folder and locks it against other builds until the caller closes the file descriptor
+ * *lock. T2I_CANTCREATE when another build holds the lock. */
 T2I_CHECKED t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err);
 
-/* One rank failed, or was told to stop: the others see it before their next picture. */
-void t2i_build_journal_give_up(const char *folder);
-int t2i_build_journal_given_up(const char *folder);
+/* Asks the other ranks of this build to stop: they check before each picture. Called by a rank that
+ * failed or got a stop signal. */
+void t2i_build_journal_stop(const char *folder);
+int t2i_build_journal_stopped(const char *folder);
 
-/* ---- writing: one journal ---- */
+/* ---- writing one journal ---- */
 
 typedef struct t2i_build_journal_writer t2i_build_journal_writer;
 
-/* Creates journal `number` of the folder, which must not be there. T2I_CANTCREATE. NULL on failure.
- */
+/* Creates journal `number` in the folder; it must not exist. T2I_CANTCREATE. *out is NULL on
+ * failure. */
 T2I_CHECKED t2i_status t2i_build_journal_writer_new(t2i_build_journal_writer **out,
                                                     const t2i_build_journal_kind *kind,
                                                     size_t number, t2i_error *err);
-/* What a picture's file is before it is read: kept with its result. T2I_DATA when it is not there.
- */
+/* Size and modification time of a picture's file, taken before it is read, kept with its result. */
 typedef struct {
     uint64_t bytes;
     int64_t seconds, nanoseconds;
 } t2i_file_stamp;
+/* T2I_DATA when the file cannot be opened. */
 T2I_CHECKED t2i_status t2i_file_stamp_file(t2i_file_stamp *out, const t2i_build_journal_kind *kind,
                                            const char *name, t2i_error *err);
-/* A picture's result, or why it cannot be used. T2I_IO. */
+/* Appends the result of a picture, or the reason why it cannot be used. T2I_IO. */
 T2I_CHECKED t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal,
                                                     const char *name, const t2i_file_stamp *stamp,
                                                     const uint8_t *pixels, const float *features,
                                                     t2i_error *err);
-T2I_CHECKED t2i_status t2i_build_journal_writer_put_bad(t2i_build_journal_writer *journal,
-                                                        const char *name, const char *reason,
-                                                        t2i_error *err);
-/* T2I_IO when what was written did not reach the file. NULL is legal. */
+T2I_CHECKED t2i_status t2i_build_journal_writer_put_reason(t2i_build_journal_writer *journal,
+                                                           const char *name, const char *reason,
+                                                           t2i_error *err);
+/* Closes the journal and frees it. T2I_IO when buffered data cannot be written. NULL is legal. */
 T2I_CHECKED t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal,
                                                       t2i_error *err);
 
-/* ---- reading: all journals of the folder ---- */
+/* ---- reading all journals of the folder ---- */
 
 typedef struct t2i_build_journal t2i_build_journal;
 
-/* Finds the results of these pictures (kind and names are borrowed until close). again = 1: what an
- * earlier build left; records that are damaged, of pictures that have changed since, or that say
- * why a picture could not be used do not count. A folder that is not there holds nothing. T2I_IO,
- * T2I_SYSTEM. NULL on failure. */
+/* Finds the results of these pictures. `kind` and `names` are borrowed until close. Damaged records
+ * are ignored. resume = 1: the journals are those of an earlier build; records of changed files and
+ * records that hold a reason are ignored too. A missing folder is an empty one. T2I_IO, T2I_SYSTEM.
+ * *out is NULL on failure. */
 T2I_CHECKED t2i_status t2i_build_journal_open(t2i_build_journal **out,
                                               const t2i_build_journal_kind *kind,
-                                              const t2i_string_table *names, int again,
+                                              const t2i_string_table *names, int resume,
                                               t2i_error *err);
-void t2i_build_journal_close(t2i_build_journal *parts); /* NULL is legal */
+void t2i_build_journal_close(t2i_build_journal *results); /* NULL is legal */
 
-/* Is there a result (1), a reason why not (-1), or nothing (0) for picture `number` of the names?
- */
-int t2i_build_journal_state(const t2i_build_journal *parts, size_t number);
-size_t t2i_build_journal_next(
-    const t2i_build_journal *parts); /* a number that no journal has, nor those after */
-size_t t2i_build_journal_foreign(const t2i_build_journal *parts); /* journals with another key */
+/* State of picture `number` of the names: 1 a result, -1 a reason, 0 nothing. */
+int t2i_build_journal_state(const t2i_build_journal *results, size_t number);
+/* The lowest number above those of all journals. */
+size_t t2i_build_journal_next(const t2i_build_journal *results);
+/* Number of journals with another key. */
+size_t t2i_build_journal_foreign(const t2i_build_journal *results);
 
-/* The result of a picture whose state is 1 (either may be NULL), checked. T2I_IO. */
-T2I_CHECKED t2i_status t2i_build_journal_read(const t2i_build_journal *parts, size_t number,
+/* Reads the result of a picture whose state is 1 and checks its checksum. Either output may be
+ * NULL. T2I_IO. */
+T2I_CHECKED t2i_status t2i_build_journal_read(const t2i_build_journal *results, size_t number,
                                               uint8_t *pixels, float *features, t2i_error *err);
-/* The reason, state -1, newly allocated. */
-T2I_CHECKED t2i_status t2i_build_journal_reason(const t2i_build_journal *parts, size_t number,
+/* Reads the reason of a picture whose state is -1. The caller frees *out. T2I_IO, T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_build_journal_reason(const t2i_build_journal *results, size_t number,
                                                 char **out, t2i_error *err);
 
-/* Removes the journals. */
-void t2i_build_journal_empty(const char *folder);
-/* Removes journals and lock, and the folder, if it is there; other files in it stay, and so does it
- * then. */
+/* Removes the journals; the folder and its lock stay. */
+void t2i_build_journal_clear(const char *folder);
+/* Removes journals, lock and folder. The folder stays if it holds other files; a missing folder is
+ * no error. */
 void t2i_build_journal_remove(const char *folder);
 
 #endif

@@ -1,9 +1,8 @@
-/* combine_prompts.h - more training prompts for a picture: several of its own, one behind the
- * other.
+/* combine_prompts.h - additional training prompts, joined from several prompts of one picture.
  *
- * Why: a keyword is short and fits many pictures; a prompt of several words fits the few that all
- * of them fit. What sees one keyword at a time learns the mean of its pictures, and never that two
- * words together mean what their pictures have in common.
+ * Why: a keyword fits many pictures; several keywords together fit few. A model that sees one
+ * keyword at a time learns the mean of its pictures, and not that two keywords together mean the
+ * pictures that they have in common.
  */
 #ifndef T2I_COMBINE_PROMPTS_H
 #define T2I_COMBINE_PROMPTS_H
@@ -13,11 +12,12 @@
 #include "base/error.h"
 #include "prepare/pairs.h"
 
-/* Adds up to `each` training pairs a picture: two (half of them), three or four of its training
- * prompts, drawn by seed, with a blank between. They come behind the others, with the row numbers
- * that follow. Left out are those that are longer than the longest prompt of the set, that the
- * picture has already, and that are held out by any picture (in ASCII letters of either case).
- * Prompts hold no NUL. *added: how many there are now. T2I_SYSTEM. */
+/* Adds up to `each` training pairs per picture. A new prompt is two (half of the time), three or
+ * four training prompts of the picture, drawn by the seed and joined by blanks. The new pairs
+ * follow the others, with the next row numbers. A new prompt is dropped if it is longer than the
+ * longest prompt of the set, if the picture has it already, or if it is held out for any picture
+ * (compared without regard to ASCII case). Prompts hold no NUL. *added: number of pairs added.
+ * T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_combine_prompts(t2i_pair_set *set, size_t each, uint64_t seed,
                                            size_t *added, t2i_error *err);
 

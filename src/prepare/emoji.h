@@ -1,12 +1,12 @@
-/* emoji.h - a dataset of emoji: the pictures of a colour font, the names of Unicode CLDR.
+/* emoji.h - builds the emoji dataset: pictures of a colour font, names of Unicode CLDR.
  *
- * Every emoji that the font has a picture for is one picture, whatever its name; prompts are its
- * names and keywords in the languages that were asked for, each once. Pictures are called by code
- * points and English name: "1F600 grinning face".
+ * Every emoji that the font can draw is one picture. Its prompts are its distinct names and
+ * keywords in the requested languages. A locale inherits from its parents in CLDR's table. A
+ * picture is named by its code points and its English name: "1F600 grinning face".
  *
- * Pictures, features and what is held out are those of `locales` alone, whatever `with` adds, so
- * that scores stay comparable: no pair of an unseen picture, no prompt that is held out (in ASCII
- * letters of either case), no picture that `locales` has no name for.
+ * Pictures, features and held-out pairs depend on `locales` alone, so that scores stay comparable.
+ * `with` adds training pairs only: none of an unseen picture, none with a held-out prompt (compared
+ * without regard to ASCII case), none of a picture that has no name in `locales`.
  */
 #ifndef T2I_EMOJI_H
 #define T2I_EMOJI_H
@@ -18,17 +18,17 @@
 typedef struct {
     const char *out;
     const char *locales;    /* "en", "en,pt_BR" or "all" */
-    const char *with;       /* the same, or NULL: languages that add training pairs, no more */
+    const char *with;       /* the same, or NULL: languages that only add training pairs */
     const char *background; /* "white" or "#rrggbb" */
-    const char *font;       /* emoji_font.h; NULL: the usual places */
-    const char *cldr;       /* cldr.h; NULL: the usual places */
-    size_t dim;             /* at most so many features */
-    size_t join;   /* training pairs a picture made of several of `locales` (combine_prompts.h) */
-    uint64_t seed; /* of the splits (emoji_split.h), and of these */
+    const char *font;       /* font file (emoji_font.h); NULL: search */
+    const char *cldr;       /* folder of CLDR (cldr.h); NULL: search */
+    size_t dim;             /* upper limit of the number of features */
+    size_t join;   /* joined training pairs per picture (combine_prompts.h), from `locales` only */
+    uint64_t seed; /* random seed of the splits (emoji_split.h) and of joined prompts */
 } t2i_emoji_options;
 
-/* T2I_USAGE for a locale or background that there is not, T2I_NOINPUT, T2I_DATA, and as
- * t2i_encode_dataset_pca. */
+/* T2I_USAGE for an unknown locale or a bad background, T2I_NOINPUT when font or CLDR is missing,
+ * T2I_DATA, T2I_SYSTEM, and the failures of t2i_encode_dataset_pca. */
 T2I_CHECKED t2i_status t2i_emoji(const t2i_emoji_options *options, t2i_error *err);
 
 #endif

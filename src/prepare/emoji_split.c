@@ -27,7 +27,7 @@ enum {
     KISS_MARK = 0x1f48b
 };
 
-/* Genders that have a character of their own. */
+/* Characters that differ in gender, and their common character. */
 static const uint32_t alike[][2] = {
     {0x1f468, PERSON},     {0x1f469, PERSON},     /* man, woman */
     {0x1f466, CHILD},      {0x1f467, CHILD},      /* boy, girl */
@@ -39,7 +39,7 @@ static const uint32_t alike[][2] = {
     {0x1f46b, HANDS_HELD}, {0x1f46c, HANDS_HELD}, /* two people */
 };
 
-/* Sequences of people (after the above), and the character that they are. */
+/* Sequences of people, after the replacements above, and their common character. */
 static const struct {
     uint32_t code[PEOPLE_MAX], is;
 } couples[] = {
@@ -50,12 +50,12 @@ static const struct {
     {{PERSON, JOINER, 0x1f384}, 0x1f385}, /* mx claus */
 };
 
-static int says_little(uint32_t code)
+static int is_modifier(uint32_t code)
 {
     return code == T2I_EMOJI_FE0F || (code >= 0x1f3fb && code <= 0x1f3ff);
 }
 
-/* People, the last of them a child, and nobody else. */
+/* True for a sequence of people only whose last is a child. */
 static int is_family(const uint32_t *code, size_t count)
 {
     if (count < 3 || count % 2 == 0 || code[count - 1] != CHILD) return 0;
@@ -64,12 +64,12 @@ static int is_family(const uint32_t *code, size_t count)
     return 1;
 }
 
-/* Without skin tones, U+FE0F and gender signs; a skin tone that stands alone stays. */
+/* Removes skin tones, U+FE0F and gender signs. A skin tone alone stays. */
 static size_t strip(uint32_t *code, size_t count)
 {
     size_t left = 0, kept = 0;
     for (size_t i = 0; i < count; i++)
-        if (!says_little(code[i]) || count == 1) code[left++] = code[i];
+        if (!is_modifier(code[i]) || count == 1) code[left++] = code[i];
     for (size_t i = 0; i < left; i++) {
         if (code[i] == JOINER && i + 1 < left && (code[i + 1] == FEMALE || code[i + 1] == MALE))
             i++;
@@ -109,134 +109,135 @@ size_t t2i_emoji_group(uint32_t *code, size_t count)
 typedef struct {
     const t2i_emoji_pairs *pairs;
     uint64_t seed;
-    uint32_t *begin; /* of each prompt, and one more: its pictures in `picture` */
+    uint32_t *begin; /* prompts + 1: where the pictures of each prompt begin in `picture` */
     uint32_t *picture;
-    uint32_t *only;  /* of each prompt: the one group that all its pictures are of, or SHARED */
+    uint32_t *only;  /* of each prompt: the group of all its pictures, or SHARED */
     uint8_t *unseen; /* of each picture */
-    uint8_t *owns;   /* of each picture: it has a prompt that no other group has */
-    uint8_t *may;    /* of each group: all its pictures do */
-    uint32_t *left;  /* of each picture: its training prompts */
-    uint8_t *state;  /* of each prompt: its split where it was held out */
-} job;
+    uint8_t *owns;   /* of each picture: has a prompt that no other group has */
+    uint8_t *may;    /* of each group: all its pictures do, so it may be held out */
+    uint32_t *left;  /* of each picture: number of training prompts left */
+    uint8_t *state;  /* of each prompt: its split if it is held out */
+} splitter;
 
-static t2i_status make_room(job *j, t2i_error *err)
+static t2i_status allocate(splitter *s, t2i_error *err)
 {
-    const t2i_emoji_pairs *p = j->pairs;
-    j->begin = t2i_alloc(p->prompts + 1, sizeof *j->begin);
-    j->picture = t2i_alloc(p->pairs, sizeof *j->picture);
-    j->only = t2i_alloc(p->prompts, sizeof *j->only);
-    j->unseen = t2i_alloc(p->images, 1);
-    j->owns = t2i_alloc(p->images, 1);
-    j->may = t2i_alloc(p->groups, 1);
-    j->left = t2i_alloc(p->images, sizeof *j->left);
-    j->state = t2i_alloc(p->prompts, 1);
-    if (j->begin != NULL && j->picture != NULL && j->only != NULL && j->unseen != NULL &&
-        j->owns != NULL && j->may != NULL && j->left != NULL && j->state != NULL)
+    const t2i_emoji_pairs *p = s->pairs;
+    s->begin = t2i_alloc(p->prompts + 1, sizeof *s->begin);
+    s->picture = t2i_alloc(p->pairs, sizeof *s->picture);
+    s->only = t2i_alloc(p->prompts, sizeof *s->only);
+    s->unseen = t2i_alloc(p->images, 1);
+    s->owns = t2i_alloc(p->images, 1);
+    s->may = t2i_alloc(p->groups, 1);
+    s->left = t2i_alloc(p->images, sizeof *s->left);
+    s->state = t2i_alloc(p->prompts, 1);
+    if (s->begin != NULL && s->picture != NULL && s->only != NULL && s->unseen != NULL &&
+        s->owns != NULL && s->may != NULL && s->left != NULL && s->state != NULL)
         return T2I_OK;
-    return t2i_fail_memory(err, (p->pairs + 3 * p->prompts) * sizeof *j->begin, "the splits");
+    return t2i_fail_memory(err, (p->pairs + 3 * p->prompts) * sizeof *s->begin, "the splits");
 }
 
-static void list_pictures(job *j)
+static void list_pictures(splitter *s)
 {
-    const t2i_emoji_pairs *p = j->pairs;
-    for (size_t i = 0; i < p->pairs; i++) j->begin[p->prompt[i] + 1]++;
-    for (size_t k = 0; k < p->prompts; k++) j->begin[k + 1] += j->begin[k];
-    for (size_t i = 0; i < p->pairs; i++) j->picture[j->begin[p->prompt[i]]++] = p->image[i];
+    const t2i_emoji_pairs *p = s->pairs;
+    for (size_t i = 0; i < p->pairs; i++) s->begin[p->prompt[i] + 1]++;
+    for (size_t k = 0; k < p->prompts; k++) s->begin[k + 1] += s->begin[k];
+    for (size_t i = 0; i < p->pairs; i++) s->picture[s->begin[p->prompt[i]]++] = p->image[i];
     for (size_t k = p->prompts; k > 0; k--)
-        j->begin[k] = j->begin[k - 1]; /* moved by the filling */
-    if (p->prompts > 0) j->begin[0] = 0;
+        s->begin[k] = s->begin[k - 1]; /* undo the shift by the filling */
+    if (p->prompts > 0) s->begin[0] = 0;
 }
 
-/* Which groups could be asked for if they were unseen? */
-static void find_owned(job *j)
+/* Finds the groups that could be evaluated if they were unseen. */
+static void find_owned(splitter *s)
 {
-    const t2i_emoji_pairs *p = j->pairs;
+    const t2i_emoji_pairs *p = s->pairs;
     for (size_t k = 0; k < p->prompts; k++) {
-        j->only[k] = p->group[j->picture[j->begin[k]]];
-        for (size_t i = j->begin[k]; i < j->begin[k + 1]; i++)
-            if (p->group[j->picture[i]] != j->only[k]) j->only[k] = SHARED;
-        for (size_t i = j->begin[k]; j->only[k] != SHARED && i < j->begin[k + 1]; i++)
-            j->owns[j->picture[i]] = 1;
+        s->only[k] = p->group[s->picture[s->begin[k]]];
+        for (size_t i = s->begin[k]; i < s->begin[k + 1]; i++)
+            if (p->group[s->picture[i]] != s->only[k]) s->only[k] = SHARED;
+        for (size_t i = s->begin[k]; s->only[k] != SHARED && i < s->begin[k + 1]; i++)
+            s->owns[s->picture[i]] = 1;
     }
-    memset(j->may, 1, p->groups);
+    memset(s->may, 1, p->groups);
     for (size_t m = 0; m < p->images; m++)
-        if (!j->owns[m]) j->may[p->group[m]] = 0;
+        if (!s->owns[m]) s->may[p->group[m]] = 0;
 }
 
-static void hold_groups(job *j)
+static void hold_groups(splitter *s)
 {
-    const t2i_emoji_pairs *p = j->pairs;
+    const t2i_emoji_pairs *p = s->pairs;
     size_t wanted = (size_t)(GROUPS_HELD * (double)p->groups), held = 0;
     for (size_t n = 0; n < p->groups && held < wanted; n++) {
-        uint32_t group = (uint32_t)t2i_rng_permute(j->seed, STREAM_GROUPS, p->groups, n);
-        if (!j->may[group]) continue;
-        j->may[group] = 2;
+        uint32_t group = (uint32_t)t2i_rng_permute(s->seed, STREAM_GROUPS, p->groups, n);
+        if (!s->may[group]) continue;
+        s->may[group] = 2;
         held++;
     }
-    for (size_t m = 0; m < p->images; m++) j->unseen[m] = j->may[p->group[m]] == 2;
+    for (size_t m = 0; m < p->images; m++) s->unseen[m] = s->may[p->group[m]] == 2;
 }
 
-/* Pictures in training that the prompt has. */
-static size_t seen_pictures(const job *j, size_t prompt)
+/* Number of training pictures of the prompt. */
+static size_t seen_pictures(const splitter *s, size_t prompt)
 {
     size_t seen = 0;
-    for (size_t i = j->begin[prompt]; i < j->begin[prompt + 1]; i++)
-        seen += !j->unseen[j->picture[i]];
+    for (size_t i = s->begin[prompt]; i < s->begin[prompt + 1]; i++)
+        seen += !s->unseen[s->picture[i]];
     return seen;
 }
 
-static int may_hold(const job *j, size_t prompt)
+static int may_hold(const splitter *s, size_t prompt)
 {
-    size_t count = j->begin[prompt + 1] - j->begin[prompt];
-    if (j->state[prompt] != T2I_TRAIN || count > T2I_EMOJI_MANY || seen_pictures(j, prompt) < count)
+    size_t count = s->begin[prompt + 1] - s->begin[prompt];
+    if (s->state[prompt] != T2I_TRAIN || count > T2I_EMOJI_HELD_MAX ||
+        seen_pictures(s, prompt) < count)
         return 0;
-    for (size_t i = j->begin[prompt]; i < j->begin[prompt + 1]; i++)
-        if (j->left[j->picture[i]] < 2) return 0;
+    for (size_t i = s->begin[prompt]; i < s->begin[prompt + 1]; i++)
+        if (s->left[s->picture[i]] < 2) return 0;
     return 1;
 }
 
-/* Goes on at *at of a random order, until so many prompts are of that split. */
-static void hold_prompts(job *j, size_t wanted, uint8_t split, size_t *at)
+/* Continues at *at of a random order until `wanted` prompts are in the split. */
+static void hold_prompts(splitter *s, size_t wanted, uint8_t split, size_t *at)
 {
-    size_t prompts = j->pairs->prompts;
+    size_t prompts = s->pairs->prompts;
     for (; *at < prompts && wanted > 0; ++*at) {
-        size_t prompt = (size_t)t2i_rng_permute(j->seed, STREAM_PROMPTS, prompts, *at);
-        if (!may_hold(j, prompt)) continue;
-        for (size_t i = j->begin[prompt]; i < j->begin[prompt + 1]; i++) j->left[j->picture[i]]--;
-        j->state[prompt] = split;
+        size_t prompt = (size_t)t2i_rng_permute(s->seed, STREAM_PROMPTS, prompts, *at);
+        if (!may_hold(s, prompt)) continue;
+        for (size_t i = s->begin[prompt]; i < s->begin[prompt + 1]; i++) s->left[s->picture[i]]--;
+        s->state[prompt] = split;
         wanted--;
     }
 }
 
-static void split_pairs(job *j, uint8_t *split)
+static void split_pairs(splitter *s, uint8_t *split)
 {
-    const t2i_emoji_pairs *p = j->pairs;
+    const t2i_emoji_pairs *p = s->pairs;
     size_t seen = 0, at = 0;
-    list_pictures(j);
-    find_owned(j);
-    hold_groups(j);
+    list_pictures(s);
+    find_owned(s);
+    hold_groups(s);
     for (size_t k = 0; k < p->prompts; k++) {
-        if (seen_pictures(j, k) > 0)
+        if (seen_pictures(s, k) > 0)
             seen++;
         else
-            j->state[k] = T2I_UNSEEN_PICTURES;
+            s->state[k] = T2I_UNSEEN_PICTURES;
     }
-    for (size_t i = 0; i < p->pairs; i++) j->left[p->image[i]]++;
-    hold_prompts(j, (size_t)(PROMPTS_HELD * (double)seen), T2I_UNSEEN_PROMPTS, &at);
-    hold_prompts(j, (size_t)(PROMPTS_VALIDATION * (double)seen), T2I_VALIDATION, &at);
+    for (size_t i = 0; i < p->pairs; i++) s->left[p->image[i]]++;
+    hold_prompts(s, (size_t)(PROMPTS_HELD * (double)seen), T2I_UNSEEN_PROMPTS, &at);
+    hold_prompts(s, (size_t)(PROMPTS_VALIDATION * (double)seen), T2I_VALIDATION, &at);
     for (size_t i = 0; i < p->pairs; i++) {
-        int lost = j->unseen[p->image[i]] && j->state[p->prompt[i]] != T2I_UNSEEN_PICTURES;
-        split[i] = lost ? T2I_EMOJI_LEFT_OUT : j->state[p->prompt[i]];
+        int lost = s->unseen[p->image[i]] && s->state[p->prompt[i]] != T2I_UNSEEN_PICTURES;
+        split[i] = lost ? T2I_EMOJI_LEFT_OUT : s->state[p->prompt[i]];
     }
 }
 
 t2i_status t2i_emoji_split(const t2i_emoji_pairs *pairs, uint64_t seed, uint8_t *split,
                            t2i_error *err)
 {
-    job j = {.pairs = pairs, .seed = seed};
-    t2i_status status = make_room(&j, err);
-    if (status == T2I_OK) split_pairs(&j, split);
-    void *all[] = {j.begin, j.picture, j.only, j.unseen, j.owns, j.may, j.left, j.state};
+    splitter s = {.pairs = pairs, .seed = seed};
+    t2i_status status = allocate(&s, err);
+    if (status == T2I_OK) split_pairs(&s, split);
+    void *all[] = {s.begin, s.picture, s.only, s.unseen, s.owns, s.may, s.left, s.state};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     return status;
 }

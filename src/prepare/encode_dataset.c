@@ -11,23 +11,23 @@
 #include "base/progress.h"
 #include "kernels/ridge.h"
 
-enum { BLOCK = 256 }; /* pictures encoded at a time */
+enum { BLOCK = 256 }; /* pictures per block */
 
 typedef struct {
     const t2i_pairs *pairs;
     const t2i_pictures *pictures;
-    size_t dim;     /* of features that are ready, else 0 */
-    uint8_t *train; /* of each picture: does a training pair use it? */
-    size_t *index;  /* the training pictures */
+    size_t dim;     /* features per picture if they are ready, else 0 */
+    uint8_t *train; /* of each picture: 1 if a training pair uses it */
+    size_t *index;  /* numbers of the training pictures */
     size_t trains;
     t2i_progress progress;
-    t2i_pca decoder; /* a picture is its mean + features x its basis, whoever fitted it */
-    /* one block */
+    t2i_pca decoder; /* picture = mean + features x basis, from PCA or ridge regression */
+    /* buffers of one block */
     uint8_t *pixels;
     float *features, *x;
-    /* squared error of decoded pictures: [1] of training pictures, [0] of others */
+    /* sum of squared errors of decoded pictures: [1] training pictures, [0] others */
     double error[2];
-} job;
+} dataset_encoder;
 
 t2i_status t2i_pictures_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
                                   float *features, t2i_error *err)
@@ -38,31 +38,31 @@ t2i_status t2i_pictures_in_memory(void *pixels, size_t first, size_t count, uint
     return T2I_OK;
 }
 
-/* ---- encoder and decoder see the training pictures alone ---- */
+/* ---- training pictures, to which encoder and decoder are fitted ---- */
 
-static t2i_status find_training(job *j, t2i_error *err)
+static t2i_status find_training(dataset_encoder *e, t2i_error *err)
 {
-    const t2i_pairs *pairs = j->pairs;
-    j->train = t2i_alloc(pairs->images, sizeof *j->train);
-    j->index = t2i_alloc(pairs->images, sizeof *j->index);
-    if (j->train == NULL || j->index == NULL)
-        return t2i_fail_memory(err, pairs->images * sizeof *j->index, "the pictures");
+    const t2i_pairs *pairs = e->pairs;
+    e->train = t2i_alloc(pairs->images, sizeof *e->train);
+    e->index = t2i_alloc(pairs->images, sizeof *e->index);
+    if (e->train == NULL || e->index == NULL)
+        return t2i_fail_memory(err, pairs->images * sizeof *e->index, "the pictures");
     for (size_t i = 0; i < pairs->pairs; i++)
-        if (pairs->split[i] == T2I_TRAIN) j->train[pairs->image[i]] = 1;
+        if (pairs->split[i] == T2I_TRAIN) e->train[pairs->image[i]] = 1;
     for (size_t i = 0; i < pairs->images; i++)
-        if (j->train[i]) j->index[j->trains++] = i;
+        if (e->train[i]) e->index[e->trains++] = i;
     return T2I_OK;
 }
 
 static t2i_status read_both(void *context, size_t first, size_t count, float *features,
                             uint8_t *pixels, t2i_error *err)
 {
-    const job *j = context;
+    const dataset_encoder *e = context;
     for (size_t i = 0; i < count;) {
-        size_t from = j->index[first + i], run = 1;
-        while (i + run < count && j->index[first + i + run] == from + run) run++;
-        T2I_TRY(j->pictures->read(j->pictures->context, from, run, pixels + i * T2I_PICTURE,
-                                  features == NULL ? NULL : features + i * j->dim, err));
+        size_t from = e->index[first + i], run = 1;
+        while (i + run < count && e->index[first + i + run] == from + run) run++;
+        T2I_TRY(e->pictures->read(e->pictures->context, from, run, pixels + i * T2I_PICTURE,
+                                  features == NULL ? NULL : features + i * e->dim, err));
         i += run;
     }
     return T2I_OK;
@@ -76,7 +76,7 @@ static t2i_status read_pixels(void *context, size_t first, size_t count, uint8_t
 
 static void show_progress(void *context, double share)
 {
-    t2i_progress_at(&((job *)context)->progress, share);
+    t2i_progress_at(&((dataset_encoder *)context)->progress, share);
 }
 
 /* ---- features, and how well they decode ---- */
@@ -91,27 +91,27 @@ static double squared_error(const float *x, const uint8_t *pixels)
     return sum;
 }
 
-static t2i_status put_pictures(job *j, t2i_dataset_out *out, t2i_error *err)
+static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_out *out, t2i_error *err)
 {
-    size_t images = j->pairs->images;
+    size_t images = e->pairs->images;
     for (size_t first = 0; first < images; first += BLOCK) {
         size_t count = images - first < BLOCK ? images - first : BLOCK;
-        T2I_TRY(j->pictures->read(j->pictures->context, first, count, j->pixels,
-                                  j->dim > 0 ? j->features : NULL, err));
-        if (j->dim == 0) t2i_pca_encode(&j->decoder, j->pixels, count, j->features, j->x);
-        T2I_TRY(t2i_dataset_put_pixels(out, count, j->pixels, err));
-        T2I_TRY(t2i_dataset_put_features(out, count, j->features, err));
-        t2i_progress_at(&j->progress, (double)(first + count) / (double)images);
-        if (j->decoder.basis == NULL) continue;
-        t2i_pca_decode(&j->decoder, j->features, count, j->x);
+        T2I_TRY(e->pictures->read(e->pictures->context, first, count, e->pixels,
+                                  e->dim > 0 ? e->features : NULL, err));
+        if (e->dim == 0) t2i_pca_encode(&e->decoder, e->pixels, count, e->features, e->x);
+        T2I_TRY(t2i_dataset_put_pixels(out, count, e->pixels, err));
+        T2I_TRY(t2i_dataset_put_features(out, count, e->features, err));
+        t2i_progress_at(&e->progress, (double)(first + count) / (double)images);
+        if (e->decoder.basis == NULL) continue;
+        t2i_pca_decode(&e->decoder, e->features, count, e->x);
         for (size_t i = 0; i < count; i++)
-            j->error[j->train[first + i]] +=
-                squared_error(j->x + i * T2I_PICTURE, j->pixels + i * T2I_PICTURE);
+            e->error[e->train[first + i]] +=
+                squared_error(e->x + i * T2I_PICTURE, e->pixels + i * T2I_PICTURE);
     }
     return T2I_OK;
 }
 
-/* Peak signal to noise ratio of `count` pictures, as text. */
+/* Peak signal-to-noise ratio of `count` pictures, as text. */
 static const char *psnr(double error, size_t count, char text[32])
 {
     double mean = error / ((double)count * (double)T2I_PICTURE);
@@ -122,86 +122,86 @@ static const char *psnr(double error, size_t count, char text[32])
     return text;
 }
 
-static void report(const job *j, const char *what)
+static void report(const dataset_encoder *e, const char *what)
 {
     char train[32], other[32];
-    size_t others = j->pairs->images - j->trains;
-    if (j->decoder.basis == NULL) {
+    size_t others = e->pairs->images - e->trains;
+    if (e->decoder.basis == NULL) {
         t2i_log_note("features: %s", what);
         return;
     }
-    psnr(j->error[1], j->trains, train);
+    psnr(e->error[1], e->trains, train);
     if (others > 0)
-        t2i_log_note("features: %s; PSNR of decoded pictures: %s for those in training (%zu), %s "
-                     "for the others (%zu)",
-                     what, train, j->trains, psnr(j->error[0], others, other), others);
+        t2i_log_note("features: %s; PSNR of decoded pictures: %s for %zu training pictures, %s "
+                     "for %zu others",
+                     what, train, e->trains, psnr(e->error[0], others, other), others);
     else
         t2i_log_note("features: %s; PSNR of decoded pictures: %s", what, train);
 }
 
 /* ---- the file ---- */
 
-static t2i_status write_dataset(job *j, const char *path, const t2i_encoder_info *encoder,
-                                size_t dim, t2i_error *err)
+static t2i_status write_dataset(dataset_encoder *e, const char *path,
+                                const t2i_encoder_info *encoder, size_t dim, t2i_error *err)
 {
     t2i_dataset_out *out;
-    j->pixels = t2i_alloc(BLOCK, T2I_PICTURE);
-    j->features = t2i_alloc(BLOCK * dim, sizeof *j->features);
-    j->x = t2i_alloc(BLOCK * T2I_PICTURE, sizeof *j->x);
-    if (j->pixels == NULL || j->features == NULL || j->x == NULL)
-        return t2i_fail_memory(err, BLOCK * T2I_PICTURE * sizeof *j->x, "pictures");
-    T2I_TRY(t2i_dataset_create(&out, path, T2I_DATA_TOOL, j->pairs, dim, encoder, err));
-    t2i_progress_begin(&j->progress, "writing pictures");
-    t2i_status status = put_pictures(j, out, err);
-    t2i_progress_end(&j->progress);
-    if (status == T2I_OK && j->decoder.basis != NULL)
-        status = t2i_dataset_put_decoder(out, j->decoder.basis, j->decoder.mean, err);
+    e->pixels = t2i_alloc(BLOCK, T2I_PICTURE);
+    e->features = t2i_alloc(BLOCK * dim, sizeof *e->features);
+    e->x = t2i_alloc(BLOCK * T2I_PICTURE, sizeof *e->x);
+    if (e->pixels == NULL || e->features == NULL || e->x == NULL)
+        return t2i_fail_memory(err, BLOCK * T2I_PICTURE * sizeof *e->x, "pictures");
+    T2I_TRY(t2i_dataset_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err));
+    t2i_progress_begin(&e->progress, "writing pictures");
+    t2i_status status = put_pictures(e, out, err);
+    t2i_progress_end(&e->progress);
+    if (status == T2I_OK && e->decoder.basis != NULL)
+        status = t2i_dataset_put_decoder(out, e->decoder.basis, e->decoder.mean, err);
     if (status == T2I_OK) return t2i_dataset_commit(out, err);
     t2i_dataset_drop(out);
     return status;
 }
 
-static t2i_status encode_pca(job *j, const char *out, size_t dim, t2i_error *err)
+static t2i_status encode_pca(dataset_encoder *e, const char *out, size_t dim, t2i_error *err)
 {
     char what[100];
-    t2i_pca *pca = &j->decoder;
-    T2I_TRY(find_training(j, err));
-    if (j->trains == 0)
+    t2i_pca *pca = &e->decoder;
+    T2I_TRY(find_training(e, err));
+    if (e->trains == 0)
         return t2i_fail(err, T2I_DATA,
-                        "no pair is of the split train: there is nothing to fit the encoder to");
-    t2i_pca_source source = {.count = j->trains,
+                        "no pair is of the split train, so that no encoder can be fitted");
+    t2i_pca_source source = {.count = e->trains,
                              .width = T2I_PICTURE,
                              .read = read_pixels,
                              .progress = show_progress,
-                             .context = j};
-    t2i_progress_begin(&j->progress, "fitting the encoder");
+                             .context = e};
+    t2i_progress_begin(&e->progress, "fitting the encoder");
     t2i_status status = t2i_pca_fit(pca, &source, dim, err);
-    t2i_progress_end(&j->progress);
+    t2i_progress_end(&e->progress);
     if (status != T2I_OK) return status;
     t2i_encoder_info encoder = {
         .encoder = "pca", .height = T2I_SIDE, .width = T2I_SIDE, .scale = pca->scale};
-    T2I_TRY(write_dataset(j, out, &encoder, pca->dim, err));
+    T2I_TRY(write_dataset(e, out, &encoder, pca->dim, err));
     if (pca->kept >= 1 && pca->dim == 1 && pca->basis[0] == 0)
-        t2i_log_warn("the training pictures are all alike: their features are all zero");
+        t2i_log_warn("all training pictures are equal: all features are zero");
     snprintf(what, sizeof what, "%zu, with %.2f %% of the variance", pca->dim, 100 * pca->kept);
-    report(j, what);
+    report(e, what);
     return T2I_OK;
 }
 
-static t2i_status fit_decoder(job *j, t2i_error *err)
+static t2i_status fit_decoder(dataset_encoder *e, t2i_error *err)
 {
     t2i_ridge ridge;
-    const t2i_ridge_source source = {.count = j->trains,
-                                     .dim = j->dim,
+    const t2i_ridge_source source = {.count = e->trains,
+                                     .dim = e->dim,
                                      .width = T2I_PICTURE,
                                      .read = read_both,
                                      .progress = show_progress,
-                                     .context = j};
-    t2i_progress_begin(&j->progress, "fitting the decoder");
+                                     .context = e};
+    t2i_progress_begin(&e->progress, "fitting the decoder");
     t2i_status status = t2i_ridge_fit(&ridge, &source, -1, err);
-    t2i_progress_end(&j->progress);
+    t2i_progress_end(&e->progress);
     if (status != T2I_OK) return status;
-    j->decoder = (t2i_pca){.dim = ridge.dim,
+    e->decoder = (t2i_pca){.dim = ridge.dim,
                            .width = ridge.width,
                            .mean = ridge.mean,
                            .basis = ridge.basis,
@@ -209,39 +209,40 @@ static t2i_status fit_decoder(job *j, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status encode_ready(job *j, const char *out, const t2i_encoder_info *encoder,
+static t2i_status encode_ready(dataset_encoder *e, const char *out, const t2i_encoder_info *encoder,
                                t2i_error *err)
 {
     char what[100];
-    T2I_TRY(find_training(j, err));
-    if (j->trains > 0)
-        T2I_TRY(fit_decoder(j, err));
+    T2I_TRY(find_training(e, err));
+    if (e->trains > 0)
+        T2I_TRY(fit_decoder(e, err));
     else
-        t2i_log_warn("no pair is of the split train: there is nothing to fit a decoder to, and "
-                     "this dataset is good for evaluation only");
-    T2I_TRY(write_dataset(j, out, encoder, j->dim, err));
-    snprintf(what, sizeof what, "%zu, from %s", j->dim, encoder->encoder);
-    report(j, what);
+        t2i_log_warn(
+            "no pair is of the split train: the dataset has no decoder and can be used for "
+            "evaluation only");
+    T2I_TRY(write_dataset(e, out, encoder, e->dim, err));
+    snprintf(what, sizeof what, "%zu, from %s", e->dim, encoder->encoder);
+    report(e, what);
     return T2I_OK;
 }
 
-static void free_job(job *j)
+static void free_encoder(dataset_encoder *e)
 {
-    t2i_pca_free(&j->decoder);
-    t2i_free(j->train);
-    t2i_free(j->index);
-    t2i_free(j->pixels);
-    t2i_free(j->features);
-    t2i_free(j->x);
+    t2i_pca_free(&e->decoder);
+    t2i_free(e->train);
+    t2i_free(e->index);
+    t2i_free(e->pixels);
+    t2i_free(e->features);
+    t2i_free(e->x);
 }
 
 t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
                                   const t2i_pictures *pictures, size_t dim, t2i_error *err)
 {
-    job j = {.pairs = pairs, .pictures = pictures};
+    dataset_encoder e = {.pairs = pairs, .pictures = pictures};
     t2i_blas_begin(); /* one thread: the file must not depend on the number of cores */
-    t2i_status status = encode_pca(&j, out, dim, err);
-    free_job(&j);
+    t2i_status status = encode_pca(&e, out, dim, err);
+    free_encoder(&e);
     return status;
 }
 
@@ -249,9 +250,9 @@ t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,
                                     const t2i_pictures *pictures, const t2i_encoder_info *encoder,
                                     size_t dim, t2i_error *err)
 {
-    job j = {.pairs = pairs, .pictures = pictures, .dim = dim};
+    dataset_encoder e = {.pairs = pairs, .pictures = pictures, .dim = dim};
     t2i_blas_begin();
-    t2i_status status = encode_ready(&j, out, encoder, err);
-    free_job(&j);
+    t2i_status status = encode_ready(&e, out, encoder, err);
+    free_encoder(&e);
     return status;
 }

@@ -1,5 +1,8 @@
-/* encode_dataset.h - a dataset file from pairs and pictures: fits the encoder, writes features and
- * decoder.
+/* encode_dataset.h - writes a dataset from pairs and pictures: fits encoder and decoder.
+ *
+ * Encoder and decoder are fitted to the pictures of training pairs only. Pictures are read in
+ * blocks, so memory does not grow with their number. Reasons:
+ * docs/decisions/026-fits-of-encoders.md.
  */
 #ifndef T2I_ENCODE_DATASET_H
 #define T2I_ENCODE_DATASET_H
@@ -9,35 +12,36 @@
 #include "dataset/dataset.h"
 #include "base/error.h"
 
-#define T2I_DATA_TOOL "t2i-data 1" /* --version, and the attribute `tool` of what it writes */
-#define T2I_SIDE      64           /* pixels: pictures are stored with this width and height */
-#define T2I_PICTURE   ((size_t)T2I_SIDE * T2I_SIDE * 3) /* bytes of one */
+#define T2I_DATA_TOOL "t2i-data 1" /* value of the attribute `tool` */
+#define T2I_SIDE      64           /* width and height of stored pictures, in pixels */
+#define T2I_PICTURE   ((size_t)T2I_SIDE * T2I_SIDE * 3) /* bytes of a stored picture */
 
-/* The pictures of a dataset in order, each T2I_PICTURE bytes, and their features where an encoder
- * has made them (NULL when they are not wanted); read several times, in blocks. */
+/* A source of the pictures of a dataset, in order. `read` returns pictures first .. first + count -
+ * 1: pixels (count, T2I_PICTURE) and, if `features` is not NULL, features (count, dim). It is
+ * called several times for each picture. */
 typedef struct {
     t2i_status (*read)(void *context, size_t first, size_t count, uint8_t *pixels, float *features,
                        t2i_error *err);
     void *context;
 } t2i_pictures;
 
-/* Fits at most dim principal components to the pictures of training pairs, writes the dataset and
- * says how good the encoder is. T2I_DATA when there is no training pair; nothing is left on
- * failure. */
+/* Fits at most `dim` principal components to the pictures of training pairs, writes the dataset and
+ * logs the explained variance and the PSNR of decoded pictures. T2I_DATA when there is no training
+ * pair. No file is left on failure. */
 T2I_CHECKED t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
                                               const t2i_pictures *pictures, size_t dim,
                                               t2i_error *err);
 
-/* The same for features that another encoder has made: dim of them a picture, taken as they are.
- * The decoder is a ridge regression fitted to the pictures of training pairs; without such a pair
- * there is none, with a warning. */
+/* The same with `dim` ready features per picture, which are stored unchanged. The decoder is a
+ * ridge regression from features to pixels, fitted to the pictures of training pairs. Without
+ * training pairs the dataset has no decoder, and a warning is logged. */
 T2I_CHECKED t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,
                                                 const t2i_pictures *pictures,
                                                 const t2i_encoder_info *encoder, size_t dim,
                                                 t2i_error *err);
 
-/* Pictures that lie in memory, end to end: a t2i_pictures' read with that address as context. It
- * knows no features. */
+/* A `read` of t2i_pictures for pictures in memory: `pixels` (M, T2I_PICTURE) is the context. There
+ * are no features. */
 t2i_status t2i_pictures_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
                                   float *features, t2i_error *err);
 

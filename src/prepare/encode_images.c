@@ -13,9 +13,10 @@
 
 enum { RESIZED = 256 }; /* torchvision's Resize before its CenterCrop(224) */
 
-/* ---- one picture: T2I_OK, or T2I_DATA with the reason why it cannot be used ---- */
+/* ---- one picture: T2I_DATA and a reason if it cannot be used ---- */
 
-static t2i_status encode(t2i_resnet *net, const t2i_image *whole, float *features, t2i_error *why)
+static t2i_status run_resnet(t2i_resnet *net, const t2i_image *whole, float *features,
+                             t2i_error *why)
 {
     t2i_image fitted;
     T2I_TRY(t2i_image_fit(&fitted, whole, RESIZED, T2I_RESNET_SIDE, why));
@@ -23,12 +24,12 @@ static t2i_status encode(t2i_resnet *net, const t2i_image *whole, float *feature
     t2i_image_free(&fitted);
     for (size_t i = 0; i < T2I_RESNET_FEATURES; i++)
         if (!isfinite(features[i]))
-            return t2i_fail(why, T2I_DATA, "its feature %zu is not finite with these weights", i);
+            return t2i_fail(why, T2I_DATA, "feature %zu is not finite with these weights", i);
     return T2I_OK;
 }
 
-static t2i_status take(const t2i_build_journal_kind *kind, const char *name, t2i_resnet *net,
-                       uint8_t *pixels, float *features, t2i_error *why)
+static t2i_status encode_picture(const t2i_build_journal_kind *kind, const char *name,
+                                 t2i_resnet *net, uint8_t *pixels, float *features, t2i_error *why)
 {
     t2i_image whole, fitted = {0};
     char *path = t2i_fs_join(kind->images, name);
@@ -37,7 +38,7 @@ static t2i_status take(const t2i_build_journal_kind *kind, const char *name, t2i
     t2i_free(path);
     if (status == T2I_OK) status = t2i_image_fit(&fitted, &whole, T2I_SIDE, T2I_SIDE, why);
     if (status == T2I_OK) memcpy(pixels, fitted.rgb, T2I_PICTURE);
-    if (status == T2I_OK && net != NULL) status = encode(net, &whole, features, why);
+    if (status == T2I_OK && net != NULL) status = run_resnet(net, &whole, features, why);
     t2i_image_free(&fitted);
     t2i_image_free(&whole);
     return status == T2I_NOINPUT ? T2I_DATA : status;
@@ -49,33 +50,34 @@ typedef struct {
     const t2i_build_journal_kind *kind;
     const t2i_string_table *names;
     t2i_resnet *net;
-    uint8_t *have; /* of each picture: is its result there already? */
-    size_t todo;   /* pictures without */
-    size_t done;   /* of this rank's */
+    uint8_t *have; /* of each picture: 1 if its result exists already */
+    size_t todo;   /* pictures without a result */
+    size_t done;   /* pictures done by this rank */
     t2i_build_journal_writer *journal;
     uint8_t pixels[T2I_PICTURE];
     float features[T2I_RESNET_FEATURES];
 } share;
 
-static t2i_status take_one(share *s, size_t number, t2i_error *err)
+static t2i_status encode_one(share *s, size_t number, t2i_error *err)
 {
     t2i_error why = {0};
     t2i_file_stamp stamp;
     const char *name = t2i_string_table_at(s->names, number);
     t2i_status status = t2i_file_stamp_file(&stamp, s->kind, name, &why);
-    if (status == T2I_OK) status = take(s->kind, name, s->net, s->pixels, s->features, &why);
+    if (status == T2I_OK)
+        status = encode_picture(s->kind, name, s->net, s->pixels, s->features, &why);
     if (status == T2I_OK)
         status =
             t2i_build_journal_writer_put(s->journal, name, &stamp, s->pixels, s->features, &why);
     if (status == T2I_DATA)
-        return t2i_build_journal_writer_put_bad(s->journal, name, why.text, err);
+        return t2i_build_journal_writer_put_reason(s->journal, name, why.text, err);
     if (status != T2I_OK) *err = why;
     return status;
 }
 
-/* Every size-th of the pictures that are to be taken: large ones often lie together, and are shared
- * out so. */
-static t2i_status take_share(share *s, size_t journal, int rank, int size, t2i_error *err)
+/* Encodes every size-th of the remaining pictures: neighbours in a list are often of similar size,
+ * so that this balances the ranks. */
+static t2i_status encode_share(share *s, size_t journal, int rank, int size, t2i_error *err)
 {
     t2i_progress progress;
     size_t mine = s->todo / (size_t)size + ((size_t)rank < s->todo % (size_t)size), turn = 0;
@@ -86,58 +88,59 @@ static t2i_status take_share(share *s, size_t journal, int rank, int size, t2i_e
     for (size_t i = 0; status == T2I_OK && i < s->names->count; i++) {
         if (s->have[i] || turn++ % (size_t)size != (size_t)rank) continue;
         if (t2i_stop_signal_asked() != 0 ||
-            (size > 1 && t2i_build_journal_given_up(s->kind->folder)))
+            (size > 1 && t2i_build_journal_stopped(s->kind->folder)))
             break;
-        status = take_one(s, i, err);
+        status = encode_one(s, i, err);
         s->done += status == T2I_OK;
         t2i_progress_at(&progress, (double)s->done / (double)mine);
     }
     t2i_progress_end(&progress);
-    if (size > 1 && s->done < mine) t2i_build_journal_give_up(s->kind->folder);
+    if (size > 1 && s->done < mine) t2i_build_journal_stop(s->kind->folder);
     t2i_error why;
     t2i_status closed = t2i_build_journal_writer_close(s->journal, status == T2I_OK ? err : &why);
     return status == T2I_OK ? closed : status;
 }
 
-/* ---- rank 0 sees what is there ---- */
+/* ---- results of an earlier build: rank 0 ---- */
 
-static t2i_status prepare(share *s, int resume, uint64_t *next, t2i_error *err)
+static t2i_status find_finished(share *s, int resume, uint64_t *next, t2i_error *err)
 {
-    t2i_build_journal *parts;
+    t2i_build_journal *results;
     size_t kept = 0, count = s->names->count;
-    if (!resume) t2i_build_journal_empty(s->kind->folder);
-    T2I_TRY(t2i_build_journal_open(&parts, s->kind, s->names, 1, err));
-    for (size_t i = 0; i < count; i++) kept += s->have[i] = t2i_build_journal_state(parts, i) == 1;
-    *next = t2i_build_journal_next(parts);
-    size_t foreign = t2i_build_journal_foreign(parts);
+    if (!resume) t2i_build_journal_clear(s->kind->folder);
+    T2I_TRY(t2i_build_journal_open(&results, s->kind, s->names, 1, err));
+    for (size_t i = 0; i < count; i++)
+        kept += s->have[i] = t2i_build_journal_state(results, i) == 1;
+    *next = t2i_build_journal_next(results);
+    size_t foreign = t2i_build_journal_foreign(results);
     if (foreign > 0 && kept == 0) {
-        t2i_build_journal_close(parts);
+        t2i_build_journal_close(results);
         return t2i_fail(err, T2I_USAGE,
-                        "%s holds pictures of another encoder, other weights or another CPU type: "
-                        "give those, or leave --resume out to begin anew",
+                        "%s holds results of another encoder, other weights or another CPU type: "
+                        "use the same, or leave out --resume to start again",
                         s->kind->folder);
     }
     if (resume && kept > 0)
-        t2i_log_note("%zu of %zu pictures are done already, from %s", kept, count, s->kind->folder);
+        t2i_log_note("%zu of %zu pictures are done already in %s", kept, count, s->kind->folder);
     else if (resume)
-        t2i_log_note("%s holds no picture that can be used: all %zu are taken", s->kind->folder,
-                     count);
-    t2i_build_journal_close(parts);
+        t2i_log_note("%s holds no results that can be used: encoding all %zu pictures",
+                     s->kind->folder, count);
+    t2i_build_journal_close(results);
     return T2I_OK;
 }
 
-/* Collective. Catches signals meanwhile. */
-static t2i_status take_all(t2i_comm *comm, share *s, int resume, t2i_error *err)
+/* Collective. Catches stop signals while it runs. */
+static t2i_status encode_all(t2i_comm *comm, share *s, int resume, t2i_error *err)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     uint64_t next = 0;
-    t2i_status mine = rank == 0 ? prepare(s, resume, &next, err) : T2I_OK;
+    t2i_status mine = rank == 0 ? find_finished(s, resume, &next, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     t2i_comm_bcast(comm, 0, &next, sizeof next);
     t2i_comm_bcast(comm, 0, s->have, s->names->count);
     for (size_t i = 0; i < s->names->count; i++) s->todo += !s->have[i];
     t2i_stop_signal_catch();
-    mine = take_share(s, (size_t)next, rank, size, err);
+    mine = encode_share(s, (size_t)next, rank, size, err);
     t2i_stop_signal_release();
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     int64_t done = t2i_comm_sum(comm, (int64_t)s->done);
@@ -162,7 +165,7 @@ t2i_status t2i_encode_images(t2i_comm *comm, const t2i_build_journal_kind *kind,
         s->names = names;
         s->net = net;
         s->have = have;
-        status = take_all(comm, s, resume, err);
+        status = encode_all(comm, s, resume, err);
     }
     t2i_free(s);
     t2i_free(have);

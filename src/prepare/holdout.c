@@ -22,9 +22,9 @@ static int by_hash(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* ---- what is likely a mistake ---- */
+/* ---- likely mistakes ---- */
 
-/* Adds to *repeated. */
+/* Adds the number of repeated pairs to *repeated. */
 static t2i_status count_repeated(const t2i_pair_set *set, size_t *repeated, t2i_error *err)
 {
     hashed *pair = t2i_alloc(set->pairs, sizeof *pair);
@@ -41,10 +41,11 @@ static t2i_status count_repeated(const t2i_pair_set *set, size_t *repeated, t2i_
     return T2I_OK;
 }
 
-/* Adds pairs of the split "unseen pictures" whose picture's group is in training. */
+/* Adds to *leaks the pairs of the split "unseen pictures" whose group is in training. */
 static t2i_status count_leaks(const t2i_pair_set *set, size_t *leaks, t2i_error *err)
 {
-    uint8_t *trains = t2i_alloc(set->images, 1); /* by group: there are no more than pictures */
+    uint8_t *trains =
+        t2i_alloc(set->images, 1); /* by group; there are at most as many groups as pictures */
     if (trains == NULL) return t2i_fail_memory(err, set->images, "the groups");
     for (size_t i = 0; i < set->pairs; i++)
         if (set->split[i] == T2I_TRAIN) trains[set->group[set->image[i]]] = 1;
@@ -59,28 +60,28 @@ t2i_status t2i_holdout_log(const t2i_pair_set *set, t2i_error *err)
     size_t repeated = 0, leaks = 0;
     T2I_TRY(count_repeated(set, &repeated, err));
     if (repeated > 0)
-        t2i_log_note("%zu of %zu pairs are given more than once, and count as often", repeated,
+        t2i_log_note("%zu of %zu pairs are given more than once; each repetition counts", repeated,
                      set->pairs);
     T2I_TRY(count_leaks(set, &leaks, err));
     if (leaks > 0)
-        t2i_log_warn("%zu pairs are of the split unseen pictures, but their picture, or one of its "
-                     "group, is in training too",
+        t2i_log_warn("%zu pairs of the split unseen pictures have a picture or group that is in "
+                     "training too",
                      leaks);
     return T2I_OK;
 }
 
 /* ---- the split ---- */
 
-/* The group that stands for all those with a picture in common (path halving). */
+/* Representative of a set of merged groups (union-find with path halving). */
 static uint32_t root_of(uint32_t *parent, uint32_t group)
 {
     while (parent[group] != group) group = parent[group] = parent[parent[group]];
     return group;
 }
 
-/* Groups with a picture of the same pixels become one; counts pictures that look like another. */
-static t2i_status join_alike(const t2i_pair_set *set, const t2i_pictures *pictures,
-                             uint32_t *parent, size_t *alike, t2i_error *err)
+/* Merges groups that have equal pictures; counts the pictures that equal an earlier one. */
+static t2i_status merge_equal_pictures(const t2i_pair_set *set, const t2i_pictures *pictures,
+                                       uint32_t *parent, size_t *alike, t2i_error *err)
 {
     hashed *picture = t2i_alloc(set->images, sizeof *picture);
     uint8_t *pixels = t2i_alloc(BLOCK, T2I_PICTURE);
@@ -111,7 +112,7 @@ static t2i_status join_alike(const t2i_pair_set *set, const t2i_pictures *pictur
     return status;
 }
 
-/* number[root] becomes its number + 1 among the roots, in order of the groups' first pictures. */
+/* Numbers the roots from 1 into number[root], in order of their first pictures. */
 static size_t count_units(const t2i_pair_set *set, uint32_t *parent, uint32_t *number)
 {
     size_t units = 0;
@@ -133,10 +134,10 @@ static void hold_out(t2i_pair_set *set, uint32_t *parent, const uint32_t *number
         pairs++;
     }
     if (alike > 0)
-        t2i_log_note("%zu pictures look like another one: such pictures are held out together",
+        t2i_log_note("%zu pictures equal another picture; equal pictures get the same split",
                      alike);
     t2i_log_note("no row names a split: %zu of %zu picture groups (%zu of %zu pairs) are held out "
-                 "as validation; a split column says it by row, --validation 0 trains on all",
+                 "as validation; a split column sets it by row, --validation 0 trains on all",
                  held, units, pairs, set->pairs);
 }
 
@@ -150,7 +151,8 @@ t2i_status t2i_holdout_split(t2i_pair_set *set, const t2i_pictures *pictures, do
     if (parent == NULL || number == NULL)
         status = t2i_fail_memory(err, 2 * set->images * sizeof *parent, "the groups");
     for (size_t i = 0; status == T2I_OK && i < set->images; i++) parent[i] = (uint32_t)i;
-    if (status == T2I_OK && share > 0) status = join_alike(set, pictures, parent, &alike, err);
+    if (status == T2I_OK && share > 0)
+        status = merge_equal_pictures(set, pictures, parent, &alike, err);
     if (status == T2I_OK) {
         size_t units = count_units(set, parent, number);
         size_t held = (size_t)(share * (double)units + 1e-9); /* 0.29 of 100 is 29 */

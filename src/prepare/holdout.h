@@ -1,4 +1,6 @@
-/* holdout.h - which pictures are kept out of training, when the user did not say. */
+/* holdout.h - the validation split where no row names a split.
+ *
+ * Reasons: docs/decisions/024-default-validation-split.md. */
 #ifndef T2I_HOLDOUT_H
 #define T2I_HOLDOUT_H
 
@@ -7,13 +9,13 @@
 #include "base/error.h"
 #include "prepare/pairs.h"
 
-/* Says what of the pairs is likely a mistake: pairs that are given more than once, pictures of the
- * split "unseen pictures" that (or whose group) train as well. T2I_SYSTEM. */
+/* Logs likely mistakes in the pairs: pairs that occur more than once, and pairs of the split
+ * "unseen pictures" whose picture, or another of its group, is in training. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_holdout_log(const t2i_pair_set *set, t2i_error *err);
 
-/* floor(share x groups) of the picture groups, chosen by the seed, become the split validation with
- * all their pairs. Pictures with the same pixels are one group here, whatever they are called, so
- * that no picture leaks. Says what was held out. */
+/* Moves floor(share x groups) of the picture groups, drawn by the seed, to the split validation
+ * with all their pairs. Pictures with equal pixels count as one group, so that no picture is in
+ * both splits. Logs what was held out. T2I_SYSTEM and the failures of pictures->read. */
 T2I_CHECKED t2i_status t2i_holdout_split(t2i_pair_set *set, const t2i_pictures *pictures,
                                          double share, uint64_t seed, t2i_error *err);
 

@@ -11,7 +11,7 @@
 enum {
     LENGTHS = (1 << 20) + 1, /* a prompt has at most 1 MiB */
     CODES = 0x110000,
-    BINS = 10,           /* of the histogram of lengths */
+    BINS = 10,           /* of the histogram of prompt lengths */
     BAR = 40,            /* characters of its longest bar */
     ALPHABET_SHOWN = 120 /* characters that the table lists */
 };
@@ -19,16 +19,16 @@ enum {
 typedef struct {
     t2i_dataset *dataset;
     uint64_t pairs[T2I_SPLITS], pictures[T2I_SPLITS];
-    uint64_t repeated;    /* pairs whose prompt occurred before */
-    uint64_t conflicting; /* of these, with a picture that the prompt did not have before */
+    uint64_t repeated;    /* pairs whose prompt occurs in an earlier pair */
+    uint64_t conflicting; /* of these, with another picture */
     uint64_t groups;      /* of pictures */
-    uint64_t characters;  /* distinct ones in training prompts */
+    uint64_t characters;  /* distinct characters of training prompts */
     uint64_t shortest, median, longest;
-    uint64_t *lengths; /* prompts of each length, in characters */
-    uint8_t *seen;     /* of each picture: the splits that use it, as bits */
-    uint8_t *used;     /* of each code point: does it occur in training? */
+    uint64_t *lengths; /* number of prompts of each length in characters */
+    uint8_t *seen;     /* of each picture: bit mask of the splits that use it */
+    uint8_t *used;     /* of each code point: 1 if it occurs in training prompts */
     t2i_text prompt, before;
-    uint32_t *run; /* pictures of the pairs with the prompt before */
+    uint32_t *run; /* pictures of the earlier pairs with the same prompt */
     size_t runs, run_room;
     uint64_t bin[BINS], bin_width;
     t2i_text alphabet;
@@ -72,7 +72,7 @@ static int by_number(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* The pairs of one prompt lie together: how many of them repeat it, and with other pictures? */
+/* Pairs are ordered by prompt. Counts the repetitions of one prompt, and its other pictures. */
 static void end_run(survey *s)
 {
     if (s->runs > 1) qsort(s->run, s->runs, sizeof *s->run, by_number);
@@ -122,7 +122,7 @@ static t2i_status count_groups(survey *s, uint64_t images, t2i_error *err)
     for (uint64_t first = 0; first < images; first += BLOCK) {
         uint64_t some = images - first < BLOCK ? images - first : BLOCK;
         T2I_TRY(t2i_dataset_groups(s->dataset, first, some, group, err));
-        /* numbers of groups are numbers of pictures: bit 7 of `seen` marks those in use */
+        /* a group number is below the number of pictures: bit 7 of `seen` marks groups in use */
         for (uint64_t i = 0; i < some; i++)
             if (group[i] < images) s->seen[group[i]] |= 0x80;
     }
@@ -137,7 +137,7 @@ static void fill_histogram(survey *s)
         s->bin[(length - s->shortest) / s->bin_width] += s->lengths[length];
 }
 
-/* The lengths of bin i; 0 when it is beyond the longest. */
+/* Range of lengths of bin i; returns 0 if it is beyond the longest prompt. */
 static int bin_range(const survey *s, uint64_t i, uint64_t *from, uint64_t *to)
 {
     *from = s->shortest + i * s->bin_width;
@@ -162,7 +162,7 @@ static t2i_status sum_up(survey *s, const t2i_dataset_info *info, t2i_error *err
         if (s->lengths[length] == 0) continue;
         if (s->shortest == UINT64_MAX) s->shortest = length;
         s->longest = length;
-        if (2 * below < info->pairs) s->median = length; /* the lower of two */
+        if (2 * below < info->pairs) s->median = length; /* the lower one of an even number */
         below += s->lengths[length];
     }
     fill_histogram(s);
@@ -220,12 +220,12 @@ static t2i_status add_table(const survey *s, const t2i_dataset_info *info, t2i_t
                           (unsigned long long)s->shortest, (unsigned long long)s->longest,
                           (unsigned long long)s->median));
     T2I_TRY(add_histogram(s, out, err));
-    T2I_TRY(t2i_text_addf(out, err, "characters       %llu different ones in training prompts\n",
+    T2I_TRY(t2i_text_addf(out, err, "characters       %llu distinct in training prompts\n",
                           (unsigned long long)s->characters));
     if (s->characters > 0 && s->characters <= ALPHABET_SHOWN)
         T2I_TRY(t2i_text_addf(out, err, "                 \"%s\"\n", s->alphabet.data));
     return t2i_text_addf(out, err,
-                         "repeated prompts %llu, of which %llu with another picture\n"
+                         "repeated prompts %llu, %llu of them with another picture\n"
                          "repeated pairs   %llu\n",
                          (unsigned long long)s->repeated, (unsigned long long)s->conflicting,
                          (unsigned long long)(s->repeated - s->conflicting));

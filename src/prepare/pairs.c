@@ -12,40 +12,40 @@
 enum {
     PROMPT_MAX = 1 << 20, /* bytes, as in a dataset file */
     NAME_MAX_BYTES = 4096,
-    RECORD_MAX = 4 << 20, /* a quote that is never closed ends here */
+    RECORD_MAX = 4 << 20, /* limit of a CSV record, for a quote that is never closed */
     COLUMNS_MAX = 64,
-    NAMED_MAX = 8 /* unknown columns that are named */
+    NAMED_MAX = 8 /* unknown columns that a note names */
 };
 static const size_t FILE_MAX = (size_t)4 << 30;
 
 typedef enum { PROMPT, IMAGE, SPLIT, GROUP, FIELDS } field;
 static const char *const field_names[FIELDS] = {"prompt", "image_path", "split", "group"};
 
-/* A field of a row; data is NULL when it is not there. */
+/* A field of a row; data is NULL when the field is absent. */
 typedef struct {
     const char *data;
     size_t size;
-} piece;
+} text_view;
 
 typedef struct {
     t2i_pair_list *list;
     const char *path;
-    const char *at, *end; /* what is not yet read */
-    size_t line;          /* of at */
+    const char *at, *end; /* the part that is not read yet */
+    size_t line;          /* line number of `at` */
     t2i_text note;        /* names of unknown columns or keys */
     int noted;
     /* CSV */
     t2i_text unquoted;
-    int column[COLUMNS_MAX]; /* field, or FIELDS for one that is ignored */
+    int column[COLUMNS_MAX]; /* field of each column; FIELDS: ignored */
     size_t columns;
 } reader;
 
 t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uint32_t row,
                          size_t rows, const char *reason, t2i_error *err)
 {
-    t2i_error text; /* takes the control characters out, as names come from strangers */
+    t2i_error text; /* t2i_fail removes control characters, which names may hold */
     char more[64] = "";
-    if (rows > 1) snprintf(more, sizeof more, " (and %zu more rows name it)", rows - 1);
+    if (rows > 1) snprintf(more, sizeof more, " (%zu more rows name it)", rows - 1);
     t2i_fail(&text, T2I_DATA, "%s%s", reason, more);
     list->bad += rows;
     if (list->reported++ < T2I_BAD_SHOWN)
@@ -53,20 +53,19 @@ t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uin
     return t2i_text_addf(&list->report, err, "%zu\t%lu\t%s\n", line, (unsigned long)row, text.text);
 }
 
-/* ---- what every kind shares: T2I_DATA says why a row is bad, another status ends the reading ----
- */
+/* ---- all formats. T2I_DATA: the row is bad; any other failure ends the reading ---- */
 
 static t2i_status check_bytes(const char *bytes, size_t size, t2i_error *why)
 {
     const char *nul = memchr(bytes, '\0', size);
     if (nul != NULL)
-        return t2i_fail(why, T2I_DATA, "has a NUL byte at byte %zu", (size_t)(nul - bytes) + 1);
+        return t2i_fail(why, T2I_DATA, "holds a NUL at byte %zu", (size_t)(nul - bytes) + 1);
     size_t valid = t2i_utf8_valid(bytes, size);
     if (valid == size) return T2I_OK;
     return t2i_fail(why, T2I_DATA, "is not UTF-8 at byte %zu", valid + 1);
 }
 
-static t2i_status find_split(piece text, int *split, t2i_error *why)
+static t2i_status find_split(text_view text, int *split, t2i_error *why)
 {
     char name[64];
     *split = -1;
@@ -74,22 +73,22 @@ static t2i_status find_split(piece text, int *split, t2i_error *why)
     snprintf(name, sizeof name, "%.*s", text.size < sizeof name ? (int)text.size : 63, text.data);
     *split = text.size < sizeof name ? t2i_split_find(name) : -1;
     if (*split >= 0) return T2I_OK;
-    return t2i_fail(why, T2I_DATA, "unknown split \"%s\": it is %s, %s, %s or %s", name,
+    return t2i_fail(why, T2I_DATA, "unknown split \"%s\": use %s, %s, %s or %s", name,
                     t2i_split_names[0], t2i_split_names[1], t2i_split_names[2], t2i_split_names[3]);
 }
 
-static t2i_status keep(t2i_pair_list *list, piece text, size_t *at, t2i_error *err)
+static t2i_status store_text(t2i_pair_list *list, text_view text, size_t *at, t2i_error *err)
 {
     *at = list->text.size;
     T2I_TRY(t2i_text_add(&list->text, text.data, text.size, err));
     return t2i_text_add(&list->text, "", 1, err);
 }
 
-static t2i_status add_row(reader *r, size_t line, const piece *fields, t2i_error *why)
+static t2i_status add_row(reader *r, size_t line, const text_view *fields, t2i_error *why)
 {
     t2i_pair_list *list = r->list;
     t2i_pair_row row = {.line = line, .row = (uint32_t)list->rows, .group = T2I_NO_GROUP};
-    const piece image = fields[IMAGE], prompt = fields[PROMPT], group = fields[GROUP];
+    const text_view image = fields[IMAGE], prompt = fields[PROMPT], group = fields[GROUP];
     if (prompt.data == NULL) return t2i_fail(why, T2I_DATA, "has no prompt");
     if (image.data == NULL || image.size == 0) return t2i_fail(why, T2I_DATA, "names no picture");
     if (prompt.size > PROMPT_MAX) return t2i_fail(why, T2I_DATA, "its prompt is longer than 1 MiB");
@@ -99,9 +98,9 @@ static t2i_status add_row(reader *r, size_t line, const piece *fields, t2i_error
     T2I_TRY(find_split(fields[SPLIT], &row.split, why));
     list->splits += row.split >= 0;
     row.prompt_size = prompt.size;
-    T2I_TRY(keep(list, prompt, &row.prompt, why));
-    T2I_TRY(keep(list, image, &row.image, why));
-    if (group.data != NULL && group.size > 0) T2I_TRY(keep(list, group, &row.group, why));
+    T2I_TRY(store_text(list, prompt, &row.prompt, why));
+    T2I_TRY(store_text(list, image, &row.image, why));
+    if (group.data != NULL && group.size > 0) T2I_TRY(store_text(list, group, &row.group, why));
     if (list->count == list->room) {
         size_t room = 2 * list->room + 64;
         if (t2i_grow(&list->row, list->count, room, sizeof *list->row) != 0)
@@ -112,9 +111,9 @@ static t2i_status add_row(reader *r, size_t line, const piece *fields, t2i_error
     return T2I_OK;
 }
 
-/* Counts a row that was looked at; a bad one is named and passed over. */
-static t2i_status judge(reader *r, size_t line, t2i_status status, const t2i_error *why,
-                        t2i_error *err)
+/* Counts a row; reports and skips a bad one. */
+static t2i_status count_row(reader *r, size_t line, t2i_status status, const t2i_error *why,
+                            t2i_error *err)
 {
     if (status == T2I_DATA) {
         T2I_TRY(t2i_pairs_bad(r->list, r->path, line, (uint32_t)r->list->rows, 1, why->text, err));
@@ -127,15 +126,15 @@ static t2i_status judge(reader *r, size_t line, t2i_status status, const t2i_err
     return t2i_fail(err, T2I_DATA, "%s has more than 4,294,967,294 rows", r->path);
 }
 
-/* The line at r->at without its end, and moves on. */
-static piece next_line(reader *r)
+/* Returns the line at r->at without its line end, and moves to the next line. */
+static text_view next_line(reader *r)
 {
     const char *begin = r->at, *end = memchr(begin, '\n', (size_t)(r->end - begin));
     r->at = end == NULL ? r->end : end + 1;
     r->line++;
     if (end == NULL) end = r->end;
     if (end > begin && end[-1] == '\r') end--;
-    return (piece){begin, (size_t)(end - begin)};
+    return (text_view){begin, (size_t)(end - begin)};
 }
 
 static t2i_status note_unknown(reader *r, const char *name, size_t size, t2i_error *err)
@@ -145,7 +144,7 @@ static t2i_status note_unknown(reader *r, const char *name, size_t size, t2i_err
                          size < 64 ? (int)size : 64, name);
 }
 
-static void tell_unknown(const reader *r, const char *what)
+static void log_unknown(const reader *r, const char *what)
 {
     t2i_error text;
     if (r->noted == 0) return;
@@ -156,9 +155,9 @@ static void tell_unknown(const reader *r, const char *what)
 
 /* ---- TSV ---- */
 
-static t2i_status tsv_row(reader *r, size_t line, piece text, t2i_error *why)
+static t2i_status tsv_row(reader *r, size_t line, text_view text, t2i_error *why)
 {
-    piece fields[FIELDS] = {{NULL, 0}};
+    text_view fields[FIELDS] = {{NULL, 0}};
     static const field order[] = {PROMPT, IMAGE, SPLIT};
     if (text.size == 0) return t2i_fail(why, T2I_DATA, "the line is empty");
     T2I_TRY(check_bytes(text.data, text.size, why));
@@ -167,13 +166,13 @@ static t2i_status tsv_row(reader *r, size_t line, piece text, t2i_error *why)
     for (;; count++) {
         const char *tab = memchr(at, '\t', (size_t)(end - at));
         if (count < sizeof order / sizeof *order)
-            fields[order[count]] = (piece){at, (size_t)((tab == NULL ? end : tab) - at)};
+            fields[order[count]] = (text_view){at, (size_t)((tab == NULL ? end : tab) - at)};
         if (tab == NULL) break;
         at = tab + 1;
     }
-    if (count == 0) return t2i_fail(why, T2I_DATA, "there is no TAB between prompt and file name");
+    if (count == 0) return t2i_fail(why, T2I_DATA, "has no TAB between prompt and file name");
     if (count > 2)
-        return t2i_fail(why, T2I_DATA, "has %zu fields, not prompt TAB file [TAB split]",
+        return t2i_fail(why, T2I_DATA, "has %zu fields; expected prompt TAB file [TAB split]",
                         count + 1);
     return add_row(r, line, fields, why);
 }
@@ -183,17 +182,17 @@ static t2i_status read_tsv(reader *r, t2i_error *err)
     while (r->at < r->end) {
         t2i_error why = {0};
         size_t line = r->line;
-        piece text = next_line(r);
-        T2I_TRY(judge(r, line, tsv_row(r, line, text, &why), &why, err));
+        text_view text = next_line(r);
+        T2I_TRY(count_row(r, line, tsv_row(r, line, text, &why), &why, err));
     }
     return T2I_OK;
 }
 
 /* ---- JSONL ---- */
 
-/* A field of an object: a text; for group, a whole number too (written into digits). null is as if
- * it were not there. */
-static t2i_status json_field(const t2i_json *object, field which, piece *out, char digits[32],
+/* A field of an object: a string; for `group` also an integer, written to `digits`. null counts as
+ * absent. */
+static t2i_status json_field(const t2i_json *object, field which, text_view *out, char digits[32],
                              t2i_error *why)
 {
     const t2i_json *value = t2i_json_get(object, field_names[which]);
@@ -202,7 +201,7 @@ static t2i_status json_field(const t2i_json *object, field which, piece *out, ch
     if (t2i_json_as_string(value, &out->data, &out->size))
         return check_bytes(out->data, out->size, why);
     if (which == GROUP && t2i_json_as_integer(value, &number)) {
-        *out = (piece){digits, (size_t)snprintf(digits, 32, "%lld", (long long)number)};
+        *out = (text_view){digits, (size_t)snprintf(digits, 32, "%lld", (long long)number)};
         return T2I_OK;
     }
     char *text;
@@ -210,13 +209,13 @@ static t2i_status json_field(const t2i_json *object, field which, piece *out, ch
     int nothing = strcmp(text, "null") == 0;
     t2i_free(text);
     if (nothing) return T2I_OK;
-    return t2i_fail(why, T2I_DATA, "\"%s\" is no text%s", field_names[which],
-                    which == GROUP ? " and no whole number" : "");
+    return t2i_fail(why, T2I_DATA, "\"%s\" is not a string%s", field_names[which],
+                    which == GROUP ? " or an integer" : "");
 }
 
 static t2i_status json_row(reader *r, size_t line, const t2i_json *object, t2i_error *why)
 {
-    piece fields[FIELDS] = {{NULL, 0}};
+    text_view fields[FIELDS] = {{NULL, 0}};
     char digits[32];
     if (!t2i_json_is_object(object)) return t2i_fail(why, T2I_DATA, "is not a JSON object");
     for (int i = 0; i < FIELDS; i++) T2I_TRY(json_field(object, (field)i, &fields[i], digits, why));
@@ -225,14 +224,14 @@ static t2i_status json_row(reader *r, size_t line, const t2i_json *object, t2i_e
         for (int i = 0; i < FIELDS; i++) known |= strcmp(key, field_names[i]) == 0;
         if (known) continue;
         size_t size = strlen(key);
-        /* once each: those of the first rows will do */
+        /* a key is noted once, as long as few are known */
         if (r->note.data == NULL || strstr(r->note.data, key) == NULL)
             T2I_TRY(note_unknown(r, key, size, why));
     }
     return add_row(r, line, fields, why);
 }
 
-/* The parser counts lines of its text, which is but one. */
+/* The parser reports line 1 for every row, as it gets one line at a time. */
 static void drop_line_number(t2i_error *why)
 {
     static const char said[] = " at line 1, column ", wanted[] = " at column ";
@@ -249,7 +248,7 @@ static t2i_status read_jsonl(reader *r, t2i_error *err)
         t2i_error why = {0};
         t2i_json *json = NULL;
         size_t line = r->line;
-        piece text = next_line(r);
+        text_view text = next_line(r);
         t2i_status status = check_bytes(text.data, text.size, &why);
         if (status == T2I_OK && text.size == 0)
             status = t2i_fail(&why, T2I_DATA, "the line is empty");
@@ -259,22 +258,22 @@ static t2i_status read_jsonl(reader *r, t2i_error *err)
         }
         if (status == T2I_OK) status = json_row(r, line, json, &why);
         t2i_json_free(json);
-        T2I_TRY(judge(r, line, status, &why, err));
+        T2I_TRY(count_row(r, line, status, &why, err));
     }
-    tell_unknown(r, "unknown keys");
+    log_unknown(r, "unknown keys");
     return T2I_OK;
 }
 
 /* ---- CSV ---- */
 
-/* A quoted field from the quote at *at; what it says goes to r->unquoted. */
+/* Reads a quoted field that begins at *at; its value goes to r->unquoted. */
 static t2i_status csv_quoted(reader *r, const char **at, const char *end, size_t *lines,
                              t2i_error *why)
 {
     const char *p = *at + 1;
     for (;;) {
         const char *quote = memchr(p, '"', (size_t)(end - p));
-        if (quote == NULL) return t2i_fail(why, T2I_DATA, "a quote is opened and never closed");
+        if (quote == NULL) return t2i_fail(why, T2I_DATA, "a quote is not closed");
         for (const char *c = p; c < quote; c++) *lines += *c == '\n';
         T2I_TRY(t2i_text_add(&r->unquoted, p, (size_t)(quote - p), why));
         p = quote + 1;
@@ -284,7 +283,7 @@ static t2i_status csv_quoted(reader *r, const char **at, const char *end, size_t
     *at = p;
     if (p == end || *p == ',' || *p == '\n' || (*p == '\r' && (p + 1 == end || p[1] == '\n')))
         return T2I_OK;
-    return t2i_fail(why, T2I_DATA, "text follows the quote that closes a field");
+    return t2i_fail(why, T2I_DATA, "text follows a closing quote");
 }
 
 static t2i_status csv_plain(reader *r, const char **at, const char *end, t2i_error *why)
@@ -298,9 +297,10 @@ static t2i_status csv_plain(reader *r, const char **at, const char *end, t2i_err
     return T2I_OK;
 }
 
-/* The fields of the record at r->at, valid until the next; moves on behind it. A record whose
- * quotes are wrong is given up at the end of its first line, so that the next can be read. */
-static t2i_status csv_record(reader *r, piece fields[COLUMNS_MAX], size_t *count, t2i_error *why)
+/* Reads the record at r->at and moves past it. The fields are valid until the next record. A record
+ * with wrong quotes ends at its first line end, so that the next one can be read. */
+static t2i_status csv_record(reader *r, text_view fields[COLUMNS_MAX], size_t *count,
+                             t2i_error *why)
 {
     size_t begin[COLUMNS_MAX + 1], lines = 0;
     const char *at = r->at;
@@ -331,7 +331,7 @@ static t2i_status csv_record(reader *r, piece fields[COLUMNS_MAX], size_t *count
         return status;
     }
     for (size_t i = 0; i < *count; i++)
-        fields[i] = (piece){r->unquoted.data + begin[i], begin[i + 1] - begin[i]};
+        fields[i] = (text_view){r->unquoted.data + begin[i], begin[i + 1] - begin[i]};
     r->at = at < r->end ? at + 1 : at;
     r->line += lines + 1;
     return T2I_OK;
@@ -339,12 +339,12 @@ static t2i_status csv_record(reader *r, piece fields[COLUMNS_MAX], size_t *count
 
 static t2i_status csv_header(reader *r, t2i_error *err)
 {
-    piece fields[COLUMNS_MAX];
+    text_view fields[COLUMNS_MAX];
     t2i_error why = {0};
     t2i_text all = {0};
     int have[FIELDS] = {0};
     t2i_status status = csv_record(r, fields, &r->columns, &why);
-    if (status != T2I_OK) return t2i_fail(err, status, "%s:1: the header: %s", r->path, why.text);
+    if (status != T2I_OK) return t2i_fail(err, status, "%s:1: bad header: %s", r->path, why.text);
     for (size_t c = 0; status == T2I_OK && c < r->columns; c++) {
         int which = 0;
         while (which < FIELDS && (strlen(field_names[which]) != fields[c].size ||
@@ -363,7 +363,7 @@ static t2i_status csv_header(reader *r, t2i_error *err)
     if (status == T2I_OK && (!have[PROMPT] || !have[IMAGE]))
         status = t2i_fail(err, T2I_DATA,
                           "%s:1: no column is named %s: a .csv file begins with a header such as "
-                          "\"prompt,image_path,split\", this one with \"%.300s\"",
+                          "\"prompt,image_path,split\"; this one begins with \"%.300s\"",
                           r->path, field_names[have[PROMPT] ? IMAGE : PROMPT], all.data);
     t2i_text_free(&all);
     return status;
@@ -371,7 +371,7 @@ static t2i_status csv_header(reader *r, t2i_error *err)
 
 static t2i_status csv_row(reader *r, size_t line, t2i_error *why)
 {
-    piece fields[COLUMNS_MAX], chosen[FIELDS] = {{NULL, 0}};
+    text_view fields[COLUMNS_MAX], chosen[FIELDS] = {{NULL, 0}};
     size_t count;
     const char *begin = r->at;
     T2I_TRY(csv_record(r, fields, &count, why));
@@ -379,7 +379,8 @@ static t2i_status csv_row(reader *r, size_t line, t2i_error *why)
         return t2i_fail(why, T2I_DATA, "the line is empty");
     if (count != r->columns)
         return t2i_fail(why, T2I_DATA, "has %zu columns, but the header has %zu%s", count,
-                        r->columns, count > r->columns ? " (a comma in a text needs quotes)" : "");
+                        r->columns,
+                        count > r->columns ? " (quote a field that holds a comma)" : "");
     for (size_t c = 0; c < count; c++)
         if (r->column[c] < FIELDS) chosen[r->column[c]] = fields[c];
     return add_row(r, line, chosen, why);
@@ -388,12 +389,12 @@ static t2i_status csv_row(reader *r, size_t line, t2i_error *why)
 static t2i_status read_csv(reader *r, t2i_error *err)
 {
     T2I_TRY(csv_header(r, err));
-    tell_unknown(r, "unknown columns");
+    log_unknown(r, "unknown columns");
     while (r->at < r->end) {
         t2i_error why = {0};
         size_t line = r->line;
         t2i_status status = csv_row(r, line, &why);
-        T2I_TRY(judge(r, line, status, &why, err));
+        T2I_TRY(count_row(r, line, status, &why, err));
     }
     return T2I_OK;
 }
@@ -442,7 +443,7 @@ void t2i_pairs_free(t2i_pair_list *list)
     *list = (t2i_pair_list){0};
 }
 
-/* ---- gathering ---- */
+/* ---- t2i_pair_set ---- */
 
 t2i_status t2i_pair_set_image(t2i_pair_set *set, const char *name, uint32_t group, t2i_error *err)
 {

@@ -12,17 +12,17 @@
 #include "base/text.h"
 
 enum {
-    COLUMNS = 10, /* at most */
+    COLUMNS = 10, /* upper limit */
     COLUMNS_MIN = 4,
     ROWS = 6,
-    SIDE = 128, /* of a picture as shown */
+    SIDE = 128, /* of a shown picture, in pixels */
     CELL = 152,
-    LINES = 4, /* of its prompt */
+    LINES = 4, /* of a prompt */
     MARGIN = 24,
     CELL_HEIGHT = SIDE + 6 + LINES * T2I_FONT_HEIGHT + 14,
-    HEAD_HEIGHT = 2 * T2I_FONT_HEIGHT + T2I_FONT_HEIGHT + 20, /* title and what is below it */
+    HEAD_HEIGHT = 2 * T2I_FONT_HEIGHT + T2I_FONT_HEIGHT + 20, /* title and subtitle */
     SPLIT_HEIGHT = T2I_FONT_HEIGHT + 14,
-    PROMPT_SHOWN = 400 /* bytes of a prompt that are looked at */
+    PROMPT_SHOWN = 400 /* bytes of a prompt that are read */
 };
 static const uint32_t INK = 0x202428, PALE = 0x6a7078, RULE = 0xd5d8dc;
 
@@ -34,7 +34,7 @@ typedef struct {
     size_t columns;
     uint32_t *image; /* of each pair */
     uint8_t *split;
-    uint64_t *begin; /* where each picture's pairs begin in order; M + 1 */
+    uint64_t *begin; /* M + 1: where the pairs of each picture begin in `order` */
     uint32_t *order; /* pairs of one split, by picture */
     uint32_t *used;  /* pictures of that split */
     uint8_t *pixels; /* one picture */
@@ -43,7 +43,8 @@ typedef struct {
 
 /* ---- what to show ---- */
 
-/* Each split that has pairs gets a row; more go where the most pairs are for the rows so far. */
+/* Gives one row to each split that has pairs, then each further row to the split with the most
+ * pairs per row. */
 static void share_rows(preview *p)
 {
     size_t rows = 0;
@@ -68,7 +69,7 @@ static void share_rows(preview *p)
     }
 }
 
-/* Orders the split's pairs by picture; returns the number of pictures. */
+/* Orders the pairs of the split by picture; returns the number of its pictures. */
 static size_t order_pairs(preview *p, int split)
 {
     uint64_t pairs = p->info->pairs, images = p->info->images;
@@ -82,14 +83,15 @@ static size_t order_pairs(preview *p, int split)
     }
     for (uint64_t i = 0; i < pairs; i++)
         if (p->split[i] == split) p->order[p->begin[p->image[i]]++] = (uint32_t)i;
-    for (uint64_t m = images; m > 0; m--) p->begin[m] = p->begin[m - 1]; /* moved by the filling */
+    for (uint64_t m = images; m > 0; m--)
+        p->begin[m] = p->begin[m - 1]; /* undo the shift by the filling */
     p->begin[0] = 0;
     return count;
 }
 
-/* Pair number k of `cells` to show: all when they fit, else a picture from each of `cells` equal
- * parts, by chance, so that regular data do not show one side only; and a different one of their
- * prompts each time. */
+/* Pair k of the `cells` pairs to show. All pictures if they fit; otherwise one random picture from
+ * each of `cells` equal parts, so that regular data is sampled evenly. The prompt of a picture
+ * changes with k. */
 static uint32_t choose(const preview *p, int split, size_t pictures, size_t k, size_t cells)
 {
     if (p->pairs[split] <= cells) return p->order[k];
@@ -132,7 +134,7 @@ static t2i_status draw_prompt(preview *p, uint32_t pair, long x, long y, t2i_err
     T2I_TRY(t2i_dataset_prompt_offsets(p->dataset, pair, 1, at, err));
     uint64_t size = at[1] - at[0] < PROMPT_SHOWN ? at[1] - at[0] : PROMPT_SHOWN;
     T2I_TRY(t2i_dataset_prompt_bytes(p->dataset, at[0], size, text, err));
-    size_t whole = t2i_utf8_valid(text, (size_t)size); /* it may have been cut within a character */
+    size_t whole = t2i_utf8_valid(text, (size_t)size); /* the limit may have cut a character */
     text[whole] = '\0';
     for (size_t i = 0; i < whole; i++)
         if (text[i] == '\n' || text[i] == '\r' || text[i] == '\t' || text[i] == '\0') text[i] = ' ';
@@ -195,7 +197,7 @@ static t2i_status load(preview *p, t2i_error *err)
     size_t pairs = (size_t)info->pairs, images = (size_t)info->images;
     if (!info->has_pixels)
         return t2i_fail(err, T2I_DATA,
-                        "%s holds no pictures to show: it was built from ready features",
+                        "%s has no pictures to show: it was built from ready features",
                         t2i_dataset_path(p->dataset));
     p->image = t2i_alloc(pairs, sizeof *p->image);
     p->split = t2i_alloc(pairs, sizeof *p->split);

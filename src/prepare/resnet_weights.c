@@ -31,7 +31,7 @@ static t2i_status digest_file(const char *path, char digest[T2I_HEX], t2i_error 
     return status;
 }
 
-/* What stands before the network's own names; newly allocated. */
+/* Finds the prefix of the tensor names. The caller frees *prefix. */
 static t2i_status find_prefix(const t2i_tensors *tensors, const char *path, char **prefix,
                               t2i_error *err)
 {
@@ -44,8 +44,8 @@ static t2i_status find_prefix(const t2i_tensors *tensors, const char *path, char
         if (size > tail && name[size - tail - 1] != '.') continue;
         if (found != NULL)
             return t2i_fail(err, T2I_DATA,
-                            "%s holds several networks: %.200s and %.200s; keep one of them in a "
-                            "file of its own",
+                            "%s holds several networks (%.200s and %.200s): give a file with one "
+                            "network",
                             path, found, name);
         found = name;
         length = size - tail;
@@ -78,8 +78,9 @@ static t2i_status read_tensor(t2i_tensors *tensors, const char *path, const char
     const t2i_tensor_info *tensor = t2i_tensors_find(tensors, name.data);
     t2i_status status = T2I_OK;
     if (tensor == NULL)
-        status = t2i_fail(err, T2I_DATA, "%s has no tensor %.200s: it is no whole ResNet-18", path,
-                          name.data);
+        status =
+            t2i_fail(err, T2I_DATA, "%s lacks tensor %.200s, so it is not a complete ResNet-18",
+                     path, name.data);
     t2i_text_free(&name);
     if (status != T2I_OK) return status;
     int fits = tensor->dims == wanted->dims;
@@ -92,14 +93,14 @@ static t2i_status read_tensor(t2i_tensors *tensors, const char *path, const char
     shape_text(tensor->dims, tensor->dim, is);
     shape_text(wanted->dims, dim, should);
     if (!fits)
-        return t2i_fail(err, T2I_DATA, "%s: tensor %.200s has the shape (%s), but ResNet-18's (%s)",
+        return t2i_fail(err, T2I_DATA, "%s: tensor %.200s has shape (%s); ResNet-18 needs (%s)",
                         path, tensor->name, is, should);
     *out = t2i_alloc(wanted->count, sizeof **out);
     if (*out == NULL) return t2i_fail_memory(err, wanted->count * sizeof **out, "weights");
     return t2i_tensors_floats(tensors, tensor, *out, err);
 }
 
-/* ResNet-34's first layers would fit, and give features that mean nothing. */
+/* The layers that ResNet-34 shares by name would load, but their features would be meaningless. */
 static t2i_status refuse_deeper(const t2i_tensors *tensors, const char *path, const char *prefix,
                                 t2i_error *err)
 {

@@ -1,7 +1,7 @@
-/* resnet_weights.h - ResNet-18 weights from a file that others made: .pth, .pt or safetensors.
+/* resnet_weights.h - loads ResNet-18 weights from a .pth, .pt or safetensors file.
  *
- * Names may carry one prefix ("module.", "backbone.", "model.", "state_dict.", ...), which is found
- * by where layer1.0.conv1.weight is; `fc` and counters are not looked at.
+ * All names may have one common prefix ("module.", "backbone.", "model.", "state_dict.", ...). It
+ * is found by the name that ends in layer1.0.conv1.weight. `fc.*` and batch counters are ignored.
  */
 #ifndef T2I_RESNET_WEIGHTS_H
 #define T2I_RESNET_WEIGHTS_H
@@ -10,9 +10,9 @@
 #include "base/hash.h"
 #include "model/resnet.h"
 
-/* digest: XXH3-128 of the file's bytes. T2I_NOINPUT; T2I_DATA when it cannot be read, when a tensor
- * is missing or has another shape (it is named), or when it is a deeper network. *net is NULL on
- * failure. */
+/* digest: XXH3-128 of the bytes of the file; a dataset stores it as encoder.weights_xxh3.
+ * T2I_NOINPUT; T2I_DATA when the file is damaged, when a tensor is missing or has another shape
+ * (the message names it), or when the network is deeper than ResNet-18. *net is NULL on failure. */
 T2I_CHECKED t2i_status t2i_resnet_weights_load(t2i_resnet **net, const char *path,
                                                char digest[T2I_HEX], t2i_error *err);
 

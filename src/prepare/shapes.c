@@ -22,8 +22,8 @@ static const struct {
     {"pink", "a", {246, 138, 188}},  {"black", "a", {32, 32, 36}},
 };
 
-/* Corners in units of the radius, y downwards; none: a circle. Written out, as sines differ in
- * their last bit from one C library to the next. */
+/* Corners in units of the radius, y downwards; 0 corners: a circle. They are constants because
+ * sin() differs in the last bit between C libraries. */
 static const struct {
     const char *name;
     int corners;
@@ -60,7 +60,7 @@ static const struct {
       {-0.95, -0.32},
       {-0.32, -0.32}}},
 };
-static const double CIRCLE = 0.93; /* radius, to look as large as the others */
+static const double CIRCLE = 0.93; /* radius; looks as large as the other shapes */
 
 static const struct {
     const char *name;
@@ -100,8 +100,8 @@ static item item_of(size_t number)
 
 /* ---- drawing ---- */
 
-/* Is the point, in units of the radius from the centre, inside? A ray to the right crosses the
- * outline an odd number of times. */
+/* True if the point, relative to the centre in units of the radius, is inside: a ray to the right
+ * crosses the outline an odd number of times. */
 static int is_inside(size_t kind, double x, double y)
 {
     if (kinds[kind].corners == 0) return x * x + y * y <= CIRCLE * CIRCLE;
@@ -114,7 +114,7 @@ static int is_inside(size_t kind, double x, double y)
     return inside;
 }
 
-/* Which of the FINE x FINE points of a pixel are inside? */
+/* Number of the FINE x FINE points of a pixel that are inside. */
 static unsigned coverage(const item *i, size_t column, size_t row)
 {
     unsigned inside = 0;
@@ -182,7 +182,7 @@ void t2i_shapes_caption(size_t number, size_t which, char out[T2I_SHAPES_TEXT])
 
 /* ---- splits ---- */
 
-/* Training pictures left with each combination of properties that must not vanish. */
+/* Number of training pictures with each combination of properties that must stay in training. */
 typedef struct {
     int drawn[T2I_SHAPES_KINDS][T2I_SHAPES_SIZES][T2I_SHAPES_PLACES];
     int kind[T2I_SHAPES_COLOURS][T2I_SHAPES_KINDS];
@@ -290,8 +290,8 @@ t2i_status t2i_shapes(const char *out, uint64_t seed, size_t dim, t2i_error *err
     return status;
 }
 
-/* The tutorial's green circle is Pillow's ellipse((4, 4, 60, 60)), whose outline no one formula
- * gives: half the width of each row, from the middle one down. */
+/* The tutorial's green circle is Pillow's ellipse((4, 4, 60, 60)). Half the width of each row, from
+ * the middle row down. */
 static const uint8_t circle_half[29] = {28, 28, 28, 28, 28, 28, 27, 27, 27, 27, 26, 26, 25, 25, 24,
                                         24, 23, 22, 21, 21, 20, 19, 17, 16, 15, 13, 11, 9,  5};
 

@@ -1,8 +1,9 @@
 /* shapes.h - the built-in datasets: captioned coloured shapes, and the tutorial's three pictures.
  *
  * Shapes: every combination of colour, shape, size and place is one picture on white, and every
- * picture has one caption per template. A caption names all four, so it determines its picture. A
- * fifth of the combinations is held out whole: what a model draws for those it has never seen.
+ * picture has one caption per template. A caption names all four properties, so it determines its
+ * picture. A fifth of the combinations is held out with all their captions (split "unseen
+ * pictures").
  */
 #ifndef T2I_SHAPES_H
 #define T2I_SHAPES_H
@@ -20,20 +21,20 @@ enum {
     T2I_SHAPES_IMAGES =
         T2I_SHAPES_COLOURS * T2I_SHAPES_KINDS * T2I_SHAPES_SIZES * T2I_SHAPES_PLACES,
     T2I_SHAPES_PAIRS = T2I_SHAPES_IMAGES * T2I_SHAPES_CAPTIONS,
-    T2I_SHAPES_TEXT = 96 /* room for a caption or a name */
+    T2I_SHAPES_TEXT = 96 /* buffer size for a caption or a name */
 };
 
-/* Picture `number`: its T2I_PICTURE bytes (encode_dataset.h), its name, its captions. */
+/* Pixels (T2I_PICTURE bytes, encode_dataset.h), name and captions of picture `number`. */
 void t2i_shapes_draw(size_t number, uint8_t *pixels);
 void t2i_shapes_name(size_t number, char out[T2I_SHAPES_TEXT]);
 void t2i_shapes_caption(size_t number, size_t which, char out[T2I_SHAPES_TEXT]);
 
-/* The split of each pair (picture x captions + caption): a fifth of the pictures is unseen, though
- * each pair of properties and each (shape, size, place) still occurs twice among the others, and a
- * twentieth of the others' captions is for validation. A function of the seed. */
+/* Sets the split of each pair (number: picture x T2I_SHAPES_CAPTIONS + caption). A fifth of the
+ * pictures is unseen; every pair of properties and every (shape, size, place) still occurs at least
+ * twice in training. A twentieth of the other captions is validation. Depends on the seed alone. */
 void t2i_shapes_split(uint64_t seed, uint8_t split[T2I_SHAPES_PAIRS]);
 
-/* Write the datasets. As t2i_encode_dataset_pca. */
+/* Write the shapes and the tutorial's dataset. Failures of t2i_encode_dataset_pca, T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_shapes(const char *out, uint64_t seed, size_t dim, t2i_error *err);
 T2I_CHECKED t2i_status t2i_seed(const char *out, size_t dim, t2i_error *err);
 

@@ -103,7 +103,7 @@ nothing_left
 "$data" build $full --out again.h5 >/dev/null 2>first &
 child=$!
 for i in $(seq 200); do [ ! -e again.h5.parts/000000.part ] || break; sleep 0.05; done
-expect 73 "another build is at work" "$data" build $full --out again.h5
+expect 73 "another build is running" "$data" build $full --out again.h5
 wait $child || { fail "the first of two builds failed"; cat first; }
 cmp long.h5 again.h5 || fail "the first of two builds makes another file"
 # one rank without room: told once, all ends alike, and what was done is kept
@@ -150,7 +150,7 @@ nothing_left
 expect 64 "leave --validation out" "$data" build --pairs <(printf 'a\tred_square.png\ttrain\n') --images many --out no2.h5 --validation 0.2
 must split.h5 --pairs <(printf 'a\tred_square.png\nb\tred_square.png\tunseen-pictures\na\tred_square.png\n') --images many
 said "1 of 3 pairs are given more than once"
-said "1 pairs are of the split unseen pictures"
-expect 73 "its folder is not there" "$data" build --pairs pairs.tsv --images many --out nowhere/x.h5
+said "1 pairs of the split unseen pictures"
+expect 73 "its folder does not exist" "$data" build --pairs pairs.tsv --images many --out nowhere/x.h5
 [ ! -e nowhere ] || fail "a folder was made"
 finish

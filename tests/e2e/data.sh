@@ -96,7 +96,7 @@ expect 64 "seed needs --out" seed
 expect 64 "takes no --json" seed --out no.h5 --json
 expect 64 "--pairs" build --out no.h5
 expect 64 "wants a whole number" shapes --out no.h5 --dim 0
-expect 64 "excludes --images" build --pairs pairs.tsv --features x --images pictures --out no.h5
+expect 64 "--features and --images exclude each other" build --pairs pairs.tsv --features x --images pictures --out no.h5
 expect 64 "would overwrite" build --pairs pairs.tsv --images pictures --out pairs.tsv
 expect 66 "missing.tsv" build --pairs missing.tsv --out no.h5
 expect 66 "nowhere" build --pairs pairs.tsv --images nowhere --out no.h5

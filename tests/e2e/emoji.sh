@@ -39,7 +39,7 @@ few --out "$scratch/b.h5" --locales all --seed 2
 ! cmp -s "$scratch/a.h5" "$scratch/b.h5" || fail "another seed gave the same file"
 
 few --out "$scratch/b.h5" --locales en --with de --join 3
-grep -q -- '--join 3: [0-9]* pairs more' "$scratch/stderr" || fail "--join adds no pairs: $(cat "$scratch/stderr")"
+grep -q -- '--join 3: added [0-9]* training pairs' "$scratch/stderr" || fail "--join adds no pairs: $(cat "$scratch/stderr")"
 "$data" info --json "$scratch/b.h5" | grep -q '"repeated_pairs": 0' || fail "--join repeats pairs"
 
 # ---- training and asking ----
@@ -50,8 +50,8 @@ grep -q '"image": "[0-9A-F][0-9A-F-]* [^"]' "$scratch/answer.json" || { fail "no
 # ---- what it refuses, in one line ----
 no=$scratch/no.h5
 expect 64 "needs --out" "$data" emoji
-expect 64 'is it "en"?' "$data" emoji --out "$no" --locales en_US
-expect 64 "locales, a file each in" "$data" emoji --out "$no" --locales de,klingonisch
+expect 64 'did you mean "en"?' "$data" emoji --out "$no" --locales en_US
+expect 64 "locales, one file per locale in" "$data" emoji --out "$no" --locales de,klingonisch
 expect 64 "neither white nor #rrggbb" "$data" emoji --out "$no" --background black
 expect 64 "takes no --locales" "$data" shapes --out "$no" --locales de
 expect 64 "takes no --with" "$data" shapes --out "$no" --with de

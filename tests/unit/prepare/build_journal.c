@@ -1,4 +1,4 @@
-/* parts: what a build that was stopped leaves, and what of it a later one may use. */
+/* results: what a build that was stopped leaves, and what of it a later one may use. */
 #include "prepare/build_journal.h"
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static void begin(void)
 {
     static const char *const all[] = {"a.png", "b.png", "c.png"};
     size_t number;
-    CU_ASSERT_EQUAL(scratch_begin("parts"), 0);
+    CU_ASSERT_EQUAL(scratch_begin("build_journal"), 0);
     snprintf(folder, sizeof folder, "%s/out.parts", scratch);
     snprintf(images, sizeof images, "%s/pictures", scratch);
     OK(t2i_fs_mkdir(folder, &err));
@@ -63,48 +63,48 @@ static void write_one(size_t number, int seed)
     t2i_file_stamp stamp;
     OK(t2i_file_stamp_file(&stamp, &kind, "a.png", &err));
     OK(t2i_build_journal_writer_put(journal, "a.png", &stamp, pixels, features, &err));
-    OK(t2i_build_journal_writer_put_bad(journal, "b.png", "it is no picture", &err));
+    OK(t2i_build_journal_writer_put_reason(journal, "b.png", "it is no picture", &err));
     OK(t2i_build_journal_writer_close(journal, &err));
 }
 
-static void expect(int again, int a, int b, int c)
+static void expect(int resume, int a, int b, int c)
 {
-    t2i_build_journal *parts;
-    OK(t2i_build_journal_open(&parts, &kind, &names, again, &err));
-    CU_ASSERT_EQUAL(t2i_build_journal_state(parts, 0), a);
-    CU_ASSERT_EQUAL(t2i_build_journal_state(parts, 1), b);
-    CU_ASSERT_EQUAL(t2i_build_journal_state(parts, 2), c);
-    t2i_build_journal_close(parts);
+    t2i_build_journal *results;
+    OK(t2i_build_journal_open(&results, &kind, &names, resume, &err));
+    CU_ASSERT_EQUAL(t2i_build_journal_state(results, 0), a);
+    CU_ASSERT_EQUAL(t2i_build_journal_state(results, 1), b);
+    CU_ASSERT_EQUAL(t2i_build_journal_state(results, 2), c);
+    t2i_build_journal_close(results);
 }
 
 static void expect_result(int seed)
 {
-    t2i_build_journal *parts;
+    t2i_build_journal *results;
     uint8_t pixels[PIXELS], wanted[PIXELS];
     float features[FEATURES], numbers[FEATURES];
     fill(wanted, numbers, seed);
-    OK(t2i_build_journal_open(&parts, &kind, &names, 0, &err));
-    OK(t2i_build_journal_read(parts, 0, pixels, features, &err));
+    OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
+    OK(t2i_build_journal_read(results, 0, pixels, features, &err));
     CU_ASSERT(memcmp(pixels, wanted, sizeof pixels) == 0);
     CU_ASSERT(memcmp(features, numbers, sizeof features) == 0);
-    t2i_build_journal_close(parts);
+    t2i_build_journal_close(results);
 }
 
 static void test_round_trip(void)
 {
-    t2i_build_journal *parts;
+    t2i_build_journal *results;
     char *reason;
     begin();
     expect(0, 0, 0, 0);
     write_one(0, 1);
     expect(0, 1, -1, 0);
     expect_result(1);
-    OK(t2i_build_journal_open(&parts, &kind, &names, 0, &err));
-    OK(t2i_build_journal_reason(parts, 1, &reason, &err));
+    OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
+    OK(t2i_build_journal_reason(results, 1, &reason, &err));
     CU_ASSERT_STRING_EQUAL(reason, "it is no picture");
     t2i_free(reason);
-    CU_ASSERT_EQUAL(t2i_build_journal_next(parts), 1);
-    t2i_build_journal_close(parts);
+    CU_ASSERT_EQUAL(t2i_build_journal_next(results), 1);
+    t2i_build_journal_close(results);
     t2i_build_journal_writer *journal;
     FAILS(t2i_build_journal_writer_new(&journal, &kind, 0, &err), T2I_CANTCREATE, "000000.part");
     CU_ASSERT(journal == NULL);
@@ -118,10 +118,10 @@ static void test_newest_counts(void)
     write_one(2, 1);
     write_one(9, 2);
     expect_result(3);
-    t2i_build_journal *parts;
-    OK(t2i_build_journal_open(&parts, &kind, &names, 0, &err));
-    CU_ASSERT_EQUAL(t2i_build_journal_next(parts), 11);
-    t2i_build_journal_close(parts);
+    t2i_build_journal *results;
+    OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
+    CU_ASSERT_EQUAL(t2i_build_journal_next(results), 11);
+    t2i_build_journal_close(results);
     end();
 }
 
@@ -144,15 +144,15 @@ static void test_again(void)
 
 static void test_other_encoder(void)
 {
-    t2i_build_journal *parts;
+    t2i_build_journal *results;
     begin();
     write_one(0, 1);
     kind.key[3] = 'x';
-    OK(t2i_build_journal_open(&parts, &kind, &names, 1, &err));
-    CU_ASSERT_EQUAL(t2i_build_journal_state(parts, 0), 0);
-    CU_ASSERT_EQUAL(t2i_build_journal_foreign(parts), 1);
-    CU_ASSERT_EQUAL(t2i_build_journal_next(parts), 1);
-    t2i_build_journal_close(parts);
+    OK(t2i_build_journal_open(&results, &kind, &names, 1, &err));
+    CU_ASSERT_EQUAL(t2i_build_journal_state(results, 0), 0);
+    CU_ASSERT_EQUAL(t2i_build_journal_foreign(results), 1);
+    CU_ASSERT_EQUAL(t2i_build_journal_next(results), 1);
+    t2i_build_journal_close(results);
     end();
 }
 
@@ -166,22 +166,22 @@ static void test_damage(void)
     snprintf(path, sizeof path, "%s/000000.part", folder);
     OK(t2i_fs_read(path, 1 << 20, &text, &err));
     for (size_t cut = 0; cut < text.size; cut++) {
-        t2i_build_journal *parts;
+        t2i_build_journal *results;
         OK(t2i_fs_write(path, text.data, cut, &err));
-        OK(t2i_build_journal_open(&parts, &kind, &names, 0, &err));
-        CU_ASSERT_EQUAL(t2i_build_journal_state(parts, 1), 0);
-        t2i_build_journal_close(parts);
+        OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
+        CU_ASSERT_EQUAL(t2i_build_journal_state(results, 1), 0);
+        t2i_build_journal_close(results);
     }
     size_t head = 64; /* the key and the magic: a change makes it foreign */
     for (size_t at = 0; at < text.size; at++) {
-        t2i_build_journal *parts;
+        t2i_build_journal *results;
         text.data[at] ^= 1;
         OK(t2i_fs_write(path, text.data, text.size, &err));
-        OK(t2i_build_journal_open(&parts, &kind, &names, 0, &err));
+        OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
         if (at >= head)
-            CU_ASSERT(t2i_build_journal_state(parts, 0) == 0 ||
-                      t2i_build_journal_state(parts, 1) == 0);
-        t2i_build_journal_close(parts);
+            CU_ASSERT(t2i_build_journal_state(results, 0) == 0 ||
+                      t2i_build_journal_state(results, 1) == 0);
+        t2i_build_journal_close(results);
         text.data[at] ^= 1;
     }
     t2i_text_free(&text);
@@ -215,5 +215,5 @@ int main(void)
         {"a cut or changed journal gives no wrong result", test_damage},
         {"removal leaves what is not ours", test_remove},
     };
-    return t2i_test_main("parts", tests, sizeof tests / sizeof *tests);
+    return t2i_test_main("results", tests, sizeof tests / sizeof *tests);
 }

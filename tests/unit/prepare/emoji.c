@@ -307,14 +307,14 @@ static void beside(void)
     t2i_free(own);
     t2i_free(both);
     make_cldr();
-    FAILS(make_with("en", "de,xy", "white"), T2I_USAGE, "--with: CLDR has no names");
+    FAILS(make_with("en", "de,xy", "white"), T2I_USAGE, "--with: CLDR has no emoji names for");
 }
 
 static void refused(void)
 {
     unlink(in_scratch("out.h5"));
     FAILS(make("en,fr", "white"), T2I_USAGE, "\"fr\"");
-    FAILS(make("en_AU", "white"), T2I_USAGE, "is it \"en\"?");
+    FAILS(make("en_AU", "white"), T2I_USAGE, "did you mean \"en\"?");
     FAILS(make("en,", "white"), T2I_USAGE, "empty name");
     static const char *const colours[] = {"",       "#",       "#12345", "#1234567",
                                           "123456", "#12345g", "blue"};

@@ -117,14 +117,14 @@ static void tsv_bad_rows(void)
     static const expected rows[] = {{2, 3, "ok", "a.png", NULL, -1},
                                     {8, 9, "ok again", "a.png", NULL, -1}};
     static const char *const warnings[] = {
-        "a.tsv:1: row 0: there is no TAB",
+        "a.tsv:1: row 0: has no TAB",
         "a.tsv:2: row 1: the line is empty",
         "a.tsv:4: row 3: names no picture",
         "a.tsv:5: row 4: unknown split \"testing\"",
         "a.tsv:6: row 5: has 4 fields",
         "a.tsv:7: row 6: is not UTF-8 at byte 1",
-        "a.tsv:8: row 7: has a NUL byte at byte 4",
-        "a.tsv:10: row 9: there is no TAB",
+        "a.tsv:8: row 7: holds a NUL at byte 4",
+        "a.tsv:10: row 9: has no TAB",
         "a.tsv:11: row 10: names no picture",
     };
     write_file("a.tsv", text, sizeof text - 1);
@@ -170,11 +170,11 @@ static void csv_bad_rows(void)
         "a.csv:2: row 0: has 1 columns, but the header has 2",
         "a.csv:3: row 1: has 3 columns",
         "a.csv:4: row 2: the line is empty",
-        "a.csv:5: row 3: text follows the quote",
+        "a.csv:5: row 3: text follows a closing quote",
         "a.csv:7: row 5: ",
         "a.csv:8: row 6: is not UTF-8 at byte 4",
         "a.csv:9: row 7: names no picture",
-        "a.csv:11: row 9: a quote is opened and never closed",
+        "a.csv:11: row 9: a quote is not closed",
     };
     write_file("a.csv", text, sizeof text - 1);
     expect(rows, LENGTH(rows), warnings, LENGTH(warnings));
@@ -209,8 +209,8 @@ static void jsonl_bad_rows(void)
         "a.jsonl:1: row 0: names no picture",
         "a.jsonl:2: row 1: has no prompt",
         "a.jsonl:3: row 2: has no prompt",
-        "a.jsonl:4: row 3: \"prompt\" is no text",
-        "a.jsonl:5: row 4: \"group\" is no text and no whole number",
+        "a.jsonl:4: row 3: \"prompt\" is not a string",
+        "a.jsonl:5: row 4: \"group\" is not a string or an integer",
         "a.jsonl:6: row 5: is not a JSON object",
         "a.jsonl:7: row 6: the line is empty",
         "a.jsonl:8: row 7: the line: not valid JSON at column ",
@@ -263,7 +263,7 @@ static void no_such_file(void)
         {"a.csv", "prompt;image_path\na;b\n", "no column is named prompt"},
         {"a.csv", "prompt,image\na,b\n", "no column is named image_path"},
         {"a.csv", "prompt,image_path,prompt\n", "two columns are named prompt"},
-        {"a.csv", "\"prompt,image_path\n", "a quote is opened"},
+        {"a.csv", "\"prompt,image_path\n", "a quote is not closed"},
         {"a.csv", "prompt,image_path,\xff\n", "not UTF-8"},
     };
     t2i_pair_list list;
