@@ -40,7 +40,9 @@ STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
 LIB_SRC := $(filter-out src/tools/t2i-%,$(wildcard src/*/*.c))
-TOOLS   := $(basename $(notdir $(wildcard src/tools/t2i-*.c)))
+# t2i-reader is started by the others: no page, no options.
+READER  := $B/t2i-reader
+TOOLS   := $(filter-out t2i-reader,$(basename $(notdir $(wildcard src/tools/t2i-*.c))))
 SOURCES := $(LIB_SRC) $(wildcard src/tools/t2i-*.c tests/*/*.c tests/unit/*/*.c)
 programs = $(patsubst %.c,$B/%,$(wildcard tests/$(1)/*.c $(if $(filter unit,$(1)),tests/unit/*/*.c)))
 scripts  = $(wildcard tests/$(1)/*.sh)
@@ -51,13 +53,15 @@ HELPERS := $(call programs,helper)
 SHIMS   := $(patsubst %.c,$B/%.so,$(wildcard tests/fault/shim*.c))
 FAULTS  := $(filter-out $(SHIMS:.so=),$(call programs,fault))
 BENCH   := $(call programs,bench)
+# A program finds its reader beside it.
+READER_LINKS := $(addsuffix t2i-reader,$(sort $(dir $(TESTS) $(HELPERS) $(FAULTS) $(BENCH))))
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$@")
 
 VERSION := $(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' src/base/opts.h)
 
-all: $(TOOLS:%=$B/%) man
+all: $(TOOLS:%=$B/%) $(READER) man
 
 # What --version tells of the source. Only the programs' own files know it: they are compiled anew when it changes.
 GIT := $(if $(wildcard .git),$(shell git describe --always --dirty 2>/dev/null))
@@ -73,10 +77,12 @@ $B/man/man1/%.1: $B/%
 $B/completion/t2i: src/tools/completion.bash $(TOOLS:%=$B/%)
 	@mkdir -p $(@D) && { cat $<; for t in $(TOOLS); do $B/$$t --help-completion || exit 1; done; } >$@.tmp && mv $@.tmp $@
 
-$(TOOLS:%=$B/%): $B/%: $B/src/tools/%.o $B/libt2i.a
+$(TOOLS:%=$B/%) $(READER): $B/%: $B/src/tools/%.o $B/libt2i-internal.a
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
-$B/libt2i.a: $(LIB_SRC:%.c=$B/%.o)
+$(READER): private ALL += -Wl,--as-needed # HDF5, and neither MPI nor BLAS
+# All modules, for the programs and the tests.
+$B/libt2i-internal.a: $(LIB_SRC:%.c=$B/%.o)
 	$(call say,AR)
 	$Qrm -f $@ && $(AR) rcs $@ $^
 $B/%.o: %.c
@@ -85,9 +91,13 @@ $B/%.o: %.c
 	$Q$(CC) $(ALL) -c -o $@ $<
 # clang -O1 with these sanitizers works on gemm.c for a quarter of an hour; nothing foreign is read there.
 build/fuzz/src/kernels/%.o: OPT.fuzz += -O0
-$(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i.a
+$(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i-internal.a | $(READER_LINKS)
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcunit
+
+$B/tests/unit/dataset/reader: | $B/tests/helper/fake_reader
+$(READER_LINKS): | $(READER)
+	@mkdir -p $(@D) && ln -srf $(READER) $@
 
 $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 	$(call say,CC)
@@ -158,7 +168,7 @@ FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 SECONDS_EACH ?= 60
 fuzz:
 	@$(MAKE) MODE=fuzz CC=clang $(FUZZ:%=fuzz-%)
-fuzz-%: $B/tests/fuzz/%.o $B/libt2i.a
+fuzz-%: $B/tests/fuzz/%.o $B/libt2i-internal.a
 	$(CC) $(ALL) -fsanitize=fuzzer -o $B/fuzz-$* $^ $(LIBS)
 	mkdir -p $B/corpus/$* tests/fuzz/corpus/$*
 	cd $B && TMPDIR=/dev/shm ASAN_OPTIONS=detect_leaks=1 ./fuzz-$* -max_total_time=$(SECONDS_EACH) -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \

@@ -24,14 +24,17 @@ install_all() {
     mkdir -p "$DESTDIR$share"
     : >"$list.new"
     for program in "$B"/t2i-*; do
-        [ -f "$program" ] && [ -x "$program" ] && put 755 "$program" "bin/${program##*/}"
+        case $program in
+        */t2i-reader) put 755 "$program" libexec/t2i/t2i-reader ;;
+        *) [ -f "$program" ] && [ -x "$program" ] && put 755 "$program" "bin/${program##*/}" ;;
+        esac
     done
     for page in "$B"/man/man1/*.1; do
         [ ! -e "$page" ] || put 644 "$page" "share/man/man1/${page##*/}"
     done
     if [ -e "$B/completion/t2i" ]; then # it is looked for by each program's name
         for program in "$B"/t2i-*; do
-            [ -x "$program" ] && put 644 "$B/completion/t2i" "share/bash-completion/completions/${program##*/}"
+            [ -x "$program" ] && [ "${program##*/}" != t2i-reader ] && put 644 "$B/completion/t2i" "share/bash-completion/completions/${program##*/}"
         done
     fi
     for file in jobs/*.ini jobs/tutorial/*; do put 644 "$file" "share/t2i/$file"; done

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dataset/dataset_schema.h"
+#include "dataset/dataset_column.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/mem.h"

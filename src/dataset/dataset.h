@@ -4,10 +4,10 @@
  * prompt bytes, then by row of the user's file. N pairs, M pictures, D features, H x W pixels.
  *
  * Why so narrow: HDF5 1.10 crashes on some damaged files. All reading goes through open, info and
- * ranges, and is done by a separate process (reader.h; forked here where main has not), which hands
- * over blocks that are checked as if it were hostile. Its crash is T2I_DATA.
- * Every size is checked against the others at open, every range read is checked (fletcher32, XXH3
- * per block of rows) before it is handed out, and offsets and indices are checked to be in range.
+ * ranges, and is done by a separate process (reader.h), which hands over blocks that are checked as
+ * if it were hostile. Its crash is T2I_DATA. Every size is checked against the others at open,
+ * every range read is checked (fletcher32, XXH3 per block of rows) before it is handed out, and
+ * offsets and indices are checked to be in range.
  *
  * Blocks: each dataset X has a sibling X_xxh3 (u64): the XXH3-64 of the little-endian values of
  * each block of rows, whose attribute block_rows (u64) is the rows of a chunk of X, about 256 KiB.

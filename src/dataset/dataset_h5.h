@@ -3,7 +3,7 @@
  *
  * Why: HDF5 1.10 crashes on damaged files. Only two may call it: the reader (reader.h), which may
  * die, and what writes datasets, with files that it made itself. Everything else goes through
- * reader_file.h. The only header that sees hdf5.h. Private to io.
+ * reader_file.h. The only header that sees hdf5.h. Private to dataset.
  */
 #ifndef T2I_DATASET_H5_H
 #define T2I_DATASET_H5_H
@@ -20,6 +20,9 @@ T2I_CHECKED t2i_status t2i_h5_open(t2i_h5_file **out, const char *path, uint64_t
 const t2i_column *t2i_h5_column(const t2i_h5_file *file, unsigned which);
 void t2i_h5_close(t2i_h5_file *file); /* NULL is legal */
 
+/* One block; T2I_DATA when it cannot be decoded, T2I_IO when the system refused. */
+T2I_CHECKED t2i_status t2i_h5_read_block(const t2i_column *column, uint64_t block, void *out,
+                                         t2i_error *err);
 /* Checksums [first, first + count) of a column. */
 T2I_CHECKED t2i_status t2i_h5_read_sums(const t2i_column *column, uint64_t first, uint64_t count,
                                         uint64_t *out, t2i_error *err);

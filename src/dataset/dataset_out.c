@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataset/dataset_column.h"
 #include "dataset/dataset_h5.h"
 #include "base/fs.h"
 #include "formats/json.h"
@@ -133,6 +134,7 @@ static t2i_status create_column(t2i_dataset_out *out, int which, t2i_error *err)
     uint64_t dim[RANK_MAX];
     t2i_column_dims(&out->shape, which, dim);
     T2I_TRY(t2i_column_init(column, out->file.path, which, dim, err));
+    column->read_back = t2i_h5_read_block;
     column->table = t2i_alloc((size_t)column->blocks, sizeof *column->table);
     if (column->table == NULL) return t2i_fail_memory(err, 8 * (size_t)column->blocks, "checksums");
     hsize_t size[RANK_MAX];

@@ -3,7 +3,8 @@
  * Why: each dataset of the file is handled alike, as rows of a fixed size in blocks of rows. A
  * block is one chunk of HDF5, one checksum in the sibling NAME_xxh3, and what is read or written at
  * a time. What a file claims to hold is plain data here, so that another process can have looked
- * (reader_file.h), and is believed by t2i_column_accept alone. Private to io.
+ * (reader_file.h), and is believed by t2i_column_accept alone. Blocks are fetched by
+ * dataset_column.h. Private to dataset.
  */
 #ifndef T2I_DATASET_SCHEMA_H
 #define T2I_DATASET_SCHEMA_H
@@ -62,11 +63,13 @@ struct t2i_claims {
     t2i_column_claims column[COLUMNS];
 };
 
-typedef struct {
+typedef struct t2i_column t2i_column;
+struct t2i_column {
     int present;
-    const t2i_reader_file *reader; /* reads its blocks; NULL: HDF5, in this process; borrowed */
-    int64_t id, table_id;          /* HDF5's, of it and its checksums; negative: none */
-    const char *file;              /* for messages; borrowed */
+    const t2i_reader_file *reader; /* reads its blocks; NULL: read_back does; borrowed */
+    t2i_status (*read_back)(const t2i_column *column, uint64_t block, void *out, t2i_error *err);
+    int64_t id, table_id; /* HDF5's, of it and its checksums; negative: none */
+    const char *file;     /* for messages; borrowed */
     const t2i_column_spec *spec;
     uint64_t dim[RANK_MAX]; /* unused ones are 1 */
     uint64_t rows, row_bytes;
@@ -77,7 +80,7 @@ typedef struct {
     uint64_t cached_blocks;
     uint8_t *unwritten; /* when writing: the block being filled */
     uint64_t rows_put;  /* when writing: rows so far; when reading: all */
-} t2i_column;
+};
 
 /* The dimensions that a column must have. */
 void t2i_column_dims(const t2i_shape *shape, int which, uint64_t dim[RANK_MAX]);
@@ -95,23 +98,8 @@ T2I_CHECKED t2i_status t2i_column_accept(t2i_column *column, const char *file, i
 t2i_status t2i_column_bad(const char *file, const char *column, const char *what, t2i_error *err);
 /* Frees what the column holds in memory. */
 void t2i_column_free(t2i_column *column);
-/* Rows [first, first + count), each block checked against its checksum and floats to be finite. */
-T2I_CHECKED t2i_status t2i_column_read(t2i_column *column, uint64_t first, uint64_t count,
-                                       void *out, t2i_error *err);
 uint64_t t2i_column_block_rows(const t2i_column *column, uint64_t block);
 size_t t2i_column_block_bytes(const t2i_column *column, uint64_t block);
-/* One block by HDF5 in this process (dataset_h5.c); T2I_DATA when it cannot be decoded, T2I_IO when
- * the system refused. */
-T2I_CHECKED t2i_status t2i_h5_read_block(const t2i_column *column, uint64_t block, void *out,
-                                         t2i_error *err);
-
-/* Over all columns that are present; see dataset.h for what it covers. */
-T2I_CHECKED t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *encoder,
-                                          char out[T2I_HEX], t2i_error *err);
-
-/* Reads every block of an open dataset and compares the digest with the stored one. */
-T2I_CHECKED t2i_status t2i_dataset_check_digest(t2i_dataset *dataset, t2i_error *err);
-
 /* The order of prompts: by bytes, a prefix first. Below, at or above 0. */
 int t2i_prompt_compare(const char *a, size_t a_size, const char *b, size_t b_size);
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "dataset/dataset_schema.h"
+#include "dataset/dataset_column.h"
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/text.h"

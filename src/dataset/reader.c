@@ -1,50 +1,38 @@
-/* Shared memory without a name, and rlimits: Linux's names, not in POSIX. */
-#define _DEFAULT_SOURCE
+/* dladdr: GNU's name, not in POSIX. */
+#define _GNU_SOURCE
 #include "dataset/reader.h"
 
-#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "dataset/dataset_h5.h"
-#include "dataset/reader_file.h"
+#include "base/opts.h"
+#include "dataset/reader_protocol.h"
 
-enum { FILES = 8, ROOM = BLOCK_MAX, SUMS_AT_ONCE = ROOM / sizeof(uint64_t) };
+extern char **environ;
+
+enum { SUMS_AT_ONCE = READER_MOST / sizeof(uint64_t) };
 enum { SECONDS = 60, SECONDS_MAX = 86400 };
 
-_Static_assert(sizeof(t2i_claims) <= ROOM, "what opening a file tells goes through the same room");
-
-typedef enum { OPEN, BLOCKS, SUMS, CLOSE } verb;
-
-typedef struct {
-    verb verb;
-    unsigned slot, column;
-    uint64_t first, count; /* BLOCKS and SUMS: which; OPEN: the file's size is first */
-} request;
-
-/* The answer is a t2i_error by the socket; bulk lies in room: the path of OPEN and what comes back.
- */
-
-/* Of this process: the one reader it has, as HDF5 cannot be asked twice at a time either. */
+/* The one reader of this process. */
 static struct {
-    pid_t pid, owner; /* owner: who forked it; a fork of ours has none of its own yet */
-    int fd;           /* the socket */
-    uint8_t *room;    /* shared; NULL: there is no reader */
+    pid_t pid, owner; /* owner: who started it; a fork of ours has none of its own yet */
+    int running, fd;  /* the socket, while it is running */
     unsigned long birth;
-    int used[FILES];
+    int used[READER_FILES];
 } reader;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over reader and every exchange */
 
 static int seconds_to_wait(void)
 {
@@ -53,184 +41,134 @@ static int seconds_to_wait(void)
     return wish >= 1 && wish <= SECONDS_MAX ? (int)wish : SECONDS;
 }
 
-/* ---- the reader's own side ---- */
+/* ---- the program ---- */
 
-/* Signals to the job are not for it (its parent decides when it ends); what HDF5 does to itself
- * ends it at once, whatever handlers the parent has. */
-static void set_signals(void)
+/* FOLDER of path, "below" it and t2i-reader in out; 1 when such a program is there. */
+static int is_beside(const char *path, const char *below, char out[PATH_MAX])
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
-    sigset_t none;
-    sigemptyset(&none);
-    for (int i = 1; i < SIGRTMIN; i++) signal(i, SIG_DFL);
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) return 0;
+    int size = snprintf(out, PATH_MAX, "%.*s/%st2i-reader", (int)(slash - path), path, below);
+    return size < PATH_MAX && access(out, X_OK) == 0;
 }
 
-/* All but our end of the socket goes: nobody who waits for the end of the parent's output should
- * wait for us. */
-static void close_files(int fd)
+/* The order is told in reader.h. */
+static t2i_status find_program(char out[PATH_MAX], t2i_error *err)
 {
-    int null = open("/dev/null", O_RDWR);
-    for (int i = 0; i < 3 && null >= 0; i++) dup2(null, i);
-    DIR *folder = opendir("/proc/self/fd");
-    if (folder == NULL) return;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        int other = atoi(entry->d_name);
-        if (other > 2 && other != fd && other != dirfd(folder)) close(other);
-    }
-    closedir(folder);
-}
-
-/* Counted from what is there already: sanitizers begin with terabytes of address space. */
-static void limit_memory(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL) return;
-    if (fscanf(file, "%*s %*s %*s %*s %*s %lu", &pages) == 1) {
-        rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)1 << 30);
-        setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
-    }
-    fclose(file);
-}
-
-/* So much processor time from now on; SIGXCPU ends us then. */
-static void limit_time(int seconds)
-{
-    struct rusage used;
-    struct rlimit limit;
-    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0) return;
-    rlim_t until = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + seconds);
-    limit.rlim_cur = until < limit.rlim_max ? until : limit.rlim_max;
-    setrlimit(RLIMIT_CPU, &limit);
-}
-
-static t2i_status act(const request *ask, t2i_h5_file **file, uint8_t *room, t2i_error *err)
-{
-    if (ask->verb == OPEN) {
-        char path[PATH_MAX];
-        t2i_claims claims;
-        snprintf(path, sizeof path, "%s", (const char *)room);
-        t2i_status status = t2i_h5_open(file, path, ask->first, &claims, err);
-        memcpy(room, &claims, sizeof claims);
-        return status;
-    }
-    if (ask->verb == CLOSE) {
-        t2i_h5_close(*file);
-        *file = NULL;
+    static const char *const below[] = {"", "../libexec/t2i/", "../../libexec/t2i/"};
+    const char *named = getenv("T2I_READER");
+    char program[PATH_MAX] = "";
+    Dl_info here;
+    if (named != NULL && *named != '\0') {
+        snprintf(out, PATH_MAX, "%s", named);
         return T2I_OK;
     }
-    const t2i_column *column = t2i_h5_column(*file, ask->column);
-    if (ask->verb == SUMS)
-        return t2i_h5_read_sums(column, ask->first, ask->count, (uint64_t *)(void *)room, err);
-    for (uint64_t i = 0; i < ask->count; i++) {
-        T2I_TRY(t2i_h5_read_block(column, ask->first + i, room, err));
-        room += t2i_column_block_bytes(column, ask->first + i);
-    }
-    return T2I_OK;
-}
-
-/* Until the parent closes its end of the socket. */
-static void serve(int fd, uint8_t *room, int seconds)
-{
-    t2i_h5_file *file[FILES] = {NULL};
-    request ask;
-    for (;;) {
-        ssize_t got = recv(fd, &ask, sizeof ask, 0);
-        if (got < 0 && errno == EINTR) continue; /* stopped and continued */
-        if (got != sizeof ask) return;
-        t2i_error answer = {.status = T2I_OK};
-        limit_time(seconds);
-        answer.status = act(&ask, &file[ask.slot], room, &answer);
-        if (send(fd, &answer, sizeof answer, 0) != sizeof answer) return;
-    }
-}
-
-static void be_reader(int fd, uint8_t *room, pid_t parent)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_NAME, "t2i-reader");
-    if (getppid() != parent) return; /* it was gone before we asked to go with it */
-    set_signals();
-    close_files(fd);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    limit_memory();
-    int seconds = seconds_to_wait() / 6;
-    serve(fd, room, seconds > 0 ? seconds : 1);
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[size > 0 ? size : 0] = '\0';
+    int known = dladdr(&reader, &here) != 0 && here.dli_fname != NULL;
+    for (size_t i = 0; i < sizeof below / sizeof *below && known; i++)
+        if (is_beside(here.dli_fname, below[i], out)) return T2I_OK;
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++)
+        if (is_beside(program, below[i], out)) return T2I_OK;
+    return t2i_fail(err, T2I_SYSTEM,
+                    "there is no t2i-reader, which reads datasets: neither beside %s nor in "
+                    "../libexec/t2i; T2I_READER in the environment can name it",
+                    known && strchr(here.dli_fname, '/') != NULL ? here.dli_fname : program);
 }
 
 /* ---- beginning and end ---- */
 
-/* Not among standard input, output and error, where one of them was closed. */
+/* Above the numbers of the reader's descriptors. */
 static int lift(int fd)
 {
-    if (fd > STDERR_FILENO) return fd;
-    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0 || fd > READER_SOCKET) return fd;
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, READER_SOCKET + 1), why = errno;
     close(fd);
+    errno = why;
     return higher;
 }
 
 static void forget(void)
 {
     close(reader.fd);
-    munmap(reader.room, ROOM);
-    reader.room = NULL;
+    reader.running = 0;
 }
 
-static t2i_status begin(t2i_error *err)
+/* Killed, if it is still ours: a caller that waits for any child may have had it already. */
+static void kill_it(void)
 {
-    int ends[2];
-    pid_t me = getpid();
-    if (reader.room != NULL && reader.owner == me) return T2I_OK;
-    if (reader.room != NULL) forget(); /* that one is our parent's */
-    void *room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED) return t2i_fail_memory(err, ROOM, "the reader of datasets");
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-        munmap(room, ROOM);
-        return t2i_fail(err, T2I_SYSTEM, "the reader of datasets cannot be reached: %s",
-                        strerror(errno));
-    }
-    for (int i = 0; i < 2; i++) ends[i] = lift(ends[i]);
-    pid_t pid = fork();
-    if (pid == 0) {
-        be_reader(ends[1], room, me);
-        _exit(0); /* the parent's exit handlers and buffers are not ours */
-    }
-    int why = errno;
-    close(ends[1]);
-    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 1},
-               sizeof(struct timeval));
-    reader.pid = pid;
-    reader.owner = me;
-    reader.fd = ends[0];
-    reader.room = room;
-    reader.birth++;
-    memset(reader.used, 0, sizeof reader.used);
-    if (pid > 0) return T2I_OK;
-    forget();
-    return t2i_fail(err, T2I_SYSTEM, "the reader of datasets cannot be started: %s", strerror(why));
+    siginfo_t info;
+    if (waitid(P_PID, (id_t)reader.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+        kill(reader.pid, SIGKILL);
 }
 
-void t2i_reader_begin(void)
-{
-    t2i_error later; /* told when a dataset is opened */
-    t2i_status status = begin(&later);
-    (void)status;
-}
-
-/* Killed, it is not waited for longer than a moment: it may hang on a disk. */
+/* It is not waited for longer than a moment: it may hang on a disk. */
 static void finish(void)
 {
-    kill(reader.pid, SIGKILL);
+    kill_it();
     for (int i = 0; i < 100 && waitpid(reader.pid, NULL, WNOHANG) == 0; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     forget();
 }
 
+/* 0, or an errno. Begins with all signals blocked, as it is not ready for them. */
+static int spawn(const char *program, const char *path, int socket, pid_t *pid)
+{
+    char *argv[] = {"t2i-reader", T2I_VERSION, (char *)path, NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t all;
+    sigfillset(&all);
+    int why = posix_spawn_file_actions_init(&files);
+    if (why != 0) return why;
+    why = posix_spawnattr_init(&attributes);
+    if (why == 0) {
+        why = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0);
+        if (why == 0) why = posix_spawn_file_actions_adddup2(&files, 0, 1);
+        if (why == 0) why = posix_spawn_file_actions_adddup2(&files, 0, 2);
+        if (why == 0) why = posix_spawn_file_actions_adddup2(&files, socket, READER_SOCKET);
+        if (why == 0) why = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        if (why == 0) why = posix_spawnattr_setsigmask(&attributes, &all);
+        if (why == 0) why = posix_spawn(pid, program, &files, &attributes, argv, environ);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&files);
+    return why;
+}
+
+/* Starts the reader where there is none; path is what it will open first. */
+static t2i_status begin(const char *path, t2i_error *err)
+{
+    int ends[2];
+    char program[PATH_MAX];
+    pid_t me = getpid();
+    if (reader.running && reader.owner == me) return T2I_OK;
+    if (reader.running) forget(); /* that one is our parent's */
+    T2I_TRY(find_program(program, err));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ends[0] = ends[1] = -1;
+    for (int i = 0; i < 2; i++) ends[i] = lift(ends[i]);
+    int why = ends[0] < 0 || ends[1] < 0 ? errno : spawn(program, path, ends[1], &reader.pid);
+    if (ends[1] >= 0) close(ends[1]);
+    if (why != 0) {
+        if (ends[0] >= 0) close(ends[0]);
+        return t2i_fail(err, T2I_SYSTEM, "cannot start %s, which reads datasets: %s", program,
+                        strerror(why));
+    }
+    reader.running = 1;
+    reader.fd = ends[0];
+    reader.owner = me;
+    reader.birth++;
+    memset(reader.used, 0, sizeof reader.used);
+    setsockopt(reader.fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 1},
+               sizeof(struct timeval));
+    return T2I_OK;
+}
+
 void t2i_reader_end(void)
 {
-    if (reader.room != NULL && reader.owner == getpid()) finish();
+    pthread_mutex_lock(&lock);
+    if (reader.running && reader.owner == getpid()) finish();
+    pthread_mutex_unlock(&lock);
 }
 
 /* No answer in time: it hangs on a disk, or was stopped. */
@@ -247,7 +185,7 @@ static t2i_status stalled(const char *path, int seconds, t2i_error *err)
 static t2i_status died(const char *path, ssize_t came, t2i_error *err)
 {
     int end = 0;
-    kill(reader.pid, SIGKILL);
+    kill_it();
     pid_t known = waitpid(reader.pid, &end, 0);
     forget();
     int number = came <= 0 && known > 0 && WIFSIGNALED(end) ? WTERMSIG(end) : 0;
@@ -256,6 +194,10 @@ static t2i_status died(const char *path, ssize_t came, t2i_error *err)
                         "cannot read %s: the process that reads it was killed (is there too little "
                         "memory?)",
                         path);
+    if (came <= 0 && known > 0 && WIFEXITED(end) && WEXITSTATUS(end) == T2I_USAGE)
+        return t2i_fail(err, T2I_SYSTEM,
+                        "cannot read %s: the t2i-reader that was found is not of version %s", path,
+                        T2I_VERSION);
     if (number == SIGXCPU)
         return t2i_fail(err, T2I_DATA,
                         "%s is damaged: HDF5 comes to no end with it; restore the file or build it "
@@ -275,41 +217,77 @@ static int is_known(t2i_status status)
            status == T2I_SYSTEM;
 }
 
-static t2i_status exchange(const char *path, const request *ask, t2i_error *err)
+static t2i_status receive(const char *path, void *out, size_t size, t2i_error *err)
 {
-    t2i_error answer;
     int seconds = 0, most = seconds_to_wait();
-    if (send(reader.fd, ask, sizeof *ask, MSG_NOSIGNAL) != sizeof *ask) return died(path, 0, err);
-    ssize_t got = recv(reader.fd, &answer, sizeof answer, 0);
-    while (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        /* whole seconds in which nothing came are counted, not the clock: that goes on while the
-         * job is suspended */
-        if (errno == EAGAIN && ++seconds >= most) return stalled(path, most, err);
-        got = recv(reader.fd, &answer, sizeof answer, 0);
+    for (size_t done = 0; done < size;) {
+        ssize_t got = recv(reader.fd, (char *)out + done, size - done, MSG_WAITALL);
+        if (got > 0) {
+            done += (size_t)got;
+        } else if (got < 0 && errno == EAGAIN) {
+            /* whole seconds in which nothing came are counted, not the clock: that goes on while
+             * the job is suspended */
+            if (++seconds >= most) return stalled(path, most, err);
+        } else if (got == 0 || errno != EINTR) {
+            return died(path, got, err);
+        }
     }
-    if (got != sizeof answer || !is_known(answer.status)) return died(path, got, err);
-    if (answer.status == T2I_OK) return T2I_OK;
-    answer.text[sizeof answer.text - 1] = '\0';
-    return t2i_fail(err, answer.status, "%s", answer.text);
+    return T2I_OK;
+}
+
+/* Names with READER_OPEN only. Exactly so many bytes must come. */
+static t2i_status exchange(const char *path, t2i_reader_request *ask, const t2i_reader_names *names,
+                           void *out, size_t bytes, t2i_error *err)
+{
+    t2i_reader_answer said;
+    int seconds = seconds_to_wait();
+    ask->seconds = seconds >= 6 ? seconds / 6 : 1;
+    if (send(reader.fd, ask, sizeof *ask, MSG_NOSIGNAL) != sizeof *ask ||
+        (names != NULL && send(reader.fd, names, sizeof *names, MSG_NOSIGNAL) != sizeof *names))
+        return died(path, 0, err);
+    T2I_TRY(receive(path, &said, sizeof said, err));
+    t2i_status status = said.error.status;
+    if (!is_known(status) || said.bytes != (status == T2I_OK ? bytes : 0))
+        return died(path, 1, err);
+    if (status == T2I_OK) return receive(path, out, bytes, err);
+    said.error.text[sizeof said.error.text - 1] = '\0';
+    return t2i_fail(err, status, "%s", said.error.text);
 }
 
 /* The file is open in this very reader. */
 static int is_open(const t2i_reader_file *file)
 {
-    return file->birth != 0 && reader.room != NULL && file->birth == reader.birth &&
+    return file->birth != 0 && reader.running && file->birth == reader.birth &&
            reader.owner == getpid();
 }
 
-/* Asks for bytes of an open file, which are copied to out. */
-static t2i_status fetch(const t2i_reader_file *file, const request *ask, void *out, size_t bytes,
-                        t2i_error *err)
+/* Asks for bytes of an open file. */
+static t2i_status fetch(const t2i_reader_file *file, t2i_reader_request *ask, void *out,
+                        size_t bytes, t2i_error *err)
 {
-    if (bytes > ROOM) return t2i_fail(err, T2I_BUG, "a block of %zu bytes was asked for", bytes);
+    if (bytes > READER_MOST)
+        return t2i_fail(err, T2I_BUG, "a block of %zu bytes was asked for", bytes);
     if (!is_open(file))
         return t2i_fail(err, T2I_IO, "cannot read %s: the process that read it is gone",
                         file->path);
-    T2I_TRY(exchange(file->path, ask, err));
-    memcpy(out, reader.room, bytes);
+    return exchange(file->path, ask, NULL, out, bytes, err);
+}
+
+static t2i_status open_file(t2i_reader_file *out, uint64_t file_size, t2i_claims *claims,
+                            t2i_error *err)
+{
+    t2i_reader_names names = {.folder = ""};
+    T2I_TRY(begin(out->path, err));
+    while (out->slot < READER_FILES && reader.used[out->slot]) out->slot++;
+    if (out->slot == READER_FILES || strlen(out->path) >= sizeof names.path)
+        return t2i_fail(err, T2I_SYSTEM, "cannot open %s: its name is too long, or %d are open",
+                        out->path, READER_FILES);
+    t2i_reader_request ask = {.verb = READER_OPEN, .slot = out->slot, .first = file_size};
+    if (getcwd(names.folder, sizeof names.folder) == NULL) names.folder[0] = '\0';
+    strcpy(names.path, out->path);
+    T2I_TRY(exchange(out->path, &ask, &names, claims, sizeof *claims, err));
+    reader.used[out->slot] = 1;
+    out->birth = reader.birth;
     return T2I_OK;
 }
 
@@ -317,47 +295,50 @@ t2i_status t2i_reader_open(t2i_reader_file *out, const char *path, uint64_t file
                            t2i_claims *claims, t2i_error *err)
 {
     *out = (t2i_reader_file){.path = path};
-    T2I_TRY(begin(err));
-    while (out->slot < FILES && reader.used[out->slot]) out->slot++;
-    if (out->slot == FILES || strlen(path) >= PATH_MAX)
-        return t2i_fail(err, T2I_SYSTEM, "cannot open %s: its name is too long, or %d are open",
-                        path, FILES);
-    request ask = {.verb = OPEN, .slot = out->slot, .first = file_size};
-    strcpy((char *)reader.room, path);
-    T2I_TRY(exchange(path, &ask, err));
-    memcpy(claims, reader.room, sizeof *claims);
-    reader.used[out->slot] = 1;
-    out->birth = reader.birth;
-    return T2I_OK;
+    pthread_mutex_lock(&lock);
+    t2i_status status = open_file(out, file_size, claims, err);
+    pthread_mutex_unlock(&lock);
+    return status;
 }
 
 t2i_status t2i_reader_blocks(const t2i_reader_file *file, unsigned column, uint64_t block,
                              uint64_t count, void *out, size_t bytes, t2i_error *err)
 {
-    request ask = {
-        .verb = BLOCKS, .slot = file->slot, .column = column, .first = block, .count = count};
-    return fetch(file, &ask, out, bytes, err);
+    t2i_reader_request ask = {.verb = READER_BLOCKS,
+                              .slot = file->slot,
+                              .column = column,
+                              .first = block,
+                              .count = count};
+    pthread_mutex_lock(&lock);
+    t2i_status status = fetch(file, &ask, out, bytes, err);
+    pthread_mutex_unlock(&lock);
+    return status;
 }
 
 t2i_status t2i_reader_sums(const t2i_reader_file *file, unsigned column, uint64_t *out,
                            uint64_t count, t2i_error *err)
 {
-    request ask = {.verb = SUMS, .slot = file->slot, .column = column};
-    for (; ask.first < count; ask.first += ask.count) {
+    t2i_reader_request ask = {.verb = READER_SUMS, .slot = file->slot, .column = column};
+    t2i_status status = T2I_OK;
+    pthread_mutex_lock(&lock);
+    for (; ask.first < count && status == T2I_OK; ask.first += ask.count) {
         ask.count = count - ask.first < SUMS_AT_ONCE ? count - ask.first : SUMS_AT_ONCE;
-        T2I_TRY(fetch(file, &ask, out + ask.first, (size_t)ask.count * sizeof *out, err));
+        status = fetch(file, &ask, out + ask.first, (size_t)ask.count * sizeof *out, err);
     }
-    return T2I_OK;
+    pthread_mutex_unlock(&lock);
+    return status;
 }
 
 void t2i_reader_close(t2i_reader_file *file)
 {
-    request ask = {.verb = CLOSE, .slot = file->slot};
+    t2i_reader_request ask = {.verb = READER_CLOSE, .slot = file->slot};
+    pthread_mutex_lock(&lock);
     if (is_open(file)) {
         t2i_error later; /* if it dies of this, whoever opens a dataset next gets another */
-        t2i_status status = exchange(file->path, &ask, &later);
+        t2i_status status = exchange(file->path, &ask, NULL, NULL, 0, &later);
         reader.used[file->slot] = 0;
         (void)status;
     }
     file->birth = 0;
+    pthread_mutex_unlock(&lock);
 }

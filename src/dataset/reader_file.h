@@ -1,7 +1,6 @@
-/* reader_file.h - a dataset file as the reader has it open (reader.h). Private to io.
+/* reader_file.h - a dataset file as the reader has it open (reader.h). Private to dataset.
  *
- * All that comes back is copied out of the memory that is shared with the reader before anybody
- * looks at it, and is unchecked: t2i_column_accept and checksums decide what is believed.
+ * All that comes back is unchecked: t2i_column_accept and checksums decide what is believed.
  *
  * Errors: T2I_DATA when the reader said so, crashed, or came to no end; T2I_IO when it was killed
  * or gave no answer.

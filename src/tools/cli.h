@@ -15,8 +15,8 @@ T2I_CHECKED t2i_status t2i_cli_answer(const t2i_opts *opts, t2i_error *err);
 T2I_CHECKED t2i_status t2i_cli_run(t2i_opts *opts, int argc, char **argv, void *settings,
                                    t2i_error *err);
 
-/* The end of a program that began with t2i_reader_begin: tells what went wrong, once for all ranks,
- * closes comm (NULL: MPI was not started; else collective). Returns the exit code. */
+/* The end of a program: tells what went wrong, once for all ranks, closes comm (NULL: MPI was not
+ * started; else collective), ends the reader of datasets. Returns the exit code. */
 int t2i_cli_end(t2i_comm *comm, t2i_status status, const t2i_error *err);
 
 #endif

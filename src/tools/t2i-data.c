@@ -11,7 +11,6 @@
 #include "prepare/info.h"
 #include "base/log.h"
 #include "base/opts.h"
-#include "dataset/reader.h"
 #include "base/stop_signal.h"
 #include "prepare/preview.h"
 #include "prepare/shapes.h"
@@ -204,7 +203,6 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
 int main(int argc, char **argv)
 {
     t2i_error err = {0};
-    t2i_reader_begin();
     t2i_log_program(PROGRAM);
     t2i_stop_signal_begin();
     t2i_cpu_set_rounding();

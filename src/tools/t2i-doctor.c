@@ -6,7 +6,6 @@
 #include "train/train_options.h"
 #include "kernels/blas.h"
 #include "base/log.h"
-#include "dataset/reader.h"
 #include "base/stop_signal.h"
 
 /* Starts MPI, as a run would. */
@@ -30,7 +29,6 @@ int main(int argc, char **argv)
     t2i_error err = {0};
     t2i_comm *comm = NULL;
     int json = 0;
-    t2i_reader_begin();
     t2i_log_program("t2i-doctor");
     t2i_stop_signal_begin();
     t2i_cpu_set_rounding();

@@ -9,7 +9,6 @@
 #include "kernels/blas.h"
 #include "base/log.h"
 #include "base/opts.h"
-#include "dataset/reader.h"
 #include "base/stop_signal.h"
 #include "retrieval/loaded_model.h"
 
@@ -171,7 +170,6 @@ int main(int argc, char **argv)
 {
     t2i_error err = {0};
     settings s = {0};
-    t2i_reader_begin();
     t2i_log_program(PROGRAM);
     t2i_stop_signal_begin();
     t2i_cpu_set_rounding();

@@ -118,7 +118,6 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
 int main(int argc, char **argv)
 {
     t2i_error err = {0};
-    t2i_reader_begin();
     t2i_log_program(PROGRAM);
     t2i_stop_signal_begin();
     t2i_cpu_set_rounding();

@@ -5,7 +5,6 @@
 #include "base/cpu.h"
 #include "train/train_options.h"
 #include "base/log.h"
-#include "dataset/reader.h"
 #include "base/stop_signal.h"
 #include "train/train.h"
 
@@ -14,7 +13,6 @@ int main(int argc, char **argv)
     t2i_train_options options;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
-    t2i_reader_begin();
     t2i_log_program("t2i-train");
     t2i_stop_signal_begin();
     t2i_stop_signal_catch();

@@ -22,7 +22,7 @@ cmp "$scratch/a.tar.gz" "$scratch/c.tar.gz" || fail "the archive of an archive d
 # The library is taken as it was built here, which saves a minute; the program is compiled.
 here=$(cd "$B" && pwd)
 mkdir -p "$scratch/build"
-cp -p "$here/libt2i.a" "$scratch/build/"
+cp -p "$here/libt2i-internal.a" "$scratch/build/"
 cp -rp "$here/src" "$scratch/build/"
 rm -rf "$scratch/build/src/tools"
 (cd "$home" && make -s B="$scratch/build" "$scratch/build/t2i-model") >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "make from the archive"; }

@@ -12,7 +12,6 @@ int main(int argc, char **argv)
     t2i_train_options options;
     t2i_error err = {0};
     t2i_comm *comm = NULL;
-    t2i_reader_begin();
     t2i_log_program("t2i-train");
     t2i_stop_signal_begin();
     t2i_status status = t2i_train_options_parse(&options, argc, argv, &err);

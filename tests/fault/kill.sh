@@ -24,8 +24,8 @@ whole_ms=$(($(now) - begun))
 # the newest checkpoint, 0 when there is none; the last step of the log
 newest() { ls "$out/checkpoints" 2>/dev/null | sed -n 's/^step-\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -n 1 | grep . || echo 0; }
 last_step() { sed -n 's/^{"step":\([0-9]*\),"loss".*}$/\1/p' "$out/log.jsonl" 2>/dev/null | tail -n 1 | grep . || echo 0; }
-# mpirun, ranks, and whatever they started
-alive() { pgrep -f -- "--out $out" || true; }
+# mpirun, ranks, and whatever they started; readers, which name the dataset
+alive() { pgrep -f -- "--out $out|^t2i-reader .* $scratch/" || true; }
 
 # the victims of $kind; without ranks so far it is mpirun
 choose() {

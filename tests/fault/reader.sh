@@ -5,11 +5,11 @@
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 
-# readers [TEXT]: the process ids of readers of this test whose command line has TEXT
+# the process ids of readers of this test: their command lines name the dataset
 readers() {
     for comm in $(grep -l -s -x t2i-reader /proc/[0-9]*/comm); do
         p=${comm%/comm}
-        if grep -q -s -a -F -- "${1:-$scratch/}" "$p/cmdline"; then echo "${p#/proc/}"; fi
+        if grep -q -s -a -F -- "$scratch/" "$p/cmdline"; then echo "${p#/proc/}"; fi
     done
 }
 none_left() {
@@ -25,30 +25,43 @@ gzip -dc tests/fault/crash.h5.gz >"$scratch/crash.h5"
 expect 65 "$scratch/crash.h5" $MPIRUN -np 3 "$B/t2i-train" --data "$scratch/crash.h5" --steps 2 --batch 2 --out "$scratch/out"
 expect 65 "$scratch/crash.h5" "$B/t2i-data" verify "$scratch/crash.h5"
 
-# A rank waits for its job file, so that its reader can be got at before it is asked.
-mkfifo "$scratch/waits.ini"
-hurt() { # SIGNAL TEXT
-    cat >"$scratch/job.ini" <<END
-data = $scratch/d.h5
-out = $scratch/out
-steps = 3
-batch = 12
+# The reader of one rank waits before it answers, so that it can be got at.
+cat >"$scratch/waits" <<END
+#!/bin/bash
+echo \$\$ >$scratch/pid
+while [ ! -e $scratch/go ]; do sleep 0.1; done
+exec -a t2i-reader $PWD/$B/t2i-reader "\$@"
 END
+chmod +x "$scratch/waits"
+hurt() { # SIGNAL TEXT
+    options="--data $scratch/d.h5 --out $scratch/out --steps 3 --batch 12"
+    rm -f "$scratch/pid" "$scratch/go"
     rc=0
-    T2I_READER_SECONDS=3 timeout 60 $MPIRUN -np 2 "$B/t2i-train" "$scratch/job.ini" : -np 1 "$B/t2i-train" "$scratch/waits.ini" \
+    T2I_READER_SECONDS=3 timeout 60 $MPIRUN -np 2 "$B/t2i-train" $options : -np 1 env T2I_READER="$scratch/waits" "$B/t2i-train" $options \
         >"$scratch/log" 2>&1 &
     for _ in $(seq 300); do
-        reader=$(readers "$scratch/waits.ini")
-        [ -n "$reader" ] && break
+        [ -s "$scratch/pid" ] && break
         sleep 0.1
     done
+    reader=$(cat "$scratch/pid")
     kill -"$1" $reader || { fail "no reader was there to be hurt"; cat "$scratch/log"; kill $!; return; }
-    timeout 20 sh -c "cat $scratch/job.ini >$scratch/waits.ini" || fail "the job file was not read"
     wait $! || rc=$?
     [ $rc -eq 74 ] || { fail "exit code $rc, not 74, after SIG$1"; cat "$scratch/log"; }
     [ "$(grep -c "^t2i-train: .*d.h5.*$2" "$scratch/log")" -eq 1 ] || { fail "'$2' was not said once"; cat "$scratch/log"; }
+    ! kill -0 $reader 2>/dev/null || fail "its reader is left after SIG$1"
     none_left "SIG$1"
 }
 hurt KILL "was killed"
 hurt STOP "nothing came for 3 s"
+
+# a rank is killed: its reader goes at once
+"$B/tests/fault/alone" --data "$scratch/d.h5" --out "$scratch/killed" --steps 1000000 --batch 12 >"$scratch/log" 2>&1 &
+for _ in $(seq 100); do
+    reader=$(readers)
+    [ -n "$reader" ] && break
+    sleep 0.1
+done
+kill -0 $reader || { fail "no reader at work"; cat "$scratch/log"; }
+kill -9 $!
+none_left "the death of its parent"
 finish

@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-#include "dataset/dataset_schema.h"
+#include "dataset/dataset_column.h"
 #include "dataset/reader.h"
 
 enum { NUMBERS = 12, FILE_BYTES = 2000, BYTES_MAX = 4096, READ_MOST = 64 };
@@ -21,10 +21,6 @@ static struct {
 } content[COLUMNS];
 
 /* ---- the reader ---- */
-
-void t2i_reader_begin(void)
-{
-}
 
 void t2i_reader_end(void)
 {

@@ -1,171 +1,27 @@
-/* reader: the process that reads, with another HDF5 in it (this file's t2i_h5_*, which the linker
- * takes before the library's): one that crashes, loops, hangs and lies, as the name of the file
- * tells it to. Nothing of it may hurt who asks. */
+/* reader: the process that reads, with another HDF5 in it (tests/helper/fake_reader.c): one that
+ * crashes, loops, hangs and lies, as the name of the file tells it to. Nothing of it may hurt who
+ * asks. */
 #include "dataset/reader.h"
 
 #include <fcntl.h>
+#include <fenv.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dataset/dataset_h5.h"
+#include "base/fs.h"
+#include "dataset/dataset.h"
 #include "scratch.h"
 #include "test.h"
-#include "base/fs.h"
-#include "base/hash.h"
 
 static t2i_error err;
 
-/* What a sanitizer does about too much memory is not of interest here. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-/* ---- the other HDF5: a dataset of 3 pairs, 2 pictures, 2 features, without pixels ---- */
-
-enum { PAIRS = 3, IMAGES = 2, WIDE = 2 };
-
-static const uint64_t prompt_offset[] = {0, 1, 2, 3}, name_offset[] = {0, 1, 2};
-static const uint32_t image[] = {0, 1, 0}, row[] = {0, 1, 2}, group[] = {0, 1};
-static const uint8_t split[] = {0, 0, 1};
-static const float feature[] = {0, 1, 2, 3};
-
-static const struct {
-    const void *values;
-    uint64_t rows, wide, bytes;
-} column[PIXELS] = {
-    [PROMPT_BYTES] = {"abc", 3, 1, 3},
-    [PROMPT_OFFSETS] = {prompt_offset, PAIRS + 1, 1, sizeof prompt_offset},
-    [PAIR_IMAGE] = {image, PAIRS, 1, sizeof image},
-    [PAIR_ROW] = {row, PAIRS, 1, sizeof row},
-    [PAIR_SPLIT] = {split, PAIRS, 1, sizeof split},
-    [FEATURES] = {feature, IMAGES, WIDE, sizeof feature},
-    [NAME_BYTES] = {"xy", 2, 1, 2},
-    [NAME_OFFSETS] = {name_offset, IMAGES + 1, 1, sizeof name_offset},
-    [GROUPS] = {group, IMAGES, 1, sizeof group},
-};
-
-struct t2i_h5_file {
-    char lie[64];
-    t2i_column column[PIXELS];
-};
-
-static int told_to(const char *lie, const char *what)
-{
-    return strncmp(lie, what, strlen(what)) == 0;
-}
-
-/* What a name that begins with "open-" or "block-" asks for after that. */
-static t2i_status misbehave(const char *how, t2i_error *why)
-{
-    if (told_to(how, "crash")) raise(SIGSEGV);
-    if (told_to(how, "abort")) raise(SIGABRT);
-    if (told_to(how, "leave")) _exit(0);
-    if (told_to(how, "killed")) raise(SIGKILL);
-    if (told_to(how, "stopped")) raise(SIGSTOP);
-    for (volatile unsigned turn = 0; told_to(how, "endless"); turn++) {
-    }
-    if (told_to(how, "greedy")) { /* more than the limit, and not by too much */
-        void *much = t2i_alloc((size_t)1500 << 20, 1);
-        t2i_free(much);
-        return much == NULL ? t2i_fail_memory(why, (size_t)1500 << 20, "greed") : T2I_OK;
-    }
-    if (told_to(how, "unknown")) return (t2i_status)1;
-    if (told_to(how, "bug")) return T2I_BUG;
-    if (told_to(how, "babble")) {
-        memset(why->text, 'x', sizeof why->text);
-        why->text[0] = '\n';
-        return T2I_DATA;
-    }
-    return T2I_OK;
-}
-
-/* A sound claim, but for what the name of the file says. */
-static void claim(const char *lie, t2i_claims *claims)
-{
-    snprintf(claims->tool, sizeof claims->tool, "%ld", (long)getpid());
-    memset(claims->digest, 'a', sizeof claims->digest - 1);
-    strcpy(claims->encoder, "{\"name\":\"features\",\"dim\":2,\"height\":0,\"width\":0,\"scale\":1,"
-                            "\"weights_xxh3\":\"\"}");
-    for (int i = 0; i < PIXELS; i++)
-        claims->column[i] = (t2i_column_claims){.present = 1,
-                                                .dim = {column[i].rows, column[i].wide, 1, 1},
-                                                .chunk = {column[i].rows, column[i].wide, 1, 1},
-                                                .block_rows = column[i].rows,
-                                                .sums = 1,
-                                                .sum_bytes = 8};
-    t2i_column_claims *first = &claims->column[PAIR_IMAGE];
-    if (told_to(lie, "tool")) memset(claims->tool, 'x', sizeof claims->tool);
-    if (told_to(lie, "latin")) strcpy(claims->tool, "\xff");
-    if (told_to(lie, "digest")) claims->digest[T2I_HEX - 1] = 'a';
-    if (told_to(lie, "short-digest")) claims->digest[3] = '\0';
-    if (told_to(lie, "encoder")) memset(claims->encoder, ' ', sizeof claims->encoder);
-    if (told_to(lie, "wide")) first->dim[1] = first->dim[2] = first->dim[3] = UINT32_MAX;
-    if (told_to(lie, "empty")) first->dim[1] = 0;
-    if (told_to(lie, "none")) first->dim[0] = 0;
-    if (told_to(lie, "long")) first->dim[0] = UINT64_MAX;
-    if (told_to(lie, "many"))
-        first->dim[0] = first->sums = 1u << 20, first->sum_bytes = 8u << 20,
-        first->block_rows = first->chunk[0] = 1;
-    if (told_to(lie, "zero-block")) first->block_rows = 0;
-    if (told_to(lie, "huge-block")) first->block_rows = UINT64_MAX;
-    if (told_to(lie, "no-sums")) first->sums = 0;
-    if (told_to(lie, "sums")) first->sums = UINT64_MAX;
-    if (told_to(lie, "unstored")) first->sum_bytes = 0;
-    if (told_to(lie, "chunk")) first->chunk[0]++;
-    if (told_to(lie, "absent")) *first = (t2i_column_claims){.present = 0};
-    if (told_to(lie, "pixels")) claims->column[PIXELS].present = 1;
-    if (told_to(lie, "decoder")) claims->column[BASIS].present = 1;
-}
-
-t2i_status t2i_h5_open(t2i_h5_file **out, const char *path, uint64_t file_size, t2i_claims *claims,
-                       t2i_error *why)
-{
-    t2i_h5_file *file = t2i_alloc(1, sizeof *file);
-    if (file == NULL) return T2I_SYSTEM;
-    snprintf(file->lie, sizeof file->lie, "%s", strrchr(path, '/') + 1);
-    memset(claims, 0, sizeof *claims);
-    claim("", claims);
-    for (int i = 0; i < PIXELS; i++)
-        T2I_TRY(
-            t2i_column_accept(&file->column[i], file->lie, i, &claims->column[i], file_size, why));
-    claim(file->lie, claims);
-    *out = file;
-    return told_to(file->lie, "open-") ? misbehave(file->lie + 5, why) : T2I_OK;
-}
-
-const t2i_column *t2i_h5_column(const t2i_h5_file *file, unsigned which)
-{
-    return &file->column[which];
-}
-
-void t2i_h5_close(t2i_h5_file *file)
-{
-    t2i_error none;
-    if (told_to(file->lie, "close-") && misbehave(file->lie + 6, &none) != T2I_OK) _exit(9);
-    t2i_free(file);
-}
-
-t2i_status t2i_h5_read_block(const t2i_column *asked, uint64_t block, void *out, t2i_error *why)
-{
-    size_t which = (size_t)(asked->spec - t2i_columns);
-    memcpy(out, column[which].values, column[which].bytes);
-    if (which != PAIR_IMAGE || block != 0) return T2I_OK;
-    if (told_to(asked->file, "values")) memset(out, 1, column[which].bytes);
-    return told_to(asked->file, "block-") ? misbehave(asked->file + 6, why) : T2I_OK;
-}
-
-t2i_status t2i_h5_read_sums(const t2i_column *asked, uint64_t first, uint64_t count, uint64_t *out,
-                            t2i_error *why)
-{
-    size_t which = (size_t)(asked->spec - t2i_columns);
-    if (first != 0 || count != 1) return t2i_fail(why, T2I_DATA, "which sums?");
-    *out = t2i_hash_64(column[which].values, column[which].bytes);
-    return T2I_OK;
-}
+/* What the other HDF5 says of the pairs of a sound file. */
+enum { PAIRS = 3 };
+static const uint32_t image[PAIRS] = {0, 1, 0};
 
 /* ---- asking it ---- */
 
@@ -412,6 +268,119 @@ static void goes_with_its_parent(void)
     close(end[1]);
 }
 
+/* ---- the caller ---- */
+
+static void *open_and_end(void *dataset)
+{
+    *(t2i_dataset **)dataset = open_one("sound");
+    return NULL;
+}
+
+/* A thread that ends does not take the reader along. */
+static void outlives_a_thread(void)
+{
+    pthread_t thread;
+    t2i_dataset *dataset = NULL;
+    t2i_reader_end();
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, open_and_end, &dataset) == 0);
+    pthread_join(thread, NULL);
+    poll(NULL, 0, 100);
+    CU_ASSERT(is_sound(dataset) && !is_gone(reader_of(dataset)));
+    t2i_dataset_close(dataset);
+}
+
+static void *read_often(void *result)
+{
+    const char *path = result;
+    int bad = 0;
+    for (int i = 0; i < 50; i++) {
+        uint32_t got[PAIRS];
+        t2i_error why;
+        t2i_dataset *dataset = NULL;
+        bad += t2i_dataset_open(&dataset, path, &why) != T2I_OK ||
+               t2i_dataset_pairs(dataset, 0, PAIRS, got, NULL, NULL, &why) != T2I_OK ||
+               memcmp(got, image, sizeof image) != 0;
+        t2i_dataset_close(dataset);
+    }
+    return bad == 0 ? NULL : result;
+}
+
+static void serves_threads(void)
+{
+    enum { THREADS = 4 };
+    pthread_t thread[THREADS];
+    void *bad = NULL;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", name_of("sound"));
+    for (int i = 0; i < THREADS; i++)
+        CU_ASSERT_FATAL(pthread_create(&thread[i], NULL, read_often, path) == 0);
+    for (int i = 0; i < THREADS; i++) CU_ASSERT(pthread_join(thread[i], &bad) == 0 && bad == NULL);
+}
+
+static void never(int number)
+{
+    (void)number;
+}
+
+/* Signal mask, handlers and rounding mode are as they were. */
+static void leaves_the_caller_alone(void)
+{
+    sigset_t mine, before, after;
+    struct sigaction action = {.sa_handler = never}, was, is;
+    t2i_reader_end();
+    sigemptyset(&mine);
+    sigaddset(&mine, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &mine, &before);
+    sigaction(SIGTERM, &action, &was);
+    fesetround(FE_UPWARD);
+    t2i_dataset *dataset = open_one("sound");
+    CU_ASSERT(fegetround() == FE_UPWARD);
+    fesetround(FE_TONEAREST);
+    sigaction(SIGTERM, &was, &is);
+    CU_ASSERT(is.sa_handler == never);
+    sigprocmask(SIG_SETMASK, &before, &after);
+    CU_ASSERT(sigismember(&after, SIGUSR2) == 1 && sigismember(&after, SIGTERM) == 0);
+    t2i_dataset_close(dataset);
+}
+
+static void finds_relative_names(void)
+{
+    char home[PATH_MAX];
+    t2i_dataset *dataset = open_one("sound"), *other = NULL; /* the reader is there */
+    CU_ASSERT_FATAL(getcwd(home, sizeof home) != NULL && chdir(in_scratch("")) == 0);
+    OK(t2i_dataset_open(&other, "./sound", &err));
+    CU_ASSERT(chdir(home) == 0 && is_sound(other));
+    t2i_dataset_close(other);
+    t2i_dataset_close(dataset);
+}
+
+/* Whatever T2I_READER names. */
+static void tells_what_cannot_be_started(void)
+{
+    char usual[PATH_MAX];
+    t2i_dataset *dataset;
+    snprintf(usual, sizeof usual, "%s", getenv("T2I_READER"));
+    t2i_reader_end();
+    setenv("T2I_READER", "/no/such/reader", 1);
+    FAILS(t2i_dataset_open(&dataset, name_of("sound"), &err), T2I_SYSTEM,
+          "cannot start /no/such/reader, which reads datasets: No such file");
+    setenv("T2I_FAKE_VERSION", "0", 1);
+    setenv("T2I_READER", usual, 1);
+    FAILS(t2i_dataset_open(&dataset, name_of("sound"), &err), T2I_SYSTEM, "is not of version");
+    unsetenv("T2I_FAKE_VERSION");
+    sound();
+}
+
+/* The program with the other HDF5: ../../helper/fake_reader from here. */
+static void choose_reader(void)
+{
+    char path[PATH_MAX] = "";
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 64);
+    for (int up = 0; up < 3 && size > 0; up++) *strrchr(path, '/') = '\0';
+    strcat(path, "/helper/fake_reader");
+    setenv("T2I_READER", path, 1);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -423,10 +392,15 @@ int main(void)
         {"it holds no file of its parent", holds_no_files},
         {"it ends when told", ends_when_told},
         {"it ends when its parent does", goes_with_its_parent},
+        {"it does not end with a thread", outlives_a_thread},
+        {"it serves several threads", serves_threads},
+        {"signals and rounding of the caller stay", leaves_the_caller_alone},
+        {"relative names are of the current folder", finds_relative_names},
+        {"a reader that cannot be started is told", tells_what_cannot_be_started},
     };
     setenv("T2I_READER_SECONDS", "4", 1);
     if (scratch_begin("reader") != 0) return 1;
-    t2i_reader_begin();
+    choose_reader();
     int code = t2i_test_main("reader", tests, sizeof tests / sizeof *tests);
     scratch_end();
     return code;

@@ -1,0 +1,157 @@
+/* rlimits and prctl: Linux's names, not in POSIX. */
+#define _DEFAULT_SOURCE
+#include "dataset/reader_server.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/opts.h"
+#include "dataset/dataset_h5.h"
+#include "dataset/reader_protocol.h"
+
+/* It was started with all signals blocked. Those to the job are not for it (who asks decides when
+ * it ends); what HDF5 does to itself ends it at once. */
+static void set_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+    sigset_t none;
+    sigemptyset(&none);
+    for (int i = 1; i < SIGRTMIN; i++) signal(i, SIG_DFL);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* What was inherited: nobody who waits for the end of a pipe should wait for us. */
+static void close_files(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL) return;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        int fd = atoi(entry->d_name);
+        if (fd > READER_SOCKET && fd != dirfd(folder)) close(fd);
+    }
+    closedir(folder);
+}
+
+/* Counted from what is there already: sanitizers begin with terabytes of address space. */
+static void limit_memory(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL) return;
+    if (fscanf(file, "%*s %*s %*s %*s %*s %lu", &pages) == 1) {
+        rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)1 << 30);
+        setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
+    }
+    fclose(file);
+}
+
+/* So much processor time from now on; SIGXCPU ends us then. */
+static void limit_time(int seconds)
+{
+    struct rusage used;
+    struct rlimit limit;
+    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0) return;
+    rlim_t until = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + seconds);
+    limit.rlim_cur = until < limit.rlim_max ? until : limit.rlim_max;
+    setrlimit(RLIMIT_CPU, &limit);
+}
+
+/* All of it, or 0. Interrupted when it was stopped and continued. */
+static int receive(void *out, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = recv(READER_SOCKET, (char *)out + done, size - done, MSG_WAITALL);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return 0;
+        done += (size_t)got;
+    }
+    return 1;
+}
+
+static int answer(const void *bytes, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t sent = send(READER_SOCKET, (const char *)bytes + done, size - done, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) return 0;
+        done += (size_t)sent;
+    }
+    return 1;
+}
+
+static t2i_status open_file(t2i_h5_file **file, uint64_t file_size, const t2i_reader_names *names,
+                            t2i_claims *claims, t2i_error *err)
+{
+    if (names->path[0] != '/' && names->folder[0] != '\0' && chdir(names->folder) != 0)
+        return t2i_fail(err, T2I_NOINPUT, "cannot open %s: the current folder, %s: %s", names->path,
+                        names->folder, strerror(errno));
+    return t2i_h5_open(file, names->path, file_size, claims, err);
+}
+
+/* out has room for READER_MOST bytes; *bytes of it are filled. */
+static t2i_status act(const t2i_reader_request *ask, const t2i_reader_names *names,
+                      t2i_h5_file **file, uint8_t *out, uint64_t *bytes, t2i_error *err)
+{
+    if (ask->verb == READER_OPEN) {
+        *bytes = sizeof(t2i_claims);
+        return open_file(file, ask->first, names, (t2i_claims *)(void *)out, err);
+    }
+    if (ask->verb == READER_CLOSE) {
+        t2i_h5_close(*file);
+        *file = NULL;
+        return T2I_OK;
+    }
+    const t2i_column *column = t2i_h5_column(*file, ask->column);
+    if (ask->verb == READER_SUMS) {
+        *bytes = ask->count * sizeof(uint64_t);
+        return t2i_h5_read_sums(column, ask->first, ask->count, (uint64_t *)(void *)out, err);
+    }
+    for (uint64_t i = 0; i < ask->count; i++) {
+        T2I_TRY(t2i_h5_read_block(column, ask->first + i, out + *bytes, err));
+        *bytes += t2i_column_block_bytes(column, ask->first + i);
+    }
+    return T2I_OK;
+}
+
+static void serve(void)
+{
+    static _Alignas(64) uint8_t room[READER_MOST];
+    t2i_h5_file *file[READER_FILES] = {NULL};
+    t2i_reader_request ask;
+    while (receive(&ask, sizeof ask)) {
+        t2i_reader_names names;
+        t2i_reader_answer said = {.error = {.status = T2I_OK}};
+        if (ask.verb == READER_OPEN && !receive(&names, sizeof names)) return;
+        limit_time(ask.seconds);
+        said.error.status = act(&ask, &names, &file[ask.slot], room, &said.bytes, &said.error);
+        if (said.error.status != T2I_OK) said.bytes = 0;
+        if (!answer(&said, sizeof said) || !answer(room, said.bytes)) return;
+    }
+}
+
+int t2i_reader_server_run(int argc, char **argv)
+{
+    if (argc != 3 || strcmp(argv[1], T2I_VERSION) != 0) {
+        fprintf(stderr,
+                "t2i-reader: reads datasets for programs of t2i-train %s, which start it; it does "
+                "nothing by itself\n",
+                T2I_VERSION);
+        return T2I_USAGE;
+    }
+    set_signals();
+    close_files();
+    limit_memory();
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    prctl(PR_SET_DUMPABLE, 0); /* no core file where cores go to a program, either */
+    serve();
+    return T2I_OK;
+}
