@@ -21,7 +21,7 @@ prepare    prepare comm dataset draw formats image kernels model base
 retrieval  retrieval checkpoint comm dataset draw formats image kernels model base
 host       host comm dataset kernels base
 record     record retrieval host checkpoint comm dataset draw formats image base
-train      train record retrieval host checkpoint comm dataset formats image kernels model doctor base
+train      train record retrieval host checkpoint comm dataset formats image kernels model base
 doctor     doctor train host comm dataset formats kernels model base
 tools      tools doctor train record retrieval prepare host checkpoint dataset draw formats image comm model kernels base
 '

@@ -15,7 +15,7 @@
 #include "base/heartbeat.h"
 
 struct t2i_checkpoint_writer {
-    const t2i_checkpoint *checkpoint;
+    const t2i_train_state *state;
     const char *run;
     long keep;
     float *weights;      /* owned: the copy that is written; NULL: all is written at once */
@@ -34,16 +34,16 @@ int t2i_checkpoint_writer_aside(size_t bytes)
     return bytes / 1000000 >= (told == NULL ? large : (size_t)strtoul(told, NULL, 10));
 }
 
-t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_checkpoint *checkpoint,
+t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_train_state *state,
                                      const char *run, long keep, int aside, t2i_error *err)
 {
     t2i_checkpoint_writer *s = *out = t2i_alloc(1, sizeof *s);
-    size_t bytes = checkpoint->model.layout.floats * sizeof(float);
+    size_t bytes = state->model.layout.floats * sizeof(float);
     if (s == NULL) return t2i_fail_memory(err, sizeof *s, "a checkpoint");
-    s->checkpoint = checkpoint;
+    s->state = state;
     s->run = run;
     s->keep = keep;
-    if (aside) s->weights = t2i_block_new(&checkpoint->model.layout);
+    if (aside) s->weights = t2i_block_new(&state->model.layout);
     if (!aside || s->weights != NULL) return T2I_OK;
     t2i_checkpoint_writer_free(s);
     *out = NULL;
@@ -93,7 +93,7 @@ void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *s)
 {
     T2I_ASSERT(!s->begun);
     s->begun = 1;
-    s->copy = *s->checkpoint;
+    s->copy = t2i_train_state_checkpoint(s->state);
     atomic_store(&s->done, 0);
     if (s->weights != NULL) {
         memcpy(s->weights, s->copy.weights, s->copy.model.layout.floats * sizeof *s->weights);

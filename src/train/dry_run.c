@@ -47,9 +47,9 @@ static t2i_status tell_memory(t2i_comm *comm, t2i_error *err)
 }
 
 t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
-                       const t2i_checkpoint *checkpoint, t2i_error *err)
+                       const t2i_train_state *state, t2i_error *err)
 {
-    long left = run->options->steps - checkpoint->run.step;
+    long left = run->options->steps - state->run.step;
     int steps = left < STEPS ? (int)left : STEPS, counted = steps > 1 ? steps - 1 : steps;
     double began = 0;
     t2i_seconds spent = {0};

@@ -9,10 +9,10 @@
 #include "train/step.h"
 #include "base/text.h"
 
-/* Collective. Takes up to three steps after checkpoint->run.step and leaves weights, moments and
+/* Collective. Takes up to three steps after state->run.step and leaves weights, moments and
  * counters as these made them; writes nothing but notes. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
-                                   const t2i_checkpoint *checkpoint, t2i_error *err);
+                                   const t2i_train_state *state, t2i_error *err);
 
 /* "rank 0: 0..2, rank 1: 3..7", or of many ranks how many each has. */
 T2I_CHECKED t2i_status t2i_dry_run_shards(t2i_text *out, size_t shards, int size, t2i_error *err);

@@ -87,7 +87,7 @@ size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size)
 
 static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 {
-    const t2i_model *model = &s->in.checkpoint->model;
+    const t2i_model *model = &s->in.state->model;
     size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
     T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, s->in.options->trie, err));
     w->draw = t2i_alloc(most, sizeof *w->draw);
@@ -110,7 +110,7 @@ static t2i_status begin_audits(t2i_step *s, t2i_error *err)
     const t2i_step_input *in = &s->in;
     s->mine = (t2i_audit_batch){.rows = in->most_rows,
                                 .ids = in->longest,
-                                .dim = in->checkpoint->model.config.vision_feature_dim,
+                                .dim = in->state->model.config.vision_feature_dim,
                                 .rights = in->most_rights};
     s->theirs = s->mine;
     T2I_TRY(t2i_audit_batch_new(&s->mine, err));
@@ -121,9 +121,9 @@ static t2i_status begin_audits(t2i_step *s, t2i_error *err)
 static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     const t2i_train_options *options = s->in.options;
-    const t2i_checkpoint *c = s->in.checkpoint;
+    const t2i_train_state *state = s->in.state;
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
-    s->chunks = c->model.layout.floats / T2I_CHUNK;
+    s->chunks = state->model.layout.floats / T2I_CHUNK;
     s->first_chunk = t2i_share(s->chunks, rank, size);
     s->slice_floats = (t2i_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
     s->schedule = (t2i_schedule){options->lr, options->min_lr, options->warmup, options->steps,
@@ -132,8 +132,8 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
                            options->weight_decay};
     s->augment = (t2i_augment_options){.share = options->augment,
                                        .seed = (uint64_t)options->seed,
-                                       .space = t2i_vocab_id(&c->vocab, ' '),
-                                       .unknown = c->vocab.unknown};
+                                       .space = t2i_vocab_id(&state->vocab, ' '),
+                                       .unknown = state->vocab.unknown};
     T2I_TRY(t2i_thread_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
     s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
     s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
@@ -150,26 +150,26 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     if (options->audit_every > 0) T2I_TRY(begin_audits(s, err));
     if (options->ema <= 0) return T2I_OK;
     s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
-    s->averaged = t2i_block_new(&c->model.layout);
+    s->averaged = t2i_block_new(&state->model.layout);
     if (s->ema == NULL || s->averaged == NULL)
-        return t2i_fail_memory(err, c->model.layout.floats * 4, "averaged weights");
+        return t2i_fail_memory(err, state->model.layout.floats * 4, "averaged weights");
     return T2I_OK;
 }
 
 /* Collective. Weights and their packed form come to lie in memory that ranks share. */
 static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
-    t2i_checkpoint *c = s->in.checkpoint;
-    size_t bytes = t2i_packed_weights_bytes(&c->model, 1);
+    t2i_train_state *state = s->in.state;
+    size_t bytes = t2i_packed_weights_bytes(&state->model, 1);
     float *weights = t2i_reduce_weights(s->reduce);
     void *memory;
     if (t2i_reduce_first(s->reduce))
-        memcpy(weights, c->weights, c->model.layout.floats * sizeof *weights);
-    t2i_free(c->weights);
-    c->weights = weights;
+        memcpy(weights, state->weights, state->model.layout.floats * sizeof *weights);
+    t2i_train_state_move(state, weights);
     s->work_bytes += bytes;
     T2I_TRY(t2i_comm_node_memory(comm, bytes, &memory, &s->packer, &s->packers, err));
-    return t2i_comm_agree(comm, t2i_packed_weights_new(&s->packed, &c->model, 1, memory, err), err);
+    return t2i_comm_agree(comm, t2i_packed_weights_new(&s->packed, &state->model, 1, memory, err),
+                          err);
 }
 
 t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
@@ -184,7 +184,7 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK)
         status = t2i_reduce_new(&s->reduce, comm, s->pool, input->sampler->shards,
-                                input->checkpoint->model.layout.floats, err);
+                                input->state->model.layout.floats, err);
     if (status == T2I_OK) status = share_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
         t2i_reduce_shards(s->reduce, s->auditor, &first, &end);
@@ -210,8 +210,8 @@ void t2i_step_free(t2i_step *s)
         t2i_free(w->dprediction);
     }
     t2i_packed_weights_free(&s->packed);
-    if (s->reduce != NULL && s->in.checkpoint->weights == t2i_reduce_weights(s->reduce))
-        s->in.checkpoint->weights = NULL;
+    if (s->reduce != NULL && s->in.state->weights == t2i_reduce_weights(s->reduce))
+        t2i_train_state_move(s->in.state, NULL);
     t2i_reduce_free(s->reduce);
     t2i_thread_pool_free(s->pool);
     t2i_free(s->worker);
@@ -250,20 +250,20 @@ size_t t2i_step_fold_bytes(const t2i_step *s)
 
 void t2i_step_scatter(t2i_step *s, t2i_comm *comm)
 {
-    const t2i_checkpoint *c = s->in.checkpoint;
+    const t2i_train_state *state = s->in.state;
     size_t chunk = T2I_CHUNK * sizeof(float);
-    t2i_comm_scatter(comm, c->m, s->m, chunk, s->chunks);
-    t2i_comm_scatter(comm, c->v, s->v, chunk, s->chunks);
-    if (s->ema != NULL) t2i_comm_scatter(comm, c->ema, s->ema, chunk, s->chunks);
+    t2i_comm_scatter(comm, state->m, s->m, chunk, s->chunks);
+    t2i_comm_scatter(comm, state->v, s->v, chunk, s->chunks);
+    if (s->ema != NULL) t2i_comm_scatter(comm, state->ema, s->ema, chunk, s->chunks);
 }
 
 void t2i_step_gather(t2i_step *s, t2i_comm *comm)
 {
-    t2i_checkpoint *c = s->in.checkpoint;
+    t2i_train_state *state = s->in.state;
     size_t chunk = T2I_CHUNK * sizeof(float);
-    t2i_comm_gather(comm, s->m, c->m, chunk, s->chunks);
-    t2i_comm_gather(comm, s->v, c->v, chunk, s->chunks);
-    if (s->ema != NULL) t2i_comm_gather(comm, s->ema, c->ema, chunk, s->chunks);
+    t2i_comm_gather(comm, s->m, state->m, chunk, s->chunks);
+    t2i_comm_gather(comm, s->v, state->v, chunk, s->chunks);
+    if (s->ema != NULL) t2i_comm_gather(comm, s->ema, state->ema, chunk, s->chunks);
 }
 
 static void pack_part(void *context, int thread)
@@ -284,7 +284,7 @@ static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
 
 float *t2i_step_model(t2i_step *s, t2i_comm *comm)
 {
-    float *weights = s->in.checkpoint->weights;
+    float *weights = s->in.state->weights;
     if (s->ema == NULL) {
         if (s->packed.weights != weights) pack(s, comm, weights);
         return weights;
@@ -309,7 +309,7 @@ static void clock_into(t2i_step *s, double *sum)
 static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
 {
     const t2i_step_input *in = &s->in;
-    size_t D = in->checkpoint->model.config.vision_feature_dim,
+    size_t D = in->state->model.config.vision_feature_dim,
            rows = t2i_sampler_draws(in->sampler, shard);
     uint64_t first =
         (uint64_t)(shard * in->sampler->batch / in->sampler->shards); /* in the batch */
@@ -336,12 +336,12 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
 {
     worker *w = &s->worker[thread];
     const t2i_step_input *in = &s->in;
-    const t2i_checkpoint *c = in->checkpoint;
-    size_t D = c->model.config.vision_feature_dim;
+    const t2i_train_state *state = in->state;
+    size_t D = state->model.config.vision_feature_dim;
     double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
-    const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, c->vocab.pad);
+    const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, state->vocab.pad);
     t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_work_tokens(w->work),
                      .prefixes = (double)t2i_work_prefixes(w->work)};
@@ -440,7 +440,7 @@ static uint32_t sum_of_chunk(const t2i_step *s, const float *weights, size_t at)
 int t2i_step_damaged(const t2i_step *s)
 {
     if (atomic_load(&s->damaged)) return 1;
-    const float *weights = s->in.checkpoint->weights + s->first_chunk * T2I_CHUNK;
+    const float *weights = s->in.state->weights + s->first_chunk * T2I_CHUNK;
     for (size_t at = 0; s->summed && at < s->slice_floats; at += T2I_CHUNK)
         if (sum_of_chunk(s, weights + at, at) != s->sums[at / T2I_CHUNK]) return 1;
     return 0;
@@ -459,7 +459,7 @@ static void hash_replica(void *context, int thread)
     size_t end = t2i_share(s->chunks, thread + 1, s->threads);
     for (size_t c = t2i_share(s->chunks, thread, s->threads); c < end; c++)
         s->replica[c] =
-            t2i_hash_64(s->in.checkpoint->weights + c * T2I_CHUNK, T2I_CHUNK * sizeof(float));
+            t2i_hash_64(s->in.state->weights + c * T2I_CHUNK, T2I_CHUNK * sizeof(float));
 }
 
 /* ---- the parts of a step ---- */
@@ -491,7 +491,7 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
     if (s->ema != NULL) {
         sums.before += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
         t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.options->ema,
-                       (unsigned long)s->in.checkpoint->run.updates);
+                       (unsigned long)s->in.state->run.updates);
         sums.after += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
     }
     if (s->sums == NULL) return;
@@ -501,14 +501,14 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
 
 void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)
 {
-    t2i_checkpoint *c = s->in.checkpoint;
+    t2i_train_state *state = s->in.state;
     double squares;
-    s->number = c->run.step + 1;
+    s->number = state->run.step + 1;
     s->clock = t2i_cpu_seconds();
     s->spent = seconds;
     t2i_heartbeat_phase(T2I_AT_COMPUTE, s->number, 0);
     begin_audit(s, comm);
-    if (s->packed.weights != c->weights) pack(s, comm, c->weights);
+    if (s->packed.weights != state->weights) pack(s, comm, state->weights);
     if (compares(s)) t2i_thread_pool_run(s->pool, hash_replica, s);
     if (s->in.contrast != NULL) t2i_contrastive_loss_begin(s->in.contrast, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
@@ -524,13 +524,13 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     if (result->step_status.culprit != T2I_NOBODY) return;
     T2I_ASSERT(result->total.rows == (double)s->in.sampler->batch);
     result->loss = result->total.loss /
-                   ((double)s->in.sampler->batch * (double)c->model.config.vision_feature_dim);
+                   ((double)s->in.sampler->batch * (double)state->model.config.vision_feature_dim);
     result->norm = sqrt(squares);
     result->lr = t2i_schedule_lr(&s->schedule, s->number);
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
      * again */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
-    t2i_loss_spike *usual = s->in.options->skip_spikes > 0 ? &c->run.usual : &s->usual;
+    t2i_loss_spike *usual = s->in.options->skip_spikes > 0 ? &state->run.usual : &s->usual;
     result->spike = result->skipped ? 0.0 : t2i_loss_spike_score(usual, result->loss);
     if (result->skipped)
         result->step_status.disputed = T2I_NOBODY; /* which NaN it is means nothing */
@@ -538,17 +538,17 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     if (s->in.options->skip_spikes > 0 && result->spike > s->in.options->skip_spikes)
         result->skipped = 1;
     if (result->skipped)
-        c->run.skipped++;
+        state->run.skipped++;
     else {
         t2i_loss_spike_add(usual, result->loss);
-        c->run.updates++;
+        state->run.updates++;
         s->adamw.lr = result->lr;
         s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.options->clip),
-                                     (unsigned long)c->run.updates);
+                                     (unsigned long)state->run.updates);
         t2i_reduce_update(s->reduce, comm, update_chunk, s);
         s->packed.weights = NULL;
         s->summed = s->sums != NULL;
     }
-    c->run.step = s->number;
+    state->run.step = s->number;
     clock_into(s, &seconds->sync);
 }

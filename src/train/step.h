@@ -9,7 +9,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "checkpoint/checkpoint.h"
 #include "comm/comm.h"
 #include "train/contrastive_loss.h"
 #include "base/error.h"
@@ -20,11 +19,12 @@
 #include "train/rows.h"
 #include "record/runlog.h"
 #include "train/shared_features.h"
+#include "train/train_state.h"
 
-/* What a step works on; all borrowed, and all but checkpoint only read. */
+/* What a step works on; all borrowed, and all but state only read. */
 typedef struct {
     const t2i_train_options *options;
-    t2i_checkpoint *checkpoint; /* its weights and run change */
+    t2i_train_state *state; /* its weights and run change */
     const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
     uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
@@ -56,10 +56,10 @@ int t2i_step_threads(const t2i_sampler *sampler, int size, int threads);
 size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size);
 
 /* Collective. All memory of a step, with zero moments. The input is copied. NULL on failure. From
- * now on, until t2i_step_free, the checkpoint's weights are those of reduce.h. */
+ * now on, until t2i_step_free, the state's weights are those of reduce.h. */
 T2I_CHECKED t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input,
                                     t2i_error *err);
-void t2i_step_free(t2i_step *step); /* NULL is legal; the checkpoint has no weights any more */
+void t2i_step_free(t2i_step *step); /* NULL is legal; the state has no weights any more */
 
 /* The packed weights, as of the last t2i_step_model, and the first thread's work: for use between
  * steps. */
@@ -69,7 +69,7 @@ t2i_work *t2i_step_work(t2i_step *step);
 size_t t2i_step_work_bytes(const t2i_step *step);
 size_t t2i_step_fold_bytes(const t2i_step *step);
 
-/* Collective. Deals the moments (and averaged weights) of rank 0's checkpoint out into slices; and
+/* Collective. Deals the moments (and averaged weights) of rank 0's state out into slices; and
  * the reverse. */
 void t2i_step_scatter(t2i_step *step, t2i_comm *comm);
 void t2i_step_gather(t2i_step *step, t2i_comm *comm);
@@ -80,7 +80,7 @@ float *t2i_step_model(t2i_step *step, t2i_comm *comm);
 /* Has what this rank alone holds (its slice) changed by itself since the last update, or before? */
 int t2i_step_damaged(const t2i_step *step);
 
-/* Collective. Step number checkpoint->run.step + 1, which is counted afterwards. Time is added to
+/* Collective. Step number state->run.step + 1, which is counted afterwards. Time is added to
  * *seconds: data and compute are those of the first thread, sync is all else.
  *
  * Unless verify-every is 0: an update looks whether the slice that it changes is as the last one

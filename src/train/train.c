@@ -9,7 +9,6 @@
 #include "base/writer_lease.h"
 #include "train/contrastive_loss.h"
 #include "base/cpu.h"
-#include "doctor/doctor.h"
 #include "record/events.h"
 #include "base/fs.h"
 #include "kernels/blas.h"
@@ -34,14 +33,16 @@ enum { SKIPS_IN_A_ROW = 50 };
 /* A loss so many deviations above what is usual is told. */
 static const double told_spike = 8.0;
 
-/* Everything that a run has while it trains. */
-typedef struct {
+struct t2i_train {
     const t2i_train_options *options;
     t2i_comm *comm;
     int rank, size;
     t2i_dataset *dataset;
-    char *result_options; /* owned: what changes the result, as JSON */
-    t2i_initial_state start;
+    char *result_options;    /* owned: what changes the result, as JSON */
+    t2i_initial_state start; /* whose checkpoint became the state */
+    t2i_train_state state;
+    t2i_run_sizes sizes;             /* once the run is prepared */
+    uint64_t split_rows[T2I_SPLITS]; /* of the dataset */
     t2i_sampler sampler;
     t2i_sampler_file sampler_file;
     t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
@@ -71,11 +72,11 @@ typedef struct {
     int aside;                                /* are checkpoints written while training goes on? */
     long saving; /* the step of the one that is under way, -1: none is */
     int running; /* is status.json ours? */
-} trainer;
+};
 
 /* ---- set-up ---- */
 
-static t2i_status begin_folder(trainer *t, t2i_error *err)
+static t2i_status begin_folder(t2i_train *t, t2i_error *err)
 {
     t2i_status status = t2i_fs_mkdir(t->options->out, err);
     if (status == T2I_OK) status = t2i_writer_lease_take(t->options->out, err);
@@ -87,9 +88,9 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
     }
     t2i_checkpoint_sweep(t->options->out);
     if (status == T2I_OK)
-        status = t2i_runlog_open(&t->log, t->options->out, t->start.checkpoint.run.step, err);
+        status = t2i_runlog_open(&t->log, t->options->out, t->state.run.step, err);
     if (status == T2I_OK && t->options->tensorboard)
-        status = t2i_runlog_tensorboard(t->log, t->start.checkpoint.run.step, err);
+        status = t2i_runlog_tensorboard(t->log, t->state.run.step, err);
     t2i_text text = {0};
     char *path = t2i_fs_join(t->options->out, "job.ini");
     if (status == T2I_OK) status = t2i_opts_echo(&t->options->opts, &text, err);
@@ -101,7 +102,7 @@ static t2i_status begin_folder(trainer *t, t2i_error *err)
 }
 
 /* Rank 0. */
-static t2i_status choose_samples(trainer *t, t2i_error *err)
+static t2i_status choose_samples(t2i_train *t, t2i_error *err)
 {
     t2i_json *prompts = NULL;
     T2I_TRY(t2i_validation_choose(&t->validation, err));
@@ -111,17 +112,18 @@ static t2i_status choose_samples(trainer *t, t2i_error *err)
 }
 
 /* What status.json says; message is borrowed. */
-static t2i_run_status run_status(const trainer *t, const char *state, int code, const char *message)
+static t2i_run_status run_status(const t2i_train *t, const char *state, int code,
+                                 const char *message)
 {
     return (t2i_run_status){.state = state,
-                            .step = t->start.checkpoint.run.step,
+                            .step = t->state.run.step,
                             .exit = code,
                             .message = message,
                             .dataset = t2i_dataset_get_info(t->dataset)->digest,
                             .options = t->result_options};
 }
 
-static t2i_status write_status(const trainer *t, const char *state, int code, const char *message,
+static t2i_status write_status(const t2i_train *t, const char *state, int code, const char *message,
                                t2i_error *err)
 {
     const t2i_run_status status = run_status(t, state, code, message);
@@ -161,17 +163,17 @@ static t2i_status check_dataset(t2i_comm *comm, t2i_dataset *dataset, t2i_error 
 }
 
 /* V, and the rows that are drawn from. */
-static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
+static t2i_status make_plan(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
-    t2i_run_state *run = &t->start.checkpoint.run;
+    t2i_run_state *run = &t->state.run;
     int replays = options->sampler == T2I_SAMPLER_FILE;
-    t->sampler =
-        (t2i_sampler){.batch = (size_t)options->batch,
-                      .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs : counts[T2I_TRAIN],
-                      .seed = (uint64_t)options->seed,
-                      .kind = options->sampler,
-                      .sampler_file = t->sampler_file.rows};
+    t->sampler = (t2i_sampler){.batch = (size_t)options->batch,
+                               .rows = replays ? t2i_dataset_get_info(t->dataset)->pairs
+                                               : t->split_rows[T2I_TRAIN],
+                               .seed = (uint64_t)options->seed,
+                               .kind = options->sampler,
+                               .sampler_file = t->sampler_file.rows};
     if (t->start.resumed)
         t->sampler.shards = (size_t)run->shards;
     else
@@ -188,9 +190,9 @@ static t2i_status make_plan(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     return T2I_OK;
 }
 
-static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
+static t2i_status load_rows(t2i_train *t, t2i_error *err)
 {
-    const t2i_checkpoint *c = &t->start.checkpoint;
+    const t2i_train_state *state = &t->state;
     size_t first = t2i_share(t->sampler.shards, t->rank, t->size),
            end = t2i_share(t->sampler.shards, t->rank + 1, t->size);
     int all = t->sampler.kind != T2I_SHARDED;
@@ -198,17 +200,17 @@ static t2i_status load_rows(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     uint64_t end_row = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end);
     T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
                           t->sampler.kind == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
-                          t->first_row, first == end ? t->first_row : end_row, &c->vocab,
-                          c->model.config.block_size, t->options->min_count == 1, err));
+                          t->first_row, first == end ? t->first_row : end_row, &state->vocab,
+                          state->model.config.block_size, t->options->min_count == 1, err));
     if (t->sampler.kind == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
-    return t2i_validation_new(&t->validation, t->options, t->dataset, &t->start.checkpoint, counts,
+    return t2i_validation_new(&t->validation, t->options, t->dataset, &t->state, t->split_rows,
                               t->rank, t->size, err);
 }
 
 /* Collective. */
-static t2i_status open_store(trainer *t, t2i_error *err)
+static t2i_status open_store(t2i_train *t, t2i_error *err)
 {
     size_t bytes = ((size_t)t2i_dataset_get_info(t->dataset)->images + 7) / 8;
     uint8_t *wanted = t2i_alloc(bytes, 1);
@@ -230,25 +232,26 @@ static t2i_status open_store(trainer *t, t2i_error *err)
 }
 
 /* What tells a row's picture from the others. */
-static t2i_status open_contrast(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
+static t2i_status open_contrast(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
-    const t2i_checkpoint *c = &t->start.checkpoint;
+    const t2i_train_state *state = &t->state;
     const t2i_contrastive_loss_options contrastive = {.temperature = options->temperature,
                                                       .negatives = (size_t)options->negatives,
                                                       .seed = (uint64_t)options->seed};
-    size_t block = c->model.config.block_size;
+    size_t block = state->model.config.block_size;
     int replays = t->sampler.kind == T2I_SAMPLER_FILE;
     if (options->loss != T2I_LOSS_CONTRASTIVE) return T2I_OK;
     T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &contrastive,
                                      t->most_rows, (size_t)t->threads, err));
     return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
                           replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          replays ? t->sampler.rows : counts[T2I_TRAIN], &c->vocab, block, err);
+                          replays ? t->sampler.rows : t->split_rows[T2I_TRAIN], &state->vocab,
+                          block, err);
 }
 
 /* Collective. No more than shards can keep busy. */
-static void choose_threads(trainer *t)
+static void choose_threads(t2i_train *t)
 {
     int most = t2i_step_threads(&t->sampler, t->size, t->threads);
     if (most == t->threads) return;
@@ -259,7 +262,7 @@ static void choose_threads(trainer *t)
 }
 
 /* Collective. All memory of the step loop. */
-static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_error *err)
+static t2i_status open_step(t2i_train *t, t2i_error *err)
 {
     size_t watched = t->validation.rows.count > 0 ? T2I_VALIDATION_ROWS : 1,
            longest = t->validation.rows.longest;
@@ -270,12 +273,12 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
         t->most_rows = (size_t)t2i_comm_max(t->comm, (int64_t)t->most_rows);
         longest = (size_t)t2i_comm_max(t->comm, (int64_t)longest);
     }
-    t2i_status mine = open_contrast(t, counts, err);
+    t2i_status mine = open_contrast(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     size_t rights = t->contrast == NULL ? 0 : t2i_rights_most(&t->rights, t->rows.count);
     if (t->options->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
     const t2i_step_input input = {.options = t->options,
-                                  .checkpoint = &t->start.checkpoint,
+                                  .state = &t->state,
                                   .sampler = &t->sampler,
                                   .rows = &t->rows,
                                   .first_row = t->first_row,
@@ -292,32 +295,32 @@ static t2i_status open_step(trainer *t, const uint64_t counts[T2I_SPLITS], t2i_e
     return t2i_comm_agree(t->comm, mine, err);
 }
 
-static void print_plan(const trainer *t, const uint64_t counts[T2I_SPLITS])
+static void print_plan(const t2i_train *t)
 {
-    const t2i_checkpoint *c = &t->start.checkpoint;
-    const t2i_config *m = &c->model.config;
+    const t2i_train_state *state = &t->state;
+    const t2i_config *m = &state->model.config;
     t2i_log_note("%s: %llu training rows, %llu for validation, %llu pictures of %zu features",
-                 t->options->data, (unsigned long long)counts[T2I_TRAIN],
-                 (unsigned long long)counts[T2I_VALIDATION],
+                 t->options->data, (unsigned long long)t->split_rows[T2I_TRAIN],
+                 (unsigned long long)t->split_rows[T2I_VALIDATION],
                  (unsigned long long)t2i_dataset_get_info(t->dataset)->images,
                  m->vision_feature_dim);
     t2i_log_note("model: %zu parameters (vocabulary %zu, d-model %zu, heads %zu, layers %zu, d-ff "
                  "%zu, block-size %zu)",
-                 c->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers, m->d_ff,
-                 m->block_size);
+                 state->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers,
+                 m->d_ff, m->block_size);
     t2i_log_note("%d rank%s (%d on this node, %d core%s each may use), %d thread%s each, %zu "
                  "shards, batch %zu, "
                  "steps %ld..%ld; vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
                  t2i_cpu_usable() == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s",
-                 t->sampler.shards, t->sampler.batch, c->run.step + 1, t->options->steps,
+                 t->sampler.shards, t->sampler.batch, state->run.step + 1, t->options->steps,
                  t2i_cpu_vectors_name());
 }
 
 /* What rank 0 holds; the others hold less by the moments of a checkpoint. */
-static void print_memory(const trainer *t)
+static void print_memory(const t2i_train *t)
 {
-    const t2i_model *model = &t->start.checkpoint.model;
+    const t2i_model *model = &t->state.model;
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
@@ -332,12 +335,12 @@ static void print_memory(const trainer *t)
 }
 
 /* What memory and disk will have to hold. */
-static t2i_run_sizes sizes_of(const trainer *t)
+static t2i_run_sizes sizes_of(const t2i_train *t)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
     size_t longest = t->rows.longest, watched = t->validation.rows.longest;
     return (t2i_run_sizes){.options = t->options,
-                           .model = &t->start.checkpoint.model,
+                           .model = &t->state.model,
                            .sampler = &t->sampler,
                            .size = t->size,
                            .threads = t->threads,
@@ -347,27 +350,26 @@ static t2i_run_sizes sizes_of(const trainer *t)
 }
 
 /* Collective. */
-static t2i_status open_saver(trainer *t, t2i_error *err)
+static t2i_status open_saver(t2i_train *t, t2i_error *err)
 {
-    const t2i_checkpoint *c = &t->start.checkpoint;
+    const t2i_train_state *state = &t->state;
     size_t parts = t->options->ema > 0 ? 4 : 3,
-           bytes = c->model.layout.floats * sizeof(float) * parts;
+           bytes = state->model.layout.floats * sizeof(float) * parts;
     t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
     t2i_status mine = T2I_OK;
     if (t->rank == 0)
-        mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, c, t->options->out,
+        mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, state, t->options->out,
                                          t->options->keep, t->aside, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
-/* Collective. Everything up to the first step. */
-static t2i_status set_up(trainer *t, t2i_error *err)
+/* Collective. The start of the run and this rank's rows: all that its sizes depend on. */
+static t2i_status prepare(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
-    uint64_t counts[T2I_SPLITS] = {0};
     T2I_TRY(check_options(t->comm, options, err));
     t2i_status mine = t2i_dataset_open(&t->dataset, options->data, err);
-    if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, counts, err);
+    if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, t->split_rows, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(t2i_sampler_file_open(&t->sampler_file, t->comm, options, err));
     mine = t2i_train_options_result_options(options, t->sampler_file.name, &t->result_options, err);
@@ -375,30 +377,39 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
     T2I_TRY(
         t2i_initial_state_make(&t->start, t->comm, options, t->dataset, t->result_options, err));
+    t2i_train_state_take(&t->state, &t->start);
     if (t->start.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)options->threads);
-    mine = make_plan(t, counts, err);
+    mine = make_plan(t, err);
     t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
-    if (mine == T2I_OK) mine = load_rows(t, counts, err);
+    if (mine == T2I_OK) mine = load_rows(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     choose_threads(t);
-    const t2i_run_sizes sizes = sizes_of(t);
-    T2I_TRY(t2i_doctor_brief(t->comm, &sizes, err));
+    t->sizes = sizes_of(t);
+    return T2I_OK;
+}
+
+/* Collective. The memory of the run and its folder: everything up to the first step. With dry-run
+ * the trial instead of the folder. */
+static t2i_status begin(t2i_train *t, t2i_error *err)
+{
+    const t2i_train_options *options = t->options;
+    t2i_status mine = T2I_OK;
     T2I_TRY(open_store(t, err));
-    T2I_TRY(open_step(t, counts, err));
+    T2I_TRY(open_step(t, err));
     T2I_TRY(open_saver(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
     cut = t->sampler.kind == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
     if (cut > 0)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
-                     (long long)cut, t->start.checkpoint.model.config.block_size);
+                     (long long)cut, t->state.model.config.block_size);
     if (options->validate_every > 0 && t->validation.validated == 0)
         t2i_log_note("the dataset has no validation rows: nothing is validated");
-    print_plan(t, counts);
+    print_plan(t);
     t2i_validation_log(&t->validation, t->comm);
     if (options->dry_run) print_memory(t);
-    if (options->dry_run) return t2i_dry_run(t->comm, &sizes, t->step, &t->start.checkpoint, err);
+    if (options->dry_run) return t2i_dry_run(t->comm, &t->sizes, t->step, &t->state, err);
     t2i_step_scatter(t->step, t->comm);
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
@@ -410,14 +421,14 @@ static t2i_status set_up(trainer *t, t2i_error *err)
     return T2I_OK;
 }
 
-static void tear_down(trainer *t)
+static void tear_down(t2i_train *t)
 {
     t2i_checkpoint_writer_free(t->checkpoint_writer);
     t2i_validation_free(&t->validation);
-    t2i_step_free(t->step); /* its checkpoint is start's */
+    t2i_step_free(t->step);
     t2i_dataset_close(t->dataset);
     t2i_free(t->result_options);
-    t2i_initial_state_free(&t->start);
+    t2i_train_state_free(&t->state);
     t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
     t2i_shared_features_free(&t->store);
@@ -433,7 +444,7 @@ static void tear_down(trainer *t)
 /* ---- now and then ---- */
 
 /* Of this session. */
-static t2i_seconds all_seconds(const trainer *t)
+static t2i_seconds all_seconds(const t2i_train *t)
 {
     const t2i_seconds *a = &t->seconds0, *b = &t->seconds;
     return (t2i_seconds){a->data + b->data, a->compute + b->compute, a->sync + b->sync,
@@ -445,9 +456,9 @@ static int is_spike(const t2i_step_result *result)
     return result->spike > told_spike || (result->skipped && result->spike > 0.0);
 }
 
-static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error *err)
+static t2i_status log_step(t2i_train *t, const t2i_step_result *result, t2i_error *err)
 {
-    const t2i_run_state *run = &t->start.checkpoint.run;
+    const t2i_run_state *run = &t->state.run;
     double now = t2i_cpu_seconds();
     t2i_traffic sent = t2i_comm_sent(t->comm);
     t2i_log_line line = {.step = run->step,
@@ -473,14 +484,14 @@ static t2i_status log_step(trainer *t, const t2i_step_result *result, t2i_error 
 }
 
 /* The weights, `parts` times as many numbers, are going to be written. */
-static void begin_writing(const trainer *t, t2i_phase phase, long step, unsigned parts)
+static void begin_writing(const t2i_train *t, t2i_phase phase, long step, unsigned parts)
 {
-    size_t block = t->start.checkpoint.model.layout.floats * sizeof(float);
+    size_t block = t->state.model.layout.floats * sizeof(float);
     t2i_heartbeat_phase(phase, step, block * parts);
 }
 
 /* Collective. Waits for the checkpoint that is being written, if one is. */
-static t2i_status end_save(trainer *t, t2i_error *err)
+static t2i_status end_save(t2i_train *t, t2i_error *err)
 {
     long step = t->saving;
     double clock = t2i_cpu_seconds();
@@ -501,7 +512,7 @@ static t2i_status end_save(trainer *t, t2i_error *err)
 }
 
 /* Collective. The same for a periodic checkpoint, without which training can go on. */
-static void lapse_save(trainer *t)
+static void lapse_save(t2i_train *t)
 {
     t2i_error err = {0};
     t2i_status saved = end_save(t, &err);
@@ -510,9 +521,9 @@ static void lapse_save(trainer *t)
 
 /* Collective. Gathers the moments and lets rank 0 write, after which everyone goes on: a checkpoint
  * that is not large is written then. */
-static t2i_status begin_save(trainer *t, t2i_error *err)
+static t2i_status begin_save(t2i_train *t, t2i_error *err)
 {
-    long step = t->start.checkpoint.run.step;
+    long step = t->state.run.step;
     double clock = t2i_cpu_seconds();
     t2i_status mine = T2I_OK;
     begin_writing(t, T2I_AT_SAVE, step, 4);
@@ -531,16 +542,16 @@ static t2i_status begin_save(trainer *t, t2i_error *err)
 }
 
 /* Collective. A checkpoint of this step is there afterwards, or why not. */
-static t2i_status save(trainer *t, t2i_error *err)
+static t2i_status save(t2i_train *t, t2i_error *err)
 {
     lapse_save(t);
-    if (t->saved_step == t->start.checkpoint.run.step) return T2I_OK;
+    if (t->saved_step == t->state.run.step) return T2I_OK;
     T2I_TRY(begin_save(t, err));
     return end_save(t, err);
 }
 
 /* Rank 0. When it fails, that is said once; what is in its place stays. */
-static void write_report(trainer *t, const t2i_run_status *ends)
+static void write_report(t2i_train *t, const t2i_run_status *ends)
 {
     t2i_error err = {0};
     t2i_status status = T2I_OK;
@@ -552,7 +563,7 @@ static void write_report(trainer *t, const t2i_run_status *ends)
 
 /* Collective. What people look at: where the ranks' time went, and the report. ends: what
  * status.json will say at the end of the session; NULL: it goes on. */
-static void tell_people(trainer *t, const t2i_run_status *ends)
+static void tell_people(t2i_train *t, const t2i_run_status *ends)
 {
     double clock = t2i_cpu_seconds();
     t2i_seconds seconds = all_seconds(t);
@@ -563,9 +574,9 @@ static void tell_people(trainer *t, const t2i_run_status *ends)
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
 }
 
-static void show_progress(trainer *t, const t2i_step_result *result, int last)
+static void show_progress(t2i_train *t, const t2i_step_result *result, int last)
 {
-    const t2i_run_state *run = &t->start.checkpoint.run;
+    const t2i_run_state *run = &t->state.run;
     double now = t2i_cpu_seconds();
     if (!last && now - t->shown < (t2i_log_is_terminal() ? 0.2 : 10.0)) return;
     t->shown = now;
@@ -583,9 +594,9 @@ static void show_progress(trainer *t, const t2i_step_result *result, int last)
 }
 
 /* A step that was skipped, or a loss that jumps. */
-static void tell_oddity(const trainer *t, const t2i_step_result *result)
+static void tell_oddity(const t2i_train *t, const t2i_step_result *result)
 {
-    const t2i_run_state *run = &t->start.checkpoint.run;
+    const t2i_run_state *run = &t->state.run;
     char skipped[64] = "";
     if (result->skipped)
         snprintf(skipped, sizeof skipped, "; the step is skipped (%ld so far)", run->skipped);
@@ -604,21 +615,21 @@ static int due(long step, long every)
 }
 
 /* Rank 0. */
-static void draw_samples(trainer *t, const float *weights)
+static void draw_samples(t2i_train *t, const float *weights)
 {
     t2i_error err = {0};
     t2i_status status = t2i_validation_draw(&t->validation, weights, &err);
-    if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->start.checkpoint.run.step, &err);
+    if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->state.run.step, &err);
     t2i_runlog_warn_failed(status, &err);
 }
 
 /* Collective. What a step may be followed by. */
-static void after_step(trainer *t, const t2i_step_result *result)
+static void after_step(t2i_train *t, const t2i_step_result *result)
 {
     const t2i_train_options *options = t->options;
-    t2i_checkpoint *c = &t->start.checkpoint;
+    t2i_train_state *state = &t->state;
     t2i_error err = {0};
-    long step = c->run.step;
+    long step = state->run.step;
     int last = step == options->steps;
     tell_oddity(t, result);
     if (t->rank == 0 &&
@@ -646,7 +657,7 @@ static void after_step(trainer *t, const t2i_step_result *result)
 }
 
 /* This rank says why the step that was to come is not taken. */
-static t2i_status refuse_step(const trainer *t, const char *why, t2i_error *err)
+static t2i_status refuse_step(const t2i_train *t, const char *why, t2i_error *err)
 {
     char from[112] = "no checkpoint was saved yet";
     if (t->sound_step >= 0)
@@ -660,14 +671,13 @@ static t2i_status refuse_step(const trainer *t, const char *why, t2i_error *err)
 }
 
 /* Collective. A rank's memory changed by itself. */
-static t2i_status check_memory(trainer *t, const t2i_step_status *step_status, t2i_error *err)
+static t2i_status check_memory(t2i_train *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[200];
     int unknown = step_status->culprit == T2I_UNKNOWN;
     if (step_status->culprit == T2I_NOBODY) return T2I_OK;
     lapse_save(t); /* it is from before */
-    snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s",
-             t->start.checkpoint.run.step + 1,
+    snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s", t->state.run.step + 1,
              unknown ? "the weights of the ranks differ, and no majority tells which are right"
              : step_status->damaged > 0 ? "weights or moments are not as the last step left them"
                                         : "these weights are not those of the other ranks");
@@ -676,7 +686,7 @@ static t2i_status check_memory(trainer *t, const t2i_step_status *step_status, t
 }
 
 /* Collective. A shard came out otherwise when it was computed a second time. */
-static t2i_status check_audit(trainer *t, const t2i_step_status *step_status, t2i_error *err)
+static t2i_status check_audit(t2i_train *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[224], whose[96];
     if (step_status->disputed == T2I_NOBODY) return T2I_OK;
@@ -692,13 +702,13 @@ static t2i_status check_audit(trainer *t, const t2i_step_status *step_status, t2
         snprintf(whose, sizeof whose, "rank %d is wrong, as two others say", culprit);
     snprintf(why, sizeof why,
              "a shard of step %ld came out otherwise when it was computed again: %s",
-             t->start.checkpoint.run.step + 1, whose);
+             t->state.run.step + 1, whose);
     int speaks = t->rank == (culprit == T2I_UNKNOWN ? one : culprit);
     return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
 }
 
 /* Steps without effect: told the same on all ranks. */
-static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_error *err)
+static t2i_status check_skips(t2i_train *t, const t2i_step_result *result, t2i_error *err)
 {
     t->skips = result->skipped ? t->skips + 1 : 0;
     if (t->skips < SKIPS_IN_A_ROW) return T2I_OK;
@@ -707,19 +717,19 @@ static t2i_status check_skips(trainer *t, const t2i_step_result *result, t2i_err
         "the %s of the last %d steps was %s, so step %ld is the end of it: the "
         "weights are those of step %ld; train with a lower lr, a longer warmup, or clip",
         isfinite(result->total.loss) && !is_spike(result) ? "gradient" : "loss", SKIPS_IN_A_ROW,
-        is_spike(result) ? "far above what it had been" : "not finite",
-        t->start.checkpoint.run.step, t->start.checkpoint.run.step - SKIPS_IN_A_ROW);
+        is_spike(result) ? "far above what it had been" : "not finite", t->state.run.step,
+        t->state.run.step - SKIPS_IN_A_ROW);
 }
 
 /* Collective. All steps; *stopped when told to stop before the last. */
-static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
+static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
     t->began = t->line_began = t2i_cpu_seconds();
-    t->line_step = t->first_step = t->start.checkpoint.run.step;
+    t->line_step = t->first_step = t->state.run.step;
     t->line_sent = t2i_comm_sent(t->comm);
     *stopped = 0;
-    while (!*stopped && t->start.checkpoint.run.step < options->steps) {
+    while (!*stopped && t->state.run.step < options->steps) {
         int late = t->rank == 0 && options->max_time > 0.0 &&
                    t2i_cpu_seconds() - t->began > options->max_time;
         int saved = t->rank == 0 && t2i_checkpoint_writer_done(t->checkpoint_writer);
@@ -733,13 +743,13 @@ static t2i_status run_steps(trainer *t, int *stopped, t2i_error *err)
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
         *stopped = result.step_status.stop + result.step_status.late > 0 &&
-                   t->start.checkpoint.run.step < options->steps;
+                   t->state.run.step < options->steps;
     }
     return save(t, err);
 }
 
 /* Rank 0. The model without moments, and the last records. */
-static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
+static t2i_status write_end(t2i_train *t, float *weights, t2i_error *err)
 {
     t2i_status status =
         t2i_validation_save_model(&t->validation, "model.safetensors", weights, err);
@@ -749,15 +759,15 @@ static t2i_status write_end(trainer *t, float *weights, t2i_error *err)
 }
 
 /* Collective. Durable work first, status.json last. */
-static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *err)
+static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error *err)
 {
     lapse_save(t);
     if (status == T2I_OK && !stopped) {
-        begin_writing(t, T2I_AT_SAVE, t->start.checkpoint.run.step, 1);
+        begin_writing(t, T2I_AT_SAVE, t->state.run.step, 1);
         float *weights = t2i_step_model(t->step, t->comm);
         status = t2i_comm_agree(t->comm, t->rank == 0 ? write_end(t, weights, err) : T2I_OK, err);
     }
-    long step = t->start.checkpoint.run.step;
+    long step = t->state.run.step;
     if (status == T2I_OK && stopped)
         status = t2i_fail(err, T2I_STOPPED,
                           "stopped at step %ld of %ld with a sound checkpoint; run the same "
@@ -787,40 +797,71 @@ static t2i_status finish(trainer *t, t2i_status status, int stopped, t2i_error *
 /* Told by the watchdog: the job is being ended, by whichever rank saw why. */
 static void note_end(void *context, const t2i_error *what)
 {
-    const trainer *t = context;
+    const t2i_train *t = context;
     t2i_error ignored;
     t2i_status status = T2I_OK;
     if (t->running) status = write_status(t, "failed", (int)what->status, what->text, &ignored);
     (void)status;
 }
 
-t2i_status t2i_train(t2i_comm *comm, const t2i_train_options *options, t2i_error *err)
+t2i_status t2i_train_open(t2i_train **out, t2i_comm *comm, const t2i_train_options *options,
+                          t2i_error *err)
 {
-    trainer t = {.options = options,
-                 .comm = comm,
-                 .rank = t2i_comm_rank(comm),
-                 .size = t2i_comm_size(comm),
-                 .sound_step = -1,
-                 .saved_step = -1,
-                 .saving = -1};
-    int stopped = 0;
-    if (t.rank == 0) t2i_events_begin(&t.events, &t.start.checkpoint.run.step);
+    t2i_train *t = *out = t2i_alloc(1, sizeof *t);
+    t2i_status mine = t == NULL ? t2i_fail_memory(err, sizeof *t, "a run") : T2I_OK;
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status != T2I_OK) {
+        t2i_free(t);
+        *out = NULL;
+        return status;
+    }
+    *t = (t2i_train){.options = options,
+                     .comm = comm,
+                     .rank = t2i_comm_rank(comm),
+                     .size = t2i_comm_size(comm),
+                     .sound_step = -1,
+                     .saved_step = -1,
+                     .saving = -1};
+    if (t->rank == 0) t2i_events_begin(&t->events, &t->state.run.step);
     t2i_cpu_set_rounding();
     t2i_blas_begin(); /* the search of a validation */
-    t2i_status status = t2i_comm_watch(comm, options->watchdog, note_end, &t, err);
-    if (status == T2I_OK) status = set_up(&t, err);
-    if (status == T2I_OK && t.start.finished)
-        t2i_log_note("%s is finished: all %ld steps are done; nothing to do", options->out,
-                     options->steps);
-    else if (status == T2I_OK && options->dry_run)
-        t2i_log_note("dry run: everything is in order");
-    else if (status == T2I_OK) {
-        int own = options->resume == T2I_RESUME_AUTO; /* a named one may lie in another folder */
-        if (t.start.resumed && own) t.saved_step = t.sound_step = t.start.checkpoint.run.step;
-        status = run_steps(&t, &stopped, err);
-        status = finish(&t, status, stopped, err);
-    }
-    t2i_comm_unwatch(comm);
-    tear_down(&t);
+    status = t2i_comm_watch(comm, options->watchdog, note_end, t, err);
+    if (status == T2I_OK) status = prepare(t, err);
+    if (status == T2I_OK) return T2I_OK;
+    t2i_train_close(t, comm);
+    *out = NULL;
     return status;
+}
+
+const t2i_run_sizes *t2i_train_sizes(const t2i_train *t)
+{
+    return t->start.finished ? NULL : &t->sizes;
+}
+
+t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
+{
+    int stopped = 0;
+    T2I_ASSERT(comm == t->comm);
+    if (t->start.finished) {
+        t2i_log_note("%s is finished: all %ld steps are done; nothing to do", t->options->out,
+                     t->options->steps);
+        return T2I_OK;
+    }
+    T2I_TRY(begin(t, err));
+    if (t->options->dry_run) {
+        t2i_log_note("dry run: everything is in order");
+        return T2I_OK;
+    }
+    int own = t->options->resume == T2I_RESUME_AUTO; /* a named one may lie in another folder */
+    if (t->start.resumed && own) t->saved_step = t->sound_step = t->state.run.step;
+    t2i_status status = run_steps(t, &stopped, err);
+    return finish(t, status, stopped, err);
+}
+
+void t2i_train_close(t2i_train *t, t2i_comm *comm)
+{
+    if (t == NULL) return;
+    t2i_comm_unwatch(comm);
+    tear_down(t);
+    t2i_free(t);
 }

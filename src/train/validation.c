@@ -17,13 +17,13 @@
 /* ---- set-up ---- */
 
 t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *options,
-                              t2i_dataset *dataset, t2i_checkpoint *checkpoint,
+                              t2i_dataset *dataset, t2i_train_state *state,
                               const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                               t2i_error *err)
 {
     *out = (t2i_validation){.options = options,
                             .dataset = dataset,
-                            .checkpoint = checkpoint,
+                            .state = state,
                             .rank = rank,
                             .size = size,
                             .last_loss = -1.0};
@@ -34,8 +34,8 @@ t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *opti
     uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
     uint64_t first = (uint64_t)out->first_block * T2I_VALIDATION_ROWS;
     T2I_TRY(t2i_rows_load(&out->rows, dataset, T2I_VALIDATION, first,
-                          end < out->validated ? end : out->validated, &checkpoint->vocab,
-                          checkpoint->model.config.block_size, 0, err));
+                          end < out->validated ? end : out->validated, &state->vocab,
+                          state->model.config.block_size, 0, err));
     if (out->validated == 0) return T2I_OK;
     return t2i_validation_recall_new(&out->recall, dataset, &out->rows, first, out->validated, err);
 }
@@ -63,8 +63,8 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
                                 t2i_packed_weights *packed, t2i_work *work,
                                 t2i_contrastive_loss *contrast, t2i_error *err)
 {
-    const t2i_checkpoint *c = validation->checkpoint;
-    size_t D = c->model.config.vision_feature_dim;
+    const t2i_train_state *state = validation->state;
+    size_t D = state->model.config.vision_feature_dim;
     validation->store = store;
     validation->packed = packed;
     validation->work = work;
@@ -83,13 +83,13 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
     if (contrast == NULL) return T2I_OK;
     return t2i_rights_new(&validation->right, contrast, validation->dataset, &validation->rows,
                           T2I_VALIDATION, (uint64_t)validation->first_block * T2I_VALIDATION_ROWS,
-                          validation->split_rows[T2I_VALIDATION], &c->vocab,
-                          c->model.config.block_size, err);
+                          validation->split_rows[T2I_VALIDATION], &state->vocab,
+                          state->model.config.block_size, err);
 }
 
 t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
 {
-    const t2i_checkpoint *c = validation->checkpoint;
+    const t2i_train_state *state = validation->state;
     const uint64_t *counts = validation->split_rows;
     int split = counts[T2I_VALIDATION] > 0 ? T2I_VALIDATION : T2I_TRAIN;
     validation->samples =
@@ -97,8 +97,8 @@ t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
     for (size_t i = 0; i < validation->samples; i++) {
         t2i_rows one;
         uint64_t pick = counts[split] * i / validation->samples;
-        T2I_TRY(t2i_rows_load(&one, validation->dataset, split, pick, pick + 1, &c->vocab,
-                              c->model.config.block_size, 0, err));
+        T2I_TRY(t2i_rows_load(&one, validation->dataset, split, pick, pick + 1, &state->vocab,
+                              state->model.config.block_size, 0, err));
         validation->sample[i] = one.pair[0];
         t2i_rows_free(&one);
     }
@@ -117,10 +117,10 @@ void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm)
 
 static double loss_of_block(t2i_validation *validation, size_t first, size_t rows)
 {
-    const t2i_checkpoint *c = validation->checkpoint;
-    size_t D = c->model.config.vision_feature_dim;
+    const t2i_train_state *state = validation->state;
+    size_t D = state->model.config.vision_feature_dim;
     const float *prediction = t2i_forward(validation->packed, validation->work,
-                                          validation->rows.row + first, rows, c->vocab.pad);
+                                          validation->rows.row + first, rows, state->vocab.pad);
     for (size_t i = 0; i < rows; i++) {
         validation->index[i] = first + i;
         memcpy(validation->target + i * D,
@@ -159,7 +159,7 @@ static double validate(t2i_validation *validation, t2i_comm *comm)
     double sum = 0.0;
     for (size_t b = 0; b < validation->blocks; b++) sum += validation->block_loss[b];
     return sum / ((double)validation->validated *
-                  (double)validation->checkpoint->model.config.vision_feature_dim);
+                  (double)validation->state->model.config.vision_feature_dim);
 }
 
 /* As a checkpoint writes it, so that a resumed run compares with the very same number. */
@@ -174,7 +174,7 @@ void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *
                              t2i_runlog *log)
 {
     t2i_error err = {0};
-    t2i_run_state *run = &validation->checkpoint->run;
+    t2i_run_state *run = &validation->state->run;
     double loss = validation->last_loss = validate(validation, comm);
     validation->scores =
         t2i_scores_recall(validation->place, validation->blocks * T2I_VALIDATION_ROWS);
@@ -196,9 +196,7 @@ void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *
 t2i_status t2i_validation_save_model(const t2i_validation *validation, const char *name,
                                      float *weights, t2i_error *err)
 {
-    t2i_checkpoint model = *validation->checkpoint; /* borrowed for one call */
-    model.m = model.v = model.ema = NULL;
-    model.weights = weights;
+    const t2i_checkpoint model = t2i_train_state_model(validation->state, weights);
     char *path = t2i_fs_join(validation->options->out, name);
     t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
                                      : t2i_checkpoint_save(&model, path, err);
@@ -243,8 +241,8 @@ t2i_status t2i_validation_prompts(const t2i_validation *validation, t2i_json **o
 
 t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights, t2i_error *err)
 {
-    const t2i_checkpoint *c = validation->checkpoint;
-    size_t D = c->model.config.vision_feature_dim, count = validation->samples;
+    const t2i_train_state *state = validation->state;
+    size_t D = state->model.config.vision_feature_dim, count = validation->samples;
     t2i_prompt prompt[T2I_VALIDATION_SAMPLES];
     uint32_t truth[T2I_VALIDATION_SAMPLES];
     char *text[T2I_VALIDATION_SAMPLES] = {0}, name[64], title[64];
@@ -254,9 +252,10 @@ t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights,
         status = read_sample(validation->dataset, validation->sample[i], &text[i], &prompt[i],
                              &truth[i], err);
     if (status == T2I_OK)
-        status = t2i_predict(&c->model, weights, &c->vocab, prompt, count, prediction, NULL, err);
-    snprintf(name, sizeof name, "samples/step-%ld.png", c->run.step);
-    snprintf(title, sizeof title, "After step %ld", c->run.step);
+        status = t2i_predict(&state->model, weights, &state->vocab, prompt, count, prediction, NULL,
+                             err);
+    snprintf(name, sizeof name, "samples/step-%ld.png", state->run.step);
+    snprintf(title, sizeof title, "After step %ld", state->run.step);
     char *path = t2i_fs_join(validation->options->out, name);
     if (status == T2I_OK && path != NULL)
         status = t2i_contact_sheet_samples(path, title, &validation->gallery, prompt, count,

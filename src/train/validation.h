@@ -11,7 +11,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "checkpoint/checkpoint.h"
 #include "comm/comm.h"
 #include "train/contrastive_loss.h"
 #include "dataset/dataset.h"
@@ -23,6 +22,7 @@
 #include "train/rows.h"
 #include "record/runlog.h"
 #include "train/shared_features.h"
+#include "train/train_state.h"
 #include "model/transformer.h"
 
 enum { T2I_VALIDATION_ROWS = 32, T2I_VALIDATION_SAMPLES = 8 };
@@ -30,7 +30,7 @@ enum { T2I_VALIDATION_ROWS = 32, T2I_VALIDATION_SAMPLES = 8 };
 typedef struct {
     const t2i_train_options *options; /* these are borrowed */
     t2i_dataset *dataset;
-    t2i_checkpoint *checkpoint; /* its run.best and best_mrr are kept here */
+    t2i_train_state *state; /* its run.best and best_mrr are kept here */
     const t2i_shared_features *store;
     t2i_contrastive_loss *contrast; /* NULL: squared error alone */
     t2i_packed_weights *packed;
@@ -55,7 +55,7 @@ typedef struct {
 /* Loads this rank's validation rows; split_rows: rows of each split. t2i_validation_free is legal
  * afterwards in every case. */
 T2I_CHECKED t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *options,
-                                          t2i_dataset *dataset, t2i_checkpoint *checkpoint,
+                                          t2i_dataset *dataset, t2i_train_state *state,
                                           const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                                           t2i_error *err);
 void t2i_validation_free(t2i_validation *validation);

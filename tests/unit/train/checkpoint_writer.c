@@ -9,7 +9,7 @@
 static t2i_error err;
 
 /* Weights of some megabytes, so that writing them takes longer than changing them. */
-static t2i_checkpoint sample(void)
+static t2i_train_state sample(void)
 {
     static const char *const names[] = {"a", "<PAD>"};
     const t2i_config config = {.vocab_size = 2,
@@ -19,17 +19,17 @@ static t2i_checkpoint sample(void)
                                .d_ff = 512,
                                .block_size = 4,
                                .vision_feature_dim = 2};
-    t2i_checkpoint c = {.ours = 1, .has_head = 1};
+    t2i_train_state c = {.weights = NULL};
     OK(t2i_model_new(&c.model, &config, &err));
     OK(t2i_vocab_new(&c.vocab, names, 2, &err));
-    c.weights = t2i_block_new(&c.model.layout);
+    c.weights = c.own = t2i_block_new(&c.model.layout);
     c.m = t2i_block_new(&c.model.layout);
     c.v = t2i_block_new(&c.model.layout);
     c.run = (t2i_run_state){.shards = 1, .best = -1, .options = t2i_strdup("{}")};
     return c;
 }
 
-static void set_weights(t2i_checkpoint *c, float value)
+static void set_weights(t2i_train_state *c, float value)
 {
     for (size_t i = 0; i < c->model.layout.tensors; i++)
         for (size_t k = 0; k < t2i_tensor_count(&c->model.layout.tensor[i]); k++)
@@ -52,7 +52,7 @@ static void expect(const char *run, long step, float value)
 static void save_some(int aside)
 {
     const char *run = in_scratch(aside ? "aside" : "run"), *folder;
-    t2i_checkpoint c = sample();
+    t2i_train_state c = sample();
     t2i_checkpoint_writer *checkpoint_writer;
     char path[800];
     snprintf(path, sizeof path, "%s/checkpoints", run);
@@ -79,7 +79,7 @@ static void save_some(int aside)
     t2i_checkpoint_writer_begin(checkpoint_writer);
     t2i_checkpoint_writer_free(checkpoint_writer); /* of a run that is given up */
     CU_ASSERT_EQUAL(entries(folder), 1);
-    t2i_checkpoint_free(&c);
+    t2i_train_state_free(&c);
 }
 
 static void test_at_once(void)
