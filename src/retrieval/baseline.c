@@ -15,16 +15,17 @@ void t2i_baseline_free(t2i_baseline *b)
     *b = (t2i_baseline){0};
 }
 
-/* ---- what was trained ---- */
+/* ---- training pairs ---- */
 
-/* The distinct pictures of each training prompt. */
+/* Lists the distinct pictures of each training prompt. */
 static t2i_status list_pictures(t2i_baseline *b, t2i_error *err)
 {
     const t2i_prompts *p = b->prompts;
-    uint32_t *last = t2i_alloc(b->images, sizeof *last), count = 0; /* below 2^32, as pairs are */
-    b->begin = t2i_alloc(b->trained + 1, sizeof *b->begin);
+    uint32_t *last = t2i_alloc(b->images, sizeof *last),
+             count = 0; /* below 2^32, like the number of pairs */
+    b->begin = t2i_alloc(b->training + 1, sizeof *b->begin);
     b->picture = t2i_alloc(b->rows, sizeof *b->picture);
-    for (size_t k = 0; last != NULL && b->begin != NULL && b->picture != NULL && k < b->trained;
+    for (size_t k = 0; last != NULL && b->begin != NULL && b->picture != NULL && k < b->training;
          k++) {
         size_t number = b->prompt[k];
         for (uint32_t i = p->first[number]; i < p->first[number + 1]; i++) {
@@ -41,15 +42,15 @@ static t2i_status list_pictures(t2i_baseline *b, t2i_error *err)
     return T2I_OK;
 }
 
-/* The same the other way round: the training prompts of each picture. */
+/* Lists the training prompts of each picture. */
 static t2i_status list_prompts(t2i_baseline *b, t2i_error *err)
 {
-    size_t all = b->begin[b->trained];
+    size_t all = b->begin[b->training];
     b->of = t2i_alloc(all, sizeof *b->of);
     if (b->of == NULL) return t2i_fail_memory(err, all * sizeof *b->of, "the training prompts");
     for (size_t i = 0; i < all; i++) b->first[b->picture[i] + 1]++;
     for (size_t m = 1; m <= b->images; m++) b->first[m] += b->first[m - 1];
-    for (size_t k = b->trained; k-- > 0;) /* from behind, so that the ends become beginnings */
+    for (size_t k = b->training; k-- > 0;) /* backwards, so that the ends become beginnings */
         for (size_t i = b->begin[k]; i < b->begin[k + 1]; i++)
             b->of[--b->first[b->picture[i] + 1]] = (uint32_t)k;
     memmove(b->first, b->first + 1, b->images * sizeof *b->first);
@@ -79,7 +80,7 @@ static t2i_status fill(t2i_baseline *b, t2i_error *err)
         b->constant == NULL)
         return t2i_fail_memory(err, 4 * p->count + 16 * b->images, "the baselines");
     for (size_t i = 0; i < p->count; i++)
-        if (t2i_prompts_has(p, i, T2I_TRAIN)) b->prompt[b->trained++] = (uint32_t)i;
+        if (t2i_prompts_has(p, i, T2I_TRAIN)) b->prompt[b->training++] = (uint32_t)i;
     for (size_t i = 0; i < p->pairs; i++) {
         if (p->split[i] != T2I_TRAIN) continue;
         b->pairs_of[p->image[i]]++;
@@ -154,42 +155,42 @@ static t2i_status training_text(void *context, size_t i, t2i_text *out, t2i_erro
 t2i_status t2i_baseline_index(t2i_baseline *b, t2i_dataset *dataset, t2i_error *err)
 {
     source from = {b, dataset};
-    b->shared = t2i_alloc(b->trained, sizeof *b->shared);
+    b->shared = t2i_alloc(b->training, sizeof *b->shared);
     b->listed = t2i_alloc(b->images / 64 + 1, sizeof *b->listed);
     if (b->shared == NULL || b->listed == NULL)
-        return t2i_fail_memory(err, 4 * (b->trained + b->images), "the training prompts");
-    return t2i_trigram_index_new(&b->index, b->trained, training_text, &from, err);
+        return t2i_fail_memory(err, 4 * (b->training + b->images), "the training prompts");
+    return t2i_trigram_index_new(&b->index, b->training, training_text, &from, err);
 }
 
-/* How alike a training prompt is to the question: shared / either, exactly. */
+/* Jaccard index of a training prompt and the query, as a fraction shared / either. */
 typedef struct {
     uint64_t shared, either;
     size_t number;
-} likeness;
+} similarity;
 
-static likeness likeness_of(const t2i_baseline *b, size_t own, size_t number)
+static similarity similarity_of(const t2i_baseline *b, size_t own, size_t number)
 {
     uint64_t shared = b->shared[number];
-    return (likeness){shared, own + b->index.size[number] - shared, number};
+    return (similarity){shared, own + b->index.size[number] - shared, number};
 }
 
-static int is_nearer(likeness a, likeness b)
+static int is_more_similar(similarity a, similarity b)
 {
-    uint64_t x = a.shared * b.either, y = b.shared * a.either; /* far below 2^64 */
+    uint64_t x = a.shared * b.either, y = b.shared * a.either; /* cannot overflow */
     return x > y || (x == y && a.number < b.number);
 }
 
-/* The nearest training prompt that has a right picture, and the first such picture of it.
- * SIZE_MAX: there is none. */
-static likeness nearest_right(const t2i_baseline *b, size_t own, const t2i_fitting *fitting,
-                              size_t count, uint32_t *picture)
+/* Finds the nearest training prompt with a right picture, and its first right picture. SIZE_MAX: no
+ * training prompt has one. */
+static similarity nearest_right(const t2i_baseline *b, size_t own, const t2i_fitting *fitting,
+                                size_t count, uint32_t *picture)
 {
-    likeness best = {0, 1, SIZE_MAX};
+    similarity best = {0, 1, SIZE_MAX};
     for (size_t i = 0; i < count; i++) {
         uint32_t image = fitting[i].image;
         for (size_t k = b->first[image]; fitting[i].right && k < b->first[image + 1]; k++) {
-            likeness one = likeness_of(b, own, b->of[k]);
-            if (!is_nearer(one, best)) continue;
+            similarity one = similarity_of(b, own, b->of[k]);
+            if (!is_more_similar(one, best)) continue;
             best = one;
             *picture = image;
         }
@@ -197,19 +198,19 @@ static likeness nearest_right(const t2i_baseline *b, size_t own, const t2i_fitti
     return best;
 }
 
-/* Pictures of training prompt `number` below `limit` come first. */
-static void list(t2i_baseline *b, size_t number, uint32_t limit)
+/* Marks the pictures below `limit` of training prompt `number` as ranked before the right one. */
+static void mark_pictures(t2i_baseline *b, size_t number, uint32_t limit)
 {
     for (size_t i = b->begin[number]; i < b->begin[number + 1]; i++)
         if (b->picture[i] < limit)
             b->listed[b->picture[i] / 64] |= (uint64_t)1 << b->picture[i] % 64;
 }
 
-/* How many of these are at least as near as `than`: s / (own + size - s) >= S / E just when
- * s (S + E) >= S (own + size). */
+/* Number of these prompts that are at least as near as `than`: s / (own + size - s) >= S / E
+ * exactly if s (S + E) >= S (own + size). */
 T2I_STATIC_KERNEL(size_t, count_near,
                   (const uint32_t *shared, const uint32_t *size, size_t count, uint64_t own,
-                   likeness than),
+                   similarity than),
                   (shared, size, count, own, than))
 {
     uint64_t all = than.shared + than.either, near = 0;
@@ -217,16 +218,15 @@ T2I_STATIC_KERNEL(size_t, count_near,
     return (size_t)near;
 }
 
-/* Lists the pictures of the training prompts that are nearer than `than`; most stretches have none.
- */
-static void list_nearer(t2i_baseline *b, size_t own, likeness than)
+/* Marks the pictures of the training prompts that are nearer than `than`. Most blocks have none. */
+static void mark_nearer(t2i_baseline *b, size_t own, similarity than)
 {
     enum { STRETCH = 256 };
-    for (size_t at = 0; at < b->trained; at += STRETCH) {
-        size_t some = b->trained - at < STRETCH ? b->trained - at : STRETCH;
+    for (size_t at = 0; at < b->training; at += STRETCH) {
+        size_t some = b->training - at < STRETCH ? b->training - at : STRETCH;
         if (count_near(b->shared + at, b->index.size + at, some, own, than) == 0) continue;
         for (size_t i = at; i < at + some; i++)
-            if (is_nearer(likeness_of(b, own, i), than)) list(b, i, UINT32_MAX);
+            if (is_more_similar(similarity_of(b, own, i), than)) mark_pictures(b, i, UINT32_MAX);
     }
 }
 
@@ -238,15 +238,15 @@ static size_t count_listed(const t2i_baseline *b)
     return count;
 }
 
-/* No training prompt has a right picture: all that were trained with come first. */
+/* Rank if no training prompt has a right picture: all pictures of training pairs come first. */
 static size_t rank_untrained(const t2i_baseline *b, const t2i_fitting *fitting, size_t count)
 {
     size_t first = 0, rank;
     while (!fitting[first].right) first++;
     rank = b->images - b->unused[b->images] + b->unused[fitting[first].image] + 1;
     for (size_t i = 0; i < count; i++) {
-        int trained = b->pairs_of[fitting[i].image] > 0;
-        rank -= (size_t)(!fitting[i].right && (trained || i < first));
+        int training = b->pairs_of[fitting[i].image] > 0;
+        rank -= (size_t)(!fitting[i].right && (training || i < first));
     }
     return rank;
 }
@@ -256,16 +256,16 @@ t2i_status t2i_baseline_nearest(t2i_baseline *b, const t2i_text *prompt, const t
 {
     size_t own;
     uint32_t picture = 0;
-    int trained = 0;
+    int training = 0;
     for (size_t i = 0; i < count; i++)
-        trained |= fitting[i].right && b->pairs_of[fitting[i].image] > 0;
-    *rank = trained ? 1 : rank_untrained(b, fitting, count);
-    if (!trained) return T2I_OK;
+        training |= fitting[i].right && b->pairs_of[fitting[i].image] > 0;
+    *rank = training ? 1 : rank_untrained(b, fitting, count);
+    if (!training) return T2I_OK;
     T2I_TRY(t2i_trigram_shared(&b->index, prompt->data, prompt->size, b->shared, &own, err));
-    likeness best = nearest_right(b, own, fitting, count, &picture);
+    similarity best = nearest_right(b, own, fitting, count, &picture);
     memset(b->listed, 0, (b->images / 64 + 1) * sizeof *b->listed);
-    list_nearer(b, own, best);
-    list(b, best.number, picture);
+    mark_nearer(b, own, best);
+    mark_pictures(b, best.number, picture);
     for (size_t i = 0; i < count; i++)
         if (!fitting[i].right)
             b->listed[fitting[i].image / 64] &= ~((uint64_t)1 << fitting[i].image % 64);

@@ -10,11 +10,11 @@
 enum {
     MARGIN = 24,
     GAP = 20,         /* between tiles */
-    LABEL = 224,      /* width of the labels' column */
-    TILE_LEAST = 128, /* a tile is at least this wide and high, */
-    TILE_MOST = 256,  /* and at most this */
+    LABEL = 224,      /* width of the column of labels */
+    TILE_LEAST = 128, /* least width and height of a tile */
+    TILE_MOST = 256,  /* greatest width and height of a tile */
     NAME_LINES = 3,
-    CAPTION_LINES = NAME_LINES + 1, /* one for the note */
+    CAPTION_LINES = NAME_LINES + 1, /* one line for the note */
     LINE = T2I_FONT_HEIGHT,
     INK = 0x1c1c1c,
     PALE = 0x6a6a6a,
@@ -24,14 +24,14 @@ enum {
 };
 
 typedef struct {
-    size_t factor; /* pictures are enlarged by this ... */
-    size_t tile;   /* ... and then at most this wide and high */
+    size_t factor; /* factor of enlargement */
+    size_t tile;   /* greatest width and height of a picture after that */
     size_t top;    /* y of the first row */
     size_t row;    /* height of a row */
     size_t rows;   /* rows that are drawn */
     size_t title_scale;
     size_t width, height;
-} plan;
+} layout;
 
 static size_t largest_side(const t2i_contact_sheet *sheet)
 {
@@ -45,9 +45,9 @@ static size_t largest_side(const t2i_contact_sheet *sheet)
     return side;
 }
 
-static plan lay_out(const t2i_contact_sheet *sheet)
+static layout lay_out(const t2i_contact_sheet *sheet)
 {
-    plan p = {.factor = 1, .tile = TILE_LEAST};
+    layout p = {.factor = 1, .tile = TILE_LEAST};
     size_t side = largest_side(sheet);
     if (side > 0 && side < TILE_LEAST) p.factor = (TILE_LEAST + side - 1) / side;
     if (side * p.factor > TILE_LEAST)
@@ -65,8 +65,8 @@ static plan lay_out(const t2i_contact_sheet *sheet)
     return p;
 }
 
-/* In the middle of a square of p->tile at (x, y). */
-static t2i_status draw_picture(t2i_image *out, const plan *p, const t2i_image *picture, long x,
+/* Draws a picture in the middle of a square of side p->tile at (x, y). */
+static t2i_status draw_picture(t2i_image *out, const layout *p, const t2i_image *picture, long x,
                                long y, t2i_error *err)
 {
     static const char none[] = "no picture";
@@ -79,7 +79,7 @@ static t2i_status draw_picture(t2i_image *out, const plan *p, const t2i_image *p
     t2i_image small = {0};
     size_t width = picture->width * p->factor, height = picture->height * p->factor;
     size_t side = width > height ? width : height;
-    if (side > p->tile) { /* only a picture larger than the largest tile: its factor is 1 */
+    if (side > p->tile) { /* larger than the largest tile, so the factor is 1 */
         width = width * p->tile / side > 0 ? width * p->tile / side : 1;
         height = height * p->tile / side > 0 ? height * p->tile / side : 1;
         T2I_TRY(t2i_image_resize(&small, picture, width, height, err));
@@ -95,8 +95,8 @@ static t2i_status draw_picture(t2i_image *out, const plan *p, const t2i_image *p
     return T2I_OK;
 }
 
-/* Bytes of the line that starts here: at most `columns` characters, parted where the words of a
- * file's name end, as it has no spaces to break at. */
+/* Bytes of the line that starts at `name`: at most `columns` characters. Breaks after punctuation,
+ * because file names often have no blanks. */
 static size_t name_line(const char *name, long columns)
 {
     size_t size = strlen(name), fit = 0, cut = 0;
@@ -109,13 +109,13 @@ static size_t name_line(const char *name, long columns)
     return fit == size || cut == 0 ? fit : cut;
 }
 
-/* Returns the y below. */
+/* Returns the y coordinate below the text. */
 static long draw_name(t2i_image *out, long x, long y, long width, const char *name)
 {
     char line[4 * TILE_MOST / T2I_FONT_WIDTH + 64];
     for (int i = 1; i < NAME_LINES && *name != '\0'; i++) {
         size_t size = name_line(name, width / T2I_FONT_WIDTH);
-        T2I_ASSERT(size < sizeof line); /* four bytes a character at most */
+        T2I_ASSERT(size < sizeof line); /* at most four bytes per character */
         memcpy(line, name, size);
         line[size] = '\0';
         y = t2i_canvas_text_box(out, x, y, width, 1, line, INK);
@@ -124,7 +124,7 @@ static long draw_name(t2i_image *out, long x, long y, long width, const char *na
     return t2i_canvas_text_box(out, x, y, width, 1, name, INK);
 }
 
-static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_contact_sheet *sheet,
+static t2i_status draw_row(t2i_image *out, const layout *p, const t2i_contact_sheet *sheet,
                            size_t row, t2i_error *err)
 {
     long y = (long)(p->top + row * p->row), tile = (long)p->tile;
@@ -145,7 +145,7 @@ static t2i_status draw_row(t2i_image *out, const plan *p, const t2i_contact_shee
 
 t2i_status t2i_contact_sheet_draw(t2i_image *out, const t2i_contact_sheet *sheet, t2i_error *err)
 {
-    plan p = lay_out(sheet);
+    layout p = lay_out(sheet);
     T2I_TRY(t2i_image_new(out, p.width, p.height, err));
     long inner = (long)p.width - 2 * MARGIN;
     if (p.title_scale == 2)
@@ -177,7 +177,7 @@ void t2i_contact_sheet_distance(char note[T2I_NOTE], double distance)
 
 enum { DECODED, NEAREST, TRUE, SAMPLES };
 
-/* What a row of samples owns. */
+/* Memory owned by a row of samples. */
 typedef struct {
     t2i_image picture[SAMPLES];
     char *label, *nearest, *truth;
@@ -263,8 +263,8 @@ t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_ga
 
 int t2i_contact_sheet_find_grid(size_t width, size_t height, t2i_contact_sheet_grid *out)
 {
-    const t2i_contact_sheet none = {.title = ""}; /* a title as short as theirs */
-    const plan empty = lay_out(&none);
+    const t2i_contact_sheet none = {.title = ""}; /* its title has as many lines as theirs */
+    const layout empty = lay_out(&none);
     for (size_t columns = SAMPLES; columns >= SAMPLES - 1; columns--) {
         size_t inner = width > empty.width ? width - empty.width : 0, across = inner / columns;
         size_t row = across - GAP + empty.row - empty.tile;

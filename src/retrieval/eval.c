@@ -11,8 +11,8 @@
 
 static void free_job(t2i_eval_job *j)
 {
-    void *all[] = {j->trains, j->question,      j->weight,    j->mean,
-                   j->sum,    j->mean_distance, j->mean_place};
+    void *all[] = {j->in_training, j->query,         j->weight,    j->mean,
+                   j->sum,         j->mean_distance, j->mean_place};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     t2i_baseline_free(&j->base);
     t2i_prompts_free(&j->prompts);
@@ -21,37 +21,39 @@ static void free_job(t2i_eval_job *j)
     t2i_thread_pool_free(j->pool);
 }
 
-/* Ranks that opened a run while it was being trained may have different models. */
+/* Ranks that open a run during training may read different models. */
 static t2i_status check_same(t2i_comm *comm, const t2i_eval_job *j, t2i_error *err)
 {
-    const t2i_checkpoint *c = &j->trained->checkpoint;
+    const t2i_checkpoint *c = &j->model->checkpoint;
     char mine[2 * T2I_HEX] = {0};
     t2i_hash_hex(c->weights, c->model.layout.floats * sizeof *c->weights, mine);
-    memcpy(mine + T2I_HEX, t2i_dataset_get_info(j->trained->dataset)->digest, T2I_HEX);
+    memcpy(mine + T2I_HEX, t2i_dataset_get_info(j->model->dataset)->digest, T2I_HEX);
     if (!t2i_comm_same(comm, mine, sizeof mine))
-        return t2i_fail(err, T2I_DATA,
-                        "the ranks read different files from %s and %s: is the run still being "
-                        "trained? Name a checkpoint, and a dataset that all can see",
-                        j->trained->path, t2i_dataset_path(j->trained->dataset));
+        return t2i_fail(
+            err, T2I_DATA,
+            "the ranks read different files from %s and %s: give a checkpoint that does "
+            "not change, and a dataset on a shared file system",
+            j->model->path, t2i_dataset_path(j->model->dataset));
     return T2I_OK;
 }
 
-/* The features that this rank will come back to: those of its tasks. */
-static t2i_status open_shelf(t2i_eval_job *j, t2i_error *err)
+/* Caches the features that this rank reads repeatedly: those of its tasks. */
+static t2i_status open_cache(t2i_eval_job *j, t2i_error *err)
 {
     size_t rows = t2i_feature_cache_rows(j->D), blocks = j->images / rows + (j->images % rows > 0);
-    size_t queries = t2i_eval_query_blocks(j->group), tasks = blocks * queries;
+    size_t query_blocks = t2i_eval_query_blocks(j->group), tasks = blocks * query_blocks;
     size_t first = t2i_share(tasks, j->rank, j->size);
     size_t end = t2i_share(tasks, j->rank + 1, j->size);
-    return t2i_feature_cache_new(&j->cache, j->trained->dataset, first / queries,
-                                 (end + queries - 1) / queries, j->options->keep, err);
+    return t2i_feature_cache_new(&j->cache, j->model->dataset, first / query_blocks,
+                                 (end + query_blocks - 1) / query_blocks, j->options->cache_bytes,
+                                 err);
 }
 
 static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err)
 {
     T2I_TRY(t2i_eval_plan(j, err));
-    if (j->base.rows > 0) T2I_TRY(t2i_baseline_index(&j->base, j->trained->dataset, err));
-    T2I_TRY(open_shelf(j, err));
+    if (j->base.rows > 0) T2I_TRY(t2i_baseline_index(&j->base, j->model->dataset, err));
+    T2I_TRY(open_cache(j, err));
     T2I_TRY(t2i_thread_pool_new(&j->pool, threads, spin, err));
     T2I_TRY(t2i_search_new(&j->search, j->cache.rows, QUERIES, j->D, j->pool, err));
     j->sum = t2i_alloc(j->splits, j->D * sizeof *j->sum);
@@ -64,10 +66,10 @@ static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err
 
 /* ---- results ---- */
 
-/* Questions of a split, by position. */
-static const t2i_question *question_of(const t2i_eval_job *j, size_t s, size_t i)
+/* Query i of the evaluated split s. */
+static const t2i_eval_query *query_of(const t2i_eval_job *j, size_t s, size_t i)
 {
-    return &j->question[j->begin[s] + i];
+    return &j->query[j->begin[s] + i];
 }
 
 static int by_chances(const void *a, const void *b)
@@ -79,11 +81,11 @@ static int by_chances(const void *a, const void *b)
 
 static t2i_status score_random(const t2i_eval_job *j, size_t s, t2i_scores *out, t2i_error *err)
 {
-    size_t count = j->asked[s], kinds = 0;
+    size_t count = j->sampled[s], kinds = 0;
     t2i_chances *kind = t2i_alloc(count, sizeof *kind);
     if (kind == NULL) return t2i_fail_memory(err, count * sizeof *kind, "the baseline");
     for (size_t i = 0; i < count; i++)
-        kind[i] = (t2i_chances){question_of(j, s, i)->right, question_of(j, s, i)->left_out, 1};
+        kind[i] = (t2i_chances){query_of(j, s, i)->right, query_of(j, s, i)->left_out, 1};
     qsort(kind, count, sizeof *kind, by_chances);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && by_chances(&kind[i], &kind[kinds - 1]) == 0)
@@ -101,8 +103,8 @@ static t2i_status find_hub(const t2i_eval_job *j, size_t s, int metric, t2i_hub 
 {
     uint32_t *times = t2i_alloc(j->images, sizeof *times), best = 0;
     if (times == NULL) return t2i_fail_memory(err, j->images * sizeof *times, "the hubs");
-    for (size_t i = 0; i < j->asked[s]; i++) {
-        const t2i_question *q = question_of(j, s, i);
+    for (size_t i = 0; i < j->sampled[s]; i++) {
+        const t2i_eval_query *q = query_of(j, s, i);
         if (q->wrong[metric]) times[q->first[metric]]++;
     }
     for (uint32_t m = 1; m < j->images; m++)
@@ -110,13 +112,13 @@ static t2i_status find_hub(const t2i_eval_job *j, size_t s, int metric, t2i_hub 
     out->prompts = times[best];
     t2i_free(times);
     if (out->prompts == 0) return T2I_OK;
-    return t2i_dataset_image_name(j->trained->dataset, best, &out->image, err);
+    return t2i_dataset_image_name(j->model->dataset, best, &out->image, err);
 }
 
-/* Of the predictions, against the right pictures. */
+/* Spread of the predictions relative to that of the right pictures. */
 static double spread_of(const t2i_eval_job *j, size_t s)
 {
-    double count = (double)j->asked[s], square = 0.0;
+    double count = (double)j->sampled[s], square = 0.0;
     for (size_t d = 0; d < j->D; d++) {
         double mean = j->sum[s * j->D + d] / count;
         square += mean * mean;
@@ -125,77 +127,80 @@ static double spread_of(const t2i_eval_job *j, size_t s)
     return sqrt(fmax(j->square[s] / count - square, 0.0) / j->target[s]);
 }
 
-/* Figures that need no other rank. */
+/* Figures that each rank computes alone. */
 static t2i_status fill_result(const t2i_eval_job *j, size_t s, t2i_eval_result *r, t2i_error *err)
 {
     double decoded = 0.0, compared = 0.0;
-    const t2i_gallery *gallery = &j->trained->gallery;
-    for (size_t i = 0; i < j->asked[s]; i++) {
-        const t2i_question *q = question_of(j, s, i);
+    const t2i_gallery *gallery = &j->model->gallery;
+    for (size_t i = 0; i < j->sampled[s]; i++) {
+        const t2i_eval_query *q = query_of(j, s, i);
         decoded += q->decoded;
         compared += q->compared;
         for (int metric = 0; metric < T2I_METRICS; metric++) r->tied[metric] += q->tied[metric];
     }
     if (t2i_gallery_shows(gallery) && t2i_gallery_decodes(gallery))
-        r->decoded_psnr = decoded / (double)j->asked[s];
+        r->decoded_psnr = decoded / (double)j->sampled[s];
     if (t2i_gallery_shows(gallery) && r->has_training)
-        r->nearest_psnr = compared / (double)j->asked[s];
+        r->nearest_psnr = compared / (double)j->sampled[s];
     r->spread = spread_of(j, s);
     for (int metric = 0; metric < T2I_METRICS; metric++)
         T2I_TRY(find_hub(j, s, metric, &r->hub[metric], err));
     return score_random(j, s, &r->random, err);
 }
 
-/* The ranks by each way, laid end to end. *rank is new. */
-static t2i_status gather_ranks(const t2i_eval_job *j, size_t s, size_t ways, t2i_ranks *out,
+/* Collects the ranks of each method. The caller frees *rank (methods, queries). */
+static t2i_status gather_ranks(const t2i_eval_job *j, size_t s, size_t methods, t2i_ranks *out,
                                t2i_error *err)
 {
-    size_t count = j->asked[s];
-    const uint32_t *way[T2I_WAYS];
-    uint32_t *rank = t2i_alloc(ways * count, sizeof *rank);
-    if (rank == NULL) return t2i_fail_memory(err, ways * count * sizeof *rank, "the ranks");
-    for (size_t w = 0; w < ways; w++) {
-        way[w] = rank + w * count;
-        for (size_t i = 0; i < count; i++) rank[w * count + i] = question_of(j, s, i)->rank[w];
+    size_t count = j->sampled[s];
+    const uint32_t *method[T2I_METHODS];
+    uint32_t *rank = t2i_alloc(methods * count, sizeof *rank);
+    if (rank == NULL) return t2i_fail_memory(err, methods * count * sizeof *rank, "the ranks");
+    for (size_t w = 0; w < methods; w++) {
+        method[w] = rank + w * count;
+        for (size_t i = 0; i < count; i++) rank[w * count + i] = query_of(j, s, i)->rank[w];
     }
-    t2i_status status = t2i_ranks_new(out, way, ways, count, err);
+    t2i_status status = t2i_ranks_new(out, method, methods, count, err);
     t2i_free(rank);
     return status;
 }
 
-/* drawn (T2I_RESAMPLES, ways) */
-static void set_intervals(t2i_eval_result *r, size_t ways, t2i_scores *drawn)
+/* drawn (T2I_RESAMPLES, methods): scores of the resamples. */
+static void set_intervals(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
 {
     double value[T2I_RESAMPLES];
-    for (size_t w = 0; w < ways; w++)
+    for (size_t w = 0; w < methods; w++)
         for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
             for (size_t i = 0; i < T2I_RESAMPLES; i++)
-                value[i] = *t2i_score_at(&drawn[i * ways + w], k);
-            t2i_interval(value, t2i_score_at(&r->way[w].low, k), t2i_score_at(&r->way[w].high, k));
+                value[i] = *t2i_score_at(&drawn[i * methods + w], k);
+            t2i_interval(value, t2i_score_at(&r->method[w].low, k),
+                         t2i_score_at(&r->method[w].high, k));
         }
 }
 
-/* Collective. Ranks share the resamples. */
-static t2i_status score_ways(t2i_comm *comm, const t2i_eval_job *j, size_t s, t2i_eval_result *r,
-                             t2i_error *err)
+/* Collective. The ranks share the resamples. */
+static t2i_status score_methods(t2i_comm *comm, const t2i_eval_job *j, size_t s, t2i_eval_result *r,
+                                t2i_error *err)
 {
-    size_t ways = r->has_training ? T2I_WAYS : T2I_BY_COSINE + 1;
+    size_t methods = r->has_training ? T2I_METHODS : T2I_BY_COSINE + 1;
     t2i_ranks ranks = {0};
-    t2i_scores score[T2I_WAYS], *drawn = t2i_alloc(T2I_RESAMPLES, ways * sizeof *drawn);
+    t2i_scores score[T2I_METHODS], *drawn = t2i_alloc(T2I_RESAMPLES, methods * sizeof *drawn);
     t2i_status status =
-        drawn == NULL ? t2i_fail_memory(err, T2I_RESAMPLES * ways * sizeof *drawn, "the intervals")
-                      : gather_ranks(j, s, ways, &ranks, err);
+        drawn == NULL
+            ? t2i_fail_memory(err, T2I_RESAMPLES * methods * sizeof *drawn, "the intervals")
+            : gather_ranks(j, s, methods, &ranks, err);
     if (status == T2I_OK) {
         size_t end = t2i_share(T2I_RESAMPLES, j->rank + 1, j->size);
         t2i_ranks_score(&ranks, score);
-        for (size_t w = 0; w < ways; w++) r->way[w].score = score[w];
+        for (size_t w = 0; w < methods; w++) r->method[w].score = score[w];
         for (size_t i = t2i_share(T2I_RESAMPLES, j->rank, j->size); i < end; i++)
-            t2i_ranks_resample(&ranks, j->options->seed, (uint64_t)r->split, i, drawn + i * ways);
+            t2i_ranks_resample(&ranks, j->options->seed, (uint64_t)r->split, i,
+                               drawn + i * methods);
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, drawn, ways * sizeof *drawn, T2I_RESAMPLES);
-        set_intervals(r, ways, drawn);
+        t2i_comm_share_all(comm, drawn, methods * sizeof *drawn, T2I_RESAMPLES);
+        set_intervals(r, methods, drawn);
     }
     t2i_ranks_free(&ranks);
     t2i_free(drawn);
@@ -209,7 +214,7 @@ static t2i_status finish(t2i_comm *comm, const t2i_eval_job *j, t2i_eval_report 
     for (size_t s = 0; s < j->splits; s++) {
         t2i_eval_result *r = &out->result[s];
         *r = (t2i_eval_result){.split = j->split[s],
-                               .prompts = j->asked[s],
+                               .prompts = j->sampled[s],
                                .all_prompts = j->all[s],
                                .gallery = j->images,
                                .has_training = j->base.rows > 0,
@@ -219,7 +224,7 @@ static t2i_status finish(t2i_comm *comm, const t2i_eval_job *j, t2i_eval_report 
         r->unknown = (size_t)t2i_comm_sum(comm, j->unknown[s]);
         r->cut = (size_t)t2i_comm_sum(comm, j->cut[s]);
         T2I_TRY(t2i_comm_agree(comm, fill_result(j, s, r, err), err));
-        T2I_TRY(score_ways(comm, j, s, r, err));
+        T2I_TRY(score_methods(comm, j, s, r, err));
     }
     return T2I_OK;
 }
@@ -235,16 +240,16 @@ static t2i_status evaluate(t2i_comm *comm, t2i_eval_job *j, t2i_eval_report *out
     return finish(comm, j, out, err);
 }
 
-t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *trained, const t2i_eval_options *options,
+t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *model, const t2i_eval_options *options,
                     t2i_eval_report *out, t2i_error *err)
 {
-    t2i_eval_job j = {.trained = trained,
+    t2i_eval_job j = {.model = model,
                       .options = options,
                       .rank = t2i_comm_rank(comm),
                       .size = t2i_comm_size(comm),
-                      .images = trained->gallery.images,
-                      .D = trained->gallery.features};
-    T2I_ASSERT(options->split >= T2I_EVERY_SPLIT && options->split < T2I_SPLITS);
+                      .images = model->gallery.images,
+                      .D = model->gallery.features};
+    T2I_ASSERT(options->split >= T2I_ALL_SPLITS && options->split < T2I_SPLITS);
     *out = (t2i_eval_report){0};
     t2i_status status = evaluate(comm, &j, out, err);
     free_job(&j);

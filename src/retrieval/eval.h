@@ -1,17 +1,16 @@
-/* eval.h - what t2i-eval does: how well a model finds and draws the pictures of a split.
+/* eval.h - evaluation of a model on a split: recall, mean reciprocal rank, PSNR (t2i-eval).
  *
- * Every distinct prompt of the split is asked about once; the gallery is all pictures of the
- * dataset. A picture is right for a prompt when a pair of the split that is asked about says so.
- * Pictures that fit the prompt by another split only count neither as right nor as wrong: they are
- * left out of its ranking. Rank: 1 + pictures closer than the closest right one (of equally close
- * pictures the lower number comes first).
+ * Each distinct prompt of the split is one query; the gallery is all pictures of the dataset. A
+ * picture is right for a prompt if a pair of the evaluated split has both. Pictures that fit the
+ * prompt by another split only are left out of its ranking (docs/decisions/030-exact-ranks.md). The
+ * rank of a query is 1 + the number of pictures closer than the closest right one; of equally close
+ * pictures the lower number comes first. PSNR (psnr.h) is measured against the right picture that
+ * is nearest to the prediction.
  *
- * PSNR (psnr.h) is taken against the right picture that is nearest to the prediction.
- *
- * Ranks and threads share the work in fixed blocks, and every figure is a count or a sum in the
- * prompts' order: the same at any number of them. Comparisons are exact (search.h). Predictions go
- * through the model in blocks of T2I_PREDICT_BLOCK prompts of one split, so they do not depend on
- * which other splits are asked about.
+ * Ranks and threads share the work in fixed blocks. Every figure is a count, or a sum in the order
+ * of the prompts, so results are equal at any number of ranks and threads. Comparisons are exact
+ * (search.h). Predictions are computed in blocks of T2I_PREDICT_BLOCK prompts of one split, so they
+ * do not depend on which other splits are evaluated.
  */
 #ifndef T2I_EVAL_H
 #define T2I_EVAL_H
@@ -24,54 +23,52 @@
 #include "base/text.h"
 #include "retrieval/loaded_model.h"
 
-/* Ways to rank the pictures. */
+/* Methods to rank the pictures. */
 enum {
-    T2I_BY_EUCLIDEAN, /* by distance to the prediction: as t2i_metric */
+    T2I_BY_EUCLIDEAN, /* by distance to the prediction; values as in t2i_metric */
     T2I_BY_COSINE,
     T2I_BY_MEAN,     /* baselines: by distance to the mean feature of the training pairs */
     T2I_BY_CONSTANT, /* the best constant order (baseline.h) */
     T2I_BY_TRIGRAMS, /* nearest training prompts (baseline.h) */
-    T2I_WAYS
+    T2I_METHODS
 };
 
-enum { T2I_EVERY_SPLIT = -2, T2I_USUAL_SPLIT = -1 };
+enum { T2I_ALL_SPLITS = -2, T2I_DEFAULT_SPLIT = -1 };
 
 typedef struct {
-    int split;     /* T2I_TRAIN ...; T2I_USUAL_SPLIT: validation where it has rows, else train;
-                      T2I_EVERY_SPLIT: all that have rows */
-    size_t sample; /* prompts of a split that are asked about, drawn by seed; 0: all */
-    uint64_t seed; /* of the sample and the intervals */
-    size_t keep;   /* bytes of features that a rank may keep; changes no figure */
-    int threads;   /* of each rank, 0: what suits it (comm.h); changes no figure */
+    int split;          /* T2I_TRAIN ...; T2I_DEFAULT_SPLIT: validation if it has rows, else train;
+                           T2I_ALL_SPLITS: all splits that have rows */
+    size_t sample;      /* upper limit of prompts per split, drawn by seed; 0: all prompts */
+    uint64_t seed;      /* random seed of the sample and of the intervals */
+    size_t cache_bytes; /* bytes of features to keep in memory per rank; changes no result */
+    int threads;        /* threads per rank; 0: default (comm.h); changes no result */
 } t2i_eval_options;
 
 typedef struct {
-    t2i_scores score, low, high; /* low .. high: 95 % interval */
-} t2i_way;
+    t2i_scores score, low, high; /* low .. high: 95 % confidence interval */
+} t2i_eval_method;
 
-/* The picture that is first for most prompts that it does not fit. */
+/* The picture that is first for the most prompts that it does not fit. */
 typedef struct {
-    char *image;    /* owned: its name; NULL when no prompt has a wrong picture first */
-    size_t prompts; /* that it is wrongly first for */
+    char *image;    /* owned: its name; NULL if no prompt has a wrong picture first */
+    size_t prompts; /* number of prompts that it is wrongly first for */
 } t2i_hub;
 
 typedef struct {
     int split;
-    size_t prompts, all_prompts, gallery; /* asked about; in the split; pictures */
-    int has_training;                     /* 0: no training rows, so no baselines but random */
-    t2i_way way[T2I_WAYS];
-    t2i_scores
-        random; /* what a random order of the gallery scores on average: computed, not drawn */
-    /* Mean PSNR against the true picture, dB; NaN where it cannot be had: of the decoded
-     * prediction, and of the training picture (one that a training row uses) that is nearest to the
-     * prediction. */
+    size_t prompts, all_prompts, gallery; /* evaluated prompts; prompts of the split; pictures */
+    int has_training;                     /* 0: no training rows, so only the random baseline */
+    t2i_eval_method method[T2I_METHODS];
+    t2i_scores random; /* expected scores of a random order, computed exactly */
+    /* Mean PSNR in dB against the true picture, or NaN where it cannot be computed: of the decoded
+     * prediction, and of the picture of a training row that is nearest to the prediction. */
     double decoded_psnr, nearest_psnr;
-    /* Distance between predictions, divided by distance between right pictures (root mean squares
-     * over all pairs): 0 when all predictions are alike. NaN where the pictures are alike. */
+    /* Root mean square distance between predictions, divided by that between right pictures: 0 if
+     * all predictions are equal, NaN if all right pictures are. */
     double spread;
     t2i_hub hub[2];      /* T2I_BY_EUCLIDEAN, T2I_BY_COSINE */
-    size_t tied[2];      /* prompts that have a wrong picture as close as the first right one */
-    size_t unknown, cut; /* prompts with unknown characters, prompts that were cut */
+    size_t tied[2];      /* prompts with a wrong picture as close as the closest right one */
+    size_t unknown, cut; /* prompts with unknown characters, truncated prompts */
 } t2i_eval_result;
 
 typedef struct {
@@ -79,20 +76,21 @@ typedef struct {
     t2i_eval_result result[T2I_SPLITS];
 } t2i_eval_report;
 
-/* Collective; every rank has opened the same model and dataset. T2I_DATA when the split has no row
- * or the gallery is one picture. The same report on all ranks; empty on failure. */
-T2I_CHECKED t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *trained,
+/* Collective. Every rank has opened the same model and dataset. All ranks get the same report.
+ * T2I_DATA when the split has no rows, the gallery has one picture, or the ranks opened different
+ * files; T2I_SYSTEM. *out is empty on failure. */
+T2I_CHECKED t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *model,
                                 const t2i_eval_options *options, t2i_eval_report *out,
                                 t2i_error *err);
 void t2i_eval_report_free(t2i_eval_report *report);
 
-/* What of a result is a cause for worry: a model that collapsed, hubs, ties, unknown characters,
- * prompts that were cut. Appends lines, each with its end; none when all is well. */
+/* Appends one line per problem of a result: a collapsed model, hubs, ties, unknown characters,
+ * truncated prompts. Appends nothing if there is none. */
 T2I_CHECKED t2i_status t2i_eval_warnings(const t2i_eval_result *result, t2i_text *out,
                                          t2i_error *err);
 
-/* Appends the results as design.md's JSON object (as_array: as an array of them), or as tables for
- * people. */
+/* Append the results as a JSON object (as_array: an array of objects), or as tables. The keys of
+ * the object are in eval_report.c. */
 T2I_CHECKED t2i_status t2i_eval_json(const t2i_eval_report *report, int as_array, t2i_text *out,
                                      t2i_error *err);
 T2I_CHECKED t2i_status t2i_eval_table(const t2i_eval_report *report, t2i_text *out, t2i_error *err);

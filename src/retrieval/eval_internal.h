@@ -1,4 +1,4 @@
-/* eval_internal.h - what the files of eval share. Collective is what takes a t2i_comm *. */
+/* eval_internal.h - declarations shared by the eval_*.c files. */
 #ifndef T2I_EVAL_INTERNAL_H
 #define T2I_EVAL_INTERNAL_H
 
@@ -12,61 +12,61 @@
 
 #define T2I_NO_PROMPT UINT32_MAX
 enum {
-    QUERIES = 8 * T2I_PREDICT_BLOCK,        /* predictions that are compared in one call */
-    GROUP_FLOATS = 1 << 22,                 /* of the predictions that are held at a time */
-    GROUP_BLOCKS = 8192 / T2I_PREDICT_BLOCK /* at most so many blocks of them */
+    QUERIES = 8 * T2I_PREDICT_BLOCK,        /* predictions compared in one call */
+    GROUP_FLOATS = 1 << 22,                 /* limit of the floats of predictions in memory */
+    GROUP_BLOCKS = 8192 / T2I_PREDICT_BLOCK /* limit of the blocks of predictions in memory */
 };
 
-/* A prompt that is asked about, and what came of it. */
+/* A query: one evaluated prompt, and its results. */
 typedef struct {
-    uint32_t prompt;          /* T2I_NO_PROMPT: nothing is asked here, it only fills a block */
-    uint32_t right, left_out; /* pictures that fit it */
-    uint32_t truth;           /* the right picture that is nearest to the prediction */
-    uint32_t trained;         /* the training picture that is */
+    uint32_t prompt;           /* T2I_NO_PROMPT: padding of a block */
+    uint32_t right, left_out;  /* number of pictures that fit: by this split, by others only */
+    uint32_t truth;            /* right picture nearest to the prediction */
+    uint32_t nearest_training; /* training picture nearest to the prediction */
     uint32_t first[T2I_METRICS];
-    uint8_t wrong[T2I_METRICS]; /* does the first picture not fit it? */
-    uint8_t tied[T2I_METRICS];
-    uint32_t rank[T2I_WAYS];
-    double decoded, compared; /* PSNR */
-} t2i_question;
+    uint8_t wrong[T2I_METRICS]; /* 1 if the first picture does not fit */
+    uint8_t tied[T2I_METRICS];  /* 1 if a wrong picture is as close as the closest right one */
+    uint32_t rank[T2I_METHODS];
+    double decoded, compared; /* PSNR of the decoded picture, of the training picture */
+} t2i_eval_query;
 
 typedef struct {
-    t2i_loaded_model *trained;
+    t2i_loaded_model *model;
     const t2i_eval_options *options;
     int rank, size;
     size_t images, D;
     t2i_prompts prompts;
     t2i_baseline base;
-    uint8_t *trains; /* images: does a training row use it? */
-    /* the questions: those of split[s] are begin[s] .. begin[s + 1] - 1, whole blocks */
+    uint8_t *in_training; /* images: 1 if a training row uses it */
+    /* queries: those of split[s] are begin[s] .. begin[s + 1] - 1, whole blocks */
     size_t splits, begin[T2I_SPLITS + 1];
     int split[T2I_SPLITS];
-    size_t all[T2I_SPLITS], asked[T2I_SPLITS]; /* distinct prompts */
-    t2i_question *question;
-    size_t group;     /* questions that are asked together, whole blocks */
-    uint32_t *weight; /* (splits, images): questions that each picture is right for */
+    size_t all[T2I_SPLITS], sampled[T2I_SPLITS]; /* distinct prompts: in the split, evaluated */
+    t2i_eval_query *query;
+    size_t group;     /* queries per group, whole blocks */
+    uint32_t *weight; /* (splits, images): number of queries that each picture is right for */
     /* pictures */
     t2i_feature_cache cache;
-    t2i_thread_pool *pool; /* owned: who searches */
+    t2i_thread_pool *pool; /* owned: threads of the search */
     t2i_search *search;
-    float *mean;               /* D: of the training rows' features */
+    float *mean;               /* D: mean feature of the training rows */
     double *mean_distance;     /* images */
     uint32_t *mean_place;      /* images */
-    double target[T2I_SPLITS]; /* mean squared distance of right pictures from their mean */
+    double target[T2I_SPLITS]; /* mean squared distance of the right pictures from their mean */
     /* predictions */
-    double *sum, square[T2I_SPLITS]; /* (splits, D), and of squared lengths */
+    double *sum, square[T2I_SPLITS]; /* (splits, D): sums of predictions; sums of squared lengths */
     int64_t unknown[T2I_SPLITS], cut[T2I_SPLITS];
     t2i_progress progress;
 } t2i_eval_job;
 
-/* Chooses the questions. The same on all ranks. */
+/* Chooses the queries, the same on all ranks. */
 t2i_status t2i_eval_plan(t2i_eval_job *j, t2i_error *err);
-/* One pass over the features: the mean, and how far apart the right pictures are. */
+/* Collective. One pass over the features: their mean, and the spread of the right pictures. */
 t2i_status t2i_eval_measure(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
-/* Predictions, ranks, PSNR of all questions. */
+/* Collective. Predictions, ranks and PSNR of all queries. */
 t2i_status t2i_eval_rank(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
 
-/* Blocks of pictures and of queries make tasks, in that order: task t is pictures t / queries. */
-size_t t2i_eval_query_blocks(size_t questions);
+/* Number n of blocks of queries. Task t compares block t / n of the pictures with block t % n. */
+size_t t2i_eval_query_blocks(size_t queries);
 
 #endif

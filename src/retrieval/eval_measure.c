@@ -3,15 +3,16 @@
 #include "retrieval/eval_internal.h"
 #include "base/mem.h"
 
-/* Weighted sums of features: of the training rows, and of each split's right pictures. */
-enum { SPANS = 1024, SUMS = 1 << 23 /* numbers in all spans, about */ };
+/* Weighted sums of features: set 0 over the training rows, then the right pictures of each split.
+ */
+enum { SPANS = 1024, SUMS = 1 << 23 /* about the number of floats in all spans */ };
 
 static const uint32_t *weight_of(const t2i_eval_job *j, size_t set)
 {
     return set == 0 ? j->base.pairs_of : j->weight + (set - 1) * j->images;
 }
 
-/* sum (D + 1) of each set: features, then squared lengths. */
+/* Adds a block to sum (sets, D + 1): features, then squared lengths. */
 static void add_block(const t2i_eval_job *j, size_t block, const float *feature, double *sum)
 {
     size_t D = j->D, first = block * j->cache.rows,
@@ -29,7 +30,8 @@ static void add_block(const t2i_eval_job *j, size_t block, const float *feature,
     }
 }
 
-/* Spans are runs of blocks whose cuts depend on the data alone; all: the sums of each. */
+/* Sums each span of blocks into all (spans, row). The division into spans depends on the data
+ * alone. */
 static t2i_status sum_spans(t2i_eval_job *j, size_t spans, size_t row, double *all, t2i_error *err)
 {
     size_t first = t2i_share(spans, j->rank, j->size), end = t2i_share(spans, j->rank + 1, j->size);
@@ -45,7 +47,7 @@ static t2i_status sum_spans(t2i_eval_job *j, size_t spans, size_t row, double *a
     return T2I_OK;
 }
 
-/* Everyone has the sums of all spans: adds them in order. */
+/* Adds the sums of all spans in order, on every rank. */
 static void use_sums(t2i_eval_job *j, size_t spans, size_t row, double *all)
 {
     size_t D = j->D;
@@ -64,13 +66,13 @@ static void use_sums(t2i_eval_job *j, size_t spans, size_t row, double *all)
 
 t2i_status t2i_eval_measure(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
 {
-    /* as many spans whatever splits are asked about, for the same mean */
+    /* the number of spans does not depend on the splits, nor does the mean */
     size_t most = SUMS / ((T2I_SPLITS + 1) * (j->D + 1)), row = (j->splits + 1) * (j->D + 1);
     most = most < 1 ? 1 : most > SPANS ? SPANS : most;
     size_t spans = j->cache.blocks < most ? j->cache.blocks : most;
     double *all = t2i_alloc(spans, row * sizeof *all);
     j->mean = t2i_alloc(j->D, sizeof *j->mean);
-    t2i_progress_begin(&j->progress, "reading the pictures' features");
+    t2i_progress_begin(&j->progress, "reading features");
     t2i_status status = all == NULL || j->mean == NULL
                             ? t2i_fail_memory(err, spans * row * sizeof *all, "the mean feature")
                             : sum_spans(j, spans, row, all, err);

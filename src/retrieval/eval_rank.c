@@ -7,39 +7,39 @@
 #include "retrieval/psnr.h"
 
 enum {
-    TOGETHER = 16 * T2I_PREDICT_BLOCK,
-    FOLD = 1024 /* questions whose finds are sent at a time */
+    TOGETHER = 16 * T2I_PREDICT_BLOCK, /* prompts per call of t2i_predict */
+    MERGED = 1024                      /* queries whose results are merged at a time */
 };
 
-/* Some of the questions, held together with all that is needed to answer them. */
+/* A group of queries that is in memory at one time. */
 typedef struct {
-    size_t first, count;             /* questions; whole blocks */
-    t2i_question *q;                 /* borrowed: count */
-    float *prediction;               /* (j->group, D) */
-    size_t *start;                   /* count + 1: where each question's pictures begin in fit */
-    t2i_fitting *fit;                /* pictures that fit them */
-    double (*distance)[T2I_METRICS]; /* of each */
-    t2i_found *found;                /* count */
+    size_t first, count; /* queries of the group; whole blocks */
+    t2i_eval_query *q;   /* borrowed: count */
+    float *prediction;   /* (j->group, D) */
+    size_t *start;       /* count + 1: where the pictures of each query begin in `fit` */
+    t2i_fitting *fit;    /* pictures that fit the queries */
+    double (*distance)[T2I_METRICS]; /* distances of these pictures to the predictions */
+    t2i_search_result *found;        /* count */
 } group;
 
-static int is_asked(const group *g, size_t i)
+static int is_query(const group *g, size_t i)
 {
     return g->q[i].prompt != T2I_NO_PROMPT;
 }
 
-/* Questions from i on, at most `most` and before `end`, that lie together without a gap. */
+/* Number of queries from i on without padding: at most `most`, and before `end`. */
 static size_t run_of(const group *g, size_t i, size_t end, size_t most)
 {
     size_t run = 0;
-    while (i + run < end && run < most && is_asked(g, i + run)) run++;
+    while (i + run < end && run < most && is_query(g, i + run)) run++;
     return run;
 }
 
-/* part: of the work on this group that is done, half of it for predictions. */
-static void say_progress(t2i_eval_job *j, const group *g, double part)
+/* part: share of the work on this group that is done; predictions are half of it. */
+static void show_progress(t2i_eval_job *j, const group *g, double part)
 {
-    double questions = (double)j->begin[j->splits];
-    t2i_progress_at(&j->progress, ((double)g->first + part * (double)g->count) / questions);
+    double queries = (double)j->begin[j->splits];
+    t2i_progress_at(&j->progress, ((double)g->first + part * (double)g->count) / queries);
 }
 
 /* ---- predictions ---- */
@@ -49,25 +49,25 @@ typedef struct {
     size_t at[TOGETHER + 1];
     t2i_prompt prompt[TOGETHER];
     t2i_encoded encoded[TOGETHER];
-} reading;
+} prompt_batch;
 
-static size_t split_of(const t2i_eval_job *j, size_t question)
+static size_t split_of(const t2i_eval_job *j, size_t query)
 {
     size_t s = 0;
-    while (question >= j->begin[s + 1]) s++;
+    while (query >= j->begin[s + 1]) s++;
     return s;
 }
 
-/* A run of questions of one split that begins with a block. */
-static t2i_status predict_run(t2i_eval_job *j, group *g, reading *r, size_t first, size_t run,
+/* Predicts a run of queries of one split that begins at a block. */
+static t2i_status predict_run(t2i_eval_job *j, group *g, prompt_batch *r, size_t first, size_t run,
                               t2i_error *err)
 {
-    const t2i_checkpoint *c = &j->trained->checkpoint;
+    const t2i_checkpoint *c = &j->model->checkpoint;
     size_t s = split_of(j, g->first + first);
     r->text.size = 0;
     for (size_t i = 0; i < run; i++) {
         uint64_t pair = j->prompts.first[g->q[first + i].prompt];
-        T2I_TRY(t2i_prompts_text(j->trained->dataset, pair, &r->one, err));
+        T2I_TRY(t2i_prompts_text(j->model->dataset, pair, &r->one, err));
         r->at[i] = r->text.size;
         T2I_TRY(t2i_text_add(&r->text, r->one.data, r->one.size, err));
     }
@@ -83,13 +83,13 @@ static t2i_status predict_run(t2i_eval_job *j, group *g, reading *r, size_t firs
     return T2I_OK;
 }
 
-/* This rank's share of the blocks. */
-static t2i_status predict_mine(t2i_eval_job *j, group *g, t2i_error *err)
+/* Predicts this rank's share of the blocks. */
+static t2i_status predict_share(t2i_eval_job *j, group *g, t2i_error *err)
 {
     size_t blocks = g->count / T2I_PREDICT_BLOCK;
     size_t at = t2i_share(blocks, j->rank, j->size) * T2I_PREDICT_BLOCK;
     size_t end = t2i_share(blocks, j->rank + 1, j->size) * T2I_PREDICT_BLOCK;
-    reading *r = t2i_alloc(1, sizeof *r);
+    prompt_batch *r = t2i_alloc(1, sizeof *r);
     if (r == NULL) return t2i_fail_memory(err, sizeof *r, "the prompts");
     t2i_status status = T2I_OK;
     size_t begin = at;
@@ -97,9 +97,9 @@ static t2i_status predict_mine(t2i_eval_job *j, group *g, t2i_error *err)
         size_t split_end = j->begin[split_of(j, g->first + at) + 1] - g->first;
         size_t run = run_of(g, at, end < split_end ? end : split_end, TOGETHER);
         status = predict_run(j, g, r, at, run, err);
-        /* a run ends with a block, or before the gap that fills the last block of a split */
+        /* a run ends with a block, or at the padding of the last block of a split */
         at += (run + T2I_PREDICT_BLOCK - 1) / T2I_PREDICT_BLOCK * T2I_PREDICT_BLOCK;
-        say_progress(j, g, 0.5 * (double)(at - begin) / (double)(end - begin));
+        show_progress(j, g, 0.5 * (double)(at - begin) / (double)(end - begin));
     }
     t2i_text_free(&r->text);
     t2i_text_free(&r->one);
@@ -107,11 +107,11 @@ static t2i_status predict_mine(t2i_eval_job *j, group *g, t2i_error *err)
     return status;
 }
 
-/* What the spread is worked out from, in the questions' order. */
+/* Sums the predictions for the spread, in the order of the queries. */
 static void sum_predictions(t2i_eval_job *j, const group *g)
 {
     for (size_t i = 0; i < g->count; i++) {
-        if (!is_asked(g, i)) continue;
+        if (!is_query(g, i)) continue;
         size_t s = split_of(j, g->first + i);
         const float *x = g->prediction + i * j->D;
         double length = t2i_length(x, j->D), *sum = j->sum + s * j->D;
@@ -127,16 +127,16 @@ static t2i_status find_fitting(t2i_eval_job *j, group *g, t2i_error *err)
     const t2i_prompts *p = &j->prompts;
     size_t pairs = 0, count = 0;
     for (size_t i = 0; i < g->count; i++)
-        if (is_asked(g, i)) pairs += p->first[g->q[i].prompt + 1] - p->first[g->q[i].prompt];
+        if (is_query(g, i)) pairs += p->first[g->q[i].prompt + 1] - p->first[g->q[i].prompt];
     g->start = t2i_alloc(g->count + 1, sizeof *g->start);
     g->fit = t2i_alloc(pairs, sizeof *g->fit);
     g->distance = t2i_alloc(pairs, sizeof *g->distance);
     if (g->start == NULL || g->fit == NULL || g->distance == NULL)
         return t2i_fail_memory(err, pairs * sizeof *g->distance, "the right pictures");
     for (size_t i = 0; i < g->count; i++) {
-        t2i_question *q = &g->q[i];
+        t2i_eval_query *q = &g->q[i];
         g->start[i] = count;
-        if (!is_asked(g, i)) continue;
+        if (!is_query(g, i)) continue;
         int split = j->split[split_of(j, g->first + i)];
         count += t2i_prompts_fitting(p, q->prompt, split, g->fit + count);
         for (size_t k = g->start[i]; k < count; k++) q->right += g->fit[k].right;
@@ -146,26 +146,26 @@ static t2i_status find_fitting(t2i_eval_job *j, group *g, t2i_error *err)
     return T2I_OK;
 }
 
-/* A picture's distance to a prediction is wanted. */
+/* A request for the distance of a picture to a prediction. */
 typedef struct {
-    uint32_t image, question;
+    uint32_t image, query;
     size_t at;
     double distance[T2I_METRICS];
-} wish;
+} distance_request;
 
 static int by_image(const void *a, const void *b)
 {
-    const wish *x = a, *y = b;
+    const distance_request *x = a, *y = b;
     if (x->image != y->image) return x->image < y->image ? -1 : 1;
-    return (x->question > y->question) - (x->question < y->question);
+    return (x->query > y->query) - (x->query < y->query);
 }
 
-static t2i_status measure_mine(t2i_eval_job *j, const group *g, wish *all, size_t count,
-                               t2i_error *err)
+static t2i_status measure_share(t2i_eval_job *j, const group *g, distance_request *all,
+                                size_t count, t2i_error *err)
 {
     size_t end = t2i_share(count, j->rank + 1, j->size);
     for (size_t i = t2i_share(count, j->rank, j->size); i < end; i++) {
-        const float *feature, *x = g->prediction + all[i].question * j->D;
+        const float *feature, *x = g->prediction + all[i].query * j->D;
         T2I_TRY(t2i_feature_cache_picture(&j->cache, all[i].image, &feature, err));
         double length = t2i_length(feature, j->D), own = t2i_length(x, j->D);
         for (int metric = 0; metric < T2I_METRICS; metric++)
@@ -175,37 +175,40 @@ static t2i_status measure_mine(t2i_eval_job *j, const group *g, wish *all, size_
     return T2I_OK;
 }
 
-/* The first right pictures are what the others will be compared with. */
+/* Sets the closest right picture of each query as the limit of its search. */
 static void set_limits(const group *g)
 {
     for (size_t i = 0; i < g->count; i++) {
-        t2i_found *f = &g->found[i];
-        f->trained = t2i_nobody();
+        t2i_search_result *f = &g->found[i];
+        f->training = t2i_search_none();
         for (int metric = 0; metric < T2I_METRICS; metric++) {
-            t2i_compared *c = &f->by[metric];
-            *c = (t2i_compared){.limit = t2i_nobody(), .first = t2i_nobody()};
+            t2i_search_count *c = &f->by[metric];
+            *c = (t2i_search_count){.limit = t2i_search_none(), .first = t2i_search_none()};
             for (size_t k = g->start[i]; k < g->start[i + 1]; k++)
                 if (g->fit[k].right)
-                    t2i_nearer(&c->limit, (t2i_nearby){g->distance[k][metric], g->fit[k].image});
+                    t2i_search_nearer(
+                        &c->limit, (t2i_search_neighbour){g->distance[k][metric], g->fit[k].image});
         }
         g->q[i].truth = f->by[T2I_EUCLIDEAN].limit.image;
     }
 }
 
-/* Collective. */
+/* Collective. Distances of all pictures that fit the queries. */
 static t2i_status measure_fitting(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
 {
     t2i_status status = find_fitting(j, g, err);
     size_t count = status == T2I_OK ? g->start[g->count] : 0;
-    wish *all = t2i_alloc(count, sizeof *all);
+    distance_request *all = t2i_alloc(count, sizeof *all);
     if (status == T2I_OK && all == NULL)
         status = t2i_fail_memory(err, count * sizeof *all, "the right pictures");
     if (status == T2I_OK) {
         for (size_t i = 0; i < g->count; i++)
             for (size_t k = g->start[i]; k < g->start[i + 1]; k++)
-                all[k] = (wish){.image = g->fit[k].image, .question = (uint32_t)i, .at = k};
-        qsort(all, count, sizeof *all, by_image); /* each rank reads its pictures once, in order */
-        status = measure_mine(j, g, all, count, err);
+                all[k] =
+                    (distance_request){.image = g->fit[k].image, .query = (uint32_t)i, .at = k};
+        qsort(all, count, sizeof *all,
+              by_image); /* so that each rank reads its pictures once, in order */
+        status = measure_share(j, g, all, count, err);
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
@@ -220,62 +223,65 @@ static t2i_status measure_fitting(t2i_comm *comm, t2i_eval_job *j, group *g, t2i
 
 /* ---- comparing with all pictures ---- */
 
-size_t t2i_eval_query_blocks(size_t questions)
+size_t t2i_eval_query_blocks(size_t queries)
 {
-    return (questions + QUERIES - 1) / QUERIES;
+    return (queries + QUERIES - 1) / QUERIES;
 }
 
-static t2i_status compare_mine(t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status compare_share(t2i_eval_job *j, group *g, t2i_error *err)
 {
-    size_t queries = t2i_eval_query_blocks(g->count), tasks = queries * j->cache.blocks;
+    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * j->cache.blocks;
     size_t first = t2i_share(tasks, j->rank, j->size), rows = j->cache.rows;
     size_t end = t2i_share(tasks, j->rank + 1, j->size);
     for (size_t task = first; task < end; task++) {
-        size_t block = task / queries, at = task % queries * QUERIES;
+        size_t block = task / query_blocks, at = task % query_blocks * QUERIES;
         size_t count = g->count - at < QUERIES ? g->count - at : QUERIES;
         if (task == first || at == 0) {
             const float *feature;
             size_t pictures = t2i_feature_cache_count(&j->cache, block);
             T2I_TRY(t2i_feature_cache_block(&j->cache, block, &feature, err));
             t2i_search_pictures(j->search, feature, block * rows, pictures,
-                                j->trains + block * rows);
+                                j->in_training + block * rows);
             if (at == 0 && j->mean_distance != NULL && g->first == 0)
                 t2i_search_distances(j->search, j->mean, j->mean_distance + block * rows);
         }
         t2i_search_compare(j->search, g->prediction + at * j->D, count, g->found + at);
-        say_progress(j, g, 0.5 + 0.5 * (double)(task + 1 - first) / (double)(end - first));
+        show_progress(j, g, 0.5 + 0.5 * (double)(task + 1 - first) / (double)(end - first));
     }
     return T2I_OK;
 }
 
-/* Collective. What all ranks found, put together. */
-static t2i_status fold_found(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+/* Collective. Merges the results of all ranks. */
+static t2i_status merge_results(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
 {
     size_t ranks = (size_t)j->size;
-    t2i_found *all = t2i_alloc(ranks * FOLD, sizeof *all);
+    t2i_search_result *all = t2i_alloc(ranks * MERGED, sizeof *all);
     t2i_status status =
-        all == NULL ? t2i_fail_memory(err, ranks * FOLD * sizeof *all, "what was found") : T2I_OK;
+        all == NULL ? t2i_fail_memory(err, ranks * MERGED * sizeof *all, "search results") : T2I_OK;
     status = t2i_comm_agree(comm, status, err);
-    for (size_t at = 0; status == T2I_OK && j->size > 1 && at < g->count; at += FOLD) {
-        size_t some = g->count - at < FOLD ? g->count - at : FOLD;
-        memcpy(all + (size_t)j->rank * FOLD, g->found + at, some * sizeof *all);
-        t2i_comm_share_all(comm, all, FOLD * sizeof *all, ranks);
+    for (size_t at = 0; status == T2I_OK && j->size > 1 && at < g->count; at += MERGED) {
+        size_t some = g->count - at < MERGED ? g->count - at : MERGED;
+        memcpy(all + (size_t)j->rank * MERGED, g->found + at, some * sizeof *all);
+        t2i_comm_share_all(comm, all, MERGED * sizeof *all, ranks);
         memcpy(g->found + at, all, some * sizeof *all);
         for (size_t r = 1; r < ranks; r++)
-            for (size_t i = 0; i < some; i++) t2i_found_add(&g->found[at + i], &all[r * FOLD + i]);
+            for (size_t i = 0; i < some; i++)
+                t2i_search_merge(&g->found[at + i], &all[r * MERGED + i]);
     }
     t2i_free(all);
     return status;
 }
 
-/* Collective. Each rank has the distances to the mean of the blocks whose first task was its own.
- */
-static void share_mean(t2i_comm *comm, t2i_eval_job *j, const group *g)
+/* Collective. Shares the distances to the mean. A rank has those of the blocks whose first task it
+ * ran. */
+static void share_mean_distances(t2i_comm *comm, t2i_eval_job *j, const group *g)
 {
-    size_t queries = t2i_eval_query_blocks(g->count), tasks = queries * j->cache.blocks;
+    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * j->cache.blocks;
     for (int r = 0; r < j->size; r++) {
-        size_t first = (t2i_share(tasks, r, j->size) + queries - 1) / queries * j->cache.rows;
-        size_t end = (t2i_share(tasks, r + 1, j->size) + queries - 1) / queries * j->cache.rows;
+        size_t first =
+            (t2i_share(tasks, r, j->size) + query_blocks - 1) / query_blocks * j->cache.rows;
+        size_t end =
+            (t2i_share(tasks, r + 1, j->size) + query_blocks - 1) / query_blocks * j->cache.rows;
         if (end > j->images) end = j->images;
         if (first < end)
             t2i_comm_bcast(comm, r, j->mean_distance + first, (end - first) * sizeof(double));
@@ -291,10 +297,10 @@ static const t2i_fitting *find_fit(const group *g, size_t i, uint32_t image)
     return NULL;
 }
 
-/* By distance to the prediction: all closer pictures were counted, also those that do not count. */
+/* Rank by distance to the prediction: subtracts the pictures that fit from the counts of all. */
 static void rank_by(const group *g, size_t i, int metric)
 {
-    const t2i_compared *c = &g->found[i].by[metric];
+    const t2i_search_count *c = &g->found[i].by[metric];
     uint64_t closer = c->closer, tied = c->tied;
     for (size_t k = g->start[i]; k < g->start[i + 1]; k++) {
         double distance = g->distance[k][metric];
@@ -310,32 +316,32 @@ static void rank_by(const group *g, size_t i, int metric)
 
 static t2i_status rank_all(t2i_eval_job *j, group *g, t2i_error *err)
 {
-    int trained = j->base.rows > 0;
-    if (trained && g->first == 0)
+    int has_training = j->base.rows > 0;
+    if (has_training && g->first == 0)
         T2I_TRY(t2i_baseline_order(j->mean_distance, j->images, j->mean_place, err));
     for (size_t i = 0; i < g->count; i++) {
-        t2i_question *q = &g->q[i];
+        t2i_eval_query *q = &g->q[i];
         const t2i_fitting *fit = g->fit + g->start[i];
         size_t count = g->start[i + 1] - g->start[i];
-        if (!is_asked(g, i)) continue;
+        if (!is_query(g, i)) continue;
         for (int metric = 0; metric < T2I_METRICS; metric++) rank_by(g, i, metric);
-        q->trained = g->found[i].trained.image;
-        if (!trained) continue;
+        q->nearest_training = g->found[i].training.image;
+        if (!has_training) continue;
         q->rank[T2I_BY_MEAN] = (uint32_t)t2i_baseline_rank(j->mean_place, fit, count);
         q->rank[T2I_BY_CONSTANT] = (uint32_t)t2i_baseline_rank(j->base.constant, fit, count);
     }
     return T2I_OK;
 }
 
-static t2i_status ask_prompts(t2i_eval_job *j, group *g, uint32_t *rank, t2i_error *err)
+static t2i_status rank_share_by_prompts(t2i_eval_job *j, group *g, uint32_t *rank, t2i_error *err)
 {
     t2i_text text = {0};
     t2i_status status = T2I_OK;
     size_t end = t2i_share(g->count, j->rank + 1, j->size), found;
     for (size_t i = t2i_share(g->count, j->rank, j->size); status == T2I_OK && i < end; i++) {
-        if (!is_asked(g, i)) continue;
+        if (!is_query(g, i)) continue;
         uint64_t pair = j->prompts.first[g->q[i].prompt];
-        status = t2i_prompts_text(j->trained->dataset, pair, &text, err);
+        status = t2i_prompts_text(j->model->dataset, pair, &text, err);
         if (status == T2I_OK)
             status = t2i_baseline_nearest(&j->base, &text, g->fit + g->start[i],
                                           g->start[i + 1] - g->start[i], &found, err);
@@ -345,13 +351,13 @@ static t2i_status ask_prompts(t2i_eval_job *j, group *g, uint32_t *rank, t2i_err
     return status;
 }
 
-/* Collective. */
+/* Collective. Ranks by nearest training prompts. */
 static t2i_status rank_by_prompts(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
 {
     if (j->base.rows == 0) return T2I_OK;
     uint32_t *rank = t2i_alloc(g->count, sizeof *rank);
     t2i_status status = rank == NULL ? t2i_fail_memory(err, g->count * sizeof *rank, "the ranks")
-                                     : ask_prompts(j, g, rank, err);
+                                     : rank_share_by_prompts(j, g, rank, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, rank, sizeof *rank, g->count);
@@ -363,10 +369,10 @@ static t2i_status rank_by_prompts(t2i_comm *comm, t2i_eval_job *j, group *g, t2i
 
 /* ---- pixels ---- */
 
-/* psnr (2, count): of the decoded predictions, then of the nearest training pictures. */
-static t2i_status look_at_mine(t2i_eval_job *j, group *g, double *psnr, t2i_error *err)
+/* psnr (2, count): decoded predictions, then nearest training pictures. */
+static t2i_status psnr_share(t2i_eval_job *j, group *g, double *psnr, t2i_error *err)
 {
-    t2i_gallery *gallery = &j->trained->gallery;
+    t2i_gallery *gallery = &j->model->gallery;
     int decodes = t2i_gallery_decodes(gallery), compares = j->base.rows > 0;
     size_t end = t2i_share(g->count, j->rank + 1, j->size);
     uint32_t *image = t2i_alloc(2 * g->count, sizeof *image);
@@ -374,7 +380,7 @@ static t2i_status look_at_mine(t2i_eval_job *j, group *g, double *psnr, t2i_erro
     uint32_t *other = image + g->count;
     for (size_t i = 0; i < g->count; i++) {
         image[i] = g->q[i].truth;
-        other[i] = g->q[i].trained;
+        other[i] = g->q[i].nearest_training;
     }
     t2i_status status = T2I_OK;
     for (size_t i = t2i_share(g->count, j->rank, j->size); status == T2I_OK && i < end;) {
@@ -390,12 +396,12 @@ static t2i_status look_at_mine(t2i_eval_job *j, group *g, double *psnr, t2i_erro
 }
 
 /* Collective. */
-static t2i_status look_at_pictures(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status measure_psnr(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
 {
-    if (!t2i_gallery_shows(&j->trained->gallery)) return T2I_OK;
+    if (!t2i_gallery_shows(&j->model->gallery)) return T2I_OK;
     double *psnr = t2i_alloc(2 * g->count, sizeof *psnr);
     t2i_status status = psnr == NULL ? t2i_fail_memory(err, 16 * g->count, "the pictures")
-                                     : look_at_mine(j, g, psnr, err);
+                                     : psnr_share(j, g, psnr, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, psnr, sizeof *psnr, g->count);
@@ -409,25 +415,25 @@ static t2i_status look_at_pictures(t2i_comm *comm, t2i_eval_job *j, group *g, t2
     return status;
 }
 
-/* ---- all of it ---- */
+/* ---- all groups ---- */
 
 /* Collective. */
-static t2i_status ask_group(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status rank_group(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
 {
     size_t block = T2I_PREDICT_BLOCK * j->D * sizeof *g->prediction;
-    T2I_TRY(t2i_comm_agree(comm, predict_mine(j, g, err), err));
+    T2I_TRY(t2i_comm_agree(comm, predict_share(j, g, err), err));
     t2i_comm_share_all(comm, g->prediction, block, g->count / T2I_PREDICT_BLOCK);
     sum_predictions(j, g);
     T2I_TRY(measure_fitting(comm, j, g, err));
-    T2I_TRY(t2i_comm_agree(comm, compare_mine(j, g, err), err));
-    T2I_TRY(fold_found(comm, j, g, err));
-    if (j->base.rows > 0 && g->first == 0) share_mean(comm, j, g);
+    T2I_TRY(t2i_comm_agree(comm, compare_share(j, g, err), err));
+    T2I_TRY(merge_results(comm, j, g, err));
+    if (j->base.rows > 0 && g->first == 0) share_mean_distances(comm, j, g);
     T2I_TRY(t2i_comm_agree(comm, rank_all(j, g, err), err));
     T2I_TRY(rank_by_prompts(comm, j, g, err));
-    return look_at_pictures(comm, j, g, err);
+    return measure_psnr(comm, j, g, err);
 }
 
-static void empty(group *g)
+static void free_fitting(group *g)
 {
     t2i_free(g->start);
     t2i_free(g->fit);
@@ -439,21 +445,21 @@ static void empty(group *g)
 
 t2i_status t2i_eval_rank(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
 {
-    size_t questions = j->begin[j->splits];
+    size_t queries = j->begin[j->splits];
     group g = {.prediction = t2i_alloc(j->group, j->D * sizeof *g.prediction),
                .found = t2i_alloc(j->group, sizeof *g.found)};
     t2i_status status = g.prediction == NULL || g.found == NULL
                             ? t2i_fail_memory(err, j->group * j->D * 4, "the predictions")
                             : T2I_OK;
     status = t2i_comm_agree(comm, status, err);
-    t2i_progress_begin(&j->progress, "asking and ranking");
-    for (size_t at = 0; status == T2I_OK && at < questions; at += j->group) {
+    t2i_progress_begin(&j->progress, "predicting and ranking");
+    for (size_t at = 0; status == T2I_OK && at < queries; at += j->group) {
         g.first = at;
-        g.count = questions - at < j->group ? questions - at : j->group;
-        g.q = j->question + at;
+        g.count = queries - at < j->group ? queries - at : j->group;
+        g.q = j->query + at;
         memset(g.prediction, 0, g.count * j->D * sizeof *g.prediction);
-        status = ask_group(comm, j, &g, err);
-        empty(&g);
+        status = rank_group(comm, j, &g, err);
+        free_fitting(&g);
     }
     if (status == T2I_OK) t2i_progress_end(&j->progress);
     t2i_free(g.prediction);

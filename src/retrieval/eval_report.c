@@ -8,7 +8,7 @@
 
 static const struct {
     const char *key, *title, *distance;
-} ways[T2I_WAYS] = {
+} methods[T2I_METHODS] = {
     {"euclidean", "euclidean", "Euclidean distance"},
     {"cosine", "cosine", "cosine similarity"},
     {"mean", "mean feature", NULL},
@@ -16,12 +16,12 @@ static const struct {
     {"trigrams", "nearest prompt", NULL},
 };
 
-/* ---- what is a cause for worry ---- */
+/* ---- warnings ---- */
 
-#define COLLAPSED 0.05 /* spread of a model whose predictions are nearly all alike */
+#define COLLAPSED 0.05 /* upper limit of the spread of a collapsed model */
 
-/* First for one prompt in twenty that it does not fit, and for ten times as many as if each
- * picture were first as often. */
+/* A picture is a hub if it is wrongly first for at least one prompt in twenty, and for at least ten
+ * times as many as if all pictures were first equally often. */
 static int is_hub(const t2i_eval_result *r, const t2i_hub *hub)
 {
     double times = (double)hub->prompts, prompts = (double)r->prompts;
@@ -32,21 +32,23 @@ static int is_hub(const t2i_eval_result *r, const t2i_hub *hub)
 static t2i_status warn_by(const t2i_eval_result *r, int metric, t2i_text *out, t2i_error *err)
 {
     const t2i_hub *hub = &r->hub[metric];
-    const char *by = ways[metric].distance, *split = t2i_split_names[r->split];
+    const char *by = methods[metric].distance, *split = t2i_split_names[r->split];
     if (is_hub(r, hub)) {
         T2I_TRY(t2i_text_addf(out, err, "%s: by %s, '", split, by));
         T2I_TRY(t2i_text_add_plain(out, hub->image, strlen(hub->image), err));
-        T2I_TRY(t2i_text_addf(out, err,
-                              "' is first for %zu of %zu prompts that it does not fit: a hub; "
-                              "t2i-generate --metric %s may do better, as may training with "
-                              "loss = contrastive\n",
-                              hub->prompts, r->prompts, ways[!metric].key));
+        T2I_TRY(
+            t2i_text_addf(out, err,
+                          "' is a hub: it is first for %zu of %zu prompts that it does not fit; "
+                          "t2i-generate --metric %s or training with loss = contrastive may "
+                          "help\n",
+                          hub->prompts, r->prompts, methods[!metric].key));
     }
     if (r->tied[metric] > 0 && 100 * r->tied[metric] >= r->prompts)
-        T2I_TRY(t2i_text_addf(out, err,
-                              "%s: by %s, %zu of %zu prompts have a wrong picture just as close as "
-                              "the right one: their order is that of the dataset\n",
-                              split, by, r->tied[metric], r->prompts));
+        T2I_TRY(
+            t2i_text_addf(out, err,
+                          "%s: by %s, %zu of %zu prompts have a wrong picture exactly as close as "
+                          "the right one: such ties are in the order of the dataset\n",
+                          split, by, r->tied[metric], r->prompts));
     return T2I_OK;
 }
 
@@ -54,23 +56,24 @@ t2i_status t2i_eval_warnings(const t2i_eval_result *r, t2i_text *out, t2i_error 
 {
     const char *split = t2i_split_names[r->split];
     if (r->prompts > 1 && r->spread < COLLAPSED)
-        T2I_TRY(
-            t2i_text_addf(out, err,
-                          "%s: the predictions are nearly all alike (%.2g times as far apart as "
-                          "the right pictures): the model has collapsed, or has not learnt yet\n",
-                          split, r->spread));
+        T2I_TRY(t2i_text_addf(
+            out, err,
+            "%s: all predictions are nearly equal (their spread is %.2g of that of the "
+            "right pictures): the model has collapsed or has not learnt yet\n",
+            split, r->spread));
     for (int metric = T2I_BY_EUCLIDEAN; metric <= T2I_BY_COSINE; metric++)
         T2I_TRY(warn_by(r, metric, out, err));
     if (r->unknown > 0)
         T2I_TRY(t2i_text_addf(out, err,
-                              "%s: %zu of %zu prompts have characters that the model does not "
-                              "know\n",
+                              "%s: %zu of %zu prompts have characters that are not in the model's "
+                              "vocabulary\n",
                               split, r->unknown, r->prompts));
     if (r->cut > 0)
-        T2I_TRY(t2i_text_addf(out, err,
-                              "%s: %zu of %zu prompts are longer than the model reads and were "
-                              "cut\n",
-                              split, r->cut, r->prompts));
+        T2I_TRY(
+            t2i_text_addf(out, err,
+                          "%s: %zu of %zu prompts are longer than the model's block-size and were "
+                          "truncated\n",
+                          split, r->cut, r->prompts));
     return T2I_OK;
 }
 
@@ -84,9 +87,9 @@ static t2i_json *scores_json(t2i_scores score)
     return object;
 }
 
-static t2i_json *way_json(const t2i_way *way)
+static t2i_json *method_json(const t2i_eval_method *method)
 {
-    t2i_way w = *way;
+    t2i_eval_method w = *method;
     t2i_json *object = scores_json(w.score), *ci = t2i_json_object();
     for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
         t2i_json *pair = t2i_json_array();
@@ -100,7 +103,7 @@ static t2i_json *way_json(const t2i_way *way)
 
 static t2i_json *model_json(const t2i_eval_result *r, int metric)
 {
-    t2i_json *object = way_json(&r->way[metric]), *hub = t2i_json_null();
+    t2i_json *object = method_json(&r->method[metric]), *hub = t2i_json_null();
     if (r->hub[metric].image != NULL) {
         hub = t2i_json_object();
         t2i_json_set_string(hub, "image", r->hub[metric].image);
@@ -119,16 +122,16 @@ static t2i_json *result_json(const t2i_eval_result *r)
     t2i_json_set_integer(object, "all_prompts", (int64_t)r->all_prompts);
     t2i_json_set_integer(object, "gallery", (int64_t)r->gallery);
     for (int w = T2I_BY_EUCLIDEAN; w <= T2I_BY_COSINE; w++)
-        t2i_json_set(object, ways[w].key, model_json(r, w));
+        t2i_json_set(object, methods[w].key, model_json(r, w));
     t2i_json_set_real(object, "decoded_psnr", r->decoded_psnr);
     t2i_json_set_real(object, "nearest_psnr", r->nearest_psnr);
     t2i_json_set_real(object, "spread", r->spread);
     t2i_json_set_integer(object, "unknown", (int64_t)r->unknown);
     t2i_json_set_integer(object, "cut", (int64_t)r->cut);
     t2i_json_set(baselines, "random", scores_json(r->random));
-    for (int w = T2I_BY_MEAN; w < T2I_WAYS; w++)
-        t2i_json_set(baselines, ways[w].key,
-                     r->has_training ? way_json(&r->way[w]) : t2i_json_null());
+    for (int w = T2I_BY_MEAN; w < T2I_METHODS; w++)
+        t2i_json_set(baselines, methods[w].key,
+                     r->has_training ? method_json(&r->method[w]) : t2i_json_null());
     t2i_json_set(object, "baselines", baselines);
     return object;
 }
@@ -148,39 +151,39 @@ t2i_status t2i_eval_json(const t2i_eval_report *report, int as_array, t2i_text *
 
 /* ---- tables ---- */
 
-/* In percent: "20.4", but "100". */
+/* Formats a fraction in percent: "20.4", but "100". */
 static void percent(char out[16], double part)
 {
     snprintf(out, 16, part < 0.9995 ? "%.1f" : "%.0f", 100 * part);
 }
 
-/* "20.4 (17.0-23.9)" of fractions, in percent. */
-static t2i_status add_part(t2i_text *out, const t2i_way *way, double score, double low, double high,
-                           t2i_error *err)
+/* Appends fractions in percent: "20.4 (17.0-23.9)". */
+static t2i_status add_part(t2i_text *out, const t2i_eval_method *method, double score, double low,
+                           double high, t2i_error *err)
 {
     char text[48] = "", from[16], to[16];
     percent(from, low);
     percent(to, high);
-    if (way != NULL) snprintf(text, sizeof text, "(%s-%s)", from, to);
+    if (method != NULL) snprintf(text, sizeof text, "(%s-%s)", from, to);
     return t2i_text_addf(out, err, " %5.1f %-11s", 100 * score, text);
 }
 
-/* way: NULL has no intervals */
-static t2i_status add_row(t2i_text *out, const char *name, const t2i_scores *s, const t2i_way *way,
-                          t2i_error *err)
+/* method: NULL if there are no intervals. */
+static t2i_status add_row(t2i_text *out, const char *name, const t2i_scores *s,
+                          const t2i_eval_method *method, t2i_error *err)
 {
     char mrr[48] = "", median[48] = "";
     t2i_scores low = {0}, high = {0};
-    if (way != NULL) {
-        low = way->low;
-        high = way->high;
+    if (method != NULL) {
+        low = method->low;
+        high = method->high;
         snprintf(mrr, sizeof mrr, "(%.3f-%.3f)", low.mrr, high.mrr);
         snprintf(median, sizeof median, " (%.10g-%.10g)", low.median_rank, high.median_rank);
     }
     T2I_TRY(t2i_text_addf(out, err, "%-14s", name));
-    T2I_TRY(add_part(out, way, s->r1, low.r1, high.r1, err));
-    T2I_TRY(add_part(out, way, s->r5, low.r5, high.r5, err));
-    T2I_TRY(add_part(out, way, s->r10, low.r10, high.r10, err));
+    T2I_TRY(add_part(out, method, s->r1, low.r1, high.r1, err));
+    T2I_TRY(add_part(out, method, s->r5, low.r5, high.r5, err));
+    T2I_TRY(add_part(out, method, s->r10, low.r10, high.r10, err));
     return t2i_text_addf(out, err, " %.3f %-13s %.10g%s\n", s->mrr, mrr, s->median_rank, median);
 }
 
@@ -206,12 +209,12 @@ static t2i_status add_result(const t2i_eval_result *r, t2i_text *out, t2i_error 
     if (r->prompts < r->all_prompts)
         T2I_TRY(t2i_text_addf(out, err, " (drawn from %zu)", r->all_prompts));
     T2I_TRY(
-        t2i_text_addf(out, err, ", each ranks all %zu pictures of the dataset.\n\n", r->gallery));
+        t2i_text_addf(out, err, ", gallery of all %zu pictures of the dataset.\n\n", r->gallery));
     T2I_TRY(t2i_text_addf(out, err, "%-14s %-17s %-17s %-17s %-19s %s\n", "", "R@1 %", "R@5 %",
                           "R@10 %", "MRR", "median rank"));
-    for (int w = 0; w < T2I_WAYS; w++)
+    for (int w = 0; w < T2I_METHODS; w++)
         if (w <= T2I_BY_COSINE || r->has_training)
-            T2I_TRY(add_row(out, ways[w].title, &r->way[w].score, &r->way[w], err));
+            T2I_TRY(add_row(out, methods[w].title, &r->method[w].score, &r->method[w], err));
     T2I_TRY(add_row(out, "random order", &r->random, NULL, err));
     return add_psnr(r, out, err);
 }
@@ -223,6 +226,6 @@ t2i_status t2i_eval_table(const t2i_eval_report *report, t2i_text *out, t2i_erro
         T2I_TRY(t2i_text_addf(out, err, "\n"));
     }
     return t2i_text_addf(out, err,
-                         "In brackets: 95 %% intervals. A prompt that fits several pictures counts "
-                         "once, each of them as right.\n");
+                         "In parentheses: 95 %% confidence intervals. A prompt with several right "
+                         "pictures counts once, by the first of them.\n");
 }

@@ -16,13 +16,14 @@ typedef struct {
     t2i_loaded_model trained;
     t2i_prompts prompts;
     t2i_html page;
-    size_t top, shown, own; /* prompts of the dataset and of the user's that are on the page */
-    float *prediction;      /* D */
-    double *distance;       /* M */
-    t2i_near *near;         /* top */
-    t2i_fitting *fitting;   /* of the prompt with the most pairs */
-    uint8_t *used;          /* M: is the picture on the page? */
-    size_t pictures;        /* that are */
+    size_t top, shown,
+        own;              /* nearest pictures; prompts of the dataset and of the user on the page */
+    float *prediction;    /* D */
+    double *distance;     /* M */
+    t2i_near *near;       /* top */
+    t2i_fitting *fitting; /* room for the prompt with the most pairs */
+    uint8_t *used;        /* M: 1 if the picture is on the page */
+    size_t pictures;      /* number of pictures on the page */
 } explorer;
 
 static void free_explorer(explorer *x)
@@ -56,7 +57,7 @@ static t2i_status make_room(explorer *x, t2i_error *err)
     return T2I_OK;
 }
 
-/* At most T2I_EXPLORE_SIDE pixels wide and high. */
+/* Reduces a picture to at most T2I_EXPLORE_SIDE pixels in width and height. */
 static t2i_status make_small(t2i_image *picture, t2i_error *err)
 {
     size_t side = picture->width > picture->height ? picture->width : picture->height;
@@ -106,7 +107,7 @@ static t2i_status put_near(explorer *x, size_t k, size_t fitting, t2i_error *err
     return T2I_OK;
 }
 
-/* Where the nearest picture that fits the prompt comes. */
+/* Writes the rank of the nearest picture that fits the prompt. */
 static void put_rank(explorer *x, size_t fitting)
 {
     size_t M = x->trained.gallery.images, rank = 1;
@@ -118,7 +119,7 @@ static void put_rank(explorer *x, size_t fitting)
     t2i_html_put(&x->page, " <small>right picture: no. %zu of %zu</small>", rank, M);
 }
 
-/* fitting: pictures that are right, in x->fitting; note: where the prompt is from. */
+/* fitting: number of right pictures in x->fitting; note: origin of the prompt. */
 static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, const char *note,
                              t2i_error *err)
 {
@@ -148,7 +149,7 @@ static t2i_status put_dataset(explorer *x, t2i_error *err)
     t2i_text text = {0};
     t2i_status status = T2I_OK;
     t2i_progress progress;
-    t2i_progress_begin(&progress, "asking the model");
+    t2i_progress_begin(&progress, "predicting");
     for (size_t i = 0; i < some && status == T2I_OK; i++) {
         size_t p = i * count / some, pair = x->prompts.first[p];
         if (x->pictures + x->top > T2I_EXPLORE_PICTURES) break;
@@ -173,13 +174,13 @@ static t2i_status put_own(explorer *x, t2i_error *err)
         const t2i_prompt prompt = {text, strlen(text)};
         if (t2i_utf8_valid(text, prompt.size) != prompt.size)
             return t2i_fail(err, T2I_USAGE, "prompt %zu is not UTF-8", i + 1);
-        T2I_TRY(put_answer(x, prompt, 0, "asked for", err));
+        T2I_TRY(put_answer(x, prompt, 0, "your prompt", err));
         x->own++;
     }
     return T2I_OK;
 }
 
-/* Each picture once, however many prompts are near to it. */
+/* Writes each picture once, however many prompts show it. */
 static t2i_status put_pictures(explorer *x, t2i_error *err)
 {
     const t2i_gallery *gallery = &x->trained.gallery;
@@ -203,18 +204,19 @@ static t2i_status put_pictures(explorer *x, t2i_error *err)
 
 static void put_head(explorer *x)
 {
-    t2i_html_begin(&x->page, "What the model draws and finds");
+    t2i_html_begin(&x->page, "Generated and nearest pictures");
     t2i_html_put(&x->page, "<h1>");
     t2i_html_word(&x->page, x->options->source);
-    t2i_html_put(&x->page,
-                 "</h1>\n<p class=\"pale\">What the model of step %ld draws, and which of %zu "
-                 "pictures are nearest, by %s distance; those that fit the prompt are "
-                 "<span class=\"right\">green</span>.</p>\n"
-                 "<div class=\"ask\"><input type=\"search\" placeholder=\"type to filter the "
-                 "prompts\" aria-label=\"filter\" hidden=\"hidden\"/> <small "
-                 "id=\"count\"></small></div>\n",
-                 x->trained.checkpoint.run.step, x->trained.gallery.images,
-                 x->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
+    t2i_html_put(
+        &x->page,
+        "</h1>\n<p class=\"pale\">Pictures drawn by the model of step %ld, and the nearest of %zu "
+        "pictures by %s distance. Pictures that fit the prompt are "
+        "<span class=\"right\">green</span>.</p>\n"
+        "<div class=\"ask\"><input type=\"search\" placeholder=\"type to filter the "
+        "prompts\" aria-label=\"filter\" hidden=\"hidden\"/> <small "
+        "id=\"count\"></small></div>\n",
+        x->trained.checkpoint.run.step, x->trained.gallery.images,
+        x->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
 }
 
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
@@ -227,16 +229,16 @@ static t2i_status explore(explorer *x, const char *path, t2i_error *err)
     T2I_TRY(put_own(x, err));
     T2I_TRY(put_dataset(x, err));
     t2i_html_put(&x->page,
-                 "<p class=\"pale\">%zu of the dataset's %zu distinct prompts, %zu of its "
-                 "%zu pictures.</p>\n",
+                 "<p class=\"pale\">The page has %zu of the %zu distinct prompts and %zu of the "
+                 "%zu pictures of the dataset.</p>\n",
                  x->shown, x->prompts.count, x->pictures, x->trained.gallery.images);
     T2I_TRY(put_pictures(x, err));
     t2i_html_end(&x->page);
     double size = (double)x->page.text.size / 1e6;
     T2I_TRY(t2i_html_write(&x->page, path, err));
     t2i_log_note(
-        "wrote %s: %.1f MB, %zu prompts of yours and %zu of the dataset's %zu, %zu of its %zu "
-        "pictures",
+        "wrote %s: %.1f MB, %zu prompts of yours, %zu of %zu prompts and %zu of %zu pictures of "
+        "the dataset",
         path, size, x->own, x->shown, x->prompts.count, x->pictures, x->trained.gallery.images);
     return T2I_OK;
 }

@@ -22,23 +22,22 @@ t2i_status t2i_feature_cache_new(t2i_feature_cache *out, t2i_dataset *dataset, s
                                .rows = rows,
                                .blocks = M / rows + (M % rows > 0),
                                .first = first,
-                               .kept = wanted < most ? wanted : most,
+                               .cached = wanted < most ? wanted : most,
                                .other_block = SIZE_MAX};
-    out->keep = t2i_alloc(out->kept, block);
-    out->here = t2i_alloc(out->kept, 1);
+    out->data = t2i_alloc(out->cached, block);
+    out->loaded = t2i_alloc(out->cached, 1);
     out->other = t2i_alloc(rows, D * sizeof *out->other);
     out->one = t2i_alloc(D, sizeof *out->one);
-    if (out->keep != NULL && out->here != NULL && out->other != NULL && out->one != NULL)
+    if (out->data != NULL && out->loaded != NULL && out->other != NULL && out->one != NULL)
         return T2I_OK;
     t2i_feature_cache_free(out);
-    return t2i_fail_memory(err, block * ((wanted < most ? wanted : most) + 1),
-                           "the pictures' features");
+    return t2i_fail_memory(err, block * ((wanted < most ? wanted : most) + 1), "features");
 }
 
 void t2i_feature_cache_free(t2i_feature_cache *cache)
 {
-    t2i_free(cache->keep);
-    t2i_free(cache->here);
+    t2i_free(cache->data);
+    t2i_free(cache->loaded);
     t2i_free(cache->other);
     t2i_free(cache->one);
     *cache = (t2i_feature_cache){0};
@@ -50,29 +49,29 @@ size_t t2i_feature_cache_count(const t2i_feature_cache *cache, size_t block)
     return left < cache->rows ? left : cache->rows;
 }
 
-static float *kept_place(const t2i_feature_cache *cache, size_t block)
+static float *cached_block(const t2i_feature_cache *cache, size_t block)
 {
-    return cache->keep + (block - cache->first) * cache->rows * cache->features;
+    return cache->data + (block - cache->first) * cache->rows * cache->features;
 }
 
-static int is_kept(const t2i_feature_cache *cache, size_t block)
+static int is_cached(const t2i_feature_cache *cache, size_t block)
 {
-    return block >= cache->first && block - cache->first < cache->kept;
+    return block >= cache->first && block - cache->first < cache->cached;
 }
 
 t2i_status t2i_feature_cache_block(t2i_feature_cache *cache, size_t block, const float **out,
                                    t2i_error *err)
 {
-    int keeps = is_kept(cache, block);
-    int have = keeps ? cache->here[block - cache->first] : cache->other_block == block;
-    float *place = keeps ? kept_place(cache, block) : cache->other;
+    int cached = is_cached(cache, block);
+    int ready = cached ? cache->loaded[block - cache->first] : cache->other_block == block;
+    float *place = cached ? cached_block(cache, block) : cache->other;
     *out = place;
-    if (have) return T2I_OK;
-    if (!keeps) cache->other_block = SIZE_MAX; /* while it is not whole */
+    if (ready) return T2I_OK;
+    if (!cached) cache->other_block = SIZE_MAX; /* invalid until the read succeeds */
     T2I_TRY(t2i_dataset_features(cache->dataset, block * cache->rows,
                                  t2i_feature_cache_count(cache, block), place, err));
-    if (keeps)
-        cache->here[block - cache->first] = 1;
+    if (cached)
+        cache->loaded[block - cache->first] = 1;
     else
         cache->other_block = block;
     return T2I_OK;
@@ -82,14 +81,14 @@ t2i_status t2i_feature_cache_picture(t2i_feature_cache *cache, size_t image, con
                                      t2i_error *err)
 {
     size_t block = image / cache->rows, at = image % cache->rows * cache->features;
-    if (is_kept(cache, block) && cache->here[block - cache->first]) {
-        *out = kept_place(cache, block) + at;
+    if (is_cached(cache, block) && cache->loaded[block - cache->first]) {
+        *out = cached_block(cache, block) + at;
         return T2I_OK;
     }
     if (cache->other_block == block) {
         *out = cache->other + at;
         return T2I_OK;
     }
-    *out = cache->one; /* the file's own chunks are smaller than a block */
+    *out = cache->one; /* reads a chunk of the file, which is smaller than a block */
     return t2i_dataset_features(cache->dataset, image, 1, cache->one, err);
 }

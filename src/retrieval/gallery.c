@@ -8,10 +8,8 @@
 
 enum {
     LANES = 16,
-    TILE =
-        512, /* pixels' channels that are decoded at a time, so that their sums stay in the cache */
-    TOGETHER =
-        32 /* pictures that are decoded at a time, so that the basis is read once for all of them */
+    TILE = 512,   /* channels of pixels decoded at a time, so that their sums stay in the cache */
+    TOGETHER = 32 /* pictures decoded at a time, so that the basis is read once for all of them */
 };
 
 static double fold_lanes(double sum[LANES])
@@ -70,7 +68,7 @@ static double cosine_distance(double product, double a, double b)
 {
     if (!(a > 0.0) || !(b > 0.0)) return 1.0;
     double distance = 1.0 - product / a / b;
-    return distance > 0.0 ? distance : 0.0; /* rounding may end just below */
+    return distance > 0.0 ? distance : 0.0; /* rounding may give a negative number */
 }
 
 double t2i_distance(t2i_metric metric, const float *x, double x_length, const float *y,
@@ -100,10 +98,9 @@ t2i_status t2i_gallery_load(t2i_gallery *gallery, t2i_error *err)
     size_t M = gallery->images, D = gallery->features;
     float *feature = D > SIZE_MAX / sizeof *feature ? NULL : t2i_alloc(M, D * sizeof *feature);
     double *length = t2i_alloc(M, sizeof *length);
-    t2i_status status =
-        feature == NULL || length == NULL
-            ? t2i_fail_memory(err, M * D * sizeof *feature, "the pictures' features")
-            : t2i_dataset_features(gallery->dataset, 0, M, feature, err);
+    t2i_status status = feature == NULL || length == NULL
+                            ? t2i_fail_memory(err, M * D * sizeof *feature, "features")
+                            : t2i_dataset_features(gallery->dataset, 0, M, feature, err);
     if (status != T2I_OK) {
         t2i_free(feature);
         t2i_free(length);
@@ -136,7 +133,7 @@ void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const 
                            size_t count, double *distance)
 {
     size_t M = gallery->images, D = gallery->features;
-    /* A picture at a time: its features are fetched once for all predictions. */
+    /* One picture at a time: its features are read once for all predictions. */
     for (size_t m = 0; m < M; m++) {
         const float *feature = gallery->feature + m * D;
         if (metric == T2I_EUCLIDEAN)

@@ -1,10 +1,10 @@
-/* gallery.h - a dataset's pictures as answers: which are nearest to a prediction, and what a
- * prediction looks like.
+/* gallery.h - the pictures of a dataset: nearest neighbours of a prediction, and decoded
+ * predictions.
  *
- * Features are held in memory (M x D floats) where they were loaded, as every prompt is compared
- * with all of them; names and pixels are read when asked for, the decoder at its first use.
- * Distances and decoded pixels are sums in a written-out order: they depend neither on the number
- * of predictions in a call nor on the processor. search.h finds the same without holding all.
+ * t2i_gallery_load reads all features into memory (M x D floats). Names and pixels are read on
+ * demand, the decoder at its first use. Distances and decoded pixels are sums in a fixed order:
+ * they depend neither on the number of predictions in a call nor on the processor. search.h finds
+ * the same neighbours without all features in memory.
  */
 #ifndef T2I_GALLERY_H
 #define T2I_GALLERY_H
@@ -15,33 +15,33 @@
 #include "base/error.h"
 #include "image/image.h"
 
-/* Euclidean: length of the difference. Cosine: 1 - similarity; 1 when either has no length. */
+/* Euclidean: length of the difference. Cosine: 1 - similarity; 1 if either length is 0. */
 typedef enum { T2I_EUCLIDEAN, T2I_COSINE } t2i_metric;
 
 typedef struct {
     t2i_dataset *dataset;                   /* borrowed: outlives the gallery */
     size_t images, features, height, width; /* M, D, H, W */
-    float *feature;                         /* owned: (M, D); NULL before they were loaded */
-    double *length;      /* owned: Euclidean lengths of the features, with them */
-    float *basis, *mean; /* owned: the decoder; NULL before it was used */
+    float *feature;                         /* owned: (M, D); NULL before t2i_gallery_load */
+    double *length;      /* owned: (M) Euclidean lengths of the features; NULL likewise */
+    float *basis, *mean; /* owned: the decoder; NULL before its first use */
 } t2i_gallery;
 
-/* Without features. */
+/* Opens a gallery without features. Cannot fail. */
 void t2i_gallery_open(t2i_gallery *out, t2i_dataset *dataset);
-/* Reads the features. */
+/* Reads the features. T2I_SYSTEM, and the failures of reading. */
 T2I_CHECKED t2i_status t2i_gallery_load(t2i_gallery *gallery, t2i_error *err);
-/* Both. Empty on failure. */
+/* Both. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_gallery_new(t2i_gallery *out, t2i_dataset *dataset, t2i_error *err);
 void t2i_gallery_free(t2i_gallery *gallery);
 
-/* Euclidean length of x (D); distance of x and y (D) of these lengths: what
- * t2i_gallery_distances gives, to the bit. */
+/* Euclidean length of x (D); distance of x and y (D) with these lengths, bit for bit as
+ * t2i_gallery_distances computes it. */
 double t2i_length(const float *x, size_t D);
 double t2i_distance(t2i_metric metric, const float *x, double x_length, const float *y,
                     double y_length, size_t D);
 
-/* distance (count, M) of predictions (count, D), all finite, to every picture; never below 0. Only
- * where the features were loaded. */
+/* distance (count, M): distances of predictions (count, D) to every picture, at least 0. All
+ * predictions are finite, and the features are loaded. */
 void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const float *prediction,
                            size_t count, double *distance);
 
@@ -50,22 +50,22 @@ typedef struct {
     double distance;
 } t2i_near;
 
-/* The `top` (1..images) smallest distances, best first; of equal ones the lower number comes first.
- */
+/* out (top): the `top` (1..images) smallest of the distances (images), ascending; of equal ones the
+ * lower number comes first. */
 void t2i_nearest(const double *distance, size_t images, size_t top, t2i_near *out);
 
-/* Does the dataset bring a decoder, and pixels? */
+/* True if the dataset has a decoder; true if it has pixels. */
 int t2i_gallery_decodes(const t2i_gallery *gallery);
 int t2i_gallery_shows(const t2i_gallery *gallery);
 
-/* Pictures (count, H, W, 3) of feature vectors (count, D): pixel = mean + feature x basis, clamped
- * to 0..1, rounded to 8 bits. Only where t2i_gallery_decodes. */
+/* rgb (count, H, W, 3): pictures of feature vectors (count, D): pixel = mean + feature x basis,
+ * clamped to 0..1, rounded to 8 bits. Requires t2i_gallery_decodes. */
 T2I_CHECKED t2i_status t2i_gallery_decode(t2i_gallery *gallery, const float *feature, size_t count,
                                           uint8_t *rgb, t2i_error *err);
-/* The same for one, as a picture. Empty on failure. */
+/* The same for one vector, as a picture. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_gallery_draw(t2i_gallery *gallery, const float *feature, t2i_image *out,
                                         t2i_error *err);
-/* A picture of the dataset; empty on failure, and where the dataset has no pixels. */
+/* Reads a picture of the dataset. *out is empty on failure, and if the dataset has no pixels. */
 T2I_CHECKED t2i_status t2i_gallery_picture(const t2i_gallery *gallery, size_t image, t2i_image *out,
                                            t2i_error *err);
 

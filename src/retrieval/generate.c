@@ -12,22 +12,22 @@
 #include "retrieval/contact_sheet.h"
 #include "retrieval/loaded_model.h"
 
-/* What is found for one prompt. */
+/* Results of one prompt. */
 typedef struct {
     t2i_encoded encoded;
     t2i_text unknown;  /* distinct unknown characters */
     t2i_near *near;    /* top */
     char **name;       /* top */
-    t2i_image *shown;  /* top; empty ones without pixels */
-    t2i_image decoded; /* empty without a decoder */
-    char *file;        /* the decoded picture's; NULL without a decoder */
+    t2i_image *shown;  /* top; empty if the dataset has no pixels */
+    t2i_image decoded; /* empty if the dataset has no decoder */
+    char *file;        /* name of the decoded picture's file; NULL without a decoder */
 } answer;
 
 typedef struct {
     const t2i_generate_options *options;
     t2i_loaded_model trained;
     size_t top;
-    char *sheet; /* its path */
+    char *sheet; /* path of the sheet */
     t2i_prompt *prompt;
     float *prediction; /* (prompts, D) */
     answer *answer;    /* prompts */
@@ -59,7 +59,7 @@ static void free_answers(job *j)
 static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *err)
 {
     if (options->prompts == 0)
-        return t2i_fail(err, T2I_USAGE, "no prompt: say what to draw, in quotes");
+        return t2i_fail(err, T2I_USAGE, "no prompt: give one or more, each in quotes");
     for (size_t i = 0; i < options->prompts; i++) {
         size_t size = strlen(options->prompt[i]), good = t2i_utf8_valid(options->prompt[i], size);
         if (good != size)
@@ -87,7 +87,7 @@ static t2i_status warn_unknown(const job *j, size_t number, const t2i_text *unkn
     }
     if (status == T2I_OK)
         t2i_log_warn(
-            "prompt %zu has characters that the model does not know: %s (%s stands for them)",
+            "prompt %zu has characters that are not in the model's vocabulary: %s (read as %s)",
             number, list.data, vocab->name[vocab->unknown]);
     t2i_text_free(&list);
     return status;
@@ -100,9 +100,8 @@ static t2i_status tell_about_prompts(job *j, t2i_error *err)
     for (size_t i = 0; i < j->options->prompts; i++) {
         answer *a = &j->answer[i];
         if (a->encoded.cut > 0)
-            t2i_log_warn("prompt %zu is cut to its first %zu characters, the most that this model "
-                         "reads; %zu are left "
-                         "out",
+            t2i_log_warn("prompt %zu is truncated to its first %zu characters, the model's "
+                         "block-size; %zu are left out",
                          i + 1, limit, a->encoded.cut);
         if (a->encoded.unknown == 0) continue;
         T2I_TRY(t2i_unknown_characters(&c->vocab, j->prompt[i], limit, &a->unknown, err));
@@ -185,7 +184,7 @@ static t2i_status find_answers(job *j, t2i_error *err)
 
 /* ---- the sheet ---- */
 
-/* The words that the sheet needs beside the pictures. */
+/* Texts of the sheet. */
 typedef struct {
     char title[160];
     const char **heading;   /* columns */
@@ -278,7 +277,7 @@ static t2i_status report_json(const job *j, t2i_text *report, t2i_error *err)
     return status;
 }
 
-/* The drawn picture and as many of the nearest as fit beside it into 80 columns. */
+/* Shows the decoded picture and as many of the nearest as fit into 80 columns. */
 static t2i_status show_pictures(const job *j, const answer *a, t2i_text *report, t2i_error *err)
 {
     enum { MOST = 4 };
@@ -331,7 +330,7 @@ static t2i_status answer_all(job *j, t2i_text *report, t2i_error *err)
     const t2i_checkpoint *c = &j->trained.checkpoint;
     T2I_TRY(make_room(j, err));
     T2I_TRY(name_files(j, err));
-    /* One at a time, so that an answer does not depend on what else was asked. */
+    /* One at a time, so that a result does not depend on the other prompts. */
     for (size_t i = 0; i < o->prompts; i++)
         T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, j->prompt + i, 1,
                             j->prediction + i * j->trained.gallery.features, &j->answer[i].encoded,
@@ -354,7 +353,7 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t
     return status;
 }
 
-/* One line, without its end. */
+/* Answers one line of input, without its line end. */
 static t2i_status answer_line(job *j, char *line, t2i_error *err)
 {
     const char *prompt = line;

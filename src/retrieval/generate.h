@@ -1,7 +1,7 @@
-/* generate.h - what t2i-generate does: prompts in, nearest pictures and decoded pictures out.
+/* generate.h - nearest pictures and decoded pictures for prompts (t2i-generate).
  *
- * Writes the sheet, and beside it each decoded picture by itself as STEM-1.png, STEM-2.png, ...
- * (STEM: the sheet's name without .png). Never needs MPI.
+ * Writes a contact sheet, and each decoded picture beside it as STEM-1.png, STEM-2.png, ... (STEM:
+ * the name of the sheet without .png). Does not use MPI.
  */
 #ifndef T2I_GENERATE_H
 #define T2I_GENERATE_H
@@ -15,24 +15,24 @@
 /* All borrowed. */
 typedef struct {
     const char *source; /* run folder or model file */
-    const char *data;   /* dataset; NULL: the run's */
+    const char *data;   /* dataset; NULL: the dataset that the run's job.ini names */
     const char *const *prompt;
     size_t prompts;
-    size_t top; /* nearest pictures to name, 1 or more; at most all are */
+    size_t top; /* nearest pictures to list, at least 1; limited by the gallery */
     t2i_metric metric;
-    const char *out; /* the sheet; NULL: generated.png in the run folder, or in the current one for
-                        a model file */
-    int json;        /* the report is design.md's array, else lines for people */
-    t2i_pictures pictures; /* in the report for people */
+    const char *out; /* the sheet; NULL: generated.png in the run folder, or in the current folder
+                        for a model file */
+    int json;        /* report as a JSON array, else as text */
+    t2i_pictures pictures; /* pictures in the text report */
 } t2i_generate_options;
 
-/* Appends the report, for stdout. T2I_USAGE for a prompt that is not UTF-8. */
+/* Appends the report for standard output. T2I_USAGE for a prompt that is not UTF-8; the failures of
+ * t2i_loaded_model_open and of writing. */
 T2I_CHECKED t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report,
                                     t2i_error *err);
 
-/* Reads prompts from standard input, a line each, until it ends, and prints what t2i_generate says
- * to each; a line that is no prompt is said to be none. The options' own prompts are not looked at.
- */
+/* Reads prompts from standard input, one per line, until its end, and prints the report of each.
+ * Warns of a line that is not a valid prompt. Ignores the prompts of the options. */
 T2I_CHECKED t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *err);
 
 #endif

@@ -12,15 +12,16 @@ static t2i_status open_dataset(t2i_loaded_model *out, const char *source, const 
     char *named = NULL;
     if (data != NULL) return t2i_dataset_open(&out->dataset, data, err);
     if (!t2i_fs_is_folder(source))
-        return t2i_fail(err, T2I_USAGE,
-                        "'%s' is a model file, which names no dataset: give it with --data FILE.h5",
-                        source);
+        return t2i_fail(
+            err, T2I_USAGE,
+            "%s is a model file, which names no dataset: give the dataset with --data FILE.h5",
+            source);
     T2I_TRY(t2i_run_dataset(source, &named, err));
     t2i_status status = t2i_fs_exists(named)
                             ? t2i_dataset_open(&out->dataset, named, err)
                             : t2i_fail(err, T2I_NOINPUT,
-                                       "there is no '%s', which %s/job.ini names as its dataset: "
-                                       "give it with --data FILE.h5",
+                                       "%s, which %s/job.ini names as its dataset, does not exist: "
+                                       "give the dataset with --data FILE.h5",
                                        named, source);
     t2i_free(named);
     return status;
@@ -33,7 +34,7 @@ static void say_what_is_not_sure(const t2i_loaded_model *trained)
     t2i_checkpoint_log(&trained->checkpoint, trained->path);
     if (trained->checkpoint.ours && run->dataset[0] != '\0' &&
         strcmp(run->dataset, t2i_dataset_get_info(trained->dataset)->digest) != 0)
-        t2i_log_warn("%s was trained on another dataset than %s (their digests differ)",
+        t2i_log_warn("%s was trained on another dataset than %s (the digests differ)",
                      trained->path, t2i_dataset_path(trained->dataset));
 }
 
@@ -47,8 +48,7 @@ static t2i_status fill(t2i_loaded_model *out, const char *source, const char *da
     if (info->features != predicted)
         return t2i_fail(err, T2I_DATA,
                         "the model in %s predicts %zu features, but the pictures of %s have %llu: "
-                        "give the dataset "
-                        "that it was trained on",
+                        "give the dataset that it was trained on",
                         out->path, predicted, t2i_dataset_path(out->dataset),
                         (unsigned long long)info->features);
     t2i_gallery_open(&out->gallery, out->dataset);

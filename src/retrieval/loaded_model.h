@@ -1,8 +1,4 @@
-/* loaded_model.h - a trained model beside the dataset that it is asked about.
- *
- * Why: generation and evaluation begin alike: find the model, find its dataset, see that they fit
- * together and say what could not be verified.
- */
+/* loaded_model.h - opens a trained model and its dataset, and checks that they fit together. */
 #ifndef T2I_LOADED_MODEL_H
 #define T2I_LOADED_MODEL_H
 
@@ -12,16 +8,16 @@
 #include "retrieval/gallery.h"
 
 typedef struct {
-    char *path; /* owned: the model file that was read */
+    char *path; /* owned: path of the model file */
     t2i_checkpoint checkpoint;
     t2i_dataset *dataset; /* owned */
     t2i_gallery gallery;  /* without features */
 } t2i_loaded_model;
 
-/* source: a run folder or a model file. data: the dataset; NULL: the one that the run's job.ini
- * names. T2I_USAGE when there is no way to know the dataset, T2I_DATA when its features are not
- * what the model predicts. Warns when the dataset is another than the model was trained on, notes
- * when the model is not verified. Empty on failure. */
+/* source: run folder or model file. data: dataset; NULL: the one that the run's job.ini names.
+ * Warns if the dataset is not the one that the model was trained on; notes if the model file has no
+ * checksums. T2I_USAGE when `data` is needed, T2I_DATA when the model predicts another number of
+ * features, and the failures of opening both. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_loaded_model_open(t2i_loaded_model *out, const char *source,
                                              const char *data, t2i_error *err);
 void t2i_loaded_model_close(t2i_loaded_model *trained);

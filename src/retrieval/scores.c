@@ -33,7 +33,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Appends the distinct ranks of way w. */
+/* Appends the distinct ranks of method w. */
 static void add_values(t2i_ranks *r, size_t w, const uint32_t *rank, uint32_t *sorted)
 {
     size_t count = r->first[w];
@@ -45,36 +45,36 @@ static void add_values(t2i_ranks *r, size_t w, const uint32_t *rank, uint32_t *s
     const uint32_t *value = r->value + r->first[w];
     for (size_t i = 0; i < r->prompts; i++) {
         const uint32_t *at = bsearch(&rank[i], value, count - r->first[w], sizeof *value, by_size);
-        r->which[i * r->ways + w] = (uint32_t)(at - r->value);
+        r->which[i * r->methods + w] = (uint32_t)(at - r->value);
     }
 }
 
-t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t ways, size_t prompts,
-                         t2i_error *err)
+t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t methods,
+                         size_t prompts, t2i_error *err)
 {
     uint32_t *sorted = t2i_alloc(prompts, sizeof *sorted);
-    *out = (t2i_ranks){.prompts = prompts, .ways = ways};
-    out->value = t2i_alloc(prompts * ways, sizeof *out->value);
-    out->first = t2i_alloc(ways + 1, sizeof *out->first);
-    out->which = t2i_alloc(prompts * ways, sizeof *out->which);
-    out->times = t2i_alloc(prompts * ways, sizeof *out->times);
+    *out = (t2i_ranks){.prompts = prompts, .methods = methods};
+    out->value = t2i_alloc(prompts * methods, sizeof *out->value);
+    out->first = t2i_alloc(methods + 1, sizeof *out->first);
+    out->which = t2i_alloc(prompts * methods, sizeof *out->which);
+    out->times = t2i_alloc(prompts * methods, sizeof *out->times);
     t2i_status status = T2I_OK;
     if (sorted == NULL || out->value == NULL || out->first == NULL || out->which == NULL ||
         out->times == NULL) {
         t2i_ranks_free(out);
-        status = t2i_fail_memory(err, 12 * prompts * ways, "the ranks");
+        status = t2i_fail_memory(err, 12 * prompts * methods, "the ranks");
     }
-    for (size_t w = 0; status == T2I_OK && w < ways; w++) add_values(out, w, rank[w], sorted);
+    for (size_t w = 0; status == T2I_OK && w < methods; w++) add_values(out, w, rank[w], sorted);
     t2i_free(sorted);
     return status;
 }
 
-/* value ascending, each so many times, `prompts` in all. Sums go in that order. */
+/* Scores of ascending values, each times[i] times, `prompts` in all; summed in that order. */
 static t2i_scores scores_of(const uint32_t *value, const uint32_t *times, size_t values,
                             size_t prompts)
 {
     t2i_scores s = {0};
-    size_t seen = 0, low = (prompts - 1) / 2, high = prompts / 2; /* the middle ones */
+    size_t seen = 0, low = (prompts - 1) / 2, high = prompts / 2; /* the middle ranks, from 0 */
     for (size_t i = 0; i < values; i++) {
         double count = (double)times[i], rank = (double)value[i];
         s.r1 += value[i] <= 1 ? count : 0.0;
@@ -92,36 +92,36 @@ static t2i_scores scores_of(const uint32_t *value, const uint32_t *times, size_t
     return s;
 }
 
-static void score_ways(const t2i_ranks *r, t2i_scores *out)
+static void score_methods(const t2i_ranks *r, t2i_scores *out)
 {
-    for (size_t w = 0; w < r->ways; w++)
+    for (size_t w = 0; w < r->methods; w++)
         out[w] = scores_of(r->value + r->first[w], r->times + r->first[w],
                            r->first[w + 1] - r->first[w], r->prompts);
 }
 
 static void count_prompt(t2i_ranks *r, size_t prompt)
 {
-    const uint32_t *which = r->which + prompt * r->ways;
-    for (size_t w = 0; w < r->ways; w++) r->times[which[w]]++;
+    const uint32_t *which = r->which + prompt * r->methods;
+    for (size_t w = 0; w < r->methods; w++) r->times[which[w]]++;
 }
 
 void t2i_ranks_score(t2i_ranks *r, t2i_scores *out)
 {
-    memset(r->times, 0, r->first[r->ways] * sizeof *r->times);
+    memset(r->times, 0, r->first[r->methods] * sizeof *r->times);
     for (size_t i = 0; i < r->prompts; i++) count_prompt(r, i);
-    score_ways(r, out);
+    score_methods(r, out);
 }
 
 void t2i_ranks_resample(t2i_ranks *r, uint64_t seed, uint64_t stream, size_t i, t2i_scores *out)
 {
-    memset(r->times, 0, r->first[r->ways] * sizeof *r->times);
+    memset(r->times, 0, r->first[r->methods] * sizeof *r->times);
     for (size_t done = 0; done < r->prompts; done += 4) {
         uint32_t bits[4];
         t2i_rng_block(seed, stream << 32 | i, done, bits);
         for (size_t k = 0; k < 4 && done + k < r->prompts; k++)
             count_prompt(r, (size_t)((uint64_t)bits[k] * r->prompts >> 32));
     }
-    score_ways(r, out);
+    score_methods(r, out);
 }
 
 static int by_number(const void *a, const void *b)
@@ -132,7 +132,7 @@ static int by_number(const void *a, const void *b)
 
 void t2i_interval(double *value, double *low, double *high)
 {
-    enum { OUTSIDE = T2I_RESAMPLES / 40 }; /* 2.5 % below, as many above */
+    enum { OUTSIDE = T2I_RESAMPLES / 40 }; /* 2.5 % on each side */
     qsort(value, T2I_RESAMPLES, sizeof *value, by_number);
     *low = value[OUTSIDE];
     *high = value[T2I_RESAMPLES - 1 - OUTSIDE];
@@ -154,7 +154,9 @@ static void add_chances(double *beyond, size_t images, const t2i_chances *kind)
 t2i_status t2i_scores_random(t2i_scores *out, size_t images, const t2i_chances *kind, size_t kinds,
                              t2i_error *err)
 {
-    double *beyond = t2i_alloc(images + 11, sizeof *beyond); /* nothing is beyond the last */
+    double *beyond = t2i_alloc(
+        images + 11,
+        sizeof *beyond); /* no rank exceeds the number of pictures; R@10 reads up to index 10 */
     if (beyond == NULL) return t2i_fail_memory(err, images * sizeof *beyond, "the baseline");
     *out = (t2i_scores){0};
     for (size_t i = 0; i < kinds; i++) add_chances(beyond, images, &kind[i]);
@@ -166,7 +168,7 @@ t2i_status t2i_scores_random(t2i_scores *out, size_t images, const t2i_chances *
     out->r5 = 1.0 - beyond[5] / prompts;
     out->r10 = 1.0 - beyond[10] / prompts;
     while (beyond[median] > half + tie) median++;
-    /* exactly half up to here: the median lies between this rank and the next */
+    /* exactly half of the ranks: the median lies between this rank and the next */
     out->median_rank = (double)median + (fabs(beyond[median] - half) <= tie ? 0.5 : 0.0);
     t2i_free(beyond);
     return T2I_OK;
@@ -174,17 +176,17 @@ t2i_status t2i_scores_random(t2i_scores *out, size_t images, const t2i_chances *
 
 t2i_recall t2i_scores_recall(const uint32_t *rank, size_t rows)
 {
-    t2i_recall s = {.asked = 0};
+    t2i_recall s = {.prompts = 0};
     for (size_t i = 0; i < rows; i++) {
         if (rank[i] == 0) continue;
-        s.asked++;
+        s.prompts++;
         s.r1 += rank[i] == 1;
         s.r10 += rank[i] <= 10;
         s.mrr += rank[i] == T2I_RANK_NONE ? 0.0 : 1.0 / (double)rank[i];
     }
-    if (s.asked == 0) return s;
-    s.r1 /= (double)s.asked;
-    s.r10 /= (double)s.asked;
-    s.mrr /= (double)s.asked;
+    if (s.prompts == 0) return s;
+    s.r1 /= (double)s.prompts;
+    s.r10 /= (double)s.prompts;
+    s.mrr /= (double)s.prompts;
     return s;
 }

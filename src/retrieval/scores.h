@@ -1,9 +1,9 @@
-/* scores.h - what a list of ranks says, and how sure that is.
+/* scores.h - recall, mean reciprocal rank and median rank, with confidence intervals.
  *
- * Intervals are those of the percentile bootstrap (Efron, "Bootstrap methods: another look at the
- * jackknife", 1979): prompts are drawn with replacement T2I_RESAMPLES times, and of the scores of
- * all these the middle 95 % is the interval. A resample is a function of (seed, stream, its
- * number), so any rank can make any of them.
+ * Intervals are 95 % intervals of the percentile bootstrap (Efron, "Bootstrap methods: another look
+ * at the jackknife", 1979): T2I_RESAMPLES samples of the prompts are drawn with replacement, and
+ * the interval holds the middle 95 % of their scores. A resample is a function of (seed, stream,
+ * its number), so any rank can compute any of them. Recall is a fraction, 0..1, also in --json.
  */
 #ifndef T2I_SCORES_H
 #define T2I_SCORES_H
@@ -13,54 +13,55 @@
 #include "base/error.h"
 
 typedef struct {
-    double r1, r5, r10; /* part of the prompts whose rank is at most 1, 5, 10: 0..1 */
-    double mrr;         /* mean of 1 / rank */
-    double median_rank; /* between two middle ones, their mean */
+    double r1, r5, r10; /* recall at 1, 5, 10: share of prompts with a rank of at most that */
+    double mrr;         /* mean reciprocal rank */
+    double median_rank; /* mean of the two middle ranks of an even number */
 } t2i_scores;
 
-/* Recall of prompts from the rank of each one's right picture. A rank is from 1 on; 0: the prompt
- * was not asked and does not count; T2I_RANK_NONE: it has no rank, its prediction was not finite.
- */
+/* Recall and MRR from the rank of the right picture of each row. Ranks count from 1. 0: the row
+ * does not count. T2I_RANK_NONE: the prediction is not finite; the row counts as not found. */
 #define T2I_RANK_NONE UINT32_MAX
 typedef struct {
-    size_t asked;        /* prompts that count */
-    double r1, r10, mrr; /* 0..1; 0 when none counts */
+    size_t prompts;      /* rows that count */
+    double r1, r10, mrr; /* 0..1; 0 if no row counts */
 } t2i_recall;
 t2i_recall t2i_scores_recall(const uint32_t *rank, size_t rows);
 
 enum { T2I_RESAMPLES = 1000, T2I_SCORE_KINDS = 5 };
-/* "r1" ... "median_rank", and where each is in t2i_scores. */
+/* Names "r1" ... "median_rank", and the field of each in t2i_scores. */
 extern const char *const t2i_score_names[T2I_SCORE_KINDS];
 double *t2i_score_at(t2i_scores *scores, size_t kind);
 
-/* Ranks of the same prompts by several ways to rank, made ready to be counted again and again. */
+/* Ranks of the same prompts by several methods, prepared for resampling. */
 typedef struct {
-    size_t prompts, ways;
-    uint32_t *value; /* owned: distinct ranks of all ways, ascending for each */
-    size_t *first;   /* owned: ways + 1; where each way's begin */
-    uint32_t *which; /* owned: (prompts, ways): which of the way's values each rank is */
-    uint32_t *times; /* owned: of each value, in the resample at hand */
+    size_t prompts, methods;
+    uint32_t *value; /* owned: distinct ranks, ascending for each method */
+    size_t *first;   /* owned: methods + 1; where the ranks of each method begin in `value` */
+    uint32_t *which; /* owned: (prompts, methods): index of each rank in `value` */
+    uint32_t *times; /* owned: number of each value in the current resample */
 } t2i_ranks;
 
-/* rank[w] (prompts) is borrowed during the call; ranks count from 1. Empty on failure. */
-T2I_CHECKED t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t ways,
+/* rank[w] (prompts): ranks from 1 by method w, borrowed during the call. T2I_SYSTEM. *out is empty
+ * on failure. */
+T2I_CHECKED t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t methods,
                                      size_t prompts, t2i_error *err);
 void t2i_ranks_free(t2i_ranks *ranks);
 
-/* out (ways): the scores of all prompts. */
+/* out (methods): scores over all prompts. */
 void t2i_ranks_score(t2i_ranks *ranks, t2i_scores *out);
-/* The same of resample number i: as many prompts, drawn with replacement. */
+/* out (methods): scores of resample i, which has as many prompts, drawn with replacement. */
 void t2i_ranks_resample(t2i_ranks *ranks, uint64_t seed, uint64_t stream, size_t i,
                         t2i_scores *out);
-/* The interval of one score: sorts value (T2I_RESAMPLES). */
+/* Interval of one score over all resamples. Sorts value (T2I_RESAMPLES). */
 void t2i_interval(double *value, double *low, double *high);
 
-/* Prompts that have so many right pictures, and so many that are neither right nor wrong. */
+/* Number of prompts with the same numbers of right pictures and of pictures left out. */
 typedef struct {
     size_t right, left_out, prompts;
 } t2i_chances;
 
-/* What a random order of the pictures scores on average: computed, not drawn. kind (kinds). */
+/* Expected scores of a random order of the pictures, computed exactly; the median rank is that of
+ * the distribution. kind (kinds). T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_scores_random(t2i_scores *out, size_t images, const t2i_chances *kind,
                                          size_t kinds, t2i_error *err);
 

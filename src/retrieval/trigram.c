@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 
-/* Beyond Unicode: the marks, and bytes that are not UTF-8. 21 bits hold each, and one more: a key
- * is never 0. */
+/* Symbols beyond Unicode: the marks, and bytes that are not UTF-8. A symbol takes 21 bits of a key;
+ * one more bit makes sure that no key is 0. */
 enum { BEGIN = 0x110000, END = 0x110001, BYTE = 0x110100 };
 
 void t2i_trigrams_free(t2i_trigrams *set)
@@ -21,7 +21,7 @@ static int by_key(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Most prompts are short, and calls of a comparison cost more than the comparison. */
+/* Insertion sort for short prompts: qsort's calls cost more than the comparisons. */
 static void sort_keys(uint64_t *key, size_t count)
 {
     if (count > 64) {
@@ -59,7 +59,7 @@ t2i_status t2i_trigrams_of(t2i_trigrams *set, const char *bytes, size_t size, t2
         window = move_on(window, code);
         if (++seen >= 3) set->key[count++] = window;
     }
-    set->key[count++] = move_on(window, END); /* of an empty prompt: both marks, and nothing else */
+    set->key[count++] = move_on(window, END); /* an empty prompt has both marks only */
     sort_keys(set->key, count);
     set->count = 0;
     for (size_t i = 0; i < count; i++)
@@ -80,7 +80,7 @@ void t2i_trigram_index_free(t2i_trigram_index *index)
     *index = (t2i_trigram_index){0};
 }
 
-/* The slot that holds the key, or the free one where it belongs. At least one is free. */
+/* Slot of the key, or the free slot where it belongs. At least one slot is free. */
 static size_t slot_of(const t2i_trigram_index *index, uint64_t key)
 {
     uint64_t mixed = key * 0x9E3779B97F4A7C15u; /* 2^64 / the golden ratio */
@@ -89,7 +89,7 @@ static size_t slot_of(const t2i_trigram_index *index, uint64_t key)
     return slot;
 }
 
-/* Half of the slots at most are used, so that the search is short. */
+/* Keeps at most half of the slots used, so that probe sequences are short. */
 static t2i_status make_room(t2i_trigram_index *index, t2i_error *err)
 {
     if (2 * (index->keys + 1) <= index->slots) return T2I_OK;
@@ -118,7 +118,8 @@ static t2i_status make_room(t2i_trigram_index *index, t2i_error *err)
     return T2I_OK;
 }
 
-/* Counts the text's trigrams: index->first[number + 2], so that filling leaves the beginnings. */
+/* Counts the trigrams of a text in index->first[number + 2], so that the filling leaves the
+ * beginnings. */
 static t2i_status count_text(t2i_trigram_index *index, size_t i, t2i_error *err)
 {
     const t2i_trigrams *set = &index->query;
@@ -128,7 +129,8 @@ static t2i_status count_text(t2i_trigram_index *index, size_t i, t2i_error *err)
         size_t slot = slot_of(index, set->key[k]);
         if (index->key[slot] == 0) {
             if (index->keys == UINT32_MAX - 2)
-                return t2i_fail(err, T2I_DATA, "the prompts have too many different trigrams");
+                return t2i_fail(err, T2I_DATA, "the prompts have more than %zu distinct trigrams",
+                                index->keys);
             index->key[slot] = set->key[k];
             index->number[slot] = (uint32_t)index->keys++;
         }

@@ -44,7 +44,7 @@ static t2i_status print_report(const t2i_eval_report *report, int split, int jso
                          t2i_split_names[r->split], r->prompts, r->all_prompts);
         T2I_TRY(tell_warnings(r, err));
     }
-    t2i_status status = json ? t2i_eval_json(report, split == T2I_EVERY_SPLIT, &text, err)
+    t2i_status status = json ? t2i_eval_json(report, split == T2I_ALL_SPLITS, &text, err)
                              : t2i_eval_table(report, &text, err);
     if (status == T2I_OK) status = t2i_log_print(text.data, err);
     t2i_text_free(&text);
@@ -58,7 +58,7 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
     const t2i_eval_options options = {.split = split,
                                       .sample = (size_t)s->sample,
                                       .seed = (uint64_t)s->seed,
-                                      .keep = (size_t)s->memory << 20,
+                                      .cache_bytes = (size_t)s->memory << 20,
                                       .threads = (int)s->threads};
     t2i_loaded_model trained;
     t2i_eval_report report = {0};
@@ -76,7 +76,7 @@ static t2i_status run(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     settings *s = settings_;
     int every = s->split == NULL ? !s->json : strcmp(s->split, "all") == 0;
-    int split = every ? T2I_EVERY_SPLIT : T2I_USUAL_SPLIT;
+    int split = every ? T2I_ALL_SPLITS : T2I_DEFAULT_SPLIT;
     if (opts->operands != 1)
         return t2i_fail(err, T2I_USAGE, "give one run folder or model file (see --help)");
     if (s->split != NULL && !every && (split = t2i_split_find(s->split)) < 0)

@@ -222,10 +222,10 @@ static void set_limit(t2i_validation_recall *recall, size_t q)
 {
     const float *x = recall->prediction + q * recall->D;
     double own = t2i_length(x, recall->D);
-    t2i_compared *c = &recall->found[q].by[T2I_COSINE];
-    recall->found[q] = (t2i_found){.trained = t2i_nobody()};
-    recall->found[q].by[T2I_EUCLIDEAN].limit = t2i_nobody();
-    *c = (t2i_compared){.limit = t2i_nobody(), .first = t2i_nobody()};
+    t2i_search_count *c = &recall->found[q].by[T2I_COSINE];
+    recall->found[q] = (t2i_search_result){.training = t2i_search_none()};
+    recall->found[q].by[T2I_EUCLIDEAN].limit = t2i_search_none();
+    *c = (t2i_search_count){.limit = t2i_search_none(), .first = t2i_search_none()};
     if (!isfinite(own)) return;
     for (size_t k = recall->begin[q]; k < recall->begin[q + 1]; k++) {
         uint32_t image = recall->fit[k].image;
@@ -233,8 +233,8 @@ static void set_limit(t2i_validation_recall *recall, size_t q)
         recall->distance[k] =
             t2i_distance(T2I_COSINE, x, own, feature, t2i_length(feature, recall->D), recall->D);
         if (recall->fit[k].right)
-            t2i_nearer(&c->limit,
-                       (t2i_nearby){recall->distance[k], (uint32_t)place_of(recall, image)});
+            t2i_search_nearer(&c->limit, (t2i_search_neighbour){recall->distance[k],
+                                                                (uint32_t)place_of(recall, image)});
     }
 }
 
@@ -260,7 +260,7 @@ static void compare_all(t2i_validation_recall *recall)
  * limit. */
 static uint32_t rank_of(const t2i_validation_recall *recall, size_t q)
 {
-    const t2i_compared *c = &recall->found[q].by[T2I_COSINE];
+    const t2i_search_count *c = &recall->found[q].by[T2I_COSINE];
     uint64_t closer = c->closer;
     if (c->limit.image == T2I_NO_PICTURE) return T2I_RANK_NONE;
     for (size_t k = recall->begin[q]; k < recall->begin[q + 1]; k++) {

@@ -30,16 +30,16 @@ typedef struct {
     size_t D;
     uint32_t *picture; /* owned: the gallery, ascending */
     size_t pictures;
-    size_t questions;   /* of this rank's rows */
-    size_t *row;        /* owned: which of the rows asks each, ascending */
-    size_t *begin;      /* owned: questions + 1; where the pictures that fit each begin in fit */
-    t2i_fitting *fit;   /* owned: the right ones, and those of the gallery that are left out */
-    double *distance;   /* owned: of each of these */
-    float *prediction;  /* owned: (questions, D) */
-    t2i_found *found;   /* owned: questions */
-    t2i_search *search; /* owned */
-    float *block;       /* owned: features that are compared at a time */
-    uint8_t *none;      /* owned: zeros; no picture is one to train on here */
+    size_t questions;  /* of this rank's rows */
+    size_t *row;       /* owned: which of the rows asks each, ascending */
+    size_t *begin;     /* owned: questions + 1; where the pictures that fit each begin in fit */
+    t2i_fitting *fit;  /* owned: the right ones, and those of the gallery that are left out */
+    double *distance;  /* owned: of each of these */
+    float *prediction; /* owned: (questions, D) */
+    t2i_search_result *found;         /* owned: questions */
+    t2i_search *search;               /* owned */
+    float *block;                     /* owned: features that are compared at a time */
+    uint8_t *none;                    /* owned: zeros; no picture is one to train on here */
     const t2i_shared_features *store; /* borrowed */
 } t2i_validation_recall;
 

@@ -25,7 +25,7 @@ for np in 0 2; do
 done
 OMP_NUM_THREADS=1 eval_at 0 --split all --json 2>/dev/null | cmp - "$scratch/alone.json" || fail "one thread says something else"
 [ "$(grep -c '"split":' "$scratch/alone.json")" -eq 4 ] || fail "not four splits"
-grep -q 'train: by Euclidean distance, .* prompts have a wrong picture just as close' "$scratch/alone.err" ||
+grep -q 'train: by Euclidean distance, .* prompts have a wrong picture exactly as close' "$scratch/alone.err" ||
     { fail "ties were not told"; cat "$scratch/alone.err"; }
 # a split says alone what it says among all
 for split in train validation unseen-prompts unseen-pictures; do

@@ -8,7 +8,7 @@ train 1 --data "$scratch/d.h5" $small_model --steps 5 --validate-every 0 --out "
 page=$scratch/page.html
 export OMP_NUM_THREADS=1
 "$B/t2i-generate" "$scratch/run" '</h3><script>alert(1)</script>' "a red star" --html "$page" --top 3 2>"$scratch/said" || fail "--html"
-grep -q '2 prompts of yours and 400 of the dataset.s 6480' "$scratch/said" || { fail "not said what is left out"; cat "$scratch/said"; }
+grep -q '2 prompts of yours, 400 of 6480 prompts' "$scratch/said" || { fail "not said what is left out"; cat "$scratch/said"; }
 grep -n '://' "$page" && fail "the page names an address"
 [ "$(grep -c '<script' "$page")" -eq 1 ] || fail "a prompt became a script"
 [ "$(grep -c 'class="answer"' "$page")" -eq 402 ] || fail "not 402 answers"

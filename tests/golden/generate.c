@@ -266,7 +266,7 @@ static void evaluates(void)
 {
     t2i_loaded_model trained;
     t2i_eval_report report;
-    t2i_eval_options options = {.split = T2I_USUAL_SPLIT, .seed = 1, .keep = 1 << 20};
+    t2i_eval_options options = {.split = T2I_DEFAULT_SPLIT, .seed = 1, .cache_bytes = 1 << 20};
     t2i_comm *comm;
     OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
@@ -274,7 +274,8 @@ static void evaluates(void)
     OK(t2i_eval(comm, &trained, &options, &report, &err));
     const t2i_eval_result *r = &report.result[0];
     CU_ASSERT(r->split == T2I_TRAIN && r->prompts == 7 && r->gallery == PICTURES);
-    CU_ASSERT(r->way[T2I_BY_EUCLIDEAN].score.r1 == 1.0 && r->way[T2I_BY_COSINE].score.mrr == 1.0);
+    CU_ASSERT(r->method[T2I_BY_EUCLIDEAN].score.r1 == 1.0 &&
+              r->method[T2I_BY_COSINE].score.mrr == 1.0);
     CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr));
     t2i_eval_report_free(&report);
     options.split = T2I_UNSEEN_PROMPTS;

@@ -53,7 +53,7 @@ static const t2i_log_line sample = {.step = 10,
                                     .memory = {1000, 2000},
                                     .sent = {30, 4000}};
 
-static const t2i_recall scores = {.asked = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1.0 / 3};
+static const t2i_recall scores = {.prompts = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1.0 / 3};
 
 #define NUMBERS                                                                                    \
     "\"lr\":0.0001,\"grad_norm\":0.5,\"samples_per_s\":438.0,\"seconds\":{\"data\":0.125,"         \

@@ -44,7 +44,8 @@ static t2i_eval_report scored;
 
 static t2i_status evaluate(t2i_loaded_model *trained, int split, size_t sample)
 {
-    const t2i_eval_options options = {.split = split, .sample = sample, .seed = 1, .keep = 1 << 20};
+    const t2i_eval_options options = {
+        .split = split, .sample = sample, .seed = 1, .cache_bytes = 1 << 20};
     t2i_comm *comm;
     t2i_eval_report_free(&scored);
     OK(t2i_comm_alone(&comm, &err));
@@ -66,23 +67,24 @@ static const t2i_eval_result *ask(const char *data, int split)
 
 static void scores_validation(void)
 {
-    const t2i_eval_result *r = ask(NULL, T2I_USUAL_SPLIT);
+    const t2i_eval_result *r = ask(NULL, T2I_DEFAULT_SPLIT);
     if (r == NULL) return;
     CU_ASSERT(scored.results == 1 && r->split == T2I_VALIDATION && r->gallery == PICTURES);
     CU_ASSERT(r->prompts == 2 && r->all_prompts == 2);
-    CU_ASSERT(r->unknown == 2 && r->cut == 0);    /* "m" and "d" are not in the vocabulary */
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 0.0); /* ranks 4 and 5 */
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r5, 1.0);
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.median_rank, 4.5);
-    NEAR(r->way[T2I_BY_EUCLIDEAN].low.mrr, 0.2);
-    NEAR(r->way[T2I_BY_EUCLIDEAN].high.mrr, 0.25);
+    CU_ASSERT(r->unknown == 2 && r->cut == 0);       /* "m" and "d" are not in the vocabulary */
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.r1, 0.0); /* ranks 4 and 5 */
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.r5, 1.0);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.median_rank, 4.5);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].low.mrr, 0.2);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].high.mrr, 0.25);
     CU_ASSERT(r->has_training);
-    NEAR(r->way[T2I_BY_MEAN].score.r5, 0.5); /* ranks 2 and 6 */
-    NEAR(r->way[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2);
-    NEAR(r->way[T2I_BY_MEAN].score.median_rank, 4.0);
-    NEAR(r->way[T2I_BY_CONSTANT].score.mrr, (0.25 + 0.2) / 2); /* 0, 1, 2 once each, then 3, 4, 5 */
-    NEAR(r->way[T2I_BY_TRIGRAMS].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->method[T2I_BY_MEAN].score.r5, 0.5); /* ranks 2 and 6 */
+    NEAR(r->method[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2);
+    NEAR(r->method[T2I_BY_MEAN].score.median_rank, 4.0);
+    NEAR(r->method[T2I_BY_CONSTANT].score.mrr,
+         (0.25 + 0.2) / 2); /* 0, 1, 2 once each, then 3, 4, 5 */
+    NEAR(r->method[T2I_BY_TRIGRAMS].score.mrr, (0.25 + 0.2) / 2);
     NEAR(r->random.r1, 1.0 / 6);
     NEAR(r->random.median_rank, 3.5);
     NEAR(r->decoded_psnr, (psnr_of(level(PREDICTED), 3) + psnr_of(level(PREDICTED), 4)) / 2);
@@ -97,18 +99,19 @@ static void scores_others(void)
     const t2i_eval_result *r = ask(NULL, T2I_TRAIN);
     if (r == NULL) return;
     CU_ASSERT(r->prompts == 2); /* "beta" is one prompt, and both its pictures are right */
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 1.0 / 2); /* "alpha" 2, "beta" 1 */
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.5 / 2);
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.median_rank, 1.5);
-    NEAR(r->way[T2I_BY_TRIGRAMS].score.r1, 1.0);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.r1, 1.0 / 2); /* "alpha" 2, "beta" 1 */
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr, 1.5 / 2);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.median_rank, 1.5);
+    NEAR(r->method[T2I_BY_TRIGRAMS].score.r1, 1.0);
     NEAR(r->nearest_psnr, (psnr_of(level(0.4f), 0) + T2I_PSNR_MOST) / 2);
     CU_ASSERT(r->tied[0] == 1); /* 0 and 5 are equal */
     if ((r = ask(NULL, T2I_UNSEEN_PROMPTS)) == NULL) return;
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 3); /* as near as picture 0, which comes first */
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr,
+         1.0 / 3); /* as near as picture 0, which comes first */
     if ((r = ask(NULL, T2I_UNSEEN_PICTURES)) == NULL) return;
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 4);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr, 1.0 / 4);
     /* behind 0, 1, 4 and 5, which lie in the prediction's direction */
-    NEAR(r->way[T2I_BY_COSINE].score.mrr, 1.0 / 5);
+    NEAR(r->method[T2I_BY_COSINE].score.mrr, 1.0 / 5);
     CU_ASSERT(isnan(r->spread)); /* one picture is no distance */
 }
 
@@ -116,7 +119,7 @@ static void scores_others(void)
 static void every_split(void)
 {
     t2i_eval_report all;
-    if (ask(NULL, T2I_EVERY_SPLIT) == NULL) return;
+    if (ask(NULL, T2I_ALL_SPLITS) == NULL) return;
     all = scored;
     scored = (t2i_eval_report){0};
     CU_ASSERT(all.results == T2I_SPLITS);
@@ -146,9 +149,10 @@ static void left_out(void)
     const t2i_eval_result *r = ask(path, T2I_VALIDATION);
     if (r == NULL) return;
     CU_ASSERT(r->prompts == 3);
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (1.0 / 5 + 0.25 + 0.2) / 3); /* beta, gamma, delta */
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr,
+         (1.0 / 5 + 0.25 + 0.2) / 3); /* beta, gamma, delta */
     NEAR(r->random.r1, (1.0 / 5 + 1.0 / 6 + 1.0 / 6) / 3);
-    NEAR(r->way[T2I_BY_TRIGRAMS].score.r10, 1.0);
+    NEAR(r->method[T2I_BY_TRIGRAMS].score.r10, 1.0);
     OK(t2i_loaded_model_open(&trained, run_folder, path, &err));
     OK(evaluate(&trained, T2I_VALIDATION, 2));
     CU_ASSERT(scored.result[0].prompts == 2 && scored.result[0].all_prompts == 3);
@@ -231,9 +235,9 @@ static void warns_of_another_dataset(void)
 
 static void without_pictures(void)
 {
-    const t2i_eval_result *r = ask(bare_file, T2I_USUAL_SPLIT);
+    const t2i_eval_result *r = ask(bare_file, T2I_DEFAULT_SPLIT);
     if (r == NULL) return;
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
     CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr));
 }
 
@@ -279,7 +283,7 @@ static void reports(void)
                                          "median_rank", "ci", "hub", "tied"};
     t2i_text json = {0}, table = {0};
     t2i_json *parsed = NULL;
-    if (ask(NULL, T2I_USUAL_SPLIT) == NULL) return;
+    if (ask(NULL, T2I_DEFAULT_SPLIT) == NULL) return;
     OK(t2i_eval_json(&scored, 0, &json, &err));
     OK(t2i_json_parse(&parsed, json.data, json.size, "the report", &err));
     const t2i_json *baselines = t2i_json_get(parsed, "baselines");
@@ -319,9 +323,10 @@ static void warns(void)
     r.unknown = 1;
     OK(t2i_eval_warnings(&r, &said, &err));
     CU_ASSERT(said.data != NULL &&
-              strstr(said.data, "train: the predictions are nearly all") != NULL);
-    CU_ASSERT(strstr(said.data, "by Euclidean distance, 'a?b.png' is first for 10 of 200") != NULL);
-    CU_ASSERT(strstr(said.data, "a hub; t2i-generate --metric cosine may") != NULL);
+              strstr(said.data, "train: all predictions are nearly equal") != NULL);
+    CU_ASSERT(strstr(said.data, "by Euclidean distance, 'a?b.png' is a hub") != NULL);
+    CU_ASSERT(strstr(said.data, "it is first for 10 of 200") != NULL);
+    CU_ASSERT(strstr(said.data, "t2i-generate --metric cosine or") != NULL);
     CU_ASSERT(strstr(said.data, "by cosine similarity, 2 of 200 prompts have a wrong") != NULL);
     CU_ASSERT(strstr(said.data, "1 of 200 prompts have characters") != NULL);
     CU_ASSERT(strstr(said.data, "3 of 200 prompts are longer") != NULL);
@@ -401,7 +406,7 @@ static void nearest_is_a_training_picture(void)
             colour[3][d % 3] - 0.5f;
     OK(evaluate(&trained, T2I_UNSEEN_PICTURES, 0));
     const t2i_eval_result *r = &scored.result[0];
-    NEAR(r->way[T2I_BY_EUCLIDEAN].score.r1, 1.0);
+    NEAR(r->method[T2I_BY_EUCLIDEAN].score.r1, 1.0);
     NEAR(r->decoded_psnr, T2I_PSNR_MOST);
     NEAR(r->nearest_psnr, psnr_of(level(0.7f), 3));
     CU_ASSERT(r->hub[0].image == NULL && r->hub[0].prompts == 0);
@@ -416,7 +421,7 @@ static void not_finite(void)
     OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     trained.checkpoint.weights[trained.checkpoint.model.head_bias + 3] = NAN;
-    FAILS(evaluate(&trained, T2I_USUAL_SPLIT, 0), T2I_DATA, "not a finite number");
+    FAILS(evaluate(&trained, T2I_DEFAULT_SPLIT, 0), T2I_DATA, "not a finite number");
     CU_ASSERT(scored.results == 0);
     t2i_loaded_model_close(&trained);
 }

@@ -75,7 +75,7 @@ static void keeps(void)
         for (size_t room = 0; room <= 3; room++) {
             t2i_feature_cache s;
             OK(t2i_feature_cache_new(&s, dataset, first[i], BLOCKS, room * block + 5, &err));
-            CU_ASSERT(s.kept == (room < BLOCKS - first[i] ? room : BLOCKS - first[i]));
+            CU_ASSERT(s.cached == (room < BLOCKS - first[i] ? room : BLOCKS - first[i]));
             walk(&s);
             t2i_feature_cache_free(&s);
         }
@@ -91,7 +91,7 @@ static void reads_once(void)
     if (dataset == NULL) return;
     OK(t2i_feature_cache_new(&s, dataset, 0, BLOCKS, (size_t)1 << 30, &err));
     OK(t2i_feature_cache_block(&s, 1, &one, &err));
-    s.keep[(size_t)128 * D] = -1.0f;
+    s.data[(size_t)128 * D] = -1.0f;
     OK(t2i_feature_cache_block(&s, 0, &two, &err));
     OK(t2i_feature_cache_block(&s, 1, &two, &err));
     CU_ASSERT(one == two && one[0] == -1.0f);

@@ -21,33 +21,34 @@ static float value(size_t i)
 }
 
 /* What must come out, from all distances. */
-static t2i_compared plain(size_t q, t2i_nearby *of_trained)
+static t2i_search_count plain(size_t q, t2i_search_neighbour *of_trained)
 {
     const double *d = distance + q * MANY;
-    t2i_compared c = {.limit = {d[limit[q]], limit[q]}, .first = t2i_nobody()};
-    *of_trained = t2i_nobody();
+    t2i_search_count c = {.limit = {d[limit[q]], limit[q]}, .first = t2i_search_none()};
+    *of_trained = t2i_search_none();
     for (uint32_t m = 0; m < MANY; m++) {
         c.closer += d[m] < c.limit.distance || (d[m] == c.limit.distance && m < limit[q]);
         c.tied += d[m] == c.limit.distance;
-        if (d[m] < c.first.distance) c.first = (t2i_nearby){d[m], m};
-        if (trained[m] && d[m] < of_trained->distance) *of_trained = (t2i_nearby){d[m], m};
+        if (d[m] < c.first.distance) c.first = (t2i_search_neighbour){d[m], m};
+        if (trained[m] && d[m] < of_trained->distance)
+            *of_trained = (t2i_search_neighbour){d[m], m};
     }
     return c;
 }
 
-static void set_limits(t2i_found *found, int metric)
+static void set_limits(t2i_search_result *found, int metric)
 {
     for (size_t q = 0; q < ASKED; q++) {
-        t2i_nearby at = {distance[q * MANY + limit[q]], limit[q]};
-        found[q].by[metric] = (t2i_compared){.limit = at, .first = t2i_nobody()};
-        found[q].trained = t2i_nobody();
+        t2i_search_neighbour at = {distance[q * MANY + limit[q]], limit[q]};
+        found[q].by[metric] = (t2i_search_count){.limit = at, .first = t2i_search_none()};
+        found[q].training = t2i_search_none();
     }
 }
 
 /* In blocks of `rows` pictures, which two searches look at in turn, and predictions by `some`. */
-static void search(t2i_found *found, size_t rows, size_t some, t2i_thread_pool *pool)
+static void search(t2i_search_result *found, size_t rows, size_t some, t2i_thread_pool *pool)
 {
-    static t2i_found part[2][ASKED];
+    static t2i_search_result part[2][ASKED];
     t2i_search *s;
     OK(t2i_search_new(&s, rows, some, WIDE, pool, &err));
     if (s == NULL) return;
@@ -63,11 +64,11 @@ static void search(t2i_found *found, size_t rows, size_t some, t2i_thread_pool *
     t2i_search_free(s);
     for (size_t q = 0; q < ASKED; q++) {
         found[q] = part[0][q];
-        t2i_found_add(&found[q], &part[1][q]);
+        t2i_search_merge(&found[q], &part[1][q]);
     }
 }
 
-static int is_same(t2i_nearby a, t2i_nearby b)
+static int is_same(t2i_search_neighbour a, t2i_search_neighbour b)
 {
     return a.image == b.image && a.distance == b.distance;
 }
@@ -77,7 +78,7 @@ static int is_same(t2i_nearby a, t2i_nearby b)
 static uint64_t check(const char *what)
 {
     static const size_t rows[] = {MANY, 128, 16, 7}, some[] = {ASKED, 5};
-    static t2i_found found[ASKED];
+    static t2i_search_result found[ASKED];
     uint64_t ties = 0;
     for (size_t m = 0; m < MANY; m++) length[m] = t2i_length(feature + m * WIDE, WIDE);
     const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
@@ -93,11 +94,11 @@ static uint64_t check(const char *what)
         for (int metric = 0; metric < T2I_METRICS; metric++) {
             t2i_gallery_distances(&g, (t2i_metric)metric, prediction, ASKED, distance);
             for (size_t q = 0; q < ASKED; q++) {
-                t2i_nearby of_trained;
-                t2i_compared right = plain(q, &of_trained), got = found[q].by[metric];
+                t2i_search_neighbour of_trained;
+                t2i_search_count right = plain(q, &of_trained), got = found[q].by[metric];
                 if (got.closer != right.closer || got.tied != right.tied ||
                     !is_same(got.first, right.first) ||
-                    (metric == T2I_EUCLIDEAN && !is_same(found[q].trained, of_trained))) {
+                    (metric == T2I_EUCLIDEAN && !is_same(found[q].training, of_trained))) {
                     fprintf(stderr, "%s, metric %d, question %zu: %llu closer, not %llu\n", what,
                             metric, q, (unsigned long long)got.closer,
                             (unsigned long long)right.closer);
@@ -182,7 +183,7 @@ static void special(void)
 /* Searches are not asked about questions without a limit, and tell all distances to one vector. */
 static void others(void)
 {
-    static t2i_found found[ASKED];
+    static t2i_search_result found[ASKED];
     static double d[MANY];
     t2i_search *s;
     fill();
@@ -190,7 +191,7 @@ static void others(void)
     if (s == NULL) return;
     for (size_t q = 0; q < ASKED; q++)
         for (int metric = 0; metric < T2I_METRICS; metric++)
-            found[q].by[metric].limit = t2i_nobody();
+            found[q].by[metric].limit = t2i_search_none();
     t2i_search_pictures(s, feature, 0, MANY, trained);
     t2i_search_compare(s, prediction, ASKED, found);
     CU_ASSERT(found[3].by[0].closer == 0 && found[3].by[1].tied == 0);

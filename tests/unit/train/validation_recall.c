@@ -258,10 +258,10 @@ static void test_scores(void)
 {
     static const uint32_t rank[] = {1, 0, 10, 0, 11, T2I_RANK_NONE, 0};
     t2i_recall s = t2i_scores_recall(rank, 7);
-    CU_ASSERT_TRUE(s.asked == 4 && s.r1 == 0.25 && s.r10 == 0.5);
+    CU_ASSERT_TRUE(s.prompts == 4 && s.r1 == 0.25 && s.r10 == 0.5);
     CU_ASSERT_DOUBLE_EQUAL(s.mrr, (1 + 0.1 + 1.0 / 11) / 4, 1e-15);
     s = t2i_scores_recall(rank + 1, 1);
-    CU_ASSERT_TRUE(s.asked == 0 && s.r1 == 0 && s.r10 == 0 && s.mrr == 0);
+    CU_ASSERT_TRUE(s.prompts == 0 && s.r1 == 0 && s.r10 == 0 && s.mrr == 0);
 }
 
 int main(void)
