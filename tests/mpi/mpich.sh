@@ -5,11 +5,11 @@
 command -v mpicc.mpich >/dev/null && command -v mpirun.mpich >/dev/null || { echo "needs MPICH (libmpich-dev)"; exit 77; }
 case $B in *-mpich) echo "compares MPICH with Open MPI: run it for a build with that"; exit 77 ;; esac
 unset MAKEFLAGS MAKELEVEL
-make -s -j2 MODE="${B##*/}" CC=mpicc.mpich V=1 "$B-mpich/t2i-train" "$B-mpich/tests/mpi/comm" "$B-mpich/tests/mpi/fold" || fail "does not build"
+make -s -j2 MODE="${B##*/}" CC=mpicc.mpich V=1 "$B-mpich/t2i-train" "$B-mpich/tests/mpi/comm" "$B-mpich/tests/mpi/reduce" || fail "does not build"
 [ "$(ldd "$B-mpich/t2i-train" | grep -c 'libmpi')" -eq 1 ] || fail "libraries: $(ldd "$B-mpich/t2i-train" | grep libmpi)"
 
 other=$MPIRUN
-for test in comm fold; do
+for test in comm reduce; do
     for case in "T2I_NODE_RANKS=0 1" "T2I_NODE_RANKS=0 3" "T2I_NODE_RANKS=2 5" "T2I_NODE_MEMORY=0 2"; do
         env "${case% *}" timeout 100 mpirun.mpich -np "${case#* }" "$B-mpich/tests/mpi/$test" >"$scratch/log" 2>&1 ||
             { fail "$test: $case"; cat "$scratch/log"; }
