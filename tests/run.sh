@@ -15,6 +15,9 @@ set -u
 B=${B:-build/release}
 JOBS=${JOBS:-$(env -u OMP_NUM_THREADS nproc)}
 export B MPIRUN="${MPIRUN:-mpirun}"
+# No test leaves anything beside itself.
+export PYTHONDONTWRITEBYTECODE=1
+ulimit -c 0
 # Ranks and threads of the libraries must not fight for the cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
 passed=0 failed=0 skipped=0

@@ -60,13 +60,13 @@ static t2i_status write_model(t2i_checkpoint *c, const char *from, const char *t
     T2I_TRY(check_target(from, to, err));
     t2i_checkpoint_log(c, from);
     if (!c->has_head) t2i_log_note("%s has no head: %s will have none either", from, to);
-    if (torch && c->ours && c->run.step > 0)
-        t2i_log_note("%s does not keep the run's step and options; a .safetensors does", to);
     if (!torch) T2I_TRY(make_ours(c, err));
     T2I_TRY(torch ? t2i_tutorial_model_save(c, to, err) : t2i_checkpoint_save(c, to, err));
     size_t numbers, tensors = t2i_checkpoint_tensors(c, &numbers);
     t2i_log_note("wrote %s: %zu tensors, %zu numbers, %zu vocabulary entries, from %s", to, tensors,
                  numbers, c->vocab.size, from);
+    if (torch && c->ours && c->run.step > 0)
+        t2i_log_note("%s does not keep the run's step and options; a .safetensors does", to);
     return T2I_OK;
 }
 

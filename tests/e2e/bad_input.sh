@@ -31,9 +31,9 @@ expect 64 "out is not given" "$B/t2i-train" $d
 expect 66 "cannot open $scratch/none.ini" "$B/t2i-train" "$scratch/none.ini"
 printf 'stepz = 3\n' >"$scratch/bad.ini"
 expect 64 "bad.ini:1" $MPIRUN -np 3 "$B/t2i-train" "$scratch/bad.ini"
-expect 73 "cannot create" $run $d --out /proc/t2i-out
+expect_warned 73 "cannot create" $run $d --quiet --out /proc/t2i-out
 : >"$scratch/file"
-expect 73 "cannot create" $run $d --out "$scratch/file"
+expect_warned 73 "cannot create" $run $d --quiet --out "$scratch/file"
 expect 66 "cannot open $scratch/none" $run $d --init "$scratch/none"
 expect 65 "no_model" sh -c "echo hello >$scratch/no_model; exec $run $d --init $scratch/no_model"
 expect 66 "cannot open $scratch/none" $run $d --sampler "$scratch/none"
@@ -53,10 +53,10 @@ expect 64 "different options" $MPIRUN $one --steps 3 --sampler "$scratch/range.t
 
 # a model whose feature size differs, and one whose vocabulary lacks a character
 "$B/t2i-data" seed --out "$scratch/seed.h5" >/dev/null 2>&1
-expect 65 "features" $MPIRUN -np 3 "$B/t2i-train" --data "$scratch/seed.h5" --steps 3 --init tests/golden/seed/initial.safetensors --out "$scratch/out"
+expect 65 "features" $MPIRUN -np 3 "$B/t2i-train" --data "$scratch/seed.h5" --steps 3 --init tests/golden/seed/initial.safetensors --out "$scratch/out" --quiet
 sed 's/a the/a ÿ the/; 1s/^/ÿ/' "$scratch/pairs.tsv" >"$scratch/other.tsv"
 "$B/t2i-data" build --pairs "$scratch/other.tsv" --features tests/golden/seed/features.safetensors --out "$scratch/other.h5" >/dev/null 2>&1
-expect 65 "U+00FF" $MPIRUN -np 3 "$B/t2i-train" --data "$scratch/other.h5" --steps 3 --init tests/golden/seed/initial.safetensors --out "$scratch/out"
+expect 65 "U+00FF" $MPIRUN -np 3 "$B/t2i-train" --data "$scratch/other.h5" --steps 3 --init tests/golden/seed/initial.safetensors --out "$scratch/out" --quiet
 
 # nothing was left by any of them, and a dry run leaves nothing either
 [ ! -e "$scratch/out" ] || fail "a failed start left $(ls -R "$scratch/out")"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# CORES: 2
 # TIMEOUT: 600
 # The same bits at any number of ranks, and after a stop at one number and a resume at another in the middle of an epoch.
 . tests/e2e/lib.sh.inc

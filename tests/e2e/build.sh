@@ -107,8 +107,8 @@ expect 73 "another build is running" "$data" build $full --out again.h5
 wait $child || { fail "the first of two builds failed"; cat first; }
 cmp long.h5 again.h5 || fail "the first of two builds makes another file"
 # one rank without room: told once, all ends alike, and what was done is kept
-expect 74 "stuck.h5.parts/000001.part" $MPIRUN -np 1 "$data" build $full --out stuck.h5 : \
-    -np 1 bash -c 'ulimit -f 60; exec "$@"' - "$data" build $full --out stuck.h5
+expect 74 "stuck.h5.parts/000001.part" $MPIRUN -np 1 "$data" build $full --out stuck.h5 --quiet : \
+    -np 1 bash -c 'ulimit -f 60; exec "$@"' - "$data" build $full --out stuck.h5 --quiet
 np=2 must stuck.h5 $full --resume
 said "pictures are done already"
 cmp long.h5 stuck.h5 || fail "a build resumed after a full disk makes another file"
@@ -119,7 +119,7 @@ expect 73 "is no dataset" "$data" build --pairs long.tsv --images many --out not
 expect 73 "is no dataset" "$data" build --pairs long.tsv --images many --out many/w1.png
 mkfifo many/pipe.png
 printf 'x\tpipe.png\ny\tred_square.png\n' >pipe.tsv
-expect 65 "1 of 2 rows" "$data" build --pairs pipe.tsv --images many --out pipe.h5
+expect_warned 65 "1 of 2 rows" "$data" build --pairs pipe.tsv --images many --out pipe.h5
 grep -q 'not a regular file' pipe.h5.bad.tsv || fail "the pipe is not named"
 rm -r pipe.h5.parts
 
@@ -133,7 +133,7 @@ echo 'prompt,image_path,group' >mixed.csv
 for file in mixed/*; do
     for k in 1 2; do echo "\"caption $k, of it\",$(basename "$file"),${k%?}g"; done
 done >>mixed.csv
-expect 65 "mixed.csv: 6 of" "$data" build --pairs mixed.csv --images mixed --out no.h5
+expect_warned 65 "mixed.csv: 6 of" "$data" build --pairs mixed.csv --images mixed --out no.h5
 [ "$(wc -l <no.h5.bad.tsv)" -eq 4 ] || { fail "the report"; cat no.h5.bad.tsv; }
 [ "$(grep -c '1 more rows name it' no.h5.bad.tsv)" -eq 3 ] || { fail "rows are not counted"; cat no.h5.bad.tsv; }
 must no.h5 --pairs mixed.csv --images mixed --skip-bad --resume --validation 0
@@ -141,7 +141,7 @@ said "6 of 9 pictures are done already"
 "$data" info no.h5 --json | grep -q '"groups": 1,' || fail "one group was said"
 nothing_left
 awk 'BEGIN { for (i = 0; i < 50; i++) print "x\tnot-there-" i ".png" }' >missing.tsv
-expect 65 "all 50 rows are bad" "$data" build --pairs missing.tsv --images many --out none.h5
+expect_warned 65 "all 50 rows are bad" "$data" build --pairs missing.tsv --images many --out none.h5
 [ "$(grep -c 'warning: missing.tsv:' "$scratch/stderr")" -eq 20 ] && [ "$(wc -l <none.h5.bad.tsv)" -eq 51 ] ||
     { fail "20 warnings and a whole report"; cat "$scratch/stderr"; }
 nothing_left

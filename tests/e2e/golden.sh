@@ -1,4 +1,5 @@
 #!/bin/bash
+# CORES: 2
 # TIMEOUT: 300
 # t2i-train replays the tutorial's run as PyTorch did it: the same losses in log.jsonl, the same picture at the end.
 . tests/e2e/lib.sh.inc

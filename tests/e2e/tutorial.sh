@@ -18,5 +18,5 @@ again=0
 MODEL=tests/golden/seed/multimodal_model.pt WEIGHTS=$scratch/resnet18.pth OUT=$scratch sh jobs/tutorial.sh >/dev/null 2>"$scratch/stderr" || again=$?
 [ $again -eq 64 ] && grep -q "holds a run" "$scratch/stderr" || fail "a second run in one folder"
 expect 66 "resnet18" env MODEL=tests/golden/seed/multimodal_model.pt WEIGHTS="$scratch/none" OUT="$scratch" bash -c \
-    'sh jobs/tutorial.sh 2>&1 | sed "s/^jobs/t2i-jobs/" >&2; exit ${PIPESTATUS[0]}'
+    'sh jobs/tutorial.sh 2>&1 | sed "s/^jobs.tutorial.sh/t2i-tutorial/" >&2; exit ${PIPESTATUS[0]}'
 finish

@@ -1,4 +1,5 @@
 #!/bin/bash
+# CORES: 2
 # TIMEOUT: 300
 # The same checkpoint whatever the CPU: at every vector level, with whatever kernels OpenBLAS picks, and when ranks differ in them.
 . tests/e2e/lib.sh.inc

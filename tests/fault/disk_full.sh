@@ -37,7 +37,7 @@ if mount -t tmpfs -o size=$((size * 2 + 100000)) tmpfs "$scratch/disk" 2>/dev/nu
     [ $rc -eq 74 ] || { fail "exit code $rc, not 74, on a full disk"; cat "$scratch/log"; }
     check_after "$scratch/disk/run" "$scratch/log"
     # a dataset does not fit either: nothing is left of it
-    expect 74 "F.h5" "$B/t2i-data" shapes --out "$scratch/disk/F.h5"
+    expect 74 "F.h5" "$B/t2i-data" shapes --out "$scratch/disk/F.h5" --quiet
     ls "$scratch"/disk/F.h5* 2>/dev/null && fail "half a dataset was left"
     # and not even the folder
     head -c 100000000 /dev/zero >>"$scratch/disk/other" 2>/dev/null || true

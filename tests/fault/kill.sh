@@ -1,4 +1,5 @@
 #!/bin/bash
+# CORES: 2
 # TIMEOUT: 200
 # SIGKILL at a random moment of a run at 2 to 4 ranks: of one rank, of mpirun, of all at once. The run goes on from its
 # newest checkpoint every time, repeats at most one interval (and, where checkpoints are written while training goes on, as

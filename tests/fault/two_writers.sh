@@ -23,7 +23,7 @@ train 1 $common --steps 400 --out "$scratch/right"
 old=$!
 saved "$scratch/run"
 kill -STOP $old
-expect 73 "is being written by process $old of this host" "$B/t2i-train" $common --steps 400 --out "$scratch/run"
+expect 73 "is being written by process $old of this host" "$B/t2i-train" $common --steps 400 --out "$scratch/run" --quiet
 
 # the same on another host, as far as its successor can see: it takes over, and ends in the bits of a run that was not disturbed
 sed -i 's/^[^ ]*/elsewhere/' "$scratch/run/.writer"

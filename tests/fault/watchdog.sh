@@ -1,4 +1,5 @@
 #!/bin/bash
+# ALONE
 # TIMEOUT: 300
 # A rank that dies or stops: the job ends, one line names the rank and where it was, nothing stays, and the same command
 # goes on. A rank that is only slow, or waits for a slow disk, is left alone. N=200 for more deaths and stops.
