@@ -10,6 +10,45 @@
 
 #include <stdint.h>
 
+/* All random streams. A number belongs to (key, stream, i); each purpose has streams, or a key, of
+ * its own, so that no two draw the same numbers. Values never change: results depend on them.
+ * (Macros, since an enumerator of C11 is an int.) The key is the seed that a user gives, unless a
+ * line says otherwise.
+ *
+ * | stream                      | for                                        | i                 |
+ * |-----------------------------|--------------------------------------------|-------------------|
+ * | PICTURES, CAPTIONS          | shapes: which pictures and pairs are made  | index permuted    |
+ * | HOLDOUT_GROUPS              | holdout: groups that are held out          | group permuted    |
+ * | EMOJI_GROUPS, EMOJI_PROMPTS | emoji_split: groups, prompts held out      | index permuted    |
+ * | EVAL_SAMPLE + split         | eval_plan: prompts that are evaluated      | index permuted    |
+ * | NEGATIVES + step            | contrastive_loss: pictures to tell from    | index permuted    |
+ * | AUGMENT + step              | augment: changes of prompts                | position x 256 +  |
+ * |                             |                                            | draws so far      |
+ * | COMBINE + picture           | combine_prompts: prompts that are joined   | draws so far      |
+ * | hash of a tensor's name     | model: fresh weights                       | element           |
+ * | 0 (key: seed ^ UNIFORM)     | sampler: rows drawn with replacement       | draw              |
+ * | shard << 44 | pass          | sampler: rows of a shard, in a new order   | row permuted      |
+ * |   (key: seed ^ SHARDED)     |   each pass                                |                   |
+ * | number of a direction       | pca: directions to begin with              | pixel             |
+ * |   (key: PCA)                |                                            |                   |
+ * | number of a split (key: 0)  | preview: pairs that are shown              | cell              |
+ * | split << 32 | resample      | scores: resamples for confidence intervals | prompt            |
+ *
+ * Streams of one seed in different programs may coincide (PICTURES and a split's number): their
+ * results never meet. */
+#define T2I_STREAM_PICTURES       ((uint64_t)1)
+#define T2I_STREAM_CAPTIONS       ((uint64_t)2)
+#define T2I_STREAM_HOLDOUT_GROUPS ((uint64_t)3)
+#define T2I_STREAM_EMOJI_GROUPS   ((uint64_t)5)
+#define T2I_STREAM_EMOJI_PROMPTS  ((uint64_t)6)
+#define T2I_STREAM_EVAL_SAMPLE    ((uint64_t)40)
+#define T2I_STREAM_NEGATIVES      ((uint64_t)1 << 20)
+#define T2I_STREAM_AUGMENT        ((uint64_t)1 << 40)
+#define T2I_STREAM_COMBINE        ((uint64_t)1 << 41)
+#define T2I_KEY_SHARDED           0x7368617264656421u
+#define T2I_KEY_UNIFORM           0x756e69666f726d21u
+#define T2I_KEY_PCA               0x7063612d74326900u
+
 /* One block of four 32-bit numbers for 64-bit key and 128-bit counter (hi, lo). */
 void t2i_rng_block(uint64_t key, uint64_t hi, uint64_t lo, uint32_t out[4]);
 

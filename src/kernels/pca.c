@@ -24,7 +24,6 @@ enum {
     PASSES = 3 /* applications of the covariance: two power iterations after the first */
 };
 static const double NEGLIGIBLE = 1e-10; /* of the first component's variance: rounding */
-static const uint64_t KEY = 0x7063612d74326900u;
 
 typedef struct {
     const t2i_pca_source *source;
@@ -242,7 +241,7 @@ static t2i_status fit_range_in(fit *f, t2i_pca *pca, range *r, t2i_error *err)
     f->work = (2 * PASSES + 1) * (double)f->source->count;
     for (size_t k = 0; k < n; k++)
         for (size_t j = 0; j < width; j++)
-            r->direction[k * width + j] = (float)t2i_rng_normal(KEY, k, j);
+            r->direction[k * width + j] = (float)t2i_rng_normal(T2I_KEY_PCA, k, j);
     for (int i = 0; i < PASSES; i++) {
         T2I_TRY(pass(f, r, 0, err));
         for (size_t j = 0; j < n * width; j++) r->q[j] = r->next[j];

@@ -22,21 +22,29 @@ static t2i_status longest(const t2i_model *model, const t2i_prompt *prompt, size
     return T2I_OK;
 }
 
-/* At most T2I_PREDICT_BLOCK prompts; ids has room for `limit` of each. */
-static t2i_status predict_block(const t2i_packed_weights *packed, const t2i_vocab *vocab,
-                                t2i_work *work, const t2i_prompt *prompt, size_t prompts,
-                                size_t limit, uint16_t *ids, float *prediction,
-                                t2i_encoded *encoded, t2i_error *err)
+/* What all blocks of prompts are predicted with. */
+typedef struct {
+    const t2i_vocab *vocab;
+    t2i_packed_weights packed; /* owned */
+    t2i_work *work;            /* owned */
+    size_t limit;              /* characters of a prompt */
+    uint16_t *ids;             /* owned: limit for each prompt of a block */
+} predictor;
+
+/* At most T2I_PREDICT_BLOCK prompts. */
+static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, size_t prompts,
+                                float *prediction, t2i_encoded *encoded, t2i_error *err)
 {
     t2i_row row[T2I_PREDICT_BLOCK];
-    size_t D = packed->model->config.vision_feature_dim;
+    size_t D = p->packed.model->config.vision_feature_dim;
     for (size_t i = 0; i < prompts; i++) {
+        uint16_t *ids = p->ids + i * p->limit;
         t2i_encoded done =
-            t2i_vocab_encode(vocab, prompt[i].bytes, prompt[i].size, limit, ids + i * limit);
-        row[i] = (t2i_row){ids + i * limit, done.length};
+            t2i_vocab_encode(p->vocab, prompt[i].bytes, prompt[i].size, p->limit, ids);
+        row[i] = (t2i_row){ids, done.length};
         if (encoded != NULL) encoded[i] = done;
     }
-    const float *result = t2i_forward(packed, work, row, prompts, vocab->pad);
+    const float *result = t2i_forward(&p->packed, p->work, row, prompts, p->vocab->pad);
     memcpy(prediction, result, prompts * D * sizeof *prediction);
     for (size_t i = 0; i < prompts * D; i++)
         if (!isfinite(prediction[i]))
@@ -52,25 +60,24 @@ t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_v
                        const t2i_prompt *prompt, size_t prompts, float *prediction,
                        t2i_encoded *encoded, t2i_error *err)
 {
-    size_t limit, D = model->config.vision_feature_dim;
-    t2i_work *work = NULL;
-    t2i_packed_weights packed = {0};
+    predictor p = {.vocab = vocab};
+    size_t D = model->config.vision_feature_dim;
     if (prompts == 0) return T2I_OK;
-    T2I_TRY(longest(model, prompt, prompts, &limit, err));
+    T2I_TRY(longest(model, prompt, prompts, &p.limit, err));
     size_t rows = prompts < T2I_PREDICT_BLOCK ? prompts : T2I_PREDICT_BLOCK;
-    uint16_t *ids = t2i_alloc(rows * limit, sizeof *ids);
-    t2i_status status = ids == NULL
-                            ? t2i_fail_memory(err, rows * limit * sizeof *ids, "the prompts")
-                            : t2i_work_new(&work, model, rows, limit, 1, err);
-    if (status == T2I_OK) status = t2i_packed_weights_new(&packed, model, 0, NULL, err);
-    if (status == T2I_OK) t2i_packed_weights_fill(&packed, weights, 0, 1);
+    p.ids = t2i_alloc(rows * p.limit, sizeof *p.ids);
+    t2i_status status = p.ids == NULL
+                            ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
+                            : t2i_work_new(&p.work, model, rows, p.limit, 1, err);
+    if (status == T2I_OK) status = t2i_packed_weights_new(&p.packed, model, 0, NULL, err);
+    if (status == T2I_OK) t2i_packed_weights_fill(&p.packed, weights, 0, 1);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
-        status = predict_block(
-            &packed, vocab, work, prompt + first, prompts - first < rows ? prompts - first : rows,
-            limit, ids, prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
-    t2i_packed_weights_free(&packed);
-    t2i_work_free(work);
-    t2i_free(ids);
+        status =
+            predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
+                          prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
+    t2i_packed_weights_free(&p.packed);
+    t2i_work_free(p.work);
+    t2i_free(p.ids);
     return status;
 }
 

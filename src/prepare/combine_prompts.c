@@ -6,7 +6,6 @@
 #include "base/string_table.h"
 #include "base/rng.h"
 
-#define STREAM_JOIN ((uint64_t)1 << 41)
 enum { PARTS_MAX = 4, DRAWS = 1 + PARTS_MAX /* random numbers per pair */ };
 
 typedef struct {
@@ -63,7 +62,7 @@ static t2i_status list_held(combiner *c, t2i_error *err)
 static t2i_status draw(combiner *c, size_t picture, size_t k, t2i_error *err)
 {
     uint32_t *pair = c->pair + c->begin[picture];
-    uint64_t stream = STREAM_JOIN + picture;
+    uint64_t stream = T2I_STREAM_COMBINE + picture;
     size_t own = c->begin[picture + 1] - c->begin[picture];
     size_t outcome = (size_t)t2i_rng_below(c->seed, stream, k * DRAWS, 4);
     size_t count = outcome < 2 ? 2 : 1 + outcome;

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { STREAM_GROUPS = 5, STREAM_PROMPTS = 6, PEOPLE_MAX = 7 };
+enum { PEOPLE_MAX = 7 };
 static const double GROUPS_HELD = 0.03, PROMPTS_HELD = 0.10, PROMPTS_VALIDATION = 0.02;
 
 /* ---- groups ---- */
@@ -168,7 +168,7 @@ static void hold_groups(splitter *s)
     const t2i_emoji_pairs *p = s->pairs;
     size_t wanted = (size_t)(GROUPS_HELD * (double)p->groups), held = 0;
     for (size_t n = 0; n < p->groups && held < wanted; n++) {
-        uint32_t group = (uint32_t)t2i_rng_permute(s->seed, STREAM_GROUPS, p->groups, n);
+        uint32_t group = (uint32_t)t2i_rng_permute(s->seed, T2I_STREAM_EMOJI_GROUPS, p->groups, n);
         if (!s->may[group]) continue;
         s->may[group] = 2;
         held++;
@@ -201,7 +201,7 @@ static void hold_prompts(splitter *s, size_t wanted, uint8_t split, size_t *at)
 {
     size_t prompts = s->pairs->prompts;
     for (; *at < prompts && wanted > 0; ++*at) {
-        size_t prompt = (size_t)t2i_rng_permute(s->seed, STREAM_PROMPTS, prompts, *at);
+        size_t prompt = (size_t)t2i_rng_permute(s->seed, T2I_STREAM_EMOJI_PROMPTS, prompts, *at);
         if (!may_hold(s, prompt)) continue;
         for (size_t i = s->begin[prompt]; i < s->begin[prompt + 1]; i++) s->left[s->picture[i]]--;
         s->state[prompt] = split;

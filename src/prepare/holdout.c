@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { STREAM_GROUPS = 3, BLOCK = 256 };
+enum { BLOCK = 256 };
 
 typedef struct {
     uint64_t hash;
@@ -129,7 +129,7 @@ static void hold_out(t2i_pair_set *set, uint32_t *parent, const uint32_t *number
     size_t pairs = 0;
     for (size_t i = 0; i < set->pairs; i++) {
         uint32_t unit = number[root_of(parent, set->group[set->image[i]])] - 1;
-        if (t2i_rng_permute(seed, STREAM_GROUPS, units, unit) >= held) continue;
+        if (t2i_rng_permute(seed, T2I_STREAM_HOLDOUT_GROUPS, units, unit) >= held) continue;
         set->split[i] = T2I_VALIDATION;
         pairs++;
     }

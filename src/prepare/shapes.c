@@ -10,7 +10,6 @@
 #include "base/rng.h"
 
 enum { FINE = 8, HELD_OUT = T2I_SHAPES_IMAGES / 5, KEPT_MIN = 2, CORNERS_MAX = 12 };
-enum { STREAM_PICTURES = 1, STREAM_CAPTIONS = 2 };
 
 static const struct {
     const char *name, *article;
@@ -214,7 +213,7 @@ static size_t hold_out(uint64_t seed, uint8_t split[T2I_SHAPES_PAIRS])
         count(&left, &i, 1);
     }
     for (size_t n = 0; n < T2I_SHAPES_IMAGES && held < HELD_OUT; n++) {
-        size_t number = t2i_rng_permute(seed, STREAM_PICTURES, T2I_SHAPES_IMAGES, n);
+        size_t number = t2i_rng_permute(seed, T2I_STREAM_PICTURES, T2I_SHAPES_IMAGES, n);
         const item i = item_of(number);
         if (!may_go(&left, &i)) continue;
         count(&left, &i, -1);
@@ -232,7 +231,7 @@ void t2i_shapes_split(uint64_t seed, uint8_t split[T2I_SHAPES_PAIRS])
     size_t seen = (T2I_SHAPES_IMAGES - hold_out(seed, split)) * T2I_SHAPES_CAPTIONS;
     size_t wanted = seen / 20;
     for (size_t n = 0; n < T2I_SHAPES_PAIRS && wanted > 0; n++) {
-        size_t pair = t2i_rng_permute(seed, STREAM_CAPTIONS, T2I_SHAPES_PAIRS, n);
+        size_t pair = t2i_rng_permute(seed, T2I_STREAM_CAPTIONS, T2I_SHAPES_PAIRS, n);
         uint8_t *of_picture = &left[pair / T2I_SHAPES_CAPTIONS];
         if (split[pair] != T2I_TRAIN || *of_picture <= KEPT_MIN) continue;
         split[pair] = T2I_VALIDATION;

@@ -6,8 +6,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { STREAM_SAMPLE = 40 }; /* + split */
-
 static t2i_status fail_no_rows(const t2i_eval_job *j, int split, const size_t count[T2I_SPLITS],
                                t2i_error *err)
 {
@@ -58,7 +56,7 @@ static t2i_status choose_prompts(t2i_eval_job *j, size_t s, uint32_t **out, t2i_
     if (sample == 0 || count <= sample) return T2I_OK;
     uint32_t *some = t2i_alloc(sample, sizeof *some);
     if (some == NULL) return t2i_fail_memory(err, sample * sizeof *some, "the prompts");
-    uint64_t stream = STREAM_SAMPLE + (uint64_t)j->split[s];
+    uint64_t stream = T2I_STREAM_EVAL_SAMPLE + (uint64_t)j->split[s];
     for (size_t i = 0; i < sample; i++)
         some[i] = all[t2i_rng_permute(j->options->seed, stream, count, i)];
     qsort(some, sample, sizeof *some, by_number);

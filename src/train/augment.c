@@ -4,7 +4,6 @@
 
 #include "base/rng.h"
 
-#define STREAM_AUGMENT ((uint64_t)1 << 40)
 enum { WORDS_MAX = 64, SHORTEST = 4, STAY = 3, ENDING = 3 };
 
 typedef struct {
@@ -89,7 +88,7 @@ size_t t2i_augment(const t2i_augment_options *options, uint64_t step, uint64_t p
 {
     word words[WORDS_MAX];
     /* a prompt's numbers lie far enough apart that those of the next are not reached */
-    dice d = {options->seed, STREAM_AUGMENT + step, position * 4 * WORDS_MAX};
+    dice d = {options->seed, T2I_STREAM_AUGMENT + step, position * 4 * WORDS_MAX};
     if (uniform(&d) >= options->share) {
         memcpy(out, ids, length * sizeof *ids);
         return length;

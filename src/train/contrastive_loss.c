@@ -10,7 +10,7 @@
 #include "kernels/ops.h"
 #include "base/rng.h"
 
-enum { STREAM_NEGATIVES = 1 << 20, LANES = 16 };
+enum { LANES = 16 };
 #define NOT_THERE UINT32_MAX
 static const float excluded = -1e30f; /* a score that counts for nothing, at any temperature */
 
@@ -46,13 +46,22 @@ static t2i_status list_pictures(t2i_contrastive_loss *c, t2i_error *err)
     return T2I_OK;
 }
 
+size_t t2i_contrastive_loss_estimate(size_t images, size_t pictures, size_t D, size_t negatives,
+                                     size_t rows)
+{
+    size_t count = pictures < negatives ? pictures : negatives;
+    size_t floats =
+        count * D + t2i_pack_floats(D, count) + t2i_pack_floats(count, D) + rows * (2 * D + count);
+    return floats * sizeof(float) + (pictures + images + count) * sizeof(uint32_t);
+}
+
 static t2i_status take_memory(t2i_contrastive_loss *c, size_t threads, t2i_error *err)
 {
     size_t rows = threads * c->most_rows;
     c->count = c->pictures < c->options.negatives ? c->pictures : c->options.negatives;
     size_t to_score = t2i_pack_floats(c->D, c->count), to_pull = t2i_pack_floats(c->count, c->D);
-    size_t floats = c->count * c->D + to_score + to_pull + rows * (2 * c->D + c->count);
-    c->bytes = floats * sizeof(float) + (c->pictures + c->images + c->count) * sizeof(uint32_t);
+    c->bytes =
+        t2i_contrastive_loss_estimate(c->images, c->pictures, c->D, c->options.negatives, rows);
     c->chosen = t2i_alloc(c->count * c->D, sizeof *c->chosen);
     c->to_score = t2i_alloc(to_score, sizeof *c->to_score);
     c->to_pull = t2i_alloc(to_pull, sizeof *c->to_pull);
@@ -125,19 +134,20 @@ static void put_right(t2i_rights *out, size_t *used, const t2i_contrastive_loss 
 
 /* Rows just before (or after) ours in the split that have the prompt of our first (last) one, so
  * that what is right does not depend on where a rank's rows end. edge: that row. */
-static t2i_status load_beyond(t2i_rows *out, size_t *same, t2i_dataset *dataset,
-                              const t2i_row *edge, int before, int split, uint64_t at,
-                              uint64_t in_split, const t2i_vocab *vocab, size_t block_size,
-                              t2i_error *err)
+static t2i_status load_beyond(t2i_rows *out, size_t *same, const t2i_row_range *ours,
+                              const t2i_row *edge, int before, uint64_t in_split, t2i_error *err)
 {
-    uint64_t room = before ? at : in_split - at;
+    uint64_t at = before ? ours->first : ours->end, room = before ? at : in_split - at;
+    t2i_row_range range = *ours;
+    range.known = 0;
     *out = (t2i_rows){0};
     *same = 0;
     for (uint64_t reach = 64; *same == out->count && out->count < room; reach *= 8) {
         uint64_t some = reach < room ? reach : room;
+        range.first = before ? at - some : at;
+        range.end = before ? at : at + some;
         t2i_rows_free(out);
-        T2I_TRY(t2i_rows_load(out, dataset, split, before ? at - some : at, before ? at : at + some,
-                              vocab, block_size, 0, err));
+        T2I_TRY(t2i_rows_load(out, &range, err));
         for (*same = 0; *same < out->count; ++*same)
             if (!same_prompt(edge, &out->row[before ? out->count - 1 - *same : *same])) break;
     }
@@ -169,19 +179,18 @@ static t2i_status fill_rights(t2i_rights *out, const t2i_contrastive_loss *c, co
     return T2I_OK;
 }
 
-t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *c, t2i_dataset *dataset,
-                          const t2i_rows *rows, int split, uint64_t first, uint64_t in_split,
-                          const t2i_vocab *vocab, size_t block_size, t2i_error *err)
+t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *c, const t2i_rows *rows,
+                          const t2i_row_range *range, uint64_t in_split, t2i_error *err)
 {
     t2i_rows before = {0}, after = {0};
     size_t same_before = 0, same_after = 0;
     *out = (t2i_rights){0};
     if (rows->count == 0) return T2I_OK;
-    t2i_status status = load_beyond(&before, &same_before, dataset, &rows->row[0], 1, split, first,
-                                    in_split, vocab, block_size, err);
+    T2I_ASSERT(rows->count == range->end - range->first);
+    t2i_status status = load_beyond(&before, &same_before, range, &rows->row[0], 1, in_split, err);
     if (status == T2I_OK)
-        status = load_beyond(&after, &same_after, dataset, &rows->row[rows->count - 1], 0, split,
-                             first + rows->count, in_split, vocab, block_size, err);
+        status =
+            load_beyond(&after, &same_after, range, &rows->row[rows->count - 1], 0, in_split, err);
     if (status == T2I_OK)
         status = fill_rights(out, c, rows, &before, same_before, &after, same_after, err);
     t2i_rows_free(&before);
@@ -247,8 +256,8 @@ void t2i_contrastive_loss_begin(t2i_contrastive_loss *c, uint64_t step)
     for (size_t k = 0; c->filled && k < c->count; k++) c->slot[c->taken[k]] = NOT_THERE;
     for (size_t k = 0; k < c->count; k++) {
         size_t which = !sample ? k
-                               : (size_t)t2i_rng_permute(c->options.seed, STREAM_NEGATIVES + step,
-                                                         c->pictures, k);
+                               : (size_t)t2i_rng_permute(
+                                     c->options.seed, T2I_STREAM_NEGATIVES + step, c->pictures, k);
         c->taken[k] = c->picture[which];
         c->slot[c->taken[k]] = (uint32_t)k;
         normalise(c->chosen + k * c->D, t2i_shared_features_feature(c->store, c->taken[k]), c->D);
@@ -306,23 +315,25 @@ T2I_STATIC_KERNEL(void, add_pull,
         dprediction[d] += (float)(factor * ((double)pull[d] - along * (double)p[d]));
 }
 
-double t2i_contrastive_loss_add(t2i_contrastive_loss *c, int thread, const t2i_rights *rights,
-                                const size_t *row, size_t count, const float *prediction,
-                                const float *target, float scale, float *dprediction)
+double t2i_contrastive_loss_add(t2i_contrastive_loss *c, int thread,
+                                const t2i_contrastive_batch *batch, const float *prediction,
+                                float scale, float *dprediction)
 {
+    const t2i_rights *rights = batch->rights;
+    size_t count = batch->count;
     size_t D = c->D, K = c->count, first = (size_t)thread * c->most_rows;
     float *ps = c->p + first * D, *goals = c->goal + first * D, *scores = c->score + first * K;
     double sum = 0, temperature = c->options.temperature;
     for (size_t i = 0; i < count; i++) {
         normalise(ps + i * D, prediction + i * D, D);
-        normalise(goals + i * D, target + i * D, D);
+        normalise(goals + i * D, batch->target + i * D, D);
     }
     t2i_gemm(scores, K, ps, D, c->to_score, count, K, D, NULL);
     for (size_t i = 0; i < count; i++) {
         float *score = scores + i * K, *goal = goals + i * D;
         double own, right = dot(ps + i * D, goal, D) / temperature;
-        for (size_t e = rights->begin[rights->run[row[i]]];
-             e < rights->begin[rights->run[row[i]] + 1]; e++) {
+        size_t run = rights->run[batch->row[i]];
+        for (size_t e = rights->begin[run]; e < rights->begin[run + 1]; e++) {
             uint32_t at = c->slot[rights->right[e]];
             if (at != NOT_THERE) score[at] = excluded;
         }

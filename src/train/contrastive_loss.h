@@ -38,7 +38,11 @@ T2I_CHECKED t2i_status t2i_contrastive_loss_new(t2i_contrastive_loss **out, t2i_
                                                 const t2i_contrastive_loss_options *options,
                                                 size_t most_rows, size_t threads, t2i_error *err);
 void t2i_contrastive_loss_free(t2i_contrastive_loss *contrast); /* NULL is legal */
+/* Bytes that it took; and those that it takes with so many pictures, of `images` in the dataset,
+ * and rows of all threads together. */
 size_t t2i_contrastive_loss_bytes(const t2i_contrastive_loss *contrast);
+size_t t2i_contrastive_loss_estimate(size_t images, size_t pictures, size_t D, size_t negatives,
+                                     size_t rows);
 
 /* Which training pictures are right for each of a rank's rows. */
 typedef struct {
@@ -47,11 +51,10 @@ typedef struct {
     uint32_t *right; /* owned: pictures of the dataset that train */
 } t2i_rights;
 
-/* rows: `count` rows of the split from its row `first` on (rows.h), as many as it holds in all. */
+/* rows: those of the range (rows.h), whose split has `in_split` in all. */
 T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *contrast,
-                                      t2i_dataset *dataset, const t2i_rows *rows, int split,
-                                      uint64_t first, uint64_t in_split, const t2i_vocab *vocab,
-                                      size_t block_size, t2i_error *err);
+                                      const t2i_rows *rows, const t2i_row_range *range,
+                                      uint64_t in_split, t2i_error *err);
 void t2i_rights_free(t2i_rights *rights);
 /* The most that one of `count` rows has. */
 size_t t2i_rights_most(const t2i_rights *rights, size_t count);
@@ -59,12 +62,18 @@ size_t t2i_rights_most(const t2i_rights *rights, size_t count);
 /* Chooses the negatives of a step (from 1); 0: all rows are validated against the same ones. */
 void t2i_contrastive_loss_begin(t2i_contrastive_loss *contrast, uint64_t step);
 
-/* By thread number `thread`: the sum of the cross-entropies of `count` rows, whose numbers are in
- * row; prediction and target are (count, D). scale x its gradient is added to dprediction (count,
- * D), unless that is NULL. */
+/* Rows whose loss is computed together. All borrowed. */
+typedef struct {
+    const t2i_rights *rights;
+    const size_t *row; /* (count): their numbers in rights */
+    size_t count;
+    const float *target; /* (count, D) */
+} t2i_contrastive_batch;
+
+/* By thread number `thread`: the sum of the cross-entropies of a batch. scale x its gradient is
+ * added to dprediction (count, D), unless that is NULL. */
 double t2i_contrastive_loss_add(t2i_contrastive_loss *contrast, int thread,
-                                const t2i_rights *rights, const size_t *row, size_t count,
-                                const float *prediction, const float *target, float scale,
-                                float *dprediction);
+                                const t2i_contrastive_batch *batch, const float *prediction,
+                                float scale, float *dprediction);
 
 #endif

@@ -3,30 +3,49 @@
 #include "comm/comm.h"
 #include "comm/reduce.h"
 #include "model/packed_weights.h"
+#include "train/contrastive_loss.h"
 #include "train/step.h"
 #include "model/transformer.h"
 #include "train/validation.h"
 
 static const double FLOAT = sizeof(float);
 
+static double rows_of_rank(const t2i_run_sizes *run, int rank)
+{
+    const t2i_sampler *p = run->sampler;
+    if (p->kind != T2I_SHARDED) return (double)p->rows;
+    return (double)(t2i_sampler_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
+                    t2i_sampler_first_row(p, t2i_share(p->shards, rank, run->size)));
+}
+
 /* Ids of a prompt, and its row (rows.h). */
 static double bytes_of_rows(const t2i_run_sizes *run, int rank)
 {
-    const t2i_sampler *p = run->sampler;
-    double rows = (double)p->rows;
-    if (p->kind == T2I_SHARDED)
-        rows = (double)(t2i_sampler_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
-                        t2i_sampler_first_row(p, t2i_share(p->shards, rank, run->size)));
+    double rows = rows_of_rank(run, rank);
     return rows * (sizeof(t2i_row) + 16.0) +
-           run->prompt_bytes * sizeof(uint16_t) * rows / (double)p->rows;
+           run->prompt_bytes * sizeof(uint16_t) * rows / (double)run->sampler->rows;
 }
 
-/* Two parcels (audit.h). */
+/* Two batches (audit.h). */
 static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
 {
     double row = (double)run->model->config.vision_feature_dim * FLOAT +
                  (double)run->longest * sizeof(uint16_t) + sizeof(t2i_row);
     return run->options->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
+}
+
+/* Candidates and buffers of all threads (contrastive_loss.h), and which pictures are right. */
+static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
+{
+    const t2i_train_options *o = run->options;
+    size_t pictures = (size_t)run->pictures, shards = run->sampler->shards,
+           rows = (run->sampler->batch + shards - 1) / shards;
+    if (o->loss != T2I_LOSS_CONTRASTIVE) return 0.0;
+    if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
+    return (double)t2i_contrastive_loss_estimate(
+               pictures, pictures, run->model->config.vision_feature_dim, (size_t)o->negatives,
+               rows * (size_t)run->threads) +
+           run->pictures / 4.0 + rows_of_rank(run, rank) * 16.0;
 }
 
 /* Subtrees that come from other nodes, if all have as many ranks. */
@@ -68,7 +87,7 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
         need.shared += (double)published * block;
         need.own += (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
     }
-    need.own += far_subtrees(run, node_ranks) * slice;
+    need.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
     return need;
 }
 

@@ -116,9 +116,11 @@ typedef struct {
     size_t bytes;
 } extent;
 
-static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split, uint64_t first,
-                          uint64_t end, t2i_error *err)
+static t2i_status measure(extent *out, pass *p, const t2i_row_range *range, t2i_error *err)
 {
+    t2i_dataset *dataset = range->dataset;
+    int split = range->split;
+    uint64_t first = range->first, end = range->end;
     uint64_t seen = 0, pairs = t2i_dataset_get_info(dataset)->pairs;
     *out = (extent){.begin = pairs, .end = 0};
     for (uint64_t at = 0; at < pairs && seen < end; at += BLOCK) {
@@ -146,20 +148,20 @@ static t2i_status measure(extent *out, t2i_dataset *dataset, pass *p, int split,
 }
 
 static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i,
-                          const t2i_vocab *vocab, size_t block_size, int known, const char *path,
-                          t2i_error *err)
+                          const t2i_row_range *range, t2i_error *err)
 {
     size_t size;
     const char *text = prompt(p, i, &size);
-    t2i_encoded e = t2i_vocab_encode(vocab, text, size, block_size, r->ids + *used);
-    if (known && e.unknown > 0) {
+    t2i_encoded e = t2i_vocab_encode(range->vocab, text, size, range->block_size, r->ids + *used);
+    if (range->known && e.unknown > 0) {
         char shown[8] = "";
         t2i_utf8_encode(e.first_unknown, shown);
         return t2i_fail(err, T2I_DATA,
                         "%s: row %u has the character '%s' (U+%04X), which is not in the model's "
                         "vocabulary; train a "
                         "fresh model, or leave that row out",
-                        path, (unsigned)p->user_row[i], shown, (unsigned)e.first_unknown);
+                        t2i_dataset_path(range->dataset), (unsigned)p->user_row[i], shown,
+                        (unsigned)e.first_unknown);
     }
     r->row[r->count] = (t2i_row){r->ids + *used, e.length};
     r->image[r->count] = p->image[i];
@@ -172,13 +174,12 @@ static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i,
     return T2I_OK;
 }
 
-static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, uint64_t first,
-                       uint64_t end, const t2i_vocab *vocab, size_t block_size, int known,
-                       t2i_error *err)
+static t2i_status load(t2i_rows *r, pass *p, const t2i_row_range *range, t2i_error *err)
 {
     extent e;
-    T2I_TRY(measure(&e, dataset, p, split, first, end, err));
-    size_t count = (size_t)(end - first), used = 0;
+    t2i_dataset *dataset = range->dataset;
+    T2I_TRY(measure(&e, p, range, err));
+    size_t count = (size_t)(range->end - range->first), used = 0;
     r->row = t2i_alloc(count, sizeof *r->row);
     r->ids = t2i_alloc(e.bytes, sizeof *r->ids);
     r->image = t2i_alloc(count, sizeof *r->image);
@@ -191,22 +192,19 @@ static t2i_status load(t2i_rows *r, t2i_dataset *dataset, pass *p, int split, ui
         T2I_TRY(pass_prompts(p, dataset, at, err));
         T2I_TRY(t2i_dataset_pairs(dataset, at, p->count, p->image, p->user_row, NULL, err));
         for (size_t i = 0; i < p->count && r->count < count; i++)
-            if (split == T2I_ANY_SPLIT || p->split[i] == split)
-                T2I_TRY(add_row(r, &used, p, i, vocab, block_size, known, t2i_dataset_path(dataset),
-                                err));
+            if (range->split == T2I_ANY_SPLIT || p->split[i] == range->split)
+                T2I_TRY(add_row(r, &used, p, i, range, err));
     }
     return T2I_OK;
 }
 
-t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first,
-                         uint64_t end, const t2i_vocab *vocab, size_t block_size, int known,
-                         t2i_error *err)
+t2i_status t2i_rows_load(t2i_rows *out, const t2i_row_range *range, t2i_error *err)
 {
     pass *p;
     *out = (t2i_rows){0};
-    if (first == end) return T2I_OK;
+    if (range->first == range->end) return T2I_OK;
     T2I_TRY(pass_new(&p, err));
-    t2i_status status = load(out, dataset, p, split, first, end, vocab, block_size, known, err);
+    t2i_status status = load(out, p, range, err);
     pass_free(p);
     if (status != T2I_OK) t2i_rows_free(out);
     return status;

@@ -27,12 +27,19 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_rows_count(t2i_dataset *dataset, uint64_t counts[T2I_SPLITS],
                                       t2i_error *err);
 
-/* Rows first .. end of a split (T2I_ANY_SPLIT: of all pairs), counted in the dataset's order.
- * known: 1 when a character outside the vocabulary is an error (T2I_DATA, naming row and
- * character), as in training. Empty on failure. */
-T2I_CHECKED t2i_status t2i_rows_load(t2i_rows *out, t2i_dataset *dataset, int split, uint64_t first,
-                                     uint64_t end, const t2i_vocab *vocab, size_t block_size,
-                                     int known, t2i_error *err);
+/* Rows first .. end of a split, counted in the dataset's order, and how their prompts become ids.
+ * All borrowed. */
+typedef struct {
+    t2i_dataset *dataset;
+    int split; /* T2I_ANY_SPLIT: of all pairs */
+    uint64_t first, end;
+    const t2i_vocab *vocab;
+    size_t block_size; /* characters of a prompt, at most */
+    int known; /* 1: a character outside the vocabulary is an error, as in training; 0: unknown */
+} t2i_row_range;
+
+/* T2I_DATA with row and character, where all must be known. Empty on failure. */
+T2I_CHECKED t2i_status t2i_rows_load(t2i_rows *out, const t2i_row_range *range, t2i_error *err);
 void t2i_rows_free(t2i_rows *rows);
 
 /* The vocabulary of a fresh model: the characters that occur at least min_count times in all

@@ -2,9 +2,6 @@
 
 #include "base/rng.h"
 
-/* Keys of the random streams, so that samplers and weights of one seed have nothing in common. */
-static const uint64_t key_sharded = 0x7368617264656421u, key_uniform = 0x756e69666f726d21u;
-
 static size_t cut(size_t batch, size_t shards, size_t v)
 {
     return v * batch / shards;
@@ -80,9 +77,9 @@ void t2i_sampler_sample(const t2i_sampler *sampler, uint64_t step, size_t shard,
         if (sampler->kind == T2I_SAMPLER_FILE)
             row[i] = sampler->sampler_file[p];
         else if (sampler->kind == T2I_UNIFORM)
-            row[i] = t2i_rng_below(sampler->seed ^ key_uniform, 0, p, sampler->rows);
+            row[i] = t2i_rng_below(sampler->seed ^ T2I_KEY_UNIFORM, 0, p, sampler->rows);
         else
-            row[i] = first + t2i_rng_permute(sampler->seed ^ key_sharded,
+            row[i] = first + t2i_rng_permute(sampler->seed ^ T2I_KEY_SHARDED,
                                              (uint64_t)shard << 44 | k / own, own, k % own);
     }
 }

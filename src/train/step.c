@@ -342,16 +342,16 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
     const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, state->vocab.pad);
+    const t2i_contrastive_batch pictures = {b->rights, b->index, b->rows, b->target};
     t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_work_tokens(w->work),
                      .prefixes = (double)t2i_work_prefixes(w->work)};
     leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
                                   (float)(2.0 / (all * (double)D)), b->rows * D);
     if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
-        leaf.loss +=
-            weight * (double)D *
-            t2i_contrastive_loss_add(in->contrast, thread, b->rights, b->index, b->rows, prediction,
-                                     b->target, (float)(weight / all), w->dprediction);
+        leaf.loss += weight * (double)D *
+                     t2i_contrastive_loss_add(in->contrast, thread, &pictures, prediction,
+                                              (float)(weight / all), w->dprediction);
     t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;

@@ -45,8 +45,8 @@ struct t2i_train {
     uint64_t split_rows[T2I_SPLITS]; /* of the dataset */
     t2i_sampler sampler;
     t2i_sampler_file sampler_file;
-    t2i_rows rows;      /* of this rank's shards; of all pairs for the other samplers */
-    uint64_t first_row; /* number (of N) of rows.row[0] */
+    t2i_rows rows;       /* of this rank's shards; of all pairs for the other samplers */
+    t2i_row_range range; /* they are that; its first: number (of N) of rows.row[0] */
     t2i_validation validation;
     int threads;
     t2i_step *step;
@@ -196,12 +196,16 @@ static t2i_status load_rows(t2i_train *t, t2i_error *err)
     size_t first = t2i_share(t->sampler.shards, t->rank, t->size),
            end = t2i_share(t->sampler.shards, t->rank + 1, t->size);
     int all = t->sampler.kind != T2I_SHARDED;
-    t->first_row = all ? 0 : t2i_sampler_first_row(&t->sampler, first);
-    uint64_t end_row = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end);
-    T2I_TRY(t2i_rows_load(&t->rows, t->dataset,
-                          t->sampler.kind == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
-                          t->first_row, first == end ? t->first_row : end_row, &state->vocab,
-                          state->model.config.block_size, t->options->min_count == 1, err));
+    t->range =
+        (t2i_row_range){.dataset = t->dataset,
+                        .split = t->sampler.kind == T2I_SAMPLER_FILE ? T2I_ANY_SPLIT : T2I_TRAIN,
+                        .first = all ? 0 : t2i_sampler_first_row(&t->sampler, first),
+                        .end = all ? t->sampler.rows : t2i_sampler_first_row(&t->sampler, end),
+                        .vocab = &state->vocab,
+                        .block_size = state->model.config.block_size,
+                        .known = t->options->min_count == 1};
+    if (first == end) t->range.end = t->range.first; /* an idle rank */
+    T2I_TRY(t2i_rows_load(&t->rows, &t->range, err));
     if (t->sampler.kind == T2I_SAMPLER_FILE &&
         t->rows.count > 0) /* from the user's row numbers to rows in memory */
         T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
@@ -235,19 +239,15 @@ static t2i_status open_store(t2i_train *t, t2i_error *err)
 static t2i_status open_contrast(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
-    const t2i_train_state *state = &t->state;
     const t2i_contrastive_loss_options contrastive = {.temperature = options->temperature,
                                                       .negatives = (size_t)options->negatives,
                                                       .seed = (uint64_t)options->seed};
-    size_t block = state->model.config.block_size;
     int replays = t->sampler.kind == T2I_SAMPLER_FILE;
     if (options->loss != T2I_LOSS_CONTRASTIVE) return T2I_OK;
     T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &contrastive,
                                      t->most_rows, (size_t)t->threads, err));
-    return t2i_rights_new(&t->rights, t->contrast, t->dataset, &t->rows,
-                          replays ? T2I_ANY_SPLIT : T2I_TRAIN, t->first_row,
-                          replays ? t->sampler.rows : t->split_rows[T2I_TRAIN], &state->vocab,
-                          block, err);
+    return t2i_rights_new(&t->rights, t->contrast, &t->rows, &t->range,
+                          replays ? t->sampler.rows : t->split_rows[T2I_TRAIN], err);
 }
 
 /* Collective. No more than shards can keep busy. */
@@ -281,7 +281,7 @@ static t2i_status open_step(t2i_train *t, t2i_error *err)
                                   .state = &t->state,
                                   .sampler = &t->sampler,
                                   .rows = &t->rows,
-                                  .first_row = t->first_row,
+                                  .first_row = t->range.first,
                                   .store = &t->store,
                                   .contrast = t->contrast,
                                   .rights = &t->rights,
@@ -324,7 +324,9 @@ static void print_memory(const t2i_train *t)
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->store.held * t->store.dim * sizeof(float);
-    size_t work = t2i_step_work_bytes(t->step), reduce = t2i_step_fold_bytes(t->step);
+    size_t work = t2i_step_work_bytes(t->step) +
+                  (t->contrast == NULL ? 0 : t2i_contrastive_loss_bytes(t->contrast)),
+           reduce = t2i_step_fold_bytes(t->step);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "

@@ -16,6 +16,18 @@
 
 /* ---- set-up ---- */
 
+/* Rows of a split, whose prompts may have characters that the model does not know. */
+static t2i_row_range range_of(const t2i_validation *validation, int split, uint64_t first,
+                              uint64_t end)
+{
+    return (t2i_row_range){.dataset = validation->dataset,
+                           .split = split,
+                           .first = first,
+                           .end = end,
+                           .vocab = &validation->state->vocab,
+                           .block_size = validation->state->model.config.block_size};
+}
+
 t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *options,
                               t2i_dataset *dataset, t2i_train_state *state,
                               const uint64_t split_rows[T2I_SPLITS], int rank, int size,
@@ -31,11 +43,10 @@ t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *opti
     out->validated = options->validate_every > 0 ? split_rows[T2I_VALIDATION] : 0;
     out->blocks = (size_t)((out->validated + T2I_VALIDATION_ROWS - 1) / T2I_VALIDATION_ROWS);
     out->first_block = t2i_share(out->blocks, rank, size);
-    uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
     uint64_t first = (uint64_t)out->first_block * T2I_VALIDATION_ROWS;
-    T2I_TRY(t2i_rows_load(&out->rows, dataset, T2I_VALIDATION, first,
-                          end < out->validated ? end : out->validated, &state->vocab,
-                          state->model.config.block_size, 0, err));
+    uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
+    out->range = range_of(out, T2I_VALIDATION, first, end < out->validated ? end : out->validated);
+    T2I_TRY(t2i_rows_load(&out->rows, &out->range, err));
     if (out->validated == 0) return T2I_OK;
     return t2i_validation_recall_new(&out->recall, dataset, &out->rows, first, out->validated, err);
 }
@@ -81,15 +92,12 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
                                "validation");
     T2I_TRY(t2i_validation_recall_begin(&validation->recall, store, err));
     if (contrast == NULL) return T2I_OK;
-    return t2i_rights_new(&validation->right, contrast, validation->dataset, &validation->rows,
-                          T2I_VALIDATION, (uint64_t)validation->first_block * T2I_VALIDATION_ROWS,
-                          validation->split_rows[T2I_VALIDATION], &state->vocab,
-                          state->model.config.block_size, err);
+    return t2i_rights_new(&validation->right, contrast, &validation->rows, &validation->range,
+                          validation->split_rows[T2I_VALIDATION], err);
 }
 
 t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
 {
-    const t2i_train_state *state = validation->state;
     const uint64_t *counts = validation->split_rows;
     int split = counts[T2I_VALIDATION] > 0 ? T2I_VALIDATION : T2I_TRAIN;
     validation->samples =
@@ -97,8 +105,8 @@ t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
     for (size_t i = 0; i < validation->samples; i++) {
         t2i_rows one;
         uint64_t pick = counts[split] * i / validation->samples;
-        T2I_TRY(t2i_rows_load(&one, validation->dataset, split, pick, pick + 1, &state->vocab,
-                              state->model.config.block_size, 0, err));
+        const t2i_row_range range = range_of(validation, split, pick, pick + 1);
+        T2I_TRY(t2i_rows_load(&one, &range, err));
         validation->sample[i] = one.pair[0];
         t2i_rows_free(&one);
     }
@@ -130,11 +138,12 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
     t2i_validation_recall_add_predictions(&validation->recall, first, rows, prediction);
     double loss =
         t2i_squared_error(validation->dprediction, prediction, validation->target, 0.0f, rows * D);
+    const t2i_contrastive_batch pictures = {&validation->right, validation->index, rows,
+                                            validation->target};
     if (validation->contrast != NULL)
         loss +=
             validation->options->contrastive_weight * (double)D *
-            t2i_contrastive_loss_add(validation->contrast, 0, &validation->right, validation->index,
-                                     rows, prediction, validation->target, 0.0f, NULL);
+            t2i_contrastive_loss_add(validation->contrast, 0, &pictures, prediction, 0.0f, NULL);
     return loss;
 }
 

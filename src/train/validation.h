@@ -36,8 +36,9 @@ typedef struct {
     t2i_packed_weights *packed;
     t2i_work *work;
     int rank, size;
-    t2i_rows rows;    /* owned: of this rank's blocks */
-    t2i_rights right; /* owned: of these rows, for contrast */
+    t2i_row_range range; /* this rank's blocks; */
+    t2i_rows rows;       /* owned: their rows */
+    t2i_rights right;    /* owned: of these rows, for contrast */
     uint64_t split_rows[T2I_SPLITS], validated;
     size_t blocks, first_block;
     double *block_loss;          /* owned: one a block */

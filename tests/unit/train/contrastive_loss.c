@@ -104,7 +104,8 @@ static double plain(const float *p, const float *target, const uint8_t *candidat
 static void find_right(const t2i_rows *rows, size_t row, uint8_t *right)
 {
     t2i_rows all;
-    OK(t2i_rows_load(&all, dataset, T2I_TRAIN, 0, PAIRS - 3, &vocab, 16, 1, &err));
+    OK(t2i_rows_load(&all, &(t2i_row_range){dataset, T2I_TRAIN, 0, PAIRS - 3, &vocab, 16, 1},
+                     &err));
     memset(right, 0, IMAGES);
     for (size_t i = 0; i < all.count; i++)
         if (all.row[i].length == rows->row[row].length &&
@@ -129,9 +130,13 @@ static void check_rows(uint64_t first, uint64_t end_row)
     t2i_rows rows;
     size_t count = (size_t)(end_row - first), row[PAIRS];
     float p[PAIRS * D], target[PAIRS * D], gradient[PAIRS * D] = {0};
-    OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1},
+                     &err));
     OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
-    OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, first, PAIRS - 3, &vocab, 16, &err));
+    OK(t2i_rights_new(
+        &rights, c, &rows,
+        &(t2i_row_range){dataset, T2I_TRAIN, first, first + rows.count, &vocab, 16, 0}, PAIRS - 3,
+        &err));
     fill(p, count, first);
     double wanted = 0;
     for (size_t i = 0; i < count; i++) {
@@ -143,7 +148,8 @@ static void check_rows(uint64_t first, uint64_t end_row)
         wanted += plain(p + i * D, target + i * D, all_trained, right, 0.2);
     }
     t2i_contrastive_loss_begin(c, 1);
-    double got = t2i_contrastive_loss_add(c, 0, &rights, row, count, p, target, 0.5f, gradient);
+    double got = t2i_contrastive_loss_add(
+        c, 0, &(t2i_contrastive_batch){&rights, row, count, target}, p, 0.5f, gradient);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     for (size_t i = 0; i < count * D; i++) { /* central differences of the plain sum */
         uint8_t right[IMAGES];
@@ -186,9 +192,11 @@ static void test_validation(void)
     size_t row[3] = {0, 1, 2};
     static const uint8_t none[IMAGES];
     begin();
-    OK(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0}, &err));
     OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, 3, 1, &err));
-    OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_VALIDATION, 0, 3, &vocab, 16, &err));
+    OK(t2i_rights_new(&rights, c, &rows,
+                      &(t2i_row_range){dataset, T2I_VALIDATION, 0, 0 + rows.count, &vocab, 16, 0},
+                      3, &err));
     fill(p, 3, 77);
     double wanted = 0;
     for (size_t i = 0; i < 3; i++) {
@@ -197,7 +205,8 @@ static void test_validation(void)
         wanted += plain(p + i * D, target + i * D, all_trained, none, 0.1);
     }
     t2i_contrastive_loss_begin(c, 0);
-    double got = t2i_contrastive_loss_add(c, 0, &rights, row, 3, p, target, 1, NULL);
+    double got = t2i_contrastive_loss_add(c, 0, &(t2i_contrastive_batch){&rights, row, 3, target},
+                                          p, 1, NULL);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     t2i_rights_free(&rights);
     t2i_contrastive_loss_free(c);
@@ -217,10 +226,12 @@ static void test_sample(void)
     size_t row[PAIRS], count = PAIRS - 3;
     int differ = 0;
     begin();
-    OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, 0, count, &vocab, 16, 1, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, 0, count, &vocab, 16, 1}, &err));
     OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
     OK(t2i_contrastive_loss_new(&again, dataset, trains, &store, &options, PAIRS, 2, &err));
-    OK(t2i_rights_new(&rights, c, dataset, &rows, T2I_TRAIN, 0, count, &vocab, 16, &err));
+    OK(t2i_rights_new(&rights, c, &rows,
+                      &(t2i_row_range){dataset, T2I_TRAIN, 0, 0 + rows.count, &vocab, 16, 0}, count,
+                      &err));
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
         row[i] = i;
@@ -232,8 +243,10 @@ static void test_sample(void)
         t2i_contrastive_loss_begin(c, step);
         t2i_contrastive_loss_begin(again, 40 - step); /* another history */
         t2i_contrastive_loss_begin(again, step);
-        double x = t2i_contrastive_loss_add(c, 0, &rights, row, count, p, target, 1, NULL);
-        double y = t2i_contrastive_loss_add(again, 1, &rights, row, count, p, target, 1, NULL);
+        double x = t2i_contrastive_loss_add(
+            c, 0, &(t2i_contrastive_batch){&rights, row, count, target}, p, 1, NULL);
+        double y = t2i_contrastive_loss_add(
+            again, 1, &(t2i_contrastive_batch){&rights, row, count, target}, p, 1, NULL);
         CU_ASSERT(x == y);
         differ += x != before;
         before = x;

@@ -60,7 +60,8 @@ static void test_load_training(void)
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     for (uint64_t first = 0; first < 4; first++) /* every range */
         for (uint64_t end = first + 1; end <= 4; end++) {
-            OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, first, end, &vocab, 64, 1, &err));
+            OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, first, end, &vocab, 64, 1},
+                             &err));
             CU_ASSERT_TRUE(rows.count == end - first && rows.cut == 0);
             size_t longest = 0;
             for (size_t i = 0; i < rows.count; i++) {
@@ -73,7 +74,7 @@ static void test_load_training(void)
             t2i_rows_free(&rows);
             CU_ASSERT_TRUE(rows.row == NULL && rows.count == 0);
         }
-    OK(t2i_rows_load(&rows, dataset, T2I_TRAIN, 2, 2, &vocab, 64, 1,
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, 2, 2, &vocab, 64, 1},
                      &err)); /* a rank without rows */
     CU_ASSERT_TRUE(rows.count == 0 && rows.row == NULL);
     t2i_rows_free(&rows);
@@ -87,16 +88,21 @@ static void test_other_splits(void)
     t2i_rows rows;
     open_sample();
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
-    FAILS(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 1, &vocab, 64, 1, &err), T2I_DATA,
-          "a.h5: row 1 has the character ' ' (U+0020), which is not in the model's vocabulary");
+    FAILS(
+        t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_VALIDATION, 0, 1, &vocab, 64, 1}, &err),
+        T2I_DATA,
+        "a.h5: row 1 has the character ' ' (U+0020), which is not in the model's vocabulary");
     CU_ASSERT_TRUE(rows.row == NULL && rows.ids == NULL && rows.count == 0);
-    FAILS(t2i_rows_load(&rows, dataset, T2I_UNSEEN_PROMPTS, 0, 1, &vocab, 64, 1, &err), T2I_DATA,
-          "row 4 has the character '\xc3\xa9' (U+00E9)");
-    OK(t2i_rows_load(&rows, dataset, T2I_UNSEEN_PROMPTS, 0, 1, &vocab, 64, 0, &err));
+    FAILS(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_UNSEEN_PROMPTS, 0, 1, &vocab, 64, 1},
+                        &err),
+          T2I_DATA, "row 4 has the character '\xc3\xa9' (U+00E9)");
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_UNSEEN_PROMPTS, 0, 1, &vocab, 64, 0},
+                     &err));
     CU_ASSERT_TRUE(rows.count == 1 && says(&rows, 0, &vocab, "<UNK><UNK><UNK>") &&
                    has_image(&rows, 0, 2));
     t2i_rows_free(&rows);
-    OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 0, PAIRS, &vocab, 64, 0, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_ANY_SPLIT, 0, PAIRS, &vocab, 64, 0},
+                     &err));
     CU_ASSERT_TRUE(rows.count == PAIRS && rows.longest == 11);
     for (size_t i = 0; i < rows.count; i++) {
         size_t from = (size_t)sample_order[i];
@@ -105,11 +111,11 @@ static void test_other_splits(void)
     }
     CU_ASSERT_TRUE(says(&rows, 2, &vocab, "blue<UNK><UNK><UNK>uare")); /* "blue square" */
     t2i_rows_free(&rows);
-    OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 4, 6, &vocab, 64, 0,
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_ANY_SPLIT, 4, 6, &vocab, 64, 0},
                      &err)); /* pictures 2 and 1 */
     CU_ASSERT_TRUE(has_image(&rows, 0, 2) && has_image(&rows, 1, 1));
     t2i_rows_free(&rows);
-    OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 3, 5, &vocab, 64, 0,
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_ANY_SPLIT, 3, 5, &vocab, 64, 0},
                      &err)); /* 0 and 2, but not 1 */
     CU_ASSERT_TRUE(has_image(&rows, 0, 0) && has_image(&rows, 1, 2));
     t2i_rows_free(&rows);
@@ -123,13 +129,14 @@ static void test_cut_prompts(void)
     t2i_rows rows;
     open_sample();
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
-    OK(t2i_rows_load(&rows, dataset, T2I_ANY_SPLIT, 0, PAIRS, &vocab, 4, 0, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_ANY_SPLIT, 0, PAIRS, &vocab, 4, 0},
+                     &err));
     CU_ASSERT_TRUE(rows.cut == 2 && rows.longest == 4); /* "blue square", "zebra" */
     CU_ASSERT_TRUE(says(&rows, 1, &vocab, "blue") && says(&rows, 2, &vocab, "blue") &&
                    says(&rows, 5, &vocab, "zebr"));
     t2i_rows_free(&rows);
     /* a character that is cut off need not be known */
-    OK(t2i_rows_load(&rows, dataset, T2I_VALIDATION, 0, 1, &vocab, 4, 1, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_VALIDATION, 0, 1, &vocab, 4, 1}, &err));
     CU_ASSERT_TRUE(rows.cut == 1 && says(&rows, 0, &vocab, "blue"));
     t2i_rows_free(&rows);
     t2i_vocab_free(&vocab);
@@ -185,7 +192,7 @@ static void check_range(int split, uint64_t first, uint64_t end, const t2i_vocab
 {
     t2i_rows rows;
     size_t wrong = 0;
-    OK(t2i_rows_load(&rows, dataset, split, first, end, vocab, 64, 1, &err));
+    OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, split, first, end, vocab, 64, 1}, &err));
     CU_ASSERT_EQUAL(rows.count, end - first);
     for (size_t i = 0; i < rows.count; i++) {
         uint32_t pair = nth(split, first + i);

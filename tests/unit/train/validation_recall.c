@@ -52,8 +52,10 @@ static void read_set(set *s)
     OK(t2i_rows_vocab(&s->vocab, s->dataset, 1, &err));
     uint64_t counts[T2I_SPLITS];
     OK(t2i_rows_count(s->dataset, counts, &err));
-    OK(t2i_rows_load(&s->rows, s->dataset, T2I_VALIDATION, 0, counts[T2I_VALIDATION], &s->vocab, 16,
-                     0, &err));
+    OK(t2i_rows_load(
+        &s->rows,
+        &(t2i_row_range){s->dataset, T2I_VALIDATION, 0, counts[T2I_VALIDATION], &s->vocab, 16, 0},
+        &err));
     s->image = t2i_alloc(s->pairs, sizeof *s->image);
     s->split = t2i_alloc(s->pairs, 1);
     s->prompt = t2i_alloc(s->pairs, NAME);
@@ -124,7 +126,9 @@ static void ask(set *s, uint64_t first, uint64_t end_row, uint32_t *rank, size_t
     t2i_comm *comm;
     t2i_shared_features store;
     uint8_t *wanted = t2i_alloc(s->images / 8 + 1, 1);
-    OK(t2i_rows_load(&rows, s->dataset, T2I_VALIDATION, first, end_row, &s->vocab, 16, 0, &err));
+    OK(t2i_rows_load(&rows,
+                     &(t2i_row_range){s->dataset, T2I_VALIDATION, first, end_row, &s->vocab, 16, 0},
+                     &err));
     OK(t2i_validation_recall_new(&recall, s->dataset, &rows, first, s->rows.count, &err));
     t2i_validation_recall_want(&recall, wanted);
     OK(t2i_comm_alone(&comm, &err));
