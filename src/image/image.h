@@ -45,6 +45,14 @@ T2I_CHECKED t2i_status t2i_image_decode_within(t2i_image *out, const void *bytes
 
 /* Appends the picture as an RGB PNG without time stamps. */
 T2I_CHECKED t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err);
+/* The same with a text (a tEXt chunk of that key, at most T2I_IMAGE_NOTE bytes of Latin-1). */
+enum { T2I_IMAGE_NOTE = 200 };
+T2I_CHECKED t2i_status t2i_image_encode_note(const t2i_image *image, const char *key,
+                                             const char *note, t2i_text *out, t2i_error *err);
+/* That text of a PNG in memory, cut to T2I_IMAGE_NOTE bytes; 0 when there is none. Nothing in the
+ * file is trusted. */
+int t2i_image_find_note(const void *png, size_t size, const char *key,
+                        char note[T2I_IMAGE_NOTE + 1]);
 /* Writes an RGB PNG without time stamps, whole or not at all (fs.h). */
 T2I_CHECKED t2i_status t2i_image_write(const t2i_image *image, const char *path, t2i_error *err);
 

@@ -25,6 +25,7 @@ typedef struct {
     const uint8_t *bytes; /* reading: what is left of the file */
     size_t size;
     t2i_text *text; /* writing: where it goes */
+    const char *key, *note;
     t2i_image image;
     char why[128]; /* libpng's words */
 } codec;
@@ -153,6 +154,12 @@ static int write_rows(codec *c)
     png_set_IHDR(c->png, c->info, (png_uint_32)c->image.width, (png_uint_32)c->image.height, 8,
                  PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
+    if (c->note != NULL) {
+        png_text text = {.compression = PNG_TEXT_COMPRESSION_NONE,
+                         .key = (png_charp)(uintptr_t)c->key, /* libpng copies both */
+                         .text = (png_charp)(uintptr_t)c->note};
+        png_set_text(c->png, c->info, &text, 1);
+    }
     png_write_info(c->png, c->info);
     for (size_t y = 0; y < c->image.height; y++)
         png_write_row(c->png, c->image.rgb + y * c->image.width * 3);
@@ -160,10 +167,11 @@ static int write_rows(codec *c)
     return 0;
 }
 
-t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
+t2i_status t2i_image_encode_note(const t2i_image *image, const char *key, const char *note,
+                                 t2i_text *out, t2i_error *err)
 {
-    T2I_ASSERT(image->rgb != NULL);
-    codec c = {.image = *image, .text = out};
+    T2I_ASSERT(image->rgb != NULL && (note == NULL || strlen(note) <= T2I_IMAGE_NOTE));
+    codec c = {.image = *image, .text = out, .key = key, .note = note};
     c.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
     c.info = c.png == NULL ? NULL : png_create_info_struct(c.png);
     t2i_status status = T2I_OK;
@@ -174,4 +182,31 @@ t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *er
                           image->width, image->height, c.why);
     png_destroy_write_struct(&c.png, &c.info);
     return status;
+}
+
+t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
+{
+    return t2i_image_encode_note(image, NULL, NULL, out, err);
+}
+
+int t2i_image_find_note(const void *png, size_t size, const char *key,
+                        char note[T2I_IMAGE_NOTE + 1])
+{
+    enum { SIGNATURE = 8, AROUND = 12 }; /* bytes; of a chunk: length, type, checksum */
+    const uint8_t *bytes = png;
+    size_t named = strlen(key) + 1;
+    for (size_t at = SIGNATURE; at + AROUND <= size;) {
+        size_t length = big_endian(bytes + at);
+        const uint8_t *data = bytes + at + 8;
+        if (length > size - at - AROUND) return 0;
+        if (memcmp(bytes + at + 4, "tEXt", 4) == 0 && length >= named &&
+            memcmp(data, key, named) == 0) {
+            size_t text = length - named < T2I_IMAGE_NOTE ? length - named : T2I_IMAGE_NOTE;
+            memcpy(note, data + named, text);
+            note[text] = '\0';
+            return 1;
+        }
+        at += AROUND + length;
+    }
+    return 0;
 }

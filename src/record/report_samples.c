@@ -47,7 +47,8 @@ static t2i_status cut_picture(t2i_html *out, const t2i_image *sheet, size_t x, s
     return status;
 }
 
-/* One that is no sheet of ours has no rows. */
+/* One that is no sheet of ours, or does not tell its grid (as those of version 1.0), has no rows.
+ */
 static t2i_status read_strip(report_strip *strip, const char *run, long step, t2i_error *err)
 {
     char name[64];
@@ -62,7 +63,8 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
     t2i_status status = T2I_OK;
     if (t2i_fs_read(path, MOST, &file, &ignored) == T2I_OK &&
         t2i_image_decode(&sheet, file.data, file.size, path, &ignored) == T2I_OK &&
-        t2i_contact_sheet_find_grid(sheet.width, sheet.height, &grid)) {
+        t2i_contact_sheet_read_grid(&grid, &sheet, file.data, file.size) && grid.columns >= 2 &&
+        grid.columns <= 3) {
         strip->rows = grid.rows < REPORT_ROWS ? grid.rows : REPORT_ROWS;
         strip->columns = grid.columns;
     }
@@ -166,6 +168,12 @@ static void put_prompts(t2i_html *page, const t2i_report *r, size_t rows)
 
 void report_put_samples(t2i_html *page, const t2i_report *r)
 {
+    if (r->strips == 0 && r->sheets > 0)
+        t2i_html_put(page,
+                     "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"none\">%zu sheet%s in "
+                     "samples/, not shown here: a sheet of t2i-train 1.0 does not record where its "
+                     "pictures are</p>\n",
+                     r->sheets, r->sheets == 1 ? "" : "s");
     if (r->strips == 0) return;
     const report_strip *newest = &r->strip[r->strips - 1];
     int draws = newest->columns == 3;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "draw/canvas.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -168,6 +169,51 @@ t2i_status t2i_contact_sheet_draw(t2i_image *out, const t2i_contact_sheet *sheet
     return status;
 }
 
+/* ---- where its pictures are ---- */
+
+static const char grid_key[] = "t2i-grid";
+static const char grid_form[] = "rows %9zu columns %9zu tile %9zu left %9zu top %9zu across %9zu "
+                                "down %9zu";
+
+t2i_status t2i_contact_sheet_write(const t2i_contact_sheet *sheet, const char *path, t2i_error *err)
+{
+    const layout p = lay_out(sheet);
+    char note[T2I_IMAGE_NOTE];
+    t2i_image picture;
+    t2i_text file = {0};
+    snprintf(note, sizeof note, "rows %zu columns %zu tile %zu left %d top %zu across %zu down %zu",
+             p.rows, sheet->columns, p.tile, MARGIN + LABEL + GAP, p.top + GAP / 2, p.tile + GAP,
+             p.row);
+    T2I_TRY(t2i_contact_sheet_draw(&picture, sheet, err));
+    t2i_status status = t2i_image_encode_note(&picture, grid_key, note, &file, err);
+    if (status == T2I_OK) status = t2i_fs_write(path, file.data, file.size, err);
+    t2i_text_free(&file);
+    t2i_image_free(&picture);
+    return status;
+}
+
+/* Do `count` tiles fit into `room` pixels? */
+static int tiles_fit(size_t from, size_t count, size_t apart, size_t tile, size_t room)
+{
+    return count > 0 && count <= room && apart >= tile && tile > 0 && from <= room &&
+           apart <= room && from + (count - 1) * apart + tile <= room;
+}
+
+int t2i_contact_sheet_read_grid(t2i_contact_sheet_grid *out, const t2i_image *sheet,
+                                const void *png, size_t size)
+{
+    char note[T2I_IMAGE_NOTE + 1];
+    t2i_contact_sheet_grid g;
+    if (!t2i_image_find_note(png, size, grid_key, note) ||
+        sscanf(note, grid_form, &g.rows, &g.columns, &g.tile, &g.left, &g.top, &g.across,
+               &g.down) != 7 ||
+        !tiles_fit(g.left, g.columns, g.across, g.tile, sheet->width) ||
+        !tiles_fit(g.top, g.rows, g.down, g.tile, sheet->height))
+        return 0;
+    *out = g;
+    return 1;
+}
+
 void t2i_contact_sheet_distance(char note[T2I_NOTE], double distance)
 {
     snprintf(note, T2I_NOTE, distance < 100.0 ? "distance %.4f" : "distance %.5g", distance);
@@ -214,8 +260,8 @@ static t2i_status fill_sample(sample *row, t2i_gallery *gallery, t2i_prompt prom
     return t2i_dataset_image_name(gallery->dataset, truth, &row->truth, err);
 }
 
-static t2i_status draw_samples(t2i_image *out, const char *title, const sample *row, size_t rows,
-                               int decodes, t2i_error *err)
+static t2i_status write_samples(const char *path, const char *title, const sample *row, size_t rows,
+                                int decodes, t2i_error *err)
 {
     static const char *const heading[SAMPLES] = {"decoded", "nearest", "true"};
     size_t from = decodes ? DECODED : NEAREST, columns = SAMPLES - from;
@@ -233,7 +279,7 @@ static t2i_status draw_samples(t2i_image *out, const char *title, const sample *
     if (label == NULL || tile == NULL)
         status = t2i_fail_memory(err, rows * SAMPLES * sizeof *tile, "a sheet");
     else
-        status = t2i_contact_sheet_draw(out, &sheet, err);
+        status = t2i_contact_sheet_write(&sheet, path, err);
     t2i_free(label);
     t2i_free(tile);
     return status;
@@ -243,7 +289,6 @@ t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_ga
                                      const t2i_prompt *prompt, size_t prompts,
                                      const float *prediction, const uint32_t *truth, t2i_error *err)
 {
-    t2i_image picture = {0};
     sample *row = t2i_alloc(prompts, sizeof *row);
     double *distance = t2i_alloc(gallery->images, sizeof *distance);
     t2i_status status = row == NULL || distance == NULL
@@ -253,31 +298,8 @@ t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_ga
         status = fill_sample(&row[i], gallery, prompt[i], prediction + i * gallery->features,
                              truth[i], distance, err);
     if (status == T2I_OK)
-        status = draw_samples(&picture, title, row, prompts, t2i_gallery_decodes(gallery), err);
-    if (status == T2I_OK) status = t2i_image_write(&picture, path, err);
-    t2i_image_free(&picture);
+        status = write_samples(path, title, row, prompts, t2i_gallery_decodes(gallery), err);
     free_samples(row, prompts);
     t2i_free(distance);
     return status;
-}
-
-int t2i_contact_sheet_find_grid(size_t width, size_t height, t2i_contact_sheet_grid *out)
-{
-    const t2i_contact_sheet none = {.title = ""}; /* its title has as many lines as theirs */
-    const layout empty = lay_out(&none);
-    for (size_t columns = SAMPLES; columns >= SAMPLES - 1; columns--) {
-        size_t inner = width > empty.width ? width - empty.width : 0, across = inner / columns;
-        size_t row = across - GAP + empty.row - empty.tile;
-        if (inner % columns != 0 || across < GAP + TILE_LEAST || across > GAP + TILE_MOST) continue;
-        if (height <= empty.height || (height - empty.height) % row != 0) continue;
-        *out = (t2i_contact_sheet_grid){.rows = (height - empty.height) / row,
-                                        .columns = columns,
-                                        .tile = across - GAP,
-                                        .left = MARGIN + LABEL + GAP,
-                                        .top = empty.top + GAP / 2,
-                                        .across = across,
-                                        .down = row};
-        return 1;
-    }
-    return 0;
 }

@@ -28,6 +28,21 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_contact_sheet_draw(t2i_image *out, const t2i_contact_sheet *sheet,
                                               t2i_error *err);
 
+/* Where a sheet has its tiles: that of row r and column c has its top left corner at (left + c *
+ * across, top + r * down), and is `tile` wide and high. */
+typedef struct {
+    size_t rows, columns, tile, left, top, across, down;
+} t2i_contact_sheet_grid;
+
+/* Draws a sheet and writes it as a PNG that also tells its grid (a tEXt chunk "t2i-grid"), whole or
+ * not at all. */
+T2I_CHECKED t2i_status t2i_contact_sheet_write(const t2i_contact_sheet *sheet, const char *path,
+                                               t2i_error *err);
+/* The grid of a PNG file in memory, and the picture that it holds; 0: it tells none, or none that
+ * lies within the picture. */
+int t2i_contact_sheet_read_grid(t2i_contact_sheet_grid *out, const t2i_image *sheet,
+                                const void *png, size_t size);
+
 /* Formats a distance as the note of a tile: "distance 1.8634". */
 #define T2I_NOTE 32
 void t2i_contact_sheet_distance(char note[T2I_NOTE], double distance);
@@ -39,14 +54,5 @@ T2I_CHECKED t2i_status t2i_contact_sheet_samples(const char *path, const char *t
                                                  t2i_gallery *gallery, const t2i_prompt *prompt,
                                                  size_t prompts, const float *prediction,
                                                  const uint32_t *truth, t2i_error *err);
-
-/* Layout of a sheet of t2i_contact_sheet_samples: the top left corner of the picture in row r and
- * column c is (left + c * across, top + r * down). */
-typedef struct {
-    size_t rows, columns; /* the last column is the true one; 3 columns with decoded pictures */
-    size_t tile, left, top, across, down;
-} t2i_contact_sheet_grid;
-/* Returns 0 if no such sheet has that size. */
-int t2i_contact_sheet_find_grid(size_t width, size_t height, t2i_contact_sheet_grid *out);
 
 #endif

@@ -3,7 +3,10 @@
  * T2I_FLIP=RANK:STEP:WHAT. At that step of that rank, before its slice is updated: "weights" or
  * "moment" of the slice; or, after the update, "replica": a weight of another rank's slice. Or in
  * the gradients of its shards: "own", those of its own, "other", that which it computes again for
- * another rank, "core", all. */
+ * another rank, "core", all.
+ *
+ * step.c is included and not linked: what is flipped are private fields of a step, and a hook for
+ * that in step.c would be code that only this test calls. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -250,7 +250,7 @@ static void stays_small(void)
 
 static void shows_samples(void)
 {
-    t2i_image picture, sheet;
+    t2i_image picture;
     char name[64];
     new_run("drawn");
     put("drawn/job.ini", "steps = 5\n");
@@ -261,11 +261,10 @@ static void shows_samples(void)
     const t2i_tile tiles[] = {tile, tile, tile, tile, tile, tile};
     static const char *const heading[] = {"decoded", "nearest", "true"}, *const label[] = {"a",
                                                                                            "b"};
-    OK(t2i_contact_sheet_draw(
-        &sheet, &(t2i_contact_sheet){"After step 1", heading, 3, 2, label, tiles}, &err));
+    const t2i_contact_sheet sheet = {"After step 1", heading, 3, 2, label, tiles};
     for (int i = 1; i <= 20; i++) {
         snprintf(name, sizeof name, "drawn/samples/step-%d.png", i * 10);
-        OK(t2i_image_write(&sheet, in_scratch(name), &err));
+        OK(t2i_contact_sheet_write(&sheet, in_scratch(name), &err));
     }
     t2i_text page = report_of("drawn");
     CU_ASSERT(times(&page, "a &lt;red&gt; circle") == 1 && times(&page, "(empty prompt)") == 1);
@@ -273,7 +272,13 @@ static void shows_samples(void)
     CU_ASSERT(times(&page, "6 of 20 sheets") == 1);
     CU_ASSERT(times(&page, "<img") == (6 + 2) * 2);
     t2i_text_free(&page);
-    t2i_image_free(&sheet);
+    /* sheets of version 1.0 do not tell their grid */
+    new_run("older");
+    put("older/job.ini", "steps = 5\n");
+    OK(t2i_image_write(&picture, in_scratch("older/samples/step-10.png"), &err));
+    page = report_of("older");
+    CU_ASSERT(times(&page, "<img") == 0 && times(&page, "1 sheet in samples/, not shown") == 1);
+    t2i_text_free(&page);
     t2i_image_free(&picture);
 }
 

@@ -1,6 +1,7 @@
 /* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
  */
 #include "retrieval/contact_sheet.h"
+#include "base/fs.h"
 
 #include "unit/retrieval/trained_sample.h"
 
@@ -88,16 +89,18 @@ static void too_many_rows(void)
     t2i_image_free(&out);
 }
 
+static char samples_path[330];
+
 static void draw_samples(const char *data, t2i_image *out)
 {
     static const t2i_prompt prompt[] = {{"gamma", 5}, {"", 0}};
     static const uint32_t truth[] = {3, 4};
     t2i_dataset *dataset = NULL;
     t2i_gallery g = {0};
-    char path[330];
+    char *path = samples_path;
     float prediction[2 * D];
     for (size_t i = 0; i < 2 * D; i++) prediction[i] = PREDICTED - 0.5f;
-    snprintf(path, sizeof path, "%s/samples.png", folder);
+    snprintf(path, sizeof samples_path, "%s/samples.png", folder);
     OK(t2i_dataset_open(&dataset, data, &err));
     if (dataset == NULL) return;
     OK(t2i_gallery_new(&g, dataset, &err));
@@ -133,28 +136,62 @@ static unsigned corner(const t2i_image *sheet, const t2i_contact_sheet_grid *g, 
     return sheet->rgb[3 * (y * sheet->width + x)];
 }
 
+static int read_grid(t2i_contact_sheet_grid *grid, const t2i_image *sheet)
+{
+    t2i_text file = {0};
+    OK(t2i_fs_read(samples_path, 1 << 20, &file, &err));
+    int found = t2i_contact_sheet_read_grid(grid, sheet, file.data, file.size);
+    t2i_text_free(&file);
+    return found;
+}
+
 /* What is drawn is found again. */
-static void finds_grid(void)
+static void reads_grid(void)
 {
     t2i_image out = {0}, bare = {0};
     t2i_contact_sheet_grid grid = {0};
     write_dataset(data_file, 1, D);
     write_dataset(bare_file, 0, D);
     draw_samples(data_file, &out);
-    draw_samples(bare_file, &bare);
-    CU_ASSERT(t2i_contact_sheet_find_grid(out.width, out.height, &grid));
+    CU_ASSERT(read_grid(&grid, &out));
     CU_ASSERT(grid.rows == 2 && grid.columns == 3 && grid.tile == 128);
     for (size_t row = 0; row < 2; row++)
         CU_ASSERT(corner(&out, &grid, row, 0) == 89 && corner(&out, &grid, row, 1) == 102);
     CU_ASSERT(corner(&out, &grid, 0, 2) == 204 && corner(&out, &grid, 1, 2) == 13);
-    CU_ASSERT(t2i_contact_sheet_find_grid(bare.width, bare.height, &grid));
+    draw_samples(bare_file, &bare);
+    CU_ASSERT(read_grid(&grid, &bare));
     CU_ASSERT(grid.rows == 2 && grid.columns == 2 && grid.tile == 128);
-    CU_ASSERT(!t2i_contact_sheet_find_grid(out.width + 1, out.height, &grid));
-    CU_ASSERT(!t2i_contact_sheet_find_grid(out.width, out.height + 1, &grid));
-    CU_ASSERT(!t2i_contact_sheet_find_grid(0, 0, &grid) &&
-              !t2i_contact_sheet_find_grid(300, 100, &grid));
     t2i_image_free(&out);
     t2i_image_free(&bare);
+}
+
+static int takes_grid(const char *note)
+{
+    t2i_image sheet;
+    t2i_text png = {0};
+    t2i_contact_sheet_grid grid;
+    OK(t2i_image_new(&sheet, 300, 200, &err));
+    OK(t2i_image_encode_note(&sheet, "t2i-grid", note, &png, &err));
+    int taken = t2i_contact_sheet_read_grid(&grid, &sheet, png.data, png.size);
+    for (size_t size = 0; size < png.size; size++) /* a file that is cut */
+        (void)t2i_contact_sheet_read_grid(&grid, &sheet, png.data, size);
+    t2i_text_free(&png);
+    t2i_image_free(&sheet);
+    return taken;
+}
+
+/* A grid that does not lie within the picture is none. */
+static void refuses_grids(void)
+{
+    CU_ASSERT(takes_grid("rows 2 columns 3 tile 50 left 100 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 3 columns 3 tile 50 left 100 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 2 columns 4 tile 50 left 100 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 0 columns 3 tile 50 left 100 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 2 columns 3 tile 0 left 100 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 2 columns 3 tile 50 left 999999999 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 999999999 columns 1 tile 1 left 0 top 0 across 1 down 999999999"));
+    CU_ASSERT(!takes_grid("rows -1 columns 3 tile 50 left 100 top 10 across 70 down 90"));
+    CU_ASSERT(!takes_grid("rows 2") && !takes_grid("x") && !takes_grid(NULL));
 }
 
 int main(void)
@@ -166,7 +203,8 @@ int main(void)
         {"any text can be drawn", hostile_texts},
         {"rows beyond the limit are left out", too_many_rows},
         {"samples of a run", samples},
-        {"and where they are on the sheet", finds_grid},
+        {"and where they are on the sheet", reads_grid},
+        {"a grid beyond the picture is none", refuses_grids},
     };
     if (begin_folder("sheet") != 0) return 1;
     int failed = t2i_test_main("sheet", tests, sizeof tests / sizeof *tests);
