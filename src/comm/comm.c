@@ -45,12 +45,12 @@ typedef struct {
     int pid, last;
     unsigned long long where;
     long long step;
-} letter;
+} remote_heartbeat;
 
 typedef struct {
-    t2i_heartbeat copy; /* of its line, as of its newest letter */
-    int rank, over;     /* over: its last letter has come */
-    letter in, out;
+    t2i_heartbeat copy; /* of its line, as of its newest remote heartbeat */
+    int rank, over;     /* over: its last heartbeat has come */
+    remote_heartbeat in, out;
     MPI_Request receive, send;
 } peer;
 
@@ -73,8 +73,8 @@ typedef struct {
     t2i_watched *watched;
     peer *peer; /* owned, as watched */
     size_t peers;
-    MPI_Comm letters;
-    double written;   /* when letters were sent */
+    MPI_Comm heartbeats;
+    double written;   /* when heartbeats were sent */
     unsigned allowed; /* what they said */
     t2i_liveness liveness;
     t2i_watchdog *watchdog;
@@ -715,7 +715,7 @@ void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, 
 
 /* ---- watching ---- */
 
-static void receive_letters(watching *w, peer *p)
+static void receive_heartbeats(watching *w, peer *p)
 {
     int came = 1;
     while (!p->over) {
@@ -728,36 +728,37 @@ static void receive_letters(watching *w, peer *p)
         atomic_store_explicit(&p->copy.pid, p->in.pid, memory_order_relaxed);
         p->over = p->in.last;
         if (!p->over)
-            MPI_Irecv(&p->in, sizeof p->in, MPI_BYTE, p->rank, 0, w->letters, &p->receive);
+            MPI_Irecv(&p->in, sizeof p->in, MPI_BYTE, p->rank, 0, w->heartbeats, &p->receive);
     }
 }
 
-/* Does nothing while the letter before is still under way. */
-static void send_letter(const watching *w, peer *p, int last)
+/* Does nothing while the heartbeat before is still under way. */
+static void send_heartbeat(const watching *w, peer *p, int last)
 {
     int sent;
     MPI_Test(&p->send, &sent, MPI_STATUS_IGNORE);
     if (!sent) return;
-    p->out = (letter){.beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed),
-                      .allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed),
-                      .pid = last ? 0 : atomic_load_explicit(&w->line->pid, memory_order_relaxed),
-                      .last = last,
-                      .where = atomic_load_explicit(&w->line->where, memory_order_relaxed),
-                      .step = atomic_load_explicit(&w->line->step, memory_order_relaxed)};
-    MPI_Isend(&p->out, sizeof p->out, MPI_BYTE, p->rank, 0, w->letters, &p->send);
+    p->out = (remote_heartbeat){
+        .beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed),
+        .allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed),
+        .pid = last ? 0 : atomic_load_explicit(&w->line->pid, memory_order_relaxed),
+        .last = last,
+        .where = atomic_load_explicit(&w->line->where, memory_order_relaxed),
+        .step = atomic_load_explicit(&w->line->step, memory_order_relaxed)};
+    MPI_Isend(&p->out, sizeof p->out, MPI_BYTE, p->rank, 0, w->heartbeats, &p->send);
 }
 
 /* With each sign of life. A phase that may be silent for longer is told before it begins. */
-static void exchange_letters(void *context)
+static void exchange_heartbeats(void *context)
 {
     static const double often = 0.1, every = 0.5;
     watching *w = context;
     double now = t2i_cpu_seconds(), since = now - w->written;
     unsigned allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed);
     if (since < often && allowed <= w->allowed) return;
-    for (size_t i = 0; i < w->peers; i++) receive_letters(w, &w->peer[i]);
+    for (size_t i = 0; i < w->peers; i++) receive_heartbeats(w, &w->peer[i]);
     if (since < every && allowed <= w->allowed) return;
-    for (size_t i = 0; i < w->peers; i++) send_letter(w, &w->peer[i], 0);
+    for (size_t i = 0; i < w->peers; i++) send_heartbeat(w, &w->peer[i], 0);
     w->written = now;
     w->allowed = allowed;
 }
@@ -844,19 +845,19 @@ t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
     t2i_verdict *verdict = t2i_comm_share_memory(comm, sizeof *verdict);
     watching *w = &comm->watching;
     comm->watches = 1;
-    *w = (watching){.letters = MPI_COMM_NULL, .telling = {.context = context}};
+    *w = (watching){.heartbeats = MPI_COMM_NULL, .telling = {.context = context}};
     if (comm->rank == 0) w->telling.teller = teller;
     w->liveness.verdict = verdict != NULL ? verdict : &w->verdict;
     t2i_status status = t2i_comm_agree(comm, plan_watching(comm, err), err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, w->first, sizeof *w->first, (size_t)comm->size);
         t2i_comm_share_all(comm, w->host, sizeof *w->host, (size_t)comm->size);
-        MPI_Comm_dup(comm->mpi, &w->letters);
+        MPI_Comm_dup(comm->mpi, &w->heartbeats);
         choose_watched(comm);
         for (size_t i = 0; i < w->peers; i++)
             MPI_Irecv(&w->peer[i].in, sizeof w->peer[i].in, MPI_BYTE, w->peer[i].rank, 0,
-                      w->letters, &w->peer[i].receive);
-        t2i_heartbeat_begin(w->line, floor, w->peers > 0 ? exchange_letters : NULL, w);
+                      w->heartbeats, &w->peer[i].receive);
+        t2i_heartbeat_begin(w->line, floor, w->peers > 0 ? exchange_heartbeats : NULL, w);
         t2i_comm_barrier(comm); /* all lines are there */
         status = t2i_comm_agree(
             comm, t2i_watchdog_start(&w->watchdog, &w->liveness, end_job, w, err), err);
@@ -872,15 +873,15 @@ void t2i_comm_unwatch(t2i_comm *comm)
     t2i_heartbeat_end();
     for (size_t i = 0; i < w->peers; i++) {
         wait_for(comm, MESSAGES, &w->peer[i].send, 1);
-        send_letter(w, &w->peer[i], 1);
+        send_heartbeat(w, &w->peer[i], 1);
     }
     t2i_comm_barrier(comm); /* while others are watched */
     t2i_watchdog_stop(w->watchdog);
     for (size_t i = 0; i < w->peers; i++) {
-        while (!w->peer[i].over) receive_letters(w, &w->peer[i]);
+        while (!w->peer[i].over) receive_heartbeats(w, &w->peer[i]);
         wait_for(comm, MESSAGES, &w->peer[i].send, 1);
     }
-    if (w->letters != MPI_COMM_NULL) MPI_Comm_free(&w->letters);
+    if (w->heartbeats != MPI_COMM_NULL) MPI_Comm_free(&w->heartbeats);
     t2i_free(w->first);
     t2i_free(w->host);
     t2i_free(w->watched);

@@ -51,7 +51,7 @@ typedef struct {
 } joint;
 
 /* Ranks that share memory are a group: those of a node, or a rank alone. What a rank publishes of
- * itself is its record: votes, then the leaf numbers and the used bytes of its parts. */
+ * itself is its record: step status, then the leaf numbers and the used bytes of its parts. */
 struct t2i_reduce {
     t2i_thread_pool *pool;
     int rank, size, threads;
@@ -637,7 +637,7 @@ static void trade_joints(t2i_reduce *f, t2i_comm *comm)
 
 /* ---- a step ---- */
 
-static t2i_step_status *votes_of(const t2i_reduce *f, int rank)
+static t2i_step_status *status_of(const t2i_reduce *f, int rank)
 {
     return (t2i_step_status *)(void *)(f->records + LINE * f->record_first[rank]);
 }
@@ -653,7 +653,7 @@ static int64_t find_odd(const t2i_reduce *f)
         for (int other = 0; other < f->size; other++) {
             if (f->group[other] != other) continue;
             copies++;
-            alike += votes_of(f, other)->replica == votes_of(f, r)->replica;
+            alike += status_of(f, other)->replica == status_of(f, r)->replica;
         }
         if (2 * alike > copies)
             majority = 1;
@@ -665,12 +665,12 @@ static int64_t find_odd(const t2i_reduce *f)
 
 static void look_at_audit(const t2i_reduce *f, int rank, t2i_step_status *step_status)
 {
-    const t2i_step_status *theirs = votes_of(f, rank);
-    if (theirs->shard == 0 || theirs->shard == votes_of(f, (int)theirs->by)->again) return;
+    const t2i_step_status *theirs = status_of(f, rank);
+    if (theirs->shard == 0 || theirs->shard == status_of(f, (int)theirs->by)->again) return;
     step_status->disputed = rank;
     step_status->by = theirs->by;
     step_status->shard = theirs->shard;
-    step_status->again = votes_of(f, (int)theirs->by)->again;
+    step_status->again = status_of(f, (int)theirs->by)->again;
 }
 
 /* From the records, in the same way on all ranks. */
@@ -687,11 +687,11 @@ static void add_records(const t2i_reduce *f, t2i_leaf *total, t2i_step_status *s
     *step_status = (t2i_step_status){.culprit = find_odd(f), .disputed = T2I_NOBODY};
     for (int r = f->size - 1; r >= 0; r--) {
         look_at_audit(f, r, step_status);
-        step_status->stop += votes_of(f, r)->stop;
-        step_status->late += votes_of(f, r)->late;
-        step_status->saved += votes_of(f, r)->saved;
-        step_status->damaged += votes_of(f, r)->damaged;
-        if (votes_of(f, r)->damaged) step_status->culprit = r;
+        step_status->stop += status_of(f, r)->stop;
+        step_status->late += status_of(f, r)->late;
+        step_status->saved += status_of(f, r)->saved;
+        step_status->damaged += status_of(f, r)->damaged;
+        if (status_of(f, r)->damaged) step_status->culprit = r;
     }
 }
 
@@ -702,7 +702,7 @@ void t2i_reduce_exchange(t2i_reduce *f, t2i_comm *comm, t2i_leaf *total,
         T2I_ASSERT(f->worker[t].next == f->worker[t].end);
         f->worker[t].next = f->worker[t].first;
     }
-    *votes_of(f, f->rank) = *step_status;
+    *status_of(f, f->rank) = *step_status;
     spread(f, comm, f->records, LINE, f->record_first);
     trade_joints(f, comm);
     come_together(f, comm);

@@ -77,9 +77,9 @@ void t2i_reduce_shards(const t2i_reduce *reduce, int thread, size_t *first, size
 float *t2i_reduce_leaf(t2i_reduce *reduce, int thread, uint8_t **used);
 void t2i_reduce_add(t2i_reduce *reduce, int thread, const t2i_leaf *leaf);
 
-/* Collective. After all leaves: folds the tree. *total the numbers of all shards, *votes (this
- * rank's) become the sums, *squares the sum of squares of the whole gradient: each chunk in a fixed
- * order, then all chunks in order, in double. The same on all ranks. */
+/* Collective. After all leaves: folds the tree. *total the numbers of all shards, *step_status
+ * (this rank's) become the sums, *squares the sum of squares of the whole gradient: each chunk in a
+ * fixed order, then all chunks in order, in double. The same on all ranks. */
 void t2i_reduce_exchange(t2i_reduce *reduce, t2i_comm *comm, t2i_leaf *total,
                          t2i_step_status *step_status, double *squares);
 /* This rank's slice of the sum: until it calls t2i_reduce_leaf again. */

@@ -19,8 +19,7 @@ static int count_hosts(const t2i_exam *e)
     int hosts = 0;
     for (int r = 0; r < e->size; r++) {
         int known = 0;
-        for (int i = 0; i < r && !known; i++)
-            known = strcmp(e->facts[i].host, e->facts[r].host) == 0;
+        for (int i = 0; i < r && !known; i++) known = strcmp(e->info[i].host, e->info[r].host) == 0;
         hosts += !known;
     }
     return hosts;
@@ -31,19 +30,19 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *op
                         t2i_error *err)
 {
     *e = (t2i_exam){.options = options, .rank = t2i_comm_rank(comm), .size = t2i_comm_size(comm)};
-    e->facts = t2i_alloc((size_t)e->size, sizeof *e->facts);
+    e->info = t2i_alloc((size_t)e->size, sizeof *e->info);
     t2i_status mine =
-        e->facts == NULL ? t2i_fail_memory(err, sizeof *e->facts, "what the ranks see") : T2I_OK;
+        e->info == NULL ? t2i_fail_memory(err, sizeof *e->info, "what the ranks see") : T2I_OK;
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    t2i_host_info *own = &e->facts[e->rank];
+    t2i_host_info *own = &e->info[e->rank];
     t2i_host_info_look(own);
     own->node_first = t2i_comm_node_first(comm);
     own->threads = threads;
     own->crowded = t2i_comm_crowded(comm);
-    t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
+    t2i_comm_share_all(comm, e->info, sizeof *e->info, (size_t)e->size);
     e->hosts = count_hosts(e);
-    for (int r = 0; r < e->size; r++) e->nodes += e->facts[r].node_first == r;
-    if (e->rank == 0) t2i_fs_probe_look(&e->folder, options->out);
+    for (int r = 0; r < e->size; r++) e->nodes += e->info[r].node_first == r;
+    if (e->rank == 0) t2i_fs_probe_look(&e->probe, options->out);
     return T2I_OK;
 }
 
@@ -53,7 +52,7 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *op
 typedef struct {
     t2i_dataset *dataset;
     char *result_options; /* owned */
-    t2i_initial_state start;
+    t2i_initial_state initial;
     t2i_sampler sampler;
     t2i_run_sizes sizes;
 } study;
@@ -63,7 +62,7 @@ static t2i_status find_longest(study *s, t2i_error *err)
 {
     enum { BLOCK = 4096 };
     uint64_t offset[BLOCK + 1], pairs = t2i_dataset_get_info(s->dataset)->pairs;
-    size_t most = s->start.checkpoint.model.config.block_size, longest = 1;
+    size_t most = s->initial.checkpoint.model.config.block_size, longest = 1;
     for (uint64_t first = 0; first < pairs; first += BLOCK) {
         uint64_t count = pairs - first < BLOCK ? pairs - first : BLOCK;
         T2I_TRY(t2i_dataset_prompt_offsets(s->dataset, first, count, offset, err));
@@ -86,16 +85,16 @@ static t2i_status look_at_run(study *s, t2i_comm *comm, const t2i_train_options 
         mine = t2i_train_options_result_options(options, options->word.sampler, &s->result_options,
                                                 err);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
-    T2I_TRY(t2i_initial_state_make(&s->start, comm, options, s->dataset, s->result_options, err));
+    T2I_TRY(t2i_initial_state_make(&s->initial, comm, options, s->dataset, s->result_options, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(s->dataset);
     s->sampler = (t2i_sampler){.batch = (size_t)options->batch, .rows = counts[T2I_TRAIN]};
-    if (s->start.resumed)
-        s->sampler.shards = (size_t)s->start.checkpoint.run.shards;
+    if (s->initial.resumed)
+        s->sampler.shards = (size_t)s->initial.checkpoint.run.shards;
     else
         mine = t2i_sampler_shards(&s->sampler.shards, (size_t)options->shards, (size_t)size,
                                   (size_t)(size * threads), s->sampler.batch, s->sampler.rows, err);
     s->sizes = (t2i_run_sizes){.options = options,
-                               .model = &s->start.checkpoint.model,
+                               .model = &s->initial.checkpoint.model,
                                .sampler = &s->sampler,
                                .size = size,
                                .prompt_bytes = (double)info->prompt_bytes,
@@ -113,7 +112,7 @@ static void study_run(study *s, t2i_exam *e, t2i_comm *comm, const t2i_train_opt
     t2i_error why = {0};
     *s = (study){0};
     if (options->data == NULL) return;
-    e->start_status = look_at_run(s, comm, options, e->facts[e->rank].threads, &why);
+    e->start_status = look_at_run(s, comm, options, e->info[e->rank].threads, &why);
     snprintf(e->start_problem, sizeof e->start_problem, "%.*s", (int)sizeof e->start_problem - 1,
              why.text);
     if (e->start_status == T2I_OK) e->run = &s->sizes;
@@ -123,7 +122,7 @@ static void end_study(study *s)
 {
     t2i_dataset_close(s->dataset);
     t2i_free(s->result_options);
-    t2i_initial_state_free(&s->start);
+    t2i_initial_state_free(&s->initial);
 }
 
 /* ---- the report ---- */
@@ -166,7 +165,7 @@ static t2i_json *list_ranks(const t2i_exam *e)
 {
     t2i_json *list = t2i_json_array();
     for (int r = 0; r < e->size; r++) {
-        const t2i_host_info *f = &e->facts[r];
+        const t2i_host_info *f = &e->info[r];
         t2i_json *row = t2i_json_object();
         t2i_json_set_integer(row, "rank", r);
         t2i_json_set_string(row, "host", f->host);
@@ -281,7 +280,7 @@ t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *options, int json
     if (status == T2I_OK)
         status = t2i_comm_agree(comm, e.rank == 0 ? print_report(&e, json, err) : T2I_OK, err);
     end_study(&s);
-    t2i_free(e.facts);
+    t2i_free(e.info);
     return status;
 }
 
@@ -297,6 +296,6 @@ t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error 
         if (finding.grade != T2I_FINE)
             t2i_log_warn("%s: %s; %s", t2i_checks[i].name, finding.found, finding.todo);
     }
-    t2i_free(e.facts);
+    t2i_free(e.info);
     return status;
 }

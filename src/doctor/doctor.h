@@ -30,10 +30,10 @@ typedef struct {
     const t2i_train_options *options; /* data, out and the others may be missing */
     const t2i_run_sizes *run;         /* what it will train; NULL: not known */
     int rank, size;
-    int hosts, nodes;     /* different machines; groups of ranks that share memory */
-    t2i_host_info *facts; /* owned: of all ranks */
-    t2i_fs_probe folder;  /* rank 0: of the run folder, or the present one */
-    int hosts_looked;     /* measured: all hosts looked for a file of rank 0 there (facts: blind) */
+    int hosts, nodes;    /* different machines; groups of ranks that share memory */
+    t2i_host_info *info; /* owned: of all ranks */
+    t2i_fs_probe probe;  /* rank 0: of the run folder, or the present one */
+    int hosts_looked;    /* measured: all hosts looked for a file of rank 0 there (info: blind) */
     t2i_status start_status; /* not T2I_OK: why the run would not start */
     char start_problem[400];
     double meeting; /* measured: seconds of a barrier */

@@ -73,7 +73,7 @@ static node node_of(const t2i_exam *e, int first)
     node n = {.first = first};
     unsigned char mask[T2I_CPU_MASK] = {0};
     for (int r = 0; r < e->size; r++) {
-        const t2i_host_info *f = &e->facts[r];
+        const t2i_host_info *f = &e->info[r];
         if (f->node_first != first) continue;
         n.ranks++;
         n.workers += f->threads;
@@ -86,13 +86,13 @@ static node node_of(const t2i_exam *e, int first)
 
 static int is_first(const t2i_exam *e, int rank)
 {
-    return e->facts[rank].node_first == rank;
+    return e->info[rank].node_first == rank;
 }
 
 static void judge_launcher(const t2i_exam *e, t2i_finding *f)
 {
     static const char *const by[] = {"another launcher", "Open MPI's mpirun", "srun", "Hydra"};
-    const t2i_host_info *own = &e->facts[0];
+    const t2i_host_info *own = &e->info[0];
     int fewest = e->size, most = 0;
     for (int r = 0; r < e->size; r++) {
         int ranks = is_first(e, r) ? node_of(e, r).ranks : 0;
@@ -111,11 +111,11 @@ static void judge_launcher(const t2i_exam *e, t2i_finding *f)
 
 static void judge_mpi(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_host_info *own = &e->facts[0];
+    const t2i_host_info *own = &e->info[0];
     found(f, "%s", own->mpi);
     for (int r = 1; r < e->size; r++)
-        if (strcmp(e->facts[r].mpi, own->mpi) != 0) {
-            found(f, " on rank 0, %s on rank %d (%s)", e->facts[r].mpi, r, e->facts[r].host);
+        if (strcmp(e->info[r].mpi, own->mpi) != 0) {
+            found(f, " on rank 0, %s on rank %d (%s)", e->info[r].mpi, r, e->info[r].host);
             failing(f, T2I_SYSTEM, "load the same MPI module on all nodes");
             return;
         }
@@ -127,10 +127,10 @@ static void judge_mpi(const t2i_exam *e, t2i_finding *f)
 static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
 {
     for (int r = 0; r < e->size; r++) {
-        const unsigned *is = e->facts[r].hdf5, *was = e->facts[r].hdf5_built;
+        const unsigned *is = e->info[r].hdf5, *was = e->info[r].hdf5_built;
         int differs = memcmp(is, was, 3 * sizeof *is) != 0;
         if (r > 0 && !differs) continue;
-        if (r > 0) found(f, "; rank %d on %s: ", r, e->facts[r].host);
+        if (r > 0) found(f, "; rank %d on %s: ", r, e->info[r].host);
         found(f, "%u.%u.%u", is[0], is[1], is[2]);
         if (!differs) continue;
         found(f, ", built with %u.%u.%u", was[0], was[1], was[2]);
@@ -142,7 +142,7 @@ static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
 /* Are a node's ranks kept from cores that they could use? */
 static int is_tied(const t2i_exam *e, const node *n)
 {
-    int automatic = e->options->threads == 0 && !e->facts[n->first].told_threads;
+    int automatic = e->options->threads == 0 && !e->info[n->first].told_threads;
     return n->cores < n->offered && (automatic || n->workers > n->cores);
 }
 
@@ -154,13 +154,13 @@ static void judge_binding(const t2i_exam *e, t2i_finding *f)
         int tied = is_tied(e, &n);
         if (r > 0 && !tied) continue;
         f->found[0] = '\0';
-        found(f, "%d rank%s on %s may use %d core%s", n.ranks, plural(n.ranks), e->facts[r].host,
+        found(f, "%d rank%s on %s may use %d core%s", n.ranks, plural(n.ranks), e->info[r].host,
               n.cores, plural(n.cores));
         if (!tied) continue;
         found(f, " of %d", n.offered);
-        if (e->facts[0].launcher == T2I_BY_MPIRUN)
+        if (e->info[0].launcher == T2I_BY_MPIRUN)
             doubt(f, "mpirun ties each of two ranks or fewer to one core: give it --bind-to none");
-        else if (e->facts[0].launcher == T2I_BY_SRUN)
+        else if (e->info[0].launcher == T2I_BY_SRUN)
             doubt(f, "give srun --cpus-per-task (or SRUN_CPUS_PER_TASK), or --cpu-bind=none");
         else
             doubt(f, "start it without binding to cores");
@@ -177,8 +177,8 @@ static void judge_threads(const t2i_exam *e, t2i_finding *f)
         if (r > 0 && !crowded) continue;
         f->found[0] = '\0';
         found(f, "%d rank%s x %d thread%s %s %d core%s on %s", n.ranks, plural(n.ranks),
-              e->facts[r].threads, plural(e->facts[r].threads), crowded ? "share" : "have", n.cores,
-              plural(n.cores), e->facts[r].host);
+              e->info[r].threads, plural(e->info[r].threads), crowded ? "share" : "have", n.cores,
+              plural(n.cores), e->info[r].host);
         if (!crowded || is_tied(e, &n)) continue; /* then the binding is why */
         doubt(f, "start %d rank%s there, or fewer with more --threads: the result is the same",
               n.cores, plural(n.cores));
@@ -190,7 +190,7 @@ static void judge_waiting(const t2i_exam *e, t2i_finding *f)
 {
     static const double slow = 2e-3;
     found(f, "waiting ranks %s; a barrier takes %.2f ms",
-          e->facts[0].crowded ? "give their core away at once" : "spin for 0.2 ms",
+          e->info[0].crowded ? "give their core away at once" : "spin for 0.2 ms",
           1e3 * e->meeting);
     if (e->meeting > slow && e->hosts == 1)
         doubt(f, "something else uses these cores: look at the load, and start fewer ranks");
@@ -198,10 +198,10 @@ static void judge_waiting(const t2i_exam *e, t2i_finding *f)
 
 static void judge_cpu(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_host_info *own = &e->facts[0];
+    const t2i_host_info *own = &e->info[0];
     found(f, "vectors %s, OpenBLAS %s", own->cpu, own->blas);
     for (int r = 1; r < e->size; r++) {
-        const t2i_host_info *other = &e->facts[r];
+        const t2i_host_info *other = &e->info[r];
         if (strcmp(other->cpu, own->cpu) == 0 && strcmp(other->blas, own->blas) == 0) continue;
         found(f, " on %s; %s, %s on %s (rank %d)", own->host, other->cpu, other->blas, other->host,
               r);
@@ -222,7 +222,7 @@ static double median_speed(const t2i_exam *e)
 {
     double median = 0, *all = malloc((size_t)e->size * sizeof *all);
     if (all == NULL) return 0;
-    for (int r = 0; r < e->size; r++) all[r] = e->facts[r].gflops;
+    for (int r = 0; r < e->size; r++) all[r] = e->info[r].gflops;
     qsort(all, (size_t)e->size, sizeof *all, ascending);
     median = all[e->size / 2];
     free(all);
@@ -235,10 +235,10 @@ static void judge_speed(const t2i_exam *e, t2i_finding *f)
     double median = median_speed(e);
     int slowest = 0, robbed = 0;
     for (int r = 1; r < e->size; r++) {
-        if (e->facts[r].gflops < e->facts[slowest].gflops) slowest = r;
-        if (e->facts[r].core_share < e->facts[robbed].core_share) robbed = r;
+        if (e->info[r].gflops < e->info[slowest].gflops) slowest = r;
+        if (e->info[r].core_share < e->info[robbed].core_share) robbed = r;
     }
-    const t2i_host_info *s = &e->facts[slowest], *p = &e->facts[robbed];
+    const t2i_host_info *s = &e->info[slowest], *p = &e->info[robbed];
     found(f, "%.1f GF/s a thread", median);
     if (e->size > 1) found(f, "; slowest: rank %d on %s with %.1f", slowest, s->host, s->gflops);
     if (s->gflops < part * median)
@@ -273,12 +273,12 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
 /* ---- memory ---- */
 
 /* What a node's ranks need: their own, and to share. */
-static t2i_rank_estimate need_of(const t2i_exam *e, int first)
+static t2i_rank_estimate estimate_of(const t2i_exam *e, int first)
 {
     t2i_rank_estimate sum = {0, 0};
     int ranks = node_of(e, first).ranks;
     for (int r = 0; r < e->size; r++) {
-        if (e->facts[r].node_first != first) continue;
+        if (e->info[r].node_first != first) continue;
         t2i_rank_estimate need = t2i_resource_estimate_rank(e->run, r, ranks);
         sum.own += need.own;
         sum.shared += need.shared;
@@ -291,10 +291,10 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 500e6;
     for (int r = 0; r < e->size; r++) {
-        const t2i_host_info *at = &e->facts[r];
+        const t2i_host_info *at = &e->info[r];
         if (!is_first(e, r) || at->memory <= 0) continue;
         t2i_rank_estimate need = {little, 0};
-        if (e->run != NULL) need = need_of(e, r);
+        if (e->run != NULL) need = estimate_of(e, r);
         double all = need.own + need.shared;
         if (r > 0 && all < at->memory_free) continue;
         f->found[0] = '\0';
@@ -315,9 +315,9 @@ static void judge_shared(const t2i_exam *e, t2i_finding *f)
 {
     static const double docker = 64 << 20;
     for (int r = 0; r < e->size; r++) {
-        const t2i_host_info *at = &e->facts[r];
+        const t2i_host_info *at = &e->info[r];
         if (!is_first(e, r) || node_of(e, r).ranks == 1) continue;
-        double need = e->run != NULL ? need_of(e, r).shared : docker;
+        double need = e->run != NULL ? estimate_of(e, r).shared : docker;
         if (r > 0 && need < at->shared) continue;
         f->found[0] = '\0';
         found(f, "/dev/shm of %s has %s", at->host, bytes_of(at->shared).text);
@@ -343,7 +343,7 @@ static void judge_run(const t2i_exam *e, t2i_finding *f)
 
 static void judge_folder(const t2i_exam *e, t2i_finding *f)
 {
-    const t2i_fs_probe *at = &e->folder;
+    const t2i_fs_probe *at = &e->probe;
     found(f, "%s%s on %s", at->path,
           at->is_there || e->options->out == NULL ? "" : " (above it: it will be made)",
           at->type[0] != '\0' ? at->type : "nothing");
@@ -360,7 +360,7 @@ static void judge_folder(const t2i_exam *e, t2i_finding *f)
 static void judge_space(const t2i_exam *e, t2i_finding *f)
 {
     static const double little = 200e6, files = 100;
-    const t2i_fs_probe *at = &e->folder;
+    const t2i_fs_probe *at = &e->probe;
     double need = e->run != NULL ? t2i_resource_estimate_disk(e->run) : little;
     if (at->status != T2I_OK) {
         found(f, "not known");
@@ -383,7 +383,7 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
 static void judge_save(const t2i_exam *e, t2i_finding *f)
 {
     static const double slow = 2.0;
-    const t2i_fs_probe *at = &e->folder;
+    const t2i_fs_probe *at = &e->probe;
     if (at->save_status != T2I_OK) {
         found(f, "%s", at->save_problem);
         failing(f, at->save_status, "make room, or give an --out on a disk that works");
@@ -402,10 +402,10 @@ static void judge_save(const t2i_exam *e, t2i_finding *f)
 
 static void judge_locks(const t2i_exam *e, t2i_finding *f)
 {
-    if (e->folder.lock_error == 0)
-        found(f, "%s", e->folder.status == T2I_OK ? "files can be locked" : "not known");
+    if (e->probe.lock_error == 0)
+        found(f, "%s", e->probe.status == T2I_OK ? "files can be locked" : "not known");
     else {
-        found(f, "files cannot be locked: %s", strerror(e->folder.lock_error));
+        found(f, "files cannot be locked: %s", strerror(e->probe.lock_error));
         doubt(f, "training locks nothing; write datasets elsewhere, and let h5py read with "
                  "HDF5_USE_FILE_LOCKING=FALSE");
     }
@@ -414,13 +414,13 @@ static void judge_locks(const t2i_exam *e, t2i_finding *f)
 static void judge_visible(const t2i_exam *e, t2i_finding *f)
 {
     for (int r = 0; r < e->size; r++)
-        if (e->facts[r].blind) {
-            found(f, "%s of rank 0 is not seen on %s", e->folder.path, e->facts[r].host);
+        if (e->info[r].blind) {
+            found(f, "%s of rank 0 is not seen on %s", e->probe.path, e->info[r].host);
             doubt(f, "give an --out on a file system that all nodes see");
             return;
         }
     if (e->hosts_looked)
-        found(f, "all hosts see %s", e->folder.path);
+        found(f, "all hosts see %s", e->probe.path);
     else
         found(f, "not known");
 }
@@ -432,11 +432,11 @@ static void judge_clock(const t2i_exam *e, t2i_finding *f)
     static const double most = 2.0;
     int worst = 0;
     for (int r = 1; r < e->size; r++) {
-        double off = e->facts[r].clock, so_far = e->facts[worst].clock;
+        double off = e->info[r].clock, so_far = e->info[worst].clock;
         if (off * off > so_far * so_far) worst = r;
     }
-    double off = e->facts[worst].clock;
-    found(f, "at most %.3f s apart (%s)", off < 0 ? -off : off, e->facts[worst].host);
+    double off = e->info[worst].clock;
+    found(f, "at most %.3f s apart (%s)", off < 0 ? -off : off, e->info[worst].host);
     if (off > most || off < -most)
         doubt(f, "set the clocks by NTP (chronyc tracking): munge, and so Slurm, refuses minutes");
 }
@@ -444,7 +444,7 @@ static void judge_clock(const t2i_exam *e, t2i_finding *f)
 static void judge_links(const t2i_exam *e, t2i_finding *f)
 {
     static const double most = 15.0;
-    double after = e->facts[0].dead_link;
+    double after = e->info[0].dead_link;
     if (after <= 0) {
         found(f, "not by mpirun: the watchdog alone ends the job, after %.0f s",
               e->options->watchdog);

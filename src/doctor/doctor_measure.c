@@ -48,7 +48,7 @@ static t2i_status measure_speed(t2i_exam *e, t2i_comm *comm, t2i_error *err)
                           ? t2i_fail_memory(err, M * N * sizeof *out, "a matrix product")
                           : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
-    if (status == T2I_OK) time_products(&e->facts[e->rank], out, a, packed);
+    if (status == T2I_OK) time_products(&e->info[e->rank], out, a, packed);
     t2i_free(out);
     t2i_free(a);
     t2i_free(packed);
@@ -134,7 +134,7 @@ static double time_of_day(void)
 static int is_first_of_host(const t2i_exam *e, int rank)
 {
     for (int r = 0; r < rank; r++)
-        if (strcmp(e->facts[r].host, e->facts[rank].host) == 0) return 0;
+        if (strcmp(e->info[r].host, e->info[rank].host) == 0) return 0;
     return 1;
 }
 
@@ -163,22 +163,22 @@ static void measure_clocks(t2i_exam *e, t2i_comm *comm)
         if (e->rank == 0) t2i_comm_send(comm, r, &ahead, sizeof ahead, 1);
         if (e->rank == r) t2i_comm_receive(comm, 0, &ahead, sizeof ahead, 1);
         t2i_comm_wait(comm);
-        if (e->rank == r) e->facts[r].clock = ahead;
+        if (e->rank == r) e->info[r].clock = ahead;
     }
 }
 
 /* Collective. Does every host see what rank 0 writes? */
 static void measure_visible(t2i_exam *e, t2i_comm *comm)
 {
-    char name[sizeof e->folder.path + 64] = "";
+    char name[sizeof e->probe.path + 64] = "";
     t2i_error ignored;
-    if (e->rank == 0 && e->folder.status == T2I_OK)
-        snprintf(name, sizeof name, "%s/.t2i-doctor-%ld", e->folder.path, (long)getpid());
+    if (e->rank == 0 && e->probe.status == T2I_OK)
+        snprintf(name, sizeof name, "%s/.t2i-doctor-%ld", e->probe.path, (long)getpid());
     if (name[0] != '\0' && t2i_fs_write(name, name, strlen(name), &ignored) != T2I_OK)
         name[0] = '\0';
     t2i_comm_bcast(comm, 0, name, sizeof name);
     e->hosts_looked = name[0] != '\0';
-    e->facts[e->rank].blind = e->hosts_looked && !t2i_fs_exists(name);
+    e->info[e->rank].blind = e->hosts_looked && !t2i_fs_exists(name);
     t2i_comm_barrier(comm);
     if (e->rank == 0 && name[0] != '\0') remove(name);
 }
@@ -191,8 +191,8 @@ t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
         T2I_TRY(measure_sums(e, comm, err));
     }
     if (e->hosts > 1) measure_clocks(e, comm);
-    if (e->rank == 0) t2i_fs_probe_try(&e->folder);
+    if (e->rank == 0) t2i_fs_probe_try(&e->probe);
     if (e->hosts > 1) measure_visible(e, comm);
-    t2i_comm_share_all(comm, e->facts, sizeof *e->facts, (size_t)e->size);
+    t2i_comm_share_all(comm, e->info, sizeof *e->info, (size_t)e->size);
     return T2I_OK;
 }

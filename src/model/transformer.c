@@ -35,22 +35,22 @@ struct t2i_work {
     t2i_layer_work *layer;
     float *pair_x; /* (pairs, d) */
     /* the last layer's: */
-    float *end;                  /* (P, d) h of the paths' ends */
-    float *query;                /* (P, d) */
-    float *asked;                /* (P, H, d) Wk^T query */
-    float *seen;                 /* (P, H, d) softmax-weighted sums of h */
-    float *dquery, *dend;        /* (P, d) */
-    float *dasked, *dseen;       /* (P, H, d) */
-    float *top;                  /* (P, d) output of the last layer */
-    float *mean, *rstd, *normal; /* the final norm */
-    float *path_prediction;      /* (P, D) */
-    float *prediction;           /* (rows, D) */
-    float *dx, *dy;              /* (N, d) */
-    float *dqkv;                 /* (N, 3d) */
-    float *df;                   /* (MOST, d_ff), wide_row apart */
-    float *turned;               /* (d_ff, d): the gradient of ffn2's weight, transposed */
-    float *scratch;              /* of attention */
-    float *floats;               /* owned: all of the above */
+    float *end;                    /* (P, d) h of the paths' ends */
+    float *query;                  /* (P, d) */
+    float *query_proj;             /* (P, H, d) Wk^T query */
+    float *context;                /* (P, H, d) softmax-weighted sums of h */
+    float *dquery, *dend;          /* (P, d) */
+    float *dquery_proj, *dcontext; /* (P, H, d) */
+    float *top;                    /* (P, d) output of the last layer */
+    float *mean, *rstd, *normal;   /* the final norm */
+    float *path_prediction;        /* (P, D) */
+    float *prediction;             /* (rows, D) */
+    float *dx, *dy;                /* (N, d) */
+    float *dqkv;                   /* (N, 3d) */
+    float *df;                     /* (MOST, d_ff), wide_row apart */
+    float *turned;                 /* (d_ff, d): the gradient of ffn2's weight, transposed */
+    float *scratch;                /* of attention */
+    float *floats;                 /* owned: all of the above */
 };
 
 /* About so many rows go through the feed-forward part at a time, MOST at most: what is d_ff wide of
@@ -125,12 +125,12 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
     o->pair_x = carve(from, N * d);
     o->end = carve(from, rows * d);
     o->query = carve(from, rows * d);
-    o->asked = carve(from, rows * H * d);
-    o->seen = carve(from, rows * H * d);
+    o->query_proj = carve(from, rows * H * d);
+    o->context = carve(from, rows * H * d);
     o->dquery = carve(from, rows * d);
     o->dend = carve(from, rows * d);
-    o->dasked = carve(from, rows * H * d);
-    o->dseen = carve(from, rows * H * d);
+    o->dquery_proj = carve(from, rows * H * d);
+    o->dcontext = carve(from, rows * H * d);
     o->top = carve(from, rows * d);
     o->mean = carve(from, rows);
     o->rstd = carve(from, rows);
@@ -258,19 +258,19 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
             for (size_t p = 0; p < P; p++)
                 for (size_t i = 0; i < dk; i++)
                     w->query[p * d + a * dk + i] += bias[a * 3 * dk + i];
-        t2i_gemm(w->asked + a * d, H * d, w->query + a * dk, d, operand->key[a].back, P, d, dk,
+        t2i_gemm(w->query_proj + a * d, H * d, w->query + a * dk, d, operand->key[a].back, P, d, dk,
                  NULL);
     }
     for (size_t p = 0; p < P; p++) {
         t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
         if (!w->trie.none[p])
-            t2i_reach(w->seen + p * H * d, prob, w->asked + p * H * d, l->h, w->scratch, &path, H,
-                      d, score_scale(dk));
+            t2i_reach(w->context + p * H * d, prob, w->query_proj + p * H * d, l->h, w->scratch,
+                      &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         t2i_gemm_end end = {.bias = bias == NULL ? NULL : bias + a * 3 * dk + 2 * dk};
-        t2i_gemm(l->o + a * dk, d, w->seen + a * d, H * d, operand->value[a].forward, P, dk, d,
+        t2i_gemm(l->o + a * dk, d, w->context + a * d, H * d, operand->value[a].forward, P, dk, d,
                  &end);
     }
     for (size_t p = 0; p < P; p++)
@@ -289,27 +289,28 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
     for (size_t p = 0; p < P; p++)
         if (w->trie.none[p]) memset(dout + p * d, 0, d * sizeof *dout);
     for (size_t a = 0; a < H; a++)
-        t2i_gemm(w->dseen + a * d, H * d, dout + a * dk, d, operand->value[a].back, P, d, dk, NULL);
+        t2i_gemm(w->dcontext + a * d, H * d, dout + a * dk, d, operand->value[a].back, P, d, dk,
+                 NULL);
     memset(dh, 0, w->trie.nodes * d * sizeof *dh);
     for (size_t p = 0; p < P; p++) {
         t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
         size_t own = p * H * d;
         if (w->trie.none[p])
-            memset(w->dasked + own, 0, H * d * sizeof(float));
+            memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
-            t2i_reach_back(w->dasked + own, dh, w->dseen + own, prob, w->asked + own, l->h,
-                           w->scratch, &path, H, d, score_scale(dk));
+            t2i_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob, w->query_proj + own,
+                           l->h, w->scratch, &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         float *head = gradient + offset->qkv_weight + a * 3 * dk * d;
-        t2i_gemm(w->dquery + a * dk, d, w->dasked + a * d, H * d, operand->key[a].forward, P, dk, d,
-                 NULL);
+        t2i_gemm(w->dquery + a * dk, d, w->dquery_proj + a * d, H * d, operand->key[a].forward, P,
+                 dk, d, NULL);
         t2i_gemm_outer(head, d, w->dquery + a * dk, d, w->end, d, dk, d, P, 0, NULL);
-        t2i_gemm_outer(head + dk * d, d, w->query + a * dk, d, w->dasked + a * d, H * d, dk, d, P,
+        t2i_gemm_outer(head + dk * d, d, w->query + a * dk, d, w->dquery_proj + a * d, H * d, dk, d,
+                       P, 0, NULL);
+        t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->context + a * d, H * d, dk, d, P,
                        0, NULL);
-        t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->seen + a * d, H * d, dk, d, P, 0,
-                       NULL);
         if (offset->qkv_bias == T2I_ABSENT) continue;
         float *bias = gradient + offset->qkv_bias + a * 3 * dk;
         memset(bias, 0, 3 * dk * sizeof *bias);

@@ -141,8 +141,8 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
 {
     char processor[128], system[256] = "", hdf5[64];
     struct utsname name;
-    t2i_host_info facts;
-    t2i_host_info_look(&facts);
+    t2i_host_info info;
+    t2i_host_info_look(&info);
     t2i_json *json = new_line(events, "start");
     name_processor(processor, sizeof processor);
     if (uname(&name) == 0)
@@ -155,9 +155,9 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
     t2i_json_set_string(json, "version", T2I_VERSION);
     t2i_json_set_string(json, "processor", processor);
     t2i_json_set_string(json, "system", system);
-    snprintf(hdf5, sizeof hdf5, "%u.%u.%u", facts.hdf5[0], facts.hdf5[1], facts.hdf5[2]);
-    t2i_json_set_string(json, "mpi", facts.mpi);
-    t2i_json_set_string(json, "blas", facts.blas);
+    snprintf(hdf5, sizeof hdf5, "%u.%u.%u", info.hdf5[0], info.hdf5[1], info.hdf5[2]);
+    t2i_json_set_string(json, "mpi", info.mpi);
+    t2i_json_set_string(json, "blas", info.blas);
     t2i_json_set_string(json, "hdf5", hdf5);
     t2i_json_set(json, "nodes", nodes_json(host, size));
     return json;

@@ -43,7 +43,7 @@ typedef struct {
     t2i_row *row; /* owned: rows; whoever got the bytes calls t2i_audit_batch_open for them */
 } t2i_audit_batch;
 
-/* Fills a parcel whose first four numbers are set. T2I_SYSTEM. */
+/* Fills a batch whose first four numbers are set. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_audit_batch_new(t2i_audit_batch *batch, t2i_error *err);
 void t2i_audit_batch_free(t2i_audit_batch *batch);
 /* `count` rows with targets; rights (NULL: none) has those of rows index[0], index[1], ... */

@@ -89,7 +89,7 @@ size_t t2i_augment(const t2i_augment_options *options, uint64_t step, uint64_t p
     word words[WORDS_MAX];
     /* a prompt's numbers lie far enough apart that those of the next are not reached */
     dice d = {options->seed, T2I_STREAM_AUGMENT + step, position * 4 * WORDS_MAX};
-    if (uniform(&d) >= options->share) {
+    if (uniform(&d) >= options->fraction) {
         memcpy(out, ids, length * sizeof *ids);
         return length;
     }

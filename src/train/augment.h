@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 typedef struct {
-    double share; /* of the prompts that are changed, 0..1 */
+    double fraction; /* of the prompts that are changed, 0..1 */
     uint64_t seed;
     long space;       /* id of the blank, -1: the vocabulary has none */
     uint16_t unknown; /* stands for a character that is not known */

@@ -16,7 +16,7 @@ static const float excluded = -1e30f; /* a score that counts for nothing, at any
 
 struct t2i_contrastive_loss {
     t2i_contrastive_loss_options options;
-    const t2i_shared_features *store;
+    const t2i_shared_features *features;
     size_t D, pictures;    /* of training pairs */
     uint32_t *picture;     /* owned: their numbers in the dataset */
     const uint8_t *trains; /* borrowed: a bit a picture of the dataset */
@@ -78,14 +78,14 @@ static t2i_status take_memory(t2i_contrastive_loss *c, size_t threads, t2i_error
 }
 
 t2i_status t2i_contrastive_loss_new(t2i_contrastive_loss **out, t2i_dataset *dataset,
-                                    const uint8_t *trains, const t2i_shared_features *store,
+                                    const uint8_t *trains, const t2i_shared_features *features,
                                     const t2i_contrastive_loss_options *options, size_t most_rows,
                                     size_t threads, t2i_error *err)
 {
     t2i_contrastive_loss *c = *out = t2i_alloc(1, sizeof *c);
     if (c == NULL) return t2i_fail_memory(err, sizeof *c, "the pictures to tell apart");
     c->options = *options;
-    c->store = store;
+    c->features = features;
     c->trains = trains;
     c->most_rows = most_rows;
     c->images = (size_t)t2i_dataset_get_info(dataset)->images;
@@ -260,7 +260,8 @@ void t2i_contrastive_loss_begin(t2i_contrastive_loss *c, uint64_t step)
                                      c->options.seed, T2I_STREAM_NEGATIVES + step, c->pictures, k);
         c->taken[k] = c->picture[which];
         c->slot[c->taken[k]] = (uint32_t)k;
-        normalise(c->chosen + k * c->D, t2i_shared_features_feature(c->store, c->taken[k]), c->D);
+        normalise(c->chosen + k * c->D, t2i_shared_features_feature(c->features, c->taken[k]),
+                  c->D);
     }
     t2i_pack_transposed(c->to_score, c->chosen, c->D, c->D, c->count);
     t2i_pack(c->to_pull, c->chosen, c->D, c->count, c->D);

@@ -30,17 +30,17 @@ typedef struct {
 typedef struct t2i_contrastive_loss t2i_contrastive_loss;
 
 /* trains (borrowed): the pictures of training pairs, a bit a picture
- * (t2i_shared_features_want_split); store (borrowed) holds them all. most_rows: of one call of
+ * (t2i_shared_features_want_split); features (borrowed) holds them all. most_rows: of one call of
  * t2i_contrastive_loss_add, which `threads` may make at a time. T2I_SYSTEM. NULL on failure. */
 T2I_CHECKED t2i_status t2i_contrastive_loss_new(t2i_contrastive_loss **out, t2i_dataset *dataset,
                                                 const uint8_t *trains,
-                                                const t2i_shared_features *store,
+                                                const t2i_shared_features *features,
                                                 const t2i_contrastive_loss_options *options,
                                                 size_t most_rows, size_t threads, t2i_error *err);
-void t2i_contrastive_loss_free(t2i_contrastive_loss *contrast); /* NULL is legal */
+void t2i_contrastive_loss_free(t2i_contrastive_loss *contrastive); /* NULL is legal */
 /* Bytes that it took; and those that it takes with so many pictures, of `images` in the dataset,
  * and rows of all threads together. */
-size_t t2i_contrastive_loss_bytes(const t2i_contrastive_loss *contrast);
+size_t t2i_contrastive_loss_bytes(const t2i_contrastive_loss *contrastive);
 size_t t2i_contrastive_loss_estimate(size_t images, size_t pictures, size_t D, size_t negatives,
                                      size_t rows);
 
@@ -52,7 +52,7 @@ typedef struct {
 } t2i_rights;
 
 /* rows: those of the range (rows.h), whose split has `in_split` in all. */
-T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *contrast,
+T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *contrastive,
                                       const t2i_rows *rows, const t2i_row_range *range,
                                       uint64_t in_split, t2i_error *err);
 void t2i_rights_free(t2i_rights *rights);
@@ -60,7 +60,7 @@ void t2i_rights_free(t2i_rights *rights);
 size_t t2i_rights_most(const t2i_rights *rights, size_t count);
 
 /* Chooses the negatives of a step (from 1); 0: all rows are validated against the same ones. */
-void t2i_contrastive_loss_begin(t2i_contrastive_loss *contrast, uint64_t step);
+void t2i_contrastive_loss_begin(t2i_contrastive_loss *contrastive, uint64_t step);
 
 /* Rows whose loss is computed together. All borrowed. */
 typedef struct {
@@ -72,7 +72,7 @@ typedef struct {
 
 /* By thread number `thread`: the sum of the cross-entropies of a batch. scale x its gradient is
  * added to dprediction (count, D), unless that is NULL. */
-double t2i_contrastive_loss_add(t2i_contrastive_loss *contrast, int thread,
+double t2i_contrastive_loss_add(t2i_contrastive_loss *contrastive, int thread,
                                 const t2i_contrastive_batch *batch, const float *prediction,
                                 float scale, float *dprediction);
 

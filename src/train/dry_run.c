@@ -23,7 +23,7 @@ t2i_status t2i_dry_run_shards(t2i_text *out, size_t shards, int size, t2i_error 
 }
 
 /* Collective. What the ranks have in memory now. */
-static t2i_status tell_memory(t2i_comm *comm, t2i_error *err)
+static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     t2i_memory *all = t2i_alloc((size_t)size, sizeof *all);
@@ -69,7 +69,7 @@ t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         t2i_log_note("shards: %s", text.data);
-        status = tell_memory(comm, err);
+        status = log_memory(comm, err);
         t2i_log_note(
             "trial of %d steps, nothing of it kept: %.3g ms a step (%.0f %% of it for other "
             "ranks); %ld steps take about %s, and validations and checkpoints",

@@ -10,10 +10,10 @@
 #include "train/rows.h"
 #include "record/runlog.h"
 
-void t2i_initial_state_free(t2i_initial_state *start)
+void t2i_initial_state_free(t2i_initial_state *initial)
 {
-    t2i_checkpoint_free(&start->checkpoint);
-    *start = (t2i_initial_state){0};
+    t2i_checkpoint_free(&initial->checkpoint);
+    *initial = (t2i_initial_state){0};
 }
 
 /* ---- rank 0 decides ---- */
@@ -319,7 +319,7 @@ typedef struct {
 } head;
 
 /* Collective. */
-static t2i_status share(t2i_initial_state *out, t2i_comm *comm, t2i_error *err)
+static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     int root = t2i_comm_rank(comm) == 0;
@@ -377,7 +377,7 @@ t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *comm,
     t2i_status mine =
         t2i_comm_rank(comm) == 0 ? decide(out, options, dataset, result_options, err) : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
-    if (status == T2I_OK) status = share(out, comm, err);
+    if (status == T2I_OK) status = broadcast(out, comm, err);
     if (status != T2I_OK) t2i_initial_state_free(out);
     return status;
 }

@@ -23,6 +23,6 @@ T2I_CHECKED t2i_status t2i_initial_state_make(t2i_initial_state *out, t2i_comm *
                                               const t2i_train_options *options,
                                               t2i_dataset *dataset, const char *result_options,
                                               t2i_error *err);
-void t2i_initial_state_free(t2i_initial_state *start);
+void t2i_initial_state_free(t2i_initial_state *initial);
 
 #endif

@@ -72,23 +72,24 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
         (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
         T2I_CHUNK * FLOAT;
     int averages = run->options->ema > 0, workers = run->size * run->threads;
-    t2i_rank_estimate need = {.own =
-                                  process + bytes_of_rows(run, rank) + bytes_of_audits(run, rows)};
-    need.own += slice * (2.0 + averages) + block * averages;
-    need.own += block; /* the weights it starts with, before it has those of its node; on rank 0
+    t2i_rank_estimate estimate = {.own = process + bytes_of_rows(run, rank) +
+                                         bytes_of_audits(run, rows)};
+    estimate.own += slice * (2.0 + averages) + block * averages;
+    estimate.own += block; /* the weights it starts with, before it has those of its node; on rank 0
                           later the copy that is saved */
-    if (rank == 0) need.own += block * (2.0 + averages); /* a checkpoint is gathered there */
+    if (rank == 0) estimate.own += block * (2.0 + averages); /* a checkpoint is gathered there */
     if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
     for (int w = 0; w < workers; w++) {
         size_t published,
             buffers = t2i_reduce_buffers(run->sampler->shards, w, workers, &published);
         if (w / run->threads != rank) continue;
-        need.own += (double)(buffers - published) * block;
-        need.shared += (double)published * block;
-        need.own += (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
+        estimate.own += (double)(buffers - published) * block;
+        estimate.shared += (double)published * block;
+        estimate.own +=
+            (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
     }
-    need.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
-    return need;
+    estimate.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
+    return estimate;
 }
 
 double t2i_resource_estimate_node(const t2i_run_sizes *run)

@@ -34,7 +34,7 @@ static t2i_status place_pictures(t2i_shared_features *s, t2i_dataset *dataset,
 
 /* This rank's share: a contiguous part of the file, so that a chunk is read by one rank, or by two
  * at the seams. */
-static t2i_status read_share(t2i_shared_features *s, t2i_dataset *dataset, int turn, int sharers,
+static t2i_status read_slice(t2i_shared_features *s, t2i_dataset *dataset, int turn, int sharers,
                              t2i_error *err)
 {
     size_t images = (size_t)t2i_dataset_get_info(dataset)->images;
@@ -60,19 +60,19 @@ t2i_status t2i_shared_features_new(t2i_shared_features *out, t2i_comm *comm, t2i
         status = t2i_comm_node_memory(comm, out->held * out->dim * sizeof *out->feature,
                                       (void **)&out->feature, &turn, &sharers, err);
     if (status == T2I_OK)
-        status = t2i_comm_agree(comm, read_share(out, dataset, turn, sharers, err), err);
+        status = t2i_comm_agree(comm, read_slice(out, dataset, turn, sharers, err), err);
     if (status != T2I_OK) t2i_shared_features_free(out);
     return status;
 }
 
-void t2i_shared_features_free(t2i_shared_features *store)
+void t2i_shared_features_free(t2i_shared_features *features)
 {
-    t2i_free(store->place);
-    *store = (t2i_shared_features){0};
+    t2i_free(features->place);
+    *features = (t2i_shared_features){0};
 }
 
-const float *t2i_shared_features_feature(const t2i_shared_features *store, uint32_t image)
+const float *t2i_shared_features_feature(const t2i_shared_features *features, uint32_t image)
 {
-    T2I_ASSERT(store->place[image] != UINT32_MAX);
-    return store->feature + store->place[image] * store->dim;
+    T2I_ASSERT(features->place[image] != UINT32_MAX);
+    return features->feature + features->place[image] * features->dim;
 }

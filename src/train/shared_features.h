@@ -36,9 +36,9 @@ T2I_CHECKED t2i_status t2i_shared_features_want_split(uint8_t *wanted, t2i_datas
 T2I_CHECKED t2i_status t2i_shared_features_new(t2i_shared_features *out, t2i_comm *comm,
                                                t2i_dataset *dataset, uint8_t *wanted,
                                                t2i_error *err);
-void t2i_shared_features_free(t2i_shared_features *store);
+void t2i_shared_features_free(t2i_shared_features *features);
 
 /* A picture that the node wanted. */
-const float *t2i_shared_features_feature(const t2i_shared_features *store, uint32_t image);
+const float *t2i_shared_features_feature(const t2i_shared_features *features, uint32_t image);
 
 #endif

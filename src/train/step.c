@@ -130,7 +130,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
                                  options->schedule == T2I_SCHEDULE_COSINE};
     s->adamw = (t2i_adamw){options->lr, options->beta1, options->beta2, options->eps,
                            options->weight_decay};
-    s->augment = (t2i_augment_options){.share = options->augment,
+    s->augment = (t2i_augment_options){.fraction = options->augment,
                                        .seed = (uint64_t)options->seed,
                                        .space = t2i_vocab_id(&state->vocab, ' '),
                                        .unknown = state->vocab.unknown};
@@ -157,7 +157,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 }
 
 /* Collective. Weights and their packed form come to lie in memory that ranks share. */
-static t2i_status share_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
+static t2i_status move_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     t2i_train_state *state = s->in.state;
     size_t bytes = t2i_packed_weights_bytes(&state->model, 1);
@@ -185,7 +185,7 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     if (status == T2I_OK)
         status = t2i_reduce_new(&s->reduce, comm, s->pool, input->sampler->shards,
                                 input->state->model.layout.floats, err);
-    if (status == T2I_OK) status = share_weights(s, comm, err);
+    if (status == T2I_OK) status = move_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
         t2i_reduce_shards(s->reduce, s->auditor, &first, &end);
         if (first < end) break;
@@ -241,7 +241,7 @@ size_t t2i_step_work_bytes(const t2i_step *s)
     return s->work_bytes;
 }
 
-size_t t2i_step_fold_bytes(const t2i_step *s)
+size_t t2i_step_reduce_bytes(const t2i_step *s)
 {
     return t2i_reduce_bytes(s->reduce);
 }
@@ -266,7 +266,7 @@ void t2i_step_gather(t2i_step *s, t2i_comm *comm)
     if (s->ema != NULL) t2i_comm_gather(comm, s->ema, state->ema, chunk, s->chunks);
 }
 
-static void pack_part(void *context, int thread)
+static void pack_slice(void *context, int thread)
 {
     t2i_step *s = context;
     t2i_packed_weights_fill(&s->packed, s->unpacked, (size_t)(s->packer * s->threads + thread),
@@ -277,7 +277,7 @@ static void pack_part(void *context, int thread)
 static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
 {
     s->unpacked = weights;
-    t2i_thread_pool_run(s->pool, pack_part, s);
+    t2i_thread_pool_run(s->pool, pack_slice, s);
     s->packed.weights = weights;
     if (s->packers > 1) t2i_comm_meet(comm);
 }
@@ -319,7 +319,7 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
         size_t index = w->index[i] = (size_t)(w->draw[i] - in->first_row);
         t2i_row *row = &w->batch[i];
         *row = in->rows->row[index];
-        memcpy(w->target + i * D, t2i_shared_features_feature(in->store, in->rows->image[index]),
+        memcpy(w->target + i * D, t2i_shared_features_feature(in->features, in->rows->image[index]),
                D * sizeof(float));
         if (room == NULL) continue;
         row->length =
@@ -348,9 +348,10 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
                      .prefixes = (double)t2i_work_prefixes(w->work)};
     leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
                                   (float)(2.0 / (all * (double)D)), b->rows * D);
-    if (in->contrast != NULL) /* in units of the squared error, which is divided by D at the end */
+    if (in->contrastive !=
+        NULL) /* in units of the squared error, which is divided by D at the end */
         leaf.loss += weight * (double)D *
-                     t2i_contrastive_loss_add(in->contrast, thread, &pictures, prediction,
+                     t2i_contrastive_loss_add(in->contrastive, thread, &pictures, prediction,
                                               (float)(weight / all), w->dprediction);
     t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
@@ -359,8 +360,8 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
 
 /* ---- shards that are computed twice ---- */
 
-/* Sends this rank's parcel to rank `to`, or takes one from rank `from`, or both. */
-static void trade_parcels(t2i_step *s, t2i_comm *comm, int to, int from)
+/* Sends this rank's batch to rank `to`, or takes one from rank `from`, or both. */
+static void trade_batches(t2i_step *s, t2i_comm *comm, int to, int from)
 {
     if (to == from && to == t2i_comm_rank(comm))
         memcpy(s->theirs.bytes, s->mine.bytes, s->mine.size);
@@ -386,7 +387,7 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
         batch b = fetch_rows(s, &s->worker[s->auditor], s->turn.own);
         t2i_audit_batch_pack(&s->mine, b.row, b.rows, b.target, b.rights, b.index);
     }
-    trade_parcels(s, comm, s->turn.takes_part ? s->turn.by : -1,
+    trade_batches(s, comm, s->turn.takes_part ? s->turn.by : -1,
                   s->turn.takes_part ? s->turn.of : -1);
 }
 
@@ -407,7 +408,7 @@ int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_step_status *step_sta
     int third = t2i_audit_third(s->in.sampler->shards, t2i_comm_size(comm), one, two);
     uint64_t hash = 0;
     if (third < 0) return one == two ? one : T2I_UNKNOWN;
-    trade_parcels(s, comm, rank == one ? third : -1, rank == third ? one : -1);
+    trade_batches(s, comm, rank == one ? third : -1, rank == third ? one : -1);
     if (rank == third) hash = compute_theirs(s);
     t2i_comm_bcast(comm, third, &hash, sizeof hash);
     return hash == step_status->shard ? two : hash == step_status->again ? one : T2I_UNKNOWN;
@@ -510,7 +511,8 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     begin_audit(s, comm);
     if (s->packed.weights != state->weights) pack(s, comm, state->weights);
     if (compares(s)) t2i_thread_pool_run(s->pool, hash_replica, s);
-    if (s->in.contrast != NULL) t2i_contrastive_loss_begin(s->in.contrast, (uint64_t)s->number);
+    if (s->in.contrastive != NULL)
+        t2i_contrastive_loss_begin(s->in.contrastive, (uint64_t)s->number);
     clock_into(s, &seconds->compute);
     t2i_thread_pool_run(s->pool, compute_shards, s);
     result->step_status.damaged = atomic_load(&s->damaged);

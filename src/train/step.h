@@ -27,9 +27,9 @@ typedef struct {
     t2i_train_state *state; /* its weights and run change */
     const t2i_sampler *sampler;
     const t2i_rows *rows; /* of this rank's shards; of all pairs for the other samplers */
-    uint64_t first_row;   /* number (of plan->rows) of rows->row[0] */
-    const t2i_shared_features *store;
-    t2i_contrastive_loss *contrast; /* NULL: squared error alone */
+    uint64_t first_row;   /* number (of sampler->rows) of rows->row[0] */
+    const t2i_shared_features *features;
+    t2i_contrastive_loss *contrastive; /* NULL: squared error alone */
     const t2i_rights *rights;
     int threads;
     size_t most_rows, longest; /* room of a thread's buffers: at least t2i_step_rows, and
@@ -67,7 +67,7 @@ t2i_packed_weights *t2i_step_packed(t2i_step *step);
 t2i_work *t2i_step_work(t2i_step *step);
 /* Bytes of activations and packed weights, and of gradients with the node's (reduce.h). */
 size_t t2i_step_work_bytes(const t2i_step *step);
-size_t t2i_step_fold_bytes(const t2i_step *step);
+size_t t2i_step_reduce_bytes(const t2i_step *step);
 
 /* Collective. Deals the moments (and averaged weights) of rank 0's state out into slices; and
  * the reverse. */
@@ -85,10 +85,10 @@ int t2i_step_damaged(const t2i_step *step);
  *
  * Unless verify-every is 0: an update looks whether the slice that it changes is as the last one
  * left it, and every so many steps the ranks' hashes of the weights that they compute with are
- * compared. When memory changed by itself (result->votes.culprit), the step is not taken.
+ * compared. When memory changed by itself (result->step_status.culprit), the step is not taken.
  *
  * Every audit-every steps each rank also computes a shard of another one (audit.h). When it comes
- * out otherwise (result->votes.disputed), the step is not taken either. */
+ * out otherwise (result->step_status.disputed), the step is not taken either. */
 void t2i_step_take(t2i_step *step, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds);
 
 /* Collective, after such a step: the rank that is wrong, as a third one says; T2I_UNKNOWN where

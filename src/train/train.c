@@ -31,15 +31,15 @@
 /* So many in a row without effect, and a run is given up. */
 enum { SKIPS_IN_A_ROW = 50 };
 /* A loss so many deviations above what is usual is told. */
-static const double told_spike = 8.0;
+static const double logged_spike = 8.0;
 
 struct t2i_train {
     const t2i_train_options *options;
     t2i_comm *comm;
     int rank, size;
     t2i_dataset *dataset;
-    char *result_options;    /* owned: what changes the result, as JSON */
-    t2i_initial_state start; /* whose checkpoint became the state */
+    char *result_options;      /* owned: what changes the result, as JSON */
+    t2i_initial_state initial; /* whose checkpoint became the state */
     t2i_train_state state;
     t2i_run_sizes sizes;             /* once the run is prepared */
     uint64_t split_rows[T2I_SPLITS]; /* of the dataset */
@@ -50,9 +50,9 @@ struct t2i_train {
     t2i_validation validation;
     int threads;
     t2i_step *step;
-    size_t most_rows;               /* of a call of the model */
-    t2i_shared_features store;      /* features of the pictures that the node's ranks name */
-    t2i_contrastive_loss *contrast; /* owned: NULL: squared error alone */
+    size_t most_rows;                  /* of a call of the model */
+    t2i_shared_features features;      /* features of the pictures that the node's ranks name */
+    t2i_contrastive_loss *contrastive; /* owned: NULL: squared error alone */
     uint8_t *trains; /* owned: for it: the pictures of training pairs, a bit a picture */
     t2i_rights rights;
     t2i_runlog *log; /* rank 0 */
@@ -163,7 +163,7 @@ static t2i_status check_dataset(t2i_comm *comm, t2i_dataset *dataset, t2i_error 
 }
 
 /* V, and the rows that are drawn from. */
-static t2i_status make_plan(t2i_train *t, t2i_error *err)
+static t2i_status make_sampler(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
     t2i_run_state *run = &t->state.run;
@@ -174,7 +174,7 @@ static t2i_status make_plan(t2i_train *t, t2i_error *err)
                                .seed = (uint64_t)options->seed,
                                .kind = options->sampler,
                                .sampler_file = t->sampler_file.rows};
-    if (t->start.resumed)
+    if (t->initial.resumed)
         t->sampler.shards = (size_t)run->shards;
     else
         T2I_TRY(t2i_sampler_shards(&t->sampler.shards, (size_t)options->shards, (size_t)t->size,
@@ -214,7 +214,7 @@ static t2i_status load_rows(t2i_train *t, t2i_error *err)
 }
 
 /* Collective. */
-static t2i_status open_store(t2i_train *t, t2i_error *err)
+static t2i_status open_features(t2i_train *t, t2i_error *err)
 {
     size_t bytes = ((size_t)t2i_dataset_get_info(t->dataset)->images + 7) / 8;
     uint8_t *wanted = t2i_alloc(bytes, 1);
@@ -230,13 +230,13 @@ static t2i_status open_store(t2i_train *t, t2i_error *err)
     if (mine == T2I_OK) t2i_validation_want(&t->validation, wanted);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
     if (status == T2I_OK)
-        status = t2i_shared_features_new(&t->store, t->comm, t->dataset, wanted, err);
+        status = t2i_shared_features_new(&t->features, t->comm, t->dataset, wanted, err);
     t2i_free(wanted);
     return status;
 }
 
 /* What tells a row's picture from the others. */
-static t2i_status open_contrast(t2i_train *t, t2i_error *err)
+static t2i_status open_contrastive(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
     const t2i_contrastive_loss_options contrastive = {.temperature = options->temperature,
@@ -244,9 +244,9 @@ static t2i_status open_contrast(t2i_train *t, t2i_error *err)
                                                       .seed = (uint64_t)options->seed};
     int replays = t->sampler.kind == T2I_SAMPLER_FILE;
     if (options->loss != T2I_LOSS_CONTRASTIVE) return T2I_OK;
-    T2I_TRY(t2i_contrastive_loss_new(&t->contrast, t->dataset, t->trains, &t->store, &contrastive,
-                                     t->most_rows, (size_t)t->threads, err));
-    return t2i_rights_new(&t->rights, t->contrast, &t->rows, &t->range,
+    T2I_TRY(t2i_contrastive_loss_new(&t->contrastive, t->dataset, t->trains, &t->features,
+                                     &contrastive, t->most_rows, (size_t)t->threads, err));
+    return t2i_rights_new(&t->rights, t->contrastive, &t->rows, &t->range,
                           replays ? t->sampler.rows : t->split_rows[T2I_TRAIN], err);
 }
 
@@ -273,29 +273,29 @@ static t2i_status open_step(t2i_train *t, t2i_error *err)
         t->most_rows = (size_t)t2i_comm_max(t->comm, (int64_t)t->most_rows);
         longest = (size_t)t2i_comm_max(t->comm, (int64_t)longest);
     }
-    t2i_status mine = open_contrast(t, err);
+    t2i_status mine = open_contrastive(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    size_t rights = t->contrast == NULL ? 0 : t2i_rights_most(&t->rights, t->rows.count);
+    size_t rights = t->contrastive == NULL ? 0 : t2i_rights_most(&t->rights, t->rows.count);
     if (t->options->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
     const t2i_step_input input = {.options = t->options,
                                   .state = &t->state,
                                   .sampler = &t->sampler,
                                   .rows = &t->rows,
                                   .first_row = t->range.first,
-                                  .store = &t->store,
-                                  .contrast = t->contrast,
+                                  .features = &t->features,
+                                  .contrastive = t->contrastive,
                                   .rights = &t->rights,
                                   .threads = t->threads,
                                   .most_rows = t->most_rows,
                                   .longest = longest,
                                   .most_rights = rights};
     T2I_TRY(t2i_step_new(&t->step, t->comm, &input, err));
-    mine = t2i_validation_begin(&t->validation, &t->store, t2i_step_packed(t->step),
-                                t2i_step_work(t->step), t->contrast, err);
+    mine = t2i_validation_begin(&t->validation, &t->features, t2i_step_packed(t->step),
+                                t2i_step_work(t->step), t->contrastive, err);
     return t2i_comm_agree(t->comm, mine, err);
 }
 
-static void print_plan(const t2i_train *t)
+static void print_run(const t2i_train *t)
 {
     const t2i_train_state *state = &t->state;
     const t2i_config *m = &state->model.config;
@@ -323,10 +323,10 @@ static void print_memory(const t2i_train *t)
     const t2i_model *model = &t->state.model;
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
-           features = t->store.held * t->store.dim * sizeof(float);
+           features = t->features.held * t->features.dim * sizeof(float);
     size_t work = t2i_step_work_bytes(t->step) +
-                  (t->contrast == NULL ? 0 : t2i_contrastive_loss_bytes(t->contrast)),
-           reduce = t2i_step_fold_bytes(t->step);
+                  (t->contrastive == NULL ? 0 : t2i_contrastive_loss_bytes(t->contrastive)),
+           reduce = t2i_step_reduce_bytes(t->step);
     t2i_log_note(
         "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
         "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
@@ -352,11 +352,11 @@ static t2i_run_sizes sizes_of(const t2i_train *t)
 }
 
 /* Collective. */
-static t2i_status open_saver(t2i_train *t, t2i_error *err)
+static t2i_status open_checkpoint_writer(t2i_train *t, t2i_error *err)
 {
     const t2i_train_state *state = &t->state;
-    size_t parts = t->options->ema > 0 ? 4 : 3,
-           bytes = state->model.layout.floats * sizeof(float) * parts;
+    size_t blocks = t->options->ema > 0 ? 4 : 3,
+           bytes = state->model.layout.floats * sizeof(float) * blocks;
     t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
     t2i_status mine = T2I_OK;
     if (t->rank == 0)
@@ -378,11 +378,11 @@ static t2i_status prepare(t2i_train *t, t2i_error *err)
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
     T2I_TRY(
-        t2i_initial_state_make(&t->start, t->comm, options, t->dataset, t->result_options, err));
-    t2i_train_state_take(&t->state, &t->start);
-    if (t->start.finished) return T2I_OK;
+        t2i_initial_state_make(&t->initial, t->comm, options, t->dataset, t->result_options, err));
+    t2i_train_state_take(&t->state, &t->initial);
+    if (t->initial.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)options->threads);
-    mine = make_plan(t, err);
+    mine = make_sampler(t, err);
     t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
     if (mine == T2I_OK) mine = load_rows(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
@@ -397,9 +397,9 @@ static t2i_status begin(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
     t2i_status mine = T2I_OK;
-    T2I_TRY(open_store(t, err));
+    T2I_TRY(open_features(t, err));
     T2I_TRY(open_step(t, err));
-    T2I_TRY(open_saver(t, err));
+    T2I_TRY(open_checkpoint_writer(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that is not idle has all rows */
     cut = t->sampler.kind == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
@@ -408,7 +408,7 @@ static t2i_status begin(t2i_train *t, t2i_error *err)
                      (long long)cut, t->state.model.config.block_size);
     if (options->validate_every > 0 && t->validation.validated == 0)
         t2i_log_note("the dataset has no validation rows: nothing is validated");
-    print_plan(t);
+    print_run(t);
     t2i_validation_log(&t->validation, t->comm);
     if (options->dry_run) print_memory(t);
     if (options->dry_run) return t2i_dry_run(t->comm, &t->sizes, t->step, &t->state, err);
@@ -433,8 +433,8 @@ static void tear_down(t2i_train *t)
     t2i_train_state_free(&t->state);
     t2i_sampler_file_close(&t->sampler_file);
     t2i_rows_free(&t->rows);
-    t2i_shared_features_free(&t->store);
-    t2i_contrastive_loss_free(t->contrast);
+    t2i_shared_features_free(&t->features);
+    t2i_contrastive_loss_free(t->contrastive);
     t2i_free(t->trains);
     t2i_rights_free(&t->rights);
     t2i_runlog_close(t->log);
@@ -455,7 +455,7 @@ static t2i_seconds all_seconds(const t2i_train *t)
 
 static int is_spike(const t2i_step_result *result)
 {
-    return result->spike > told_spike || (result->skipped && result->spike > 0.0);
+    return result->spike > logged_spike || (result->skipped && result->spike > 0.0);
 }
 
 static t2i_status log_step(t2i_train *t, const t2i_step_result *result, t2i_error *err)
@@ -485,11 +485,11 @@ static t2i_status log_step(t2i_train *t, const t2i_step_result *result, t2i_erro
     return t2i_runlog_step(t->log, &line, err);
 }
 
-/* The weights, `parts` times as many numbers, are going to be written. */
-static void begin_writing(const t2i_train *t, t2i_phase phase, long step, unsigned parts)
+/* The weights, `blocks` times as many numbers, are going to be written. */
+static void begin_writing(const t2i_train *t, t2i_phase phase, long step, unsigned blocks)
 {
     size_t block = t->state.model.layout.floats * sizeof(float);
-    t2i_heartbeat_phase(phase, step, block * parts);
+    t2i_heartbeat_phase(phase, step, block * blocks);
 }
 
 /* Collective. Waits for the checkpoint that is being written, if one is. */
@@ -514,7 +514,7 @@ static t2i_status end_save(t2i_train *t, t2i_error *err)
 }
 
 /* Collective. The same for a periodic checkpoint, without which training can go on. */
-static void lapse_save(t2i_train *t)
+static void try_end_save(t2i_train *t)
 {
     t2i_error err = {0};
     t2i_status saved = end_save(t, &err);
@@ -546,7 +546,7 @@ static t2i_status begin_save(t2i_train *t, t2i_error *err)
 /* Collective. A checkpoint of this step is there afterwards, or why not. */
 static t2i_status save(t2i_train *t, t2i_error *err)
 {
-    lapse_save(t);
+    try_end_save(t);
     if (t->saved_step == t->state.run.step) return T2I_OK;
     T2I_TRY(begin_save(t, err));
     return end_save(t, err);
@@ -565,7 +565,7 @@ static void write_report(t2i_train *t, const t2i_run_status *ends)
 
 /* Collective. What people look at: where the ranks' time went, and the report. ends: what
  * status.json will say at the end of the session; NULL: it goes on. */
-static void tell_people(t2i_train *t, const t2i_run_status *ends)
+static void write_records(t2i_train *t, const t2i_run_status *ends)
 {
     double clock = t2i_cpu_seconds();
     t2i_seconds seconds = all_seconds(t);
@@ -596,7 +596,7 @@ static void show_progress(t2i_train *t, const t2i_step_result *result, int last)
 }
 
 /* A step that was skipped, or a loss that jumps. */
-static void tell_oddity(const t2i_train *t, const t2i_step_result *result)
+static void log_anomaly(const t2i_train *t, const t2i_step_result *result)
 {
     const t2i_run_state *run = &t->state.run;
     char skipped[64] = "";
@@ -633,7 +633,7 @@ static void after_step(t2i_train *t, const t2i_step_result *result)
     t2i_error err = {0};
     long step = state->run.step;
     int last = step == options->steps;
-    tell_oddity(t, result);
+    log_anomaly(t, result);
     if (t->rank == 0 &&
         (due(step, options->log_every) || last || result->skipped || step == 1 || is_spike(result)))
         t2i_runlog_warn_failed(log_step(t, result, &err), &err);
@@ -650,10 +650,10 @@ static void after_step(t2i_train *t, const t2i_step_result *result)
         if (t->rank == 0) draw_samples(t, weights);
     }
     if (due(step, options->checkpoint_every) && !last) {
-        lapse_save(t);
+        try_end_save(t);
         t2i_status begun = t->lost ? T2I_OK : begin_save(t, &err);
         if (!t->lost) t2i_runlog_warn_failed(begun, &err);
-        tell_people(t, NULL);
+        write_records(t, NULL);
     }
     show_progress(t, result, last);
 }
@@ -678,7 +678,7 @@ static t2i_status check_memory(t2i_train *t, const t2i_step_status *step_status,
     char why[200];
     int unknown = step_status->culprit == T2I_UNKNOWN;
     if (step_status->culprit == T2I_NOBODY) return T2I_OK;
-    lapse_save(t); /* it is from before */
+    try_end_save(t); /* it is from before */
     snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s", t->state.run.step + 1,
              unknown ? "the weights of the ranks differ, and no majority tells which are right"
              : step_status->damaged > 0 ? "weights or moments are not as the last step left them"
@@ -692,7 +692,7 @@ static t2i_status check_audit(t2i_train *t, const t2i_step_status *step_status, 
 {
     char why[224], whose[96];
     if (step_status->disputed == T2I_NOBODY) return T2I_OK;
-    lapse_save(t);
+    try_end_save(t);
     int one = (int)step_status->disputed, two = (int)step_status->by;
     int culprit = t2i_step_settle(t->step, t->comm, step_status);
     if (one == two)
@@ -740,7 +740,7 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         T2I_TRY(check_memory(t, &result.step_status, err));
         T2I_TRY(check_audit(t, &result.step_status, err));
-        if (result.step_status.saved > 0) lapse_save(t);
+        if (result.step_status.saved > 0) try_end_save(t);
         if (!t->lost) after_step(t, &result);
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
@@ -763,7 +763,7 @@ static t2i_status write_end(t2i_train *t, float *weights, t2i_error *err)
 /* Collective. Durable work first, status.json last. */
 static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error *err)
 {
-    lapse_save(t);
+    try_end_save(t);
     if (status == T2I_OK && !stopped) {
         begin_writing(t, T2I_AT_SAVE, t->state.run.step, 1);
         float *weights = t2i_step_model(t->step, t->comm);
@@ -782,7 +782,7 @@ static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error
                                                 : "failed";
     const t2i_run_status ends =
         run_status(t, state, (int)status, status == T2I_OK ? "all steps done" : err->text);
-    tell_people(t, &ends);
+    write_records(t, &ends);
     if (t->rank == 0 && !t->lost) mine = t2i_runlog_status(t->options->out, &ends, &why);
     mine = t2i_comm_agree(t->comm, mine, &why);
     t->running = 0;
@@ -837,14 +837,14 @@ t2i_status t2i_train_open(t2i_train **out, t2i_comm *comm, const t2i_train_optio
 
 const t2i_run_sizes *t2i_train_sizes(const t2i_train *t)
 {
-    return t->start.finished ? NULL : &t->sizes;
+    return t->initial.finished ? NULL : &t->sizes;
 }
 
 t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
 {
     int stopped = 0;
     T2I_ASSERT(comm == t->comm);
-    if (t->start.finished) {
+    if (t->initial.finished) {
         t2i_log_note("%s is finished: all %ld steps are done; nothing to do", t->options->out,
                      t->options->steps);
         return T2I_OK;
@@ -855,7 +855,7 @@ t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
         return T2I_OK;
     }
     int own = t->options->resume == T2I_RESUME_AUTO; /* a named one may lie in another folder */
-    if (t->start.resumed && own) t->saved_step = t->sound_step = t->state.run.step;
+    if (t->initial.resumed && own) t->saved_step = t->sound_step = t->state.run.step;
     t2i_status status = run_steps(t, &stopped, err);
     return finish(t, status, stopped, err);
 }

@@ -2,9 +2,9 @@
 
 #include "base/mem.h"
 
-void t2i_train_state_take(t2i_train_state *out, t2i_initial_state *start)
+void t2i_train_state_take(t2i_train_state *out, t2i_initial_state *initial)
 {
-    t2i_checkpoint *c = &start->checkpoint;
+    t2i_checkpoint *c = &initial->checkpoint;
     *out = (t2i_train_state){.model = c->model,
                              .vocab = c->vocab,
                              .weights = c->weights,

@@ -22,8 +22,8 @@ typedef struct {
     t2i_run_state run;  /* counters and best scores; its options are owned, NULL on other ranks */
 } t2i_train_state;
 
-/* Takes over what a run starts from; the checkpoint of start is empty afterwards. */
-void t2i_train_state_take(t2i_train_state *out, t2i_initial_state *start);
+/* Takes over what a run starts from; the checkpoint of initial is empty afterwards. */
+void t2i_train_state_take(t2i_train_state *out, t2i_initial_state *initial);
 void t2i_train_state_free(t2i_train_state *state);
 
 /* The weights lie in `weights` from now on, which is borrowed and has been filled (NULL: there are

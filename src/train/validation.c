@@ -70,16 +70,16 @@ void t2i_validation_want(const t2i_validation *validation, uint8_t *wanted)
     t2i_validation_recall_want(&validation->recall, wanted);
 }
 
-t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_features *store,
+t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_features *features,
                                 t2i_packed_weights *packed, t2i_work *work,
-                                t2i_contrastive_loss *contrast, t2i_error *err)
+                                t2i_contrastive_loss *contrastive, t2i_error *err)
 {
     const t2i_train_state *state = validation->state;
     size_t D = state->model.config.vision_feature_dim;
-    validation->store = store;
+    validation->features = features;
     validation->packed = packed;
     validation->work = work;
-    validation->contrast = contrast;
+    validation->contrastive = contrastive;
     validation->block_loss = t2i_alloc(validation->blocks, sizeof *validation->block_loss);
     validation->place =
         t2i_alloc(validation->blocks, T2I_VALIDATION_ROWS * sizeof *validation->place);
@@ -90,9 +90,9 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
         validation->target == NULL || validation->dprediction == NULL)
         return t2i_fail_memory(err, validation->blocks * 8 + T2I_VALIDATION_ROWS * D * 8,
                                "validation");
-    T2I_TRY(t2i_validation_recall_begin(&validation->recall, store, err));
-    if (contrast == NULL) return T2I_OK;
-    return t2i_rights_new(&validation->right, contrast, &validation->rows, &validation->range,
+    T2I_TRY(t2i_validation_recall_begin(&validation->recall, features, err));
+    if (contrastive == NULL) return T2I_OK;
+    return t2i_rights_new(&validation->right, contrastive, &validation->rows, &validation->range,
                           validation->split_rows[T2I_VALIDATION], err);
 }
 
@@ -132,7 +132,7 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
     for (size_t i = 0; i < rows; i++) {
         validation->index[i] = first + i;
         memcpy(validation->target + i * D,
-               t2i_shared_features_feature(validation->store, validation->rows.image[first + i]),
+               t2i_shared_features_feature(validation->features, validation->rows.image[first + i]),
                D * sizeof(float));
     }
     t2i_validation_recall_add_predictions(&validation->recall, first, rows, prediction);
@@ -140,10 +140,10 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
         t2i_squared_error(validation->dprediction, prediction, validation->target, 0.0f, rows * D);
     const t2i_contrastive_batch pictures = {&validation->right, validation->index, rows,
                                             validation->target};
-    if (validation->contrast != NULL)
+    if (validation->contrastive != NULL)
         loss +=
             validation->options->contrastive_weight * (double)D *
-            t2i_contrastive_loss_add(validation->contrast, 0, &pictures, prediction, 0.0f, NULL);
+            t2i_contrastive_loss_add(validation->contrastive, 0, &pictures, prediction, 0.0f, NULL);
     return loss;
 }
 
@@ -151,7 +151,7 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
 static double validate(t2i_validation *validation, t2i_comm *comm)
 {
     size_t end = t2i_share(validation->blocks, validation->rank + 1, validation->size);
-    if (validation->contrast != NULL) t2i_contrastive_loss_begin(validation->contrast, 0);
+    if (validation->contrastive != NULL) t2i_contrastive_loss_begin(validation->contrastive, 0);
     for (size_t b = validation->first_block; b < end; b++) {
         size_t first = (b - validation->first_block) * T2I_VALIDATION_ROWS,
                rows = validation->rows.count - first;
@@ -188,8 +188,9 @@ void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *
     validation->scores =
         t2i_scores_recall(validation->place, validation->blocks * T2I_VALIDATION_ROWS);
     int lower = counts && isfinite(loss) && (run->best < 0.0 || loss < run->best);
-    int higher = counts && validation->contrast != NULL && validation->scores.mrr > run->best_mrr;
-    int best = validation->contrast != NULL ? higher : lower;
+    int higher =
+        counts && validation->contrastive != NULL && validation->scores.mrr > run->best_mrr;
+    int best = validation->contrastive != NULL ? higher : lower;
     if (lower) run->best = nine_digits(loss);
     if (higher) run->best_mrr = nine_digits(validation->scores.mrr);
     if (validation->rank != 0) return;

@@ -31,14 +31,14 @@ typedef struct {
     const t2i_train_options *options; /* these are borrowed */
     t2i_dataset *dataset;
     t2i_train_state *state; /* its run.best and best_mrr are kept here */
-    const t2i_shared_features *store;
-    t2i_contrastive_loss *contrast; /* NULL: squared error alone */
+    const t2i_shared_features *features;
+    t2i_contrastive_loss *contrastive; /* NULL: squared error alone */
     t2i_packed_weights *packed;
     t2i_work *work;
     int rank, size;
     t2i_row_range range; /* this rank's blocks; */
     t2i_rows rows;       /* owned: their rows */
-    t2i_rights right;    /* owned: of these rows, for contrast */
+    t2i_rights right;    /* owned: of these rows, for contrastive */
     uint64_t split_rows[T2I_SPLITS], validated;
     size_t blocks, first_block;
     double *block_loss;          /* owned: one a block */
@@ -60,15 +60,15 @@ T2I_CHECKED t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_o
                                           const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                                           t2i_error *err);
 void t2i_validation_free(t2i_validation *validation);
-/* The pictures whose features it will ask the store for (shared_features.h). */
+/* The pictures whose features it will ask the shared features for (shared_features.h). */
 void t2i_validation_want(const t2i_validation *validation, uint8_t *wanted);
-/* All memory of a validation. work and contrast take T2I_VALIDATION_ROWS rows, as long as
+/* All memory of a validation. work and contrastive take T2I_VALIDATION_ROWS rows, as long as
  * rows.longest.
  */
 T2I_CHECKED t2i_status t2i_validation_begin(t2i_validation *validation,
-                                            const t2i_shared_features *store,
+                                            const t2i_shared_features *features,
                                             t2i_packed_weights *packed, t2i_work *work,
-                                            t2i_contrastive_loss *contrast, t2i_error *err);
+                                            t2i_contrastive_loss *contrastive, t2i_error *err);
 /* Chooses the prompts to draw, spread over the validation split (the training rows where there is
  * none), whatever the number of ranks. On the rank that draws. */
 T2I_CHECKED t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err);
@@ -80,7 +80,7 @@ T2I_CHECKED t2i_status t2i_validation_prompts(const t2i_validation *validation, 
 /* Collective. Says how prompts will be ranked. */
 void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm);
 
-/* Collective. The loss over exactly every validation row into last_loss, what the quiz gives into
+/* Collective. The loss over exactly every validation row into last_loss, the recall into
  * scores. counts: may become the best so far. Rank 0 writes best.safetensors, log.jsonl and
  * loss.png; what it cannot write is said, and no error. weights: those that a model file of the run
  * would have, and which are packed. */

@@ -46,7 +46,7 @@ typedef struct {
     t2i_text text[2];
     t2i_prompts one;
     size_t room; /* pairs that `one` has room for */
-    size_t fits; /* pictures that quiz->fit has room for */
+    size_t fits; /* pictures that recall->fit has room for */
 } reading;
 
 /* All pairs that have the prompt of this pair, of whatever split; *before: those of the validation
@@ -187,10 +187,10 @@ void t2i_validation_recall_want(const t2i_validation_recall *recall, uint8_t *wa
 }
 
 t2i_status t2i_validation_recall_begin(t2i_validation_recall *recall,
-                                       const t2i_shared_features *store, t2i_error *err)
+                                       const t2i_shared_features *features, t2i_error *err)
 {
     size_t n = recall->questions;
-    recall->store = store;
+    recall->features = features;
     if (n == 0) return T2I_OK;
     size_t rows = t2i_feature_cache_rows(recall->D);
     recall->distance = t2i_alloc(recall->begin[n], sizeof *recall->distance);
@@ -229,7 +229,7 @@ static void set_limit(t2i_validation_recall *recall, size_t q)
     if (!isfinite(own)) return;
     for (size_t k = recall->begin[q]; k < recall->begin[q + 1]; k++) {
         uint32_t image = recall->fit[k].image;
-        const float *feature = t2i_shared_features_feature(recall->store, image);
+        const float *feature = t2i_shared_features_feature(recall->features, image);
         recall->distance[k] =
             t2i_distance(T2I_COSINE, x, own, feature, t2i_length(feature, recall->D), recall->D);
         if (recall->fit[k].right)
@@ -246,7 +246,7 @@ static void compare_all(t2i_validation_recall *recall)
         t2i_heartbeat_beat();
         for (size_t i = 0; i < count; i++)
             memcpy(recall->block + i * D,
-                   t2i_shared_features_feature(recall->store, recall->picture[at + i]),
+                   t2i_shared_features_feature(recall->features, recall->picture[at + i]),
                    D * sizeof *recall->block);
         t2i_search_pictures(recall->search, recall->block, at, count, recall->none);
         for (size_t q = 0; q < recall->questions; q += TOGETHER)

@@ -36,11 +36,11 @@ typedef struct {
     t2i_fitting *fit;  /* owned: the right ones, and those of the gallery that are left out */
     double *distance;  /* owned: of each of these */
     float *prediction; /* owned: (questions, D) */
-    t2i_search_result *found;         /* owned: questions */
-    t2i_search *search;               /* owned */
-    float *block;                     /* owned: features that are compared at a time */
-    uint8_t *none;                    /* owned: zeros; no picture is one to train on here */
-    const t2i_shared_features *store; /* borrowed */
+    t2i_search_result *found;            /* owned: questions */
+    t2i_search *search;                  /* owned */
+    float *block;                        /* owned: features that are compared at a time */
+    uint8_t *none;                       /* owned: zeros; no picture is one to train on here */
+    const t2i_shared_features *features; /* borrowed */
 } t2i_validation_recall;
 
 /* rows: this rank's rows of the validation split, from its row `first` on, of `in_split` in all.
@@ -49,11 +49,11 @@ T2I_CHECKED t2i_status t2i_validation_recall_new(t2i_validation_recall *out, t2i
                                                  const t2i_rows *rows, uint64_t first,
                                                  uint64_t in_split, t2i_error *err);
 void t2i_validation_recall_free(t2i_validation_recall *recall);
-/* The pictures whose features it asks the store for. */
+/* The pictures whose features it asks the shared features for. */
 void t2i_validation_recall_want(const t2i_validation_recall *recall, uint8_t *wanted);
-/* Takes its memory, once the store (borrowed) is there. */
+/* Takes its memory, once the features (borrowed) are there. */
 T2I_CHECKED t2i_status t2i_validation_recall_begin(t2i_validation_recall *recall,
-                                                   const t2i_shared_features *store,
+                                                   const t2i_shared_features *features,
                                                    t2i_error *err);
 
 /* The predictions (count, D) of rows first ... of this rank's; those that nobody asks are passed

@@ -12,17 +12,17 @@ static t2i_train_options options;
 enum { RANKS = 4 };
 
 /* Two hosts with two ranks each, a core for each rank, nothing wrong. */
-static t2i_host_info facts[RANKS];
+static t2i_host_info info[RANKS];
 static t2i_exam exam;
 
 static void make_exam(void)
 {
-    memset(facts, 0, sizeof facts);
+    memset(info, 0, sizeof info);
     options =
         (t2i_train_options){.data = "d.h5", .out = "run", .keep = 2, .watchdog = 30, .steps = 100};
-    exam = (t2i_exam){.options = &options, .size = RANKS, .hosts = 2, .nodes = 2, .facts = facts};
+    exam = (t2i_exam){.options = &options, .size = RANKS, .hosts = 2, .nodes = 2, .info = info};
     for (int r = 0; r < RANKS; r++) {
-        t2i_host_info *f = &facts[r];
+        t2i_host_info *f = &info[r];
         snprintf(f->host, sizeof f->host, "node%d", r / 2);
         snprintf(f->mpi, sizeof f->mpi, "Open MPI v4.1.4");
         snprintf(f->mpi_built, sizeof f->mpi_built, "Open MPI v4.1.4");
@@ -41,14 +41,14 @@ static void make_exam(void)
         f->gflops = 100 + r;
         f->core_share = 1;
     }
-    exam.folder = (t2i_fs_probe){.path = "/work",
-                                 .is_there = 1,
-                                 .kind = T2I_FS_SHARED,
-                                 .type = "NFS",
-                                 .free_bytes = 1e12,
-                                 .free_files = -1,
-                                 .bytes = 4e6,
-                                 .save_seconds = 0.1};
+    exam.probe = (t2i_fs_probe){.path = "/work",
+                                .is_there = 1,
+                                .kind = T2I_FS_SHARED,
+                                .type = "NFS",
+                                .free_bytes = 1e12,
+                                .free_files = -1,
+                                .bytes = 4e6,
+                                .save_seconds = 0.1};
     for (int i = 0; i < T2I_EXAM_SUMS; i++) {
         exam.sum[i].bytes = 1 << 20;
         exam.sum[i].seconds = 1e-3;
@@ -96,63 +96,63 @@ static void test_ranks(void)
     make_exam();
     expect("launcher", T2I_FINE, "4 ranks on 2 hosts, started by Open MPI's mpirun", "");
     exam.size = 1;
-    facts[0].tasks = 4;
+    info[0].tasks = 4;
     expect("launcher", T2I_DOUBTFUL, "gave this job 4 tasks", "srun --mpi=pmix");
-    facts[3].node_first = 3;
+    info[3].node_first = 3;
     expect("launcher", T2I_FINE, "1 to 2 a node", "");
-    facts[3].mpi[10] = '5';
+    info[3].mpi[10] = '5';
     expect("mpi", T2I_FAILING, "Open MPI v5.1.4 on rank 3 (node1)", "same MPI module");
-    for (int r = 0; r < RANKS; r++) facts[r].mpi[10] = '5';
+    for (int r = 0; r < RANKS; r++) info[r].mpi[10] = '5';
     expect("mpi", T2I_DOUBTFUL, "v5.1.4, built with Open MPI v4.1.4", "build it again");
-    for (int r = 0; r < RANKS; r++) facts[r].mpi_built[0] = '\0';
+    for (int r = 0; r < RANKS; r++) info[r].mpi_built[0] = '\0';
     expect("mpi", T2I_FINE, "Open MPI v4.1.4", "");
-    facts[2].hdf5[2] = 7;
+    info[2].hdf5[2] = 7;
     expect("hdf5", T2I_FAILING, "rank 2 on node1: 1.2.7, built with 1.2.3", "HDF5 module");
 }
 
 static void test_cores(void)
 {
     make_exam();
-    facts[2].parent_cores = 8;
+    info[2].parent_cores = 8;
     expect("binding", T2I_DOUBTFUL, "2 ranks on node1 may use 2 cores of 8", "--bind-to none");
-    facts[2].parent_cores = 8;
-    facts[0].launcher = T2I_BY_SRUN;
+    info[2].parent_cores = 8;
+    info[0].launcher = T2I_BY_SRUN;
     expect("binding", T2I_DOUBTFUL, "of 8", "--cpus-per-task");
-    facts[2].parent_cores = 8; /* asked for one thread: that is what it has */
+    info[2].parent_cores = 8; /* asked for one thread: that is what it has */
     options.threads = 1;
     expect("binding", T2I_FINE, "", "");
-    facts[2].parent_cores = 8;
-    facts[2].told_threads = 1;
+    info[2].parent_cores = 8;
+    info[2].told_threads = 1;
     expect("binding", T2I_FINE, "", "");
-    facts[2].parent_cores = 8;
-    facts[2].threads = facts[3].threads = 4;
+    info[2].parent_cores = 8;
+    info[2].threads = info[3].threads = 4;
     options.threads = 4;
     expect("binding", T2I_DOUBTFUL, "of 8", "--bind-to none");
-    facts[2].threads = facts[3].threads = 4;
+    info[2].threads = info[3].threads = 4;
     options.threads = 4;
     expect("threads", T2I_DOUBTFUL, "2 ranks x 4 threads share 2 cores on node1", "start 2 ranks");
-    facts[1].mask[0] = 1; /* both on one core */
+    info[1].mask[0] = 1; /* both on one core */
     options.threads = 1;
     expect("threads", T2I_FINE, "share 1 core on node0", ""); /* the binding says it */
-    facts[1].mask[0] = 1;
+    info[1].mask[0] = 1;
     options.threads = 1;
     expect("binding", T2I_DOUBTFUL, "2 ranks on node0 may use 1 core of 2", "--bind-to none");
     exam.hosts = 1;
     exam.meeting = 0.01;
     expect("waiting", T2I_DOUBTFUL, "10.00 ms", "load");
-    snprintf(facts[3].cpu, sizeof facts[3].cpu, "avx2");
+    snprintf(info[3].cpu, sizeof info[3].cpu, "avx2");
     expect("cpu", T2I_DOUBTFUL, "avx2, SkylakeX on node1 (rank 3)", "--constraint");
 }
 
 static void test_speed(void)
 {
     make_exam();
-    facts[1].gflops = 60;
+    info[1].gflops = 60;
     expect("speed", T2I_DOUBTFUL, "slowest: rank 1 on node0 with 60.0", "waits for rank 1");
-    facts[2].core_share = 0.5;
+    info[2].core_share = 0.5;
     expect("speed", T2I_DOUBTFUL, "rank 2 on node1 got 50 % of a core", "two mpiruns");
-    facts[2].core_share = 0.5;
-    facts[2].crowded = 1;
+    info[2].core_share = 0.5;
+    info[2].crowded = 1;
     expect("speed", T2I_FINE, "", "");
     for (int i = 0; i < T2I_EXAM_SUMS; i++) exam.sum[i].seconds = 1;
     expect("sum", T2I_DOUBTFUL, "1 MiB 1000.00 ms", "btl_tcp_if_include");
@@ -161,44 +161,44 @@ static void test_speed(void)
 static void test_files(void)
 {
     make_exam();
-    exam.folder.kind = T2I_FS_MEMORY;
+    exam.probe.kind = T2I_FS_MEMORY;
     expect("folder", T2I_DOUBTFUL, "/work on NFS", "on a disk");
-    exam.folder.kind = T2I_FS_LOCAL;
+    exam.probe.kind = T2I_FS_LOCAL;
     expect("folder", T2I_DOUBTFUL, "", "all nodes see");
-    exam.folder.kind = T2I_FS_LOCAL;
+    exam.probe.kind = T2I_FS_LOCAL;
     exam.hosts_looked = 1; /* one host's disk that it lends to the others */
     expect("folder", T2I_FINE, "", "");
-    exam.folder.kind = T2I_FS_LOCAL;
+    exam.probe.kind = T2I_FS_LOCAL;
     exam.hosts = 1;
     expect("folder", T2I_FINE, "", "");
-    exam.folder.status = T2I_CANTCREATE;
-    snprintf(exam.folder.problem, sizeof exam.folder.problem, "Permission denied");
+    exam.probe.status = T2I_CANTCREATE;
+    snprintf(exam.probe.problem, sizeof exam.probe.problem, "Permission denied");
     expect("folder", T2I_FAILING, "Permission denied", "another --out");
-    exam.folder.free_bytes = 1e8;
+    exam.probe.free_bytes = 1e8;
     expect("space", T2I_DOUBTFUL, "100.0 MB free", "make room");
-    exam.folder.free_files = 3;
+    exam.probe.free_files = 3;
     expect("space", T2I_DOUBTFUL, "room for 3 files", "inodes");
-    exam.folder.save_status = T2I_IO;
-    snprintf(exam.folder.save_problem, sizeof exam.folder.save_problem, "disk full");
+    exam.probe.save_status = T2I_IO;
+    snprintf(exam.probe.save_problem, sizeof exam.probe.save_problem, "disk full");
     expect("save", T2I_FAILING, "disk full", "make room");
-    exam.folder.save_seconds = 5;
+    exam.probe.save_seconds = 5;
     expect("save", T2I_DOUBTFUL, "5.000 s", "--signal=B:USR1");
-    exam.folder.lock_error = 38;
+    exam.probe.lock_error = 38;
     expect("locks", T2I_DOUBTFUL, "cannot be locked", "HDF5_USE_FILE_LOCKING=FALSE");
-    facts[2].blind = 1;
+    info[2].blind = 1;
     expect("shared-folder", T2I_DOUBTFUL, "/work of rank 0 is not seen on node1", "all nodes see");
-    facts[2].clock = -7;
+    info[2].clock = -7;
     expect("clock", T2I_DOUBTFUL, "7.000 s apart (node1)", "NTP");
-    facts[0].dead_link = 480;
+    info[0].dead_link = 480;
     expect("dead-links", T2I_DOUBTFUL, "480 s", "oob_tcp_keepalive_time 5");
-    facts[0].dead_link = 0;
+    info[0].dead_link = 0;
     expect("dead-links", T2I_FINE, "watchdog alone", "");
     exam.start_status = T2I_NOINPUT;
     snprintf(exam.start_problem, sizeof exam.start_problem, "no d.h5");
     expect("job", T2I_FAILING, "no d.h5", "t2i-train");
-    facts[1].shared = facts[0].shared = 1 << 20;
+    info[1].shared = info[0].shared = 1 << 20;
     expect("shared-memory", T2I_DOUBTFUL, "node0 has 1.0 MB", "--shm-size");
-    facts[2].memory_free = 1e8;
+    info[2].memory_free = 1e8;
     expect("memory", T2I_DOUBTFUL, "node1 has 100.0 MB free of 16.0 GB", "--mem");
 
     t2i_fs_probe folder;
@@ -249,19 +249,19 @@ static void test_need(void)
     CU_ASSERT_TRUE(t2i_resource_estimate_disk(&run) > 3 * checkpoint);
 
     exam.run = &run;
-    facts[2].memory = facts[2].memory_free = 1e9;
+    info[2].memory = info[2].memory_free = 1e9;
     expect("memory", T2I_FAILING, "node1 has 1.0 GB free of 1.0 GB", "fewer ranks");
     exam.run = &run;
-    facts[2].memory_free = 1e9;
+    info[2].memory_free = 1e9;
     expect("memory", T2I_DOUBTFUL, "the run needs about 2.1 GB", "--mem");
     exam.run = &run;
-    facts[3].shared = facts[2].shared = 1e9;
+    info[3].shared = info[2].shared = 1e9;
     expect("shared-memory", T2I_DOUBTFUL, "needs 2.1", "remount");
     exam.run = &run;
-    exam.folder.free_bytes = 1.5 * checkpoint;
+    exam.probe.free_bytes = 1.5 * checkpoint;
     expect("space", T2I_DOUBTFUL, "keep 2", "lower keep");
     exam.run = &run;
-    exam.folder.free_bytes = 0.5 * checkpoint;
+    exam.probe.free_bytes = 0.5 * checkpoint;
     expect("space", T2I_FAILING, "a checkpoint", "no checkpoint fits");
     t2i_model_free(&model);
 }

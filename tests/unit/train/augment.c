@@ -5,7 +5,7 @@
 
 #include "test.h"
 
-static const t2i_augment_options always = {.share = 1, .seed = 7, .space = 0, .unknown = 99};
+static const t2i_augment_options always = {.fraction = 1, .seed = 7, .space = 0, .unknown = 99};
 
 /* Letters a..z are 1..26, the blank is 0. */
 static size_t encode(const char *text, uint16_t *ids)
@@ -38,14 +38,14 @@ static void test_share(void)
     for (int k = 0; k <= 4; k++) {
         t2i_augment_options o = always;
         int changed = 0;
-        o.share = k / 4.0;
+        o.fraction = k / 4.0;
         for (uint64_t i = 0; i < 2000; i++) {
             change(&o, 1, i, "one two three four five", to);
             changed += strcmp(to, "one two three four five") != 0;
         }
         /* of those chosen, few are as they were: all words stay by chance, an end of a short word
          */
-        CU_ASSERT_DOUBLE_EQUAL(changed / 2000.0, o.share * 0.88, 0.06);
+        CU_ASSERT_DOUBLE_EQUAL(changed / 2000.0, o.fraction * 0.88, 0.06);
         if (k == 0) CU_ASSERT_EQUAL(changed, 0);
     }
 }
