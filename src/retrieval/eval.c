@@ -9,67 +9,67 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-static void free_job(t2i_eval_job *j)
+static void free_evaluation(t2i_evaluation *e)
 {
-    void *all[] = {j->in_training, j->query,         j->weight,    j->mean,
-                   j->sum,         j->mean_distance, j->mean_place};
+    void *all[] = {e->in_training, e->query,         e->weight,    e->mean,
+                   e->sum,         e->mean_distance, e->mean_place};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
-    t2i_baseline_free(&j->base);
-    t2i_prompts_free(&j->prompts);
-    t2i_feature_cache_free(&j->cache);
-    t2i_search_free(j->search);
-    t2i_thread_pool_free(j->pool);
+    t2i_baseline_free(&e->base);
+    t2i_prompts_free(&e->prompts);
+    t2i_feature_cache_free(&e->cache);
+    t2i_search_free(e->search);
+    t2i_thread_pool_free(e->pool);
 }
 
 /* Ranks that open a run during training may read different models. */
-static t2i_status check_same(t2i_comm *comm, const t2i_eval_job *j, t2i_error *err)
+static t2i_status check_same(t2i_comm *comm, const t2i_evaluation *e, t2i_error *err)
 {
-    const t2i_checkpoint *c = &j->model->checkpoint;
+    const t2i_checkpoint *c = &e->model->checkpoint;
     char mine[2 * T2I_HEX] = {0};
     t2i_hash_hex(c->weights, c->model.layout.floats * sizeof *c->weights, mine);
-    memcpy(mine + T2I_HEX, t2i_dataset_get_info(j->model->dataset)->digest, T2I_HEX);
+    memcpy(mine + T2I_HEX, t2i_dataset_get_info(e->model->dataset)->digest, T2I_HEX);
     if (!t2i_comm_same(comm, mine, sizeof mine))
         return t2i_fail(
             err, T2I_DATA,
             "the ranks read different files from %s and %s: give a checkpoint that does "
             "not change, and a dataset on a shared file system",
-            j->model->path, t2i_dataset_path(j->model->dataset));
+            e->model->path, t2i_dataset_path(e->model->dataset));
     return T2I_OK;
 }
 
 /* Caches the features that this rank reads repeatedly: those of its tasks. */
-static t2i_status open_cache(t2i_eval_job *j, t2i_error *err)
+static t2i_status open_cache(t2i_evaluation *e, t2i_error *err)
 {
-    size_t rows = t2i_feature_cache_rows(j->D), blocks = j->images / rows + (j->images % rows > 0);
-    size_t query_blocks = t2i_eval_query_blocks(j->group), tasks = blocks * query_blocks;
-    size_t first = t2i_share(tasks, j->rank, j->size);
-    size_t end = t2i_share(tasks, j->rank + 1, j->size);
-    return t2i_feature_cache_new(&j->cache, j->model->dataset, first / query_blocks,
-                                 (end + query_blocks - 1) / query_blocks, j->options->cache_bytes,
+    size_t rows = t2i_feature_cache_rows(e->D), blocks = e->images / rows + (e->images % rows > 0);
+    size_t query_blocks = t2i_eval_query_blocks(e->group), tasks = blocks * query_blocks;
+    size_t first = t2i_share(tasks, e->rank, e->size);
+    size_t end = t2i_share(tasks, e->rank + 1, e->size);
+    return t2i_feature_cache_new(&e->cache, e->model->dataset, first / query_blocks,
+                                 (end + query_blocks - 1) / query_blocks, e->options->cache_bytes,
                                  err);
 }
 
-static t2i_status prepare(t2i_eval_job *j, int threads, int spin, t2i_error *err)
+static t2i_status prepare(t2i_evaluation *e, int threads, int spin, t2i_error *err)
 {
-    T2I_TRY(t2i_eval_plan(j, err));
-    if (j->base.rows > 0) T2I_TRY(t2i_baseline_index(&j->base, j->model->dataset, err));
-    T2I_TRY(open_cache(j, err));
-    T2I_TRY(t2i_thread_pool_new(&j->pool, threads, spin, err));
-    T2I_TRY(t2i_search_new(&j->search, j->cache.rows, QUERIES, j->D, j->pool, err));
-    j->sum = t2i_alloc(j->splits, j->D * sizeof *j->sum);
-    j->mean_distance = j->base.rows > 0 ? t2i_alloc(j->images, sizeof *j->mean_distance) : NULL;
-    j->mean_place = t2i_alloc(j->images, sizeof *j->mean_place);
-    if (j->sum == NULL || (j->base.rows > 0 && j->mean_distance == NULL) || j->mean_place == NULL)
-        return t2i_fail_memory(err, 12 * j->images, "the pictures");
+    T2I_TRY(t2i_eval_plan(e, err));
+    if (e->base.rows > 0) T2I_TRY(t2i_baseline_index(&e->base, e->model->dataset, err));
+    T2I_TRY(open_cache(e, err));
+    T2I_TRY(t2i_thread_pool_new(&e->pool, threads, spin, err));
+    T2I_TRY(t2i_search_new(&e->search, e->cache.rows, QUERIES, e->D, e->pool, err));
+    e->sum = t2i_alloc(e->splits, e->D * sizeof *e->sum);
+    e->mean_distance = e->base.rows > 0 ? t2i_alloc(e->images, sizeof *e->mean_distance) : NULL;
+    e->mean_place = t2i_alloc(e->images, sizeof *e->mean_place);
+    if (e->sum == NULL || (e->base.rows > 0 && e->mean_distance == NULL) || e->mean_place == NULL)
+        return t2i_fail_memory(err, 12 * e->images, "the pictures");
     return T2I_OK;
 }
 
 /* ---- results ---- */
 
 /* Query i of the evaluated split s. */
-static const t2i_eval_query *query_of(const t2i_eval_job *j, size_t s, size_t i)
+static const t2i_eval_query *query_of(const t2i_evaluation *e, size_t s, size_t i)
 {
-    return &j->query[j->begin[s] + i];
+    return &e->query[e->begin[s] + i];
 }
 
 static int by_chances(const void *a, const void *b)
@@ -79,13 +79,13 @@ static int by_chances(const void *a, const void *b)
     return (x->left_out > y->left_out) - (x->left_out < y->left_out);
 }
 
-static t2i_status score_random(const t2i_eval_job *j, size_t s, t2i_scores *out, t2i_error *err)
+static t2i_status score_random(const t2i_evaluation *e, size_t s, t2i_scores *out, t2i_error *err)
 {
-    size_t count = j->sampled[s], kinds = 0;
+    size_t count = e->sampled[s], kinds = 0;
     t2i_chances *kind = t2i_alloc(count, sizeof *kind);
     if (kind == NULL) return t2i_fail_memory(err, count * sizeof *kind, "the baseline");
     for (size_t i = 0; i < count; i++)
-        kind[i] = (t2i_chances){query_of(j, s, i)->right, query_of(j, s, i)->left_out, 1};
+        kind[i] = (t2i_chances){query_of(e, s, i)->right, query_of(e, s, i)->left_out, 1};
     qsort(kind, count, sizeof *kind, by_chances);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && by_chances(&kind[i], &kind[kinds - 1]) == 0)
@@ -93,72 +93,72 @@ static t2i_status score_random(const t2i_eval_job *j, size_t s, t2i_scores *out,
         else
             kind[kinds++] = kind[i];
     }
-    t2i_status status = t2i_scores_random(out, j->images, kind, kinds, err);
+    t2i_status status = t2i_scores_random(out, e->images, kind, kinds, err);
     t2i_free(kind);
     return status;
 }
 
-static t2i_status find_hub(const t2i_eval_job *j, size_t s, int metric, t2i_hub *out,
+static t2i_status find_hub(const t2i_evaluation *e, size_t s, int metric, t2i_hub *out,
                            t2i_error *err)
 {
-    uint32_t *times = t2i_alloc(j->images, sizeof *times), best = 0;
-    if (times == NULL) return t2i_fail_memory(err, j->images * sizeof *times, "the hubs");
-    for (size_t i = 0; i < j->sampled[s]; i++) {
-        const t2i_eval_query *q = query_of(j, s, i);
+    uint32_t *times = t2i_alloc(e->images, sizeof *times), best = 0;
+    if (times == NULL) return t2i_fail_memory(err, e->images * sizeof *times, "the hubs");
+    for (size_t i = 0; i < e->sampled[s]; i++) {
+        const t2i_eval_query *q = query_of(e, s, i);
         if (q->wrong[metric]) times[q->first[metric]]++;
     }
-    for (uint32_t m = 1; m < j->images; m++)
+    for (uint32_t m = 1; m < e->images; m++)
         if (times[m] > times[best]) best = m;
     out->prompts = times[best];
     t2i_free(times);
     if (out->prompts == 0) return T2I_OK;
-    return t2i_dataset_image_name(j->model->dataset, best, &out->image, err);
+    return t2i_dataset_image_name(e->model->dataset, best, &out->image, err);
 }
 
 /* Spread of the predictions relative to that of the right pictures. */
-static double spread_of(const t2i_eval_job *j, size_t s)
+static double spread_of(const t2i_evaluation *e, size_t s)
 {
-    double count = (double)j->sampled[s], square = 0.0;
-    for (size_t d = 0; d < j->D; d++) {
-        double mean = j->sum[s * j->D + d] / count;
+    double count = (double)e->sampled[s], square = 0.0;
+    for (size_t d = 0; d < e->D; d++) {
+        double mean = e->sum[s * e->D + d] / count;
         square += mean * mean;
     }
-    if (!(j->target[s] > 0.0)) return NAN;
-    return sqrt(fmax(j->square[s] / count - square, 0.0) / j->target[s]);
+    if (!(e->target[s] > 0.0)) return NAN;
+    return sqrt(fmax(e->square[s] / count - square, 0.0) / e->target[s]);
 }
 
 /* Figures that each rank computes alone. */
-static t2i_status fill_result(const t2i_eval_job *j, size_t s, t2i_eval_result *r, t2i_error *err)
+static t2i_status fill_result(const t2i_evaluation *e, size_t s, t2i_eval_result *r, t2i_error *err)
 {
     double decoded = 0.0, compared = 0.0;
-    const t2i_gallery *gallery = &j->model->gallery;
-    for (size_t i = 0; i < j->sampled[s]; i++) {
-        const t2i_eval_query *q = query_of(j, s, i);
+    const t2i_gallery *gallery = &e->model->gallery;
+    for (size_t i = 0; i < e->sampled[s]; i++) {
+        const t2i_eval_query *q = query_of(e, s, i);
         decoded += q->decoded;
         compared += q->compared;
         for (int metric = 0; metric < T2I_METRICS; metric++) r->tied[metric] += q->tied[metric];
     }
     if (t2i_gallery_shows(gallery) && t2i_gallery_decodes(gallery))
-        r->decoded_psnr = decoded / (double)j->sampled[s];
+        r->decoded_psnr = decoded / (double)e->sampled[s];
     if (t2i_gallery_shows(gallery) && r->has_training)
-        r->nearest_psnr = compared / (double)j->sampled[s];
-    r->spread = spread_of(j, s);
+        r->nearest_psnr = compared / (double)e->sampled[s];
+    r->spread = spread_of(e, s);
     for (int metric = 0; metric < T2I_METRICS; metric++)
-        T2I_TRY(find_hub(j, s, metric, &r->hub[metric], err));
-    return score_random(j, s, &r->random, err);
+        T2I_TRY(find_hub(e, s, metric, &r->hub[metric], err));
+    return score_random(e, s, &r->random, err);
 }
 
 /* Collects the ranks of each method. The caller frees *rank (methods, queries). */
-static t2i_status gather_ranks(const t2i_eval_job *j, size_t s, size_t methods, t2i_ranks *out,
+static t2i_status gather_ranks(const t2i_evaluation *e, size_t s, size_t methods, t2i_ranks *out,
                                t2i_error *err)
 {
-    size_t count = j->sampled[s];
+    size_t count = e->sampled[s];
     const uint32_t *method[T2I_METHODS];
     uint32_t *rank = t2i_alloc(methods * count, sizeof *rank);
     if (rank == NULL) return t2i_fail_memory(err, methods * count * sizeof *rank, "the ranks");
     for (size_t w = 0; w < methods; w++) {
         method[w] = rank + w * count;
-        for (size_t i = 0; i < count; i++) rank[w * count + i] = query_of(j, s, i)->rank[w];
+        for (size_t i = 0; i < count; i++) rank[w * count + i] = query_of(e, s, i)->rank[w];
     }
     t2i_status status = t2i_ranks_new(out, method, methods, count, err);
     t2i_free(rank);
@@ -179,8 +179,8 @@ static void set_intervals(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
 }
 
 /* Collective. The ranks share the resamples. */
-static t2i_status score_methods(t2i_comm *comm, const t2i_eval_job *j, size_t s, t2i_eval_result *r,
-                                t2i_error *err)
+static t2i_status score_methods(t2i_comm *comm, const t2i_evaluation *e, size_t s,
+                                t2i_eval_result *r, t2i_error *err)
 {
     size_t methods = r->has_training ? T2I_METHODS : T2I_BY_COSINE + 1;
     t2i_ranks ranks = {0};
@@ -188,13 +188,13 @@ static t2i_status score_methods(t2i_comm *comm, const t2i_eval_job *j, size_t s,
     t2i_status status =
         drawn == NULL
             ? t2i_fail_memory(err, T2I_RESAMPLES * methods * sizeof *drawn, "the intervals")
-            : gather_ranks(j, s, methods, &ranks, err);
+            : gather_ranks(e, s, methods, &ranks, err);
     if (status == T2I_OK) {
-        size_t end = t2i_share(T2I_RESAMPLES, j->rank + 1, j->size);
+        size_t end = t2i_share(T2I_RESAMPLES, e->rank + 1, e->size);
         t2i_ranks_score(&ranks, score);
         for (size_t w = 0; w < methods; w++) r->method[w].score = score[w];
-        for (size_t i = t2i_share(T2I_RESAMPLES, j->rank, j->size); i < end; i++)
-            t2i_ranks_resample(&ranks, j->options->seed, (uint64_t)r->split, i,
+        for (size_t i = t2i_share(T2I_RESAMPLES, e->rank, e->size); i < end; i++)
+            t2i_ranks_resample(&ranks, e->options->seed, (uint64_t)r->split, i,
                                drawn + i * methods);
     }
     status = t2i_comm_agree(comm, status, err);
@@ -208,51 +208,51 @@ static t2i_status score_methods(t2i_comm *comm, const t2i_eval_job *j, size_t s,
 }
 
 /* Collective. */
-static t2i_status finish(t2i_comm *comm, const t2i_eval_job *j, t2i_eval_report *out,
+static t2i_status finish(t2i_comm *comm, const t2i_evaluation *e, t2i_eval_report *out,
                          t2i_error *err)
 {
-    for (size_t s = 0; s < j->splits; s++) {
+    for (size_t s = 0; s < e->splits; s++) {
         t2i_eval_result *r = &out->result[s];
-        *r = (t2i_eval_result){.split = j->split[s],
-                               .prompts = j->sampled[s],
-                               .all_prompts = j->all[s],
-                               .gallery = j->images,
-                               .has_training = j->base.rows > 0,
+        *r = (t2i_eval_result){.split = e->split[s],
+                               .prompts = e->sampled[s],
+                               .all_prompts = e->all[s],
+                               .gallery = e->images,
+                               .has_training = e->base.rows > 0,
                                .decoded_psnr = NAN,
                                .nearest_psnr = NAN};
         out->results = s + 1;
-        r->unknown = (size_t)t2i_comm_sum(comm, j->unknown[s]);
-        r->cut = (size_t)t2i_comm_sum(comm, j->cut[s]);
-        T2I_TRY(t2i_comm_agree(comm, fill_result(j, s, r, err), err));
-        T2I_TRY(score_methods(comm, j, s, r, err));
+        r->unknown = (size_t)t2i_comm_sum(comm, e->unknown[s]);
+        r->cut = (size_t)t2i_comm_sum(comm, e->cut[s]);
+        T2I_TRY(t2i_comm_agree(comm, fill_result(e, s, r, err), err));
+        T2I_TRY(score_methods(comm, e, s, r, err));
     }
     return T2I_OK;
 }
 
 /* Collective. */
-static t2i_status evaluate(t2i_comm *comm, t2i_eval_job *j, t2i_eval_report *out, t2i_error *err)
+static t2i_status evaluate(t2i_comm *comm, t2i_evaluation *e, t2i_eval_report *out, t2i_error *err)
 {
-    T2I_TRY(check_same(comm, j, err));
-    int threads = t2i_comm_threads(comm, j->options->threads);
-    T2I_TRY(t2i_comm_agree(comm, prepare(j, threads, !t2i_comm_crowded(comm), err), err));
-    T2I_TRY(t2i_eval_measure(comm, j, err));
-    T2I_TRY(t2i_eval_rank(comm, j, err));
-    return finish(comm, j, out, err);
+    T2I_TRY(check_same(comm, e, err));
+    int threads = t2i_comm_threads(comm, e->options->threads);
+    T2I_TRY(t2i_comm_agree(comm, prepare(e, threads, !t2i_comm_crowded(comm), err), err));
+    T2I_TRY(t2i_eval_measure(comm, e, err));
+    T2I_TRY(t2i_eval_rank(comm, e, err));
+    return finish(comm, e, out, err);
 }
 
 t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *model, const t2i_eval_options *options,
                     t2i_eval_report *out, t2i_error *err)
 {
-    t2i_eval_job j = {.model = model,
-                      .options = options,
-                      .rank = t2i_comm_rank(comm),
-                      .size = t2i_comm_size(comm),
-                      .images = model->gallery.images,
-                      .D = model->gallery.features};
+    t2i_evaluation e = {.model = model,
+                        .options = options,
+                        .rank = t2i_comm_rank(comm),
+                        .size = t2i_comm_size(comm),
+                        .images = model->gallery.images,
+                        .D = model->gallery.features};
     T2I_ASSERT(options->split >= T2I_ALL_SPLITS && options->split < T2I_SPLITS);
     *out = (t2i_eval_report){0};
-    t2i_status status = evaluate(comm, &j, out, err);
-    free_job(&j);
+    t2i_status status = evaluate(comm, &e, out, err);
+    free_evaluation(&e);
     if (status != T2I_OK) t2i_eval_report_free(out);
     return status;
 }

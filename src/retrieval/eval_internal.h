@@ -57,14 +57,14 @@ typedef struct {
     double *sum, square[T2I_SPLITS]; /* (splits, D): sums of predictions; sums of squared lengths */
     int64_t unknown[T2I_SPLITS], cut[T2I_SPLITS];
     t2i_progress progress;
-} t2i_eval_job;
+} t2i_evaluation;
 
 /* Chooses the queries, the same on all ranks. */
-t2i_status t2i_eval_plan(t2i_eval_job *j, t2i_error *err);
+t2i_status t2i_eval_plan(t2i_evaluation *e, t2i_error *err);
 /* Collective. One pass over the features: their mean, and the spread of the right pictures. */
-t2i_status t2i_eval_measure(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
+t2i_status t2i_eval_measure(t2i_comm *comm, t2i_evaluation *e, t2i_error *err);
 /* Collective. Predictions, ranks and PSNR of all queries. */
-t2i_status t2i_eval_rank(t2i_comm *comm, t2i_eval_job *j, t2i_error *err);
+t2i_status t2i_eval_rank(t2i_comm *comm, t2i_evaluation *e, t2i_error *err);
 
 /* Number n of blocks of queries. Task t compares block t / n of the pictures with block t % n. */
 size_t t2i_eval_query_blocks(size_t queries);

@@ -15,7 +15,7 @@ enum {
 typedef struct {
     size_t first, count; /* queries of the group; whole blocks */
     t2i_eval_query *q;   /* borrowed: count */
-    float *prediction;   /* (j->group, D) */
+    float *prediction;   /* (e->group, D) */
     size_t *start;       /* count + 1: where the pictures of each query begin in `fit` */
     t2i_fitting *fit;    /* pictures that fit the queries */
     double (*distance)[T2I_METRICS]; /* distances of these pictures to the predictions */
@@ -36,10 +36,10 @@ static size_t run_of(const group *g, size_t i, size_t end, size_t most)
 }
 
 /* part: share of the work on this group that is done; predictions are half of it. */
-static void show_progress(t2i_eval_job *j, const group *g, double part)
+static void show_progress(t2i_evaluation *e, const group *g, double part)
 {
-    double queries = (double)j->begin[j->splits];
-    t2i_progress_at(&j->progress, ((double)g->first + part * (double)g->count) / queries);
+    double queries = (double)e->begin[e->splits];
+    t2i_progress_at(&e->progress, ((double)g->first + part * (double)g->count) / queries);
 }
 
 /* ---- predictions ---- */
@@ -51,23 +51,23 @@ typedef struct {
     t2i_encoded encoded[TOGETHER];
 } prompt_batch;
 
-static size_t split_of(const t2i_eval_job *j, size_t query)
+static size_t split_of(const t2i_evaluation *e, size_t query)
 {
     size_t s = 0;
-    while (query >= j->begin[s + 1]) s++;
+    while (query >= e->begin[s + 1]) s++;
     return s;
 }
 
 /* Predicts a run of queries of one split that begins at a block. */
-static t2i_status predict_run(t2i_eval_job *j, group *g, prompt_batch *r, size_t first, size_t run,
-                              t2i_error *err)
+static t2i_status predict_run(t2i_evaluation *e, group *g, prompt_batch *r, size_t first,
+                              size_t run, t2i_error *err)
 {
-    const t2i_checkpoint *c = &j->model->checkpoint;
-    size_t s = split_of(j, g->first + first);
+    const t2i_checkpoint *c = &e->model->checkpoint;
+    size_t s = split_of(e, g->first + first);
     r->text.size = 0;
     for (size_t i = 0; i < run; i++) {
-        uint64_t pair = j->prompts.first[g->q[first + i].prompt];
-        T2I_TRY(t2i_prompts_text(j->model->dataset, pair, &r->one, err));
+        uint64_t pair = e->prompts.first[g->q[first + i].prompt];
+        T2I_TRY(t2i_prompts_text(e->model->dataset, pair, &r->one, err));
         r->at[i] = r->text.size;
         T2I_TRY(t2i_text_add(&r->text, r->one.data, r->one.size, err));
     }
@@ -75,31 +75,31 @@ static t2i_status predict_run(t2i_eval_job *j, group *g, prompt_batch *r, size_t
     for (size_t i = 0; i < run; i++)
         r->prompt[i] = (t2i_prompt){r->text.data + r->at[i], r->at[i + 1] - r->at[i]};
     T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, r->prompt, run,
-                        g->prediction + first * j->D, r->encoded, err));
+                        g->prediction + first * e->D, r->encoded, err));
     for (size_t i = 0; i < run; i++) {
-        j->unknown[s] += r->encoded[i].unknown > 0;
-        j->cut[s] += r->encoded[i].cut > 0;
+        e->unknown[s] += r->encoded[i].unknown > 0;
+        e->cut[s] += r->encoded[i].cut > 0;
     }
     return T2I_OK;
 }
 
 /* Predicts this rank's share of the blocks. */
-static t2i_status predict_share(t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status predict_share(t2i_evaluation *e, group *g, t2i_error *err)
 {
     size_t blocks = g->count / T2I_PREDICT_BLOCK;
-    size_t at = t2i_share(blocks, j->rank, j->size) * T2I_PREDICT_BLOCK;
-    size_t end = t2i_share(blocks, j->rank + 1, j->size) * T2I_PREDICT_BLOCK;
+    size_t at = t2i_share(blocks, e->rank, e->size) * T2I_PREDICT_BLOCK;
+    size_t end = t2i_share(blocks, e->rank + 1, e->size) * T2I_PREDICT_BLOCK;
     prompt_batch *r = t2i_alloc(1, sizeof *r);
     if (r == NULL) return t2i_fail_memory(err, sizeof *r, "the prompts");
     t2i_status status = T2I_OK;
     size_t begin = at;
     while (status == T2I_OK && at < end) {
-        size_t split_end = j->begin[split_of(j, g->first + at) + 1] - g->first;
+        size_t split_end = e->begin[split_of(e, g->first + at) + 1] - g->first;
         size_t run = run_of(g, at, end < split_end ? end : split_end, TOGETHER);
-        status = predict_run(j, g, r, at, run, err);
+        status = predict_run(e, g, r, at, run, err);
         /* a run ends with a block, or at the padding of the last block of a split */
         at += (run + T2I_PREDICT_BLOCK - 1) / T2I_PREDICT_BLOCK * T2I_PREDICT_BLOCK;
-        show_progress(j, g, 0.5 * (double)(at - begin) / (double)(end - begin));
+        show_progress(e, g, 0.5 * (double)(at - begin) / (double)(end - begin));
     }
     t2i_text_free(&r->text);
     t2i_text_free(&r->one);
@@ -108,23 +108,23 @@ static t2i_status predict_share(t2i_eval_job *j, group *g, t2i_error *err)
 }
 
 /* Sums the predictions for the spread, in the order of the queries. */
-static void sum_predictions(t2i_eval_job *j, const group *g)
+static void sum_predictions(t2i_evaluation *e, const group *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         if (!is_query(g, i)) continue;
-        size_t s = split_of(j, g->first + i);
-        const float *x = g->prediction + i * j->D;
-        double length = t2i_length(x, j->D), *sum = j->sum + s * j->D;
-        for (size_t d = 0; d < j->D; d++) sum[d] += (double)x[d];
-        j->square[s] += length * length;
+        size_t s = split_of(e, g->first + i);
+        const float *x = g->prediction + i * e->D;
+        double length = t2i_length(x, e->D), *sum = e->sum + s * e->D;
+        for (size_t d = 0; d < e->D; d++) sum[d] += (double)x[d];
+        e->square[s] += length * length;
     }
 }
 
 /* ---- the pictures that fit ---- */
 
-static t2i_status find_fitting(t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status find_fitting(t2i_evaluation *e, group *g, t2i_error *err)
 {
-    const t2i_prompts *p = &j->prompts;
+    const t2i_prompts *p = &e->prompts;
     size_t pairs = 0, count = 0;
     for (size_t i = 0; i < g->count; i++)
         if (is_query(g, i)) pairs += p->first[g->q[i].prompt + 1] - p->first[g->q[i].prompt];
@@ -137,7 +137,7 @@ static t2i_status find_fitting(t2i_eval_job *j, group *g, t2i_error *err)
         t2i_eval_query *q = &g->q[i];
         g->start[i] = count;
         if (!is_query(g, i)) continue;
-        int split = j->split[split_of(j, g->first + i)];
+        int split = e->split[split_of(e, g->first + i)];
         count += t2i_prompts_fitting(p, q->prompt, split, g->fit + count);
         for (size_t k = g->start[i]; k < count; k++) q->right += g->fit[k].right;
         q->left_out = (uint32_t)(count - g->start[i]) - q->right;
@@ -160,17 +160,17 @@ static int by_image(const void *a, const void *b)
     return (x->query > y->query) - (x->query < y->query);
 }
 
-static t2i_status measure_share(t2i_eval_job *j, const group *g, distance_request *all,
+static t2i_status measure_share(t2i_evaluation *e, const group *g, distance_request *all,
                                 size_t count, t2i_error *err)
 {
-    size_t end = t2i_share(count, j->rank + 1, j->size);
-    for (size_t i = t2i_share(count, j->rank, j->size); i < end; i++) {
-        const float *feature, *x = g->prediction + all[i].query * j->D;
-        T2I_TRY(t2i_feature_cache_picture(&j->cache, all[i].image, &feature, err));
-        double length = t2i_length(feature, j->D), own = t2i_length(x, j->D);
+    size_t end = t2i_share(count, e->rank + 1, e->size);
+    for (size_t i = t2i_share(count, e->rank, e->size); i < end; i++) {
+        const float *feature, *x = g->prediction + all[i].query * e->D;
+        T2I_TRY(t2i_feature_cache_picture(&e->cache, all[i].image, &feature, err));
+        double length = t2i_length(feature, e->D), own = t2i_length(x, e->D);
         for (int metric = 0; metric < T2I_METRICS; metric++)
             all[i].distance[metric] =
-                t2i_distance((t2i_metric)metric, x, own, feature, length, j->D);
+                t2i_distance((t2i_metric)metric, x, own, feature, length, e->D);
     }
     return T2I_OK;
 }
@@ -194,9 +194,9 @@ static void set_limits(const group *g)
 }
 
 /* Collective. Distances of all pictures that fit the queries. */
-static t2i_status measure_fitting(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status measure_fitting(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
-    t2i_status status = find_fitting(j, g, err);
+    t2i_status status = find_fitting(e, g, err);
     size_t count = status == T2I_OK ? g->start[g->count] : 0;
     distance_request *all = t2i_alloc(count, sizeof *all);
     if (status == T2I_OK && all == NULL)
@@ -208,7 +208,7 @@ static t2i_status measure_fitting(t2i_comm *comm, t2i_eval_job *j, group *g, t2i
                     (distance_request){.image = g->fit[k].image, .query = (uint32_t)i, .at = k};
         qsort(all, count, sizeof *all,
               by_image); /* so that each rank reads its pictures once, in order */
-        status = measure_share(j, g, all, count, err);
+        status = measure_share(e, g, all, count, err);
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
@@ -228,40 +228,40 @@ size_t t2i_eval_query_blocks(size_t queries)
     return (queries + QUERIES - 1) / QUERIES;
 }
 
-static t2i_status compare_share(t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status compare_share(t2i_evaluation *e, group *g, t2i_error *err)
 {
-    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * j->cache.blocks;
-    size_t first = t2i_share(tasks, j->rank, j->size), rows = j->cache.rows;
-    size_t end = t2i_share(tasks, j->rank + 1, j->size);
+    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache.blocks;
+    size_t first = t2i_share(tasks, e->rank, e->size), rows = e->cache.rows;
+    size_t end = t2i_share(tasks, e->rank + 1, e->size);
     for (size_t task = first; task < end; task++) {
         size_t block = task / query_blocks, at = task % query_blocks * QUERIES;
         size_t count = g->count - at < QUERIES ? g->count - at : QUERIES;
         if (task == first || at == 0) {
             const float *feature;
-            size_t pictures = t2i_feature_cache_count(&j->cache, block);
-            T2I_TRY(t2i_feature_cache_block(&j->cache, block, &feature, err));
-            t2i_search_pictures(j->search, feature, block * rows, pictures,
-                                j->in_training + block * rows);
-            if (at == 0 && j->mean_distance != NULL && g->first == 0)
-                t2i_search_distances(j->search, j->mean, j->mean_distance + block * rows);
+            size_t pictures = t2i_feature_cache_count(&e->cache, block);
+            T2I_TRY(t2i_feature_cache_block(&e->cache, block, &feature, err));
+            t2i_search_pictures(e->search, feature, block * rows, pictures,
+                                e->in_training + block * rows);
+            if (at == 0 && e->mean_distance != NULL && g->first == 0)
+                t2i_search_distances(e->search, e->mean, e->mean_distance + block * rows);
         }
-        t2i_search_compare(j->search, g->prediction + at * j->D, count, g->found + at);
-        show_progress(j, g, 0.5 + 0.5 * (double)(task + 1 - first) / (double)(end - first));
+        t2i_search_compare(e->search, g->prediction + at * e->D, count, g->found + at);
+        show_progress(e, g, 0.5 + 0.5 * (double)(task + 1 - first) / (double)(end - first));
     }
     return T2I_OK;
 }
 
 /* Collective. Merges the results of all ranks. */
-static t2i_status merge_results(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status merge_results(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
-    size_t ranks = (size_t)j->size;
+    size_t ranks = (size_t)e->size;
     t2i_search_result *all = t2i_alloc(ranks * MERGED, sizeof *all);
     t2i_status status =
         all == NULL ? t2i_fail_memory(err, ranks * MERGED * sizeof *all, "search results") : T2I_OK;
     status = t2i_comm_agree(comm, status, err);
-    for (size_t at = 0; status == T2I_OK && j->size > 1 && at < g->count; at += MERGED) {
+    for (size_t at = 0; status == T2I_OK && e->size > 1 && at < g->count; at += MERGED) {
         size_t some = g->count - at < MERGED ? g->count - at : MERGED;
-        memcpy(all + (size_t)j->rank * MERGED, g->found + at, some * sizeof *all);
+        memcpy(all + (size_t)e->rank * MERGED, g->found + at, some * sizeof *all);
         t2i_comm_share_all(comm, all, MERGED * sizeof *all, ranks);
         memcpy(g->found + at, all, some * sizeof *all);
         for (size_t r = 1; r < ranks; r++)
@@ -274,17 +274,17 @@ static t2i_status merge_results(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_e
 
 /* Collective. Shares the distances to the mean. A rank has those of the blocks whose first task it
  * ran. */
-static void share_mean_distances(t2i_comm *comm, t2i_eval_job *j, const group *g)
+static void share_mean_distances(t2i_comm *comm, t2i_evaluation *e, const group *g)
 {
-    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * j->cache.blocks;
-    for (int r = 0; r < j->size; r++) {
+    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache.blocks;
+    for (int r = 0; r < e->size; r++) {
         size_t first =
-            (t2i_share(tasks, r, j->size) + query_blocks - 1) / query_blocks * j->cache.rows;
+            (t2i_share(tasks, r, e->size) + query_blocks - 1) / query_blocks * e->cache.rows;
         size_t end =
-            (t2i_share(tasks, r + 1, j->size) + query_blocks - 1) / query_blocks * j->cache.rows;
-        if (end > j->images) end = j->images;
+            (t2i_share(tasks, r + 1, e->size) + query_blocks - 1) / query_blocks * e->cache.rows;
+        if (end > e->images) end = e->images;
         if (first < end)
-            t2i_comm_bcast(comm, r, j->mean_distance + first, (end - first) * sizeof(double));
+            t2i_comm_bcast(comm, r, e->mean_distance + first, (end - first) * sizeof(double));
     }
 }
 
@@ -314,11 +314,11 @@ static void rank_by(const group *g, size_t i, int metric)
     g->q[i].wrong[metric] = find_fit(g, i, c->first.image) == NULL;
 }
 
-static t2i_status rank_all(t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status rank_all(t2i_evaluation *e, group *g, t2i_error *err)
 {
-    int has_training = j->base.rows > 0;
+    int has_training = e->base.rows > 0;
     if (has_training && g->first == 0)
-        T2I_TRY(t2i_baseline_order(j->mean_distance, j->images, j->mean_place, err));
+        T2I_TRY(t2i_baseline_order(e->mean_distance, e->images, e->mean_place, err));
     for (size_t i = 0; i < g->count; i++) {
         t2i_eval_query *q = &g->q[i];
         const t2i_fitting *fit = g->fit + g->start[i];
@@ -327,23 +327,23 @@ static t2i_status rank_all(t2i_eval_job *j, group *g, t2i_error *err)
         for (int metric = 0; metric < T2I_METRICS; metric++) rank_by(g, i, metric);
         q->nearest_training = g->found[i].training.image;
         if (!has_training) continue;
-        q->rank[T2I_BY_MEAN] = (uint32_t)t2i_baseline_rank(j->mean_place, fit, count);
-        q->rank[T2I_BY_CONSTANT] = (uint32_t)t2i_baseline_rank(j->base.constant, fit, count);
+        q->rank[T2I_BY_MEAN] = (uint32_t)t2i_baseline_rank(e->mean_place, fit, count);
+        q->rank[T2I_BY_CONSTANT] = (uint32_t)t2i_baseline_rank(e->base.constant, fit, count);
     }
     return T2I_OK;
 }
 
-static t2i_status rank_share_by_prompts(t2i_eval_job *j, group *g, uint32_t *rank, t2i_error *err)
+static t2i_status rank_share_by_prompts(t2i_evaluation *e, group *g, uint32_t *rank, t2i_error *err)
 {
     t2i_text text = {0};
     t2i_status status = T2I_OK;
-    size_t end = t2i_share(g->count, j->rank + 1, j->size), found;
-    for (size_t i = t2i_share(g->count, j->rank, j->size); status == T2I_OK && i < end; i++) {
+    size_t end = t2i_share(g->count, e->rank + 1, e->size), found;
+    for (size_t i = t2i_share(g->count, e->rank, e->size); status == T2I_OK && i < end; i++) {
         if (!is_query(g, i)) continue;
-        uint64_t pair = j->prompts.first[g->q[i].prompt];
-        status = t2i_prompts_text(j->model->dataset, pair, &text, err);
+        uint64_t pair = e->prompts.first[g->q[i].prompt];
+        status = t2i_prompts_text(e->model->dataset, pair, &text, err);
         if (status == T2I_OK)
-            status = t2i_baseline_nearest(&j->base, &text, g->fit + g->start[i],
+            status = t2i_baseline_nearest(&e->base, &text, g->fit + g->start[i],
                                           g->start[i + 1] - g->start[i], &found, err);
         if (status == T2I_OK) rank[i] = (uint32_t)found;
     }
@@ -352,12 +352,12 @@ static t2i_status rank_share_by_prompts(t2i_eval_job *j, group *g, uint32_t *ran
 }
 
 /* Collective. Ranks by nearest training prompts. */
-static t2i_status rank_by_prompts(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
-    if (j->base.rows == 0) return T2I_OK;
+    if (e->base.rows == 0) return T2I_OK;
     uint32_t *rank = t2i_alloc(g->count, sizeof *rank);
     t2i_status status = rank == NULL ? t2i_fail_memory(err, g->count * sizeof *rank, "the ranks")
-                                     : rank_share_by_prompts(j, g, rank, err);
+                                     : rank_share_by_prompts(e, g, rank, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, rank, sizeof *rank, g->count);
@@ -370,11 +370,11 @@ static t2i_status rank_by_prompts(t2i_comm *comm, t2i_eval_job *j, group *g, t2i
 /* ---- pixels ---- */
 
 /* psnr (2, count): decoded predictions, then nearest training pictures. */
-static t2i_status psnr_share(t2i_eval_job *j, group *g, double *psnr, t2i_error *err)
+static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_error *err)
 {
-    t2i_gallery *gallery = &j->model->gallery;
-    int decodes = t2i_gallery_decodes(gallery), compares = j->base.rows > 0;
-    size_t end = t2i_share(g->count, j->rank + 1, j->size);
+    t2i_gallery *gallery = &e->model->gallery;
+    int decodes = t2i_gallery_decodes(gallery), compares = e->base.rows > 0;
+    size_t end = t2i_share(g->count, e->rank + 1, e->size);
     uint32_t *image = t2i_alloc(2 * g->count, sizeof *image);
     if (image == NULL) return t2i_fail_memory(err, 8 * g->count, "the pictures");
     uint32_t *other = image + g->count;
@@ -383,11 +383,11 @@ static t2i_status psnr_share(t2i_eval_job *j, group *g, double *psnr, t2i_error 
         other[i] = g->q[i].nearest_training;
     }
     t2i_status status = T2I_OK;
-    for (size_t i = t2i_share(g->count, j->rank, j->size); status == T2I_OK && i < end;) {
+    for (size_t i = t2i_share(g->count, e->rank, e->size); status == T2I_OK && i < end;) {
         size_t run = run_of(g, i, end, SIZE_MAX);
         if (run > 0)
             status =
-                t2i_psnr_of(gallery, g->prediction + i * j->D, image + i, other + i, run,
+                t2i_psnr_of(gallery, g->prediction + i * e->D, image + i, other + i, run,
                             decodes ? psnr + i : NULL, compares ? psnr + g->count + i : NULL, err);
         i += run > 0 ? run : 1;
     }
@@ -396,12 +396,12 @@ static t2i_status psnr_share(t2i_eval_job *j, group *g, double *psnr, t2i_error 
 }
 
 /* Collective. */
-static t2i_status measure_psnr(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status measure_psnr(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
-    if (!t2i_gallery_shows(&j->model->gallery)) return T2I_OK;
+    if (!t2i_gallery_shows(&e->model->gallery)) return T2I_OK;
     double *psnr = t2i_alloc(2 * g->count, sizeof *psnr);
     t2i_status status = psnr == NULL ? t2i_fail_memory(err, 16 * g->count, "the pictures")
-                                     : psnr_share(j, g, psnr, err);
+                                     : psnr_share(e, g, psnr, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, psnr, sizeof *psnr, g->count);
@@ -418,19 +418,19 @@ static t2i_status measure_psnr(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_er
 /* ---- all groups ---- */
 
 /* Collective. */
-static t2i_status rank_group(t2i_comm *comm, t2i_eval_job *j, group *g, t2i_error *err)
+static t2i_status rank_group(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
-    size_t block = T2I_PREDICT_BLOCK * j->D * sizeof *g->prediction;
-    T2I_TRY(t2i_comm_agree(comm, predict_share(j, g, err), err));
+    size_t block = T2I_PREDICT_BLOCK * e->D * sizeof *g->prediction;
+    T2I_TRY(t2i_comm_agree(comm, predict_share(e, g, err), err));
     t2i_comm_share_all(comm, g->prediction, block, g->count / T2I_PREDICT_BLOCK);
-    sum_predictions(j, g);
-    T2I_TRY(measure_fitting(comm, j, g, err));
-    T2I_TRY(t2i_comm_agree(comm, compare_share(j, g, err), err));
-    T2I_TRY(merge_results(comm, j, g, err));
-    if (j->base.rows > 0 && g->first == 0) share_mean_distances(comm, j, g);
-    T2I_TRY(t2i_comm_agree(comm, rank_all(j, g, err), err));
-    T2I_TRY(rank_by_prompts(comm, j, g, err));
-    return measure_psnr(comm, j, g, err);
+    sum_predictions(e, g);
+    T2I_TRY(measure_fitting(comm, e, g, err));
+    T2I_TRY(t2i_comm_agree(comm, compare_share(e, g, err), err));
+    T2I_TRY(merge_results(comm, e, g, err));
+    if (e->base.rows > 0 && g->first == 0) share_mean_distances(comm, e, g);
+    T2I_TRY(t2i_comm_agree(comm, rank_all(e, g, err), err));
+    T2I_TRY(rank_by_prompts(comm, e, g, err));
+    return measure_psnr(comm, e, g, err);
 }
 
 static void free_fitting(group *g)
@@ -443,25 +443,25 @@ static void free_fitting(group *g)
     g->distance = NULL;
 }
 
-t2i_status t2i_eval_rank(t2i_comm *comm, t2i_eval_job *j, t2i_error *err)
+t2i_status t2i_eval_rank(t2i_comm *comm, t2i_evaluation *e, t2i_error *err)
 {
-    size_t queries = j->begin[j->splits];
-    group g = {.prediction = t2i_alloc(j->group, j->D * sizeof *g.prediction),
-               .found = t2i_alloc(j->group, sizeof *g.found)};
+    size_t queries = e->begin[e->splits];
+    group g = {.prediction = t2i_alloc(e->group, e->D * sizeof *g.prediction),
+               .found = t2i_alloc(e->group, sizeof *g.found)};
     t2i_status status = g.prediction == NULL || g.found == NULL
-                            ? t2i_fail_memory(err, j->group * j->D * 4, "the predictions")
+                            ? t2i_fail_memory(err, e->group * e->D * 4, "the predictions")
                             : T2I_OK;
     status = t2i_comm_agree(comm, status, err);
-    t2i_progress_begin(&j->progress, "predicting and ranking");
-    for (size_t at = 0; status == T2I_OK && at < queries; at += j->group) {
+    t2i_progress_begin(&e->progress, "predicting and ranking");
+    for (size_t at = 0; status == T2I_OK && at < queries; at += e->group) {
         g.first = at;
-        g.count = queries - at < j->group ? queries - at : j->group;
-        g.q = j->query + at;
-        memset(g.prediction, 0, g.count * j->D * sizeof *g.prediction);
-        status = rank_group(comm, j, &g, err);
+        g.count = queries - at < e->group ? queries - at : e->group;
+        g.q = e->query + at;
+        memset(g.prediction, 0, g.count * e->D * sizeof *g.prediction);
+        status = rank_group(comm, e, &g, err);
         free_fitting(&g);
     }
-    if (status == T2I_OK) t2i_progress_end(&j->progress);
+    if (status == T2I_OK) t2i_progress_end(&e->progress);
     t2i_free(g.prediction);
     t2i_free(g.found);
     return status;

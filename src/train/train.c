@@ -264,10 +264,10 @@ static void choose_threads(t2i_train *t)
 /* Collective. All memory of the step loop. */
 static t2i_status open_step(t2i_train *t, t2i_error *err)
 {
-    size_t watched = t->validation.rows.count > 0 ? T2I_VALIDATION_ROWS : 1,
+    size_t validated = t->validation.rows.count > 0 ? T2I_VALIDATION_ROWS : 1,
            longest = t->validation.rows.longest;
     t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
-    if (watched > t->most_rows) t->most_rows = watched;
+    if (validated > t->most_rows) t->most_rows = validated;
     if (t->rows.longest > longest) longest = t->rows.longest;
     if (t->options->audit_every > 0) { /* a rank may be sent a shard of any other */
         t->most_rows = (size_t)t2i_comm_max(t->comm, (int64_t)t->most_rows);
@@ -340,13 +340,13 @@ static void print_memory(const t2i_train *t)
 static t2i_run_sizes sizes_of(const t2i_train *t)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
-    size_t longest = t->rows.longest, watched = t->validation.rows.longest;
+    size_t longest = t->rows.longest, validated = t->validation.rows.longest;
     return (t2i_run_sizes){.options = t->options,
                            .model = &t->state.model,
                            .sampler = &t->sampler,
                            .size = t->size,
                            .threads = t->threads,
-                           .longest = longest > watched ? longest : watched,
+                           .longest = longest > validated ? longest : validated,
                            .prompt_bytes = (double)info->prompt_bytes,
                            .pictures = (double)info->images};
 }
