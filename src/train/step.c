@@ -348,8 +348,8 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
                      .prefixes = (double)t2i_work_prefixes(w->work)};
     leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
                                   (float)(2.0 / (all * (double)D)), b->rows * D);
-    if (in->contrastive !=
-        NULL) /* in units of the squared error, which is divided by D at the end */
+    /* in units of the squared error, which is divided by D at the end */
+    if (in->contrastive != NULL)
         leaf.loss += weight * (double)D *
                      t2i_contrastive_loss_add(in->contrastive, thread, &pictures, prediction,
                                               (float)(weight / all), w->dprediction);

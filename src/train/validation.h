@@ -60,7 +60,7 @@ T2I_CHECKED t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_o
                                           const uint64_t split_rows[T2I_SPLITS], int rank, int size,
                                           t2i_error *err);
 void t2i_validation_free(t2i_validation *validation);
-/* The pictures whose features it will ask the shared features for (shared_features.h). */
+/* Adds the pictures whose features it needs (shared_features.h). */
 void t2i_validation_want(const t2i_validation *validation, uint8_t *wanted);
 /* All memory of a validation. work and contrastive take T2I_VALIDATION_ROWS rows, as long as
  * rows.longest.

@@ -49,7 +49,7 @@ T2I_CHECKED t2i_status t2i_validation_recall_new(t2i_validation_recall *out, t2i
                                                  const t2i_rows *rows, uint64_t first,
                                                  uint64_t in_split, t2i_error *err);
 void t2i_validation_recall_free(t2i_validation_recall *recall);
-/* The pictures whose features it asks the shared features for. */
+/* Adds the pictures whose features it needs. */
 void t2i_validation_recall_want(const t2i_validation_recall *recall, uint8_t *wanted);
 /* Takes its memory, once the features (borrowed) are there. */
 T2I_CHECKED t2i_status t2i_validation_recall_begin(t2i_validation_recall *recall,
