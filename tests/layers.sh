@@ -30,8 +30,6 @@ foreign='
 xxhash.h   base
 ini.h      src/base/opts.c
 cblas.h    kernels
-lapack.h   kernels
-lapacke.h  kernels
 hdf5.h     src/dataset/dataset_h5.h
 png.h      image
 jpeglib.h  image
@@ -46,7 +44,7 @@ expat.h    formats
 mpi.h      src/comm/comm.c
 '
 # files whose exp, sin, ... may be those of the C library, whose last bits depend on the CPU: no training run does
-libm='src/kernels/ridge.c src/draw/axis.c src/draw/plot.c src/draw/canvas.c src/retrieval/psnr.c src/prepare/encode_dataset.c'
+libm='src/draw/axis.c src/draw/plot.c src/draw/canvas.c src/retrieval/psnr.c src/prepare/encode_dataset.c'
 # The C library, POSIX and Linux, and the compiler; assert.h is left out on purpose.
 system='complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
 stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time

@@ -3,16 +3,13 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "kernels/blas.h"
 #include "base/mem.h"
+#include "kernels/gemm.h"
 
 enum {
     PART = T2I_CONV_PART,
-    ROWS = 98,  /* pixels at a time, copied: their windows and the products stay in the cache */
-    TILES = 64, /* tiles at a time, Winograd: likewise */
-    /* Up to so many products OpenBLAS' AVX-512 kernels do not copy their operands first, which is
-     * up to a third faster. */
-    SMALL = 1000000
+    ROWS = 98, /* pixels at a time, copied: their windows and the products stay in the cache */
+    TILES = 64 /* tiles at a time, Winograd: likewise */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -63,14 +60,20 @@ static size_t window(const t2i_conv *conv)
     return conv->kernel * conv->kernel * conv->in;
 }
 
-/* (out / PART, window, PART): the kernel's rows and columns before the channels, as maps are. */
+/* Channel o of a matrix (rows, out) whose panels are packed (gemm.h): where its row 0 is. */
+static size_t column(size_t o, size_t rows)
+{
+    return o / T2I_PANEL * rows * T2I_PANEL + o % T2I_PANEL;
+}
+
+/* (window, out), packed: the kernel's rows and columns before the channels, as maps are. */
 static void pack(const t2i_conv *conv, const float *weight, const double *scale)
 {
     size_t area = conv->kernel * conv->kernel;
     for (size_t o = 0; o < conv->out; o++)
         for (size_t c = 0; c < conv->in; c++)
             for (size_t k = 0; k < area; k++)
-                conv->weight[(o / PART * window(conv) + k * conv->in + c) * PART + o % PART] =
+                conv->weight[column(o, window(conv)) + (k * conv->in + c) * T2I_PANEL] =
                     (float)(weight[(o * conv->in + c) * area + k] * scale[o]);
 }
 
@@ -84,7 +87,7 @@ static void spread(double *to, size_t to_step, const double *g, size_t step)
     to[3 * to_step] = g[2 * step];
 }
 
-/* (out / PART, 16, in, PART): G g G' of each kernel g. */
+/* For each PART of the channels, 16 matrices (in, PART), packed: G g G' of each kernel g. */
 static void pack_winograd(const t2i_conv *conv, const float *weight, const double *scale)
 {
     for (size_t o = 0; o < conv->out; o++)
@@ -94,7 +97,8 @@ static void pack_winograd(const t2i_conv *conv, const float *weight, const doubl
             for (size_t j = 0; j < 3; j++) spread(half + j, 3, g + j, 3);
             for (size_t i = 0; i < 4; i++) spread(u + 4 * i, 1, half + 3 * i, 1);
             for (size_t k = 0; k < 16; k++)
-                conv->weight[((o / PART * 16 + k) * conv->in + c) * PART + o % PART] = (float)u[k];
+                conv->weight[(o / PART * 16 + k) * conv->in * PART + column(o % PART, conv->in) +
+                             c * T2I_PANEL] = (float)u[k];
         }
 }
 
@@ -127,15 +131,6 @@ void t2i_conv_free(t2i_conv *conv)
 }
 
 /* ---- running ---- */
-
-/* out (M, PART) = a (M, K) x b (K, PART), in pieces of K that are small. */
-static void multiply(float *out, const float *a, const float *b, size_t M, size_t K)
-{
-    size_t pieces = (M * PART * K + SMALL - 1) / SMALL, step = (K + pieces - 1) / pieces;
-    for (size_t k = 0; k < K; k += step)
-        t2i_blas_gemm_nn_piece(out, PART, a + k, K, b + k * PART, PART, M, PART,
-                               smaller(step, K - k), k > 0);
-}
 
 /* One pixel's part of the channels. */
 static inline void finish(float *restrict out, const float *restrict y, const float *restrict bias,
@@ -183,7 +178,7 @@ static void run_windows(const t2i_conv *conv, const t2i_map *in, t2i_map *out, i
         size_t count = smaller(ROWS, pixels - first);
         copy_windows(conv, in, out->width, first, count, rows);
         for (size_t part = 0; part < conv->out; part += PART) {
-            multiply(y, rows, conv->weight + part * K, count, K);
+            t2i_gemm(y, PART, rows, K, conv->weight + part * K, count, PART, K, NULL);
             finish_rows(out, y, first, count, part, conv->bias, flags);
         }
     }
@@ -270,8 +265,8 @@ static void run_winograd(const t2i_conv *conv, const t2i_map *in, t2i_map *out, 
                      t2i_map_row(in, 2 * (first + i)) - pitch(in) - C, pitch(in), C, across);
         for (size_t part = 0; part < conv->out; part += PART) {
             for (size_t k = 0; k < 16; k++)
-                multiply(m + k * tiles * PART, v + k * tiles * C,
-                         conv->weight + (part * 16 + k * PART) * C, tiles, C);
+                t2i_gemm(m + k * tiles * PART, PART, v + k * tiles * C, C,
+                         conv->weight + (part * 16 + k * PART) * C, tiles, PART, C, NULL);
             for (size_t i = 0; i < rows; i++)
                 tiles_out(out, 2 * (first + i), part, m + i * across * PART, tiles * PART,
                           conv->bias, flags);

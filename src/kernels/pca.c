@@ -1,19 +1,14 @@
 #include "kernels/pca.h"
 
-#include <cblas.h>
-#include <limits.h>
 #include <math.h>
 #include <string.h>
 
-#include "kernels/blas.h"
+#include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
-
-/* LAPACK, which OpenBLAS holds. */
-void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
-             const int *work_size, int *info);
-void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
-             double *work, const int *work_size, int *info);
+#include "kernels/dblas.h"
+#include "kernels/eigen.h"
+#include "kernels/gemm.h"
 
 enum {
     GRAM_MAX = 2048,       /* pictures: beyond, the range finder is cheaper */
@@ -21,6 +16,7 @@ enum {
     BLOCK_BYTES = 8 << 20, /* of wide ones, fewer */
     TILE = 1024,           /* columns at a time, where all pictures are held */
     EXTRA = 16,            /* directions beyond those wanted: oversampling */
+    GROUP = 16,            /* directions that are made orthogonal to the ones before together */
     PASSES = 3 /* applications of the covariance: two power iterations after the first */
 };
 static const double NEGLIGIBLE = 1e-10; /* of the first component's variance: rounding */
@@ -43,35 +39,6 @@ static void advance(fit *f, double work)
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
-}
-
-/* A routine that fails has been given something that is not finite. */
-static t2i_status lapack_failed(int info, t2i_error *err)
-{
-    return info == 0 ? T2I_OK : t2i_fail(err, T2I_BUG, "LAPACK gave up on the pictures (%d)", info);
-}
-
-/* The rows of q (n, width) become orthonormal. */
-static t2i_status orthonormalise(double *q, size_t n, size_t width, t2i_error *err)
-{
-    int rows = (int)width, columns = (int)n, ask = -1, info, again; /* column-major: transposed */
-    double wish = 0, wish_again = 0, *tau = t2i_alloc(n, sizeof *tau);
-    if (tau == NULL) return t2i_fail_memory(err, n * sizeof *tau, "directions");
-    dgeqrf_(&rows, &columns, q, &rows, tau, &wish, &ask, &info);
-    dorgqr_(&rows, &columns, &columns, q, &rows, tau, &wish_again, &ask, &again);
-    int size = (int)fmax(wish, wish_again);
-    double *work = t2i_alloc((size_t)size, sizeof *work);
-    t2i_status status;
-    if (work == NULL) {
-        status = t2i_fail_memory(err, (size_t)size * sizeof *work, "directions");
-    } else {
-        dgeqrf_(&rows, &columns, q, &rows, tau, work, &size, &info);
-        dorgqr_(&rows, &columns, &columns, q, &rows, tau, work, &size, &again);
-        status = lapack_failed(info != 0 ? info : again, err);
-    }
-    t2i_free(work);
-    t2i_free(tau);
-    return status;
 }
 
 /* Mean and total variance, from sums of whole numbers, so without rounding. */
@@ -131,6 +98,50 @@ static t2i_status choose_dim(const fit *f, t2i_pca *pca, const double *values, s
 
 /* ---- few pictures: the Gram matrix ---- */
 
+/* The sum of products of two rows of bytes: less than 2^31 for TILE of them. */
+T2I_STATIC_KERNEL(int32_t, dot_bytes, (const int16_t *x, const int16_t *y, size_t n), (x, y, n))
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i] * y[i];
+    return sum;
+}
+
+/* gram (n, n), upper half: inner products of the pictures as bytes, so whole numbers. x (n, TILE).
+ */
+static void multiply_bytes(fit *f, const uint8_t *pixels, int16_t *x, double *gram)
+{
+    size_t n = f->source->count, width = f->source->width;
+    for (size_t first = 0; first < width; first += TILE) {
+        size_t count = smaller(TILE, width - first);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < count; j++) x[i * TILE + j] = pixels[i * width + first + j];
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = i; j < n; j++)
+                gram[i * n + j] += dot_bytes(x + i * TILE, x + j * TILE, count);
+        advance(f, (double)count / (double)width);
+    }
+}
+
+/* From inner products of bytes to those of numbers 0..1 about the mean picture:
+ * <x - m, y - m> = <x, y> - (sum of row x + sum of row y) / n + sum of all / n^2. Times n^2 these
+ * are whole numbers below 2^63 (n <= GRAM_MAX, width <= 2^24), so only the last step rounds. */
+static void centre_gram(double *gram, double *row_sum, size_t n)
+{
+    int64_t all = 0, count = (int64_t)n;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < n; j++) sum += i <= j ? gram[i * n + j] : gram[j * n + i];
+        row_sum[i] = sum;
+        all += (int64_t)sum;
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i; j < n; j++) {
+            int64_t rows = (int64_t)row_sum[i] + (int64_t)row_sum[j];
+            int64_t times = count * (count * (int64_t)gram[i * n + j] - rows) + all;
+            gram[i * n + j] = (double)times / ((double)count * (double)count * 255.0 * 255.0);
+        }
+}
+
 /* Columns [first, first + count) of all pictures, less the mean. */
 static void centre_tile(const fit *f, const uint8_t *pixels, size_t first, size_t count, double *x)
 {
@@ -144,26 +155,21 @@ static t2i_status fit_gram_in(fit *f, t2i_pca *pca, uint8_t *pixels, double *gra
                               double *values, t2i_error *err)
 {
     size_t n = f->source->count, width = f->source->width;
-    int order = (int)n;
     f->work = 5; /* in units of the Gram matrix, roughly */
     T2I_TRY(f->source->read(f->source->context, 0, n, pixels, err));
-    for (size_t first = 0; first < width; first += TILE) {
-        size_t count = smaller(TILE, width - first);
-        centre_tile(f, pixels, first, count, x);
-        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, order, (int)count, 1.0, x, (int)count,
-                    1.0, gram, order);
-        advance(f, (double)count / (double)width);
-    }
-    T2I_TRY(t2i_blas_eigen(gram, n, values, err));
+    multiply_bytes(f, pixels, (int16_t *)x, gram);
+    centre_gram(gram, values, n);
+    T2I_TRY(t2i_eigen(gram, n, smaller(f->most, n), values, err));
     advance(f, 2);
     T2I_TRY(choose_dim(f, pca, values, n, err));
-    for (size_t d = 0; d < pca->dim; d++) cblas_dscal(order, 1 / sqrt(values[d]), gram + d * n, 1);
+    for (size_t d = 0; d < pca->dim; d++)
+        for (size_t i = 0; i < n; i++) gram[d * n + i] /= sqrt(values[d]);
     double *row = x + n * TILE; /* (dim, TILE) */
     for (size_t first = 0; first < width; first += TILE) {
         size_t count = smaller(TILE, width - first);
         centre_tile(f, pixels, first, count, x);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)pca->dim, (int)count, order,
-                    1.0, gram, order, x, (int)count, 0.0, row, (int)count);
+        t2i_dblas_gemm(row, count, (t2i_dmatrix){gram, n, 1}, (t2i_dmatrix){x, count, 1}, pca->dim,
+                       count, n, 0);
         for (size_t d = 0; d < pca->dim; d++)
             for (size_t j = 0; j < count; j++)
                 pca->basis[d * width + first + j] = (float)row[d * count + j];
@@ -195,13 +201,15 @@ static t2i_status fit_gram(fit *f, t2i_pca *pca, t2i_error *err)
 
 typedef struct {
     size_t count;      /* directions */
-    float *direction;  /* (count, width), orthonormal rows after the first pass */
+    float *direction;  /* (count, width), orthonormal rows (or zeros) after the first pass */
     double *q;         /* the same in double */
+    float *packed;     /* the directions, transposed and packed (gemm.h) */
     float *next;       /* (count, width): the covariance applied to them */
     float *x;          /* one block, less the mean */
     float *projection; /* (block, count) */
     double *wide;      /* the same in double */
     double *small;     /* (count, count) */
+    double *overlap;   /* (GROUP, count) */
     double *values;
 } range;
 
@@ -212,23 +220,66 @@ static void centre(float *x, const uint8_t *pixels, const double *mean, size_t c
             x[i * width + j] = (float)(pixels[i * width + j] / 255.0 - mean[j]);
 }
 
+/* Rows [first, first + count) of q, less what they have in common with its rows [from, first). */
+static void project_out(range *r, size_t width, size_t from, size_t first, size_t count)
+{
+    double *row = r->q + first * width;
+    const double *before = r->q + from * width;
+    size_t rows = first - from;
+    t2i_dblas_gemm(r->overlap, rows, (t2i_dmatrix){row, width, 1}, (t2i_dmatrix){before, 1, width},
+                   count, rows, width, 0);
+    for (size_t i = 0; i < count * rows; i++) r->overlap[i] = -r->overlap[i];
+    t2i_dblas_gemm(row, width, (t2i_dmatrix){r->overlap, rows, 1}, (t2i_dmatrix){before, width, 1},
+                   count, width, rows, 1);
+}
+
+/* The rows of q become orthonormal, in their order; 0 where one depends on those before. Gram-
+ * Schmidt, twice: that is enough (Giraud, Langou, Rozloznik, "The loss of orthogonality in the
+ * Gram-Schmidt orthogonalization process", 2005). */
+static void orthonormalise(range *r, size_t width)
+{
+    for (size_t first = 0; first < r->count; first += GROUP) {
+        size_t count = smaller(GROUP, r->count - first);
+        double before[GROUP];
+        for (size_t i = 0; i < count; i++) {
+            const double *row = r->q + (first + i) * width;
+            before[i] = t2i_dblas_dot(row, row, width);
+        }
+        for (int again = 0; again < 2; again++) {
+            project_out(r, width, 0, first, count);
+            for (size_t i = 0; i < count; i++) {
+                double *row = r->q + (first + i) * width;
+                for (size_t j = 0; j < i; j++) {
+                    const double *other = r->q + (first + j) * width;
+                    t2i_dblas_axpy(row, -t2i_dblas_dot(other, row, width), other, width);
+                }
+                double square = t2i_dblas_dot(row, row, width);
+                double factor = square > NEGLIGIBLE * NEGLIGIBLE * before[i] ? 1 / sqrt(square) : 0;
+                for (size_t j = 0; j < width; j++) row[j] *= factor;
+                before[i] = factor == 0 ? 0 : 1;
+            }
+        }
+    }
+}
+
 /* One pass. With next: it becomes covariance x directions; else small gets the covariance within
  * the directions. */
 static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
 {
     size_t width = f->source->width, n = r->count;
     if (!within) memset(r->next, 0, n * width * sizeof *r->next);
+    t2i_pack_transposed(r->packed, r->direction, width, width, n);
     for (size_t first = 0; first < f->source->count; first += f->block) {
         size_t count = smaller(f->block, f->source->count - first);
         T2I_TRY(f->source->read(f->source->context, first, count, f->pixels, err));
         centre(r->x, f->pixels, f->mean, count, width);
-        t2i_blas_gemm_nt(r->projection, r->x, r->direction, count, n, width);
+        t2i_gemm(r->projection, n, r->x, width, r->packed, count, n, width, NULL);
         if (within) {
             for (size_t i = 0; i < count * n; i++) r->wide[i] = r->projection[i];
-            cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)n, (int)count, 1.0, r->wide,
-                        (int)n, 1.0, r->small, (int)n);
+            t2i_dblas_gemm(r->small, n, (t2i_dmatrix){r->wide, 1, n}, (t2i_dmatrix){r->wide, n, 1},
+                           n, n, count, 1);
         } else {
-            t2i_blas_gemm_tn(r->next, r->projection, r->x, n, width, count, 1);
+            t2i_gemm_outer(r->next, width, r->projection, n, r->x, width, n, width, count, 1, NULL);
         }
         advance(f, (within ? 1.0 : 2.0) * (double)count);
     }
@@ -245,18 +296,18 @@ static t2i_status fit_range_in(fit *f, t2i_pca *pca, range *r, t2i_error *err)
     for (int i = 0; i < PASSES; i++) {
         T2I_TRY(pass(f, r, 0, err));
         for (size_t j = 0; j < n * width; j++) r->q[j] = r->next[j];
-        T2I_TRY(orthonormalise(r->q, n, width, err));
+        orthonormalise(r, width);
         for (size_t j = 0; j < n * width; j++) r->direction[j] = (float)r->q[j];
     }
     T2I_TRY(pass(f, r, 1, err));
-    T2I_TRY(t2i_blas_eigen(r->small, n, r->values, err));
+    T2I_TRY(t2i_eigen(r->small, n, n, r->values, err));
     T2I_TRY(choose_dim(f, pca, r->values, n, err));
     double *row = t2i_alloc(pca->dim * TILE, sizeof *row);
     if (row == NULL) return t2i_fail_memory(err, pca->dim * TILE * sizeof *row, "components");
     for (size_t first = 0; first < width; first += TILE) {
         size_t count = smaller(TILE, width - first);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)pca->dim, (int)count, (int)n,
-                    1.0, r->small, (int)n, r->q + first, (int)width, 0.0, row, (int)count);
+        t2i_dblas_gemm(row, count, (t2i_dmatrix){r->small, n, 1},
+                       (t2i_dmatrix){r->q + first, width, 1}, pca->dim, count, n, 0);
         for (size_t d = 0; d < pca->dim; d++)
             for (size_t j = 0; j < count; j++)
                 pca->basis[d * width + first + j] = (float)row[d * count + j];
@@ -274,20 +325,25 @@ static t2i_status fit_range(fit *f, t2i_pca *pca, t2i_error *err)
     r.direction = t2i_alloc(n * width, sizeof *r.direction);
     r.next = t2i_alloc(n * width, sizeof *r.next);
     r.q = t2i_alloc(n * width, sizeof *r.q);
+    r.packed = t2i_alloc(t2i_pack_floats(width, n), sizeof *r.packed);
+    r.overlap = t2i_alloc(GROUP * n, sizeof *r.overlap);
     r.x = t2i_alloc(f->block * width, sizeof *r.x);
     r.projection = t2i_alloc(f->block * n, sizeof *r.projection);
     r.wide = t2i_alloc(f->block * n, sizeof *r.wide);
     r.small = t2i_alloc(n * n, sizeof *r.small);
     r.values = t2i_alloc(n, sizeof *r.values);
     t2i_status status = T2I_OK;
-    if (r.direction == NULL || r.next == NULL || r.q == NULL || r.x == NULL ||
-        r.projection == NULL || r.wide == NULL || r.small == NULL || r.values == NULL)
-        status = t2i_fail_memory(err, n * width * 16, "the principal components");
+    if (r.direction == NULL || r.next == NULL || r.q == NULL || r.packed == NULL ||
+        r.overlap == NULL || r.x == NULL || r.projection == NULL || r.wide == NULL ||
+        r.small == NULL || r.values == NULL)
+        status = t2i_fail_memory(err, n * width * 20, "the principal components");
     else
         status = fit_range_in(f, pca, &r, err);
     t2i_free(r.direction);
     t2i_free(r.next);
     t2i_free(r.q);
+    t2i_free(r.packed);
+    t2i_free(r.overlap);
     t2i_free(r.x);
     t2i_free(r.projection);
     t2i_free(r.wide);
@@ -321,7 +377,7 @@ t2i_status t2i_pca_fit(t2i_pca *out, const t2i_pca_source *source, size_t most, 
 {
     size_t width = source->width;
     *out = (t2i_pca){.width = width};
-    T2I_ASSERT(source->count > 0 && width > 0 && width <= INT_MAX / 2 && most > 0);
+    T2I_ASSERT(source->count > 0 && width > 0 && width <= 1 << 24 && most > 0);
     fit f = {.source = source, .most = most, .work = 1};
     f.block = width > BLOCK_BYTES ? 1 : smaller(BLOCK_BYTES / width, BLOCK);
     f.pixels = t2i_alloc(f.block, width);
@@ -345,21 +401,29 @@ void t2i_pca_free(t2i_pca *pca)
     *pca = (t2i_pca){0};
 }
 
+size_t t2i_pca_work(const t2i_pca *pca, size_t count)
+{
+    size_t to = t2i_pack_floats(pca->width, pca->dim), back = t2i_pack_floats(pca->dim, pca->width);
+    return (to > back ? to : back) + count * pca->width;
+}
+
 void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, float *features,
                     float *work)
 {
+    float *x = work + t2i_pack_floats(pca->width, pca->dim);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < pca->width; j++)
-            work[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
-    t2i_blas_gemm_nt(features, work, pca->basis, count, pca->dim, pca->width);
+            x[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
+    t2i_pack_transposed(work, pca->basis, pca->width, pca->width, pca->dim);
+    t2i_gemm(features, pca->dim, x, pca->width, work, count, pca->dim, pca->width, NULL);
     /* the basis holds the scale once, where a division by it is wanted */
     float factor = (float)(1 / (pca->scale * pca->scale));
     for (size_t i = 0; i < count * pca->dim; i++) features[i] *= factor;
 }
 
-void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x)
+void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x, float *work)
 {
-    t2i_blas_gemm_nn(x, features, pca->basis, count, pca->width, pca->dim);
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < pca->width; j++) x[i * pca->width + j] += pca->mean[j];
+    t2i_pack(work, pca->basis, pca->width, pca->dim, pca->width);
+    t2i_gemm(x, pca->width, features, pca->dim, work, count, pca->width, pca->dim,
+             &(t2i_gemm_end){.bias = pca->mean});
 }

@@ -8,8 +8,9 @@
  * Few pictures: eigenvectors of their Gram matrix, in double. Many: randomised subspace iteration
  * on the covariance (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 53,
  * 2011), one pass over the pictures an iteration; memory depends on the width and the dimensions,
- * not on the number of pictures. Blocks have fixed sizes and are summed in order, so the result
- * depends on the pictures alone; every component's entry of greatest magnitude is positive.
+ * not on the number of pictures. All sums have a fixed order (gemm.h, dblas.h, eigen.h), so the
+ * result depends on the pictures alone, and not on the CPU; every component's entry of greatest
+ * magnitude is positive.
  */
 #ifndef T2I_PCA_H
 #define T2I_PCA_H
@@ -43,10 +44,12 @@ T2I_CHECKED t2i_status t2i_pca_fit(t2i_pca *out, const t2i_pca_source *source, s
                                    t2i_error *err);
 void t2i_pca_free(t2i_pca *pca);
 
-/* features (count, dim) of count pictures; work: count x width floats. */
+/* Floats of scratch memory that encoding or decoding so many pictures takes. */
+size_t t2i_pca_work(const t2i_pca *pca, size_t count);
+/* features (count, dim) of count pictures; work: t2i_pca_work of it, 64-byte aligned. */
 void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, float *features,
                     float *work);
 /* x (count, width) = mean + features x basis. */
-void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x);
+void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x, float *work);
 
 #endif

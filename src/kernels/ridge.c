@@ -1,12 +1,13 @@
 #include "kernels/ridge.h"
 
-#include <cblas.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 
-#include "kernels/blas.h"
 #include "base/mem.h"
+#include "base/portable_math.h"
+#include "kernels/dblas.h"
+#include "kernels/eigen.h"
 
 enum {
     MAX_DIM = 4096,
@@ -16,7 +17,8 @@ enum {
     FEW = 16,              /* pictures that are drawn as they are */
     GRID = 49              /* penalties: a quarter of a decade apart */
 };
-static const double SMALLEST = 1e-9;    /* penalty, of the largest eigenvalue */
+static const double SMALLEST = 1e-9; /* penalty, of the largest eigenvalue */
+static const double LN_10 = 2.302585092994045684;
 static const double NEGLIGIBLE = 1e-12; /* of the features' squares: rounding of floats */
 
 typedef struct {
@@ -103,7 +105,6 @@ static t2i_status check_finite(const fit *f, size_t first, size_t count, t2i_err
 static void add_block(fit *f, size_t first, size_t count)
 {
     size_t D = f->source->dim, width = f->source->width;
-    int d = (int)D, n = (int)count;
     for (size_t i = 0; first == 0 && i < count; i++)
         for (size_t k = 0; k < D; k++) f->shift[k] += f->feature[i * D + k];
     for (size_t k = 0; first == 0 && k < D; k++) f->shift[k] /= (double)count;
@@ -112,7 +113,8 @@ static void add_block(fit *f, size_t first, size_t count)
             f->x[i * D + k] = f->feature[i * D + k] - f->shift[k];
             f->x_mean[k] += f->x[i * D + k];
         }
-    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, d, n, 1.0, f->x, d, 1.0, f->gram, d);
+    t2i_dmatrix x_transposed = {f->x, 1, D};
+    t2i_dblas_gemm(f->gram, D, x_transposed, (t2i_dmatrix){f->x, D, 1}, D, D, count, 1);
     if (first == 0) memcpy(f->origin, f->pixels, width);
     int64_t square = 0; /* of this block */
     for (size_t from = 0; from < width; from += TILE) {
@@ -124,8 +126,8 @@ static void add_block(fit *f, size_t first, size_t count)
                 square += y * y;
                 f->tile[i * columns + j] = y / 255.0;
             }
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, d, (int)columns, n, 1.0, f->x, d,
-                    f->tile, (int)columns, 1.0, f->cross + from, (int)width);
+        t2i_dblas_gemm(f->cross + from, width, x_transposed, (t2i_dmatrix){f->tile, columns, 1}, D,
+                       columns, count, 1);
     }
     f->variation += (double)square;
 }
@@ -149,9 +151,10 @@ static t2i_status read_all(fit *f, t2i_error *err)
         f->variation -= (double)f->sum[j] * ((double)f->sum[j] / n);
     }
     f->variation /= 255.0 * 255.0;
-    cblas_dsyr(CblasRowMajor, CblasUpper, (int)D, -n, f->x_mean, 1, f->gram, (int)D);
-    cblas_dger(CblasRowMajor, (int)D, (int)width, -n, f->x_mean, 1, f->y_mean, 1, f->cross,
-               (int)width);
+    for (size_t k = 0; k < D; k++) {
+        t2i_dblas_axpy(f->gram + k * D, -n * f->x_mean[k], f->x_mean, D);
+        t2i_dblas_axpy(f->cross + k * width, -n * f->x_mean[k], f->y_mean, width);
+    }
     for (size_t k = 0; k < D; k++) f->x_mean[k] += f->shift[k]; /* now of what was read */
     for (size_t j = 0; j < width; j++) f->y_mean[j] += f->origin[j] / 255.0;
     return T2I_OK;
@@ -163,7 +166,7 @@ static t2i_status rotate(fit *f, t2i_error *err)
     size_t D = f->source->dim, width = f->source->width;
     double squares = 0;
     for (size_t k = 0; k < D; k++) squares += f->x_mean[k] * f->x_mean[k];
-    T2I_TRY(t2i_blas_eigen(f->gram, D, f->value, err));
+    T2I_TRY(t2i_eigen(f->gram, D, D, f->value, err));
     double floor = NEGLIGIBLE * (f->value[0] + (double)f->source->count * squares);
     size_t most = smaller(D, f->source->count - 1);
     while (f->rank < most && f->value[f->rank] > floor) f->rank++;
@@ -174,8 +177,8 @@ static t2i_status rotate(fit *f, t2i_error *err)
         size_t columns = smaller(TILE, width - from);
         for (size_t k = 0; k < D; k++)
             memcpy(f->tile + k * columns, f->cross + k * width + from, columns * sizeof *f->tile);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)f->rank, (int)columns, (int)D,
-                    1.0, f->gram, (int)D, f->tile, (int)columns, 0.0, f->cross + from, (int)width);
+        t2i_dblas_gemm(f->cross + from, width, (t2i_dmatrix){f->gram, D, 1},
+                       (t2i_dmatrix){f->tile, columns, 1}, f->rank, columns, D, 0);
         for (size_t k = 0; k < f->rank; k++)
             for (size_t j = 0; j < columns; j++)
                 f->energy[k] += f->cross[k * width + from + j] * f->cross[k * width + from + j];
@@ -202,7 +205,7 @@ static double choose(const fit *f)
     double best = INFINITY, penalty = SMALLEST * f->value[0];
     if (f->source->count <= FEW) return penalty;
     for (int step = 0; step < GRID; step++) {
-        double candidate = SMALLEST * pow(10, step / 4.0) * f->value[0];
+        double candidate = SMALLEST * t2i_exp64(step / 4.0 * LN_10) * f->value[0];
         double freedom = (double)(f->source->count - 1 - f->rank);
         for (size_t k = 0; k < f->rank; k++) freedom += candidate / (f->value[k] + candidate);
         double score = residual(f, candidate) / freedom / freedom;
@@ -223,8 +226,8 @@ static void solve(fit *f, t2i_ridge *ridge)
             for (size_t j = 0; j < columns; j++)
                 f->tile[k * columns + j] =
                     f->cross[k * width + from + j] / (f->value[k] + ridge->penalty);
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)D, (int)columns, (int)r, 1.0,
-                    f->gram, (int)D, f->tile, (int)columns, 0.0, f->cross + from, (int)width);
+        t2i_dblas_gemm(f->cross + from, width, (t2i_dmatrix){f->gram, 1, D},
+                       (t2i_dmatrix){f->tile, columns, 1}, D, columns, r, 0);
     }
     for (size_t k = 0; k < D && r > 0; k++)
         for (size_t j = 0; j < width; j++) {

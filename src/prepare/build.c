@@ -12,7 +12,6 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "prepare/holdout.h"
-#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/string_table.h"
@@ -176,11 +175,10 @@ static t2i_status open_encoder(builder *b, t2i_error *err)
         T2I_TRY(t2i_resnet_weights_load(&b->net, b->options->weights, b->encoder.weights, err));
         b->dim = b->kind.features = T2I_RESNET_FEATURES;
     }
-    /* what a result depends on besides its picture: byte order, version, and BLAS kernels */
+    /* what a result depends on besides its picture: byte order and version */
     static const uint32_t order = 0x01020304;
-    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d %s", T2I_SIDE, b->options->encoder,
-                          b->encoder.weights, *(const char *)&order,
-                          b->net == NULL ? "" : t2i_blas_core()));
+    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d", T2I_SIDE, b->options->encoder,
+                          b->encoder.weights, *(const char *)&order));
     t2i_hash_hex(key.data, key.size, b->kind.key);
     t2i_text_free(&key);
     return T2I_OK;

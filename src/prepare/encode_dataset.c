@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "kernels/pca.h"
@@ -24,7 +23,7 @@ typedef struct {
     t2i_pca decoder; /* picture = mean + features x basis, from PCA or ridge regression */
     /* buffers of one block */
     uint8_t *pixels;
-    float *features, *x;
+    float *features, *x, *work;
     /* sum of squared errors of decoded pictures: [1] training pictures, [0] others */
     double error[2];
 } dataset_encoder;
@@ -98,12 +97,12 @@ static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_out *out, t2i_err
         size_t count = images - first < BLOCK ? images - first : BLOCK;
         T2I_TRY(e->pictures->read(e->pictures->context, first, count, e->pixels,
                                   e->dim > 0 ? e->features : NULL, err));
-        if (e->dim == 0) t2i_pca_encode(&e->decoder, e->pixels, count, e->features, e->x);
+        if (e->dim == 0) t2i_pca_encode(&e->decoder, e->pixels, count, e->features, e->work);
         T2I_TRY(t2i_dataset_put_pixels(out, count, e->pixels, err));
         T2I_TRY(t2i_dataset_put_features(out, count, e->features, err));
         t2i_progress_at(&e->progress, (double)(first + count) / (double)images);
         if (e->decoder.basis == NULL) continue;
-        t2i_pca_decode(&e->decoder, e->features, count, e->x);
+        t2i_pca_decode(&e->decoder, e->features, count, e->x, e->work);
         for (size_t i = 0; i < count; i++)
             e->error[e->train[first + i]] +=
                 squared_error(e->x + i * T2I_PICTURE, e->pixels + i * T2I_PICTURE);
@@ -148,7 +147,8 @@ static t2i_status write_dataset(dataset_encoder *e, const char *path,
     e->pixels = t2i_alloc(BLOCK, T2I_PICTURE);
     e->features = t2i_alloc(BLOCK * dim, sizeof *e->features);
     e->x = t2i_alloc(BLOCK * T2I_PICTURE, sizeof *e->x);
-    if (e->pixels == NULL || e->features == NULL || e->x == NULL)
+    e->work = t2i_alloc(t2i_pca_work(&e->decoder, BLOCK), sizeof *e->work);
+    if (e->pixels == NULL || e->features == NULL || e->x == NULL || e->work == NULL)
         return t2i_fail_memory(err, BLOCK * T2I_PICTURE * sizeof *e->x, "pictures");
     T2I_TRY(t2i_dataset_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err));
     t2i_progress_begin(&e->progress, "writing pictures");
@@ -234,13 +234,13 @@ static void free_encoder(dataset_encoder *e)
     t2i_free(e->pixels);
     t2i_free(e->features);
     t2i_free(e->x);
+    t2i_free(e->work);
 }
 
 t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
                                   const t2i_pictures *pictures, size_t dim, t2i_error *err)
 {
     dataset_encoder e = {.pairs = pairs, .pictures = pictures};
-    t2i_blas_begin(); /* one thread: the file must not depend on the number of cores */
     t2i_status status = encode_pca(&e, out, dim, err);
     free_encoder(&e);
     return status;
@@ -251,7 +251,6 @@ t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,
                                     size_t dim, t2i_error *err)
 {
     dataset_encoder e = {.pairs = pairs, .pictures = pictures, .dim = dim};
-    t2i_blas_begin();
     t2i_status status = encode_ready(&e, out, encoder, err);
     free_encoder(&e);
     return status;

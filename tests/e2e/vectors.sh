@@ -1,8 +1,34 @@
 #!/bin/bash
 # CORES: 2
-# TIMEOUT: 300
-# The same checkpoint whatever the CPU: at every vector level, with whatever kernels OpenBLAS picks, and when ranks differ in them.
+# TIMEOUT: 600
+# The same datasets and checkpoints on any CPU: at every vector level, with whatever kernels OpenBLAS picks, and when
+# ranks differ in them.
 . tests/e2e/lib.sh.inc
+
+# Datasets: PCA of few pictures (shapes) and of many (emoji), ResNet-18 with its ridge decoder.
+"$B/tests/helper/formula_weights" "$scratch/w.safetensors"
+printf 'red\tred_square.png\n' >"$scratch/one.tsv"
+datasets() {
+    "$B/t2i-data" shapes --dim 8 --out "$scratch/shapes.h5" &&
+        "$B/t2i-data" emoji --dim 4 --out "$scratch/emoji.h5" &&
+        "$B/t2i-data" build --pairs "$scratch/one.tsv" --images tests/golden/resnet18/images --encoder resnet18 \
+            --weights "$scratch/w.safetensors" --out "$scratch/resnet.h5" || return
+    for name in shapes emoji resnet; do
+        echo "$name $("$B/t2i-data" info "$scratch/$name.h5" | sed -n 's/^digest *//p')"
+    done
+} 2>"$scratch/data.log"
+datasets >"$scratch/expected" || { cat "$scratch/data.log"; fail "datasets"; }
+[ "$(grep -c ' [0-9a-f]\{32\}$' "$scratch/expected")" -eq 3 ] || { cat "$scratch/expected"; fail "no digests"; }
+for how in T2I_VECTORS=plain T2I_VECTORS=avx2 OPENBLAS_CORETYPE=Prescott; do
+    env "$how" "$B/t2i-data" --version >/dev/null 2>&1 || continue
+    export "${how?}"
+    datasets >"$scratch/got" && rc=0 || rc=$?
+    unset "${how%=*}"
+    [ $rc -eq 64 ] && grep -q 'this CPU has' "$scratch/data.log" && continue
+    cmp "$scratch/expected" "$scratch/got" || { cat "$scratch/expected" "$scratch/got" "$scratch/data.log"; fail "$how: other datasets"; }
+done
+rm -f "$scratch"/*.h5 "$scratch/w.safetensors"
+
 small_dataset "$scratch/d.h5"
 # everything that a step may do
 common="--data $scratch/d.h5 --layers 2 --block-size 40 --lr 1e-3 --clip 1 --schedule cosine --warmup 5 --loss contrastive --augment 0.5 --ema 0.9
