@@ -1,0 +1,54 @@
+/* The processor: cores, vector level, clock, rounding. */
+#include "test.h"
+
+#include <fenv.h>
+
+#include "base/cpu.h"
+
+static void test_cpu(void)
+{
+    unsigned char mask[T2I_CPU_MASK];
+    int cores = 0;
+    memset(mask, 0xff, sizeof mask);
+    t2i_cpu_mask(mask);
+    for (size_t i = 0; i < 8 * sizeof mask; i++) cores += mask[i / 8] >> i % 8 & 1;
+    CU_ASSERT_TRUE(cores == t2i_cpu_usable() && cores >= 1);
+    const char *vectors = t2i_cpu_vectors_name();
+    CU_ASSERT_TRUE(strcmp(vectors, "avx512") == 0 || strcmp(vectors, "avx2") == 0 ||
+                   strcmp(vectors, "plain") == 0);
+    double before = t2i_cpu_seconds();
+    t2i_cpu_rest(0.0);
+    t2i_cpu_rest(0.001);
+    double middle = t2i_cpu_seconds();
+    CU_ASSERT_TRUE(middle >= before + 0.001);
+    t2i_cpu_rest(1.001); /* seconds as well as parts of one */
+    CU_ASSERT_TRUE(t2i_cpu_seconds() >= middle + 1.001);
+}
+
+static void test_rounding(void)
+{
+    volatile float one = 1.0f, third = 3.0f, tiny = 1e-38f, ten = 10.0f;
+    float nearest = one / third;
+    fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+    unsigned set = 0x9fc0; /* flush to zero, denormals are zero */
+    __asm__ volatile("ldmxcsr %0" : : "m"(set));
+    fesetround(FE_UPWARD);
+    volatile float flushed = tiny / ten;
+    CU_ASSERT_EQUAL(flushed, 0.0f); /* the test's own trick works */
+#endif
+    t2i_cpu_set_rounding();
+    CU_ASSERT_EQUAL(fegetround(), FE_TONEAREST);
+    volatile float again = one / third, denormal = tiny / ten, back = denormal * ten;
+    CU_ASSERT_EQUAL(again, nearest);
+    CU_ASSERT_TRUE(denormal > 0.0f && back > 0.0f);
+}
+
+int main(void)
+{
+    static const t2i_test tests[] = {
+        {"cores, vectors, clock, rest", test_cpu},
+        {"rounding to nearest, denormals kept", test_rounding},
+    };
+    return t2i_test_main("cpu", tests, sizeof tests / sizeof *tests);
+}
