@@ -38,7 +38,7 @@ void t2i_model_free(t2i_model *model);
 
 /* Fresh values for the tensor of that name, as torch initialises its layers: embedding N(0, 1);
  * linear weights and biases uniform(-1/sqrt(fan_in), +); layer norms 1 and 0. A function of (seed,
- * name, element) alone. */
+ * name, element) alone. weights is the block; only the tensor's place in it is written. */
 void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uint64_t seed,
                            float *weights);
 
