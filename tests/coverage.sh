@@ -21,10 +21,11 @@ header() {
 }
 defines() { nm -g --defined-only "$1" | awk '$2 ~ /[TDBR]/ && $3 != "main" { print $3 }' | sort -u; }
 
-# runs SCRIPT MODULE: does the script name a program that has a function of the module?
+# runs SCRIPT MODULE: does the script name a program that has a function of the module? "train 2"
+# of tests/e2e/lib.sh.inc is t2i-train.
 runs() {
     local program
-    for program in $(grep -o 't2i-[a-z]*' "$1" | sort -u); do
+    for program in $(sed 's/^\(.*[ (]\)*train [0-9$].*/t2i-train/' "$1" | grep -o 't2i-[a-z]*' | sort -u); do
         [ "tools/$program" != "$2" ] || return 0
         [ -x "$B/$program" ] || continue
         [ -e "$scratch/$program" ] || defines "$B/$program" >"$scratch/$program"

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "comm/comm.h"
+
 static void test_agree(t2i_comm *comm)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
