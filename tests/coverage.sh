@@ -25,7 +25,8 @@ defines() { nm -g --defined-only "$1" | awk '$2 ~ /[TDBR]/ && $3 != "main" { pri
 # of tests/e2e/lib.sh.inc is t2i-train.
 runs() {
     local program
-    for program in $(sed 's/^\(.*[ (]\)*train [0-9$].*/t2i-train/' "$1" | grep -o 't2i-[a-z]*' | sort -u); do
+    for program in $(sed 's/^\(.*[ (]\)*train [0-9$].*/t2i-train/' "$1" |
+        grep -o 't2i-[a-z]*' | sort -u); do
         [ "tools/$program" != "$2" ] || return 0
         [ -x "$B/$program" ] || continue
         [ -e "$scratch/$program" ] || defines "$B/$program" >"$scratch/$program"

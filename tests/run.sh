@@ -7,13 +7,15 @@
 # printed says why. Output goes to B/log/TEST.log and is shown when the test fails.
 #
 # The first ten lines of a test's source may say
-#   TIMEOUT: 300   seconds that it may take, 120 if not said; a hundred times that with SOAK=1
+#   TIMEOUT: 300   seconds that it may take, 120 if not said; three times that under sanitizers,
+#                  a hundred times with SOAK=1
 #   CORES: 2       cores that it keeps busy, 1 if not said; ranks in tests/mpi
 #   ALONE          no other test runs meanwhile, because it measures time
-# and tests start whenever JOBS (all cores, if not said) has room for them.
+# and tests start as soon as JOBS has room for them: the cores and one more, if not said, because
+# most scripts wait half of their time. Those that need most room and time come first.
 set -u
 B=${B:-build/release}
-JOBS=${JOBS:-$(env -u OMP_NUM_THREADS nproc)}
+JOBS=${JOBS:-$(($(env -u OMP_NUM_THREADS nproc) + 1))}
 export B MPIRUN="${MPIRUN:-mpirun}"
 # No test leaves anything beside itself.
 export PYTHONDONTWRITEBYTECODE=1
@@ -25,16 +27,21 @@ passed=0 failed=0 skipped=0
 # said WORD SOURCE: what its first ten lines say of it
 said() { sed -n "1,10s/.*$1: *\([0-9][0-9]*\).*/\1/p" "$2" 2>/dev/null | head -n 1; }
 
-# ---- what there is to run: of each its label, source, cores and command ----
+# ---- what there is to run: of each its label, cores, seconds and command ----
 
-labels=() sources=() cores=() commands=()
+labels=() cores=() limits=() commands=()
 # add LABEL SOURCE CORES COMMAND
 add() {
-    local wants
+    local wants limit
     wants=$(said CORES "$2")
     wants=${wants:-$3}
-    if [ "$wants" -gt "$JOBS" ] || head -n 10 "$2" 2>/dev/null | grep -q '^[#/* ]*ALONE'; then wants=$JOBS; fi
-    labels+=("$1") sources+=("$2") cores+=("$wants") commands+=("$4")
+    ! head -n 10 "$2" 2>/dev/null | grep -q '^[#/* ]*ALONE' || wants=$JOBS
+    [ "$wants" -le "$JOBS" ] || wants=$JOBS
+    limit=$(said TIMEOUT "$2")
+    limit=${limit:-120}
+    case $B in *asan*) limit=$((limit * 3)) ;; esac
+    [ -z "${SOAK:-}" ] || limit=$((limit * 100))
+    labels+=("$1") cores+=("$wants") limits+=("$limit") commands+=("$4")
 }
 
 for test in "$@"; do
@@ -67,15 +74,12 @@ log_of() { echo "$B/log/${labels[$1]// /-}.log"; }
 # run INDEX: under a clock, as a test that waits for another must fail. Writes one line to the pipe:
 # index, exit code, milliseconds, then what bash's times says.
 run() {
-    local log limit child code begun
+    local log child code begun
     log=$(log_of "$1")
     mkdir -p "${log%/*}"
-    limit=$(said TIMEOUT "${sources[$1]}")
-    limit=${limit:-120}
-    [ -z "${SOAK:-}" ] || limit=$((limit * 100))
     begun=${EPOCHREALTIME//[!0-9]/}
     # shellcheck disable=SC2086
-    timeout -k 10 "$limit" ${commands[$1]} </dev/null >"$log" 2>&1 3>&- &
+    timeout -k 10 "${limits[$1]}" ${commands[$1]} </dev/null >"$log" 2>&1 3>&- &
     child=$!
     trap 'kill $child; wait $child; exit 130' TERM INT
     wait $child
@@ -92,7 +96,8 @@ ended() {
     log=$(log_of "$1")
     took+=("$(echo "$4 $5" | awk -v ms="$3" -v label="$label" '{
         split($1, u, /[ms]/); split($2, s, /[ms]/)
-        printf "%9.1f s  %7.1f s of CPU  %s", ms / 1000, u[1] * 60 + u[2] + s[1] * 60 + s[2], label }')")
+        cpu = u[1] * 60 + u[2] + s[1] * 60 + s[2]
+        printf "%9.1f s  %7.1f s of CPU  %s", ms / 1000, cpu, label }')")
     case $2 in
     0) passed=$((passed + 1)) && echo "ok   $label" && return ;;
     77) skipped=$((skipped + 1)) && echo "skip $label: $(tail -n 1 "$log")" && return ;;
@@ -117,7 +122,10 @@ stop() {
 }
 trap stop INT TERM
 
-waiting=("${!labels[@]}") room=$JOBS running=0
+# shellcheck disable=SC2207
+waiting=($(for i in "${!labels[@]}"; do echo "${cores[i]} ${limits[i]} $i"; done |
+    sort -s -k1,1nr -k2,2nr | cut -d' ' -f3))
+room=$JOBS running=0
 while [ ${#waiting[@]} -gt 0 ] || [ $running -gt 0 ]; do
     for at in "${!waiting[@]}"; do
         index=${waiting[at]}

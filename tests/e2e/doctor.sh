@@ -1,5 +1,5 @@
 #!/bin/bash
-# ALONE
+# CORES: 2
 # t2i-doctor: each warning and failure that can be provoked here, its exit codes, its JSON; the short form when a run starts;
 # and --dry-run, which tries three steps and writes nothing.
 . tests/e2e/lib.sh.inc
