@@ -102,14 +102,14 @@ $(READER_LINKS): | $(READER)
 $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$Q$(CC) $(STD) -O2 -g -fPIC -shared -o $@ $< -ldl
+	$Q$(CC) $(STD) -O2 -g -fPIC -shared -o $@ $< -Wl,--as-needed $(LIBS) -ldl
 
 help:
 	@echo "make            the programs, in $B"
 	@echo "make demo       captioned shapes: dataset, training on 8 ranks, pictures for five prompts (4 minutes)"
 	@echo "make score      how close the demo's pictures of unseen combinations are"
 	@echo "make tutorial   the tutorial's run, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
-	@echo "make check      all tests; make asan-check: the same under address and undefined-behaviour sanitizers"
+	@echo "make check      all tests, one more than cores side by side (JOBS=1: one); make asan-check: the same under address and undefined-behaviour sanitizers"
 	@echo "make soak       faults injected for hours, with figures (FAULT=kill for one of them)"
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
@@ -153,7 +153,7 @@ check-e2e check-fault check-slurm: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
 # The long form of what is injected: hours. FAULT=kill for one of them, SEED=... for another drawing.
 FAULT ?= $(basename $(notdir $(call scripts,fault)))
 soak: all $(HELPERS) $(FAULTS) $(SHIMS)
-	@SOAK=1 $(RUN) $(FAULT:%=tests/fault/%.sh); code=$$?; for f in $(FAULT); do echo "$$f:"; tail -n 8 $B/log/fault/$$f.log; done; exit $$code
+	@SOAK=1 JOBS=$${JOBS:-1} $(RUN) $(FAULT:%=tests/fault/%.sh); code=$$?; for f in $(FAULT); do echo "$$f:"; tail -n 8 $B/log/fault/$$f.log; done; exit $$code
 # Another compiler sees other mistakes; warnings of either are errors in CI.
 CLANG = $(if $(WRAPS),env OMPI_CC=clang MPICH_CC=clang $(CC),clang)
 check-clang:
