@@ -3,7 +3,7 @@
  * The level is fixed before main (T2I_VECTORS), so the test runs itself once a level, as a child
  * that only writes down what its kernels computed:
  *
- *     static void write_digests(void) { ...; digest("t2i_add", out, sizeof out); }
+ *     static void write_digests(void) { ...; digest("t2i_ops_add", out, sizeof out); }
  *     static void test_levels(void) { same_at_all_levels(); }
  *     int main(int argc, char **argv)
  *     {

@@ -49,7 +49,7 @@ double t2i_cpu_seconds(void);
 /* A kernel, compiled for each of the vector levels from one source, and picked by
  * t2i_cpu_vectors:
  *
- *     T2I_KERNEL(void, t2i_add, (float *x, const float *y, size_t count), (x, y, count))
+ *     T2I_KERNEL(void, t2i_ops_add, (float *x, const float *y, size_t count), (x, y, count))
  *     {
  *         for (size_t i = 0; i < count; i++) x[i] += y[i];
  *     }

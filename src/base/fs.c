@@ -9,28 +9,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/writer_lease.h"
 #include "base/mem.h"
 #include "base/heartbeat.h"
 
-static char *with_suffix(const char *path, const char *suffix)
+static char *checked(char *path, size_t size, t2i_error *err)
 {
-    size_t size = strlen(path), more = strlen(suffix) + 1;
-    char *joined = t2i_alloc(size + more, 1);
-    if (joined == NULL) return NULL;
-    memcpy(joined, path, size);
-    memcpy(joined + size, suffix, more);
+    if (path == NULL) (void)t2i_fail_memory(err, size, "a file name");
+    return path;
+}
+
+char *t2i_fs_copy_path(const char *path, t2i_error *err)
+{
+    return checked(t2i_strdup(path), strlen(path), err);
+}
+
+static char *with_suffix(const char *path, const char *suffix, t2i_error *err)
+{
+    size_t size = strlen(path) + strlen(suffix) + 1;
+    char *joined = checked(t2i_alloc(size, 1), size, err);
+    if (joined != NULL) snprintf(joined, size, "%s%s", path, suffix);
     return joined;
 }
 
-t2i_status t2i_out_open(t2i_out *out, const char *path, t2i_error *err)
+t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err)
 {
-    *out = (t2i_out){.fd = -1};
-    out->path = t2i_strdup(path);
-    out->temp = with_suffix(path, ".tmp");
-    if (out->path == NULL || out->temp == NULL) {
-        t2i_out_drop(out);
-        return t2i_fail_memory(err, strlen(path), "a file name");
+    *out = (t2i_fs_out){.fd = -1};
+    out->path = t2i_fs_copy_path(path, err);
+    out->temp = out->path == NULL ? NULL : with_suffix(path, ".tmp", err);
+    if (out->temp == NULL) {
+        t2i_fs_out_drop(out);
+        return T2I_SYSTEM;
     }
     /* never into a file that another program is still writing under this name: it keeps its own,
      * and notices when it commits */
@@ -40,13 +48,13 @@ t2i_status t2i_out_open(t2i_out *out, const char *path, t2i_error *err)
         t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
         t2i_free(out->temp); /* not ours: nothing to remove */
         out->temp = NULL;
-        t2i_out_drop(out);
+        t2i_fs_out_drop(out);
         return T2I_CANTCREATE;
     }
     return T2I_OK;
 }
 
-t2i_status t2i_out_write(t2i_out *out, const void *bytes, size_t size, t2i_error *err)
+t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size, t2i_error *err)
 {
     static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
     const char *at = bytes;
@@ -82,14 +90,14 @@ static t2i_status sync_folder_of(const char *path, t2i_error *err)
 }
 
 /* Is the file under the temporary name still the one that was opened? */
-static int is_ours(const t2i_out *out)
+static int is_ours(const t2i_fs_out *out)
 {
     struct stat opened, named;
     return fstat(out->fd, &opened) == 0 && stat(out->temp, &named) == 0 &&
            opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
+t2i_status t2i_fs_out_close(t2i_fs_out *out, t2i_error *err)
 {
     const char *step = "fsync";
     int failed = fsync(out->fd) != 0;
@@ -97,7 +105,7 @@ t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
         t2i_free(out->temp); /* the other one's */
         out->temp = NULL;
         t2i_fail(err, T2I_IO, "cannot write %s: another program is writing it too", out->path);
-        t2i_out_drop(out);
+        t2i_fs_out_drop(out);
         return T2I_IO;
     }
     if (!failed) {
@@ -105,44 +113,34 @@ t2i_status t2i_out_commit(t2i_out *out, t2i_error *err)
         failed = close(out->fd) != 0;
         out->fd = -1;
     }
-    t2i_status status = failed ? T2I_OK : t2i_writer_lease_check_path(out->path, err);
-    if (status != T2I_OK) {
-        t2i_out_drop(out);
-        return status;
-    }
-    if (!failed) {
-        step = "rename";
-        failed = rename(out->temp, out->path) != 0;
-    }
-    if (failed)
-        status = t2i_fail(err, T2I_IO, "cannot write %s: %s: %s", out->path, step, strerror(errno));
+    if (!failed) return T2I_OK;
+    t2i_fail(err, T2I_IO, "cannot write %s: %s: %s", out->path, step, strerror(errno));
+    t2i_fs_out_drop(out);
+    return T2I_IO;
+}
+
+t2i_status t2i_fs_out_rename(t2i_fs_out *out, t2i_error *err)
+{
+    t2i_status status;
+    if (rename(out->temp, out->path) != 0)
+        status = t2i_fail(err, T2I_IO, "cannot write %s: rename: %s", out->path, strerror(errno));
     else {
         t2i_free(out->temp); /* it has its final name now */
         out->temp = NULL;
         status = sync_folder_of(out->path, err);
     }
-    t2i_out_drop(out);
+    t2i_fs_out_drop(out);
     return status;
 }
 
-void t2i_out_drop(t2i_out *out)
+void t2i_fs_out_drop(t2i_fs_out *out)
 {
     if (out->path == NULL && out->temp == NULL) return; /* empty: fd may be 0 in a zeroed struct */
     if (out->fd >= 0) close(out->fd);
     if (out->temp != NULL) unlink(out->temp);
     t2i_free(out->temp);
     t2i_free(out->path);
-    *out = (t2i_out){.fd = -1};
-}
-
-t2i_status t2i_fs_write(const char *path, const void *bytes, size_t size, t2i_error *err)
-{
-    t2i_out out;
-    T2I_TRY(t2i_out_open(&out, path, err));
-    t2i_status status = t2i_out_write(&out, bytes, size, err);
-    if (status == T2I_OK) return t2i_out_commit(&out, err);
-    t2i_out_drop(&out);
-    return status;
+    *out = (t2i_fs_out){.fd = -1};
 }
 
 t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t size, t2i_error *err)
@@ -159,26 +157,6 @@ t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t siz
     int why = errno;
     const char *and = before < 0 || ftruncate(fd, before) != 0 ? "; a torn line stays" : "";
     return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", path, strerror(why), and);
-}
-
-t2i_status t2i_fs_publish(const char *temp, const char *path, t2i_error *err)
-{
-    int fd = open(temp, O_RDONLY | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd) != 0;
-    int why = errno;
-    if (fd >= 0 && close(fd) != 0 && !failed) {
-        failed = 1;
-        why = errno;
-    }
-    if (!failed && rename(temp, path) != 0) {
-        failed = 1;
-        why = errno;
-    }
-    if (failed) {
-        unlink(temp);
-        return t2i_fail(err, T2I_IO, "cannot write %s: %s", path, strerror(why));
-    }
-    return sync_folder_of(path, err);
 }
 
 static t2i_status read_all(int fd, const char *path, size_t limit, t2i_text *text, t2i_error *err)
@@ -255,7 +233,7 @@ void t2i_fs_sweep(const char *folder, const char *begin)
         if (strncmp(name, begin, strlen(begin)) != 0 || size < 4 ||
             strcmp(name + size - 4, ".tmp") != 0)
             continue;
-        char *path = t2i_fs_join(folder, name);
+        char *path = t2i_fs_join(folder, name, NULL);
         if (path != NULL) unlink(path);
         t2i_free(path);
     }
@@ -284,15 +262,12 @@ t2i_status t2i_fs_size(const char *path, uint64_t *size, t2i_error *err)
     return T2I_OK;
 }
 
-char *t2i_fs_join(const char *folder, const char *name)
+char *t2i_fs_join(const char *folder, const char *name, t2i_error *err)
 {
     size_t size = strlen(folder) + strlen(name) + 2;
-    char *joined = t2i_alloc(size, 1);
-    if (joined == NULL) return NULL;
-    if (name[0] == '/' || folder[0] == '\0')
-        snprintf(joined, size, "%s", name);
-    else
-        snprintf(joined, size, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/",
-                 name);
+    int alone = name[0] == '/' || folder[0] == '\0';
+    const char *slash = alone || folder[strlen(folder) - 1] == '/' ? "" : "/";
+    char *joined = checked(t2i_alloc(size, 1), size, err);
+    if (joined != NULL) snprintf(joined, size, "%s%s%s", alone ? "" : folder, slash, name);
     return joined;
 }

@@ -84,7 +84,7 @@ static void add_guess(const t2i_opt *row, const char *text, char *out, size_t ro
         names[count] = word;
         word = bar == NULL ? NULL : bar + 1;
     }
-    const char *near = *text == '\0' ? NULL : t2i_nearest_name(text, names, count);
+    const char *near = *text == '\0' ? NULL : t2i_text_nearest_name(text, names, count);
     if (near != NULL) snprintf(out, room, ": did you mean '%s'?", near);
 }
 
@@ -255,7 +255,7 @@ static t2i_status unknown(const t2i_opts *opts, const char *name, const char *da
     size_t count = 0;
     for (size_t i = 0; *dashes && i < FOR_PEOPLE; i++) names[count++] = builtin[i].name;
     for (size_t i = 0; i < opts->opts; i++) names[count++] = opts->opt[i].name;
-    const char *near = t2i_nearest_name(name, names, count);
+    const char *near = t2i_text_nearest_name(name, names, count);
     const char *what = *dashes ? "option" : "key";
     t2i_status status =
         near != NULL ? t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s': did you mean '%s%s'?",
@@ -373,7 +373,7 @@ static t2i_status no_command(const t2i_opts *opts, t2i_error *err)
         const char *before = i == 0 ? "" : i + 1 == opts->commands ? " or " : ", ";
         status = t2i_text_addf(&list, err, "%s%s", before, names[i]);
     }
-    const char *near = *word == '\0' ? NULL : t2i_nearest_name(word, names, opts->commands);
+    const char *near = *word == '\0' ? NULL : t2i_text_nearest_name(word, names, opts->commands);
     if (status == T2I_OK && near != NULL)
         status =
             t2i_fail(err, T2I_USAGE, "unknown command '%.200s': did you mean '%s'?", word, near);

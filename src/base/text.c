@@ -144,7 +144,7 @@ static size_t edit_distance(const char *a, const char *b)
     return row[m];
 }
 
-const char *t2i_nearest_name(const char *word, const char *const *names, size_t count)
+const char *t2i_text_nearest_name(const char *word, const char *const *names, size_t count)
 {
     const char *best = NULL;
     size_t nearest = strlen(word) / 3 + 2;

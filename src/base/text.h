@@ -47,6 +47,6 @@ int t2i_utf8_is_visible(uint32_t code);
 
 /* The name among names[0..count) that is nearest to word by edit distance, when that is at most
  * a third of the word's length + 1; else NULL. For "did you mean". */
-const char *t2i_nearest_name(const char *word, const char *const *names, size_t count);
+const char *t2i_text_nearest_name(const char *word, const char *const *names, size_t count);
 
 #endif

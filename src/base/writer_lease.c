@@ -104,16 +104,26 @@ static t2i_status wait_for_end(const char *folder, const char *path, t2i_error *
     }
 }
 
-t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
+static t2i_status write_note(const char *path, const writer *w, t2i_error *err)
 {
     char note[MOST];
+    t2i_fs_out out;
+    int size = snprintf(note, sizeof note, "%s %ld %llu\n", w->host, w->pid, w->began);
+    T2I_TRY(t2i_fs_out_open(&out, path, err));
+    t2i_status status = t2i_fs_out_write(&out, note, (size_t)size, err);
+    if (status == T2I_OK) status = t2i_fs_out_close(&out, err);
+    if (status == T2I_OK) return t2i_fs_out_rename(&out, err);
+    t2i_fs_out_drop(&out);
+    return status;
+}
+
+t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
+{
     T2I_ASSERT(claim.path == NULL);
-    char *path = t2i_fs_join(folder, ".writer"), *copy = t2i_strdup(folder);
-    t2i_status status = path == NULL || copy == NULL ? t2i_fail_memory(err, 64, "a file name")
-                                                     : wait_for_end(folder, path, err);
+    char *path = t2i_fs_join(folder, ".writer", err), *copy = t2i_fs_copy_path(folder, err);
     writer me = myself();
-    int size = snprintf(note, sizeof note, "%s %ld %llu\n", me.host, me.pid, me.began);
-    if (status == T2I_OK) status = t2i_fs_write(path, note, (size_t)size, err);
+    t2i_status status = path == NULL || copy == NULL ? T2I_SYSTEM : wait_for_end(folder, path, err);
+    if (status == T2I_OK) status = write_note(path, &me, err);
     if (status == T2I_OK) {
         claim.folder = copy;
         claim.path = path;

@@ -3,7 +3,7 @@
  * Why: a job that was thought dead (a node that came back, a launcher that lost a rank) may still
  * write while its successor goes on from its checkpoint. So who writes leaves its name in the
  * folder, and looks before every rename and unlink there whether it still is the one; what is
- * committed through fs.h below a claimed folder does so by itself. A process has one claim at most:
+ * committed (commit.h) below a claimed folder does so by itself. A process has one claim at most:
  * this module's state.
  */
 #ifndef T2I_WRITER_LEASE_H

@@ -1,13 +1,12 @@
 #include "checkpoint/checkpoint.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/log.h"
@@ -19,41 +18,6 @@
 
 static const char meta_mark[] = "\"t2i.meta_xxh3\":\"";
 static const char no_digits[] = "00000000000000000000000000000000";
-
-/* ---- the configuration's keys ---- */
-
-static const struct {
-    const char *key;
-    size_t offset;
-} config_keys[T2I_CONFIG_KEYS] = {
-    {"vocab_size", offsetof(t2i_config, vocab_size)},
-    {"d_model", offsetof(t2i_config, d_model)},
-    {"n_heads", offsetof(t2i_config, n_heads)},
-    {"n_layers", offsetof(t2i_config, n_layers)},
-    {"d_ff", offsetof(t2i_config, d_ff)},
-    {"block_size", offsetof(t2i_config, block_size)},
-    {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
-};
-
-const char *t2i_config_key(size_t index)
-{
-    return config_keys[index].key;
-}
-
-size_t t2i_config_get(const t2i_config *config, size_t index)
-{
-    size_t value;
-    memcpy(&value, (const char *)config + config_keys[index].offset, sizeof value);
-    return value;
-}
-
-int t2i_config_set(t2i_config *config, size_t index, int64_t value)
-{
-    if (value < 1 || value > INT32_MAX) return 0;
-    size_t size = (size_t)value;
-    memcpy((char *)config + config_keys[index].offset, &size, sizeof size);
-    return 1;
-}
 
 const char *t2i_checkpoint_prefix(size_t index)
 {
@@ -90,8 +54,8 @@ static t2i_status put_json(t2i_json *meta, const char *key, t2i_json *value, t2i
 static t2i_json *config_json(const t2i_config *config)
 {
     t2i_json *json = t2i_json_object();
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++)
-        t2i_json_set_integer(json, t2i_config_key(i), (int64_t)t2i_config_get(config, i));
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
+        t2i_json_set_integer(json, t2i_model_size_name(i), (int64_t)t2i_model_size(config, i));
     return json;
 }
 
@@ -191,11 +155,11 @@ static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_checkpoint
 static t2i_status write_file(const char *path, const char *header, size_t size,
                              const t2i_st_part *part, size_t parts, t2i_error *err)
 {
-    t2i_out out;
-    T2I_TRY(t2i_out_open(&out, path, err));
+    t2i_fs_out out;
+    T2I_TRY(t2i_fs_out_open(&out, path, err));
     t2i_status status = t2i_st_write(&out, header, size, part, parts, err);
-    if (status == T2I_OK) return t2i_out_commit(&out, err);
-    t2i_out_drop(&out);
+    if (status == T2I_OK) return t2i_commit(&out, err);
+    t2i_fs_out_drop(&out);
     return status;
 }
 
@@ -272,12 +236,12 @@ static t2i_status read_config(const source *s, t2i_config *config, t2i_error *er
     if (s->tree != NULL) return t2i_tutorial_model_config(s->tree, s->path, config, err);
     T2I_TRY(parse_meta(s, "t2i.config", &json, err));
     t2i_status status = T2I_OK;
-    for (size_t i = 0; status == T2I_OK && i < T2I_CONFIG_KEYS; i++) {
+    for (size_t i = 0; status == T2I_OK && i < T2I_MODEL_SIZES; i++) {
         int64_t value;
-        if (!t2i_json_as_integer(t2i_json_get(json, t2i_config_key(i)), &value) ||
-            !t2i_config_set(config, i, value))
+        if (!t2i_json_as_integer(t2i_json_get(json, t2i_model_size_name(i)), &value) ||
+            !t2i_model_set_size(config, i, value))
             status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", s->path,
-                              t2i_config_key(i));
+                              t2i_model_size_name(i));
     }
     t2i_json_free(json);
     return status;
@@ -639,153 +603,4 @@ void t2i_checkpoint_log(const t2i_checkpoint *c, const char *path)
     if (c->unused > 0)
         t2i_log_note("%s: %zu %s not used: %s", path, c->unused,
                      c->unused == 1 ? "entry is" : "entries are", c->unused_names);
-}
-
-/* ---- the run folder ---- */
-
-char *t2i_checkpoint_path(const char *run, long step)
-{
-    char name[64];
-    snprintf(name, sizeof name, "checkpoints/step-%ld.safetensors", step);
-    return t2i_fs_join(run, name);
-}
-
-static int newest_first(const void *a, const void *b)
-{
-    long x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x < y) - (x > y);
-}
-
-/* N of "step-N.safetensors", -1 for any other name (temporary ones too). */
-static long step_of(const char *name, const char *suffix)
-{
-    char *end, again[64];
-    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
-    errno = 0;
-    long step = strtol(name + 5, &end, 10);
-    snprintf(again, sizeof again, "step-%ld%s", step, suffix);
-    return errno == 0 && strcmp(again, name) == 0 ? step : -1;
-}
-
-static t2i_status list_steps(const char *run, const char *place, const char *suffix, long **steps,
-                             size_t *count, t2i_error *err)
-{
-    *steps = NULL;
-    *count = 0;
-    char *folder = t2i_fs_join(run, place);
-    if (folder == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
-    DIR *dir = opendir(folder);
-    t2i_status status = T2I_OK;
-    if (dir == NULL && errno != ENOENT)
-        status =
-            t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
-    for (struct dirent *entry; dir != NULL && status == T2I_OK && (entry = readdir(dir)) != NULL;) {
-        long step = step_of(entry->d_name, suffix);
-        if (step < 0) continue;
-        if (t2i_grow(steps, *count, *count + 1, sizeof **steps) != 0)
-            status = t2i_fail_memory(err, *count, "a list of files");
-        else
-            (*steps)[(*count)++] = step;
-    }
-    if (dir != NULL) closedir(dir);
-    t2i_free(folder);
-    if (status == T2I_OK && *count > 0) qsort(*steps, *count, sizeof **steps, newest_first);
-    if (status != T2I_OK) {
-        t2i_free(*steps);
-        *steps = NULL;
-        *count = 0;
-    }
-    return status;
-}
-
-t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count, t2i_error *err)
-{
-    return list_steps(run, "checkpoints", ".safetensors", steps, count, err);
-}
-
-t2i_status t2i_samples_list(const char *run, long **steps, size_t *count, t2i_error *err)
-{
-    return list_steps(run, "samples", ".png", steps, count, err);
-}
-
-void t2i_checkpoint_sweep(const char *run)
-{
-    static const char *const places[][2] = {
-        {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."}, {"", "best."}};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char *folder = t2i_fs_join(run, places[i][0]);
-        if (folder != NULL) t2i_fs_sweep(folder, places[i][1]);
-        t2i_free(folder);
-    }
-}
-
-t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err)
-{
-    if (!t2i_fs_exists(run_or_file))
-        return t2i_fail(err, T2I_NOINPUT,
-                        "cannot open %s: there is no such run folder or model file", run_or_file);
-    if (!t2i_fs_is_folder(run_or_file)) {
-        *path = t2i_strdup(run_or_file);
-        return *path == NULL ? t2i_fail_memory(err, strlen(run_or_file), "a file name") : T2I_OK;
-    }
-    *path = t2i_fs_join(run_or_file, "model.safetensors");
-    if (*path == NULL) return t2i_fail_memory(err, strlen(run_or_file), "a file name");
-    if (t2i_fs_exists(*path)) return T2I_OK;
-    t2i_free(*path);
-    *path = NULL;
-    long *steps;
-    size_t count;
-    T2I_TRY(t2i_checkpoint_list(run_or_file, &steps, &count, err));
-    t2i_error why = {0};
-    t2i_status status = T2I_OK;
-    for (size_t i = 0; i < count && *path == NULL && status != T2I_SYSTEM; i++) {
-        t2i_checkpoint probe;
-        char *candidate = t2i_checkpoint_path(run_or_file, steps[i]);
-        status = candidate == NULL ? t2i_fail_memory(&why, 64, "a file name")
-                                   : t2i_checkpoint_load(&probe, candidate, 0, 0, &why);
-        if (status == T2I_OK) {
-            t2i_checkpoint_free(&probe);
-            *path = candidate;
-        } else
-            t2i_free(candidate);
-    }
-    t2i_free(steps);
-    if (*path != NULL) return T2I_OK;
-    /* without memory a sound one looks no better than a damaged one */
-    if (status == T2I_SYSTEM) return t2i_fail(err, status, "%s", why.text);
-    if (count > 0)
-        return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
-    return t2i_fail(err, T2I_NOINPUT,
-                    "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
-}
-
-t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err)
-{
-    char *job = t2i_fs_join(run, "job.ini");
-    t2i_text text = {0};
-    *path = NULL;
-    t2i_status status = job == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
-                                    : t2i_fs_read(job, 1 << 20, &text, err);
-    const char *line = status == T2I_OK ? text.data : NULL;
-    while (line != NULL && strncmp(line, "data = ", 7) != 0) {
-        line = strchr(line, '\n');
-        if (line != NULL) line++;
-    }
-    if (status == T2I_OK && line == NULL)
-        status =
-            t2i_fail(err, T2I_DATA,
-                     "%s does not name the run's dataset (data = ...); give it with --data", job);
-    if (status == T2I_OK) {
-        size_t size = strcspn(line + 7, "\r\n");
-        *path = t2i_alloc(size + 1, 1);
-        if (*path == NULL)
-            status = t2i_fail_memory(err, size, "a file name");
-        else
-            memcpy(*path, line + 7, size);
-    }
-    t2i_text_free(&text);
-    t2i_free(job);
-    return status;
 }

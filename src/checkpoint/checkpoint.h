@@ -1,5 +1,4 @@
-/* checkpoint.h - model and checkpoint files (safetensors, or the tutorial's .pt) and the run folder
- * that holds them.
+/* checkpoint.h - model and checkpoint files (safetensors, or the tutorial's .pt).
  *
  * A checkpoint is the model's tensors, then AdamW's moments "adamw.m.NAME" and "adamw.v.NAME"; a
  * model file lacks the moments. Nothing in it depends on the number of ranks, the host, a path, the
@@ -49,13 +48,6 @@ typedef struct {
     char *unused_names; /* owned: the first of them, for a note; NULL when there are none */
 } t2i_checkpoint;
 
-/* The sizes of a configuration under the tutorial's names, in its order. */
-enum { T2I_CONFIG_KEYS = 7 };
-const char *t2i_config_key(size_t index);
-size_t t2i_config_get(const t2i_config *config, size_t index);
-/* 0 when value is below 1 or beyond what any model may have. */
-int t2i_config_set(t2i_config *config, size_t index, int64_t value);
-
 /* What a file of named tensors is. */
 typedef enum {
     T2I_FILE_MODEL,       /* safetensors with a configuration: a model or checkpoint */
@@ -86,27 +78,5 @@ void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
  * a head when it has one. */
 T2I_CHECKED t2i_status t2i_checkpoint_save(const t2i_checkpoint *checkpoint, const char *path,
                                            t2i_error *err);
-
-/* The model file of a run folder: model.safetensors, else the newest checkpoint that loads; a path
- * to a file is itself. Newly allocated. T2I_NOINPUT when there is none, T2I_DATA when none is
- * sound. */
-T2I_CHECKED t2i_status t2i_checkpoint_find(const char *run_or_file, char **path, t2i_error *err);
-
-/* Steps of checkpoints/step-N.safetensors in a run folder, newest first; newly allocated, count may
- * be 0. */
-T2I_CHECKED t2i_status t2i_checkpoint_list(const char *run, long **steps, size_t *count,
-                                           t2i_error *err);
-/* The same of samples/step-N.png. */
-T2I_CHECKED t2i_status t2i_samples_list(const char *run, long **steps, size_t *count,
-                                        t2i_error *err);
-/* "RUN/checkpoints/step-N.safetensors", newly allocated; NULL when out of memory. */
-char *t2i_checkpoint_path(const char *run, long step);
-
-/* Removes temporary files that a killed run left in its folder and nothing would write again. */
-void t2i_checkpoint_sweep(const char *run);
-
-/* The value of `data` in RUN/job.ini (newly allocated), for programs that are given a run only;
- * T2I_NOINPUT; T2I_DATA when it names none. */
-T2I_CHECKED t2i_status t2i_run_dataset(const char *run, char **path, t2i_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/run_folder.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -70,13 +71,13 @@ static t2i_status write_model(t2i_checkpoint *c, const char *from, const char *t
     return T2I_OK;
 }
 
-t2i_status t2i_model_export(const char *run_or_file, const char *to, t2i_error *err)
+t2i_status t2i_model_convert_export(const char *run_or_file, const char *to, t2i_error *err)
 {
     int torch = ends_with(to, ".pt") || ends_with(to, ".pth");
     char *from;
     if (!torch && !ends_with(to, ".safetensors"))
         return t2i_fail(err, T2I_USAGE, "%s: a model is written as .pt or .safetensors", to);
-    T2I_TRY(t2i_checkpoint_find(run_or_file, &from, err));
+    T2I_TRY(t2i_run_folder_model(run_or_file, &from, err));
     t2i_checkpoint c;
     t2i_status status = t2i_checkpoint_load(&c, from, 0, T2I_ITS_OWN, err);
     if (status == T2I_OK) {
@@ -87,7 +88,7 @@ t2i_status t2i_model_export(const char *run_or_file, const char *to, t2i_error *
     return status;
 }
 
-t2i_status t2i_model_import(const char *file, const char *to, t2i_error *err)
+t2i_status t2i_model_convert_import(const char *file, const char *to, t2i_error *err)
 {
     if (!ends_with(to, ".safetensors"))
         return t2i_fail(err, T2I_USAGE,
@@ -95,5 +96,5 @@ t2i_status t2i_model_import(const char *file, const char *to, t2i_error *err)
     if (t2i_fs_is_folder(file))
         return t2i_fail(err, T2I_USAGE, "%s is a folder: import reads a file; a run is exported",
                         file);
-    return t2i_model_export(file, to, err);
+    return t2i_model_convert_export(file, to, err);
 }

@@ -56,12 +56,12 @@ static t2i_status add_line(comparison *d, t2i_error *err, const char *format, ..
 static t2i_status diff_config(comparison *d, t2i_error *err)
 {
     const t2i_config *a = &d->a.file.model.model.config, *b = &d->b.file.model.model.config;
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++) {
-        size_t x = t2i_config_get(a, i), y = t2i_config_get(b, i);
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++) {
+        size_t x = t2i_model_size(a, i), y = t2i_model_size(b, i);
         if (x == y) continue;
         d->differences++;
-        T2I_TRY(
-            add_line(d, err, "configuration: %s is %zu in A, %zu in B", t2i_config_key(i), x, y));
+        T2I_TRY(add_line(d, err, "configuration: %s is %zu in A, %zu in B", t2i_model_size_name(i),
+                         x, y));
     }
     return T2I_OK;
 }

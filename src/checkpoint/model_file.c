@@ -5,6 +5,7 @@
 #include "formats/dtype.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "checkpoint/run_folder.h"
 #include "checkpoint/tutorial_model.h"
 
 int t2i_model_file_is_model(const t2i_model_file *file)
@@ -20,7 +21,7 @@ int t2i_model_file_has_run(const t2i_model_file *file)
 
 static t2i_status fill(t2i_model_file *out, const char *run_or_file, t2i_error *err)
 {
-    T2I_TRY(t2i_checkpoint_find(run_or_file, &out->path, err));
+    T2I_TRY(t2i_run_folder_model(run_or_file, &out->path, err));
     T2I_TRY(t2i_tensors_open(&out->file, out->path, err));
     T2I_TRY(t2i_fs_size(out->path, &out->size, err));
     out->kind = t2i_checkpoint_kind(out->file);

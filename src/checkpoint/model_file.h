@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/run_folder.h"
 #include "base/error.h"
 #include "formats/tensors.h"
 
@@ -23,8 +24,8 @@ typedef struct {
     size_t room;
 } t2i_model_file;
 
-/* The failures of t2i_checkpoint_find, t2i_tensors_open and, for models, t2i_checkpoint_load. Empty
- * on failure. */
+/* The failures of t2i_run_folder_model, t2i_tensors_open and, for models, t2i_checkpoint_load.
+ * Empty on failure. */
 T2I_CHECKED t2i_status t2i_model_file_open(t2i_model_file *out, const char *run_or_file,
                                            t2i_error *err);
 void t2i_model_file_close(t2i_model_file *file);

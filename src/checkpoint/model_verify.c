@@ -7,6 +7,7 @@
 #include "formats/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "checkpoint/run_folder.h"
 #include "checkpoint/model_file.h"
 #include "base/string_table.h"
 #include "base/progress.h"
@@ -110,16 +111,15 @@ static t2i_status add_paths(const char *given, t2i_string_table *paths, t2i_erro
     long *steps = NULL;
     if (!t2i_fs_is_folder(given)) return t2i_string_table_add(paths, given, &number, err);
     size_t before = paths->count;
-    char *path = t2i_fs_join(given, "model.safetensors");
-    t2i_status status = path == NULL          ? t2i_fail_memory(err, strlen(given), "a file name")
+    char *path = t2i_fs_join(given, "model.safetensors", err);
+    t2i_status status = path == NULL          ? T2I_SYSTEM
                         : t2i_fs_exists(path) ? t2i_string_table_add(paths, path, &number, err)
                                               : T2I_OK;
     t2i_free(path);
-    if (status == T2I_OK) status = t2i_checkpoint_list(given, &steps, &count, err);
+    if (status == T2I_OK) status = t2i_run_folder_checkpoints(given, &steps, &count, err);
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
-        path = t2i_checkpoint_path(given, steps[i]);
-        status = path == NULL ? t2i_fail_memory(err, strlen(given), "a file name")
-                              : t2i_string_table_add(paths, path, &number, err);
+        path = t2i_run_folder_checkpoint(given, steps[i], err);
+        status = path == NULL ? T2I_SYSTEM : t2i_string_table_add(paths, path, &number, err);
         t2i_free(path);
     }
     t2i_free(steps);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "formats/torchfile.h"
+#include "formats/torchfile_out.h"
 
 /* Modules of the model, as we name them and as the file does. */
 typedef struct {
@@ -95,11 +96,12 @@ t2i_status t2i_tutorial_model_config(const t2i_py *root, const char *path, t2i_c
                                      t2i_error *err)
 {
     const t2i_py *config = t2i_py_get(root, "config");
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++) {
-        const t2i_py *value = t2i_py_get(config, t2i_config_key(i));
-        if (value == NULL || value->kind != T2I_PY_INT || !t2i_config_set(out, i, value->integer))
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++) {
+        const t2i_py *value = t2i_py_get(config, t2i_model_size_name(i));
+        if (value == NULL || value->kind != T2I_PY_INT ||
+            !t2i_model_set_size(out, i, value->integer))
             return t2i_fail(err, T2I_DATA, "%s: config has no proper '%s'", path,
-                            t2i_config_key(i));
+                            t2i_model_size_name(i));
     }
     return T2I_OK;
 }
@@ -247,7 +249,7 @@ static int is_known(const char *key)
 static int is_config_key(const char *key)
 {
     int known = 0;
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++) known |= !strcmp(key, t2i_config_key(i));
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++) known |= !strcmp(key, t2i_model_size_name(i));
     return known;
 }
 
@@ -303,9 +305,9 @@ static t2i_py *module_dict(t2i_py_arena *arena, const t2i_checkpoint *c, const c
 static t2i_py *config_dict(t2i_py_arena *arena, const t2i_config *config)
 {
     t2i_py *dict = t2i_py_dict(arena, 0);
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++)
-        t2i_py_set(arena, dict, t2i_config_key(i),
-                   t2i_py_int(arena, (int64_t)t2i_config_get(config, i)));
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
+        t2i_py_set(arena, dict, t2i_model_size_name(i),
+                   t2i_py_int(arena, (int64_t)t2i_model_size(config, i)));
     return dict;
 }
 
@@ -357,7 +359,7 @@ t2i_status t2i_tutorial_model_save(const t2i_checkpoint *c, const char *path, t2
 {
     t2i_py_arena *arena = t2i_py_arena_new();
     if (arena == NULL) return t2i_fail_memory(err, 64, "a model file");
-    t2i_status status = t2i_torchfile_save(path, arena, make_tree(arena, c), err);
+    t2i_status status = t2i_torchfile_out_save(path, arena, make_tree(arena, c), err);
     t2i_py_arena_free(arena);
     return status;
 }

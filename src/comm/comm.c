@@ -609,7 +609,7 @@ void t2i_comm_barrier(t2i_comm *comm)
     wait_for(comm, BARRIER, &request, 1);
 }
 
-size_t t2i_share(size_t items, int rank, int size)
+size_t t2i_comm_share(size_t items, int rank, int size)
 {
     size_t whole = items / (size_t)size,
            rest = items % (size_t)size; /* no overflow in rank * items */
@@ -618,7 +618,7 @@ size_t t2i_share(size_t items, int rank, int size)
 
 static size_t share_size(size_t items, int rank, int size)
 {
-    return t2i_share(items, rank + 1, size) - t2i_share(items, rank, size);
+    return t2i_comm_share(items, rank + 1, size) - t2i_comm_share(items, rank, size);
 }
 
 /* An MPI type of item_bytes, so that counts of large things fit an int. */
@@ -635,8 +635,8 @@ static void fill_shares(t2i_comm *comm, size_t items)
 {
     T2I_ASSERT(items <= INT_MAX);
     for (int r = 0; r < comm->size; r++) {
-        comm->start[r] = (int)t2i_share(items, r, comm->size);
-        comm->count[r] = (int)t2i_share(items, r + 1, comm->size) - comm->start[r];
+        comm->start[r] = (int)t2i_comm_share(items, r, comm->size);
+        comm->count[r] = (int)t2i_comm_share(items, r + 1, comm->size) - comm->start[r];
     }
 }
 
@@ -656,10 +656,10 @@ void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_by
 {
     char *place = all; /* rank 0's share comes first */
     if (comm->rank == 0 && place != mine)
-        memcpy(place, mine, t2i_share(items, 1, comm->size) * item_bytes);
+        memcpy(place, mine, t2i_comm_share(items, 1, comm->size) * item_bytes);
     if (comm->rank == 0)
         for (int r = 1; r < comm->size; r++) {
-            size_t first = t2i_share(items, r, comm->size);
+            size_t first = t2i_comm_share(items, r, comm->size);
             t2i_comm_receive(comm, r, place + first * item_bytes, item_bytes,
                              share_size(items, r, comm->size));
         }
@@ -672,10 +672,10 @@ void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_b
 {
     const char *from = all;
     if (comm->rank == 0 && from != mine)
-        memcpy(mine, from, t2i_share(items, 1, comm->size) * item_bytes);
+        memcpy(mine, from, t2i_comm_share(items, 1, comm->size) * item_bytes);
     if (comm->rank == 0)
         for (int r = 1; r < comm->size; r++) {
-            size_t first = t2i_share(items, r, comm->size);
+            size_t first = t2i_comm_share(items, r, comm->size);
             t2i_comm_send(comm, r, from + first * item_bytes, item_bytes,
                           share_size(items, r, comm->size));
         }

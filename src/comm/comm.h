@@ -95,9 +95,9 @@ int64_t t2i_comm_max(t2i_comm *comm, int64_t value);
 int64_t t2i_comm_sum(t2i_comm *comm, int64_t value);
 void t2i_comm_barrier(t2i_comm *comm);
 
-/* items are cut among the ranks: rank r has items t2i_share(items, r, size) .. t2i_share(items, r +
- * 1, size). */
-size_t t2i_share(size_t items, int rank, int size);
+/* items are cut among the ranks: rank r has items t2i_comm_share(items, r, size) ..
+ * t2i_comm_share(items, r + 1, size). */
+size_t t2i_comm_share(size_t items, int rank, int size);
 
 /* Collective: `all` holds `items` items of item_bytes each; each rank has filled its share;
  * afterwards everyone has all. */

@@ -123,15 +123,16 @@ size_t t2i_reduce_buffers(size_t shards, int w, int workers, size_t *published)
 {
     node stack[NODES];
     size_t buffers;
-    *published =
-        subtrees(t2i_share(shards, w, workers), t2i_share(shards, w + 1, workers), stack, &buffers);
+    *published = subtrees(t2i_comm_share(shards, w, workers),
+                          t2i_comm_share(shards, w + 1, workers), stack, &buffers);
     return buffers;
 }
 
 static size_t subtrees_of(const t2i_reduce *f, int w, node *stack, size_t *deepest)
 {
     int all = f->size * f->threads;
-    return subtrees(t2i_share(f->shards, w, all), t2i_share(f->shards, w + 1, all), stack, deepest);
+    return subtrees(t2i_comm_share(f->shards, w, all), t2i_comm_share(f->shards, w + 1, all), stack,
+                    deepest);
 }
 
 static size_t parts_of_rank(const t2i_reduce *f, int rank)
@@ -222,7 +223,7 @@ static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
     f->chunk_first = f->record_first + size + 1;
     for (int r = 0; r < f->size; r++) {
         size_t parts = parts_of_rank(f, r);
-        f->chunk_first[r + 1] = t2i_share(f->chunks, r + 1, f->size);
+        f->chunk_first[r + 1] = t2i_comm_share(f->chunks, r + 1, f->size);
         f->record_first[r + 1] = f->record_first[r] + lines(sizeof(t2i_step_status) +
                                                             parts * (sizeof(t2i_leaf) + f->chunks));
     }
@@ -438,8 +439,8 @@ int t2i_reduce_shares(const t2i_reduce *f)
 void t2i_reduce_shards(const t2i_reduce *f, int thread, size_t *first, size_t *end)
 {
     int w = f->rank * f->threads + thread, all = f->size * f->threads;
-    *first = t2i_share(f->shards, w, all);
-    *end = t2i_share(f->shards, w + 1, all);
+    *first = t2i_comm_share(f->shards, w, all);
+    *end = t2i_comm_share(f->shards, w + 1, all);
 }
 
 /* ---- a thread's shards ---- */
@@ -536,7 +537,7 @@ static void fold_slice(void *context, int thread)
 {
     const t2i_reduce *f = context;
     int w = f->rank * f->threads + thread, all = f->size * f->threads;
-    size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
+    size_t begin = t2i_comm_share(f->chunks, w, all), end = t2i_comm_share(f->chunks, w + 1, all);
     for (size_t c = begin; c < end; c++) {
         float *out = f->sum + (c - f->chunk_first[f->rank]) * T2I_CHUNK;
         find_used(f, c);
@@ -738,7 +739,7 @@ static void change_slice(void *context, int thread)
 {
     const t2i_reduce *f = context;
     int w = f->rank * f->threads + thread, all = f->size * f->threads;
-    size_t begin = t2i_share(f->chunks, w, all), end = t2i_share(f->chunks, w + 1, all);
+    size_t begin = t2i_comm_share(f->chunks, w, all), end = t2i_comm_share(f->chunks, w + 1, all);
     for (size_t c = begin; c < end; c++) {
         size_t in_slice = c - f->chunk_first[f->rank];
         f->update(f->context, in_slice, f->weights + c * T2I_CHUNK, f->sum + in_slice * T2I_CHUNK);

@@ -4,18 +4,19 @@
  * Why: floating-point addition depends on its order. V shards (a power of two) are the leaves of a
  * complete binary tree; a node is the sum of its left and right child, in float, element by
  * element. The job has W = ranks x threads workers; worker w = rank x threads + thread owns shards
- * t2i_share(V, w, W) .. t2i_share(V, w + 1, W). It adds up its maximal complete subtrees (at most 2
- * log2 V of them) and publishes those, never a sum over its shards; the rest of the tree is folded,
- * chunk by chunk, by the worker that owns a slice of the parameters. So the same additions are made
- * in the same order at every W. Loss, rows and tokens of a shard ride along in the same tree.
+ * t2i_comm_share(V, w, W) .. t2i_comm_share(V, w + 1, W). It adds up its maximal complete subtrees
+ * (at most 2 log2 V of them) and publishes those, never a sum over its shards; the rest of the tree
+ * is folded, chunk by chunk, by the worker that owns a slice of the parameters. So the same
+ * additions are made in the same order at every W. Loss, rows and tokens of a shard ride along in
+ * the same tree.
  *
- * Slices are whole chunks of T2I_CHUNK floats: worker w owns chunks t2i_share(chunks, w, W) ..,
- * hence rank r chunks t2i_share(chunks, r, ranks) .. Ranks of a node read each other's subtrees
- * where they lie, in shared memory. Between nodes (and between ranks, where there is no room for
- * that) a node first folds what is complete within it, which is the same tree, and the owners get
- * their slices of that by messages, which the ranks of the node share out among themselves. An
- * embedding of thousands of characters is mostly not touched by a shard: chunks that are not used
- * cost nothing.
+ * Slices are whole chunks of T2I_CHUNK floats: worker w owns chunks t2i_comm_share(chunks, w, W)
+ * .., hence rank r chunks t2i_comm_share(chunks, r, ranks) .. Ranks of a node read each other's
+ * subtrees where they lie, in shared memory. Between nodes (and between ranks, where there is no
+ * room for that) a node first folds what is complete within it, which is the same tree, and the
+ * owners get their slices of that by messages, which the ranks of the node share out among
+ * themselves. An embedding of thousands of characters is mostly not touched by a shard: chunks that
+ * are not used cost nothing.
  */
 #ifndef T2I_REDUCE_H
 #define T2I_REDUCE_H

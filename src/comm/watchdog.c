@@ -212,7 +212,7 @@ static t2i_status find_locked(const t2i_liveness *l, t2i_error *err)
         say_call(l, b), t2i_heartbeat_place_of(b->line).calls, after);
 }
 
-t2i_status t2i_liveness_check(t2i_liveness *liveness, double now, t2i_error *err)
+t2i_status t2i_watchdog_liveness_check(t2i_liveness *liveness, double now, t2i_error *err)
 {
     note_changes(liveness, now);
     T2I_TRY(find_gone(liveness, err));
@@ -271,7 +271,7 @@ static void *look_out(void *self)
     int nothing = NOTHING;
     while (rest(w)) {
         if (atomic_load(&verdict->state) == NOTHING &&
-            t2i_liveness_check(w->liveness, t2i_cpu_seconds(), &what) == T2I_OK)
+            t2i_watchdog_liveness_check(w->liveness, t2i_cpu_seconds(), &what) == T2I_OK)
             continue;
         int first = atomic_compare_exchange_strong(&verdict->state, &nothing, FOUND);
         if (first) verdict->what = what;

@@ -49,7 +49,8 @@ typedef struct {
  * So that only one speaks where several see the same, rank 0 finds a silent rank first, others 1.5
  * s later, and a process itself last; and of those that share a node's memory only the rank before
  * one that is gone looks after it. */
-T2I_CHECKED t2i_status t2i_liveness_check(t2i_liveness *liveness, double now, t2i_error *err);
+T2I_CHECKED t2i_status t2i_watchdog_liveness_check(t2i_liveness *liveness, double now,
+                                                   t2i_error *err);
 
 /* A thread that looks until it is told to end, or something is found: then it calls found once. The
  * first rank of a node that finds something writes it to *verdict (first is 1); the others are

@@ -17,14 +17,14 @@ struct t2i_dataset {
     char encoder[ENCODER_MAX]; /* JSON, as stored: part of the digest */
 };
 
-const char *const t2i_split_names[T2I_SPLITS] = {"train", "validation", "unseen prompts",
-                                                 "unseen pictures"};
+const char *const t2i_dataset_split_names[T2I_SPLITS] = {"train", "validation", "unseen prompts",
+                                                         "unseen pictures"};
 
-int t2i_split_find(const char *name)
+int t2i_dataset_split_find(const char *name)
 {
     if (strcmp(name, "val") == 0) return T2I_VALIDATION;
     for (int i = 0; i < T2I_SPLITS; i++) {
-        const char *a = name, *b = t2i_split_names[i];
+        const char *a = name, *b = t2i_dataset_split_names[i];
         while (*a != '\0' && (*a == *b || (*b == ' ' && (*a == '-' || *a == '_')))) a++, b++;
         if (*a == '\0' && *b == '\0') return i;
     }
@@ -168,10 +168,9 @@ t2i_status t2i_dataset_open(t2i_dataset **out, const char *path, t2i_error *err)
     *out = NULL;
     t2i_dataset *dataset = t2i_alloc(1, sizeof *dataset);
     if (dataset == NULL) return t2i_fail_memory(err, sizeof *dataset, "a dataset");
-    dataset->path = t2i_strdup(path);
+    dataset->path = t2i_fs_copy_path(path, err);
     for (int i = 0; i < COLUMNS; i++) t2i_column_clear(&dataset->column[i], dataset->path, i);
-    t2i_status status = dataset->path == NULL ? t2i_fail_memory(err, strlen(path), "a file name")
-                                              : open_all(dataset, err);
+    t2i_status status = dataset->path == NULL ? T2I_SYSTEM : open_all(dataset, err);
     if (status == T2I_OK)
         *out = dataset;
     else

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dataset/dataset.h"
+#include "base/fs.h"
 #include "base/mem.h"
 
 struct t2i_h5_file {
@@ -49,7 +50,7 @@ static int kind_is(hid_t type, t2i_kind kind)
 
 hid_t t2i_h5_access(void)
 {
-    H5dont_atexit(); /* it would write, and crash, again: see t2i_dataset_drop */
+    H5dont_atexit(); /* it would write, and crash, again: see t2i_dataset_writer_drop */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* we report errors, HDF5 prints none */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access >= 0 && SET_LOCKING(access) >= 0 &&
@@ -298,10 +299,9 @@ t2i_status t2i_h5_open(t2i_h5_file **out, const char *path, uint64_t file_size, 
     t2i_h5_file *file = t2i_alloc(1, sizeof *file);
     if (file == NULL) return t2i_fail_memory(err, sizeof *file, "a dataset");
     file->file = H5I_INVALID_HID;
-    file->path = t2i_strdup(path);
+    file->path = t2i_fs_copy_path(path, err);
     for (int i = 0; i < COLUMNS; i++) t2i_column_clear(&file->column[i], file->path, i);
-    t2i_status status = file->path == NULL ? t2i_fail_memory(err, strlen(path), "a file name")
-                                           : open_all(file, file_size, claims, err);
+    t2i_status status = file->path == NULL ? T2I_SYSTEM : open_all(file, file_size, claims, err);
     if (status == T2I_OK)
         *out = file;
     else

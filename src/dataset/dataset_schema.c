@@ -28,7 +28,7 @@ static size_t kind_size(t2i_kind kind)
     return kind == T2I_U8 ? 1 : kind == T2I_U64 ? 8 : 4;
 }
 
-int t2i_prompt_compare(const char *a, size_t a_size, const char *b, size_t b_size)
+int t2i_dataset_schema_compare_prompts(const char *a, size_t a_size, const char *b, size_t b_size)
 {
     size_t shared = a_size < b_size ? a_size : b_size;
     int order = shared > 0 ? memcmp(a, b, shared) : 0;

@@ -101,6 +101,6 @@ void t2i_column_free(t2i_column *column);
 uint64_t t2i_column_block_rows(const t2i_column *column, uint64_t block);
 size_t t2i_column_block_bytes(const t2i_column *column, uint64_t block);
 /* The order of prompts: by bytes, a prefix first. Below, at or above 0. */
-int t2i_prompt_compare(const char *a, size_t a_size, const char *b, size_t b_size);
+int t2i_dataset_schema_compare_prompts(const char *a, size_t a_size, const char *b, size_t b_size);
 
 #endif

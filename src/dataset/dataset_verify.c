@@ -37,7 +37,8 @@ static t2i_status check_prompt(walk *state, uint64_t pair, const char *bytes, si
     T2I_TRY(t2i_dataset_pairs(dataset, pair, 1, &image, &row, &split, err));
     if (row == UINT32_MAX) return bad(dataset, "pair", pair, "has an impossible row", err);
     if (pair > 0) {
-        int order = t2i_prompt_compare(state->before, state->before_size, bytes, size);
+        int order =
+            t2i_dataset_schema_compare_prompts(state->before, state->before_size, bytes, size);
         if (order > 0 || (order == 0 && row <= state->before_row))
             return bad(dataset, "pair", pair, "is out of order", err);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "dataset/dataset.h"
 #include "formats/json.h"
 #include "base/log.h"
@@ -241,10 +242,10 @@ static t2i_status print_report(const t2i_exam *e, int json, t2i_error *err)
     report r;
     t2i_status status = T2I_OK;
     begin_report(&r, json);
-    for (size_t i = 0; i < t2i_checks_count && status == T2I_OK; i++) {
-        const t2i_check *check = &t2i_checks[i];
+    for (size_t i = 0; i < t2i_doctor_checks_count && status == T2I_OK; i++) {
+        const t2i_check *check = &t2i_doctor_checks[i];
         t2i_finding finding = {0};
-        if (!t2i_check_applies(check, e, 0)) continue;
+        if (!t2i_doctor_checks_applies(check, e, 0)) continue;
         check->judge(e, &finding);
         status = add_finding(&r, check->name, check->why, &finding, err);
     }
@@ -262,7 +263,8 @@ t2i_status t2i_doctor_refused(const t2i_error *why, int json, t2i_error *err)
     snprintf(finding.todo, sizeof finding.todo,
              "start it as that says, and ask again: nothing else was looked at");
     begin_report(&r, json);
-    t2i_status status = add_finding(&r, t2i_checks[0].name, t2i_checks[0].why, &finding, err);
+    t2i_status status =
+        add_finding(&r, t2i_doctor_checks[0].name, t2i_doctor_checks[0].why, &finding, err);
     t2i_error failed = {0};
     t2i_status printed = end_report(&r, NULL, &failed);
     if (status == T2I_OK && printed != T2I_OK) *err = failed;
@@ -289,12 +291,12 @@ t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error 
     t2i_exam e;
     t2i_status status = begin(&e, comm, run->options, run->threads, err);
     e.run = run;
-    for (size_t i = 0; status == T2I_OK && e.rank == 0 && i < t2i_checks_count; i++) {
+    for (size_t i = 0; status == T2I_OK && e.rank == 0 && i < t2i_doctor_checks_count; i++) {
         t2i_finding finding = {0};
-        if (!t2i_check_applies(&t2i_checks[i], &e, 1)) continue;
-        t2i_checks[i].judge(&e, &finding);
+        if (!t2i_doctor_checks_applies(&t2i_doctor_checks[i], &e, 1)) continue;
+        t2i_doctor_checks[i].judge(&e, &finding);
         if (finding.grade != T2I_FINE)
-            t2i_log_warn("%s: %s; %s", t2i_checks[i].name, finding.found, finding.todo);
+            t2i_log_warn("%s: %s; %s", t2i_doctor_checks[i].name, finding.found, finding.todo);
     }
     t2i_free(e.info);
     return status;

@@ -56,9 +56,9 @@ typedef struct {
     void (*judge)(const t2i_exam *exam, t2i_finding *finding); /* *finding is fine and empty */
 } t2i_check;
 
-extern const t2i_check t2i_checks[];
-extern const size_t t2i_checks_count;
-int t2i_check_applies(const t2i_check *check, const t2i_exam *exam, int in_short);
+extern const t2i_check t2i_doctor_checks[];
+extern const size_t t2i_doctor_checks_count;
+int t2i_doctor_checks_applies(const t2i_check *check, const t2i_exam *exam, int in_short);
 
 /* Collective. All of doctor_measure.c; takes some seconds. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_doctor_measure(t2i_exam *exam, t2i_comm *comm, t2i_error *err);

@@ -458,7 +458,7 @@ static void judge_links(const t2i_exam *e, t2i_finding *f)
 
 /* ---- the table ---- */
 
-const t2i_check t2i_checks[] = {
+const t2i_check t2i_doctor_checks[] = {
     {"launcher", "ranks that do not see each other would each train alone", 0, judge_launcher},
     {"mpi", "libraries that do not fit the program crash it or hang", T2I_IN_SHORT, judge_mpi},
     {"hdf5", "HDF5 ends a program that meets another version of it", T2I_IN_SHORT, judge_hdf5},
@@ -483,9 +483,9 @@ const t2i_check t2i_checks[] = {
     {"dead-links", "until a dead link is noticed the job stands still",
      T2I_IN_SHORT | T2I_WITH_HOSTS, judge_links},
 };
-const size_t t2i_checks_count = sizeof t2i_checks / sizeof *t2i_checks;
+const size_t t2i_doctor_checks_count = sizeof t2i_doctor_checks / sizeof *t2i_doctor_checks;
 
-int t2i_check_applies(const t2i_check *check, const t2i_exam *e, int in_short)
+int t2i_doctor_checks_applies(const t2i_check *check, const t2i_exam *e, int in_short)
 {
     unsigned needs = check->needs;
     if (in_short && (needs & T2I_IN_SHORT) == 0) return 0;

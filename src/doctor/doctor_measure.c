@@ -8,6 +8,7 @@
 #include "base/block.h"
 #include "doctor/doctor.h"
 #include "comm/reduce.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "kernels/gemm.h"
 #include "base/mem.h"
@@ -43,7 +44,7 @@ static void time_products(t2i_host_info *f, float *out, const float *a, const fl
 static t2i_status measure_speed(t2i_exam *e, t2i_comm *comm, t2i_error *err)
 {
     float *out = t2i_alloc(M * N, sizeof *out), *a = t2i_alloc(M * K, sizeof *a),
-          *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
+          *packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
     t2i_status mine = out == NULL || a == NULL || packed == NULL
                           ? t2i_fail_memory(err, M * N * sizeof *out, "a matrix product")
                           : T2I_OK;
@@ -174,7 +175,7 @@ static void measure_visible(t2i_exam *e, t2i_comm *comm)
     t2i_error ignored;
     if (e->rank == 0 && e->probe.status == T2I_OK)
         snprintf(name, sizeof name, "%s/.t2i-doctor-%ld", e->probe.path, (long)getpid());
-    if (name[0] != '\0' && t2i_fs_write(name, name, strlen(name), &ignored) != T2I_OK)
+    if (name[0] != '\0' && t2i_commit_file(name, name, strlen(name), &ignored) != T2I_OK)
         name[0] = '\0';
     t2i_comm_bcast(comm, 0, name, sizeof name);
     e->hosts_looked = name[0] != '\0';

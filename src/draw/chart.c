@@ -23,7 +23,7 @@ static void merge(t2i_bin *into, const t2i_bin *next)
     into->count += next->count;
 }
 
-void t2i_curve_add(t2i_curve *c, double x, double y)
+void t2i_chart_curve_add(t2i_curve *c, double x, double y)
 {
     if (!(fabs(x) < 1e300) || !(fabs(y) < 1e300)) return;
     const t2i_bin one = {x, x, y, y, y, 1};
@@ -49,12 +49,12 @@ void t2i_curve_add(t2i_curve *c, double x, double y)
     c->points++;
 }
 
-double t2i_bin_x(const t2i_bin *bin)
+double t2i_chart_bin_x(const t2i_bin *bin)
 {
     return (bin->first + bin->last) / 2.0;
 }
 
-double t2i_bin_y(const t2i_bin *bin)
+double t2i_chart_bin_y(const t2i_bin *bin)
 {
     return bin->sum / (double)bin->count;
 }
@@ -151,13 +151,13 @@ static void put_band(const drawing *d, const t2i_chart_line *line)
     const char *pen = "M";
     for (size_t i = 0; i < c->bins; i++)
         if (drawn(d, &c->bin[i])) {
-            t2i_html_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_bin_x(&c->bin[i])),
+            t2i_html_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_chart_bin_x(&c->bin[i])),
                          down(d, c->bin[i].high));
             pen = "L";
         }
     for (size_t i = c->bins; i-- > 0;)
         if (drawn(d, &c->bin[i]))
-            t2i_html_put(d->page, "L%.1f %.1f", across(d, t2i_bin_x(&c->bin[i])),
+            t2i_html_put(d->page, "L%.1f %.1f", across(d, t2i_chart_bin_x(&c->bin[i])),
                          down(d, c->bin[i].low));
     t2i_html_put(d->page, "\"/>");
 }
@@ -169,8 +169,8 @@ static void put_line(const drawing *d, const t2i_chart_line *line)
     t2i_html_put(d->page, "<path class=\"line c%d\" d=\"", line->colour);
     for (size_t i = 0; i < c->bins; i++)
         if (drawn(d, &c->bin[i])) {
-            t2i_html_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_bin_x(&c->bin[i])),
-                         down(d, t2i_bin_y(&c->bin[i])));
+            t2i_html_put(d->page, "%s%.1f %.1f", pen, across(d, t2i_chart_bin_x(&c->bin[i])),
+                         down(d, t2i_chart_bin_y(&c->bin[i])));
             pen = "L";
         }
     if (c->points == 1) t2i_html_put(d->page, "h0");
@@ -179,8 +179,8 @@ static void put_line(const drawing *d, const t2i_chart_line *line)
     t2i_html_put(d->page, "<path class=\"dots c%d\" d=\"", line->colour);
     for (size_t i = 0; i < c->bins; i++)
         if (drawn(d, &c->bin[i]))
-            t2i_html_put(d->page, "M%.1f %.1fh0", across(d, t2i_bin_x(&c->bin[i])),
-                         down(d, t2i_bin_y(&c->bin[i])));
+            t2i_html_put(d->page, "M%.1f %.1fh0", across(d, t2i_chart_bin_x(&c->bin[i])),
+                         down(d, t2i_chart_bin_y(&c->bin[i])));
     t2i_html_put(d->page, "\"/>");
 }
 
@@ -205,7 +205,7 @@ static void put_stack(const drawing *d)
         for (size_t i = 0; i < c->bins; i++) {
             double y = down(d, stacked(d->chart, k, i));
             if (i == 0) t2i_html_put(d->page, "L0 %.1f", y);
-            t2i_html_put(d->page, "L%.1f %.1f", across(d, t2i_bin_x(&c->bin[i])), y);
+            t2i_html_put(d->page, "L%.1f %.1f", across(d, t2i_chart_bin_x(&c->bin[i])), y);
             if (i + 1 == c->bins) t2i_html_put(d->page, "L%d %.1f", UNITS, y);
         }
         t2i_html_put(d->page, "L%d %dZ\"/>", UNITS, UNITS);
@@ -221,10 +221,10 @@ static void put_values(const drawing *d, size_t k)
     t2i_html_put(d->page, "\" data-v=\"");
     for (size_t i = 0; i < line->curve->bins; i++) {
         const t2i_bin *bin = &line->curve->bin[i];
-        double y = t2i_bin_y(bin);
+        double y = t2i_chart_bin_y(bin);
         if (d->chart->stacked)
             y = stacked(d->chart, k, i) - (k == 0 ? 0.0 : stacked(d->chart, k - 1, i));
-        t2i_html_put(d->page, "%s%.9g %.5g", i == 0 ? "" : ";", floor(t2i_bin_x(bin)), y);
+        t2i_html_put(d->page, "%s%.9g %.5g", i == 0 ? "" : ";", floor(t2i_chart_bin_x(bin)), y);
     }
     t2i_html_put(d->page, "\"></data>");
 }

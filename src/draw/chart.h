@@ -27,10 +27,10 @@ typedef struct {
 } t2i_curve;
 
 /* x must not descend. Values that are not finite or beyond 1e300 are left out. */
-void t2i_curve_add(t2i_curve *curve, double x, double y);
+void t2i_chart_curve_add(t2i_curve *curve, double x, double y);
 /* The middle of a bin, and its mean. */
-double t2i_bin_x(const t2i_bin *bin);
-double t2i_bin_y(const t2i_bin *bin);
+double t2i_chart_bin_x(const t2i_bin *bin);
+double t2i_chart_bin_y(const t2i_bin *bin);
 
 typedef struct {
     const char *name; /* anybody's text */

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "draw/html_style.h"
-#include "base/fs.h"
+#include "base/commit.h"
 #include "base/mem.h"
+#include "image/image_png.h"
 
 void t2i_html_free(t2i_html *page)
 {
@@ -74,7 +75,7 @@ void t2i_html_word(t2i_html *page, const char *text)
     t2i_html_text(page, text, strlen(text));
 }
 
-t2i_status t2i_base64(t2i_text *out, const void *bytes, size_t size, t2i_error *err)
+t2i_status t2i_html_base64(t2i_text *out, const void *bytes, size_t size, t2i_error *err)
 {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const uint8_t *in = bytes;
@@ -96,10 +97,10 @@ t2i_status t2i_base64(t2i_text *out, const void *bytes, size_t size, t2i_error *
 void t2i_html_picture(t2i_html *page, const t2i_image *image)
 {
     t2i_text png = {0};
-    if (page->status == T2I_OK) page->status = t2i_image_encode(image, &png, &page->err);
+    if (page->status == T2I_OK) page->status = t2i_image_png_encode(image, &png, &page->err);
     add(page, "data:image/png;base64,", 22);
     if (page->status == T2I_OK)
-        page->status = t2i_base64(&page->text, png.data, png.size, &page->err);
+        page->status = t2i_html_base64(&page->text, png.data, png.size, &page->err);
     t2i_text_free(&png);
 }
 
@@ -127,7 +128,7 @@ t2i_status t2i_html_write(t2i_html *page, const char *path, t2i_error *err)
     if (status != T2I_OK)
         *err = page->err;
     else
-        status = t2i_fs_write(path, page->text.data, page->text.size, err);
+        status = t2i_commit_file(path, page->text.data, page->text.size, err);
     t2i_html_free(page);
     return status;
 }

@@ -45,6 +45,7 @@ T2I_CHECKED t2i_status t2i_html_write(t2i_html *page, const char *path, t2i_erro
 void t2i_html_free(t2i_html *page);
 
 /* Appends bytes as base64. */
-T2I_CHECKED t2i_status t2i_base64(t2i_text *out, const void *bytes, size_t size, t2i_error *err);
+T2I_CHECKED t2i_status t2i_html_base64(t2i_text *out, const void *bytes, size_t size,
+                                       t2i_error *err);
 
 #endif

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "draw/html.h"
+#include "image/image_png.h"
+#include "image/image_resize.h"
 
 enum { CHUNK = 4096 }; /* bytes of base64 that kitty takes at once */
 
@@ -96,8 +98,8 @@ static t2i_status kitty(t2i_text *out, const t2i_image *const *picture, size_t c
     for (size_t i = 0; i < count; i++) {
         t2i_text png = {0}, base64 = {0};
         t2i_status status = T2I_OK;
-        if (picture[i]->rgb != NULL) status = t2i_image_encode(picture[i], &png, err);
-        if (status == T2I_OK) status = t2i_base64(&base64, png.data, png.size, err);
+        if (picture[i]->rgb != NULL) status = t2i_image_png_encode(picture[i], &png, err);
+        if (status == T2I_OK) status = t2i_html_base64(&base64, png.data, png.size, err);
         if (status == T2I_OK) status = add_kitty(out, &base64, err);
         t2i_text_free(&png);
         t2i_text_free(&base64);

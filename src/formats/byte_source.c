@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/heartbeat.h"
 
@@ -23,8 +24,8 @@ static t2i_status open_file(t2i_byte_source *source, t2i_error *err)
 
 t2i_status t2i_byte_source_open(t2i_byte_source *out, const char *path, t2i_error *err)
 {
-    *out = (t2i_byte_source){.name = t2i_strdup(path), .fd = -1};
-    if (out->name == NULL) return t2i_fail_memory(err, strlen(path), "a file name");
+    *out = (t2i_byte_source){.name = t2i_fs_copy_path(path, err), .fd = -1};
+    if (out->name == NULL) return T2I_SYSTEM;
     t2i_status status = open_file(out, err);
     if (status != T2I_OK) t2i_byte_source_close(out);
     return status;
@@ -33,8 +34,9 @@ t2i_status t2i_byte_source_open(t2i_byte_source *out, const char *path, t2i_erro
 t2i_status t2i_byte_source_memory(t2i_byte_source *out, const void *bytes, size_t size,
                                   const char *name, t2i_error *err)
 {
-    *out = (t2i_byte_source){.name = t2i_strdup(name), .bytes = bytes, .fd = -1, .size = size};
-    return out->name != NULL ? T2I_OK : t2i_fail_memory(err, strlen(name), "a file name");
+    *out = (t2i_byte_source){
+        .name = t2i_fs_copy_path(name, err), .bytes = bytes, .fd = -1, .size = size};
+    return out->name != NULL ? T2I_OK : T2I_SYSTEM;
 }
 
 void t2i_byte_source_close(t2i_byte_source *source)

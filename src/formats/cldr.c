@@ -172,12 +172,12 @@ t2i_status t2i_cldr_parse(const char *bytes, size_t size, const char *name, t2i_
 
 /* ---- the folder ---- */
 
-static char *file_path(const char *folder, const char *part, const char *locale)
+static char *file_path(const char *folder, const char *part, const char *locale, t2i_error *err)
 {
     char name[2 * T2I_LOCALE + 16];
     snprintf(name, sizeof name, "%s%s%s%s", part, locale == NULL ? "" : "/",
              locale == NULL ? "" : locale, locale == NULL ? "" : ".xml");
-    return t2i_fs_join(folder, name);
+    return t2i_fs_join(folder, name, err);
 }
 
 static t2i_status read_file(const char *path, t2i_cldr_take take, void *context, t2i_error *err)
@@ -194,8 +194,8 @@ t2i_status t2i_cldr_read(const t2i_cldr *cldr, const char *locale, t2i_cldr_take
                          void *context, t2i_error *err)
 {
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        char *path = file_path(cldr->folder, parts[i], locale);
-        if (path == NULL) return t2i_fail_memory(err, strlen(cldr->folder), "a path");
+        char *path = file_path(cldr->folder, parts[i], locale, err);
+        if (path == NULL) return T2I_SYSTEM;
         /* a few locales have no derived names; their annotations are there, as they were listed */
         t2i_status status =
             i > 0 && !t2i_fs_exists(path) ? T2I_OK : read_file(path, take, context, err);
@@ -229,7 +229,7 @@ static int by_name(const void *a, const void *b)
 
 static t2i_status list_locales(t2i_cldr *cldr, t2i_error *err)
 {
-    char *path = file_path(cldr->folder, parts[0], NULL);
+    char *path = file_path(cldr->folder, parts[0], NULL, NULL);
     DIR *dir = path == NULL ? NULL : opendir(path);
     t2i_status status = dir == NULL ? t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s/%s",
                                                cldr->folder, parts[0])
@@ -246,13 +246,13 @@ static t2i_status list_locales(t2i_cldr *cldr, t2i_error *err)
 static t2i_status try_folder(t2i_cldr *cldr, const char *folder, t2i_error *err)
 {
     for (int i = 0; i < 2 && cldr->folder == NULL; i++) {
-        char *whole = i == 0 ? t2i_strdup(folder) : t2i_fs_join(folder, "common");
-        char *path = whole == NULL ? NULL : file_path(whole, parts[0], NULL);
+        char *whole = i == 0 ? t2i_fs_copy_path(folder, err) : t2i_fs_join(folder, "common", err);
+        char *path = whole == NULL ? NULL : file_path(whole, parts[0], NULL, err);
         int there = path != NULL && t2i_fs_is_folder(path);
         if (there) cldr->folder = whole;
         if (!there) t2i_free(whole);
         t2i_free(path);
-        if (path == NULL) return t2i_fail_memory(err, strlen(folder), "a path");
+        if (path == NULL) return T2I_SYSTEM;
     }
     return T2I_OK;
 }
@@ -326,7 +326,7 @@ const char *t2i_cldr_nearest(const t2i_cldr *cldr, const char *name)
     const char **names = t2i_alloc(cldr->locales, sizeof *names);
     if (names == NULL) return NULL;
     for (size_t i = 0; i < cldr->locales; i++) names[i] = cldr->locale[i];
-    const char *nearest = t2i_nearest_name(word, names, cldr->locales);
+    const char *nearest = t2i_text_nearest_name(word, names, cldr->locales);
     t2i_free(names);
     return nearest;
 }

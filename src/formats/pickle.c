@@ -1,12 +1,11 @@
 #include "formats/pickle.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pickle_internal.h"
+#include "formats/pickle_reader.h"
+#include "formats/pickle_torch.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -16,28 +15,16 @@ enum {
     MARKS_MAX = 1024,
     MEMO_MAX = 1 << 21,
     VALUES_MAX = 1000000,
-    ITEMS_MAX = 4000000,
     PICKLE_MAX = 1 << 26,
     LINE_MAX_BYTES = 256
 };
 
-/* ---- errors and bytes ---- */
-
-t2i_status t2i_pickle_refuse(t2i_pickle_reader *r, const char *format, ...)
-{
-    char what[700];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    return t2i_fail(r->err, T2I_DATA, "%s: its pickle is refused (at byte %llu): %s",
-                    r->source->name, (unsigned long long)(r->opcode - r->begin), what);
-}
+/* ---- bytes ---- */
 
 static t2i_status get(t2i_pickle_reader *r, void *out, size_t size)
 {
     unsigned char *to = out;
-    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut off");
+    if (size > r->end - r->at) return t2i_pickle_reader_refuse(r, "it is cut off");
     while (size > 0) {
         if (r->at < r->from || r->at >= r->from + r->held) {
             uint64_t left = r->end - r->at;
@@ -77,7 +64,7 @@ static t2i_status push(t2i_pickle_reader *r, t2i_py *value)
     if (value == NULL) return no_memory(r);
     if (r->size == r->room) {
         size_t room = r->room == 0 ? 256 : r->room * 2;
-        if (room > STACK_MAX) return t2i_pickle_refuse(r, "its stack grows too high");
+        if (room > STACK_MAX) return t2i_pickle_reader_refuse(r, "its stack grows too high");
         if (t2i_grow(&r->stack, r->room, room, sizeof(t2i_py *)) != 0) return no_memory(r);
         r->room = room;
     }
@@ -93,7 +80,8 @@ static size_t above(const t2i_pickle_reader *r)
 
 static t2i_status need(t2i_pickle_reader *r, size_t count)
 {
-    return above(r) >= count ? T2I_OK : t2i_pickle_refuse(r, "it takes values that are not there");
+    return above(r) >= count ? T2I_OK
+                             : t2i_pickle_reader_refuse(r, "it takes values that are not there");
 }
 
 /* The count of values that it made so far is bounded, as each takes memory. */
@@ -101,15 +89,7 @@ static t2i_status count_value(t2i_pickle_reader *r)
 {
     return ++r->to->values <= VALUES_MAX
                ? T2I_OK
-               : t2i_pickle_refuse(r, "it has more than %d values", VALUES_MAX);
-}
-
-t2i_status t2i_pickle_count_items(t2i_pickle_reader *r, size_t count)
-{
-    r->to->items += count;
-    return r->to->items <= ITEMS_MAX
-               ? T2I_OK
-               : t2i_pickle_refuse(r, "its containers have more than %d items", ITEMS_MAX);
+               : t2i_pickle_reader_refuse(r, "it has more than %d values", VALUES_MAX);
 }
 
 static t2i_status push_new(t2i_pickle_reader *r, t2i_py_kind kind)
@@ -133,7 +113,7 @@ static t2i_status op_protocol(t2i_pickle_reader *r, int argument)
     (void)argument;
     return version >= 2 && version <= 4
                ? T2I_OK
-               : t2i_pickle_refuse(r, "protocol %d is not one of 2, 3 and 4", (int)version);
+               : t2i_pickle_reader_refuse(r, "protocol %d is not one of 2, 3 and 4", (int)version);
 }
 
 static t2i_status op_frame(t2i_pickle_reader *r, int argument)
@@ -141,7 +121,7 @@ static t2i_status op_frame(t2i_pickle_reader *r, int argument)
     uint64_t size;
     T2I_TRY(get_number(r, 8, &size));
     (void)argument;
-    return size <= r->end - r->at ? T2I_OK : t2i_pickle_refuse(r, "it is cut off");
+    return size <= r->end - r->at ? T2I_OK : t2i_pickle_reader_refuse(r, "it is cut off");
 }
 
 static t2i_status op_new(t2i_pickle_reader *r, int kind)
@@ -173,7 +153,7 @@ static t2i_status op_long(t2i_pickle_reader *r, int argument)
     uint64_t size, value;
     (void)argument;
     T2I_TRY(get_number(r, 1, &size));
-    if (size > 8) return t2i_pickle_refuse(r, "a whole number has more than 64 bits");
+    if (size > 8) return t2i_pickle_reader_refuse(r, "a whole number has more than 64 bits");
     T2I_TRY(get_number(r, (size_t)size, &value));
     if (size > 0 && size < 8 && (value >> (8 * size - 1) & 1) != 0) value |= UINT64_MAX << 8 * size;
     int64_t integer;
@@ -188,9 +168,10 @@ static t2i_status get_line(t2i_pickle_reader *r, char line[LINE_MAX_BYTES])
         if (line[i] == '\0') break;
         if (line[i] != '\n') continue;
         line[i] = '\0';
-        return t2i_utf8_valid(line, i) == i ? T2I_OK : t2i_pickle_refuse(r, "a line is not UTF-8");
+        return t2i_utf8_valid(line, i) == i ? T2I_OK
+                                            : t2i_pickle_reader_refuse(r, "a line is not UTF-8");
     }
-    return t2i_pickle_refuse(r, "a line is too long");
+    return t2i_pickle_reader_refuse(r, "a line is too long");
 }
 
 /* A line of digits: how Python 2 wrote what needs more than 32 bits. */
@@ -202,7 +183,7 @@ static t2i_status op_int_text(t2i_pickle_reader *r, int argument)
     errno = 0;
     long long value = strtoll(line, &end, 10);
     if (errno != 0 || end == line || *end != '\0')
-        return t2i_pickle_refuse(r, "a whole number is none, or has more than 64 bits");
+        return t2i_pickle_reader_refuse(r, "a whole number is none, or has more than 64 bits");
     return push_int(r, value);
 }
 
@@ -224,15 +205,15 @@ static t2i_status op_text(t2i_pickle_reader *r, int length_bytes)
 {
     uint64_t size;
     T2I_TRY(get_number(r, (size_t)length_bytes, &size));
-    if (size > r->end - r->at) return t2i_pickle_refuse(r, "it is cut off");
-    if (size > PICKLE_MAX) return t2i_pickle_refuse(r, "a text is too long");
+    if (size > r->end - r->at) return t2i_pickle_reader_refuse(r, "it is cut off");
+    if (size > PICKLE_MAX) return t2i_pickle_reader_refuse(r, "a text is too long");
     T2I_TRY(count_value(r));
     t2i_py *value = t2i_py_value(r->to->arena, T2I_PY_TEXT);
     char *text = t2i_py_room(r->to->arena, (size_t)size);
     if (value == NULL || text == NULL) return no_memory(r);
     T2I_TRY(get(r, text, (size_t)size));
     if (t2i_utf8_valid(text, (size_t)size) != size)
-        return t2i_pickle_refuse(r, "a text is not UTF-8");
+        return t2i_pickle_reader_refuse(r, "a text is not UTF-8");
     value->text = text;
     value->size = (size_t)size;
     return push(r, value);
@@ -241,7 +222,7 @@ static t2i_status op_text(t2i_pickle_reader *r, int length_bytes)
 static t2i_status op_mark(t2i_pickle_reader *r, int argument)
 {
     (void)argument;
-    if (r->marks == MARKS_MAX) return t2i_pickle_refuse(r, "it is nested too deeply");
+    if (r->marks == MARKS_MAX) return t2i_pickle_reader_refuse(r, "it is nested too deeply");
     r->mark[r->marks++] = r->size;
     return T2I_OK;
 }
@@ -249,7 +230,7 @@ static t2i_status op_mark(t2i_pickle_reader *r, int argument)
 /* How many values lie above the last mark, which goes. */
 static t2i_status take_mark(t2i_pickle_reader *r, size_t *count)
 {
-    if (r->marks == 0) return t2i_pickle_refuse(r, "it takes values that are not there");
+    if (r->marks == 0) return t2i_pickle_reader_refuse(r, "it takes values that are not there");
     *count = above(r);
     r->marks--;
     return T2I_OK;
@@ -262,7 +243,7 @@ static t2i_status op_tuple(t2i_pickle_reader *r, int argument)
     if (argument < 0) T2I_TRY(take_mark(r, &count));
     T2I_TRY(need(r, count));
     T2I_TRY(count_value(r));
-    T2I_TRY(t2i_pickle_count_items(r, count));
+    T2I_TRY(t2i_pickle_reader_count_items(r, count));
     t2i_py *tuple = t2i_py_tuple(r->to->arena);
     for (size_t i = 0; i < count; i++)
         t2i_py_append(r->to->arena, tuple, r->stack[r->size - count + i]);
@@ -281,9 +262,11 @@ static t2i_status op_add(t2i_pickle_reader *r, int argument)
     T2I_TRY(need(r, count + 1));
     t2i_py *container = r->stack[r->size - count - 1];
     if (container->kind != (step == 2 ? T2I_PY_DICT : T2I_PY_LIST))
-        return t2i_pickle_refuse(r, "%s adds to a %s", r->name, t2i_pickle_kind_name(container));
-    if (count % step != 0) return t2i_pickle_refuse(r, "%s has a key without a value", r->name);
-    T2I_TRY(t2i_pickle_count_items(r, count));
+        return t2i_pickle_reader_refuse(r, "%s adds to a %s", r->name,
+                                        t2i_pickle_torch_kind_name(container));
+    if (count % step != 0)
+        return t2i_pickle_reader_refuse(r, "%s has a key without a value", r->name);
+    T2I_TRY(t2i_pickle_reader_count_items(r, count));
     t2i_py **value = r->stack + r->size - count;
     for (size_t i = 0; i < count; i += step)
         if (step == 2)
@@ -309,7 +292,7 @@ static t2i_status op_pop(t2i_pickle_reader *r, int to_mark)
 static t2i_status remember(t2i_pickle_reader *r, size_t place)
 {
     T2I_TRY(need(r, 1));
-    if (place >= MEMO_MAX) return t2i_pickle_refuse(r, "it remembers too many values");
+    if (place >= MEMO_MAX) return t2i_pickle_reader_refuse(r, "it remembers too many values");
     if (place >= r->memo_room) {
         size_t room = r->memo_room == 0 ? 256 : r->memo_room;
         while (room <= place) room *= 2;
@@ -339,7 +322,7 @@ static t2i_status op_get(t2i_pickle_reader *r, int bytes)
     uint64_t place;
     T2I_TRY(get_number(r, (size_t)bytes, &place));
     if (place >= r->memo_room || r->memo[place] == NULL)
-        return t2i_pickle_refuse(r, "it recalls a value that it never remembered");
+        return t2i_pickle_reader_refuse(r, "it recalls a value that it never remembered");
     return push(r, r->memo[place]);
 }
 
@@ -347,7 +330,7 @@ static t2i_status push_global(t2i_pickle_reader *r, const char *module, const ch
 {
     T2I_TRY(count_value(r));
     t2i_py *value = NULL;
-    T2I_TRY(t2i_pickle_global(r, module, name, &value));
+    T2I_TRY(t2i_pickle_torch_global(r, module, name, &value));
     return push(r, value);
 }
 
@@ -367,7 +350,7 @@ static t2i_status op_stack_global(t2i_pickle_reader *r, int argument)
     const t2i_py *module = r->stack[r->size - 2], *name = r->stack[r->size - 1];
     if (module->kind != T2I_PY_TEXT || name->kind != T2I_PY_TEXT ||
         strlen(module->text) != module->size || strlen(name->text) != name->size)
-        return t2i_pickle_refuse(r, "a function's name is no text");
+        return t2i_pickle_reader_refuse(r, "a function's name is no text");
     r->size -= 2;
     return push_global(r, module->text, name->text);
 }
@@ -379,7 +362,7 @@ static t2i_status op_persistent(t2i_pickle_reader *r, int argument)
     T2I_TRY(need(r, 1));
     T2I_TRY(count_value(r));
     t2i_py *out = NULL;
-    T2I_TRY(t2i_pickle_persistent(r, r->stack[--r->size], &out));
+    T2I_TRY(t2i_pickle_torch_persistent(r, r->stack[--r->size], &out));
     return push(r, out);
 }
 
@@ -391,8 +374,8 @@ static t2i_status op_call(t2i_pickle_reader *r, int build)
     T2I_TRY(count_value(r));
     r->size -= 2;
     t2i_py **at = r->stack + r->size;
-    T2I_TRY(build ? t2i_pickle_build(r, at[0], at[1], &out)
-                  : t2i_pickle_reduce(r, at[0], at[1], &out));
+    T2I_TRY(build ? t2i_pickle_torch_build(r, at[0], at[1], &out)
+                  : t2i_pickle_torch_reduce(r, at[0], at[1], &out));
     return push(r, out);
 }
 
@@ -400,7 +383,7 @@ static t2i_status op_stop(t2i_pickle_reader *r, int argument)
 {
     (void)argument;
     if (r->marks != 0 || r->size != 1)
-        return t2i_pickle_refuse(r, "it ends with %zu values instead of one", r->size);
+        return t2i_pickle_reader_refuse(r, "it ends with %zu values instead of one", r->size);
     r->stopped = 1;
     return T2I_OK;
 }
@@ -463,15 +446,15 @@ static t2i_status run(t2i_pickle_reader *r)
         r->opcode = r->at;
         T2I_TRY(get(r, &code, 1));
         if (r->opcode == r->begin && code != 0x80)
-            return t2i_pickle_refuse(r, "it does not begin as protocols 2 to 4 do");
-        if (r->at - r->begin > PICKLE_MAX) return t2i_pickle_refuse(r, "it is too long");
+            return t2i_pickle_reader_refuse(r, "it does not begin as protocols 2 to 4 do");
+        if (r->at - r->begin > PICKLE_MAX) return t2i_pickle_reader_refuse(r, "it is too long");
         if (instruction[code].run == NULL)
-            return t2i_pickle_refuse(r, "the instruction 0x%02x is not one that weights need",
-                                     code);
+            return t2i_pickle_reader_refuse(
+                r, "the instruction 0x%02x is not one that weights need", code);
         r->name = instruction[code].name;
         T2I_TRY(instruction[code].run(r, instruction[code].argument));
     }
-    return t2i_pickle_check_tree(r, r->stack[0]);
+    return t2i_pickle_torch_check_tree(r, r->stack[0]);
 }
 
 t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_byte_source *source,

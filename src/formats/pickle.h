@@ -63,7 +63,4 @@ T2I_CHECKED t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind,
                                        const t2i_byte_source *source, uint64_t *at, uint64_t end,
                                        t2i_py **root, t2i_error *err);
 
-/* The index of a storage; SIZE_MAX when there is none. */
-size_t t2i_pickle_find(const t2i_pickle *pickle, const char *key, size_t size);
-
 #endif

@@ -1,4 +1,4 @@
-#include "formats/pickle_internal.h"
+#include "formats/pickle_torch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static const struct {
     {"torch", "ByteTensor", TENSOR_TYPE, "U8"},
 };
 
-const char *t2i_pickle_kind_name(const t2i_py *value)
+const char *t2i_pickle_torch_kind_name(const t2i_py *value)
 {
     if ((int)value->kind == KIND_FUNCTION) return "function";
     if ((int)value->kind == KIND_STORAGE) return "storage";
@@ -50,8 +50,8 @@ const char *t2i_pickle_kind_name(const t2i_py *value)
     return t2i_py_kind_name(value);
 }
 
-t2i_status t2i_pickle_global(t2i_pickle_reader *r, const char *module, const char *name,
-                             t2i_py **out)
+t2i_status t2i_pickle_torch_global(t2i_pickle_reader *r, const char *module, const char *name,
+                                   t2i_py **out)
 {
     /* only the tables of old files name types of tensors, and there the device does not matter */
     if (r->kind == T2I_PICKLE_TABLE && strcmp(module, "torch.cuda") == 0) module = "torch";
@@ -63,10 +63,10 @@ t2i_status t2i_pickle_global(t2i_pickle_reader *r, const char *module, const cha
         if (*out != NULL) (*out)->integer = (int64_t)i;
         return T2I_OK;
     }
-    return t2i_pickle_refuse(r,
-                             "it wants %.200s.%.200s, which is not allowed: only what plain "
-                             "weights need is (save a state_dict)",
-                             module, name);
+    return t2i_pickle_reader_refuse(r,
+                                    "it wants %.200s.%.200s, which is not allowed: only what plain "
+                                    "weights need is (save a state_dict)",
+                                    module, name);
 }
 
 static int is(const t2i_py *value, t2i_py_kind kind)
@@ -107,7 +107,7 @@ static size_t place_of(const t2i_pickle *p, const char *key, size_t size, size_t
     return at;
 }
 
-size_t t2i_pickle_find(const t2i_pickle *pickle, const char *key, size_t size)
+size_t t2i_pickle_torch_find(const t2i_pickle *pickle, const char *key, size_t size)
 {
     size_t steps;
     if (pickle->slots == 0) return SIZE_MAX;
@@ -131,8 +131,8 @@ static int make_room(t2i_pickle *p)
     return 1;
 }
 
-size_t t2i_pickle_add(t2i_pickle *p, const t2i_py *key, const char *dtype, uint64_t count,
-                      size_t *steps)
+size_t t2i_pickle_torch_add(t2i_pickle *p, const t2i_py *key, const char *dtype, uint64_t count,
+                            size_t *steps)
 {
     if (!make_room(p)) return SIZE_MAX;
     size_t place = place_of(p, key->text, key->size, steps);
@@ -144,7 +144,8 @@ size_t t2i_pickle_add(t2i_pickle *p, const t2i_py *key, const char *dtype, uint6
     return p->slot[place] - 1;
 }
 
-t2i_py *t2i_pickle_storage_value(t2i_pickle *pickle, size_t index, uint64_t begin, uint64_t count)
+t2i_py *t2i_pickle_torch_storage_value(t2i_pickle *pickle, size_t index, uint64_t begin,
+                                       uint64_t count)
 {
     t2i_py *value = t2i_py_value(pickle->arena, (t2i_py_kind)KIND_STORAGE);
     if (value != NULL)
@@ -155,7 +156,7 @@ t2i_py *t2i_pickle_storage_value(t2i_pickle *pickle, size_t index, uint64_t begi
     return value;
 }
 
-const char *t2i_pickle_dtype(const t2i_py *value)
+const char *t2i_pickle_torch_dtype(const t2i_py *value)
 {
     return is_function(value, STORAGE_TYPE) ? functions[value->integer].dtype : NULL;
 }
@@ -167,7 +168,7 @@ static t2i_status find_named(t2i_pickle_reader *r, const t2i_py *id, t2i_py **ou
     int64_t key = id->integer;
     if (is(id, T2I_PY_TEXT)) key = strtoll(id->text, &end, 10);
     if (!is(id, T2I_PY_INT) && (end == NULL || end == id->text || *end != '\0'))
-        return t2i_pickle_refuse(r, "a persistent id is not that of a tensor");
+        return t2i_pickle_reader_refuse(r, "a persistent id is not that of a tensor");
     size_t low = 0, high = r->to->names;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -178,39 +179,40 @@ static t2i_status find_named(t2i_pickle_reader *r, const t2i_py *id, t2i_py **ou
         else
             high = middle;
     }
-    return t2i_pickle_refuse(r, "it wants a tensor that is not there");
+    return t2i_pickle_reader_refuse(r, "it wants a tensor that is not there");
 }
 
 /* ('storage', type, key, location, count): of a stream with a view (key, offset, count) or None.
  * One key means one type and count. */
-t2i_status t2i_pickle_persistent(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
+t2i_status t2i_pickle_torch_persistent(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
 {
     uint64_t count, bytes, begin = 0, seen;
     size_t items = r->kind == T2I_PICKLE_ZIP ? 5 : 6, steps = 0;
     if (r->kind == T2I_PICKLE_NAMED) return find_named(r, id, out);
     if (r->kind == T2I_PICKLE_PLAIN || r->kind == T2I_PICKLE_TABLE)
-        return t2i_pickle_refuse(r, "it has tensors where none belong");
+        return t2i_pickle_reader_refuse(r, "it has tensors where none belong");
     if (!is(id, T2I_PY_TUPLE) || id->size != items || !is(id->item[0], T2I_PY_TEXT) ||
         strcmp(id->item[0]->text, "storage") != 0 || !is_function(id->item[1], STORAGE_TYPE) ||
         !is(id->item[2], T2I_PY_TEXT) || !is(id->item[3], T2I_PY_TEXT))
-        return t2i_pickle_refuse(r, "a persistent id is not that of a storage");
-    const char *dtype = t2i_pickle_dtype(id->item[1]);
+        return t2i_pickle_reader_refuse(r, "a persistent id is not that of a storage");
+    const char *dtype = t2i_pickle_torch_dtype(id->item[1]);
     if (!as_count(id->item[4], &count) || !multiply(count, t2i_dtype_size(dtype), &bytes))
-        return t2i_pickle_refuse(r, "the size of a storage cannot be");
+        return t2i_pickle_reader_refuse(r, "the size of a storage cannot be");
     seen = count;
     if (items == 6 && !is(id->item[5], T2I_PY_NONE)) {
         const t2i_py *view = id->item[5];
         if (!is(view, T2I_PY_TUPLE) || view->size != 3 || !as_count(view->item[1], &begin) ||
             !as_count(view->item[2], &seen) || begin > count || seen > count - begin)
-            return t2i_pickle_refuse(r, "a view of a storage goes beyond it");
+            return t2i_pickle_reader_refuse(r, "a view of a storage goes beyond it");
     }
-    size_t index = t2i_pickle_add(r->to, id->item[2], dtype, count, &steps);
+    size_t index = t2i_pickle_torch_add(r->to, id->item[2], dtype, count, &steps);
     if (index == SIZE_MAX) return t2i_fail_memory(r->err, 1, "a list of storages");
-    T2I_TRY(t2i_pickle_count_items(r, steps)); /* so that colliding keys cost no more than others */
+    T2I_TRY(t2i_pickle_reader_count_items(
+        r, steps)); /* so that colliding keys cost no more than others */
     const t2i_pickle_storage *s = &r->to->storage[index];
     if (s->count != count || (count > 0 && strcmp(s->dtype, dtype) != 0))
-        return t2i_pickle_refuse(r, "storage %.100s has two types or sizes", s->key);
-    *out = t2i_pickle_storage_value(r->to, index, begin, seen);
+        return t2i_pickle_reader_refuse(r, "storage %.100s has two types or sizes", s->key);
+    *out = t2i_pickle_torch_storage_value(r->to, index, begin, seen);
     return T2I_OK;
 }
 
@@ -227,8 +229,8 @@ static int within(const t2i_py_tensor *t, uint64_t count)
     return last < count;
 }
 
-t2i_py *t2i_pickle_view(t2i_pickle *pickle, const t2i_py *storage, const t2i_py_tensor *shape,
-                        const char **problem)
+t2i_py *t2i_pickle_torch_view(t2i_pickle *pickle, const t2i_py *storage, const t2i_py_tensor *shape,
+                              const char **problem)
 {
     t2i_py_tensor t = *shape;
     t.dtype = storage->tensor.dtype;
@@ -262,25 +264,26 @@ static t2i_status rebuild_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_p
 {
     const char *problem;
     if (args->size != 4 && args->size != 6 && args->size != 7)
-        return t2i_pickle_refuse(r, "a tensor is made of %zu arguments", args->size);
+        return t2i_pickle_reader_refuse(r, "a tensor is made of %zu arguments", args->size);
     const t2i_py *storage = args->item[0], *size = args->item[2], *stride = args->item[3];
     if ((int)storage->kind != KIND_STORAGE || !is(size, T2I_PY_TUPLE) ||
         !is(stride, T2I_PY_TUPLE) || (args->size > 4 && !is(args->item[4], T2I_PY_BOOL)))
-        return t2i_pickle_refuse(r, "a tensor is made of arguments of other types");
+        return t2i_pickle_reader_refuse(r, "a tensor is made of arguments of other types");
     if (args->size > 4 && !no_hooks(args->item[5]))
-        return t2i_pickle_refuse(r, "a tensor has hooks");
+        return t2i_pickle_reader_refuse(r, "a tensor has hooks");
     if (args->size == 7 && !no_hooks(args->item[6]))
-        return t2i_pickle_refuse(r, "a tensor is to be read negated or conjugated");
+        return t2i_pickle_reader_refuse(r, "a tensor is to be read negated or conjugated");
     if (size->size != stride->size || size->size > T2I_PY_DIMS)
-        return t2i_pickle_refuse(r, "a tensor has %zu dimensions and %zu strides (at most %d)",
-                                 size->size, stride->size, T2I_PY_DIMS);
+        return t2i_pickle_reader_refuse(r,
+                                        "a tensor has %zu dimensions and %zu strides (at most %d)",
+                                        size->size, stride->size, T2I_PY_DIMS);
     t2i_py_tensor t = {.dims = size->size};
     int sound = as_count(args->item[1], &t.offset);
     for (size_t i = 0; i < t.dims && sound; i++)
         sound = as_count(size->item[i], &t.dim[i]) && as_count(stride->item[i], &t.stride[i]);
-    if (!sound) return t2i_pickle_refuse(r, "the shape or strides of a tensor cannot be");
-    *out = t2i_pickle_view(r->to, storage, &t, &problem);
-    return problem == NULL ? T2I_OK : t2i_pickle_refuse(r, "%s", problem);
+    if (!sound) return t2i_pickle_reader_refuse(r, "the shape or strides of a tensor cannot be");
+    *out = t2i_pickle_torch_view(r->to, storage, &t, &problem);
+    return problem == NULL ? T2I_OK : t2i_pickle_reader_refuse(r, "%s", problem);
 }
 
 /* Of 2016 and 2017: Parameter() and BUILD with (data, gradient, hooks, requires_grad, volatile), or
@@ -289,7 +292,7 @@ static t2i_status old_parameter(t2i_pickle_reader *r, const t2i_py *args, t2i_py
 {
     if (args->size > 2 || (args->size > 0 && !is(args->item[0], T2I_PY_TENSOR)) ||
         (args->size > 1 && !is(args->item[1], T2I_PY_BOOL)))
-        return t2i_pickle_refuse(r, "a parameter is made of other arguments");
+        return t2i_pickle_reader_refuse(r, "a parameter is made of other arguments");
     *out = t2i_py_value(r->to->arena, (t2i_py_kind)KIND_PARAMETER);
     if (*out != NULL && args->size > 0) **out = *args->item[0];
     return T2I_OK;
@@ -300,7 +303,7 @@ static t2i_status build_parameter(t2i_pickle_reader *r, t2i_py *value, const t2i
     int whole = (int)value->kind == KIND_PARAMETER;
     if (!is(state, T2I_PY_TUPLE) || state->size != (whole ? 5 : 3) || !no_hooks(state->item[2]) ||
         (whole && !is(state->item[0], T2I_PY_TENSOR)))
-        return t2i_pickle_refuse(r, "a parameter is made of other attributes");
+        return t2i_pickle_reader_refuse(r, "a parameter is made of other attributes");
     if (whole) *value = *state->item[0];
     return T2I_OK;
 }
@@ -314,44 +317,48 @@ static t2i_status ordered_dict(t2i_pickle_reader *r, const t2i_py *args, t2i_py 
     if (args->size == 0) return T2I_OK;
     const t2i_py *pairs = args->item[0];
     if (args->size != 1 || !is(pairs, T2I_PY_LIST))
-        return t2i_pickle_refuse(r, "an OrderedDict is made of something else than pairs");
-    T2I_TRY(t2i_pickle_count_items(r, pairs->size + 1));
+        return t2i_pickle_reader_refuse(r, "an OrderedDict is made of something else than pairs");
+    T2I_TRY(t2i_pickle_reader_count_items(r, pairs->size + 1));
     for (size_t i = 0; i < pairs->size; i++) {
         const t2i_py *pair = pairs->item[i];
         if ((!is(pair, T2I_PY_LIST) && !is(pair, T2I_PY_TUPLE)) || pair->size != 2)
-            return t2i_pickle_refuse(r, "an OrderedDict is made of something else than pairs");
+            return t2i_pickle_reader_refuse(r,
+                                            "an OrderedDict is made of something else than pairs");
         t2i_py_set_pair(r->to->arena, dict, pair->item[0], pair->item[1]);
     }
     return t2i_py_arena_failed(r->to->arena) ? t2i_fail_memory(r->err, 1, "a dict") : T2I_OK;
 }
 
-t2i_status t2i_pickle_reduce(t2i_pickle_reader *r, const t2i_py *what, const t2i_py *args,
-                             t2i_py **out)
+t2i_status t2i_pickle_torch_reduce(t2i_pickle_reader *r, const t2i_py *what, const t2i_py *args,
+                                   t2i_py **out)
 {
     if (!is(args, T2I_PY_TUPLE))
-        return t2i_pickle_refuse(r, "a function's arguments are a %s", t2i_pickle_kind_name(args));
+        return t2i_pickle_reader_refuse(r, "a function's arguments are a %s",
+                                        t2i_pickle_torch_kind_name(args));
     if (is_function(what, ORDERED_DICT)) return ordered_dict(r, args, out);
     if (is_function(what, TENSOR)) return rebuild_tensor(r, args, out);
     if (is_function(what, OLD_PARAMETER)) return old_parameter(r, args, out);
     if (!is_function(what, PARAMETER))
-        return t2i_pickle_refuse(r, "it calls a %s", t2i_pickle_kind_name(what));
+        return t2i_pickle_reader_refuse(r, "it calls a %s", t2i_pickle_torch_kind_name(what));
     if (args->size != 3 || !is(args->item[0], T2I_PY_TENSOR) || !is(args->item[1], T2I_PY_BOOL) ||
         !no_hooks(args->item[2]))
-        return t2i_pickle_refuse(r, "a parameter is made of other arguments");
+        return t2i_pickle_reader_refuse(r, "a parameter is made of other arguments");
     *out = args->item[0];
     return T2I_OK;
 }
 
 /* The attributes of a state_dict: {'_metadata': versions of modules}, which we need not know. */
-t2i_status t2i_pickle_build(t2i_pickle_reader *r, t2i_py *value, const t2i_py *state, t2i_py **out)
+t2i_status t2i_pickle_torch_build(t2i_pickle_reader *r, t2i_py *value, const t2i_py *state,
+                                  t2i_py **out)
 {
     *out = value;
     if (is(value, T2I_PY_TENSOR) || (int)value->kind == KIND_PARAMETER)
         return build_parameter(r, value, state);
     if (!is(value, T2I_PY_DICT) || !value->ordered)
-        return t2i_pickle_refuse(r, "it gives attributes to a %s", t2i_pickle_kind_name(value));
+        return t2i_pickle_reader_refuse(r, "it gives attributes to a %s",
+                                        t2i_pickle_torch_kind_name(value));
     if (!is(state, T2I_PY_DICT) || state->size != 1 || t2i_py_get(state, "_metadata") == NULL)
-        return t2i_pickle_refuse(r, "an OrderedDict has other attributes than _metadata");
+        return t2i_pickle_reader_refuse(r, "an OrderedDict has other attributes than _metadata");
     return T2I_OK;
 }
 
@@ -381,7 +388,8 @@ static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
         const t2i_py *key = dict->key[i];
         if (!is(key, T2I_PY_TEXT) && !is(key, T2I_PY_INT) && !is(key, T2I_PY_BOOL) &&
             !is(key, T2I_PY_NONE))
-            return t2i_pickle_refuse(r, "a dict has a %s as key", t2i_pickle_kind_name(key));
+            return t2i_pickle_reader_refuse(r, "a dict has a %s as key",
+                                            t2i_pickle_torch_kind_name(key));
     }
     if (dict->size < 2) return T2I_OK;
     t2i_py **sorted = t2i_alloc(dict->size, sizeof *sorted);
@@ -391,9 +399,10 @@ static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
     t2i_status status = T2I_OK;
     for (size_t i = 0; i + 1 < dict->size && status == T2I_OK; i++) {
         if (by_key(&sorted[i], &sorted[i + 1]) != 0) continue;
-        status = is(sorted[i], T2I_PY_TEXT)
-                     ? t2i_pickle_refuse(r, "a dict has the key %.200s twice", sorted[i]->text)
-                     : t2i_pickle_refuse(r, "a dict has a key twice");
+        status =
+            is(sorted[i], T2I_PY_TEXT)
+                ? t2i_pickle_reader_refuse(r, "a dict has the key %.200s twice", sorted[i]->text)
+                : t2i_pickle_reader_refuse(r, "a dict has a key twice");
     }
     t2i_free(sorted);
     return status;
@@ -402,15 +411,16 @@ static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
 static t2i_status visit(t2i_pickle_reader *r, t2i_py *value, int depth, size_t *visits)
 {
     if (++*visits > VISITS_MAX)
-        return t2i_pickle_refuse(r, "as a tree it has more than %d values", VISITS_MAX);
+        return t2i_pickle_reader_refuse(r, "as a tree it has more than %d values", VISITS_MAX);
     if (value->kind > T2I_PY_TENSOR &&
         !(r->kind == T2I_PICKLE_TABLE && (int)value->kind == KIND_FUNCTION))
-        return t2i_pickle_refuse(r, "a %s stands where a value belongs",
-                                 t2i_pickle_kind_name(value));
+        return t2i_pickle_reader_refuse(r, "a %s stands where a value belongs",
+                                        t2i_pickle_torch_kind_name(value));
     if (!is(value, T2I_PY_LIST) && !is(value, T2I_PY_TUPLE) && !is(value, T2I_PY_DICT))
         return T2I_OK;
     if (depth > DEPTH_MAX)
-        return t2i_pickle_refuse(r, "it is deeper than %d levels, or contains itself", DEPTH_MAX);
+        return t2i_pickle_reader_refuse(r, "it is deeper than %d levels, or contains itself",
+                                        DEPTH_MAX);
     if (is(value, T2I_PY_DICT) && !value->seen) {
         value->seen = 1;
         T2I_TRY(check_keys(r, value));
@@ -419,7 +429,7 @@ static t2i_status visit(t2i_pickle_reader *r, t2i_py *value, int depth, size_t *
     return T2I_OK;
 }
 
-t2i_status t2i_pickle_check_tree(t2i_pickle_reader *r, t2i_py *root)
+t2i_status t2i_pickle_torch_check_tree(t2i_pickle_reader *r, t2i_py *root)
 {
     size_t visits = 0;
     return visit(r, root, 1, &visits);

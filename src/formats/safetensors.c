@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "formats/dtype.h"
+#include "base/commit.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/heartbeat.h"
 
@@ -190,8 +192,8 @@ t2i_status t2i_st_open(t2i_st **out, const char *path, t2i_error *err)
     if (st == NULL) return t2i_fail_memory(err, sizeof *st, "an open file");
     st->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
     int why = errno;
-    st->path = t2i_strdup(path);
-    t2i_status status = st->path == NULL ? t2i_fail_memory(err, strlen(path), "a file name")
+    st->path = t2i_fs_copy_path(path, err);
+    t2i_status status = st->path == NULL ? T2I_SYSTEM
                         : st->fd < 0
                             ? t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(why))
                             : read_header(st, err);
@@ -367,15 +369,15 @@ t2i_status t2i_st_make_header(const t2i_st_part *part, size_t parts, const t2i_j
     return T2I_OK;
 }
 
-t2i_status t2i_st_write(t2i_out *out, const char *header, size_t header_size,
+t2i_status t2i_st_write(t2i_fs_out *out, const char *header, size_t header_size,
                         const t2i_st_part *part, size_t parts, t2i_error *err)
 {
     uint64_t length = header_size, bytes;
-    T2I_TRY(t2i_out_write(out, &length, LENGTH, err));
-    T2I_TRY(t2i_out_write(out, header, header_size, err));
+    T2I_TRY(t2i_fs_out_write(out, &length, LENGTH, err));
+    T2I_TRY(t2i_fs_out_write(out, header, header_size, err));
     for (size_t i = 0; i < parts; i++) {
         T2I_TRY(part_bytes(&part[i], &bytes, err));
-        T2I_TRY(t2i_out_write(out, part[i].data, bytes, err));
+        T2I_TRY(t2i_fs_out_write(out, part[i].data, bytes, err));
     }
     return T2I_OK;
 }
@@ -385,13 +387,13 @@ t2i_status t2i_st_save(const char *path, const t2i_st_part *part, size_t parts,
 {
     char *header;
     size_t size;
-    t2i_out out;
+    t2i_fs_out out;
     T2I_TRY(t2i_st_make_header(part, parts, metadata, &header, &size, err));
-    t2i_status status = t2i_out_open(&out, path, err);
+    t2i_status status = t2i_fs_out_open(&out, path, err);
     if (status == T2I_OK) {
         status = t2i_st_write(&out, header, size, part, parts, err);
-        if (status == T2I_OK) status = t2i_out_commit(&out, err);
-        t2i_out_drop(&out);
+        if (status == T2I_OK) status = t2i_commit(&out, err);
+        t2i_fs_out_drop(&out);
     }
     t2i_free(header);
     return status;

@@ -66,7 +66,7 @@ T2I_CHECKED t2i_status t2i_st_make_header(const t2i_st_part *part, size_t parts,
                                           const t2i_json *metadata, char **out, size_t *size,
                                           t2i_error *err);
 /* Writes length, header (as given) and the parts' data into an open file; the caller commits. */
-T2I_CHECKED t2i_status t2i_st_write(t2i_out *out, const char *header, size_t header_size,
+T2I_CHECKED t2i_status t2i_st_write(t2i_fs_out *out, const char *header, size_t header_size,
                                     const t2i_st_part *part, size_t parts, t2i_error *err);
 /* make_header + open + write + commit. */
 T2I_CHECKED t2i_status t2i_st_save(const char *path, const t2i_st_part *part, size_t parts,

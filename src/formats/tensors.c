@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "formats/byte_source.h"
 #include "base/text.h"
@@ -178,9 +179,8 @@ t2i_status t2i_tensors_open(t2i_tensors **out, const char *path, t2i_error *err)
     *out = NULL;
     t2i_tensors *to = t2i_alloc(1, sizeof *to);
     if (to == NULL) return t2i_fail_memory(err, sizeof *to, "an open file");
-    to->path = t2i_strdup(path);
-    t2i_status status = to->path == NULL ? t2i_fail_memory(err, strlen(path), "a file name")
-                                         : open_tensors(to, err);
+    to->path = t2i_fs_copy_path(path, err);
+    t2i_status status = to->path == NULL ? T2I_SYSTEM : open_tensors(to, err);
     if (status == T2I_OK)
         *out = to;
     else

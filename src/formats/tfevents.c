@@ -18,7 +18,7 @@ enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 /* ---- records ---- */
 
-uint32_t t2i_crc32c(const void *bytes, size_t size)
+uint32_t t2i_tfevents_crc32c(const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
     uint32_t crc = 0xffffffffu;
@@ -39,7 +39,7 @@ static t2i_status add_number(t2i_text *out, uint64_t value, size_t bytes, t2i_er
 /* Masked, so that the sum of data that holds sums still tells something. */
 static t2i_status add_crc(t2i_text *out, const void *bytes, size_t size, t2i_error *err)
 {
-    uint32_t crc = t2i_crc32c(bytes, size);
+    uint32_t crc = t2i_tfevents_crc32c(bytes, size);
     return add_number(out, (uint32_t)((crc >> 15 | crc << 17) + 0xa282ead8u), 4, err);
 }
 
@@ -199,8 +199,8 @@ t2i_status t2i_tfevents_open(t2i_tfevents *out, const char *folder, long step, t
     if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "unknown");
     snprintf(name, sizeof name, "%s%010ld.%s.%ld", begins, next_number(folder), host,
              (long)getpid());
-    out->path = t2i_fs_join(folder, name);
-    if (out->path == NULL) return t2i_fail_memory(err, strlen(folder), "a file name");
+    out->path = t2i_fs_join(folder, name, err);
+    if (out->path == NULL) return T2I_SYSTEM;
     out->fd = open(out->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     t2i_status status = out->fd < 0 ? t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s",
                                                out->path, strerror(errno))

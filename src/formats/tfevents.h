@@ -41,7 +41,7 @@ T2I_CHECKED t2i_status t2i_tfevents_picture(const t2i_tfevents *events, long ste
                                             t2i_error *err);
 
 /* Of `size` bytes: reflected polynomial 0x82f63b78 (Castagnoli), not masked. */
-uint32_t t2i_crc32c(const void *bytes, size_t size);
+uint32_t t2i_tfevents_crc32c(const void *bytes, size_t size);
 /* Appends a message as a record. */
 T2I_CHECKED t2i_status t2i_tfevents_frame(t2i_text *out, const void *message, size_t size,
                                           t2i_error *err);

@@ -5,7 +5,9 @@
 
 #include "formats/dtype.h"
 #include "base/mem.h"
-#include "formats/torchfile_internal.h"
+#include "formats/pickle_torch.h"
+#include "formats/torchfile_common.h"
+#include "formats/torchfile_tar.h"
 
 enum { MAGIC = 15, HEAD = 512, PROTOCOL = 1001, ENTRY_MAX_BYTES = 1100 };
 
@@ -29,12 +31,6 @@ int t2i_torchfile_is(const void *bytes, size_t size)
     return is_stream(bytes, size) || is_zip(bytes, size) ||
            (size >= 9 && memcmp(bytes, "sys_info", 9) == 0) ||
            (size >= 15 && memcmp(bytes, "././@PaxHeader", 15) == 0);
-}
-
-t2i_status t2i_torchfile_bad(const t2i_torchfile *file, const char *what, t2i_error *err)
-{
-    return t2i_fail(err, T2I_DATA, "%s is not a sound file of torch.save: %s", file->source.name,
-                    what);
 }
 
 /* ---- the zip archive ---- */
@@ -76,11 +72,11 @@ static t2i_status check_byte_order(const t2i_torchfile *file, t2i_error *err)
     if (entry == NULL) return T2I_OK; /* before PyTorch 2.1 */
     T2I_TRY(t2i_zip_check(file->zip, entry, err));
     if (entry->size != sizeof order)
-        return t2i_torchfile_bad(file, "its byte order is not little", err);
+        return t2i_torchfile_common_bad(file, "its byte order is not little", err);
     T2I_TRY(t2i_byte_source_read(&file->source, entry->begin, order, sizeof order, err));
     return memcmp(order, "little", sizeof order) == 0
                ? T2I_OK
-               : t2i_torchfile_bad(file, "its byte order is not little", err);
+               : t2i_torchfile_common_bad(file, "its byte order is not little", err);
 }
 
 static t2i_status check_no_script(const t2i_torchfile *file, t2i_error *err)
@@ -101,23 +97,17 @@ static t2i_status read_zip(t2i_torchfile *file, t2i_error *err)
     T2I_TRY(check_no_script(file, err));
     T2I_TRY(check_byte_order(file, err));
     const t2i_zip_entry *entry = t2i_zip_find(file->zip, "data.pkl");
-    if (entry == NULL) return t2i_torchfile_bad(file, "it has no data.pkl", err);
+    if (entry == NULL) return t2i_torchfile_common_bad(file, "it has no data.pkl", err);
     T2I_TRY(t2i_zip_check(file->zip, entry, err));
     uint64_t at = entry->begin, end = entry->begin + entry->size;
     T2I_TRY(
         t2i_pickle_read(&file->pickle, T2I_PICKLE_ZIP, &file->source, &at, end, &file->root, err));
-    if (at != end) return t2i_torchfile_bad(file, "bytes follow the pickle in its data.pkl", err);
+    if (at != end)
+        return t2i_torchfile_common_bad(file, "bytes follow the pickle in its data.pkl", err);
     return place_entries(file, err);
 }
 
 /* ---- the legacy stream ---- */
-
-t2i_status t2i_torchfile_little(const t2i_torchfile *file, const t2i_py *sys_info, t2i_error *err)
-{
-    const t2i_py *little = t2i_py_get(sys_info, "little_endian");
-    if (little != NULL && little->kind == T2I_PY_BOOL && little->integer) return T2I_OK;
-    return t2i_torchfile_bad(file, "its byte order is not little", err);
-}
 
 /* A pickle of plain values at *at. */
 static t2i_status read_plain(t2i_torchfile *file, uint64_t *at, t2i_py **root, t2i_error *err)
@@ -131,21 +121,24 @@ static t2i_status place_data(t2i_torchfile *file, const t2i_py *key, uint64_t *a
 {
     unsigned char bytes[8];
     uint64_t count = 0;
-    size_t index =
-        key->kind == T2I_PY_TEXT ? t2i_pickle_find(&file->pickle, key->text, key->size) : SIZE_MAX;
+    size_t index = key->kind == T2I_PY_TEXT
+                       ? t2i_pickle_torch_find(&file->pickle, key->text, key->size)
+                       : SIZE_MAX;
     if (index == SIZE_MAX)
-        return t2i_torchfile_bad(file, "it lists a storage that no tensor needs", err);
+        return t2i_torchfile_common_bad(file, "it lists a storage that no tensor needs", err);
     t2i_pickle_storage *s = &file->pickle.storage[index];
-    if (s->known) return t2i_torchfile_bad(file, "it lists a storage twice", err);
+    if (s->known) return t2i_torchfile_common_bad(file, "it lists a storage twice", err);
     T2I_TRY(t2i_byte_source_read(&file->source, *at, bytes, sizeof bytes, err));
     for (size_t i = sizeof bytes; i-- > 0;) count = count << 8 | bytes[i];
     if (count != s->count)
-        return t2i_torchfile_bad(file, "a storage has another size than its tensors say", err);
+        return t2i_torchfile_common_bad(file, "a storage has another size than its tensors say",
+                                        err);
     s->begin = *at + sizeof bytes;
     s->known = 1;
     s->checked = 1; /* a stream has no checksums */
     uint64_t size = count * t2i_dtype_size(s->dtype);
-    if (size > file->source.size - s->begin) return t2i_torchfile_bad(file, "it is cut off", err);
+    if (size > file->source.size - s->begin)
+        return t2i_torchfile_common_bad(file, "it is cut off", err);
     *at = s->begin + size;
     return T2I_OK;
 }
@@ -156,19 +149,20 @@ static t2i_status read_stream(t2i_torchfile *file, t2i_error *err)
     t2i_py *value;
     T2I_TRY(read_plain(file, &at, &value, err));
     if (value->kind != T2I_PY_INT || value->integer != PROTOCOL)
-        return t2i_torchfile_bad(file, "its protocol is not 1001", err);
+        return t2i_torchfile_common_bad(file, "its protocol is not 1001", err);
     T2I_TRY(read_plain(file, &at, &value, err));
-    T2I_TRY(t2i_torchfile_little(file, value, err));
+    T2I_TRY(t2i_torchfile_common_little(file, value, err));
     T2I_TRY(t2i_pickle_read(&file->pickle, T2I_PICKLE_STREAM, &file->source, &at, file->source.size,
                             &file->root, err));
     T2I_TRY(read_plain(file, &at, &value, err));
     if (value->kind != T2I_PY_LIST)
-        return t2i_torchfile_bad(file, "its list of storages is none", err);
+        return t2i_torchfile_common_bad(file, "its list of storages is none", err);
     for (size_t i = 0; i < value->size; i++) T2I_TRY(place_data(file, value->item[i], &at, err));
     if (value->size != file->pickle.storages)
-        return t2i_torchfile_bad(file, "it lacks a storage", err);
-    return at == file->source.size ? T2I_OK
-                                   : t2i_torchfile_bad(file, "bytes follow its last storage", err);
+        return t2i_torchfile_common_bad(file, "it lacks a storage", err);
+    return at == file->source.size
+               ? T2I_OK
+               : t2i_torchfile_common_bad(file, "bytes follow its last storage", err);
 }
 
 /* ---- open and close ---- */
@@ -181,7 +175,7 @@ static t2i_status read_file(t2i_torchfile *file, t2i_error *err)
     T2I_TRY(t2i_pickle_new(&file->pickle, err));
     if (is_zip(head, size)) return read_zip(file, err);
     if (is_stream(head, size)) return read_stream(file, err);
-    if (t2i_torchfile_is_tar(head, size)) return t2i_torchfile_read_tar(file, err);
+    if (t2i_torchfile_tar_is(head, size)) return t2i_torchfile_tar_read(file, err);
     return t2i_fail(err, T2I_DATA, "%s is not a file of torch.save (or it is cut off)",
                     file->source.name);
 }

@@ -1,4 +1,5 @@
-/* torchfile.h - files of torch.save (.pt, .pth), read without running anything and written.
+/* torchfile.h - files of torch.save (.pt, .pth), read without running anything (torchfile_out.h
+ * writes them).
  *
  * Three kinds: the zip archive (PyTorch 1.6 and later: stored entries, data.pkl in pickle protocol
  * 2, a storage an entry), the legacy stream (five pickles, then the storages) and the tar archive
@@ -41,11 +42,5 @@ const t2i_py *t2i_torchfile_root(const t2i_torchfile *file);
  * tensor->count floats. name stands in messages. */
 T2I_CHECKED t2i_status t2i_torchfile_floats(t2i_torchfile *file, const t2i_py_tensor *tensor,
                                             const char *name, float *out, t2i_error *err);
-
-/* Writes root as torch.save does (zip, protocol 2, byteorder little), whole or not at all (fs.h):
- * torch.load(..., weights_only=True) reads it. The same tree under the same file name gives the
- * same bytes. T2I_CANTCREATE, T2I_IO, T2I_SYSTEM when the arena had failed. */
-T2I_CHECKED t2i_status t2i_torchfile_save(const char *path, const t2i_py_arena *arena,
-                                          const t2i_py *root, t2i_error *err);
 
 #endif

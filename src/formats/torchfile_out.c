@@ -1,4 +1,4 @@
-#include "formats/torchfile.h"
+#include "formats/torchfile_out.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 
 #include <zlib.h>
 
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -181,7 +182,7 @@ static t2i_status put_value(pickler *p, const t2i_py *value, int depth)
 #define FULL32 0xffffffffu /* from here on, values stand in a zip64 field */
 
 typedef struct {
-    t2i_out out;
+    t2i_fs_out out;
     uint64_t at; /* bytes written */
     char root[STEM_MAX_BYTES + 1];
     t2i_text directory;
@@ -191,7 +192,7 @@ typedef struct {
 
 static t2i_status append(archive *a, const void *bytes, size_t size)
 {
-    T2I_TRY(t2i_out_write(&a->out, bytes, size, a->err));
+    T2I_TRY(t2i_fs_out_write(&a->out, bytes, size, a->err));
     a->at += size;
     return T2I_OK;
 }
@@ -339,17 +340,17 @@ static t2i_status append_all(archive *a, const pickler *p)
 static t2i_status write_archive(const char *path, const pickler *p, t2i_error *err)
 {
     archive a = {.err = err};
-    T2I_TRY(t2i_out_open(&a.out, path, err));
+    T2I_TRY(t2i_fs_out_open(&a.out, path, err));
     name_root(a.root, path);
     t2i_status status = append_all(&a, p);
     t2i_text_free(&a.directory);
-    if (status == T2I_OK) return t2i_out_commit(&a.out, err);
-    t2i_out_drop(&a.out);
+    if (status == T2I_OK) return t2i_commit(&a.out, err);
+    t2i_fs_out_drop(&a.out);
     return status;
 }
 
-t2i_status t2i_torchfile_save(const char *path, const t2i_py_arena *arena, const t2i_py *root,
-                              t2i_error *err)
+t2i_status t2i_torchfile_out_save(const char *path, const t2i_py_arena *arena, const t2i_py *root,
+                                  t2i_error *err)
 {
     pickler p = {.err = err};
     if (t2i_py_arena_failed(arena) || root == NULL)

@@ -3,12 +3,12 @@
  * into them; `tensors`, a table of shapes; and `pickle`, the tree, which names tensors of the
  * table. A table is a pickle that counts, then for each row a pickle and binary numbers.
  */
-#include "formats/torchfile_internal.h"
+#include "formats/torchfile_tar.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pickle_internal.h"
+#include "formats/pickle_torch.h"
 #include "formats/dtype.h"
 #include "base/mem.h"
 
@@ -28,12 +28,12 @@ typedef struct {
 
 static t2i_status bad(const tar *t, const char *what)
 {
-    return t2i_torchfile_bad(t->file, what, t->err);
+    return t2i_torchfile_common_bad(t->file, what, t->err);
 }
 
 /* ---- blocks ---- */
 
-int t2i_torchfile_is_tar(const unsigned char *bytes, size_t size)
+int t2i_torchfile_tar_is(const unsigned char *bytes, size_t size)
 {
     return size >= BLOCK && memcmp(bytes + 257, "ustar", 5) == 0;
 }
@@ -94,7 +94,7 @@ static t2i_status find_entries(tar *t)
         uint64_t size, blocks;
         T2I_TRY(t2i_byte_source_read(source, at, block, BLOCK, t->err));
         if (block[0] == '\0') break; /* the end: nothing but zeros */
-        if (!t2i_torchfile_is_tar(block, BLOCK) || !sums_up(block) ||
+        if (!t2i_torchfile_tar_is(block, BLOCK) || !sums_up(block) ||
             !octal(block + 124, 12, &size))
             return bad(t, "a header of its archive is damaged");
         at += BLOCK;
@@ -192,7 +192,7 @@ static t2i_status read_storage(tar *t)
     T2I_TRY(read_pickle(t, STORAGES, T2I_PICKLE_TABLE, &row));
     const char *dtype =
         row->kind == T2I_PY_TUPLE && row->size == 3 && row->item[0]->kind == T2I_PY_INT
-            ? t2i_pickle_dtype(row->item[2])
+            ? t2i_pickle_torch_dtype(row->item[2])
             : NULL;
     if (dtype == NULL) return bad(t, "a row of its storages is damaged");
     T2I_TRY(read_count(t, STORAGES, 8, &count));
@@ -201,13 +201,13 @@ static t2i_status read_storage(tar *t)
     int64_t key = row->item[0]->integer;
     t2i_py *name = t2i_py_text(p->arena, (const char *)&key, sizeof key); /* unique, never shown */
     if (name == NULL) return t2i_fail_memory(t->err, sizeof *name, "a storage");
-    size_t before = p->storages, index = t2i_pickle_add(p, name, dtype, count, &steps);
+    size_t before = p->storages, index = t2i_pickle_torch_add(p, name, dtype, count, &steps);
     if (index == SIZE_MAX) return t2i_fail_memory(t->err, sizeof *p->storage, "storages");
     if (p->storages == before) return bad(t, "two storages have one number");
     p->storage[index].begin = t->begin[STORAGES];
     p->storage[index].checked = 1; /* there are no checksums */
     t->begin[STORAGES] += count * wide;
-    return add_name(t, key, t2i_pickle_storage_value(p, index, 0, count));
+    return add_name(t, key, t2i_pickle_torch_storage_value(p, index, 0, count));
 }
 
 /* [(key, key of another storage, offset, count), ...] */
@@ -230,7 +230,7 @@ static t2i_status read_views(tar *t)
             return bad(t, "a view of a storage goes beyond it");
         T2I_TRY(add_name(
             t, row->item[0]->integer,
-            t2i_pickle_storage_value(&t->file->pickle, root->tensor.storage, begin, count)));
+            t2i_pickle_torch_storage_value(&t->file->pickle, root->tensor.storage, begin, count)));
     }
     return sort_names(t);
 }
@@ -257,19 +257,19 @@ static t2i_status read_tensor(tar *t)
     T2I_TRY(read_count(t, TENSORS, 8, &shape.offset));
     const t2i_py *storage = find_storage(t, row->item[1]);
     if (storage == NULL) return bad(t, "a tensor has no storage");
-    t2i_py *value = t2i_pickle_view(&t->file->pickle, storage, &shape, &problem);
+    t2i_py *value = t2i_pickle_torch_view(&t->file->pickle, storage, &shape, &problem);
     if (problem != NULL) return bad(t, problem);
     return add_name(t, row->item[0]->integer, value);
 }
 
-t2i_status t2i_torchfile_read_tar(t2i_torchfile *file, t2i_error *err)
+t2i_status t2i_torchfile_tar_read(t2i_torchfile *file, t2i_error *err)
 {
     tar t = {.file = file, .err = err};
     t2i_py *value;
     int64_t rows = 0;
     T2I_TRY(find_entries(&t));
     T2I_TRY(read_pickle(&t, SYS_INFO, T2I_PICKLE_PLAIN, &value));
-    T2I_TRY(t2i_torchfile_little(file, value, err));
+    T2I_TRY(t2i_torchfile_common_little(file, value, err));
     T2I_TRY(read_rows(&t, STORAGES, &rows));
     for (; rows > 0; rows--) T2I_TRY(read_storage(&t));
     T2I_TRY(sort_names(&t));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
@@ -85,11 +86,11 @@ void t2i_fs_probe_look(t2i_fs_probe *f, const char *path)
 /* As a checkpoint is written. */
 static t2i_status write_file(const char *name, const char *bytes, size_t size, t2i_error *err)
 {
-    t2i_out out;
-    T2I_TRY(t2i_out_open(&out, name, err));
-    t2i_status status = t2i_out_write(&out, bytes, size, err);
-    if (status == T2I_OK) status = t2i_out_commit(&out, err);
-    t2i_out_drop(&out);
+    t2i_fs_out out;
+    T2I_TRY(t2i_fs_out_open(&out, name, err));
+    t2i_status status = t2i_fs_out_write(&out, bytes, size, err);
+    if (status == T2I_OK) status = t2i_commit(&out, err);
+    t2i_fs_out_drop(&out);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #define T2I_FS_PROBE_H
 
 #include "base/error.h"
+#include "base/fs.h"
 
 typedef enum {
     T2I_FS_UNKNOWN,

@@ -3,7 +3,7 @@
  * A library that finds the data damaged goes on with grey, which Pillow accepts; so do we. A file
  * that ends before its last row is refused, as there.
  */
-#include "image/image_codec.h"
+#include "image/image_jpeg.h"
 
 #include <setjmp.h>
 #include <stdio.h> /* for jpeglib.h, which itself comes before jerror.h */
@@ -26,7 +26,7 @@ typedef struct {
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
-    const t2i_image_file *file;
+    const t2i_image_codec_source *file;
     t2i_image image;
     int cut, endless;
     jmp_buf back;
@@ -150,7 +150,7 @@ static int is_unusual(int code)
 static t2i_status tell(codec *c, t2i_error *err)
 {
     char why[JMSG_LENGTH_MAX];
-    if (c->cut) return t2i_image_cut(c->file, err);
+    if (c->cut) return t2i_image_codec_cut(c->file, err);
     if (c->endless)
         return t2i_fail(err, T2I_DATA,
                         "%s is a JPEG of too many scans (%d so far): save it anew or leave it out",
@@ -162,16 +162,16 @@ static t2i_status tell(codec *c, t2i_error *err)
         return t2i_fail(err, T2I_DATA,
                         "%s is a JPEG of an unusual kind (%s): convert it to PNG or leave it out",
                         c->file->name, why);
-    return t2i_image_damaged(c->file, "JPEG", why, err);
+    return t2i_image_codec_damaged(c->file, "JPEG", why, err);
 }
 
-t2i_status t2i_image_decode_jpeg(t2i_image *out, const t2i_image_file *file, t2i_error *err)
+t2i_status t2i_image_jpeg_decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)
 {
     codec c = {.file = file};
     t2i_status status = T2I_OK;
     int failed = read_header(&c);
     if (!failed) {
-        status = t2i_image_check_size(file, c.jpeg.image_width, c.jpeg.image_height, err);
+        status = t2i_image_codec_check_size(file, c.jpeg.image_width, c.jpeg.image_height, err);
         if (status == T2I_OK)
             status = t2i_image_new(&c.image, c.jpeg.image_width, c.jpeg.image_height, err);
         if (status == T2I_OK) failed = read_rows(&c);

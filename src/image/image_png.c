@@ -4,7 +4,7 @@
  * the header by hand first, so that a lying file costs no memory and is named in words; libpng then
  * reads the same bytes under the same limits.
  */
-#include "image/image_codec.h"
+#include "image/image_png.h"
 
 #include <png.h>
 #include <setjmp.h>
@@ -105,16 +105,16 @@ static uint32_t big_endian(const uint8_t *b)
 }
 
 /* Size by the header, after every check that needs no memory. */
-static t2i_status read_header(const t2i_image_file *file, size_t *width, size_t *height,
+static t2i_status read_header(const t2i_image_codec_source *file, size_t *width, size_t *height,
                               t2i_error *err)
 {
     static const uint8_t channels[8] = {1, 0, 3, 1, 2, 0, 4, 0}; /* by colour type */
     const uint8_t *b = file->bytes;
-    if (file->size < HEADER_BYTES) return t2i_image_cut(file, err);
+    if (file->size < HEADER_BYTES) return t2i_image_codec_cut(file, err);
     uint64_t w = big_endian(b + 16), h = big_endian(b + 20);
     if (memcmp(b + 12, "IHDR", 4) != 0 || w == 0 || h == 0)
-        return t2i_image_damaged(file, "PNG", "its header makes no sense", err);
-    T2I_TRY(t2i_image_check_size(file, w, h, err));
+        return t2i_image_codec_damaged(file, "PNG", "its header makes no sense", err);
+    T2I_TRY(t2i_image_codec_check_size(file, w, h, err));
     uint64_t bits = w * h * b[24] * channels[b[25] & 7];
     if (bits / 8 / DEFLATE_MAX > file->size)
         return t2i_fail(err, T2I_DATA,
@@ -125,7 +125,7 @@ static t2i_status read_header(const t2i_image_file *file, size_t *width, size_t 
     return T2I_OK;
 }
 
-t2i_status t2i_image_decode_png(t2i_image *out, const t2i_image_file *file, t2i_error *err)
+t2i_status t2i_image_png_decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)
 {
     size_t width = 0, height = 0;
     T2I_TRY(read_header(file, &width, &height, err));
@@ -138,7 +138,7 @@ t2i_status t2i_image_decode_png(t2i_image *out, const t2i_image_file *file, t2i_
     if (c.info == NULL)
         status = t2i_fail_memory(err, file->size, "libpng");
     else if (read_rows(&c) != 0)
-        status = t2i_image_damaged(file, "PNG", c.why, err);
+        status = t2i_image_codec_damaged(file, "PNG", c.why, err);
     png_destroy_read_struct(&c.png, &c.info, NULL);
     if (status == T2I_OK)
         *out = c.image;
@@ -167,10 +167,10 @@ static int write_rows(codec *c)
     return 0;
 }
 
-t2i_status t2i_image_encode_note(const t2i_image *image, const char *key, const char *note,
-                                 t2i_text *out, t2i_error *err)
+t2i_status t2i_image_png_encode_note(const t2i_image *image, const char *key, const char *note,
+                                     t2i_text *out, t2i_error *err)
 {
-    T2I_ASSERT(image->rgb != NULL && (note == NULL || strlen(note) <= T2I_IMAGE_NOTE));
+    T2I_ASSERT(image->rgb != NULL && (note == NULL || strlen(note) <= T2I_IMAGE_PNG_NOTE));
     codec c = {.image = *image, .text = out, .key = key, .note = note};
     c.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
     c.info = c.png == NULL ? NULL : png_create_info_struct(c.png);
@@ -184,13 +184,13 @@ t2i_status t2i_image_encode_note(const t2i_image *image, const char *key, const 
     return status;
 }
 
-t2i_status t2i_image_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
+t2i_status t2i_image_png_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
 {
-    return t2i_image_encode_note(image, NULL, NULL, out, err);
+    return t2i_image_png_encode_note(image, NULL, NULL, out, err);
 }
 
-int t2i_image_find_note(const void *png, size_t size, const char *key,
-                        char note[T2I_IMAGE_NOTE + 1])
+int t2i_image_png_find_note(const void *png, size_t size, const char *key,
+                            char note[T2I_IMAGE_PNG_NOTE + 1])
 {
     enum { SIGNATURE = 8, AROUND = 12 }; /* bytes; of a chunk: length, type, checksum */
     const uint8_t *bytes = png;
@@ -201,7 +201,7 @@ int t2i_image_find_note(const void *png, size_t size, const char *key,
         if (length > size - at - AROUND) return 0;
         if (memcmp(bytes + at + 4, "tEXt", 4) == 0 && length >= named &&
             memcmp(data, key, named) == 0) {
-            size_t text = length - named < T2I_IMAGE_NOTE ? length - named : T2I_IMAGE_NOTE;
+            size_t text = length - named < T2I_IMAGE_PNG_NOTE ? length - named : T2I_IMAGE_PNG_NOTE;
             memcpy(note, data + named, text);
             note[text] = '\0';
             return 1;

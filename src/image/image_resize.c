@@ -1,5 +1,5 @@
 /* image_resize.c - Pillow's bilinear resize with antialiasing, in integers as there. */
-#include "image/image_codec.h"
+#include "image/image_resize.h"
 
 #include <math.h>
 #include <string.h>
@@ -137,8 +137,8 @@ static window middle(size_t full, size_t crop)
     return (window){full, half + (spare % 2 == 1 && half % 2 == 1), crop};
 }
 
-t2i_status t2i_image_fit(t2i_image *out, const t2i_image *in, size_t side, size_t crop,
-                         t2i_error *err)
+t2i_status t2i_image_resize_crop(t2i_image *out, const t2i_image *in, size_t side, size_t crop,
+                                 t2i_error *err)
 {
     T2I_ASSERT(crop >= 1 && crop <= side && side <= T2I_IMAGE_SIDE_MAX);
     size_t width = side, height = side;

@@ -1,5 +1,5 @@
 /* image_webp.c - WebP through libwebp: the first frame of an animation, on its black canvas. */
-#include "image/image_codec.h"
+#include "image/image_webp.h"
 
 #include <string.h>
 #include <webp/decode.h>
@@ -7,17 +7,17 @@
 
 #define CHUNKS_MAX 65536u /* libwebpdemux takes memory for each */
 
-static t2i_status tell(const t2i_image_file *file, VP8StatusCode why, t2i_error *err)
+static t2i_status tell(const t2i_image_codec_source *file, VP8StatusCode why, t2i_error *err)
 {
     switch (why) {
     case VP8_STATUS_OUT_OF_MEMORY:
         return t2i_fail_memory(err, file->size, "libwebp");
     case VP8_STATUS_NOT_ENOUGH_DATA:
-        return t2i_image_cut(file, err);
+        return t2i_image_codec_cut(file, err);
     case VP8_STATUS_UNSUPPORTED_FEATURE:
-        return t2i_image_damaged(file, "WebP", "it has an unknown feature", err);
+        return t2i_image_codec_damaged(file, "WebP", "it has an unknown feature", err);
     default:
-        return t2i_image_damaged(file, "WebP", "its data makes no sense", err);
+        return t2i_image_codec_damaged(file, "WebP", "its data makes no sense", err);
     }
 }
 
@@ -27,23 +27,25 @@ static uint32_t little_endian(const uint8_t *b)
 }
 
 /* The size by the header, after every check that needs no memory. */
-static t2i_status read_header(const t2i_image_file *file, WebPBitstreamFeatures *features,
+static t2i_status read_header(const t2i_image_codec_source *file, WebPBitstreamFeatures *features,
                               t2i_error *err)
 {
     VP8StatusCode status = WebPGetFeatures(file->bytes, file->size, features);
     if (status != VP8_STATUS_OK) return tell(file, status, err);
-    if ((uint64_t)little_endian(file->bytes + 4) + 8 > file->size) return t2i_image_cut(file, err);
+    if ((uint64_t)little_endian(file->bytes + 4) + 8 > file->size)
+        return t2i_image_codec_cut(file, err);
     uint64_t at = 12;
     for (unsigned chunks = 0; at + 8 <= file->size; chunks++) {
         if (chunks == CHUNKS_MAX)
-            return t2i_image_damaged(file, "WebP", "it has too many parts", err);
+            return t2i_image_codec_damaged(file, "WebP", "it has too many parts", err);
         uint32_t size = little_endian(file->bytes + at + 4);
         at += 8 + (uint64_t)size + (size & 1);
     }
-    return t2i_image_check_size(file, (uint64_t)features->width, (uint64_t)features->height, err);
+    return t2i_image_codec_check_size(file, (uint64_t)features->width, (uint64_t)features->height,
+                                      err);
 }
 
-static t2i_status draw_frame(t2i_image *image, const t2i_image_file *file,
+static t2i_status draw_frame(t2i_image *image, const t2i_image_codec_source *file,
                              const WebPIterator *frame, t2i_error *err)
 {
     WebPDecoderConfig config;
@@ -52,7 +54,7 @@ static t2i_status draw_frame(t2i_image *image, const t2i_image_file *file,
     size_t x = (size_t)frame->x_offset, y = (size_t)frame->y_offset;
     size_t w = (size_t)frame->width, h = (size_t)frame->height;
     if (x + w > image->width || y + h > image->height)
-        return t2i_image_damaged(file, "WebP", "a frame leaves its canvas", err);
+        return t2i_image_codec_damaged(file, "WebP", "a frame leaves its canvas", err);
     if (w < image->width || h < image->height)
         memset(image->rgb, 0, image->width * image->height * 3);
     config.output.colorspace = MODE_RGB;
@@ -64,17 +66,17 @@ static t2i_status draw_frame(t2i_image *image, const t2i_image_file *file,
     return status == VP8_STATUS_OK ? T2I_OK : tell(file, status, err);
 }
 
-t2i_status t2i_image_decode_webp(t2i_image *out, const t2i_image_file *file, t2i_error *err)
+t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)
 {
     WebPBitstreamFeatures features;
     WebPIterator frame = {0};
     T2I_TRY(read_header(file, &features, err));
     const WebPData data = {file->bytes, file->size};
     WebPDemuxer *demuxer = WebPDemux(&data); /* NULL when not whole, too */
-    if (demuxer == NULL) return t2i_image_damaged(file, "WebP", "its parts do not fit", err);
+    if (demuxer == NULL) return t2i_image_codec_damaged(file, "WebP", "its parts do not fit", err);
     t2i_status status = T2I_OK;
     if (!WebPDemuxGetFrame(demuxer, 1, &frame))
-        status = t2i_image_damaged(file, "WebP", "it has no picture", err);
+        status = t2i_image_codec_damaged(file, "WebP", "it has no picture", err);
     if (status == T2I_OK)
         status = t2i_image_new(out, (size_t)features.width, (size_t)features.height, err);
     if (status == T2I_OK) status = draw_frame(out, file, &frame, err);

@@ -293,7 +293,7 @@ T2I_INLINE void tile(float out[TILE][LANES], const float *restrict weight, size_
     }
 }
 
-size_t t2i_reach_scratch(size_t longest, size_t heads, size_t d)
+size_t t2i_attention_reach_scratch(size_t longest, size_t heads, size_t d)
 {
     return longest * t2i_padded(d) + 2 * heads * t2i_padded(d) + heads * t2i_padded(longest);
 }
@@ -342,7 +342,7 @@ T2I_INLINE void put_path(float *dense, const float *h, const t2i_path *path, siz
         widen(dense + t * dp, h + path->node[t] * d, 1, d, dp);
 }
 
-T2I_KERNEL(void, t2i_reach,
+T2I_KERNEL(void, t2i_attention_reach,
            (float *sum, float *prob, const float *query, const float *h, float *scratch,
             const t2i_path *path, size_t heads, size_t d, float scale),
            (sum, prob, query, h, scratch, path, heads, d, scale))
@@ -356,7 +356,7 @@ T2I_KERNEL(void, t2i_reach,
     all_sums(sum, prob, dense, heads, T, P, d, dp);
 }
 
-T2I_KERNEL(void, t2i_reach_back,
+T2I_KERNEL(void, t2i_attention_reach_back,
            (float *dquery, float *dh, const float *dsum, const float *prob, const float *query,
             const float *h, float *scratch, const t2i_path *path, size_t heads, size_t d,
             float scale),

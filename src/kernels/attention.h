@@ -40,12 +40,12 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
  * q . (Wk h) = (Wk^T q) . h, and Wv applies to the weighted sum of h. For all heads of one path:
  * query (heads, d) = Wk^T q of the last position; h: node 0's d floats. sum (heads, d) = softmax-
  * weighted sums of h; prob: `heads` rows; scale: of the scores before the softmax. */
-void t2i_reach(float *sum, float *prob, const float *query, const float *h, float *scratch,
-               const t2i_path *path, size_t heads, size_t d, float scale);
+void t2i_attention_reach(float *sum, float *prob, const float *query, const float *h,
+                         float *scratch, const t2i_path *path, size_t heads, size_t d, float scale);
 /* dquery (heads, d) is set; dh += for all nodes of the path. dsum: gradient of sum. */
-void t2i_reach_back(float *dquery, float *dh, const float *dsum, const float *prob,
-                    const float *query, const float *h, float *scratch, const t2i_path *path,
-                    size_t heads, size_t d, float scale);
-size_t t2i_reach_scratch(size_t longest, size_t heads, size_t d);
+void t2i_attention_reach_back(float *dquery, float *dh, const float *dsum, const float *prob,
+                              const float *query, const float *h, float *scratch,
+                              const t2i_path *path, size_t heads, size_t d, float scale);
+size_t t2i_attention_reach_scratch(size_t longest, size_t heads, size_t d);
 
 #endif

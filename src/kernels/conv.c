@@ -24,8 +24,8 @@ static size_t pitch(const t2i_map *map)
     return (map->width + 2 * map->border + 1) * map->channels;
 }
 
-t2i_status t2i_map_new(t2i_map *out, size_t height, size_t width, size_t channels, size_t border,
-                       t2i_error *err)
+t2i_status t2i_conv_map_new(t2i_map *out, size_t height, size_t width, size_t channels,
+                            size_t border, t2i_error *err)
 {
     *out = (t2i_map){height, width, channels, border, NULL};
     size_t rows = height + 2 * border + 1;
@@ -36,13 +36,13 @@ t2i_status t2i_map_new(t2i_map *out, size_t height, size_t width, size_t channel
     return status;
 }
 
-void t2i_map_free(t2i_map *map)
+void t2i_conv_map_free(t2i_map *map)
 {
     t2i_free(map->data);
     *map = (t2i_map){0};
 }
 
-float *t2i_map_row(const t2i_map *map, size_t row)
+float *t2i_conv_map_row(const t2i_map *map, size_t row)
 {
     return map->data + (row + map->border) * pitch(map) + map->border * map->channels;
 }
@@ -150,7 +150,7 @@ static void copy_windows(const t2i_conv *conv, const t2i_map *in, size_t width, 
 {
     size_t C = conv->in, across = conv->kernel * C, hang = conv->kernel / 2;
     for (size_t i = first; i < first + count; i++) {
-        const float *from = t2i_map_row(in, i / width * conv->stride) - hang * pitch(in) +
+        const float *from = t2i_conv_map_row(in, i / width * conv->stride) - hang * pitch(in) +
                             (i % width * conv->stride) * C - hang * C;
         for (size_t k = 0; k < conv->kernel; k++, rows += across, from += pitch(in))
             memcpy(rows, from, across * sizeof *rows);
@@ -164,8 +164,8 @@ T2I_STATIC_KERNEL(void, finish_rows,
 {
     for (size_t i = 0; i < count; i++) {
         size_t row = (first + i) / out->width, column = (first + i) % out->width;
-        finish(t2i_map_row(out, row) + column * out->channels + part, y + i * PART, bias + part,
-               flags);
+        finish(t2i_conv_map_row(out, row) + column * out->channels + part, y + i * PART,
+               bias + part, flags);
     }
 }
 
@@ -247,7 +247,7 @@ T2I_STATIC_KERNEL(void, tiles_out,
         tile_out(y, m, next);
         for (size_t i = 0; i < 2 && row + i < out->height; i++)
             for (size_t j = 0; j < 2 && column + j < out->width; j++)
-                finish(t2i_map_row(out, row + i) + (column + j) * out->channels + part,
+                finish(t2i_conv_map_row(out, row + i) + (column + j) * out->channels + part,
                        y + (2 * i + j) * PART, bias + part, flags);
     }
 }
@@ -262,7 +262,7 @@ static void run_winograd(const t2i_conv *conv, const t2i_map *in, t2i_map *out, 
         size_t rows = smaller(step, down - first), tiles = rows * across;
         for (size_t i = 0; i < rows; i++)
             tiles_in(v + i * across * C, tiles * C,
-                     t2i_map_row(in, 2 * (first + i)) - pitch(in) - C, pitch(in), C, across);
+                     t2i_conv_map_row(in, 2 * (first + i)) - pitch(in) - C, pitch(in), C, across);
         for (size_t part = 0; part < conv->out; part += PART) {
             for (size_t k = 0; k < 16; k++)
                 t2i_gemm(m + k * tiles * PART, PART, v + k * tiles * C, C,
@@ -308,11 +308,11 @@ T2I_STATIC_KERNEL(void, pool_row,
         }
 }
 
-void t2i_max_pool(const t2i_map *in, t2i_map *out)
+void t2i_conv_max_pool(const t2i_map *in, t2i_map *out)
 {
     T2I_ASSERT(in->border >= 1 && in->channels == out->channels &&
                out->height == (in->height - 1) / 2 + 1 && out->width == (in->width - 1) / 2 + 1);
     for (size_t i = 0; i < out->height; i++)
-        pool_row(t2i_map_row(out, i), t2i_map_row(in, 2 * i) - pitch(in) - in->channels, pitch(in),
-                 out->width, in->channels);
+        pool_row(t2i_conv_map_row(out, i), t2i_conv_map_row(in, 2 * i) - pitch(in) - in->channels,
+                 pitch(in), out->width, in->channels);
 }

@@ -20,11 +20,11 @@ typedef struct {
 } t2i_map;
 
 /* Zeros. *out is empty on failure. */
-T2I_CHECKED t2i_status t2i_map_new(t2i_map *out, size_t height, size_t width, size_t channels,
-                                   size_t border, t2i_error *err);
-void t2i_map_free(t2i_map *map);
+T2I_CHECKED t2i_status t2i_conv_map_new(t2i_map *out, size_t height, size_t width, size_t channels,
+                                        size_t border, t2i_error *err);
+void t2i_conv_map_free(t2i_map *map);
 /* The first pixel of a row; its others follow, `channels` floats each. */
-float *t2i_map_row(const t2i_map *map, size_t row);
+float *t2i_conv_map_row(const t2i_map *map, size_t row);
 
 enum { T2I_CONV_PART = 64 }; /* channels that are computed together */
 enum { T2I_CONV_ADD = 1, T2I_CONV_RELU = 2 };
@@ -49,6 +49,6 @@ size_t t2i_conv_work(const t2i_conv *conv, const t2i_map *out);
 void t2i_conv_run(const t2i_conv *conv, const t2i_map *in, t2i_map *out, int flags, float *work);
 
 /* out = the largest of each 3 x 3 window, stride 2, of a map without negative numbers. */
-void t2i_max_pool(const t2i_map *in, t2i_map *out);
+void t2i_conv_max_pool(const t2i_map *in, t2i_map *out);
 
 #endif

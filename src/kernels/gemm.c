@@ -71,7 +71,7 @@ static void plain_finish(const strip *t, size_t r, const float *acc)
 
 static void plain_run(const strip *t)
 {
-    if (t->fill != NULL) t2i_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
+    if (t->fill != NULL) t2i_gemm_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
     for (size_t r = 0; r < t->rows; r++) {
         float acc[T2I_PANEL];
         const float *a = t->a + r * t->a_row;
@@ -191,7 +191,7 @@ static const level *now(void)
 
 /* ---- where a matrix is 0 ---- */
 
-size_t t2i_zeros_words(size_t rows, size_t columns)
+size_t t2i_gemm_zeros_words(size_t rows, size_t columns)
 {
     return rows * pieces(columns, SPAN) + columns * pieces(rows, SPAN);
 }
@@ -231,8 +231,8 @@ T2I_STATIC_KERNEL(size_t, count_bits, (const uint64_t *words, size_t count), (wo
     return (size_t)sum;
 }
 
-void t2i_zeros_find(t2i_zeros *zeros, uint64_t *words, const float *x, size_t x_row, size_t rows,
-                    size_t columns)
+void t2i_gemm_zeros_find(t2i_zeros *zeros, uint64_t *words, const float *x, size_t x_row,
+                         size_t rows, size_t columns)
 {
     size_t spans = pieces(columns, SPAN), count;
     uint64_t *down = words + rows * spans;
@@ -397,12 +397,12 @@ void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, co
 
 /* ---- packing ---- */
 
-size_t t2i_pack_floats(size_t K, size_t N)
+size_t t2i_gemm_pack_floats(size_t K, size_t N)
 {
     return K * pieces(N, T2I_PANEL) * T2I_PANEL;
 }
 
-void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N)
+void t2i_gemm_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N)
 {
     for (size_t n = 0; n < N; n += T2I_PANEL) {
         size_t columns = smaller(T2I_PANEL, N - n);
@@ -417,7 +417,7 @@ void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N)
     }
 }
 
-T2I_KERNEL(void, t2i_transpose,
+T2I_KERNEL(void, t2i_gemm_transpose,
            (float *out, size_t out_row, const float *b, size_t b_row, size_t N, size_t K),
            (out, out_row, b, b_row, N, K))
 {
@@ -437,11 +437,11 @@ T2I_KERNEL(void, t2i_transpose,
     }
 }
 
-void t2i_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N)
+void t2i_gemm_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N)
 {
     for (size_t n = 0; n < N; n += T2I_PANEL, packed += K * T2I_PANEL) {
         size_t columns = smaller(T2I_PANEL, N - n);
         if (columns < T2I_PANEL) memset(packed, 0, K * T2I_PANEL * sizeof *packed);
-        t2i_transpose(packed, T2I_PANEL, b + n * b_row, b_row, columns, K);
+        t2i_gemm_transpose(packed, T2I_PANEL, b + n * b_row, b_row, columns, K);
     }
 }

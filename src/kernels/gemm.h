@@ -17,16 +17,17 @@
 enum { T2I_PANEL = 32, T2I_WIDE = 4 * T2I_PANEL };
 
 /* out (K, N) = the transpose of b (N, K); rows lie out_row and b_row floats apart. No overlap. */
-void t2i_transpose(float *out, size_t out_row, const float *b, size_t b_row, size_t N, size_t K);
+void t2i_gemm_transpose(float *out, size_t out_row, const float *b, size_t b_row, size_t N,
+                        size_t K);
 
 /* Floats of a packed b with K rows and N columns: whole panels. Packed blocks must be 64-byte
  * aligned. */
-size_t t2i_pack_floats(size_t K, size_t N);
+size_t t2i_gemm_pack_floats(size_t K, size_t N);
 /* packed = b (K, N), its rows b_row floats apart. Columns beyond N are zeros. */
-void t2i_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N);
+void t2i_gemm_pack(float *packed, const float *b, size_t b_row, size_t K, size_t N);
 /* packed = the transpose of b (N, K), whose rows lie b_row floats apart: a layer's weight for the
  * forward pass. */
-void t2i_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N);
+void t2i_gemm_pack_transposed(float *packed, const float *b, size_t b_row, size_t K, size_t N);
 
 /* Where a matrix (rows, columns) is not 0, as a ReLU leaves it: products may leave out the other
  * steps of a chain. That gives the same number, but for the sign of a zero and where b is infinite
@@ -35,10 +36,10 @@ typedef struct {
     const uint64_t *across, *down; /* bits of rows and of columns; not owned */
     int worth;                     /* more than three in ten are 0; else none is left out */
 } t2i_zeros;
-size_t t2i_zeros_words(size_t rows, size_t columns);
-/* words: t2i_zeros_words of room, which must stay. Rows of x lie x_row floats apart. */
-void t2i_zeros_find(t2i_zeros *zeros, uint64_t *words, const float *x, size_t x_row, size_t rows,
-                    size_t columns);
+size_t t2i_gemm_zeros_words(size_t rows, size_t columns);
+/* words: t2i_gemm_zeros_words of room, which must stay. Rows of x lie x_row floats apart. */
+void t2i_gemm_zeros_find(t2i_zeros *zeros, uint64_t *words, const float *x, size_t x_row,
+                         size_t rows, size_t columns);
 
 /* What happens to a finished chain v of element (m, n) before it is stored, in this order. Each may
  * be left out (NULL, 0). */

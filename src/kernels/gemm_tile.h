@@ -87,7 +87,7 @@ TARGET static void TILE(run)(const strip *t)
     size_t tiles = pieces(t->rows, ROWS), next;
     int fill =
         t->fill != NULL && t->columns == T2I_PANEL && tiles > 0 && begin(1, tiles, t->rows) == ROWS;
-    if (t->fill != NULL && !fill) t2i_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
+    if (t->fill != NULL && !fill) t2i_gemm_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
     for (size_t i = 0, row = 0; i < tiles; i++, row = next) {
         next = begin(i + 1, tiles, t->rows);
         for (size_t column = 0; column < t->columns; column += 2 * LANES) {

@@ -5,7 +5,7 @@
 
 #include "kernels/lanes.h"
 
-T2I_KERNEL(void, t2i_embed,
+T2I_KERNEL(void, t2i_ops_embed,
            (float *out, const float *embedding, const float *position, const uint16_t *ids,
             const uint16_t *pos, size_t T, size_t C),
            (out, embedding, position, ids, pos, T, C))
@@ -16,7 +16,7 @@ T2I_KERNEL(void, t2i_embed,
     }
 }
 
-T2I_KERNEL(void, t2i_embed_back,
+T2I_KERNEL(void, t2i_ops_embed_back,
            (float *dembedding, const float *dout, const uint16_t *ids, size_t T, size_t C),
            (dembedding, dout, ids, T, C))
 {
@@ -26,7 +26,7 @@ T2I_KERNEL(void, t2i_embed_back,
     }
 }
 
-T2I_KERNEL(void, t2i_layer_norm,
+T2I_KERNEL(void, t2i_ops_layer_norm,
            (float *restrict out, float *restrict mean, float *restrict rstd,
             const float *restrict x, const float *restrict weight, const float *restrict bias,
             size_t T, size_t C),
@@ -50,7 +50,7 @@ T2I_KERNEL(void, t2i_layer_norm,
     }
 }
 
-T2I_KERNEL(void, t2i_layer_norm_back,
+T2I_KERNEL(void, t2i_ops_layer_norm_back,
            (float *restrict dx, float *restrict dweight, float *restrict dbias,
             const float *restrict dout, const float *restrict x, const float *restrict mean,
             const float *restrict rstd, const float *restrict weight, size_t T, size_t C),
@@ -85,7 +85,7 @@ T2I_KERNEL(void, t2i_layer_norm_back,
     }
 }
 
-T2I_KERNEL(void, t2i_bias_back,
+T2I_KERNEL(void, t2i_ops_bias_back,
            (float *restrict dbias, const float *restrict dout, size_t dout_row, size_t T, size_t C,
             int add),
            (dbias, dout, dout_row, T, C, add))
@@ -95,12 +95,13 @@ T2I_KERNEL(void, t2i_bias_back,
         for (size_t c = 0; c < C; c++) dbias[c] += dout[t * dout_row + c];
 }
 
-T2I_KERNEL(void, t2i_add, (float *restrict x, const float *restrict y, size_t count), (x, y, count))
+T2I_KERNEL(void, t2i_ops_add, (float *restrict x, const float *restrict y, size_t count),
+           (x, y, count))
 {
     for (size_t i = 0; i < count; i++) x[i] += y[i];
 }
 
-T2I_KERNEL(void, t2i_exp, (float *x, size_t count), (x, count))
+T2I_KERNEL(void, t2i_ops_exp, (float *x, size_t count), (x, count))
 {
     t2i_half part = {0};
     for (size_t i = 0, some; i < count; i += some) {
@@ -111,7 +112,7 @@ T2I_KERNEL(void, t2i_exp, (float *x, size_t count), (x, count))
     }
 }
 
-T2I_KERNEL(double, t2i_squared_error,
+T2I_KERNEL(double, t2i_ops_squared_error,
            (float *restrict dprediction, const float *restrict prediction,
             const float *restrict target, float scale, size_t count),
            (dprediction, prediction, target, scale, count))

@@ -6,7 +6,8 @@
 #include "base/cpu.h"
 #include "base/portable_math.h"
 
-t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update)
+t2i_adamw_factors t2i_optim_adamw_begin(const t2i_adamw *options, float factor,
+                                        unsigned long update)
 {
     double bias1 = 1.0 - t2i_pow64(options->beta1, update),
            bias2 = sqrt(1.0 - t2i_pow64(options->beta2, update));
@@ -26,7 +27,7 @@ T2I_INLINE uint32_t bits_of(float x)
     return bits;
 }
 
-T2I_KERNEL(t2i_bit_sums, t2i_adamw_update,
+T2I_KERNEL(t2i_bit_sums, t2i_optim_adamw_update,
            (float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
             size_t count, const t2i_adamw_factors *factors),
            (w, m, v, g, count, factors))
@@ -52,14 +53,14 @@ T2I_STATIC_KERNEL(void, follow,
     for (size_t i = 0; i < count; i++) average[i] = average[i] + share * (w[i] - average[i]);
 }
 
-void t2i_ema_update(float *average, const float *w, size_t count, double decay,
-                    unsigned long number)
+void t2i_optim_ema_update(float *average, const float *w, size_t count, double decay,
+                          unsigned long number)
 {
     double early = (1.0 + (double)number) / (10.0 + (double)number);
     follow(average, w, count, (float)(1.0 - (early < decay ? early : decay)));
 }
 
-double t2i_schedule_lr(const t2i_schedule *schedule, long step)
+double t2i_optim_schedule_lr(const t2i_schedule *schedule, long step)
 {
     if (step <= schedule->warmup) return schedule->lr * (double)step / (double)schedule->warmup;
     if (!schedule->cosine || schedule->steps <= schedule->warmup) return schedule->lr;
@@ -69,7 +70,7 @@ double t2i_schedule_lr(const t2i_schedule *schedule, long step)
            0.5 * (schedule->lr - schedule->min_lr) * (1.0 + t2i_cos64(3.141592653589793 * done));
 }
 
-float t2i_clip_factor(double norm, double clip)
+float t2i_optim_clip_factor(double norm, double clip)
 {
     if (clip <= 0.0) return 1.0f;
     double factor = clip / (norm + 1e-6);

@@ -16,7 +16,8 @@ typedef struct {
 typedef struct {
     float gradient, keep, first, second, second_rest, step, eps;
 } t2i_adamw_factors;
-t2i_adamw_factors t2i_adamw_begin(const t2i_adamw *options, float factor, unsigned long update);
+t2i_adamw_factors t2i_optim_adamw_begin(const t2i_adamw *options, float factor,
+                                        unsigned long update);
 
 /* Of the bits of w + 3 m + 5 v, as whole numbers: before an update and after it. A flipped bit
  * changes such a sum, as the factors are odd. */
@@ -26,14 +27,14 @@ typedef struct {
 
 /* One update of count weights w with moments m, v and gradient g. Element-wise: any cut into slices
  * gives the same bits. (The sums cost nothing here: the loop waits for its divisions.) */
-t2i_bit_sums t2i_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
-                              const t2i_adamw_factors *factors);
+t2i_bit_sums t2i_optim_adamw_update(float *w, float *m, float *v, const float *g, size_t count,
+                                    const t2i_adamw_factors *factors);
 
 /* An average of the weights that follows them (Polyak, Ruppert): average += (1 - decay) * (w -
  * average), element by element. In the first updates (from 1) the decay is at most (1 + update) /
  * (10 + update), so that the start is soon forgotten. */
-void t2i_ema_update(float *average, const float *w, size_t count, double decay,
-                    unsigned long update);
+void t2i_optim_ema_update(float *average, const float *w, size_t count, double decay,
+                          unsigned long update);
 
 typedef struct {
     double lr, min_lr;
@@ -43,10 +44,10 @@ typedef struct {
 
 /* Learning rate of a step (from 1): linear over `warmup` steps, then constant, or half a cosine
  * from lr down to min_lr at `steps`. */
-double t2i_schedule_lr(const t2i_schedule *schedule, long step);
+double t2i_optim_schedule_lr(const t2i_schedule *schedule, long step);
 
 /* Factor for a gradient of this norm: min(1, clip / (norm + 1e-6)), as torch's clip_grad_norm_; 1
  * when clip is 0. */
-float t2i_clip_factor(double norm, double clip);
+float t2i_optim_clip_factor(double norm, double clip);
 
 #endif

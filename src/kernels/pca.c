@@ -268,7 +268,7 @@ static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
 {
     size_t width = f->source->width, n = r->count;
     if (!within) memset(r->next, 0, n * width * sizeof *r->next);
-    t2i_pack_transposed(r->packed, r->direction, width, width, n);
+    t2i_gemm_pack_transposed(r->packed, r->direction, width, width, n);
     for (size_t first = 0; first < f->source->count; first += f->block) {
         size_t count = smaller(f->block, f->source->count - first);
         T2I_TRY(f->source->read(f->source->context, first, count, f->pixels, err));
@@ -325,7 +325,7 @@ static t2i_status fit_range(fit *f, t2i_pca *pca, t2i_error *err)
     r.direction = t2i_alloc(n * width, sizeof *r.direction);
     r.next = t2i_alloc(n * width, sizeof *r.next);
     r.q = t2i_alloc(n * width, sizeof *r.q);
-    r.packed = t2i_alloc(t2i_pack_floats(width, n), sizeof *r.packed);
+    r.packed = t2i_alloc(t2i_gemm_pack_floats(width, n), sizeof *r.packed);
     r.overlap = t2i_alloc(GROUP * n, sizeof *r.overlap);
     r.x = t2i_alloc(f->block * width, sizeof *r.x);
     r.projection = t2i_alloc(f->block * n, sizeof *r.projection);
@@ -403,18 +403,19 @@ void t2i_pca_free(t2i_pca *pca)
 
 size_t t2i_pca_work(const t2i_pca *pca, size_t count)
 {
-    size_t to = t2i_pack_floats(pca->width, pca->dim), back = t2i_pack_floats(pca->dim, pca->width);
+    size_t to = t2i_gemm_pack_floats(pca->width, pca->dim),
+           back = t2i_gemm_pack_floats(pca->dim, pca->width);
     return (to > back ? to : back) + count * pca->width;
 }
 
 void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, float *features,
                     float *work)
 {
-    float *x = work + t2i_pack_floats(pca->width, pca->dim);
+    float *x = work + t2i_gemm_pack_floats(pca->width, pca->dim);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < pca->width; j++)
             x[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
-    t2i_pack_transposed(work, pca->basis, pca->width, pca->width, pca->dim);
+    t2i_gemm_pack_transposed(work, pca->basis, pca->width, pca->width, pca->dim);
     t2i_gemm(features, pca->dim, x, pca->width, work, count, pca->dim, pca->width, NULL);
     /* the basis holds the scale once, where a division by it is wanted */
     float factor = (float)(1 / (pca->scale * pca->scale));
@@ -423,7 +424,7 @@ void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, flo
 
 void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x, float *work)
 {
-    t2i_pack(work, pca->basis, pca->width, pca->dim, pca->width);
+    t2i_gemm_pack(work, pca->basis, pca->width, pca->dim, pca->width);
     t2i_gemm(x, pca->width, features, pca->dim, work, count, pca->width, pca->dim,
              &(t2i_gemm_end){.bias = pca->mean});
 }

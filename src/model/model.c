@@ -8,6 +8,39 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
+static const struct {
+    const char *key;
+    size_t offset;
+} sizes[T2I_MODEL_SIZES] = {
+    {"vocab_size", offsetof(t2i_config, vocab_size)},
+    {"d_model", offsetof(t2i_config, d_model)},
+    {"n_heads", offsetof(t2i_config, n_heads)},
+    {"n_layers", offsetof(t2i_config, n_layers)},
+    {"d_ff", offsetof(t2i_config, d_ff)},
+    {"block_size", offsetof(t2i_config, block_size)},
+    {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
+};
+
+const char *t2i_model_size_name(size_t index)
+{
+    return sizes[index].key;
+}
+
+size_t t2i_model_size(const t2i_config *config, size_t index)
+{
+    size_t value;
+    memcpy(&value, (const char *)config + sizes[index].offset, sizeof value);
+    return value;
+}
+
+int t2i_model_set_size(t2i_config *config, size_t index, int64_t value)
+{
+    if (value < 1 || value > INT32_MAX) return 0;
+    size_t size = (size_t)value;
+    memcpy((char *)config + sizes[index].offset, &size, sizeof size);
+    return 1;
+}
+
 static t2i_status check_config(const t2i_config *c, t2i_error *err)
 {
     static const size_t most = 1u << 20;

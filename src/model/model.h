@@ -16,6 +16,13 @@ typedef struct {
     int qkv_bias, out_bias, ffn1_bias, ffn2_bias, head_bias;
 } t2i_config;
 
+/* The sizes of a configuration under the tutorial's names, in its order. */
+enum { T2I_MODEL_SIZES = 7 };
+const char *t2i_model_size_name(size_t index);
+size_t t2i_model_size(const t2i_config *config, size_t index);
+/* 0 when value is below 1 or beyond what any model may have. */
+int t2i_model_set_size(t2i_config *config, size_t index, int64_t value);
+
 /* Offsets of tensors in a block; T2I_ABSENT for a bias that the model does not have. */
 #define T2I_ABSENT SIZE_MAX
 typedef struct {

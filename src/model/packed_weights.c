@@ -20,8 +20,8 @@ static float *carve(carver *from, size_t count)
 
 static t2i_operand carve_operand(carver *from, size_t outputs, size_t inputs, int training)
 {
-    t2i_operand o = {.forward = carve(from, t2i_pack_floats(inputs, outputs))};
-    if (training) o.back = carve(from, t2i_pack_floats(outputs, inputs));
+    t2i_operand o = {.forward = carve(from, t2i_gemm_pack_floats(inputs, outputs))};
+    if (training) o.back = carve(from, t2i_gemm_pack_floats(outputs, inputs));
     return o;
 }
 
@@ -98,8 +98,8 @@ static int mine(turn *t)
 static void fill(turn *t, const t2i_operand *o, const float *weight, size_t outputs, size_t inputs)
 {
     if (!mine(t)) return;
-    t2i_pack_transposed(o->forward, weight, inputs, inputs, outputs);
-    if (o->back != NULL) t2i_pack(o->back, weight, inputs, outputs, inputs);
+    t2i_gemm_pack_transposed(o->forward, weight, inputs, inputs, outputs);
+    if (o->back != NULL) t2i_gemm_pack(o->back, weight, inputs, outputs, inputs);
 }
 
 static void fill_last(turn *t, t2i_packed_weights *p, const t2i_layer_operands *l, const float *qkv)
@@ -113,8 +113,8 @@ static void fill_last(turn *t, t2i_packed_weights *p, const t2i_layer_operands *
     if (!mine(t)) return;
     for (size_t a = 0; a < heads; a++)
         memcpy(p->queries + a * dk * d, qkv + a * 3 * dk * d, dk * d * sizeof *qkv);
-    t2i_pack_transposed(l->query.forward, p->queries, d, d, d);
-    if (l->query.back != NULL) t2i_pack(l->query.back, p->queries, d, d, d);
+    t2i_gemm_pack_transposed(l->query.forward, p->queries, d, d, d);
+    if (l->query.back != NULL) t2i_gemm_pack(l->query.back, p->queries, d, d, d);
 }
 
 void t2i_packed_weights_fill(t2i_packed_weights *p, const float *weights, size_t part, size_t parts)

@@ -33,8 +33,8 @@ typedef struct {
     int training, owns; /* owns: floats */
 } t2i_packed_weights;
 
-/* training 0: only what t2i_forward reads. memory (borrowed): t2i_packed_weights_bytes of it,
- * 64-byte aligned; NULL: its own. Empty on failure. */
+/* training 0: only what t2i_transformer_forward reads. memory (borrowed): t2i_packed_weights_bytes
+ * of it, 64-byte aligned; NULL: its own. Empty on failure. */
 T2I_CHECKED t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *model,
                                               int training, void *memory, t2i_error *err);
 void t2i_packed_weights_free(t2i_packed_weights *packed);

@@ -44,7 +44,7 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
         row[i] = (t2i_row){ids, done.length};
         if (encoded != NULL) encoded[i] = done;
     }
-    const float *result = t2i_forward(&p->packed, p->work, row, prompts, p->vocab->pad);
+    const float *result = t2i_transformer_forward(&p->packed, p->work, row, prompts, p->vocab->pad);
     memcpy(prediction, result, prompts * D * sizeof *prediction);
     for (size_t i = 0; i < prompts * D; i++)
         if (!isfinite(prediction[i]))
@@ -68,7 +68,7 @@ t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_v
     p.ids = t2i_alloc(rows * p.limit, sizeof *p.ids);
     t2i_status status = p.ids == NULL
                             ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
-                            : t2i_work_new(&p.work, model, rows, p.limit, 1, err);
+                            : t2i_transformer_work_new(&p.work, model, rows, p.limit, 1, err);
     if (status == T2I_OK) status = t2i_packed_weights_new(&p.packed, model, 0, NULL, err);
     if (status == T2I_OK) t2i_packed_weights_fill(&p.packed, weights, 0, 1);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
@@ -76,7 +76,7 @@ t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_v
             predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
                           prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
     t2i_packed_weights_free(&p.packed);
-    t2i_work_free(p.work);
+    t2i_transformer_work_free(p.work);
     t2i_free(p.ids);
     return status;
 }
@@ -92,8 +92,8 @@ static int has_character(const t2i_text *text, size_t from, const char *characte
     return 0;
 }
 
-t2i_status t2i_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt, size_t limit,
-                                  t2i_text *out, t2i_error *err)
+t2i_status t2i_predict_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt, size_t limit,
+                                          t2i_text *out, t2i_error *err)
 {
     size_t from = out->size, length;
     uint32_t code;

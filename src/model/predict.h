@@ -26,7 +26,7 @@ T2I_CHECKED t2i_status t2i_predict(const t2i_model *model, const float *weights,
 
 /* Appends the distinct characters among the prompt's first `limit` that the vocabulary lacks, in
  * order of appearance. */
-T2I_CHECKED t2i_status t2i_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt,
-                                              size_t limit, t2i_text *out, t2i_error *err);
+T2I_CHECKED t2i_status t2i_predict_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt,
+                                                      size_t limit, t2i_text *out, t2i_error *err);
 
 #endif

@@ -83,12 +83,12 @@ static t2i_status new_conv(t2i_resnet *net, size_t index, const float *const *va
 
 static t2i_status new_maps(t2i_resnet *net, t2i_error *err)
 {
-    T2I_TRY(t2i_map_new(&net->input, SIDE, SIDE, 3, 3, err));
-    T2I_TRY(t2i_map_new(&net->stem, SIDE / 2, SIDE / 2, 64, 1, err));
+    T2I_TRY(t2i_conv_map_new(&net->input, SIDE, SIDE, 3, 3, err));
+    T2I_TRY(t2i_conv_map_new(&net->stem, SIDE / 2, SIDE / 2, 64, 1, err));
     for (size_t i = 0; i < LAYERS; i++)
         for (size_t j = 0; j < 2; j++) {
             size_t side = SIDE >> (i + 2), channels = (size_t)64 << i;
-            T2I_TRY(t2i_map_new(&net->map[i][j], side, side, channels, 1, err));
+            T2I_TRY(t2i_conv_map_new(&net->map[i][j], side, side, channels, 1, err));
         }
     return T2I_OK;
 }
@@ -137,9 +137,9 @@ void t2i_resnet_free(t2i_resnet *net)
     if (net == NULL) return;
     for (size_t c = 0; c < CONVS; c++) t2i_conv_free(&net->conv[c]);
     for (size_t i = 0; i < LAYERS; i++)
-        for (size_t j = 0; j < 2; j++) t2i_map_free(&net->map[i][j]);
-    t2i_map_free(&net->input);
-    t2i_map_free(&net->stem);
+        for (size_t j = 0; j < 2; j++) t2i_conv_map_free(&net->map[i][j]);
+    t2i_conv_map_free(&net->input);
+    t2i_conv_map_free(&net->stem);
     t2i_free(net->work);
     t2i_free(net);
 }
@@ -147,7 +147,7 @@ void t2i_resnet_free(t2i_resnet *net)
 static void take_picture(t2i_resnet *net, const uint8_t *rgb)
 {
     for (size_t row = 0; row < SIDE; row++) {
-        float *to = t2i_map_row(&net->input, row);
+        float *to = t2i_conv_map_row(&net->input, row);
         for (size_t i = 0; i < SIDE; i++, to += 3, rgb += 3)
             for (size_t c = 0; c < 3; c++) to[c] = net->normal[c][rgb[c]];
     }
@@ -158,7 +158,7 @@ static void channel_means(const t2i_map *map, float *mean)
 {
     double sum[FEATURES] = {0};
     for (size_t row = 0; row < map->height; row++) {
-        const float *x = t2i_map_row(map, row);
+        const float *x = t2i_conv_map_row(map, row);
         for (size_t i = 0; i < map->width; i++, x += map->channels)
             for (size_t c = 0; c < map->channels; c++) sum[c] += x[c];
     }
@@ -186,7 +186,7 @@ void t2i_resnet_encode(t2i_resnet *net, const uint8_t *rgb, float *features,
 {
     take_picture(net, rgb);
     t2i_conv_run(&net->conv[0], &net->input, &net->stem, T2I_CONV_RELU, net->work);
-    t2i_max_pool(&net->stem, &net->map[0][0]);
+    t2i_conv_max_pool(&net->stem, &net->map[0][0]);
     if (stage_mean != NULL) channel_means(&net->map[0][0], stage_mean[0]);
     const t2i_conv *conv = net->conv + 1;
     for (size_t layer = 0; layer < LAYERS; layer++) {

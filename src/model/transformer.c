@@ -109,7 +109,7 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, carver *fro
         l->rstd2 = carve(from, Q);
         l->h2 = carve(from, Q * d);
         l->f = carve(from, Q * wide_row(c));
-        size_t blocks = blocks_of(Q), words = t2i_zeros_words(MOST, c->d_ff);
+        size_t blocks = blocks_of(Q), words = t2i_gemm_zeros_words(MOST, c->d_ff);
         l->zeros = carve(from, blocks * sizeof *l->zeros / sizeof(float));
         l->words = carve(from, blocks * words * sizeof *l->words / sizeof(float));
     }
@@ -119,7 +119,7 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
 {
     size_t N = rows * longest, d = c->d_model, H = c->n_heads;
     size_t attention = t2i_attention_scratch(longest, d / H),
-           reach = t2i_reach_scratch(longest, H, d);
+           reach = t2i_attention_reach_scratch(longest, H, d);
     t2i_work unused, *o = w == NULL ? &unused : w;
     carve_layers(c, w == NULL ? NULL : w->layer, from, rows, longest);
     o->pair_x = carve(from, N * d);
@@ -145,18 +145,18 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
     o->scratch = carve(from, attention > reach ? attention : reach);
 }
 
-size_t t2i_work_bytes(const t2i_model *model, size_t rows, size_t longest)
+size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest)
 {
     carver count = {0};
     carve_all(&model->config, NULL, &count, rows, longest == 0 ? 1 : longest);
     return count.used * sizeof(float);
 }
 
-t2i_status t2i_work_new(t2i_work **out, const t2i_model *model, size_t rows, size_t longest,
-                        int share, t2i_error *err)
+t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
+                                    size_t longest, int share, t2i_error *err)
 {
     if (longest == 0) longest = 1; /* an empty prompt is one token */
-    size_t bytes = t2i_work_bytes(model, rows, longest);
+    size_t bytes = t2i_transformer_work_bytes(model, rows, longest);
     t2i_work *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "a shard's buffers");
     w->share = share;
@@ -171,13 +171,13 @@ t2i_status t2i_work_new(t2i_work **out, const t2i_model *model, size_t rows, siz
     if (status == T2I_OK) {
         carve_all(&model->config, w, &(carver){.base = w->floats}, rows, longest);
     } else {
-        t2i_work_free(w);
+        t2i_transformer_work_free(w);
         *out = NULL;
     }
     return status;
 }
 
-void t2i_work_free(t2i_work *work)
+void t2i_transformer_work_free(t2i_work *work)
 {
     if (work == NULL) return;
     t2i_trie_free(&work->trie);
@@ -186,12 +186,12 @@ void t2i_work_free(t2i_work *work)
     t2i_free(work);
 }
 
-size_t t2i_work_tokens(const t2i_work *work)
+size_t t2i_transformer_work_tokens(const t2i_work *work)
 {
     return work->trie.tokens;
 }
 
-size_t t2i_work_prefixes(const t2i_work *work)
+size_t t2i_transformer_work_prefixes(const t2i_work *work)
 {
     return work->trie.nodes;
 }
@@ -264,8 +264,8 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
     for (size_t p = 0; p < P; p++) {
         t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
         if (!w->trie.none[p])
-            t2i_reach(w->context + p * H * d, prob, w->query_proj + p * H * d, l->h, w->scratch,
-                      &path, H, d, score_scale(dk));
+            t2i_attention_reach(w->context + p * H * d, prob, w->query_proj + p * H * d, l->h,
+                                w->scratch, &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
@@ -298,8 +298,9 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
         if (w->trie.none[p])
             memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
-            t2i_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob, w->query_proj + own,
-                           l->h, w->scratch, &path, H, d, score_scale(dk));
+            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob,
+                                     w->query_proj + own, l->h, w->scratch, &path, H, d,
+                                     score_scale(dk));
         prob += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
@@ -337,9 +338,10 @@ static void pairs_forward(const t2i_packed_weights *packed, t2i_work *w)
     t2i_layer_work *l = &w->layer[0];
     t2i_gemm_end end = {.bias = at(weights, p->qkv_bias)};
     size_t d = m->config.d_model, row = 3 * d;
-    t2i_embed(w->pair_x, weights + m->embedding, m->position, t->pair_id, t->pair_pos, w->pairs, d);
-    t2i_layer_norm(l->h, l->mean1, l->rstd1, w->pair_x, weights + p->ln1_weight,
-                   weights + p->ln1_bias, w->pairs, d);
+    t2i_ops_embed(w->pair_x, weights + m->embedding, m->position, t->pair_id, t->pair_pos, w->pairs,
+                  d);
+    t2i_ops_layer_norm(l->h, l->mean1, l->rstd1, w->pair_x, weights + p->ln1_weight,
+                       weights + p->ln1_bias, w->pairs, d);
     t2i_gemm(w->dqkv, row, l->h, d, packed->layer[0].qkv.forward, w->pairs, row, d, &end);
     for (size_t n = 0; n < t->nodes; n++)
         memcpy(l->qkv + n * row, w->dqkv + t->pair_of[n] * row, row * sizeof(float));
@@ -352,7 +354,8 @@ static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, siz
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
     const t2i_layer_operands *operand = &packed->layer[number];
-    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c), words = t2i_zeros_words(MOST, ff);
+    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c),
+           words = t2i_gemm_zeros_words(MOST, ff);
     t2i_gemm_end first = {.bias = at(packed->weights, p->ffn1_bias), .relu = 1};
     for (size_t i = 0; i < blocks_of(Q); i++) {
         size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
@@ -360,7 +363,7 @@ static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, siz
         t2i_gemm(f, ff_row, l->h2 + r * d, d, operand->ffn1.forward, rows, ff, d, &first);
         l->zeros[i] = (t2i_zeros){0};
         if (d >= T2I_WIDE) /* else no product skips any */
-            t2i_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
+            t2i_gemm_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
         t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
                                .residual = l->mid + r * d,
                                .zeros = &l->zeros[i]};
@@ -380,8 +383,8 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
     if (number == 0 && w->pairs > 0)
         pairs_forward(packed, w);
     else
-        t2i_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight,
-                       weights + p->ln1_bias, N, d);
+        t2i_ops_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight,
+                           weights + p->ln1_bias, N, d);
     if (last) {
         attend_last(packed, w, l, p);
         gather_ends(w->dx, l->x, &w->trie, d);
@@ -395,13 +398,13 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
     }
     t2i_gemm_end first = {.bias = at(weights, p->out_bias), .residual = residual};
     t2i_gemm(l->mid, d, l->o, d, operand->out.forward, Q, d, d, &first);
-    t2i_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight,
-                   weights + p->ln2_bias, Q, d);
+    t2i_ops_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight,
+                       weights + p->ln2_bias, Q, d);
     ffn_forward(packed, l, number, out, Q);
 }
 
-const float *t2i_forward(const t2i_packed_weights *packed, t2i_work *w, const t2i_row *row,
-                         size_t rows, uint16_t pad)
+const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *w,
+                                     const t2i_row *row, size_t rows, uint16_t pad)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
@@ -411,12 +414,12 @@ const float *t2i_forward(const t2i_packed_weights *packed, t2i_work *w, const t2
     size_t P = w->trie.paths;
     /* beyond nine tenths it does not pay */
     w->pairs = c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
-    t2i_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id, w->trie.pos,
-              w->trie.nodes, d);
+    t2i_ops_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id,
+                  w->trie.pos, w->trie.nodes, d);
     for (size_t i = 0; i < c->n_layers; i++)
         layer_forward(packed, w, i, i + 1 < c->n_layers ? w->layer[i + 1].x : w->top);
-    t2i_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight,
-                   weights + model->final_bias, P, d);
+    t2i_ops_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight,
+                       weights + model->final_bias, P, d);
     t2i_gemm_end end = {.bias = at(weights, model->head_bias)};
     t2i_gemm(w->path_prediction, D, w->normal, d, packed->head.forward, P, D, d, &end);
     for (size_t r = 0; r < rows; r++)
@@ -433,7 +436,7 @@ static void linear_back(float *gradient, size_t weight_at, size_t bias_at, const
 {
     t2i_gemm_outer(gradient + weight_at, inputs, dy, outputs, x, inputs, outputs, inputs, T, 0,
                    NULL);
-    if (bias_at != T2I_ABSENT) t2i_bias_back(gradient + bias_at, dy, outputs, T, outputs, 0);
+    if (bias_at != T2I_ABSENT) t2i_ops_bias_back(gradient + bias_at, dy, outputs, T, outputs, 0);
 }
 
 /* w->dy (Q, d), gradient of h2, and those of both layers' weights, from w->dx (Q, d). What ReLU
@@ -463,11 +466,11 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
         t2i_gemm_outer(gradient + p->ffn1_weight, d, w->df, ff_row, l->h2 + r * d, d, ff, d, rows,
                        r > 0, zeros);
         if (p->ffn1_bias != T2I_ABSENT)
-            t2i_bias_back(gradient + p->ffn1_bias, w->df, ff_row, rows, ff, r > 0);
+            t2i_ops_bias_back(gradient + p->ffn1_bias, w->df, ff_row, rows, ff, r > 0);
         t2i_gemm(w->dy + r * d, d, w->df, ff_row, operand->ffn1.back, rows, d, ff, &masked);
     }
-    if (turn) t2i_transpose(weight, ff, w->turned, d, ff, d);
-    if (p->ffn2_bias != T2I_ABSENT) t2i_bias_back(gradient + p->ffn2_bias, w->dx, d, Q, d, 0);
+    if (turn) t2i_gemm_transpose(weight, ff, w->turned, d, ff, d);
+    if (p->ffn2_bias != T2I_ABSENT) t2i_ops_bias_back(gradient + p->ffn2_bias, w->dx, d, Q, d, 0);
 }
 
 /* From paths to their ends' nodes: dx (P, d) becomes (N, d). top is free by now. */
@@ -486,7 +489,7 @@ static void add_pairs(float *x, const t2i_trie *trie, size_t width)
     for (size_t n = 0, found = 0; n < trie->nodes; n++) {
         float *to = x + trie->pair_of[n] * width;
         if (trie->pair_of[n] < found)
-            t2i_add(to, x + n * width, width);
+            t2i_ops_add(to, x + n * width, width);
         else if (found++ < n)
             memcpy(to, x + n * width, width * sizeof *x);
     }
@@ -505,8 +508,8 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
     int last = number + 1 == c->n_layers;
     size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
     ffn_back(packed, w, number, gradient, Q);
-    t2i_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
-                        l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
+    t2i_ops_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
+                            l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
     linear_back(gradient, p->out_weight, p->out_bias, w->dx, l->o, Q, d, d);
     float *dout = last ? w->normal : w->dy; /* the final norm's place is free by now */
     t2i_gemm(dout, d, w->dx, d, operand->out.back, Q, d, d, NULL);
@@ -524,8 +527,8 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
         linear_back(gradient, p->qkv_weight, p->qkv_bias, w->dqkv, l->h, N, 3 * d, d);
         t2i_gemm(w->dy, d, w->dqkv, 3 * d, operand->qkv.back, N, d, 3 * d, NULL);
     }
-    t2i_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x, l->mean1,
-                        l->rstd1, weights + p->ln1_weight, N, d);
+    t2i_ops_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x,
+                            l->mean1, l->rstd1, weights + p->ln1_weight, N, d);
 }
 
 /* The embedding's gradient, and which chunks of the block anything was written to. */
@@ -545,12 +548,12 @@ static void embedding_back(const t2i_model *model, const t2i_work *w, float *gra
                to = (k + 1) * T2I_CHUNK < end ? (k + 1) * T2I_CHUNK : end;
         if (used[k]) memset(gradient + from, 0, (to - from) * sizeof *gradient);
     }
-    t2i_embed_back(gradient + begin, w->dx, w->pairs > 0 ? w->trie.pair_id : w->trie.id,
-                   w->pairs > 0 ? w->pairs : w->trie.nodes, d);
+    t2i_ops_embed_back(gradient + begin, w->dx, w->pairs > 0 ? w->trie.pair_id : w->trie.id,
+                       w->pairs > 0 ? w->pairs : w->trie.nodes, d);
 }
 
-void t2i_backward(const t2i_packed_weights *packed, t2i_work *w, const float *dprediction,
-                  float *gradient, uint8_t *used)
+void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *w,
+                              const float *dprediction, float *gradient, uint8_t *used)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
@@ -559,13 +562,14 @@ void t2i_backward(const t2i_packed_weights *packed, t2i_work *w, const float *dp
     /* rows of one prompt share its prediction, so their gradients add up */
     memset(w->path_prediction, 0, P * D * sizeof(float));
     for (size_t r = 0; r < w->trie.rows; r++)
-        t2i_add(w->path_prediction + w->trie.path_of[r] * D, dprediction + r * D, D);
+        t2i_ops_add(w->path_prediction + w->trie.path_of[r] * D, dprediction + r * D, D);
     linear_back(gradient, model->head_weight, model->head_bias, w->path_prediction, w->normal, P, D,
                 d);
     t2i_gemm(w->dy, d, w->path_prediction, D, packed->head.back, P, d, D, NULL);
     memset(w->dx, 0, P * d * sizeof *w->dx);
-    t2i_layer_norm_back(w->dx, gradient + model->final_weight, gradient + model->final_bias, w->dy,
-                        w->top, w->mean, w->rstd, packed->weights + model->final_weight, P, d);
+    t2i_ops_layer_norm_back(w->dx, gradient + model->final_weight, gradient + model->final_bias,
+                            w->dy, w->top, w->mean, w->rstd, packed->weights + model->final_weight,
+                            P, d);
     for (size_t i = c->n_layers; i-- > 0;) layer_back(packed, w, i, gradient);
     embedding_back(model, w, gradient, used);
 }

@@ -21,24 +21,25 @@
 typedef struct t2i_work t2i_work;
 /* Room for `rows` prompts of `longest` characters each (at most block_size). share 0: prefixes that
  * prompts have in common are computed for each prompt, for comparison. */
-T2I_CHECKED t2i_status t2i_work_new(t2i_work **out, const t2i_model *model, size_t rows,
-                                    size_t longest, int share, t2i_error *err);
-void t2i_work_free(t2i_work *work);
-size_t t2i_work_bytes(const t2i_model *model, size_t rows, size_t longest);
+T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
+                                                size_t longest, int share, t2i_error *err);
+void t2i_transformer_work_free(t2i_work *work);
+size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest);
 
 /* Predictions (rows, D); the result lies in the work until the next call. rows >= 1; pad: the id
  * that stands in an empty prompt. */
-const float *t2i_forward(const t2i_packed_weights *packed, t2i_work *work, const t2i_row *row,
-                         size_t rows, uint16_t pad);
-/* After t2i_forward of the same rows with weights packed for training: the gradient (a whole block)
- * for dprediction (rows, D). used: a byte for each chunk of T2I_CHUNK floats; 0 for chunks of the
- * embedding of which no character occurs: these are not written, their gradient is zero. */
-void t2i_backward(const t2i_packed_weights *packed, t2i_work *work, const float *dprediction,
-                  float *gradient, uint8_t *used);
+const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *work,
+                                     const t2i_row *row, size_t rows, uint16_t pad);
+/* After t2i_transformer_forward of the same rows with weights packed for training: the gradient (a
+ * whole block) for dprediction (rows, D). used: a byte for each chunk of T2I_CHUNK floats; 0 for
+ * chunks of the embedding of which no character occurs: these are not written, their gradient is
+ * zero. */
+void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *work,
+                              const float *dprediction, float *gradient, uint8_t *used);
 
 /* Of the last forward. Tokens: characters, and one for each empty prompt; prefixes: those of them
  * that were computed. */
-size_t t2i_work_tokens(const t2i_work *work);
-size_t t2i_work_prefixes(const t2i_work *work);
+size_t t2i_transformer_work_tokens(const t2i_work *work);
+size_t t2i_transformer_work_prefixes(const t2i_work *work);
 
 #endif

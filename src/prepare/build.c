@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataset/dataset_writer.h"
 #include "prepare/encode_dataset.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "prepare/holdout.h"
@@ -66,8 +68,9 @@ static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
 {
     struct stat out, in;
     const char *inputs[] = {options->pairs, options->features, options->weights};
-    char *folder = t2i_strdup(options->out), *slash = folder == NULL ? NULL : strrchr(folder, '/');
-    if (folder == NULL) return t2i_fail_memory(err, strlen(options->out), "a file name");
+    char *folder = t2i_fs_copy_path(options->out, err),
+         *slash = folder == NULL ? NULL : strrchr(folder, '/');
+    if (folder == NULL) return T2I_SYSTEM;
     if (slash != NULL) slash[slash == folder] = '\0';
     int there = slash == NULL || t2i_fs_is_folder(folder);
     t2i_free(folder);
@@ -106,7 +109,7 @@ static t2i_status check_options(const t2i_build_options *o, t2i_error *err)
     if (!resnet && o->weights != NULL)
         return t2i_fail(err, T2I_USAGE, "--weights needs --encoder resnet18");
     T2I_TRY(check_out(o, err));
-    return t2i_dataset_may_write(o->out, err);
+    return t2i_dataset_writer_may_replace(o->out, err);
 }
 
 /* Finds the distinct pictures of the rows. */
@@ -346,11 +349,11 @@ static t2i_status use_row(builder *b, size_t i, t2i_error *why)
     T2I_TRY(use_group(b, row, name, why));
     if (b->number[name] == 0) {
         b->name[b->set.images] = name;
-        T2I_TRY(t2i_pair_set_image(&b->set, text + row->image, UINT32_MAX, why));
+        T2I_TRY(t2i_pairs_set_image(&b->set, text + row->image, UINT32_MAX, why));
         b->number[name] = b->set.images;
     }
-    return t2i_pair_set_pair(&b->set, text + row->prompt, row->prompt_size, b->number[name] - 1,
-                             row->row, row->split < 0 ? T2I_TRAIN : row->split, why);
+    return t2i_pairs_set_pair(&b->set, text + row->prompt, row->prompt_size, b->number[name] - 1,
+                              row->row, row->split < 0 ? T2I_TRAIN : row->split, why);
 }
 
 static t2i_status use_rows(builder *b, t2i_error *err)
@@ -412,7 +415,7 @@ static t2i_status report_bad(const builder *b, t2i_error *err)
         status = t2i_text_add(&text, head, sizeof head - 1, err);
         if (status == T2I_OK)
             status = t2i_text_add(&text, b->list.report.data, b->list.report.size, err);
-        if (status == T2I_OK) status = t2i_fs_write(path.data, text.data, text.size, err);
+        if (status == T2I_OK) status = t2i_commit_file(path.data, text.data, text.size, err);
         if (status == T2I_OK && b->list.reported > T2I_BAD_SHOWN)
             t2i_log_warn("... and %zu more; %s lists all of them", b->list.reported - T2I_BAD_SHOWN,
                          path.data);
@@ -448,7 +451,7 @@ static t2i_status check_bad_rows(const builder *b, t2i_error *err)
 
 /* ---- the dataset: rank 0 ---- */
 
-static t2i_status put_features(const builder *b, t2i_dataset_out *out, t2i_error *err)
+static t2i_status put_features(const builder *b, t2i_dataset_writer *out, t2i_error *err)
 {
     float *value = t2i_alloc(b->dim, sizeof *value);
     if (value == NULL) return t2i_fail_memory(err, b->dim * sizeof *value, "features");
@@ -456,7 +459,7 @@ static t2i_status put_features(const builder *b, t2i_dataset_out *out, t2i_error
     for (size_t i = 0; status == T2I_OK && i < b->set.images; i++) {
         status = t2i_tensors_floats(b->tensors, t2i_tensors_at(b->tensors, b->tensor[b->name[i]]),
                                     value, err);
-        if (status == T2I_OK) status = t2i_dataset_put_features(out, 1, value, err);
+        if (status == T2I_OK) status = t2i_dataset_writer_put_features(out, 1, value, err);
     }
     t2i_free(value);
     return status;
@@ -465,13 +468,14 @@ static t2i_status put_features(const builder *b, t2i_dataset_out *out, t2i_error
 static t2i_status write_features(const builder *b, const t2i_pairs *pairs, t2i_error *err)
 {
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
-    t2i_dataset_out *out;
+    t2i_dataset_writer *out;
     if (memchr(pairs->split, T2I_TRAIN, pairs->pairs) == NULL)
         t2i_log_warn("no pair is of the split train: this dataset can be used for evaluation only");
-    T2I_TRY(t2i_dataset_create(&out, b->options->out, T2I_DATA_TOOL, pairs, b->dim, &encoder, err));
+    T2I_TRY(t2i_dataset_writer_create(&out, b->options->out, T2I_DATA_TOOL, pairs, b->dim, &encoder,
+                                      err));
     t2i_status status = put_features(b, out, err);
-    if (status == T2I_OK) return t2i_dataset_commit(out, err);
-    t2i_dataset_drop(out);
+    if (status == T2I_OK) return t2i_dataset_writer_commit(out, err);
+    t2i_dataset_writer_drop(out);
     return status;
 }
 
@@ -494,7 +498,7 @@ static t2i_status write_dataset(builder *b, t2i_error *err)
     if (has_pictures(b) && b->list.splits == 0)
         T2I_TRY(t2i_holdout_split(&b->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
                                   o->seed, err));
-    const t2i_pairs pairs = t2i_pair_set_view(&b->set);
+    const t2i_pairs pairs = t2i_pairs_set_view(&b->set);
     if (!has_pictures(b))
         T2I_TRY(write_features(b, &pairs, err));
     else if (b->net == NULL)
@@ -529,7 +533,7 @@ static void free_builder(builder *b)
 {
     t2i_build_journal_close(b->results);
     t2i_pairs_free(&b->list);
-    t2i_pair_set_free(&b->set);
+    t2i_pairs_set_free(&b->set);
     for (size_t i = 0; b->reason != NULL && i < b->names.count; i++) t2i_free(b->reason[i]);
     t2i_free(b->picture);
     t2i_free(b->reason);

@@ -44,11 +44,11 @@ struct t2i_build_journal_writer {
     t2i_text record;
 };
 
-static char *journal_path(const char *folder, size_t number)
+static char *journal_path(const char *folder, size_t number, t2i_error *err)
 {
     char name[64];
     snprintf(name, sizeof name, "%06zu.part", number);
-    return t2i_fs_join(folder, name);
+    return t2i_fs_join(folder, name, err);
 }
 
 static t2i_status write_failed(const t2i_build_journal_writer *journal, t2i_error *err)
@@ -82,10 +82,8 @@ t2i_status t2i_build_journal_writer_new(t2i_build_journal_writer **out,
     t2i_build_journal_writer *journal = *out = t2i_alloc(1, sizeof *journal);
     if (journal == NULL) return t2i_fail_memory(err, sizeof *journal, "a journal");
     journal->kind = kind;
-    journal->path = journal_path(kind->folder, number);
-    t2i_status status = journal->path == NULL
-                            ? t2i_fail_memory(err, strlen(kind->folder), "a file name")
-                            : begin_journal(journal, err);
+    journal->path = journal_path(kind->folder, number, err);
+    t2i_status status = journal->path == NULL ? T2I_SYSTEM : begin_journal(journal, err);
     if (status == T2I_OK) return T2I_OK;
     if (journal->file != NULL) fclose(journal->file);
     free_journal(journal);
@@ -93,12 +91,12 @@ t2i_status t2i_build_journal_writer_new(t2i_build_journal_writer **out,
     return status;
 }
 
-t2i_status t2i_file_stamp_file(t2i_file_stamp *out, const t2i_build_journal_kind *kind,
-                               const char *name, t2i_error *err)
+t2i_status t2i_build_journal_stamp_file(t2i_file_stamp *out, const t2i_build_journal_kind *kind,
+                                        const char *name, t2i_error *err)
 {
     struct stat info;
-    char *path = t2i_fs_join(kind->images, name);
-    if (path == NULL) return t2i_fail_memory(err, strlen(name), "a file name");
+    char *path = t2i_fs_join(kind->images, name, err);
+    if (path == NULL) return T2I_SYSTEM;
     t2i_status status = T2I_OK;
     if (stat(path, &info) != 0)
         status = t2i_fail(err, T2I_DATA, "cannot open %s: %s", path, strerror(errno));
@@ -221,7 +219,7 @@ static int is_as_it_was(const t2i_build_journal_kind *kind, const char *name,
                         const record_head *head)
 {
     t2i_file_stamp now;
-    return t2i_file_stamp_file(&now, kind, name, NULL) == T2I_OK &&
+    return t2i_build_journal_stamp_file(&now, kind, name, NULL) == T2I_OK &&
            now.bytes == head->stamp.bytes && now.seconds == head->stamp.seconds &&
            now.nanoseconds == head->stamp.nanoseconds;
 }
@@ -299,9 +297,8 @@ static t2i_status scan_folder(t2i_build_journal *results, t2i_error *err)
         long number = number_of(entry->d_name);
         if (number < 0) continue;
         if ((size_t)number >= results->next) results->next = (size_t)number + 1;
-        char *path = t2i_fs_join(results->kind->folder, entry->d_name);
-        status = path == NULL ? t2i_fail_memory(err, strlen(entry->d_name), "a file name")
-                              : scan_journal(results, path, number, &record, err);
+        char *path = t2i_fs_join(results->kind->folder, entry->d_name, err);
+        status = path == NULL ? T2I_SYSTEM : scan_journal(results, path, number, &record, err);
         t2i_free(path);
     }
     closedir(folder);
@@ -402,7 +399,7 @@ t2i_status t2i_build_journal_reason(const t2i_build_journal *results, size_t num
 
 static void remove_file(const char *folder, const char *name)
 {
-    char *path = t2i_fs_join(folder, name);
+    char *path = t2i_fs_join(folder, name, NULL);
     if (path != NULL) unlink(path);
     t2i_free(path);
 }
@@ -427,9 +424,9 @@ void t2i_build_journal_remove(const char *path)
 
 t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
 {
-    char *path = t2i_fs_join(folder, LOCK);
+    char *path = t2i_fs_join(folder, LOCK, err);
     *lock = -1;
-    if (path == NULL) return t2i_fail_memory(err, strlen(folder), "a file name");
+    if (path == NULL) return T2I_SYSTEM;
     t2i_status status = t2i_fs_mkdir(folder, err);
     int fd = status == T2I_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
     if (status == T2I_OK && fd < 0)
@@ -450,7 +447,7 @@ t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
 
 void t2i_build_journal_stop(const char *folder)
 {
-    char *path = t2i_fs_join(folder, STOP);
+    char *path = t2i_fs_join(folder, STOP, NULL);
     int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd >= 0) close(fd);
     t2i_free(path);
@@ -458,7 +455,7 @@ void t2i_build_journal_stop(const char *folder)
 
 int t2i_build_journal_stopped(const char *folder)
 {
-    char *path = t2i_fs_join(folder, STOP);
+    char *path = t2i_fs_join(folder, STOP, NULL);
     int there = path != NULL && t2i_fs_exists(path);
     t2i_free(path);
     return there;

@@ -50,8 +50,9 @@ typedef struct {
     int64_t seconds, nanoseconds;
 } t2i_file_stamp;
 /* T2I_DATA when the file cannot be opened. */
-T2I_CHECKED t2i_status t2i_file_stamp_file(t2i_file_stamp *out, const t2i_build_journal_kind *kind,
-                                           const char *name, t2i_error *err);
+T2I_CHECKED t2i_status t2i_build_journal_stamp_file(t2i_file_stamp *out,
+                                                    const t2i_build_journal_kind *kind,
+                                                    const char *name, t2i_error *err);
 /* Appends the result of a picture, or the reason why it cannot be used. T2I_IO. */
 T2I_CHECKED t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal,
                                                     const char *name, const t2i_file_stamp *stamp,

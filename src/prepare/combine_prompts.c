@@ -100,8 +100,8 @@ static t2i_status join_prompts(combiner *c, size_t picture, size_t each, t2i_str
         before = own->count;
         T2I_TRY(t2i_string_table_add(own, c->joined.data, &number, err));
         if (own->count == before) continue;
-        T2I_TRY(t2i_pair_set_pair(set, c->joined.data, c->joined.size, picture,
-                                  set->row[set->pairs - 1] + 1, T2I_TRAIN, err));
+        T2I_TRY(t2i_pairs_set_pair(set, c->joined.data, c->joined.size, picture,
+                                   set->row[set->pairs - 1] + 1, T2I_TRAIN, err));
     }
     return T2I_OK;
 }

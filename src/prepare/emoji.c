@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataset/dataset_writer.h"
 #include "formats/cldr.h"
 #include "dataset/dataset.h"
 #include "image/emoji_font.h"
+#include "image/image_resize.h"
 #include "prepare/emoji_split.h"
 #include "prepare/encode_dataset.h"
 #include "base/hash.h"
@@ -37,7 +39,7 @@ typedef struct {
     size_t images, image_room;
     uint8_t *pixels;
     uint32_t *sequence;      /* of each picture */
-    t2i_string_table groups; /* sequences after t2i_emoji_group */
+    t2i_string_table groups; /* sequences after t2i_emoji_split_group */
     uint32_t *group;
     t2i_text names; /* English names, each NUL-terminated */
     size_t *name;   /* of each picture: offset in names; SIZE_MAX: none yet */
@@ -106,13 +108,13 @@ static t2i_status draw(builder *b, const uint32_t *code, size_t count, uint32_t 
     T2I_TRY(grow(b, err));
     T2I_TRY(t2i_emoji_font_draw(b->font, code, count, b->background, &whole, err));
     if (whole.rgb == NULL) return T2I_OK;
-    t2i_status status = t2i_image_fit(&small, &whole, T2I_SIDE, T2I_SIDE, err);
+    t2i_status status = t2i_image_resize_crop(&small, &whole, T2I_SIDE, T2I_SIDE, err);
     t2i_image_free(&whole);
     T2I_TRY(status);
     memcpy(b->pixels + b->images * T2I_PICTURE, small.rgb, T2I_PICTURE);
     t2i_image_free(&small);
     memcpy(kin, code, count * sizeof *kin);
-    encode(kin, t2i_emoji_group(kin, count), text);
+    encode(kin, t2i_emoji_split_group(kin, count), text);
     T2I_TRY(t2i_string_table_add(&b->groups, text, &group, err));
     b->group[b->images] = (uint32_t)group;
     b->sequence[b->images] = sequence;
@@ -443,21 +445,21 @@ static t2i_status gather(const builder *b, const t2i_emoji_pairs *pairs, const u
     size_t joined;
     for (size_t m = 0; m < pairs->images; m++) {
         picture_name(b, m, name, sizeof name);
-        T2I_TRY(t2i_pair_set_image(set, name, pairs->group[m], err));
+        T2I_TRY(t2i_pairs_set_image(set, name, pairs->group[m], err));
     }
     for (size_t i = 0; i < pairs->pairs; i++) {
         const char *prompt = t2i_string_table_at(&b->prompts, pairs->prompt[i]);
         if (split[i] == T2I_EMOJI_LEFT_OUT) continue;
-        T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), pairs->image[i], (uint32_t)i,
-                                  split[i], err));
+        T2I_TRY(t2i_pairs_set_pair(set, prompt, strlen(prompt), pairs->image[i], (uint32_t)i,
+                                   split[i], err));
     }
     T2I_TRY(t2i_combine_prompts(set, b->options->join, b->options->seed, &joined, err));
     if (joined > 0) t2i_log_note("--join %zu: added %zu training pairs", b->options->join, joined);
     for (size_t i = 0; i < b->count - b->own_pairs; i++) {
         uint64_t pair = b->found[b->own_pairs + i];
         const char *prompt = t2i_string_table_at(&b->prompts, (uint32_t)pair);
-        T2I_TRY(t2i_pair_set_pair(set, prompt, strlen(prompt), (uint32_t)(pair >> 32),
-                                  (uint32_t)(pairs->pairs + joined + i), T2I_TRAIN, err));
+        T2I_TRY(t2i_pairs_set_pair(set, prompt, strlen(prompt), (uint32_t)(pair >> 32),
+                                   (uint32_t)(pairs->pairs + joined + i), T2I_TRAIN, err));
     }
     return T2I_OK;
 }
@@ -467,11 +469,11 @@ static t2i_status write_file(builder *b, const t2i_emoji_pairs *pairs, const uin
 {
     t2i_pair_set set = {.pairs = 0};
     t2i_status status = gather(b, pairs, split, &set, err);
-    const t2i_pairs view = t2i_pair_set_view(&set);
-    const t2i_pictures pictures = {t2i_pictures_in_memory, b->pixels};
+    const t2i_pairs view = t2i_pairs_set_view(&set);
+    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, b->pixels};
     if (status == T2I_OK)
         status = t2i_encode_dataset_pca(b->options->out, &view, &pictures, b->options->dim, err);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
     return status;
 }
 

@@ -86,7 +86,7 @@ static uint32_t neutral(uint32_t code)
     return code;
 }
 
-size_t t2i_emoji_group(uint32_t *code, size_t count)
+size_t t2i_emoji_split_group(uint32_t *code, size_t count)
 {
     count = strip(code, count);
     for (size_t i = 0; i < count; i++) code[i] = neutral(code[i]);

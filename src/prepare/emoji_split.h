@@ -20,7 +20,7 @@
 /* Replaces a sequence of code points by that of its group and returns the new length, which is at
  * most `count`. U+FE0F, skin tones and gender signs are removed. Man, woman and person are equal,
  * as are boy, girl and child, all families, and all couples of one kind. */
-size_t t2i_emoji_group(uint32_t *code, size_t count);
+size_t t2i_emoji_split_group(uint32_t *code, size_t count);
 
 /* Distinct pairs. Prompts, pictures and groups are numbered from 0 without gaps. Borrowed arrays.
  */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "dataset/dataset_writer.h"
 #include "kernels/pca.h"
 #include "base/progress.h"
 #include "kernels/ridge.h"
@@ -28,8 +29,8 @@ typedef struct {
     double error[2];
 } dataset_encoder;
 
-t2i_status t2i_pictures_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
-                                  float *features, t2i_error *err)
+t2i_status t2i_encode_dataset_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
+                                        float *features, t2i_error *err)
 {
     (void)err;
     T2I_ASSERT(features == NULL);
@@ -90,7 +91,7 @@ static double squared_error(const float *x, const uint8_t *pixels)
     return sum;
 }
 
-static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_out *out, t2i_error *err)
+static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_writer *out, t2i_error *err)
 {
     size_t images = e->pairs->images;
     for (size_t first = 0; first < images; first += BLOCK) {
@@ -98,8 +99,8 @@ static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_out *out, t2i_err
         T2I_TRY(e->pictures->read(e->pictures->context, first, count, e->pixels,
                                   e->dim > 0 ? e->features : NULL, err));
         if (e->dim == 0) t2i_pca_encode(&e->decoder, e->pixels, count, e->features, e->work);
-        T2I_TRY(t2i_dataset_put_pixels(out, count, e->pixels, err));
-        T2I_TRY(t2i_dataset_put_features(out, count, e->features, err));
+        T2I_TRY(t2i_dataset_writer_put_pixels(out, count, e->pixels, err));
+        T2I_TRY(t2i_dataset_writer_put_features(out, count, e->features, err));
         t2i_progress_at(&e->progress, (double)(first + count) / (double)images);
         if (e->decoder.basis == NULL) continue;
         t2i_pca_decode(&e->decoder, e->features, count, e->x, e->work);
@@ -143,21 +144,21 @@ static void report(const dataset_encoder *e, const char *what)
 static t2i_status write_dataset(dataset_encoder *e, const char *path,
                                 const t2i_encoder_info *encoder, size_t dim, t2i_error *err)
 {
-    t2i_dataset_out *out;
+    t2i_dataset_writer *out;
     e->pixels = t2i_alloc(BLOCK, T2I_PICTURE);
     e->features = t2i_alloc(BLOCK * dim, sizeof *e->features);
     e->x = t2i_alloc(BLOCK * T2I_PICTURE, sizeof *e->x);
     e->work = t2i_alloc(t2i_pca_work(&e->decoder, BLOCK), sizeof *e->work);
     if (e->pixels == NULL || e->features == NULL || e->x == NULL || e->work == NULL)
         return t2i_fail_memory(err, BLOCK * T2I_PICTURE * sizeof *e->x, "pictures");
-    T2I_TRY(t2i_dataset_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err));
+    T2I_TRY(t2i_dataset_writer_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err));
     t2i_progress_begin(&e->progress, "writing pictures");
     t2i_status status = put_pictures(e, out, err);
     t2i_progress_end(&e->progress);
     if (status == T2I_OK && e->decoder.basis != NULL)
-        status = t2i_dataset_put_decoder(out, e->decoder.basis, e->decoder.mean, err);
-    if (status == T2I_OK) return t2i_dataset_commit(out, err);
-    t2i_dataset_drop(out);
+        status = t2i_dataset_writer_put_decoder(out, e->decoder.basis, e->decoder.mean, err);
+    if (status == T2I_OK) return t2i_dataset_writer_commit(out, err);
+    t2i_dataset_writer_drop(out);
     return status;
 }
 

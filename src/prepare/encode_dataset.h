@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "dataset/dataset.h"
 #include "base/error.h"
+#include "dataset/dataset_writer.h"
 
 #define T2I_DATA_TOOL "t2i-data 1" /* value of the attribute `tool` */
 #define T2I_SIDE      64           /* width and height of stored pictures, in pixels */
@@ -42,7 +43,7 @@ T2I_CHECKED t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs
 
 /* A `read` of t2i_pictures for pictures in memory: `pixels` (M, T2I_PICTURE) is the context. There
  * are no features. */
-t2i_status t2i_pictures_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
-                                  float *features, t2i_error *err);
+t2i_status t2i_encode_dataset_in_memory(void *pixels, size_t first, size_t count, uint8_t *out,
+                                        float *features, t2i_error *err);
 
 #endif

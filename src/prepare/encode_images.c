@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "image/image_file.h"
+#include "image/image_resize.h"
 #include "prepare/encode_dataset.h"
 #include "base/fs.h"
 #include "image/image.h"
@@ -19,7 +21,7 @@ static t2i_status run_resnet(t2i_resnet *net, const t2i_image *whole, float *fea
                              t2i_error *why)
 {
     t2i_image fitted;
-    T2I_TRY(t2i_image_fit(&fitted, whole, RESIZED, T2I_RESNET_SIDE, why));
+    T2I_TRY(t2i_image_resize_crop(&fitted, whole, RESIZED, T2I_RESNET_SIDE, why));
     t2i_resnet_encode(net, fitted.rgb, features, NULL);
     t2i_image_free(&fitted);
     for (size_t i = 0; i < T2I_RESNET_FEATURES; i++)
@@ -32,11 +34,11 @@ static t2i_status encode_picture(const t2i_build_journal_kind *kind, const char 
                                  t2i_resnet *net, uint8_t *pixels, float *features, t2i_error *why)
 {
     t2i_image whole, fitted = {0};
-    char *path = t2i_fs_join(kind->images, name);
-    if (path == NULL) return t2i_fail_memory(why, strlen(name), "a file name");
-    t2i_status status = t2i_image_read(&whole, path, why);
+    char *path = t2i_fs_join(kind->images, name, why);
+    if (path == NULL) return T2I_SYSTEM;
+    t2i_status status = t2i_image_file_read(&whole, path, why);
     t2i_free(path);
-    if (status == T2I_OK) status = t2i_image_fit(&fitted, &whole, T2I_SIDE, T2I_SIDE, why);
+    if (status == T2I_OK) status = t2i_image_resize_crop(&fitted, &whole, T2I_SIDE, T2I_SIDE, why);
     if (status == T2I_OK) memcpy(pixels, fitted.rgb, T2I_PICTURE);
     if (status == T2I_OK && net != NULL) status = run_resnet(net, &whole, features, why);
     t2i_image_free(&fitted);
@@ -63,7 +65,7 @@ static t2i_status encode_one(share *s, size_t number, t2i_error *err)
     t2i_error why = {0};
     t2i_file_stamp stamp;
     const char *name = t2i_string_table_at(s->names, number);
-    t2i_status status = t2i_file_stamp_file(&stamp, s->kind, name, &why);
+    t2i_status status = t2i_build_journal_stamp_file(&stamp, s->kind, name, &why);
     if (status == T2I_OK)
         status = encode_picture(s->kind, name, s->net, s->pixels, s->features, &why);
     if (status == T2I_OK)

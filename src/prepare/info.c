@@ -214,7 +214,7 @@ static t2i_status add_table(const survey *s, const t2i_dataset_info *info, t2i_t
         T2I_TRY(t2i_text_addf(out, err, "encoder weights  %s\n", encoder->weights));
     T2I_TRY(t2i_text_addf(out, err, "\n%-15s %9s  %9s\n", "split", "pairs", "pictures"));
     for (int i = 0; i < T2I_SPLITS; i++)
-        T2I_TRY(t2i_text_addf(out, err, "%-15s %9llu  %9llu\n", t2i_split_names[i],
+        T2I_TRY(t2i_text_addf(out, err, "%-15s %9llu  %9llu\n", t2i_dataset_split_names[i],
                               (unsigned long long)s->pairs[i], (unsigned long long)s->pictures[i]));
     T2I_TRY(t2i_text_addf(out, err, "\nprompt length    %llu to %llu characters, median %llu\n",
                           (unsigned long long)s->shortest, (unsigned long long)s->longest,
@@ -264,7 +264,7 @@ static t2i_status add_json(const survey *s, const t2i_dataset_info *info, t2i_te
     t2i_json_set(json, "decoder", t2i_json_bool(info->has_decoder));
     for (int i = 0; i < T2I_SPLITS; i++) {
         t2i_json *split = t2i_json_object();
-        t2i_json_set_string(split, "name", t2i_split_names[i]);
+        t2i_json_set_string(split, "name", t2i_dataset_split_names[i]);
         t2i_json_set_integer(split, "pairs", (int64_t)s->pairs[i]);
         t2i_json_set_integer(split, "pictures", (int64_t)s->pictures[i]);
         t2i_json_append(splits, split);
@@ -319,7 +319,7 @@ t2i_status t2i_info(const char *path, int json, t2i_text *out, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_verify(const char *path, t2i_text *out, t2i_error *err)
+t2i_status t2i_info_verify(const char *path, t2i_text *out, t2i_error *err)
 {
     t2i_dataset *dataset;
     T2I_TRY(t2i_dataset_open(&dataset, path, err));

@@ -10,6 +10,6 @@
 T2I_CHECKED t2i_status t2i_info(const char *path, int json, t2i_text *out, t2i_error *err);
 /* Reads the whole file and checks it (dataset_verify.c). Appends "F.h5: sound" when no check fails.
  * T2I_NOINPUT, T2I_DATA. */
-T2I_CHECKED t2i_status t2i_verify(const char *path, t2i_text *out, t2i_error *err);
+T2I_CHECKED t2i_status t2i_info_verify(const char *path, t2i_text *out, t2i_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/fs.h"
+#include "dataset/dataset_writer.h"
 #include "formats/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -71,10 +72,11 @@ static t2i_status find_split(text_view text, int *split, t2i_error *why)
     *split = -1;
     if (text.data == NULL || text.size == 0) return T2I_OK;
     snprintf(name, sizeof name, "%.*s", text.size < sizeof name ? (int)text.size : 63, text.data);
-    *split = text.size < sizeof name ? t2i_split_find(name) : -1;
+    *split = text.size < sizeof name ? t2i_dataset_split_find(name) : -1;
     if (*split >= 0) return T2I_OK;
     return t2i_fail(why, T2I_DATA, "unknown split \"%s\": use %s, %s, %s or %s", name,
-                    t2i_split_names[0], t2i_split_names[1], t2i_split_names[2], t2i_split_names[3]);
+                    t2i_dataset_split_names[0], t2i_dataset_split_names[1],
+                    t2i_dataset_split_names[2], t2i_dataset_split_names[3]);
 }
 
 static t2i_status store_text(t2i_pair_list *list, text_view text, size_t *at, t2i_error *err)
@@ -445,7 +447,7 @@ void t2i_pairs_free(t2i_pair_list *list)
 
 /* ---- t2i_pair_set ---- */
 
-t2i_status t2i_pair_set_image(t2i_pair_set *set, const char *name, uint32_t group, t2i_error *err)
+t2i_status t2i_pairs_set_image(t2i_pair_set *set, const char *name, uint32_t group, t2i_error *err)
 {
     if (set->images == set->image_room) {
         size_t room = 2 * set->image_room + 64;
@@ -461,8 +463,8 @@ t2i_status t2i_pair_set_image(t2i_pair_set *set, const char *name, uint32_t grou
     return T2I_OK;
 }
 
-t2i_status t2i_pair_set_pair(t2i_pair_set *set, const char *prompt, size_t size, size_t image,
-                             uint32_t row, int split, t2i_error *err)
+t2i_status t2i_pairs_set_pair(t2i_pair_set *set, const char *prompt, size_t size, size_t image,
+                              uint32_t row, int split, t2i_error *err)
 {
     if (set->pairs + 1 >= set->pair_room) {
         size_t room = 2 * set->pair_room + 64, pairs = set->pairs;
@@ -482,7 +484,7 @@ t2i_status t2i_pair_set_pair(t2i_pair_set *set, const char *prompt, size_t size,
     return T2I_OK;
 }
 
-t2i_pairs t2i_pair_set_view(const t2i_pair_set *set)
+t2i_pairs t2i_pairs_set_view(const t2i_pair_set *set)
 {
     return (t2i_pairs){.pairs = set->pairs,
                        .images = set->images,
@@ -495,7 +497,7 @@ t2i_pairs t2i_pair_set_view(const t2i_pair_set *set)
                        .group = set->group};
 }
 
-void t2i_pair_set_free(t2i_pair_set *set)
+void t2i_pairs_set_free(t2i_pair_set *set)
 {
     t2i_text_free(&set->prompts);
     t2i_free(set->offset);

@@ -16,6 +16,7 @@
 #include "dataset/dataset.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "dataset/dataset_writer.h"
 
 #define T2I_NO_GROUP  SIZE_MAX
 #define T2I_BAD_SHOWN 20
@@ -63,12 +64,12 @@ typedef struct {
 
 /* Adds a picture (`name` is copied), or a pair of an existing picture (`prompt` is copied).
  * T2I_SYSTEM. */
-T2I_CHECKED t2i_status t2i_pair_set_image(t2i_pair_set *set, const char *name, uint32_t group,
-                                          t2i_error *err);
-T2I_CHECKED t2i_status t2i_pair_set_pair(t2i_pair_set *set, const char *prompt, size_t size,
-                                         size_t image, uint32_t row, int split, t2i_error *err);
-/* The set as the argument of t2i_dataset_create; borrowed from the set. */
-t2i_pairs t2i_pair_set_view(const t2i_pair_set *set);
-void t2i_pair_set_free(t2i_pair_set *set);
+T2I_CHECKED t2i_status t2i_pairs_set_image(t2i_pair_set *set, const char *name, uint32_t group,
+                                           t2i_error *err);
+T2I_CHECKED t2i_status t2i_pairs_set_pair(t2i_pair_set *set, const char *prompt, size_t size,
+                                          size_t image, uint32_t row, int split, t2i_error *err);
+/* The set as the argument of t2i_dataset_writer_create; borrowed from the set. */
+t2i_pairs t2i_pairs_set_view(const t2i_pair_set *set);
+void t2i_pairs_set_free(t2i_pair_set *set);
 
 #endif

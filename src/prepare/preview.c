@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "image/image_file.h"
+#include "image/image_resize.h"
 
 enum {
     COLUMNS = 10, /* upper limit */
@@ -151,7 +153,7 @@ static t2i_status draw_split(preview *p, int split, long *y, t2i_error *err)
     size_t pictures = order_pairs(p, split);
     size_t cells = p->rows[split] * p->columns;
     if (p->pairs[split] < cells) cells = (size_t)p->pairs[split];
-    snprintf(text, sizeof text, "%s: %llu pair%s, %zu picture%s", t2i_split_names[split],
+    snprintf(text, sizeof text, "%s: %llu pair%s, %zu picture%s", t2i_dataset_split_names[split],
              (unsigned long long)p->pairs[split], p->pairs[split] == 1 ? "" : "s", pictures,
              pictures == 1 ? "" : "s");
     t2i_canvas_fill(&p->sheet, MARGIN, *y, (long)p->sheet.width - 2 * MARGIN, 1, RULE);
@@ -224,7 +226,7 @@ static t2i_status write_sheet(const preview *p, const char *path, const char *ou
         T2I_TRY(t2i_text_addf(&name, err, "%.*s.png", stem, path));
     }
     const char *target = out == NULL ? name.data : out;
-    t2i_status status = t2i_image_write(&p->sheet, target, err);
+    t2i_status status = t2i_image_file_write(&p->sheet, target, err);
     if (status == T2I_OK) t2i_log_note("wrote %s", target);
     t2i_text_free(&name);
     return status;

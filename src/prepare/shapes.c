@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dataset/dataset_writer.h"
 #include "prepare/encode_dataset.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -249,12 +250,12 @@ static t2i_status gather_shapes(t2i_pair_set *set, const uint8_t *split, uint8_t
     for (size_t n = 0; n < T2I_SHAPES_IMAGES; n++) {
         t2i_shapes_draw(n, pixels + n * T2I_PICTURE);
         t2i_shapes_name(n, text);
-        T2I_TRY(t2i_pair_set_image(set, text, (uint32_t)n, err));
+        T2I_TRY(t2i_pairs_set_image(set, text, (uint32_t)n, err));
         for (size_t k = 0; k < T2I_SHAPES_CAPTIONS; k++) {
             size_t pair = n * T2I_SHAPES_CAPTIONS + k;
             t2i_shapes_caption(n, k, text);
             T2I_TRY(
-                t2i_pair_set_pair(set, text, strlen(text), n, (uint32_t)pair, split[pair], err));
+                t2i_pairs_set_pair(set, text, strlen(text), n, (uint32_t)pair, split[pair], err));
         }
     }
     return T2I_OK;
@@ -263,8 +264,8 @@ static t2i_status gather_shapes(t2i_pair_set *set, const uint8_t *split, uint8_t
 static t2i_status encode(const char *out, const t2i_pair_set *set, uint8_t *pixels, size_t dim,
                          t2i_error *err)
 {
-    const t2i_pairs pairs = t2i_pair_set_view(set);
-    const t2i_pictures pictures = {t2i_pictures_in_memory, pixels};
+    const t2i_pairs pairs = t2i_pairs_set_view(set);
+    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, pixels};
     T2I_TRY(t2i_encode_dataset_pca(out, &pairs, &pictures, dim, err));
     t2i_log_note("wrote %s: %zu pairs, %zu pictures", out, pairs.pairs, pairs.images);
     return T2I_OK;
@@ -283,7 +284,7 @@ t2i_status t2i_shapes(const char *out, uint64_t seed, size_t dim, t2i_error *err
         status = gather_shapes(&set, split, pixels, err);
     }
     if (status == T2I_OK) status = encode(out, &set, pixels, dim, err);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
     t2i_free(pixels);
     t2i_free(split);
     return status;
@@ -310,7 +311,7 @@ static void draw_seed(uint8_t *pixels)
     }
 }
 
-t2i_status t2i_seed(const char *out, size_t dim, t2i_error *err)
+t2i_status t2i_shapes_seed(const char *out, size_t dim, t2i_error *err)
 {
     static const char *const names[3] = {"red_square.png", "blue_square.png", "green_circle.png"};
     static const struct {
@@ -329,12 +330,12 @@ t2i_status t2i_seed(const char *out, size_t dim, t2i_error *err)
     draw_seed(pixels);
     t2i_status status = T2I_OK;
     for (uint32_t i = 0; status == T2I_OK && i < 3; i++)
-        status = t2i_pair_set_image(&set, names[i], i, err);
+        status = t2i_pairs_set_image(&set, names[i], i, err);
     for (uint32_t i = 0; status == T2I_OK && i < 7; i++)
-        status = t2i_pair_set_pair(&set, rows[i].prompt, strlen(rows[i].prompt), rows[i].image, i,
-                                   T2I_TRAIN, err);
+        status = t2i_pairs_set_pair(&set, rows[i].prompt, strlen(rows[i].prompt), rows[i].image, i,
+                                    T2I_TRAIN, err);
     if (status == T2I_OK) status = encode(out, &set, pixels, dim, err);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
     t2i_free(pixels);
     return status;
 }

@@ -36,6 +36,6 @@ void t2i_shapes_split(uint64_t seed, uint8_t split[T2I_SHAPES_PAIRS]);
 
 /* Write the shapes and the tutorial's dataset. Failures of t2i_encode_dataset_pca, T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_shapes(const char *out, uint64_t seed, size_t dim, t2i_error *err);
-T2I_CHECKED t2i_status t2i_seed(const char *out, size_t dim, t2i_error *err);
+T2I_CHECKED t2i_status t2i_shapes_seed(const char *out, size_t dim, t2i_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/writer_lease.h"
 #include "base/cpu.h"
 #include "host/host_info.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -167,9 +168,9 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
 static t2i_status open_file(t2i_events *events, const char *run, t2i_error *err)
 {
     char last = '\n';
-    events->path = t2i_fs_join(run, "events.jsonl");
-    if (events->path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
-    if (!t2i_fs_exists(events->path)) T2I_TRY(t2i_fs_write(events->path, "", 0, err));
+    events->path = t2i_fs_join(run, "events.jsonl", err);
+    if (events->path == NULL) return T2I_SYSTEM;
+    if (!t2i_fs_exists(events->path)) T2I_TRY(t2i_commit_file(events->path, "", 0, err));
     events->fd = open(events->path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (events->fd < 0)
         return t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", events->path, strerror(errno));

@@ -16,7 +16,7 @@ enum { PARTS = 4, ROWS = 40 }; /* of t2i_seconds; of a table of values */
 
 /* ---- the top ---- */
 
-void report_put_tile(t2i_html *page, const char *name, const char *format, ...)
+void t2i_report_put_tile(t2i_html *page, const char *name, const char *format, ...)
 {
     char text[256];
     va_list args;
@@ -52,32 +52,33 @@ static void put_head(t2i_html *page, const t2i_report *r)
 static void put_tiles(t2i_html *page, const t2i_report *r)
 {
     const t2i_curve *c = r->curve;
-    const report_option *steps = report_find(r, "steps");
+    const report_option *steps = t2i_report_find(r, "steps");
     char took[32];
     t2i_html_put(page, "<dl class=\"tiles\">\n");
     t2i_html_put(page, "<div><dt>step</dt><dd>%ld <small>of ",
                  r->step > r->told ? r->step : r->told);
     t2i_html_word(page, steps == NULL ? "?" : steps->value);
     t2i_html_put(page, "</small></dd></div>\n");
-    if (c[CURVE_LOSS].points > 0) report_put_tile(page, "loss", "%.4g", c[CURVE_LOSS].newest);
+    if (c[CURVE_LOSS].points > 0) t2i_report_put_tile(page, "loss", "%.4g", c[CURVE_LOSS].newest);
     if (c[CURVE_VALIDATION].points > 0)
-        report_put_tile(page, "best validation loss", "%.4g <small>step %.0f</small>",
-                        c[CURVE_VALIDATION].lowest, c[CURVE_VALIDATION].at);
+        t2i_report_put_tile(page, "best validation loss", "%.4g <small>step %.0f</small>",
+                            c[CURVE_VALIDATION].lowest, c[CURVE_VALIDATION].at);
     if (c[CURVE_R10].points > 0)
-        report_put_tile(page, "R@1, R@10", "%.1f, %.1f %%", 100 * c[CURVE_R1].newest,
-                        100 * c[CURVE_R10].newest);
+        t2i_report_put_tile(page, "R@1, R@10", "%.1f, %.1f %%", 100 * c[CURVE_R1].newest,
+                            100 * c[CURVE_R10].newest);
     if (c[CURVE_MRR].points > 0)
-        report_put_tile(page, "MRR", "%.3f <small>best %.3f</small>", c[CURVE_MRR].newest,
-                        c[CURVE_MRR].highest);
+        t2i_report_put_tile(page, "MRR", "%.3f <small>best %.3f</small>", c[CURVE_MRR].newest,
+                            c[CURVE_MRR].highest);
     if (c[CURVE_SPEED].points > 0)
-        report_put_tile(page, "samples/s", "%.0f <small>most %.0f</small>", c[CURVE_SPEED].newest,
-                        c[CURVE_SPEED].highest);
-    if (report_seconds(r) > 0.0)
-        report_put_tile(page, "time", "%s", t2i_log_duration(report_seconds(r), took));
+        t2i_report_put_tile(page, "samples/s", "%.0f <small>most %.0f</small>",
+                            c[CURVE_SPEED].newest, c[CURVE_SPEED].highest);
+    if (t2i_report_seconds(r) > 0.0)
+        t2i_report_put_tile(page, "time", "%s", t2i_log_duration(t2i_report_seconds(r), took));
     if (r->tokens > 0.0)
-        report_put_tile(page, "tokens saved", "%.0f %%", 100 * r->saved / r->tokens);
+        t2i_report_put_tile(page, "tokens saved", "%.0f %%", 100 * r->saved / r->tokens);
     if (r->skipped > 0)
-        report_put_tile(page, "skipped steps", "<span class=\"warning\">%ld</span>", r->skipped);
+        t2i_report_put_tile(page, "skipped steps", "<span class=\"warning\">%ld</span>",
+                            r->skipped);
     t2i_html_put(page, "</dl>\n");
 }
 
@@ -124,7 +125,7 @@ static void put_row(t2i_html *page, const t2i_report *r, const report_curve *col
         double unit = column[k] == CURVE_R1 || column[k] == CURVE_R10 ? 100 : 1; /* percent */
         if (k == 0) t2i_html_put(page, "<td class=\"n\">%.0f</td>", c->bin[bin].last);
         if (bin < c->bins)
-            t2i_html_put(page, "<td class=\"n\">%.5g</td>", unit * t2i_bin_y(&c->bin[bin]));
+            t2i_html_put(page, "<td class=\"n\">%.5g</td>", unit * t2i_chart_bin_y(&c->bin[bin]));
         else
             t2i_html_put(page, "<td></td>");
     }
@@ -367,7 +368,7 @@ static void put_page(t2i_html *page, const t2i_report *r)
     put_tiles(page, r);
     put_curves(page, r);
     put_values(page, r);
-    report_put_samples(page, r);
+    t2i_report_put_samples(page, r);
     put_speed(page, r);
     put_events(page, r);
     put_options(page, r);
@@ -379,9 +380,9 @@ t2i_status t2i_report_write(t2i_report *r, const t2i_run_status *status, const c
                             t2i_error *err)
 {
     t2i_html page = {0};
-    T2I_TRY(report_read(r, status, err));
-    char *own = t2i_fs_join(r->run, "report.html");
-    if (own == NULL) return t2i_fail_memory(err, strlen(r->run), "a file name");
+    T2I_TRY(t2i_report_read(r, status, err));
+    char *own = t2i_fs_join(r->run, "report.html", err);
+    if (own == NULL) return T2I_SYSTEM;
     put_page(&page, r);
     t2i_status written = t2i_html_write(&page, path == NULL ? own : path, err);
     t2i_free(own);

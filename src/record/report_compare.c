@@ -54,7 +54,7 @@ static void put_figures(t2i_html *page, t2i_report *const *run, size_t runs)
         const t2i_report *r = run[i];
         const t2i_curve *c = r->curve;
         char took[32] = "";
-        if (report_seconds(r) > 0.0) t2i_log_duration(report_seconds(r), took);
+        if (t2i_report_seconds(r) > 0.0) t2i_log_duration(t2i_report_seconds(r), took);
         t2i_html_put(page, "<tr><td><span class=\"key\"><span class=\"c%zu\">", i + 1);
         t2i_html_word(page, r->run);
         t2i_html_put(page, "</span></span></td><td>");
@@ -74,7 +74,7 @@ static void put_figures(t2i_html *page, t2i_report *const *run, size_t runs)
 
 static const char *value_of(const t2i_report *r, const char *key)
 {
-    const report_option *option = report_find(r, key);
+    const report_option *option = t2i_report_find(r, key);
     return option == NULL ? "" : option->value;
 }
 
@@ -113,7 +113,7 @@ static void put_differences(t2i_html *page, t2i_report *const *run, size_t runs)
         for (size_t k = 0; k < run[i]->options; k++) {
             const char *key = run[i]->option[k].key;
             int before = 0;
-            for (size_t j = 0; j < i; j++) before = before || report_find(run[j], key) != NULL;
+            for (size_t j = 0; j < i; j++) before = before || t2i_report_find(run[j], key) != NULL;
             if (!before && differs(run, runs, key)) put_difference(page, run, runs, key);
         }
     t2i_html_put(page, "</table></div>\n");
@@ -126,7 +126,7 @@ static void put_samples(t2i_html *page, t2i_report *const *run, size_t runs)
         t2i_html_put(page, "<h2>");
         t2i_html_word(page, run[i]->run);
         t2i_html_put(page, "</h2>\n");
-        report_put_samples(page, run[i]);
+        t2i_report_put_samples(page, run[i]);
     }
 }
 
@@ -138,7 +138,7 @@ t2i_status t2i_report_compare(const char *const *name, size_t runs, const char *
     T2I_ASSERT(runs >= 1 && runs <= T2I_REPORT_RUNS);
     for (size_t i = 0; i < runs && status == T2I_OK; i++) {
         status = t2i_report_open(&run[i], name[i], err);
-        if (status == T2I_OK) status = report_read(run[i], NULL, err);
+        if (status == T2I_OK) status = t2i_report_read(run[i], NULL, err);
     }
     if (status == T2I_OK) {
         t2i_html page = {0};

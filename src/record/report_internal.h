@@ -76,18 +76,19 @@ struct t2i_report {
 
 /* Reads what is new in log.jsonl and events.jsonl, and the small files again. status NULL: from
  * status.json. */
-t2i_status report_read(t2i_report *report, const t2i_run_status *status, t2i_error *err);
+t2i_status t2i_report_read(t2i_report *report, const t2i_run_status *status, t2i_error *err);
 /* NULL when there is no such option. */
-const report_option *report_find(const t2i_report *report, const char *key);
+const report_option *t2i_report_find(const t2i_report *report, const char *key);
 /* Seconds that all sessions took, as far as they were written down. */
-double report_seconds(const t2i_report *report);
+double t2i_report_seconds(const t2i_report *report);
 
 /* Chooses sheets of samples/, and cuts the pictures of those out that it does not have yet. */
-t2i_status report_read_samples(t2i_report *report, t2i_error *err);
-void report_free_samples(t2i_report *report);
-void report_put_samples(t2i_html *page, const t2i_report *report);
+t2i_status t2i_report_read_samples(t2i_report *report, t2i_error *err);
+void t2i_report_free_samples(t2i_report *report);
+void t2i_report_put_samples(t2i_html *page, const t2i_report *report);
 
 /* One of the numbers at the top; value is markup of ours. */
-void report_put_tile(t2i_html *page, const char *name, const char *format, ...) T2I_PRINTF(3, 4);
+void t2i_report_put_tile(t2i_html *page, const char *name, const char *format, ...)
+    T2I_PRINTF(3, 4);
 
 #endif

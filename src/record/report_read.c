@@ -56,7 +56,7 @@ static void add_points(t2i_report *r, const t2i_json *json, long step)
         double value;
         const t2i_json *from = places[i].within == NULL ? json : t2i_json_get(json, "seconds");
         if (t2i_json_as_real(t2i_json_get(from, places[i].key), &value))
-            t2i_curve_add(&r->curve[i], (double)step, value);
+            t2i_chart_curve_add(&r->curve[i], (double)step, value);
     }
 }
 
@@ -206,8 +206,8 @@ static t2i_status read_lines(t2i_report *r, int log, report_file *file, t2i_erro
 /* The contents of RUN/name into *text; empty when it cannot be read. */
 static t2i_status read_small(const t2i_report *r, const char *name, t2i_text *text, t2i_error *err)
 {
-    char *path = t2i_fs_join(r->run, name);
-    if (path == NULL) return t2i_fail_memory(err, strlen(r->run), "a file name");
+    char *path = t2i_fs_join(r->run, name, err);
+    if (path == NULL) return T2I_SYSTEM;
     t2i_error ignored;
     t2i_status status = t2i_fs_exists(path) ? t2i_fs_read(path, 1 << 20, text, &ignored) : T2I_OK;
     t2i_free(path);
@@ -259,19 +259,19 @@ static t2i_status read_options(t2i_report *r, t2i_error *err)
     return T2I_OK;
 }
 
-const report_option *report_find(const t2i_report *r, const char *key)
+const report_option *t2i_report_find(const t2i_report *r, const char *key)
 {
     for (size_t i = 0; i < r->options; i++)
         if (strcmp(r->option[i].key, key) == 0) return &r->option[i];
     return NULL;
 }
 
-double report_seconds(const t2i_report *r)
+double t2i_report_seconds(const t2i_report *r)
 {
     return r->before + r->elapsed;
 }
 
-t2i_status report_read(t2i_report *r, const t2i_run_status *status, t2i_error *err)
+t2i_status t2i_report_read(t2i_report *r, const t2i_run_status *status, t2i_error *err)
 {
     T2I_TRY(read_lines(r, 1, &r->log, err));
     T2I_TRY(read_lines(r, 0, &r->happened, err));
@@ -283,7 +283,7 @@ t2i_status report_read(t2i_report *r, const t2i_run_status *status, t2i_error *e
         r->exit = status->exit;
     }
     T2I_TRY(read_options(r, err));
-    return report_read_samples(r, err);
+    return t2i_report_read_samples(r, err);
 }
 
 /* ---- lifetime ---- */
@@ -296,8 +296,8 @@ t2i_status t2i_report_open(t2i_report **out, const char *run, t2i_error *err)
     if (!t2i_fs_is_folder(run))
         return t2i_fail(err, T2I_NOINPUT, "%s is not a run folder: there is no such folder", run);
     for (size_t i = 0; i < 3; i++) {
-        char *path = t2i_fs_join(run, files[i]);
-        if (path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+        char *path = t2i_fs_join(run, files[i], err);
+        if (path == NULL) return T2I_SYSTEM;
         found += t2i_fs_exists(path);
         t2i_free(path);
     }
@@ -308,20 +308,20 @@ t2i_status t2i_report_open(t2i_report **out, const char *run, t2i_error *err)
                         run);
     t2i_report *r = t2i_alloc(1, sizeof *r);
     if (r == NULL) return t2i_fail_memory(err, sizeof *r, "a report");
-    r->run = t2i_strdup(run);
-    r->log.path = t2i_fs_join(run, "log.jsonl");
-    r->happened.path = t2i_fs_join(run, "events.jsonl");
+    r->run = t2i_fs_copy_path(run, err);
+    r->log.path = t2i_fs_join(run, "log.jsonl", err);
+    r->happened.path = t2i_fs_join(run, "events.jsonl", err);
     *out = r;
     if (r->run != NULL && r->log.path != NULL && r->happened.path != NULL) return T2I_OK;
     t2i_report_close(r);
     *out = NULL;
-    return t2i_fail_memory(err, strlen(run), "a file name");
+    return T2I_SYSTEM;
 }
 
 void t2i_report_close(t2i_report *r)
 {
     if (r == NULL) return;
-    report_free_samples(r);
+    t2i_report_free_samples(r);
     t2i_json_free(r->start);
     t2i_json_free(r->ranks);
     t2i_json_free(r->prompts);

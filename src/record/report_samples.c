@@ -1,4 +1,6 @@
 /* report_samples.c - what a run drew on the way, side by side: a row a prompt, a column a step. */
+#include "image/image_file.h"
+#include "image/image_resize.h"
 #include "record/report_internal.h"
 
 #include <stdio.h>
@@ -6,6 +8,7 @@
 
 #include "draw/canvas.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/run_folder.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "retrieval/contact_sheet.h"
@@ -19,7 +22,7 @@ static void free_strip(report_strip *strip)
     *strip = (report_strip){0};
 }
 
-void report_free_samples(t2i_report *r)
+void t2i_report_free_samples(t2i_report *r)
 {
     for (size_t i = 0; i < r->strips; i++) free_strip(&r->strip[i]);
     r->strips = 0;
@@ -58,11 +61,11 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
     t2i_text file = {0};
     *strip = (report_strip){.step = step};
     snprintf(name, sizeof name, "samples/step-%ld.png", step);
-    char *path = t2i_fs_join(run, name);
-    if (path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    char *path = t2i_fs_join(run, name, err);
+    if (path == NULL) return T2I_SYSTEM;
     t2i_status status = T2I_OK;
     if (t2i_fs_read(path, MOST, &file, &ignored) == T2I_OK &&
-        t2i_image_decode(&sheet, file.data, file.size, path, &ignored) == T2I_OK &&
+        t2i_image_file_decode(&sheet, file.data, file.size, path, &ignored) == T2I_OK &&
         t2i_contact_sheet_read_grid(&grid, &sheet, file.data, file.size) && grid.columns >= 2 &&
         grid.columns <= 3) {
         strip->rows = grid.rows < REPORT_ROWS ? grid.rows : REPORT_ROWS;
@@ -101,12 +104,12 @@ static int take_strip(report_strip *out, t2i_report *r, long step)
     return 0;
 }
 
-t2i_status report_read_samples(t2i_report *r, t2i_error *err)
+t2i_status t2i_report_read_samples(t2i_report *r, t2i_error *err)
 {
     long *step = NULL;
     size_t count = 0, strips = 0;
     t2i_error ignored;
-    t2i_status status = t2i_samples_list(r->run, &step, &count, &ignored);
+    t2i_status status = t2i_run_folder_samples(r->run, &step, &count, &ignored);
     if (status == T2I_SYSTEM) return t2i_fail(err, status, "%s", ignored.text);
     report_strip *strip = t2i_alloc(REPORT_STRIPS, sizeof *strip);
     if (strip == NULL) {
@@ -121,7 +124,7 @@ t2i_status report_read_samples(t2i_report *r, t2i_error *err)
             status = read_strip(&strip[strips], r->run, at, err);
         if (status == T2I_OK && strip[strips].rows > 0) strips++;
     }
-    report_free_samples(r);
+    t2i_report_free_samples(r);
     memcpy(r->strip, strip, strips * sizeof *strip);
     r->strips = strips;
     r->sheets = count;
@@ -166,7 +169,7 @@ static void put_prompts(t2i_html *page, const t2i_report *r, size_t rows)
     t2i_html_put(page, "</div>\n");
 }
 
-void report_put_samples(t2i_html *page, const t2i_report *r)
+void t2i_report_put_samples(t2i_html *page, const t2i_report *r)
 {
     if (r->strips == 0 && r->sheets > 0)
         t2i_html_put(page,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include "draw/plot.h"
 #include "base/text.h"
 #include "formats/tfevents.h"
+#include "image/image_file.h"
 
 /* A growing list of (step, loss). */
 typedef struct {
@@ -90,7 +92,7 @@ static t2i_status cut_back(t2i_runlog *log, long last_step, t2i_error *err)
     if (t2i_fs_exists(log->path) && last_step > 0) status = t2i_fs_read(log->path, most, &old, err);
     if (status == T2I_OK && old.size > 0) status = keep_lines(log, &old, last_step, &kept, err);
     if (status == T2I_OK)
-        status = t2i_fs_write(log->path, kept.size > 0 ? kept.data : "", kept.size, err);
+        status = t2i_commit_file(log->path, kept.size > 0 ? kept.data : "", kept.size, err);
     t2i_text_free(&old);
     t2i_text_free(&kept);
     return status;
@@ -101,11 +103,10 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     t2i_runlog *log = *out = t2i_alloc(1, sizeof *log);
     if (log == NULL) return t2i_fail_memory(err, sizeof *log, "the log");
     log->fd = -1;
-    log->run = t2i_strdup(run);
-    log->path = t2i_fs_join(run, "log.jsonl");
-    t2i_status status = log->run == NULL || log->path == NULL
-                            ? t2i_fail_memory(err, strlen(run), "a file name")
-                            : cut_back(log, last_step, err);
+    log->run = t2i_fs_copy_path(run, err);
+    log->path = t2i_fs_join(run, "log.jsonl", err);
+    t2i_status status =
+        log->run == NULL || log->path == NULL ? T2I_SYSTEM : cut_back(log, last_step, err);
     if (status == T2I_OK) {
         log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (log->fd < 0)
@@ -132,9 +133,9 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 
 t2i_status t2i_runlog_tensorboard(t2i_runlog *log, long last_step, t2i_error *err)
 {
-    char *folder = t2i_fs_join(log->run, "tensorboard");
-    t2i_status status = folder == NULL ? t2i_fail_memory(err, strlen(log->run), "a file name")
-                                       : t2i_tfevents_open(&log->board, folder, last_step + 1, err);
+    char *folder = t2i_fs_join(log->run, "tensorboard", err);
+    t2i_status status =
+        folder == NULL ? T2I_SYSTEM : t2i_tfevents_open(&log->board, folder, last_step + 1, err);
     t2i_free(folder);
     return status;
 }
@@ -206,10 +207,10 @@ t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *err)
     t2i_image sheet = {0};
     if (log->board.path == NULL) return T2I_OK;
     snprintf(name, sizeof name, "samples/step-%ld.png", step);
-    char *path = t2i_fs_join(log->run, name);
-    if (path == NULL) return t2i_fail_memory(err, strlen(log->run), "a file name");
+    char *path = t2i_fs_join(log->run, name, err);
+    if (path == NULL) return T2I_SYSTEM;
     t2i_status status = t2i_fs_read(path, most, &png, err);
-    if (status == T2I_OK) status = t2i_image_decode(&sheet, png.data, png.size, path, err);
+    if (status == T2I_OK) status = t2i_image_file_decode(&sheet, png.data, png.size, path, err);
     if (status == T2I_OK)
         status = t2i_tfevents_picture(&log->board, step, "samples", &png, sheet.width, sheet.height,
                                       err);
@@ -234,9 +235,8 @@ t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err)
         .title = log->run, .x_label = "step", .y_label = "mean squared error", .log_y = 1};
     t2i_image image;
     T2I_TRY(t2i_plot_draw(&image, &plot, series, log->validation.count > 0 ? 2 : 1, err));
-    char *path = t2i_fs_join(log->run, "loss.png");
-    t2i_status status = path == NULL ? t2i_fail_memory(err, strlen(log->run), "a file name")
-                                     : t2i_image_write(&image, path, err);
+    char *path = t2i_fs_join(log->run, "loss.png", err);
+    t2i_status status = path == NULL ? T2I_SYSTEM : t2i_image_file_write(&image, path, err);
     t2i_free(path);
     t2i_image_free(&image);
     return status;
@@ -255,11 +255,10 @@ t2i_status t2i_runlog_status(const char *run, const t2i_run_status *s, t2i_error
         status = t2i_json_parse(&options, s->options, strlen(s->options), "the options", err);
         t2i_json_set(json, "options", options);
     }
-    char *text = NULL, *path = t2i_fs_join(run, "status.json");
+    char *text = NULL, *path = t2i_fs_join(run, "status.json", err);
     if (status == T2I_OK) status = t2i_json_text(json, 1, &text, err);
     if (status == T2I_OK)
-        status = path == NULL ? t2i_fail_memory(err, strlen(run), "a file name")
-                              : t2i_fs_write(path, text, strlen(text), err);
+        status = path == NULL ? T2I_SYSTEM : t2i_commit_file(path, text, strlen(text), err);
     t2i_free(text);
     t2i_free(path);
     t2i_json_free(json);
@@ -268,7 +267,7 @@ t2i_status t2i_runlog_status(const char *run, const t2i_run_status *s, t2i_error
 
 int t2i_runlog_ended(const char *run)
 {
-    char *path = t2i_fs_join(run, "status.json");
+    char *path = t2i_fs_join(run, "status.json", NULL);
     t2i_text text = {0};
     t2i_json *json = NULL;
     t2i_error ignored;
@@ -286,10 +285,10 @@ int t2i_runlog_ended(const char *run)
 t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i_error *err)
 {
     *dataset = *options = NULL;
-    char *path = t2i_fs_join(run, "status.json");
+    char *path = t2i_fs_join(run, "status.json", err);
     t2i_text text = {0};
     t2i_json *json = NULL;
-    t2i_status status = path == NULL ? t2i_fail_memory(err, strlen(run), "a file name") : T2I_OK;
+    t2i_status status = path == NULL ? T2I_SYSTEM : T2I_OK;
     if (status == T2I_OK && t2i_fs_exists(path)) status = t2i_fs_read(path, 1 << 20, &text, err);
     if (status == T2I_OK && text.size > 0)
         status = t2i_json_parse(&json, text.data, text.size, path, err);

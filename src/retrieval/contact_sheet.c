@@ -3,10 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/commit.h"
 #include "draw/canvas.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "image/image_file.h"
+#include "image/image_png.h"
+#include "image/image_resize.h"
 
 enum {
     MARGIN = 24,
@@ -178,15 +182,15 @@ static const char grid_form[] = "rows %9zu columns %9zu tile %9zu left %9zu top 
 t2i_status t2i_contact_sheet_write(const t2i_contact_sheet *sheet, const char *path, t2i_error *err)
 {
     const layout p = lay_out(sheet);
-    char note[T2I_IMAGE_NOTE];
+    char note[T2I_IMAGE_PNG_NOTE];
     t2i_image picture;
     t2i_text file = {0};
     snprintf(note, sizeof note, "rows %zu columns %zu tile %zu left %d top %zu across %zu down %zu",
              p.rows, sheet->columns, p.tile, MARGIN + LABEL + GAP, p.top + GAP / 2, p.tile + GAP,
              p.row);
     T2I_TRY(t2i_contact_sheet_draw(&picture, sheet, err));
-    t2i_status status = t2i_image_encode_note(&picture, grid_key, note, &file, err);
-    if (status == T2I_OK) status = t2i_fs_write(path, file.data, file.size, err);
+    t2i_status status = t2i_image_png_encode_note(&picture, grid_key, note, &file, err);
+    if (status == T2I_OK) status = t2i_commit_file(path, file.data, file.size, err);
     t2i_text_free(&file);
     t2i_image_free(&picture);
     return status;
@@ -202,9 +206,9 @@ static int tiles_fit(size_t from, size_t count, size_t apart, size_t tile, size_
 int t2i_contact_sheet_read_grid(t2i_contact_sheet_grid *out, const t2i_image *sheet,
                                 const void *png, size_t size)
 {
-    char note[T2I_IMAGE_NOTE + 1];
+    char note[T2I_IMAGE_PNG_NOTE + 1];
     t2i_contact_sheet_grid g;
-    if (!t2i_image_find_note(png, size, grid_key, note) ||
+    if (!t2i_image_png_find_note(png, size, grid_key, note) ||
         sscanf(note, grid_form, &g.rows, &g.columns, &g.tile, &g.left, &g.top, &g.across,
                &g.down) != 7 ||
         !tiles_fit(g.left, g.columns, g.across, g.tile, sheet->width) ||
@@ -250,7 +254,7 @@ static t2i_status fill_sample(sample *row, t2i_gallery *gallery, t2i_prompt prom
     if (row->label == NULL) return t2i_fail_memory(err, prompt.size, "a label");
     memcpy(row->label, prompt.bytes, prompt.size);
     t2i_gallery_distances(gallery, T2I_EUCLIDEAN, prediction, 1, distance);
-    t2i_nearest(distance, gallery->images, 1, &near);
+    t2i_gallery_nearest(distance, gallery->images, 1, &near);
     t2i_contact_sheet_distance(row->note, near.distance);
     if (t2i_gallery_decodes(gallery))
         T2I_TRY(t2i_gallery_draw(gallery, prediction, &row->picture[DECODED], err));

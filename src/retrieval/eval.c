@@ -42,8 +42,8 @@ static t2i_status open_cache(t2i_evaluation *e, t2i_error *err)
 {
     size_t rows = t2i_feature_cache_rows(e->D), blocks = e->images / rows + (e->images % rows > 0);
     size_t query_blocks = t2i_eval_query_blocks(e->group), tasks = blocks * query_blocks;
-    size_t first = t2i_share(tasks, e->rank, e->size);
-    size_t end = t2i_share(tasks, e->rank + 1, e->size);
+    size_t first = t2i_comm_share(tasks, e->rank, e->size);
+    size_t end = t2i_comm_share(tasks, e->rank + 1, e->size);
     return t2i_feature_cache_new(&e->cache, e->model->dataset, first / query_blocks,
                                  (end + query_blocks - 1) / query_blocks, e->options->cache_bytes,
                                  err);
@@ -160,7 +160,7 @@ static t2i_status gather_ranks(const t2i_evaluation *e, size_t s, size_t methods
         method[w] = rank + w * count;
         for (size_t i = 0; i < count; i++) rank[w * count + i] = query_of(e, s, i)->rank[w];
     }
-    t2i_status status = t2i_ranks_new(out, method, methods, count, err);
+    t2i_status status = t2i_scores_ranks_new(out, method, methods, count, err);
     t2i_free(rank);
     return status;
 }
@@ -172,9 +172,9 @@ static void set_intervals(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
     for (size_t w = 0; w < methods; w++)
         for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
             for (size_t i = 0; i < T2I_RESAMPLES; i++)
-                value[i] = *t2i_score_at(&drawn[i * methods + w], k);
-            t2i_interval(value, t2i_score_at(&r->method[w].low, k),
-                         t2i_score_at(&r->method[w].high, k));
+                value[i] = *t2i_scores_at(&drawn[i * methods + w], k);
+            t2i_scores_interval(value, t2i_scores_at(&r->method[w].low, k),
+                                t2i_scores_at(&r->method[w].high, k));
         }
 }
 
@@ -190,19 +190,19 @@ static t2i_status score_methods(t2i_comm *comm, const t2i_evaluation *e, size_t 
             ? t2i_fail_memory(err, T2I_RESAMPLES * methods * sizeof *drawn, "the intervals")
             : gather_ranks(e, s, methods, &ranks, err);
     if (status == T2I_OK) {
-        size_t end = t2i_share(T2I_RESAMPLES, e->rank + 1, e->size);
-        t2i_ranks_score(&ranks, score);
+        size_t end = t2i_comm_share(T2I_RESAMPLES, e->rank + 1, e->size);
+        t2i_scores_ranks_score(&ranks, score);
         for (size_t w = 0; w < methods; w++) r->method[w].score = score[w];
-        for (size_t i = t2i_share(T2I_RESAMPLES, e->rank, e->size); i < end; i++)
-            t2i_ranks_resample(&ranks, e->options->seed, (uint64_t)r->split, i,
-                               drawn + i * methods);
+        for (size_t i = t2i_comm_share(T2I_RESAMPLES, e->rank, e->size); i < end; i++)
+            t2i_scores_ranks_resample(&ranks, e->options->seed, (uint64_t)r->split, i,
+                                      drawn + i * methods);
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_share_all(comm, drawn, methods * sizeof *drawn, T2I_RESAMPLES);
         set_intervals(r, methods, drawn);
     }
-    t2i_ranks_free(&ranks);
+    t2i_scores_ranks_free(&ranks);
     t2i_free(drawn);
     return status;
 }

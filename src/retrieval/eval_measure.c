@@ -24,7 +24,7 @@ static void add_block(const t2i_evaluation *e, size_t block, const float *featur
             double w = (double)weight[m];
             if (weight[m] == 0) continue;
             for (size_t d = 0; d < D; d++) sum[d] += w * (double)x[d];
-            double length = set == 0 ? 0.0 : t2i_length(x, D);
+            double length = set == 0 ? 0.0 : t2i_gallery_length(x, D);
             sum[D] += w * length * length;
         }
     }
@@ -35,10 +35,11 @@ static void add_block(const t2i_evaluation *e, size_t block, const float *featur
 static t2i_status sum_spans(t2i_evaluation *e, size_t spans, size_t row, double *all,
                             t2i_error *err)
 {
-    size_t first = t2i_share(spans, e->rank, e->size), end = t2i_share(spans, e->rank + 1, e->size);
+    size_t first = t2i_comm_share(spans, e->rank, e->size),
+           end = t2i_comm_share(spans, e->rank + 1, e->size);
     for (size_t i = first; i < end; i++) {
-        size_t last = t2i_share(e->cache.blocks, (int)i + 1, (int)spans);
-        for (size_t b = t2i_share(e->cache.blocks, (int)i, (int)spans); b < last; b++) {
+        size_t last = t2i_comm_share(e->cache.blocks, (int)i + 1, (int)spans);
+        for (size_t b = t2i_comm_share(e->cache.blocks, (int)i, (int)spans); b < last; b++) {
             const float *feature;
             T2I_TRY(t2i_feature_cache_block(&e->cache, b, &feature, err));
             add_block(e, b, feature, all + i * row);

@@ -14,11 +14,11 @@ static t2i_status fail_no_rows(const t2i_evaluation *e, int split, const size_t 
         size_t used = strlen(has);
         if (count[s] > 0)
             snprintf(has + used, sizeof has - used, "%s%s (%zu)", used > 0 ? ", " : "",
-                     t2i_split_names[s], count[s]);
+                     t2i_dataset_split_names[s], count[s]);
     }
     return t2i_fail(err, T2I_DATA,
                     "%s has no row in the split '%s'; it has %s: choose one with --split",
-                    t2i_dataset_path(e->model->dataset), t2i_split_names[split], has);
+                    t2i_dataset_path(e->model->dataset), t2i_dataset_split_names[split], has);
 }
 
 static t2i_status choose_splits(t2i_evaluation *e, t2i_error *err)

@@ -87,8 +87,8 @@ static t2i_status predict_run(t2i_evaluation *e, group *g, prompt_batch *r, size
 static t2i_status predict_share(t2i_evaluation *e, group *g, t2i_error *err)
 {
     size_t blocks = g->count / T2I_PREDICT_BLOCK;
-    size_t at = t2i_share(blocks, e->rank, e->size) * T2I_PREDICT_BLOCK;
-    size_t end = t2i_share(blocks, e->rank + 1, e->size) * T2I_PREDICT_BLOCK;
+    size_t at = t2i_comm_share(blocks, e->rank, e->size) * T2I_PREDICT_BLOCK;
+    size_t end = t2i_comm_share(blocks, e->rank + 1, e->size) * T2I_PREDICT_BLOCK;
     prompt_batch *r = t2i_alloc(1, sizeof *r);
     if (r == NULL) return t2i_fail_memory(err, sizeof *r, "the prompts");
     t2i_status status = T2I_OK;
@@ -114,7 +114,7 @@ static void sum_predictions(t2i_evaluation *e, const group *g)
         if (!is_query(g, i)) continue;
         size_t s = split_of(e, g->first + i);
         const float *x = g->prediction + i * e->D;
-        double length = t2i_length(x, e->D), *sum = e->sum + s * e->D;
+        double length = t2i_gallery_length(x, e->D), *sum = e->sum + s * e->D;
         for (size_t d = 0; d < e->D; d++) sum[d] += (double)x[d];
         e->square[s] += length * length;
     }
@@ -163,14 +163,14 @@ static int by_image(const void *a, const void *b)
 static t2i_status measure_share(t2i_evaluation *e, const group *g, distance_request *all,
                                 size_t count, t2i_error *err)
 {
-    size_t end = t2i_share(count, e->rank + 1, e->size);
-    for (size_t i = t2i_share(count, e->rank, e->size); i < end; i++) {
+    size_t end = t2i_comm_share(count, e->rank + 1, e->size);
+    for (size_t i = t2i_comm_share(count, e->rank, e->size); i < end; i++) {
         const float *feature, *x = g->prediction + all[i].query * e->D;
         T2I_TRY(t2i_feature_cache_picture(&e->cache, all[i].image, &feature, err));
-        double length = t2i_length(feature, e->D), own = t2i_length(x, e->D);
+        double length = t2i_gallery_length(feature, e->D), own = t2i_gallery_length(x, e->D);
         for (int metric = 0; metric < T2I_METRICS; metric++)
             all[i].distance[metric] =
-                t2i_distance((t2i_metric)metric, x, own, feature, length, e->D);
+                t2i_gallery_distance((t2i_metric)metric, x, own, feature, length, e->D);
     }
     return T2I_OK;
 }
@@ -231,8 +231,8 @@ size_t t2i_eval_query_blocks(size_t queries)
 static t2i_status compare_share(t2i_evaluation *e, group *g, t2i_error *err)
 {
     size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache.blocks;
-    size_t first = t2i_share(tasks, e->rank, e->size), rows = e->cache.rows;
-    size_t end = t2i_share(tasks, e->rank + 1, e->size);
+    size_t first = t2i_comm_share(tasks, e->rank, e->size), rows = e->cache.rows;
+    size_t end = t2i_comm_share(tasks, e->rank + 1, e->size);
     for (size_t task = first; task < end; task++) {
         size_t block = task / query_blocks, at = task % query_blocks * QUERIES;
         size_t count = g->count - at < QUERIES ? g->count - at : QUERIES;
@@ -279,9 +279,9 @@ static void share_mean_distances(t2i_comm *comm, t2i_evaluation *e, const group 
     size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache.blocks;
     for (int r = 0; r < e->size; r++) {
         size_t first =
-            (t2i_share(tasks, r, e->size) + query_blocks - 1) / query_blocks * e->cache.rows;
-        size_t end =
-            (t2i_share(tasks, r + 1, e->size) + query_blocks - 1) / query_blocks * e->cache.rows;
+            (t2i_comm_share(tasks, r, e->size) + query_blocks - 1) / query_blocks * e->cache.rows;
+        size_t end = (t2i_comm_share(tasks, r + 1, e->size) + query_blocks - 1) / query_blocks *
+                     e->cache.rows;
         if (end > e->images) end = e->images;
         if (first < end)
             t2i_comm_bcast(comm, r, e->mean_distance + first, (end - first) * sizeof(double));
@@ -337,8 +337,8 @@ static t2i_status rank_share_by_prompts(t2i_evaluation *e, group *g, uint32_t *r
 {
     t2i_text text = {0};
     t2i_status status = T2I_OK;
-    size_t end = t2i_share(g->count, e->rank + 1, e->size), found;
-    for (size_t i = t2i_share(g->count, e->rank, e->size); status == T2I_OK && i < end; i++) {
+    size_t end = t2i_comm_share(g->count, e->rank + 1, e->size), found;
+    for (size_t i = t2i_comm_share(g->count, e->rank, e->size); status == T2I_OK && i < end; i++) {
         if (!is_query(g, i)) continue;
         uint64_t pair = e->prompts.first[g->q[i].prompt];
         status = t2i_prompts_text(e->model->dataset, pair, &text, err);
@@ -374,7 +374,7 @@ static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_erro
 {
     t2i_gallery *gallery = &e->model->gallery;
     int decodes = t2i_gallery_decodes(gallery), compares = e->base.rows > 0;
-    size_t end = t2i_share(g->count, e->rank + 1, e->size);
+    size_t end = t2i_comm_share(g->count, e->rank + 1, e->size);
     uint32_t *image = t2i_alloc(2 * g->count, sizeof *image);
     if (image == NULL) return t2i_fail_memory(err, 8 * g->count, "the pictures");
     uint32_t *other = image + g->count;
@@ -383,7 +383,7 @@ static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_erro
         other[i] = g->q[i].nearest_training;
     }
     t2i_status status = T2I_OK;
-    for (size_t i = t2i_share(g->count, e->rank, e->size); status == T2I_OK && i < end;) {
+    for (size_t i = t2i_comm_share(g->count, e->rank, e->size); status == T2I_OK && i < end;) {
         size_t run = run_of(g, i, end, SIZE_MAX);
         if (run > 0)
             status =

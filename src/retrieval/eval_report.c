@@ -32,7 +32,7 @@ static int is_hub(const t2i_eval_result *r, const t2i_hub *hub)
 static t2i_status warn_by(const t2i_eval_result *r, int metric, t2i_text *out, t2i_error *err)
 {
     const t2i_hub *hub = &r->hub[metric];
-    const char *by = methods[metric].distance, *split = t2i_split_names[r->split];
+    const char *by = methods[metric].distance, *split = t2i_dataset_split_names[r->split];
     if (is_hub(r, hub)) {
         T2I_TRY(t2i_text_addf(out, err, "%s: by %s, '", split, by));
         T2I_TRY(t2i_text_add_plain(out, hub->image, strlen(hub->image), err));
@@ -54,7 +54,7 @@ static t2i_status warn_by(const t2i_eval_result *r, int metric, t2i_text *out, t
 
 t2i_status t2i_eval_warnings(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
 {
-    const char *split = t2i_split_names[r->split];
+    const char *split = t2i_dataset_split_names[r->split];
     if (r->prompts > 1 && r->spread < COLLAPSED)
         T2I_TRY(t2i_text_addf(
             out, err,
@@ -83,7 +83,7 @@ static t2i_json *scores_json(t2i_scores score)
 {
     t2i_json *object = t2i_json_object();
     for (size_t k = 0; k < T2I_SCORE_KINDS; k++)
-        t2i_json_set_real(object, t2i_score_names[k], *t2i_score_at(&score, k));
+        t2i_json_set_real(object, t2i_scores_names[k], *t2i_scores_at(&score, k));
     return object;
 }
 
@@ -93,9 +93,9 @@ static t2i_json *method_json(const t2i_eval_method *method)
     t2i_json *object = scores_json(w.score), *ci = t2i_json_object();
     for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
         t2i_json *pair = t2i_json_array();
-        t2i_json_append(pair, t2i_json_real(*t2i_score_at(&w.low, k)));
-        t2i_json_append(pair, t2i_json_real(*t2i_score_at(&w.high, k)));
-        t2i_json_set(ci, t2i_score_names[k], pair);
+        t2i_json_append(pair, t2i_json_real(*t2i_scores_at(&w.low, k)));
+        t2i_json_append(pair, t2i_json_real(*t2i_scores_at(&w.high, k)));
+        t2i_json_set(ci, t2i_scores_names[k], pair);
     }
     t2i_json_set(object, "ci", ci);
     return object;
@@ -117,7 +117,7 @@ static t2i_json *model_json(const t2i_eval_result *r, int metric)
 static t2i_json *result_json(const t2i_eval_result *r)
 {
     t2i_json *object = t2i_json_object(), *baselines = t2i_json_object();
-    t2i_json_set_string(object, "split", t2i_split_names[r->split]);
+    t2i_json_set_string(object, "split", t2i_dataset_split_names[r->split]);
     t2i_json_set_integer(object, "prompts", (int64_t)r->prompts);
     t2i_json_set_integer(object, "all_prompts", (int64_t)r->all_prompts);
     t2i_json_set_integer(object, "gallery", (int64_t)r->gallery);
@@ -204,8 +204,8 @@ static t2i_status add_psnr(const t2i_eval_result *r, t2i_text *out, t2i_error *e
 
 static t2i_status add_result(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
 {
-    T2I_TRY(
-        t2i_text_addf(out, err, "Split '%s': %zu prompts", t2i_split_names[r->split], r->prompts));
+    T2I_TRY(t2i_text_addf(out, err, "Split '%s': %zu prompts", t2i_dataset_split_names[r->split],
+                          r->prompts));
     if (r->prompts < r->all_prompts)
         T2I_TRY(t2i_text_addf(out, err, " (drawn from %zu)", r->all_prompts));
     T2I_TRY(

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "draw/html.h"
+#include "image/image_resize.h"
 #include "model/predict.h"
 #include "base/progress.h"
 #include "dataset/prompts.h"
@@ -127,7 +128,7 @@ static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, con
     t2i_gallery *gallery = &x->trained.gallery;
     T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, &prompt, 1, x->prediction, NULL, err));
     t2i_gallery_distances(gallery, x->options->metric, x->prediction, 1, x->distance);
-    t2i_nearest(x->distance, gallery->images, x->top, x->near);
+    t2i_gallery_nearest(x->distance, gallery->images, x->top, x->near);
     t2i_html_put(&x->page, "<section class=\"answer\"><h3>");
     if (prompt.size == 0)
         t2i_html_put(&x->page, "(empty prompt)");
@@ -158,7 +159,7 @@ static t2i_status put_dataset(explorer *x, t2i_error *err)
         size_t fitting = t2i_prompts_fitting(&x->prompts, p, split, x->fitting);
         if (status == T2I_OK)
             status = put_answer(x, (t2i_prompt){text.data, text.size}, fitting,
-                                t2i_split_names[split], err);
+                                t2i_dataset_split_names[split], err);
         x->shown++;
         t2i_progress_at(&progress, (double)(i + 1) / (double)some);
     }

@@ -57,7 +57,7 @@ T2I_STATIC_KERNEL(void, products,
     }
 }
 
-double t2i_length(const float *x, size_t D)
+double t2i_gallery_length(const float *x, size_t D)
 {
     double square;
     products(&square, 1, x, x, 1, D);
@@ -71,8 +71,8 @@ static double cosine_distance(double product, double a, double b)
     return distance > 0.0 ? distance : 0.0; /* rounding may give a negative number */
 }
 
-double t2i_distance(t2i_metric metric, const float *x, double x_length, const float *y,
-                    double y_length, size_t D)
+double t2i_gallery_distance(t2i_metric metric, const float *x, double x_length, const float *y,
+                            double y_length, size_t D)
 {
     double sum;
     if (metric == T2I_EUCLIDEAN) {
@@ -106,7 +106,7 @@ t2i_status t2i_gallery_load(t2i_gallery *gallery, t2i_error *err)
         t2i_free(length);
         return status;
     }
-    for (size_t m = 0; m < M; m++) length[m] = t2i_length(feature + m * D, D);
+    for (size_t m = 0; m < M; m++) length[m] = t2i_gallery_length(feature + m * D, D);
     gallery->feature = feature;
     gallery->length = length;
     return T2I_OK;
@@ -142,7 +142,7 @@ void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const 
             products(distance + m, M, feature, prediction, count, D);
     }
     for (size_t c = 0; c < count; c++, distance += M) {
-        double length = t2i_length(prediction + c * D, D);
+        double length = t2i_gallery_length(prediction + c * D, D);
         for (size_t m = 0; m < M; m++)
             distance[m] = metric == T2I_EUCLIDEAN
                               ? sqrt(distance[m])
@@ -150,7 +150,7 @@ void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const 
     }
 }
 
-void t2i_nearest(const double *distance, size_t images, size_t top, t2i_near *out)
+void t2i_gallery_nearest(const double *distance, size_t images, size_t top, t2i_near *out)
 {
     T2I_ASSERT(top >= 1 && top <= images);
     size_t have = 0;

@@ -36,9 +36,9 @@ void t2i_gallery_free(t2i_gallery *gallery);
 
 /* Euclidean length of x (D); distance of x and y (D) with these lengths, bit for bit as
  * t2i_gallery_distances computes it. */
-double t2i_length(const float *x, size_t D);
-double t2i_distance(t2i_metric metric, const float *x, double x_length, const float *y,
-                    double y_length, size_t D);
+double t2i_gallery_length(const float *x, size_t D);
+double t2i_gallery_distance(t2i_metric metric, const float *x, double x_length, const float *y,
+                            double y_length, size_t D);
 
 /* distance (count, M): distances of predictions (count, D) to every picture, at least 0. All
  * predictions are finite, and the features are loaded. */
@@ -52,7 +52,7 @@ typedef struct {
 
 /* out (top): the `top` (1..images) smallest of the distances (images), ascending; of equal ones the
  * lower number comes first. */
-void t2i_nearest(const double *distance, size_t images, size_t top, t2i_near *out);
+void t2i_gallery_nearest(const double *distance, size_t images, size_t top, t2i_near *out);
 
 /* True if the dataset has a decoder; true if it has pixels. */
 int t2i_gallery_decodes(const t2i_gallery *gallery);

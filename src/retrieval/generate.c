@@ -8,6 +8,7 @@
 #include "formats/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "image/image_file.h"
 #include "model/predict.h"
 #include "retrieval/contact_sheet.h"
 #include "retrieval/loaded_model.h"
@@ -104,7 +105,7 @@ static t2i_status tell_about_prompts(job *j, t2i_error *err)
                          "block-size; %zu are left out",
                          i + 1, limit, a->encoded.cut);
         if (a->encoded.unknown == 0) continue;
-        T2I_TRY(t2i_unknown_characters(&c->vocab, j->prompt[i], limit, &a->unknown, err));
+        T2I_TRY(t2i_predict_unknown_characters(&c->vocab, j->prompt[i], limit, &a->unknown, err));
         T2I_TRY(warn_unknown(j, i + 1, &a->unknown, err));
     }
     return T2I_OK;
@@ -122,10 +123,10 @@ static t2i_status name_files(job *j, t2i_error *err)
 {
     const t2i_generate_options *o = j->options;
     if (o->out != NULL)
-        j->sheet = t2i_strdup(o->out);
+        j->sheet = t2i_fs_copy_path(o->out, err);
     else
-        j->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png");
-    if (j->sheet == NULL) return t2i_fail_memory(err, 64, "a file's name");
+        j->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png", err);
+    if (j->sheet == NULL) return T2I_SYSTEM;
     size_t stem = stem_size(j->sheet), room = stem + 32;
     for (size_t i = 0; i < o->prompts && t2i_gallery_decodes(&j->trained.gallery); i++) {
         char *file = j->answer[i].file = t2i_alloc(room, 1);
@@ -167,10 +168,10 @@ static t2i_status find_answers(job *j, t2i_error *err)
         answer *a = &j->answer[i];
         const float *prediction = j->prediction + i * gallery->features;
         t2i_gallery_distances(gallery, j->options->metric, prediction, 1, distance);
-        t2i_nearest(distance, gallery->images, j->top, a->near);
+        t2i_gallery_nearest(distance, gallery->images, j->top, a->near);
         if (a->file != NULL) {
             status = t2i_gallery_draw(gallery, prediction, &a->decoded, err);
-            if (status == T2I_OK) status = t2i_image_write(&a->decoded, a->file, err);
+            if (status == T2I_OK) status = t2i_image_file_write(&a->decoded, a->file, err);
         }
         for (size_t k = 0; k < j->top && status == T2I_OK; k++) {
             status = t2i_dataset_image_name(gallery->dataset, a->near[k].image, &a->name[k], err);
@@ -229,7 +230,7 @@ static t2i_status write_sheet(const job *j, t2i_error *err)
         const t2i_contact_sheet sheet = {w.title, w.heading,          columns,
                                          n,       j->options->prompt, w.tile};
         status = t2i_contact_sheet_draw(&picture, &sheet, err);
-        if (status == T2I_OK) status = t2i_image_write(&picture, j->sheet, err);
+        if (status == T2I_OK) status = t2i_image_file_write(&picture, j->sheet, err);
     }
     t2i_image_free(&picture);
     t2i_free(w.heading);

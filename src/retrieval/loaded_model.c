@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "checkpoint/run_folder.h"
 
 static t2i_status open_dataset(t2i_loaded_model *out, const char *source, const char *data,
                                t2i_error *err)
@@ -16,7 +17,7 @@ static t2i_status open_dataset(t2i_loaded_model *out, const char *source, const 
             err, T2I_USAGE,
             "%s is a model file, which names no dataset: give the dataset with --data FILE.h5",
             source);
-    T2I_TRY(t2i_run_dataset(source, &named, err));
+    T2I_TRY(t2i_run_folder_dataset(source, &named, err));
     t2i_status status = t2i_fs_exists(named)
                             ? t2i_dataset_open(&out->dataset, named, err)
                             : t2i_fail(err, T2I_NOINPUT,
@@ -40,7 +41,7 @@ static void say_what_is_not_sure(const t2i_loaded_model *trained)
 
 static t2i_status fill(t2i_loaded_model *out, const char *source, const char *data, t2i_error *err)
 {
-    T2I_TRY(t2i_checkpoint_find(source, &out->path, err));
+    T2I_TRY(t2i_run_folder_model(source, &out->path, err));
     T2I_TRY(open_dataset(out, source, data, err));
     T2I_TRY(t2i_checkpoint_load(&out->checkpoint, out->path, 0, 0, err));
     size_t predicted = out->checkpoint.model.config.vision_feature_dim;

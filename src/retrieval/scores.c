@@ -7,9 +7,9 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-const char *const t2i_score_names[T2I_SCORE_KINDS] = {"r1", "r5", "r10", "mrr", "median_rank"};
+const char *const t2i_scores_names[T2I_SCORE_KINDS] = {"r1", "r5", "r10", "mrr", "median_rank"};
 
-double *t2i_score_at(t2i_scores *scores, size_t kind)
+double *t2i_scores_at(t2i_scores *scores, size_t kind)
 {
     double *const at[T2I_SCORE_KINDS] = {&scores->r1, &scores->r5, &scores->r10, &scores->mrr,
                                          &scores->median_rank};
@@ -18,7 +18,7 @@ double *t2i_score_at(t2i_scores *scores, size_t kind)
 
 /* ---- ranks ---- */
 
-void t2i_ranks_free(t2i_ranks *ranks)
+void t2i_scores_ranks_free(t2i_ranks *ranks)
 {
     t2i_free(ranks->value);
     t2i_free(ranks->first);
@@ -49,8 +49,8 @@ static void add_values(t2i_ranks *r, size_t w, const uint32_t *rank, uint32_t *s
     }
 }
 
-t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t methods,
-                         size_t prompts, t2i_error *err)
+t2i_status t2i_scores_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t methods,
+                                size_t prompts, t2i_error *err)
 {
     uint32_t *sorted = t2i_alloc(prompts, sizeof *sorted);
     *out = (t2i_ranks){.prompts = prompts, .methods = methods};
@@ -61,7 +61,7 @@ t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t met
     t2i_status status = T2I_OK;
     if (sorted == NULL || out->value == NULL || out->first == NULL || out->which == NULL ||
         out->times == NULL) {
-        t2i_ranks_free(out);
+        t2i_scores_ranks_free(out);
         status = t2i_fail_memory(err, 12 * prompts * methods, "the ranks");
     }
     for (size_t w = 0; status == T2I_OK && w < methods; w++) add_values(out, w, rank[w], sorted);
@@ -105,14 +105,15 @@ static void count_prompt(t2i_ranks *r, size_t prompt)
     for (size_t w = 0; w < r->methods; w++) r->times[which[w]]++;
 }
 
-void t2i_ranks_score(t2i_ranks *r, t2i_scores *out)
+void t2i_scores_ranks_score(t2i_ranks *r, t2i_scores *out)
 {
     memset(r->times, 0, r->first[r->methods] * sizeof *r->times);
     for (size_t i = 0; i < r->prompts; i++) count_prompt(r, i);
     score_methods(r, out);
 }
 
-void t2i_ranks_resample(t2i_ranks *r, uint64_t seed, uint64_t stream, size_t i, t2i_scores *out)
+void t2i_scores_ranks_resample(t2i_ranks *r, uint64_t seed, uint64_t stream, size_t i,
+                               t2i_scores *out)
 {
     memset(r->times, 0, r->first[r->methods] * sizeof *r->times);
     for (size_t done = 0; done < r->prompts; done += 4) {
@@ -130,7 +131,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void t2i_interval(double *value, double *low, double *high)
+void t2i_scores_interval(double *value, double *low, double *high)
 {
     enum { OUTSIDE = T2I_RESAMPLES / 40 }; /* 2.5 % on each side */
     qsort(value, T2I_RESAMPLES, sizeof *value, by_number);

@@ -29,8 +29,8 @@ t2i_recall t2i_scores_recall(const uint32_t *rank, size_t rows);
 
 enum { T2I_RESAMPLES = 1000, T2I_SCORE_KINDS = 5 };
 /* Names "r1" ... "median_rank", and the field of each in t2i_scores. */
-extern const char *const t2i_score_names[T2I_SCORE_KINDS];
-double *t2i_score_at(t2i_scores *scores, size_t kind);
+extern const char *const t2i_scores_names[T2I_SCORE_KINDS];
+double *t2i_scores_at(t2i_scores *scores, size_t kind);
 
 /* Ranks of the same prompts by several methods, prepared for resampling. */
 typedef struct {
@@ -43,17 +43,17 @@ typedef struct {
 
 /* rank[w] (prompts): ranks from 1 by method w, borrowed during the call. T2I_SYSTEM. *out is empty
  * on failure. */
-T2I_CHECKED t2i_status t2i_ranks_new(t2i_ranks *out, const uint32_t *const *rank, size_t methods,
-                                     size_t prompts, t2i_error *err);
-void t2i_ranks_free(t2i_ranks *ranks);
+T2I_CHECKED t2i_status t2i_scores_ranks_new(t2i_ranks *out, const uint32_t *const *rank,
+                                            size_t methods, size_t prompts, t2i_error *err);
+void t2i_scores_ranks_free(t2i_ranks *ranks);
 
 /* out (methods): scores over all prompts. */
-void t2i_ranks_score(t2i_ranks *ranks, t2i_scores *out);
+void t2i_scores_ranks_score(t2i_ranks *ranks, t2i_scores *out);
 /* out (methods): scores of resample i, which has as many prompts, drawn with replacement. */
-void t2i_ranks_resample(t2i_ranks *ranks, uint64_t seed, uint64_t stream, size_t i,
-                        t2i_scores *out);
+void t2i_scores_ranks_resample(t2i_ranks *ranks, uint64_t seed, uint64_t stream, size_t i,
+                               t2i_scores *out);
 /* Interval of one score over all resamples. Sorts value (T2I_RESAMPLES). */
-void t2i_interval(double *value, double *low, double *high);
+void t2i_scores_interval(double *value, double *low, double *high);
 
 /* Number of prompts with the same numbers of right pictures and of pictures left out. */
 typedef struct {

@@ -92,7 +92,7 @@ void t2i_search_pictures(t2i_search *s, const float *feature, size_t first, size
     s->shortest = INFINITY;
     s->longest = 0.0;
     for (size_t m = 0; m < count; m++) {
-        double length = t2i_length(feature + m * s->D, s->D);
+        double length = t2i_gallery_length(feature + m * s->D, s->D);
         s->length[m] = length;
         s->square[m] = length * length;
         s->training[m] = training[m] ? s->square[m] : INFINITY;
@@ -215,7 +215,7 @@ static t2i_search_neighbour exact(const query *q, size_t m)
 {
     const t2i_search *s = q->s;
     double distance =
-        t2i_distance(q->metric, q->x, q->length, s->feature + m * s->D, s->length[m], s->D);
+        t2i_gallery_distance(q->metric, q->x, q->length, s->feature + m * s->D, s->length[m], s->D);
     return (t2i_search_neighbour){distance, (uint32_t)(s->first + m)};
 }
 
@@ -283,14 +283,14 @@ static void compare_share(void *context, int thread)
     t2i_search *s = all->s;
     t2i_search_result *found = all->found;
     int threads = s->pool == NULL ? 1 : t2i_thread_pool_threads(s->pool);
-    size_t first = t2i_share(all->count, thread, threads);
-    size_t end = t2i_share(all->count, thread + 1, threads);
+    size_t first = t2i_comm_share(all->count, thread, threads);
+    size_t end = t2i_comm_share(all->count, thread + 1, threads);
     if (first == end) return;
     t2i_blas_gemm_nt(s->dot + first * s->count, all->prediction + first * s->D, s->feature,
                      end - first, s->count, s->D);
     for (size_t i = first; i < end; i++) {
         query q = {.s = s, .x = all->prediction + i * s->D, .dot = s->dot + i * s->count};
-        q.length = t2i_length(q.x, s->D);
+        q.length = t2i_gallery_length(q.x, s->D);
         q.bounded = q.length * s->shortest > least && q.length * s->longest < most;
         for (int metric = 0; metric < T2I_METRICS; metric++) {
             if (found[i].by[metric].limit.image == T2I_NO_PICTURE) continue;
@@ -316,8 +316,8 @@ void t2i_search_compare(t2i_search *s, const float *prediction, size_t count,
 
 void t2i_search_distances(const t2i_search *s, const float *x, double *distance)
 {
-    double length = t2i_length(x, s->D);
+    double length = t2i_gallery_length(x, s->D);
     for (size_t m = 0; m < s->count; m++)
-        distance[m] =
-            t2i_distance(T2I_EUCLIDEAN, x, length, s->feature + m * s->D, s->length[m], s->D);
+        distance[m] = t2i_gallery_distance(T2I_EUCLIDEAN, x, length, s->feature + m * s->D,
+                                           s->length[m], s->D);
 }

@@ -9,7 +9,7 @@
  * one more bit makes sure that no key is 0. */
 enum { BEGIN = 0x110000, END = 0x110001, BYTE = 0x110100 };
 
-void t2i_trigrams_free(t2i_trigrams *set)
+void t2i_trigram_free(t2i_trigrams *set)
 {
     t2i_free(set->key);
     *set = (t2i_trigrams){0};
@@ -42,7 +42,7 @@ static uint64_t move_on(uint64_t window, uint32_t code)
     return (window << 21 | (code + 1)) & mask;
 }
 
-t2i_status t2i_trigrams_of(t2i_trigrams *set, const char *bytes, size_t size, t2i_error *err)
+t2i_status t2i_trigram_of(t2i_trigrams *set, const char *bytes, size_t size, t2i_error *err)
 {
     if (size + 1 > set->room) {
         size_t room = 2 * size + 64;
@@ -76,7 +76,7 @@ void t2i_trigram_index_free(t2i_trigram_index *index)
     t2i_free(index->number);
     t2i_free(index->first);
     t2i_free(index->has);
-    t2i_trigrams_free(&index->query);
+    t2i_trigram_free(&index->query);
     *index = (t2i_trigram_index){0};
 }
 
@@ -153,7 +153,7 @@ static t2i_status fill(t2i_trigram_index *index, t2i_nth_text nth, void *context
 {
     for (size_t i = 0; i < index->texts; i++) {
         T2I_TRY(nth(context, i, text, err));
-        T2I_TRY(t2i_trigrams_of(&index->query, text->data, text->size, err));
+        T2I_TRY(t2i_trigram_of(&index->query, text->data, text->size, err));
         T2I_TRY(count_text(index, i, err));
     }
     for (size_t k = 2; k <= index->keys + 1; k++) index->first[k] += index->first[k - 1];
@@ -162,7 +162,7 @@ static t2i_status fill(t2i_trigram_index *index, t2i_nth_text nth, void *context
     if (index->has == NULL) return t2i_fail_memory(err, all * sizeof *index->has, "the trigrams");
     for (size_t i = 0; i < index->texts; i++) {
         T2I_TRY(nth(context, i, text, err));
-        T2I_TRY(t2i_trigrams_of(&index->query, text->data, text->size, err));
+        T2I_TRY(t2i_trigram_of(&index->query, text->data, text->size, err));
         put_text(index, i);
     }
     return T2I_OK;
@@ -186,7 +186,7 @@ t2i_status t2i_trigram_shared(t2i_trigram_index *index, const char *bytes, size_
                               uint32_t *shared, size_t *own, t2i_error *err)
 {
     t2i_trigrams *set = &index->query;
-    T2I_TRY(t2i_trigrams_of(set, bytes, size, err));
+    T2I_TRY(t2i_trigram_of(set, bytes, size, err));
     memset(shared, 0, index->texts * sizeof *shared);
     for (size_t k = 0; k < set->count; k++) {
         size_t slot = slot_of(index, set->key[k]);

@@ -26,9 +26,9 @@ typedef struct {
 } t2i_trigrams;
 
 /* Replaces the set by the trigrams of a text. T2I_SYSTEM. */
-T2I_CHECKED t2i_status t2i_trigrams_of(t2i_trigrams *set, const char *bytes, size_t size,
-                                       t2i_error *err);
-void t2i_trigrams_free(t2i_trigrams *set);
+T2I_CHECKED t2i_status t2i_trigram_of(t2i_trigrams *set, const char *bytes, size_t size,
+                                      t2i_error *err);
+void t2i_trigram_free(t2i_trigrams *set);
 
 typedef struct {
     size_t texts;

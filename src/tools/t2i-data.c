@@ -30,7 +30,7 @@ static t2i_status run_seed(const t2i_opts *opts, void *settings_, t2i_error *err
 {
     const settings *s = settings_;
     (void)opts;
-    return t2i_seed(s->out, (size_t)s->dim, err);
+    return t2i_shapes_seed(s->out, (size_t)s->dim, err);
 }
 
 static t2i_status run_shapes(const t2i_opts *opts, void *settings_, t2i_error *err)
@@ -112,7 +112,7 @@ static t2i_status run_verify(const t2i_opts *opts, void *settings_, t2i_error *e
 {
     (void)settings_;
     t2i_text text = {0};
-    return tell(t2i_verify(opts->operand[0], &text, err), &text, err);
+    return tell(t2i_info_verify(opts->operand[0], &text, err), &text, err);
 }
 
 static t2i_status run_preview(const t2i_opts *opts, void *settings_, t2i_error *err)

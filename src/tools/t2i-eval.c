@@ -41,7 +41,7 @@ static t2i_status print_report(const t2i_eval_report *report, int split, int jso
         const t2i_eval_result *r = &report->result[i];
         if (r->prompts < r->all_prompts)
             t2i_log_note("%s: asks %zu of %zu prompts, drawn by --seed; --sample 0 asks all",
-                         t2i_split_names[r->split], r->prompts, r->all_prompts);
+                         t2i_dataset_split_names[r->split], r->prompts, r->all_prompts);
         T2I_TRY(tell_warnings(r, err));
     }
     t2i_status status = json ? t2i_eval_json(report, split == T2I_ALL_SPLITS, &text, err)
@@ -79,11 +79,11 @@ static t2i_status run(const t2i_opts *opts, void *settings_, t2i_error *err)
     int split = every ? T2I_ALL_SPLITS : T2I_DEFAULT_SPLIT;
     if (opts->operands != 1)
         return t2i_fail(err, T2I_USAGE, "give one run folder or model file (see --help)");
-    if (s->split != NULL && !every && (split = t2i_split_find(s->split)) < 0)
+    if (s->split != NULL && !every && (split = t2i_dataset_split_find(s->split)) < 0)
         return t2i_fail(err, T2I_USAGE,
                         "--split %s: the splits are '%s', '%s', '%s' and '%s', or 'all' of them",
-                        s->split, t2i_split_names[0], t2i_split_names[1], t2i_split_names[2],
-                        t2i_split_names[3]);
+                        s->split, t2i_dataset_split_names[0], t2i_dataset_split_names[1],
+                        t2i_dataset_split_names[2], t2i_dataset_split_names[3]);
     T2I_TRY(t2i_comm_launched() ? t2i_comm_open(&s->comm, NULL, NULL, err)
                                 : t2i_comm_alone(&s->comm, err));
     t2i_log_rank(t2i_comm_rank(s->comm));

@@ -58,13 +58,13 @@ static t2i_status run_diff(const t2i_opts *opts, void *settings_, t2i_error *err
 static t2i_status run_export(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     const settings *s = settings_;
-    return t2i_model_export(opts->operand[0], s->to, err);
+    return t2i_model_convert_export(opts->operand[0], s->to, err);
 }
 
 static t2i_status run_import(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     const settings *s = settings_;
-    return t2i_model_import(opts->operand[0], s->to, err);
+    return t2i_model_convert_import(opts->operand[0], s->to, err);
 }
 
 static t2i_status run_report(const t2i_opts *opts, void *settings_, t2i_error *err)

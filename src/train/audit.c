@@ -11,7 +11,7 @@
 
 static size_t shards_of(size_t shards, int rank, int size)
 {
-    return t2i_share(shards, rank + 1, size) - t2i_share(shards, rank, size);
+    return t2i_comm_share(shards, rank + 1, size) - t2i_comm_share(shards, rank, size);
 }
 
 /* Ranks with shards have numbers of their own: all of them, or with too many one a shard. */
@@ -23,7 +23,8 @@ static int busy_ranks(size_t shards, int size)
 static int rank_of(size_t shards, int size, int number)
 {
     int rank = (size_t)size <= shards ? number : 0;
-    while ((size_t)size > shards && t2i_share(shards, rank + 1, size) <= (size_t)number) rank++;
+    while ((size_t)size > shards && t2i_comm_share(shards, rank + 1, size) <= (size_t)number)
+        rank++;
     return rank;
 }
 
@@ -33,15 +34,15 @@ t2i_audit_turn t2i_audit_plan(size_t shards, uint64_t k, int rank, int size)
     size_t own = shards_of(shards, rank, size);
     int busy = busy_ranks(shards, size), others = busy > 1 ? busy - 1 : 1;
     if (own == 0) return turn;
-    int number = (size_t)size <= shards ? rank : (int)t2i_share(shards, rank, size);
+    int number = (size_t)size <= shards ? rank : (int)t2i_comm_share(shards, rank, size);
     int step = busy > 1 ? 1 + (int)(k % (uint64_t)others) : 0;
     uint64_t round = k / (uint64_t)others;
     turn.takes_part = 1;
     turn.by = rank_of(shards, size, (number + busy - step) % busy);
     turn.of = rank_of(shards, size, (number + step) % busy);
-    turn.own = t2i_share(shards, rank, size) + (size_t)(round % own);
+    turn.own = t2i_comm_share(shards, rank, size) + (size_t)(round % own);
     turn.other =
-        t2i_share(shards, turn.of, size) + (size_t)(round % shards_of(shards, turn.of, size));
+        t2i_comm_share(shards, turn.of, size) + (size_t)(round % shards_of(shards, turn.of, size));
     return turn;
 }
 

@@ -12,6 +12,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "checkpoint/run_folder.h"
 #include "base/heartbeat.h"
 
 struct t2i_checkpoint_writer {
@@ -65,11 +66,11 @@ static void prune(const t2i_checkpoint_writer *s)
     size_t count;
     long kept = 0;
     t2i_error ignored;
-    if (t2i_checkpoint_list(s->run, &steps, &count, &ignored) != T2I_OK) return;
+    if (t2i_run_folder_checkpoints(s->run, &steps, &count, &ignored) != T2I_OK) return;
     for (size_t i = 0; i < count; i++) {
         if (steps[i] > s->copy.run.step || ++kept <= s->keep) continue;
         if (t2i_writer_lease_check(&ignored) != T2I_OK) break;
-        char *path = t2i_checkpoint_path(s->run, steps[i]);
+        char *path = t2i_run_folder_checkpoint(s->run, steps[i], NULL);
         if (path != NULL && unlink(path) != 0 && errno != ENOENT)
             t2i_log_warn("cannot remove the old checkpoint %s: %s", path, strerror(errno));
         t2i_free(path);
@@ -80,9 +81,8 @@ static void prune(const t2i_checkpoint_writer *s)
 static void *write_it(void *self)
 {
     t2i_checkpoint_writer *s = self;
-    char *path = t2i_checkpoint_path(s->run, s->copy.run.step);
-    s->status = path == NULL ? t2i_fail_memory(&s->err, 64, "a file name")
-                             : t2i_checkpoint_save(&s->copy, path, &s->err);
+    char *path = t2i_run_folder_checkpoint(s->run, s->copy.run.step, &s->err);
+    s->status = path == NULL ? T2I_SYSTEM : t2i_checkpoint_save(&s->copy, path, &s->err);
     t2i_free(path);
     if (s->status == T2I_OK) prune(s);
     atomic_store(&s->done, 1);

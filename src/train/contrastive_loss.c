@@ -50,8 +50,8 @@ size_t t2i_contrastive_loss_estimate(size_t images, size_t pictures, size_t D, s
                                      size_t rows)
 {
     size_t count = pictures < negatives ? pictures : negatives;
-    size_t floats =
-        count * D + t2i_pack_floats(D, count) + t2i_pack_floats(count, D) + rows * (2 * D + count);
+    size_t floats = count * D + t2i_gemm_pack_floats(D, count) + t2i_gemm_pack_floats(count, D) +
+                    rows * (2 * D + count);
     return floats * sizeof(float) + (pictures + images + count) * sizeof(uint32_t);
 }
 
@@ -59,7 +59,8 @@ static t2i_status take_memory(t2i_contrastive_loss *c, size_t threads, t2i_error
 {
     size_t rows = threads * c->most_rows;
     c->count = c->pictures < c->options.negatives ? c->pictures : c->options.negatives;
-    size_t to_score = t2i_pack_floats(c->D, c->count), to_pull = t2i_pack_floats(c->count, c->D);
+    size_t to_score = t2i_gemm_pack_floats(c->D, c->count),
+           to_pull = t2i_gemm_pack_floats(c->count, c->D);
     c->bytes =
         t2i_contrastive_loss_estimate(c->images, c->pictures, c->D, c->options.negatives, rows);
     c->chosen = t2i_alloc(c->count * c->D, sizeof *c->chosen);
@@ -179,8 +180,9 @@ static t2i_status fill_rights(t2i_rights *out, const t2i_contrastive_loss *c, co
     return T2I_OK;
 }
 
-t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *c, const t2i_rows *rows,
-                          const t2i_row_range *range, uint64_t in_split, t2i_error *err)
+t2i_status t2i_contrastive_loss_rights_new(t2i_rights *out, const t2i_contrastive_loss *c,
+                                           const t2i_rows *rows, const t2i_row_range *range,
+                                           uint64_t in_split, t2i_error *err)
 {
     t2i_rows before = {0}, after = {0};
     size_t same_before = 0, same_after = 0;
@@ -195,11 +197,11 @@ t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *c, const 
         status = fill_rights(out, c, rows, &before, same_before, &after, same_after, err);
     t2i_rows_free(&before);
     t2i_rows_free(&after);
-    if (status != T2I_OK) t2i_rights_free(out);
+    if (status != T2I_OK) t2i_contrastive_loss_rights_free(out);
     return status;
 }
 
-void t2i_rights_free(t2i_rights *rights)
+void t2i_contrastive_loss_rights_free(t2i_rights *rights)
 {
     t2i_free(rights->run);
     t2i_free(rights->begin);
@@ -207,7 +209,7 @@ void t2i_rights_free(t2i_rights *rights)
     *rights = (t2i_rights){0};
 }
 
-size_t t2i_rights_most(const t2i_rights *rights, size_t count)
+size_t t2i_contrastive_loss_rights_most(const t2i_rights *rights, size_t count)
 {
     size_t most = 0;
     for (size_t i = 0; i < count; i++) {
@@ -263,8 +265,8 @@ void t2i_contrastive_loss_begin(t2i_contrastive_loss *c, uint64_t step)
         normalise(c->chosen + k * c->D, t2i_shared_features_feature(c->features, c->taken[k]),
                   c->D);
     }
-    t2i_pack_transposed(c->to_score, c->chosen, c->D, c->D, c->count);
-    t2i_pack(c->to_pull, c->chosen, c->D, c->count, c->D);
+    t2i_gemm_pack_transposed(c->to_score, c->chosen, c->D, c->D, c->count);
+    t2i_gemm_pack(c->to_pull, c->chosen, c->D, c->count, c->D);
     c->filled = 1;
 }
 
@@ -299,7 +301,7 @@ T2I_STATIC_KERNEL(double, sum_up, (const float *x, size_t count), (x, count))
 static double soften(float *score, size_t count, double temperature, double right, double *own)
 {
     double top = below_top(score, count, (float)temperature, right);
-    t2i_exp(score, count);
+    t2i_ops_exp(score, count);
     double of_right = t2i_exp64(right - top), sum = sum_up(score, count) + of_right;
     scale_into(score, score, 1 / sum, count);
     *own = of_right / sum - 1;

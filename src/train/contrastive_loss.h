@@ -52,12 +52,14 @@ typedef struct {
 } t2i_rights;
 
 /* rows: those of the range (rows.h), whose split has `in_split` in all. */
-T2I_CHECKED t2i_status t2i_rights_new(t2i_rights *out, const t2i_contrastive_loss *contrastive,
-                                      const t2i_rows *rows, const t2i_row_range *range,
-                                      uint64_t in_split, t2i_error *err);
-void t2i_rights_free(t2i_rights *rights);
+T2I_CHECKED t2i_status t2i_contrastive_loss_rights_new(t2i_rights *out,
+                                                       const t2i_contrastive_loss *contrastive,
+                                                       const t2i_rows *rows,
+                                                       const t2i_row_range *range,
+                                                       uint64_t in_split, t2i_error *err);
+void t2i_contrastive_loss_rights_free(t2i_rights *rights);
 /* The most that one of `count` rows has. */
-size_t t2i_rights_most(const t2i_rights *rights, size_t count);
+size_t t2i_contrastive_loss_rights_most(const t2i_rights *rights, size_t count);
 
 /* Chooses the negatives of a step (from 1); 0: all rows are validated against the same ones. */
 void t2i_contrastive_loss_begin(t2i_contrastive_loss *contrastive, uint64_t step);

@@ -13,7 +13,7 @@ t2i_status t2i_dry_run_shards(t2i_text *out, size_t shards, int size, t2i_error 
         return fewest == most ? t2i_text_addf(out, err, "%zu on each rank", most)
                               : t2i_text_addf(out, err, "%zu or %zu on each rank", fewest, most);
     for (int r = 0; r < size; r++) {
-        size_t first = t2i_share(shards, r, size), end = t2i_share(shards, r + 1, size);
+        size_t first = t2i_comm_share(shards, r, size), end = t2i_comm_share(shards, r + 1, size);
         T2I_TRY(t2i_text_addf(out, err, "%srank %d: ", r > 0 ? ", " : "", r));
         T2I_TRY(end == first       ? t2i_text_addf(out, err, "none")
                 : end == first + 1 ? t2i_text_addf(out, err, "%zu", first)

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "checkpoint/run_folder.h"
 #include "base/heartbeat.h"
 #include "train/rows.h"
 #include "record/runlog.h"
@@ -84,16 +85,15 @@ static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path,
 {
     long *steps;
     size_t count;
-    T2I_TRY(t2i_checkpoint_list(run, &steps, &count, err));
+    T2I_TRY(t2i_run_folder_checkpoints(run, &steps, &count, err));
     t2i_status status = T2I_OK;
     *found = 0;
     for (size_t i = 0;
          i < count && !*found && (status == T2I_OK || status == T2I_DATA || status == T2I_IO);
          i++) {
         t2i_free(*path);
-        *path = t2i_checkpoint_path(run, steps[i]);
-        status = *path == NULL ? t2i_fail_memory(err, 64, "a file name")
-                               : t2i_checkpoint_load(out, *path, 1, 0, err);
+        *path = t2i_run_folder_checkpoint(run, steps[i], err);
+        status = *path == NULL ? T2I_SYSTEM : t2i_checkpoint_load(out, *path, 1, 0, err);
         *found = status == T2I_OK;
         if (status == T2I_DATA || status == T2I_IO)
             t2i_log_warn("%s; trying the checkpoint before it", err->text);
@@ -129,8 +129,8 @@ static t2i_status check_owner(const char *run, const t2i_dataset *dataset,
 /* A model without any checkpoint cannot be gone on from, and a fresh start would overwrite it. */
 static t2i_status check_no_model(const char *run, t2i_error *err)
 {
-    char *path = t2i_fs_join(run, "model.safetensors");
-    if (path == NULL) return t2i_fail_memory(err, strlen(run), "a file name");
+    char *path = t2i_fs_join(run, "model.safetensors", err);
+    if (path == NULL) return T2I_SYSTEM;
     t2i_status status = T2I_OK;
     if (t2i_fs_exists(path))
         status = t2i_fail(err, T2I_USAGE,
@@ -147,7 +147,7 @@ static int has_model(const t2i_train_options *options)
 {
     t2i_checkpoint model;
     t2i_error ignored;
-    char *path = options->out == NULL ? NULL : t2i_fs_join(options->out, "model.safetensors");
+    char *path = options->out == NULL ? NULL : t2i_fs_join(options->out, "model.safetensors", NULL);
     int found = path != NULL && t2i_checkpoint_load(&model, path, 0, 0, &ignored) == T2I_OK;
     int last = found && model.run.step == options->steps;
     if (found) t2i_checkpoint_free(&model);
@@ -166,8 +166,8 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
                      : t2i_fail(err, T2I_NOINPUT,
                                 "%s holds no checkpoint to go on from (resume = %s)", named, named);
     }
-    *path = t2i_strdup(named);
-    if (*path == NULL) return t2i_fail_memory(err, strlen(named), "a file name");
+    *path = t2i_fs_copy_path(named, err);
+    if (*path == NULL) return T2I_SYSTEM;
     /* a width, so that a model without a head is told to be a model, not to lack its head */
     return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
@@ -221,7 +221,7 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *option
                             const t2i_dataset *dataset, t2i_error *err)
 {
     char *path;
-    T2I_TRY(t2i_checkpoint_find(options->init, &path, err));
+    T2I_TRY(t2i_run_folder_model(options->init, &path, err));
     t2i_status status =
         t2i_checkpoint_load(out, path, 0, (size_t)t2i_dataset_get_info(dataset)->features, err);
     if (status == T2I_OK) {

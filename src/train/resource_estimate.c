@@ -14,8 +14,8 @@ static double rows_of_rank(const t2i_run_sizes *run, int rank)
 {
     const t2i_sampler *p = run->sampler;
     if (p->kind != T2I_SHARDED) return (double)p->rows;
-    return (double)(t2i_sampler_first_row(p, t2i_share(p->shards, rank + 1, run->size)) -
-                    t2i_sampler_first_row(p, t2i_share(p->shards, rank, run->size)));
+    return (double)(t2i_sampler_first_row(p, t2i_comm_share(p->shards, rank + 1, run->size)) -
+                    t2i_sampler_first_row(p, t2i_comm_share(p->shards, rank, run->size)));
 }
 
 /* Ids of a prompt, and its row (rows.h). */
@@ -68,9 +68,9 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
     double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
     size_t chunks = m->layout.floats / T2I_CHUNK,
            rows = t2i_step_rows(run->sampler, rank, run->size);
-    double slice =
-        (double)(t2i_share(chunks, rank + 1, run->size) - t2i_share(chunks, rank, run->size)) *
-        T2I_CHUNK * FLOAT;
+    double slice = (double)(t2i_comm_share(chunks, rank + 1, run->size) -
+                            t2i_comm_share(chunks, rank, run->size)) *
+                   T2I_CHUNK * FLOAT;
     int averages = run->options->ema > 0, workers = run->size * run->threads;
     t2i_rank_estimate estimate = {.own = process + bytes_of_rows(run, rank) +
                                          bytes_of_audits(run, rows)};
@@ -85,8 +85,8 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
         if (w / run->threads != rank) continue;
         estimate.own += (double)(buffers - published) * block;
         estimate.shared += (double)published * block;
-        estimate.own +=
-            (double)t2i_work_bytes(m, rows, run->longest) + 2.0 * (double)rows * D * FLOAT;
+        estimate.own += (double)t2i_transformer_work_bytes(m, rows, run->longest) +
+                        2.0 * (double)rows * D * FLOAT;
     }
     estimate.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
     return estimate;

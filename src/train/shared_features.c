@@ -38,7 +38,8 @@ static t2i_status read_slice(t2i_shared_features *s, t2i_dataset *dataset, int t
                              t2i_error *err)
 {
     size_t images = (size_t)t2i_dataset_get_info(dataset)->images;
-    size_t begin = t2i_share(images, turn, sharers), end = t2i_share(images, turn + 1, sharers);
+    size_t begin = t2i_comm_share(images, turn, sharers),
+           end = t2i_comm_share(images, turn + 1, sharers);
     for (size_t i = begin, run; i < end; i += run) {
         run = 1;
         if (s->place[i] == UINT32_MAX) continue;

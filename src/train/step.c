@@ -79,8 +79,8 @@ int t2i_step_threads(const t2i_sampler *sampler, int size, int threads)
 size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size)
 {
     size_t most = 1;
-    for (size_t v = t2i_share(sampler->shards, rank, size);
-         v < t2i_share(sampler->shards, rank + 1, size); v++)
+    for (size_t v = t2i_comm_share(sampler->shards, rank, size);
+         v < t2i_comm_share(sampler->shards, rank + 1, size); v++)
         if (t2i_sampler_draws(sampler, v) > most) most = t2i_sampler_draws(sampler, v);
     return most;
 }
@@ -89,7 +89,8 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 {
     const t2i_model *model = &s->in.state->model;
     size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
-    T2I_TRY(t2i_work_new(&w->work, model, most, s->in.longest, s->in.options->trie, err));
+    T2I_TRY(
+        t2i_transformer_work_new(&w->work, model, most, s->in.longest, s->in.options->trie, err));
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);
     w->batch = t2i_alloc(most, sizeof *w->batch);
@@ -100,7 +101,7 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
     if (w->draw == NULL || w->index == NULL || w->batch == NULL || w->target == NULL ||
         w->dprediction == NULL || (s->in.options->augment > 0 && w->changed == NULL))
         return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
-    s->work_bytes += t2i_work_bytes(model, most, s->in.longest);
+    s->work_bytes += t2i_transformer_work_bytes(model, most, s->in.longest);
     return T2I_OK;
 }
 
@@ -124,8 +125,8 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     const t2i_train_state *state = s->in.state;
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     s->chunks = state->model.layout.floats / T2I_CHUNK;
-    s->first_chunk = t2i_share(s->chunks, rank, size);
-    s->slice_floats = (t2i_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
+    s->first_chunk = t2i_comm_share(s->chunks, rank, size);
+    s->slice_floats = (t2i_comm_share(s->chunks, rank + 1, size) - s->first_chunk) * T2I_CHUNK;
     s->schedule = (t2i_schedule){options->lr, options->min_lr, options->warmup, options->steps,
                                  options->schedule == T2I_SCHEDULE_COSINE};
     s->adamw = (t2i_adamw){options->lr, options->beta1, options->beta2, options->eps,
@@ -201,7 +202,7 @@ void t2i_step_free(t2i_step *s)
     if (s == NULL) return;
     for (int t = 0; s->worker != NULL && t < s->threads; t++) {
         worker *w = &s->worker[t];
-        t2i_work_free(w->work);
+        t2i_transformer_work_free(w->work);
         t2i_free(w->draw);
         t2i_free(w->index);
         t2i_free(w->batch);
@@ -341,19 +342,20 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
-    const float *prediction = t2i_forward(&s->packed, w->work, b->row, b->rows, state->vocab.pad);
+    const float *prediction =
+        t2i_transformer_forward(&s->packed, w->work, b->row, b->rows, state->vocab.pad);
     const t2i_contrastive_batch pictures = {b->rights, b->index, b->rows, b->target};
     t2i_leaf leaf = {.rows = (double)b->rows,
-                     .tokens = (double)t2i_work_tokens(w->work),
-                     .prefixes = (double)t2i_work_prefixes(w->work)};
-    leaf.loss = t2i_squared_error(w->dprediction, prediction, b->target,
-                                  (float)(2.0 / (all * (double)D)), b->rows * D);
+                     .tokens = (double)t2i_transformer_work_tokens(w->work),
+                     .prefixes = (double)t2i_transformer_work_prefixes(w->work)};
+    leaf.loss = t2i_ops_squared_error(w->dprediction, prediction, b->target,
+                                      (float)(2.0 / (all * (double)D)), b->rows * D);
     /* in units of the squared error, which is divided by D at the end */
     if (in->contrastive != NULL)
         leaf.loss += weight * (double)D *
                      t2i_contrastive_loss_add(in->contrastive, thread, &pictures, prediction,
                                               (float)(weight / all), w->dprediction);
-    t2i_backward(&s->packed, w->work, w->dprediction, gradient, used);
+    t2i_transformer_backward(&s->packed, w->work, w->dprediction, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;
 }
@@ -457,8 +459,8 @@ static int compares(const t2i_step *s)
 static void hash_replica(void *context, int thread)
 {
     t2i_step *s = context;
-    size_t end = t2i_share(s->chunks, thread + 1, s->threads);
-    for (size_t c = t2i_share(s->chunks, thread, s->threads); c < end; c++)
+    size_t end = t2i_comm_share(s->chunks, thread + 1, s->threads);
+    for (size_t c = t2i_comm_share(s->chunks, thread, s->threads); c < end; c++)
         s->replica[c] =
             t2i_hash_64(s->in.state->weights + c * T2I_CHUNK, T2I_CHUNK * sizeof(float));
 }
@@ -488,11 +490,11 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
     t2i_step *s = context;
     size_t at = chunk * T2I_CHUNK;
     t2i_bit_sums sums =
-        t2i_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
+        t2i_optim_adamw_update(weights, s->m + at, s->v + at, gradient, T2I_CHUNK, &s->factors);
     if (s->ema != NULL) {
         sums.before += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
-        t2i_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.options->ema,
-                       (unsigned long)s->in.state->run.updates);
+        t2i_optim_ema_update(s->ema + at, weights, T2I_CHUNK, s->in.options->ema,
+                             (unsigned long)s->in.state->run.updates);
         sums.after += 7 * (s->sums == NULL ? 0 : sum_of_bits(s->ema + at));
     }
     if (s->sums == NULL) return;
@@ -528,7 +530,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     result->loss = result->total.loss /
                    ((double)s->in.sampler->batch * (double)state->model.config.vision_feature_dim);
     result->norm = sqrt(squares);
-    result->lr = t2i_schedule_lr(&s->schedule, s->number);
+    result->lr = t2i_optim_schedule_lr(&s->schedule, s->number);
     /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
      * again */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
@@ -545,8 +547,9 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
         t2i_loss_spike_add(usual, result->loss);
         state->run.updates++;
         s->adamw.lr = result->lr;
-        s->factors = t2i_adamw_begin(&s->adamw, t2i_clip_factor(result->norm, s->in.options->clip),
-                                     (unsigned long)state->run.updates);
+        s->factors = t2i_optim_adamw_begin(&s->adamw,
+                                           t2i_optim_clip_factor(result->norm, s->in.options->clip),
+                                           (unsigned long)state->run.updates);
         t2i_reduce_update(s->reduce, comm, update_chunk, s);
         s->packed.weights = NULL;
         s->summed = s->sums != NULL;

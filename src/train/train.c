@@ -10,10 +10,12 @@
 #include "train/contrastive_loss.h"
 #include "base/cpu.h"
 #include "record/events.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "kernels/blas.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "checkpoint/run_folder.h"
 #include "train/sampler.h"
 #include "base/heartbeat.h"
 #include "train/sampler_file.h"
@@ -82,20 +84,20 @@ static t2i_status begin_folder(t2i_train *t, t2i_error *err)
     if (status == T2I_OK) status = t2i_writer_lease_take(t->options->out, err);
     static const char *const folders[] = {"checkpoints", "samples"};
     for (size_t i = 0; status == T2I_OK && i < 2; i++) {
-        char *path = t2i_fs_join(t->options->out, folders[i]);
-        status = path == NULL ? t2i_fail_memory(err, 64, "a file name") : t2i_fs_mkdir(path, err);
+        char *path = t2i_fs_join(t->options->out, folders[i], err);
+        status = path == NULL ? T2I_SYSTEM : t2i_fs_mkdir(path, err);
         t2i_free(path);
     }
-    t2i_checkpoint_sweep(t->options->out);
+    t2i_run_folder_sweep(t->options->out);
     if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->options->out, t->state.run.step, err);
     if (status == T2I_OK && t->options->tensorboard)
         status = t2i_runlog_tensorboard(t->log, t->state.run.step, err);
     t2i_text text = {0};
-    char *path = t2i_fs_join(t->options->out, "job.ini");
+    char *path = t2i_fs_join(t->options->out, "job.ini", err);
     if (status == T2I_OK) status = t2i_opts_echo(&t->options->opts, &text, err);
-    if (status == T2I_OK && path == NULL) status = t2i_fail_memory(err, 64, "a file name");
-    if (status == T2I_OK) status = t2i_fs_write(path, text.data, text.size, err);
+    if (status == T2I_OK && path == NULL) status = T2I_SYSTEM;
+    if (status == T2I_OK) status = t2i_commit_file(path, text.data, text.size, err);
     t2i_free(path);
     t2i_text_free(&text);
     return status;
@@ -193,8 +195,8 @@ static t2i_status make_sampler(t2i_train *t, t2i_error *err)
 static t2i_status load_rows(t2i_train *t, t2i_error *err)
 {
     const t2i_train_state *state = &t->state;
-    size_t first = t2i_share(t->sampler.shards, t->rank, t->size),
-           end = t2i_share(t->sampler.shards, t->rank + 1, t->size);
+    size_t first = t2i_comm_share(t->sampler.shards, t->rank, t->size),
+           end = t2i_comm_share(t->sampler.shards, t->rank + 1, t->size);
     int all = t->sampler.kind != T2I_SHARDED;
     t->range =
         (t2i_row_range){.dataset = t->dataset,
@@ -246,8 +248,9 @@ static t2i_status open_contrastive(t2i_train *t, t2i_error *err)
     if (options->loss != T2I_LOSS_CONTRASTIVE) return T2I_OK;
     T2I_TRY(t2i_contrastive_loss_new(&t->contrastive, t->dataset, t->trains, &t->features,
                                      &contrastive, t->most_rows, (size_t)t->threads, err));
-    return t2i_rights_new(&t->rights, t->contrastive, &t->rows, &t->range,
-                          replays ? t->sampler.rows : t->split_rows[T2I_TRAIN], err);
+    return t2i_contrastive_loss_rights_new(&t->rights, t->contrastive, &t->rows, &t->range,
+                                           replays ? t->sampler.rows : t->split_rows[T2I_TRAIN],
+                                           err);
 }
 
 /* Collective. No more than shards can keep busy. */
@@ -275,7 +278,8 @@ static t2i_status open_step(t2i_train *t, t2i_error *err)
     }
     t2i_status mine = open_contrastive(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
-    size_t rights = t->contrastive == NULL ? 0 : t2i_rights_most(&t->rights, t->rows.count);
+    size_t rights =
+        t->contrastive == NULL ? 0 : t2i_contrastive_loss_rights_most(&t->rights, t->rows.count);
     if (t->options->audit_every > 0) rights = (size_t)t2i_comm_max(t->comm, (int64_t)rights);
     const t2i_step_input input = {.options = t->options,
                                   .state = &t->state,
@@ -436,7 +440,7 @@ static void tear_down(t2i_train *t)
     t2i_shared_features_free(&t->features);
     t2i_contrastive_loss_free(t->contrastive);
     t2i_free(t->trains);
-    t2i_rights_free(&t->rights);
+    t2i_contrastive_loss_rights_free(&t->rights);
     t2i_runlog_close(t->log);
     t2i_events_end(&t->events);
     t2i_report_close(t->report);

@@ -42,9 +42,9 @@ t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *opti
     memcpy(out->split_rows, split_rows, sizeof out->split_rows);
     out->validated = options->validate_every > 0 ? split_rows[T2I_VALIDATION] : 0;
     out->blocks = (size_t)((out->validated + T2I_VALIDATION_ROWS - 1) / T2I_VALIDATION_ROWS);
-    out->first_block = t2i_share(out->blocks, rank, size);
+    out->first_block = t2i_comm_share(out->blocks, rank, size);
     uint64_t first = (uint64_t)out->first_block * T2I_VALIDATION_ROWS;
-    uint64_t end = (uint64_t)t2i_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
+    uint64_t end = (uint64_t)t2i_comm_share(out->blocks, rank + 1, size) * T2I_VALIDATION_ROWS;
     out->range = range_of(out, T2I_VALIDATION, first, end < out->validated ? end : out->validated);
     T2I_TRY(t2i_rows_load(&out->rows, &out->range, err));
     if (out->validated == 0) return T2I_OK;
@@ -54,7 +54,7 @@ t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *opti
 void t2i_validation_free(t2i_validation *validation)
 {
     t2i_rows_free(&validation->rows);
-    t2i_rights_free(&validation->right);
+    t2i_contrastive_loss_rights_free(&validation->right);
     t2i_validation_recall_free(&validation->recall);
     t2i_free(validation->place);
     t2i_free(validation->block_loss);
@@ -92,8 +92,9 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
                                "validation");
     T2I_TRY(t2i_validation_recall_begin(&validation->recall, features, err));
     if (contrastive == NULL) return T2I_OK;
-    return t2i_rights_new(&validation->right, contrastive, &validation->rows, &validation->range,
-                          validation->split_rows[T2I_VALIDATION], err);
+    return t2i_contrastive_loss_rights_new(&validation->right, contrastive, &validation->rows,
+                                           &validation->range,
+                                           validation->split_rows[T2I_VALIDATION], err);
 }
 
 t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
@@ -127,8 +128,8 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
 {
     const t2i_train_state *state = validation->state;
     size_t D = state->model.config.vision_feature_dim;
-    const float *prediction = t2i_forward(validation->packed, validation->work,
-                                          validation->rows.row + first, rows, state->vocab.pad);
+    const float *prediction = t2i_transformer_forward(
+        validation->packed, validation->work, validation->rows.row + first, rows, state->vocab.pad);
     for (size_t i = 0; i < rows; i++) {
         validation->index[i] = first + i;
         memcpy(validation->target + i * D,
@@ -136,8 +137,8 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
                D * sizeof(float));
     }
     t2i_validation_recall_add_predictions(&validation->recall, first, rows, prediction);
-    double loss =
-        t2i_squared_error(validation->dprediction, prediction, validation->target, 0.0f, rows * D);
+    double loss = t2i_ops_squared_error(validation->dprediction, prediction, validation->target,
+                                        0.0f, rows * D);
     const t2i_contrastive_batch pictures = {&validation->right, validation->index, rows,
                                             validation->target};
     if (validation->contrastive != NULL)
@@ -150,7 +151,7 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
 /* Collective. The loss; and place. */
 static double validate(t2i_validation *validation, t2i_comm *comm)
 {
-    size_t end = t2i_share(validation->blocks, validation->rank + 1, validation->size);
+    size_t end = t2i_comm_share(validation->blocks, validation->rank + 1, validation->size);
     if (validation->contrastive != NULL) t2i_contrastive_loss_begin(validation->contrastive, 0);
     for (size_t b = validation->first_block; b < end; b++) {
         size_t first = (b - validation->first_block) * T2I_VALIDATION_ROWS,
@@ -207,9 +208,8 @@ t2i_status t2i_validation_save_model(const t2i_validation *validation, const cha
                                      float *weights, t2i_error *err)
 {
     const t2i_checkpoint model = t2i_train_state_model(validation->state, weights);
-    char *path = t2i_fs_join(validation->options->out, name);
-    t2i_status status = path == NULL ? t2i_fail_memory(err, 64, "a file name")
-                                     : t2i_checkpoint_save(&model, path, err);
+    char *path = t2i_fs_join(validation->options->out, name, err);
+    t2i_status status = path == NULL ? T2I_SYSTEM : t2i_checkpoint_save(&model, path, err);
     t2i_free(path);
     return status;
 }
@@ -266,7 +266,7 @@ t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights,
                              err);
     snprintf(name, sizeof name, "samples/step-%ld.png", state->run.step);
     snprintf(title, sizeof title, "After step %ld", state->run.step);
-    char *path = t2i_fs_join(validation->options->out, name);
+    char *path = t2i_fs_join(validation->options->out, name, err);
     if (status == T2I_OK && path != NULL)
         status = t2i_contact_sheet_samples(path, title, &validation->gallery, prompt, count,
                                            prediction, truth, err);

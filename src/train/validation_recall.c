@@ -221,7 +221,7 @@ void t2i_validation_recall_add_predictions(t2i_validation_recall *recall, size_t
 static void set_limit(t2i_validation_recall *recall, size_t q)
 {
     const float *x = recall->prediction + q * recall->D;
-    double own = t2i_length(x, recall->D);
+    double own = t2i_gallery_length(x, recall->D);
     t2i_search_count *c = &recall->found[q].by[T2I_COSINE];
     recall->found[q] = (t2i_search_result){.training = t2i_search_none()};
     recall->found[q].by[T2I_EUCLIDEAN].limit = t2i_search_none();
@@ -230,8 +230,8 @@ static void set_limit(t2i_validation_recall *recall, size_t q)
     for (size_t k = recall->begin[q]; k < recall->begin[q + 1]; k++) {
         uint32_t image = recall->fit[k].image;
         const float *feature = t2i_shared_features_feature(recall->features, image);
-        recall->distance[k] =
-            t2i_distance(T2I_COSINE, x, own, feature, t2i_length(feature, recall->D), recall->D);
+        recall->distance[k] = t2i_gallery_distance(
+            T2I_COSINE, x, own, feature, t2i_gallery_length(feature, recall->D), recall->D);
         if (recall->fit[k].right)
             t2i_search_nearer(&c->limit, (t2i_search_neighbour){recall->distance[k],
                                                                 (uint32_t)place_of(recall, image)});

@@ -28,7 +28,7 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
 {
     const bench *b = context;
     size_t at = chunk * T2I_CHUNK;
-    t2i_adamw_update(weights, b->m + at, b->v + at, gradient, T2I_CHUNK, &b->factors);
+    t2i_optim_adamw_update(weights, b->m + at, b->v + at, gradient, T2I_CHUNK, &b->factors);
 }
 
 static double time_of_update(bench *b, size_t floats, unsigned long number)
@@ -42,8 +42,8 @@ static double time_of_update(bench *b, size_t floats, unsigned long number)
     t2i_step_status step_status = {0};
     double squares, began = t2i_cpu_seconds();
     t2i_reduce_exchange(b->reduce, b->comm, &total, &step_status, &squares);
-    b->factors = t2i_adamw_begin(&(t2i_adamw){1e-4, 0.9, 0.999, 1e-8, 0.01},
-                                 t2i_clip_factor(sqrt(squares), 1.0), number);
+    b->factors = t2i_optim_adamw_begin(&(t2i_adamw){1e-4, 0.9, 0.999, 1e-8, 0.01},
+                                       t2i_optim_clip_factor(sqrt(squares), 1.0), number);
     t2i_reduce_update(b->reduce, b->comm, update_chunk, b);
     return t2i_cpu_seconds() - began;
 }

@@ -104,12 +104,12 @@ static void theirs(const product *p)
 
 static void pack(const product *p)
 {
-    t2i_pack(p->packed, p->b, p->N, p->K, p->N);
+    t2i_gemm_pack(p->packed, p->b, p->N, p->K, p->N);
 }
 
 static void pack_transposed(const product *p)
 {
-    t2i_pack_transposed(p->packed, p->b, p->K, p->K, p->N);
+    t2i_gemm_pack_transposed(p->packed, p->b, p->K, p->K, p->N);
 }
 
 typedef struct {
@@ -158,13 +158,13 @@ static void measure(product p, double most)
     rates own, blas, packing[2];
     p.a = numbers(p.M * p.K);
     p.b = numbers(p.K * p.N);
-    p.packed = t2i_alloc(t2i_pack_floats(p.K, p.N), sizeof *p.packed);
+    p.packed = t2i_alloc(t2i_gemm_pack_floats(p.K, p.N), sizeof *p.packed);
     p.out = t2i_alloc(p.M * p.N, sizeof *p.out);
     size_t a_rows = p.outer ? p.K : p.M, a_columns = p.outer ? p.M : p.K;
-    uint64_t *words = t2i_alloc(t2i_zeros_words(a_rows, a_columns), sizeof *words);
+    uint64_t *words = t2i_alloc(t2i_gemm_zeros_words(a_rows, a_columns), sizeof *words);
     if (p.a != NULL && p.b != NULL && p.packed != NULL && p.out != NULL && words != NULL) {
         for (size_t i = 0; p.half && i < p.M * p.K; i++) p.a[i] = p.a[i] < 0 ? 0 : p.a[i];
-        t2i_zeros_find(&p.zeros, words, p.a, a_columns, a_rows, a_columns);
+        t2i_gemm_zeros_find(&p.zeros, words, p.a, a_columns, a_rows, a_columns);
         pack(&p);
         ours(&p);
         theirs(&p);
@@ -212,7 +212,8 @@ int main(int argc, char **argv)
     t2i_blas_begin();
     t2i_cpu_set_rounding();
     double most = peak();
-    printf("%s: peak %.1f GF/s. Beside it OpenBLAS (%s); GB/s of t2i_pack, t2i_pack_transposed\n",
+    printf("%s: peak %.1f GF/s. Beside it OpenBLAS (%s); GB/s of t2i_gemm_pack, "
+           "t2i_gemm_pack_transposed\n",
            t2i_cpu_vectors_name(), most, t2i_blas_core());
     measure_step(1800, 128, 512, 512, 64, only, most);
     measure_step(225, 128, 512, 512, 8, only, most);

@@ -7,6 +7,7 @@
 #include "image/image.h"
 #include "base/log.h"
 #include "draw/plot.h"
+#include "image/image_file.h"
 
 enum { POINTS = 32 };
 
@@ -35,7 +36,7 @@ int main(int argc, char **argv)
                            .height = 360};
     t2i_status status = argc != 2 ? t2i_fail(&err, T2I_USAGE, "usage: model_plot F.png < TABLE")
                                   : t2i_plot_draw(&image, &plot, series, 2, &err);
-    if (status == T2I_OK) status = t2i_image_write(&image, argv[1], &err);
+    if (status == T2I_OK) status = t2i_image_file_write(&image, argv[1], &err);
     t2i_image_free(&image);
     if (status != T2I_OK) t2i_log_error(&err);
     return (int)status;

@@ -9,6 +9,7 @@
 
 #include "dataset/dataset.h"
 #include "base/log.h"
+#include "dataset/dataset_writer.h"
 #include "prepare/pairs.h"
 #include "base/rng.h"
 #include "base/text.h"
@@ -28,9 +29,9 @@ static t2i_status add_pair(t2i_pair_set *set, t2i_text *prompt, uint64_t i, size
         T2I_TRY(t2i_text_add(prompt, bytes, size, err));
     }
     snprintf(name, sizeof name, "%llu.png", (unsigned long long)i);
-    if (i < pictures) T2I_TRY(t2i_pair_set_image(set, name, (uint32_t)i, err));
-    return t2i_pair_set_pair(set, prompt->data, prompt->size, (size_t)(i % pictures), (uint32_t)i,
-                             T2I_TRAIN, err);
+    if (i < pictures) T2I_TRY(t2i_pairs_set_image(set, name, (uint32_t)i, err));
+    return t2i_pairs_set_pair(set, prompt->data, prompt->size, (size_t)(i % pictures), (uint32_t)i,
+                              T2I_TRAIN, err);
 }
 
 static t2i_status write_features(const char *path, const t2i_pairs *pairs, size_t features,
@@ -38,15 +39,15 @@ static t2i_status write_features(const char *path, const t2i_pairs *pairs, size_
 {
     static float feature[FEATURES_MAX];
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1.0};
-    t2i_dataset_out *out;
-    T2I_TRY(t2i_dataset_create(&out, path, "random_set", pairs, features, &encoder, err));
+    t2i_dataset_writer *out;
+    T2I_TRY(t2i_dataset_writer_create(&out, path, "random_set", pairs, features, &encoder, err));
     t2i_status status = T2I_OK;
     for (uint64_t i = 0; status == T2I_OK && i < pairs->images; i++) {
         for (uint64_t k = 0; k < features; k++) feature[k] = (float)t2i_rng_normal(2, i, k);
-        status = t2i_dataset_put_features(out, 1, feature, err);
+        status = t2i_dataset_writer_put_features(out, 1, feature, err);
     }
-    if (status == T2I_OK) return t2i_dataset_commit(out, err);
-    t2i_dataset_drop(out);
+    if (status == T2I_OK) return t2i_dataset_writer_commit(out, err);
+    t2i_dataset_writer_drop(out);
     return status;
 }
 
@@ -58,9 +59,9 @@ static t2i_status write_set(const char *path, size_t pairs, size_t pictures, siz
     t2i_status status = T2I_OK;
     for (uint64_t i = 0; status == T2I_OK && i < pairs; i++)
         status = add_pair(&set, &prompt, i, pictures, err);
-    const t2i_pairs view = t2i_pair_set_view(&set);
+    const t2i_pairs view = t2i_pairs_set_view(&set);
     if (status == T2I_OK) status = write_features(path, &view, features, err);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
     t2i_text_free(&prompt);
     return status;
 }

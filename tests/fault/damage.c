@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "checkpoint/checkpoint.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -30,8 +31,8 @@ static int same_block(const t2i_checkpoint *a, const float *x, const float *y)
 
 static int same(const t2i_checkpoint *a, const t2i_checkpoint *b)
 {
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++)
-        if (t2i_config_get(&a->model.config, i) != t2i_config_get(&b->model.config, i)) return 0;
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
+        if (t2i_model_size(&a->model.config, i) != t2i_model_size(&b->model.config, i)) return 0;
     if (a->vocab.size != b->vocab.size) return 0;
     for (size_t i = 0; i < a->vocab.size; i++)
         if (strcmp(a->vocab.name[i], b->vocab.name[i]) != 0) return 0;
@@ -89,7 +90,7 @@ int main(int argc, char **argv)
     size_t number = argc > 4 ? (size_t)atol(argv[4]) : 1;
     uint64_t seed = argc > 5 ? (uint64_t)atol(argv[5]) : 1;
     if (t2i_fs_read(argv[1], (size_t)1 << 30, &b.bytes, &err) != T2I_OK ||
-        t2i_fs_write(b.path, b.bytes.data, b.bytes.size, &err) != T2I_OK ||
+        t2i_commit_file(b.path, b.bytes.data, b.bytes.size, &err) != T2I_OK ||
         t2i_checkpoint_load(&b.sound, b.path, 1, 0, &err) != T2I_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 2;

@@ -25,6 +25,7 @@
 #include "scratch.h"
 #include "fault/shim.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/run_folder.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -358,7 +359,7 @@ static int walk(disk *d, int folder, const char *path, user use)
                 last = 0;
         }
         if (!last) continue;
-        char *full = t2i_fs_join(path, name);
+        char *full = t2i_fs_join(path, name, NULL);
         if (full == NULL) exit(2);
         int at = n->changes[i].node;
         int fine = use(d, full, at) && (!d->node[at].folder || walk(d, at, full, use));
@@ -431,9 +432,10 @@ static int loads(disk *d)
     t2i_error err = {0};
     t2i_checkpoint c;
     place_of(d, d->run, run, sizeof run);
-    if (t2i_checkpoint_list(run, &steps, &count, &err) != T2I_OK) return wrong(d, "%s", err.text);
+    if (t2i_run_folder_checkpoints(run, &steps, &count, &err) != T2I_OK)
+        return wrong(d, "%s", err.text);
     for (size_t i = 0; i < count && newest < 0; i++) {
-        char *path = t2i_checkpoint_path(run, steps[i]);
+        char *path = t2i_run_folder_checkpoint(run, steps[i], NULL);
         if (path == NULL) exit(2);
         if (t2i_checkpoint_load(&c, path, 1, 0, &err) == T2I_OK) {
             newest = c.run.step;
@@ -445,7 +447,7 @@ static int loads(disk *d)
     if (newest < d->announced)
         return wrong(d, "step %ld was announced, step %ld is the newest that loads: %s",
                      d->announced, newest, err.text);
-    if (d->announced >= 0 && t2i_checkpoint_find(run, &found, &err) != T2I_OK)
+    if (d->announced >= 0 && t2i_run_folder_model(run, &found, &err) != T2I_OK)
         return wrong(d, "%s", err.text);
     t2i_free(found);
     return 1;

@@ -40,8 +40,8 @@ static void same_state(const t2i_checkpoint *a, const t2i_checkpoint *b)
     T2I_ASSERT(x->step == y->step && x->updates == y->updates && x->skipped == y->skipped &&
                x->shards == y->shards && x->usual.steps == y->usual.steps);
     T2I_ASSERT(strcmp(x->dataset, y->dataset) == 0);
-    for (size_t i = 0; i < T2I_CONFIG_KEYS; i++)
-        T2I_ASSERT(t2i_config_get(&a->model.config, i) == t2i_config_get(&b->model.config, i));
+    for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
+        T2I_ASSERT(t2i_model_size(&a->model.config, i) == t2i_model_size(&b->model.config, i));
     T2I_ASSERT(a->vocab.size == b->vocab.size);
     for (size_t i = 0; i < a->vocab.size; i++)
         T2I_ASSERT(strcmp(a->vocab.name[i], b->vocab.name[i]) == 0);

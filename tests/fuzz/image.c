@@ -5,6 +5,8 @@
 
 #include <zlib.h>
 #include "fuzz/fuzz.h"
+#include "image/image_file.h"
+#include "image/image_resize.h"
 
 enum { AREA_MAX = 1 << 18 };
 
@@ -37,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     t2i_error err = {0};
     t2i_image image, small;
-    t2i_status status = t2i_image_decode_within(&image, bytes, size, AREA_MAX, "input", &err);
+    t2i_status status = t2i_image_file_decode_within(&image, bytes, size, AREA_MAX, "input", &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
     T2I_ASSERT((status == T2I_OK) == (image.rgb != NULL));
     if (status != T2I_OK) {
@@ -45,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     }
     T2I_ASSERT(image.width * image.height <= AREA_MAX);
-    status = t2i_image_fit(&small, &image, 64, 56, &err);
+    status = t2i_image_resize_crop(&small, &image, 64, 56, &err);
     T2I_ASSERT(status == T2I_OK && small.width == 56 && small.height == 56);
     t2i_image_free(&small);
     t2i_image_free(&image);

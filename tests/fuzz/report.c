@@ -4,6 +4,7 @@
  * Whatever is in them, a page comes out, the same one when the log is read in two goes, and nothing
  * of them is taken for HTML. And a run can go on in that folder.
  */
+#include "base/fs.h"
 #include "record/report.h"
 
 #include "scratch.h"

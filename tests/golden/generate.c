@@ -1,6 +1,8 @@
 /* generate.c - the tutorial's final weights, asked through our own files: predictions and distances
  * as PyTorch printed them (tests/golden/seed/), "a blue square shape" -> blue_square.png.
  */
+#include "dataset/dataset_writer.h"
+#include "image/image_file.h"
 #include "retrieval/generate.h"
 
 #include <math.h>
@@ -53,7 +55,7 @@ static void write_model(void)
     t2i_st_close(final);
 }
 
-static void write_features(t2i_dataset_out *out, const char *const *name, size_t images)
+static void write_features(t2i_dataset_writer *out, const char *const *name, size_t images)
 {
     t2i_st *st = NULL;
     OK(t2i_st_open(&st, SEED "features.safetensors", &err));
@@ -65,7 +67,7 @@ static void write_features(t2i_dataset_out *out, const char *const *name, size_t
         CU_ASSERT(t != NULL && t->count == D);
         if (t == NULL || t->count != D) continue;
         OK(t2i_st_floats(st, t, feature, &err));
-        OK(t2i_dataset_put_features(out, 1, feature, &err));
+        OK(t2i_dataset_writer_put_features(out, 1, feature, &err));
     }
     t2i_st_close(st);
 }
@@ -94,11 +96,11 @@ static void write_dataset(void)
     pairs = (t2i_pairs){pairs.pairs, pairs.images, prompts.data, offset, image,
                         row,         split,        name,         group};
     const t2i_encoder_info encoder = {"features", 0, 0, 1, ""};
-    t2i_dataset_out *out = NULL;
-    OK(t2i_dataset_create(&out, data_file, "test", &pairs, D, &encoder, &err));
+    t2i_dataset_writer *out = NULL;
+    OK(t2i_dataset_writer_create(&out, data_file, "test", &pairs, D, &encoder, &err));
     if (out != NULL) {
         write_features(out, name, pairs.images);
-        OK(t2i_dataset_commit(out, &err));
+        OK(t2i_dataset_writer_commit(out, &err));
     }
     t2i_text_free(&text);
     t2i_text_free(&prompts);
@@ -256,7 +258,7 @@ static void report_for_people(void)
     CU_ASSERT(report.data != NULL && strstr(report.data, "1.8634  blue_square.png") != NULL);
     CU_ASSERT(report.data != NULL && strstr(report.data, "red_square.png") == NULL);
     CU_ASSERT(report.data != NULL && strstr(report.data, sheet_file) != NULL);
-    OK(t2i_image_read(&sheet, sheet_file, &err));
+    OK(t2i_image_file_read(&sheet, sheet_file, &err));
     t2i_image_free(&sheet);
     t2i_text_free(&report);
 }

@@ -3,6 +3,8 @@
  * small.
  */
 #include "image/image.h"
+#include "image/image_file.h"
+#include "image/image_resize.h"
 
 #include "test.h"
 
@@ -21,11 +23,11 @@ static void same_as_pillow(void)
         char path[256];
         t2i_image in, ours, theirs;
         snprintf(path, sizeof path, FOLDER "/images/%s.png", pictures[i]);
-        OK(t2i_image_read(&in, path, &err));
+        OK(t2i_image_file_read(&in, path, &err));
         snprintf(path, sizeof path, FOLDER "/resized/%s.png", pictures[i]);
-        OK(t2i_image_read(&theirs, path, &err));
+        OK(t2i_image_file_read(&theirs, path, &err));
         if (in.rgb == NULL || theirs.rgb == NULL) continue; /* said above */
-        OK(t2i_image_fit(&ours, &in, 256, 224, &err));
+        OK(t2i_image_resize_crop(&ours, &in, 256, 224, &err));
         CU_ASSERT(ours.width == 224 && ours.height == 224);
         CU_ASSERT(theirs.width == 224 && theirs.height == 224);
         if (memcmp(ours.rgb, theirs.rgb, 224 * 224 * 3) != 0) {

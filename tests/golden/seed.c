@@ -124,7 +124,7 @@ static void test_run(void)
     const t2i_layout *layout = &model.model.layout;
     t2i_work *work = NULL;
     t2i_packed_weights packed;
-    OK(t2i_work_new(&work, &model.model, BATCH, 64, 1, &err));
+    OK(t2i_transformer_work_new(&work, &model.model, BATCH, 64, 1, &err));
     OK(t2i_packed_weights_new(&packed, &model.model, 1, NULL, &err));
     uint8_t *used = t2i_alloc(layout->floats / T2I_CHUNK, 1);
     float *g = t2i_block_new(layout), *m = t2i_block_new(layout), *v = t2i_block_new(layout);
@@ -138,13 +138,13 @@ static void test_run(void)
             memcpy(target[i], feature[batch[s][i]], sizeof target[i]);
         }
         t2i_packed_weights_fill(&packed, model.weights, 0, 1);
-        const float *p = t2i_forward(&packed, work, rows, BATCH, model.vocab.pad);
-        loss[s] = t2i_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
+        const float *p = t2i_transformer_forward(&packed, work, rows, BATCH, model.vocab.pad);
+        loss[s] = t2i_ops_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
                   (BATCH * D);
-        t2i_backward(&packed, work, dprediction, g, used);
+        t2i_transformer_backward(&packed, work, dprediction, g, used);
         if (s == 0) check_gradients(g);
-        const t2i_adamw_factors factors = t2i_adamw_begin(&adamw, 1.0f, s + 1);
-        t2i_adamw_update(model.weights, m, v, g, layout->floats, &factors);
+        const t2i_adamw_factors factors = t2i_optim_adamw_begin(&adamw, 1.0f, s + 1);
+        t2i_optim_adamw_update(model.weights, m, v, g, layout->floats, &factors);
         if (s == 0) check_weights("w1.", first, 0.05, 2.0);
         if (s == 99) check_weights("w100.", first, 1.0, 0.0);
         if (s < COMPARED)
@@ -158,7 +158,7 @@ static void test_run(void)
     t2i_free(first);
     t2i_free(used);
     t2i_packed_weights_free(&packed);
-    t2i_work_free(work);
+    t2i_transformer_work_free(work);
 }
 
 static void test_load(void)

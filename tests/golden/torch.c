@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "formats/torchfile_out.h"
 #include "py_print.h"
 #include "base/fs.h"
 #include "formats/tensors.h"
@@ -260,8 +261,8 @@ static int copy_file(const char *from, const char *to)
     t2i_py_arena *arena = t2i_py_arena_new();
     t2i_status status = t2i_torchfile_open(&file, from, &err);
     if (status == T2I_OK)
-        status =
-            t2i_torchfile_save(to, arena, copy_tree(arena, file, t2i_torchfile_root(file)), &err);
+        status = t2i_torchfile_out_save(to, arena, copy_tree(arena, file, t2i_torchfile_root(file)),
+                                        &err);
     if (status != T2I_OK) fprintf(stderr, "%s\n", err.text);
     t2i_torchfile_close(file);
     t2i_py_arena_free(arena);

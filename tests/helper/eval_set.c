@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "dataset/dataset_writer.h"
 
 enum { NAME = 32, CHARACTERS = 27, SMALL = 10000 };
 
@@ -92,8 +93,8 @@ static t2i_status write_set(set *s, const char *path, t2i_error *err)
                              .image_name = s->name,
                              .group = s->group};
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1.0};
-    t2i_dataset_out *out;
-    T2I_TRY(t2i_dataset_create(&out, path, "eval_set", &pairs, s->features, &encoder, err));
+    t2i_dataset_writer *out;
+    T2I_TRY(t2i_dataset_writer_create(&out, path, "eval_set", &pairs, s->features, &encoder, err));
     float *feature = t2i_alloc(s->features + 4, sizeof *feature);
     t2i_status status = feature == NULL ? t2i_fail_memory(err, s->features, "features") : T2I_OK;
     for (uint64_t m = 0; status == T2I_OK && m < s->pictures; m++) {
@@ -102,11 +103,11 @@ static t2i_status write_set(set *s, const char *path, t2i_error *err)
             t2i_rng_block(5, m % 10 == 9 ? m - 1 : m, d, bits);
             for (size_t k = 0; k < 4; k++) feature[d + k] = (float)((int32_t)bits[k] * 0x1p-31);
         }
-        status = t2i_dataset_put_features(out, 1, feature, err);
+        status = t2i_dataset_writer_put_features(out, 1, feature, err);
     }
     t2i_free(feature);
-    if (status == T2I_OK) return t2i_dataset_commit(out, err);
-    t2i_dataset_drop(out);
+    if (status == T2I_OK) return t2i_dataset_writer_commit(out, err);
+    t2i_dataset_writer_drop(out);
     return status;
 }
 
@@ -149,9 +150,9 @@ static t2i_status write_model(const set *s, const char *path, t2i_error *err)
 
 static t2i_status write_all(set *s, const char *folder, t2i_error *err)
 {
-    char *data = t2i_fs_join(folder, "set.h5"), *model = t2i_fs_join(folder, "model.safetensors");
-    t2i_status status = data == NULL || model == NULL ? t2i_fail_memory(err, 64, "names")
-                                                      : t2i_fs_mkdir(folder, err);
+    char *data = t2i_fs_join(folder, "set.h5", err),
+         *model = t2i_fs_join(folder, "model.safetensors", err);
+    t2i_status status = data == NULL || model == NULL ? T2I_SYSTEM : t2i_fs_mkdir(folder, err);
     if (status == T2I_OK) status = make_pairs(s, err);
     if (status == T2I_OK) status = write_set(s, data, err);
     if (status == T2I_OK) status = write_model(s, model, err);

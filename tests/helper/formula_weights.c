@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/torchfile_out.h"
 #include "golden/resnet_formula.h"
 #include "formats/safetensors.h"
 #include "formats/torchfile.h"
@@ -33,7 +34,7 @@ static t2i_status write_torch(const char *path, const entry *entries, size_t cou
                    t2i_py_floats(arena, entries[i].tensor->dims, dim, entries[i].value));
     }
     t2i_py_set(arena, dict, "fc.weight", t2i_py_floats(arena, 2, (uint64_t[]){2, 3}, fc));
-    t2i_status status = t2i_torchfile_save(path, arena, dict, err);
+    t2i_status status = t2i_torchfile_out_save(path, arena, dict, err);
     t2i_py_arena_free(arena);
     return status;
 }

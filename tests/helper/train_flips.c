@@ -20,11 +20,11 @@ static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
                               const float *dprediction, float *gradient, uint8_t *used);
 static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
                             void *context);
-#define t2i_reduce_update update_and_flip
-#define t2i_backward      backward_and_flip
+#define t2i_reduce_update        update_and_flip
+#define t2i_transformer_backward backward_and_flip
 #include "train/step.c"
 #undef t2i_reduce_update
-#undef t2i_backward
+#undef t2i_transformer_backward
 
 static void flip(float *x)
 {
@@ -52,7 +52,7 @@ static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
     char what[16] = "";
     wish_for(s, what);
     int again = s->turn.takes_part && work == s->worker[s->auditor].work && s->again == 0;
-    t2i_backward(packed, work, dprediction, gradient, used);
+    t2i_transformer_backward(packed, work, dprediction, gradient, used);
     if (strcmp(what, "core") == 0 || strcmp(what, again ? "other" : "own") == 0) flip(gradient + 5);
 }
 

@@ -32,8 +32,8 @@ static void test_bytes(t2i_comm *comm)
     unsigned char all[ITEMS * BYTES] = {0}, right[ITEMS * BYTES], mine[ITEMS * BYTES] = {0},
                               back[ITEMS * BYTES] = {0};
     for (int i = 0; i < ITEMS * BYTES; i++) right[i] = (unsigned char)(i * 7 + 1);
-    size_t first = t2i_share(ITEMS, rank, size) * BYTES,
-           end = t2i_share(ITEMS, rank + 1, size) * BYTES;
+    size_t first = t2i_comm_share(ITEMS, rank, size) * BYTES,
+           end = t2i_comm_share(ITEMS, rank + 1, size) * BYTES;
     memcpy(all + first, right + first, end - first);
     t2i_comm_share_all(comm, all, BYTES, ITEMS);
     CHECK(memcmp(all, right, sizeof all) == 0);
@@ -86,8 +86,8 @@ static void test_node_memory(t2i_comm *comm)
         CHECK(sharers == 1 || sharers == t2i_comm_node_size(comm));
         CHECK((uintptr_t)all % 64 == 0 && turn >= 0 && turn < sharers);
         for (size_t i = 0; i < ITEMS; i++) wrong += sharers == 1 && all[i] != 0;
-        for (size_t i = t2i_share(ITEMS, turn, sharers); i < t2i_share(ITEMS, turn + 1, sharers);
-             i++)
+        for (size_t i = t2i_comm_share(ITEMS, turn, sharers);
+             i < t2i_comm_share(ITEMS, turn + 1, sharers); i++)
             all[i] = (uint32_t)(i * 3 + 1);
         CHECK(t2i_comm_agree(comm, T2I_OK, &err) == T2I_OK);
         for (size_t i = 0; i < ITEMS; i++) wrong += all[i] != i * 3 + 1;
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
     for (size_t items = 0; items < 40; items++) { /* shares cover everything once, evenly */
         size_t at = 0;
         for (int r = 0; r < 7; r++) {
-            size_t first = t2i_share(items, r, 7), end = t2i_share(items, r + 1, 7);
+            size_t first = t2i_comm_share(items, r, 7), end = t2i_comm_share(items, r + 1, 7);
             CHECK(first == at && end - first <= items / 7 + 1);
             at = end;
         }

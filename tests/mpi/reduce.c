@@ -88,8 +88,8 @@ static void check_sums(t2i_comm *comm, setting *s, size_t shards, double squares
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     const float *slice = t2i_reduce_slice(s->reduce), *weights = t2i_reduce_weights(s->reduce);
-    size_t chunks = FLOATS / T2I_CHUNK, first = t2i_share(chunks, rank, size) * T2I_CHUNK,
-           end = t2i_share(chunks, rank + 1, size) * T2I_CHUNK, wrong = 0;
+    size_t chunks = FLOATS / T2I_CHUNK, first = t2i_comm_share(chunks, rank, size) * T2I_CHUNK,
+           end = t2i_comm_share(chunks, rank + 1, size) * T2I_CHUNK, wrong = 0;
     for (size_t i = first; i < end; i += 97) wrong += slice[i - first] != whole_tree(shards, i);
     CHECK(wrong == 0);
     t2i_reduce_update(s->reduce, comm, change, s);
@@ -133,7 +133,7 @@ static void run(t2i_comm *comm, size_t shards, int threads)
     if (status != T2I_OK) return;
     CHECK(t2i_reduce_shares(s.reduce) == (shares && t2i_comm_node_size(comm) > 1));
     size_t chunks = FLOATS / T2I_CHUNK, calls = 0,
-           slice = t2i_share(chunks, rank + 1, size) - t2i_share(chunks, rank, size);
+           slice = t2i_comm_share(chunks, rank + 1, size) - t2i_comm_share(chunks, rank, size);
     s.changes = t2i_alloc(slice, sizeof *s.changes);
     for (int round = 0; round < 3; round++) { /* buffers are used again */
         if (round == 1) calls = t2i_alloc_calls();

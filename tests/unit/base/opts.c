@@ -5,7 +5,7 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "base/fs.h"
+#include "base/commit.h"
 #include "test.h"
 
 /* One program's table, as a tool would have it. */
@@ -66,7 +66,7 @@ static t2i_status parse(fixture *f, t2i_error *err, const char *const *words)
 
 static t2i_status job_bytes(fixture *f, t2i_error *err, const void *bytes, size_t size)
 {
-    T2I_TRY(t2i_fs_write(f->path, bytes, size, err));
+    T2I_TRY(t2i_commit_file(f->path, bytes, size, err));
     return parse(f, err, WORDS("@"));
 }
 
@@ -269,7 +269,7 @@ static void job_file_errors(void)
         FAILS(job(&f, &err, bad[i].text), T2I_USAGE, bad[i].says);
     FAILS(job_bytes(&f, &err, "lr = 1\nseed = 1\0\n", 17), T2I_USAGE, ":2: the line holds a NUL");
     /* An overridden value is checked too; a wrong command line comes first. */
-    OK(t2i_fs_write(f.path, "lr = x\n", 7, &err));
+    OK(t2i_commit_file(f.path, "lr = x\n", 7, &err));
     FAILS(parse(&f, &err, WORDS("@", "--lr", "1")), T2I_USAGE, ":1: lr wants a number");
     FAILS(parse(&f, &err, WORDS("@", "--lr", "y")), T2I_USAGE, "--lr wants a number");
     FAILS(parse(&f, &err, WORDS("/nowhere/b.ini")), T2I_NOINPUT, "/nowhere/b.ini");

@@ -170,7 +170,7 @@ static void test_valid(void)
 static const char *nearest(const char *word)
 {
     static const char *const names[] = {"steps", "batch", "block-size", "beta1", "beta2"};
-    const char *found = t2i_nearest_name(word, names, sizeof names / sizeof *names);
+    const char *found = t2i_text_nearest_name(word, names, sizeof names / sizeof *names);
     return found == NULL ? "(none)" : found;
 }
 
@@ -186,7 +186,7 @@ static void test_nearest_name(void)
     CU_ASSERT_STRING_EQUAL(nearest("sxxxs"), "(none)"); /* three of five */
     CU_ASSERT_STRING_EQUAL(nearest("zzzzzzzz"), "(none)");
     CU_ASSERT_STRING_EQUAL(nearest(""), "(none)");
-    CU_ASSERT_PTR_NULL(t2i_nearest_name("steps", NULL, 0));
+    CU_ASSERT_PTR_NULL(t2i_text_nearest_name("steps", NULL, 0));
     char lengthy[200];
     memset(lengthy, 'a', sizeof lengthy);
     lengthy[sizeof lengthy - 1] = '\0';

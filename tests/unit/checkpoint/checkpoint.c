@@ -1,5 +1,4 @@
-/* Checkpoints: what goes in comes out, nothing damaged comes out, and the run folder's files are
- * found. */
+/* Checkpoints: what goes in comes out, and nothing damaged comes out. */
 #include "test.h"
 
 #include <math.h>
@@ -7,6 +6,7 @@
 
 #include "scratch.h"
 #include "checkpoint/checkpoint.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
@@ -318,7 +318,7 @@ static void test_foreign_refused(void)
     const t2i_st_part part = {.name = "x", .dims = 1, .dim = {1}, .data = &one};
     OK(t2i_st_save(path, &part, 1, NULL, &err));
     expect_refused(path, 0, 0, T2I_DATA, "has no t2i.config in its metadata");
-    OK(t2i_fs_write(path, "not a model at all", 18, &err));
+    OK(t2i_commit_file(path, "not a model at all", 18, &err));
     expect_refused(path, 0, 0, T2I_DATA, path);
 }
 
@@ -391,109 +391,6 @@ static void test_without_head(void)
     t2i_checkpoint_free(&out);
 }
 
-/* ---- the run folder ---- */
-
-static void touch(const char *name)
-{
-    OK(t2i_fs_write(in_scratch(name), "x", 1, &err));
-}
-
-static void test_list(void)
-{
-    long *steps;
-    size_t count = 9;
-    const char *run = in_scratch("run");
-    OK(t2i_checkpoint_list(run, &steps, &count, &err));
-    CU_ASSERT_TRUE(count == 0 && steps == NULL);
-    OK(t2i_fs_mkdir(in_scratch("run/checkpoints"), &err));
-    OK(t2i_checkpoint_list(run, &steps, &count, &err));
-    CU_ASSERT_TRUE(count == 0 && steps == NULL);
-    static const char *const files[] = {"step-9.safetensors",
-                                        "step-100.safetensors",
-                                        "step-10.safetensors",
-                                        "step-11.safetensors.tmp",
-                                        "step-012.safetensors",
-                                        "step--3.safetensors",
-                                        "step-.safetensors",
-                                        "step-13.safetensors.h5",
-                                        "step-14",
-                                        "Step-15.safetensors",
-                                        "step-0.safetensors",
-                                        "step-+4.safetensors",
-                                        "step-99999999999999999999.safetensors"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char name[100];
-        snprintf(name, sizeof name, "run/checkpoints/%s", files[i]);
-        touch(name);
-    }
-    OK(t2i_checkpoint_list(run, &steps, &count, &err));
-    static const long right[] = {100, 10, 9, 0};
-    CU_ASSERT_TRUE(count == 4 && memcmp(steps, right, sizeof right) == 0);
-    t2i_free(steps);
-    char *path = t2i_checkpoint_path("a/b", 42);
-    CU_ASSERT_STRING_EQUAL(path, "a/b/checkpoints/step-42.safetensors");
-    t2i_free(path);
-    scratch_remove(run);
-    OK(t2i_fs_mkdir(run, &err));
-    touch("run/checkpoints"); /* a file in its place */
-    FAILS(t2i_checkpoint_list(run, &steps, &count, &err), T2I_NOINPUT,
-          "run/checkpoints: Not a directory");
-    CU_ASSERT_TRUE(count == 0 && steps == NULL);
-    scratch_remove(run);
-}
-
-static void found_is(const char *run, const char *wanted)
-{
-    char *path = NULL;
-    OK(t2i_checkpoint_find(run, &path, &err));
-    CU_ASSERT_STRING_EQUAL(path == NULL ? "" : path, wanted);
-    t2i_free(path);
-}
-
-static void test_find(void)
-{
-    char run[600], *path = NULL;
-    snprintf(run, sizeof run, "%s", in_scratch("run"));
-    FAILS(t2i_checkpoint_find(run, &path, &err), T2I_NOINPUT, "no such run folder or model file");
-    OK(t2i_fs_mkdir(in_scratch("run/checkpoints"), &err));
-    FAILS(t2i_checkpoint_find(run, &path, &err), T2I_NOINPUT, "holds no model yet");
-    save(in_scratch("run/checkpoints/step-9.safetensors"), 9, 1);
-    save(in_scratch("run/checkpoints/step-10.safetensors"), 10, 1);
-    found_is(run, in_scratch("run/checkpoints/step-10.safetensors"));
-    CU_ASSERT_EQUAL(truncate(in_scratch("run/checkpoints/step-10.safetensors"), 500), 0);
-    found_is(run, in_scratch("run/checkpoints/step-9.safetensors")); /* the newest is damaged */
-    CU_ASSERT_EQUAL(truncate(in_scratch("run/checkpoints/step-9.safetensors"), 0), 0);
-    FAILS(t2i_checkpoint_find(run, &path, &err), T2I_DATA, "no checkpoint in");
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "step-9.safetensors"));
-    touch("run/model.safetensors"); /* it is looked into when it is loaded */
-    found_is(run, in_scratch("run/model.safetensors"));
-    found_is(in_scratch("run/model.safetensors"), in_scratch("run/model.safetensors"));
-    scratch_remove(run);
-}
-
-static void test_run_dataset(void)
-{
-    char *path = NULL;
-    const char *run = in_scratch("run"), *job = in_scratch("run/job.ini");
-    FAILS(t2i_run_dataset(run, &path, &err), T2I_NOINPUT, "job.ini");
-    CU_ASSERT_PTR_NULL(path);
-    OK(t2i_fs_mkdir(run, &err));
-    static const char text[] =
-        "; from the command line\nout = runs/data = 1\n; data = old\ndata = some where/a b.h5\r\n";
-    OK(t2i_fs_write(job, text, sizeof text - 1, &err));
-    OK(t2i_run_dataset(run, &path, &err));
-    CU_ASSERT_STRING_EQUAL(path, "some where/a b.h5");
-    t2i_free(path);
-    OK(t2i_fs_write(job, "data = x", 8, &err)); /* first and last line */
-    OK(t2i_run_dataset(run, &path, &err));
-    CU_ASSERT_STRING_EQUAL(path, "x");
-    t2i_free(path);
-    OK(t2i_fs_write(job, "out = y\n", 8, &err));
-    FAILS(t2i_run_dataset(run, &path, &err), T2I_DATA, "give it with --data");
-    CU_ASSERT_PTR_NULL(path);
-    scratch_remove(run);
-}
-
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -507,9 +404,6 @@ int main(void)
         {"a bias in some layers only", test_some_biases},
         {"tensors that a model does not have", test_unused},
         {"without a head, out and in", test_without_head},
-        {"checkpoints of a run folder", test_list},
-        {"the model of a run folder", test_find},
-        {"the dataset of a run folder", test_run_dataset},
     };
     if (scratch_begin("checkpoint") != 0) return 1;
     int failed = t2i_test_main("checkpoint", tests, sizeof tests / sizeof *tests);

@@ -6,6 +6,7 @@
 
 #include "scratch.h"
 #include "test.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "checkpoint/model_convert.h"
@@ -14,6 +15,7 @@
 #include "checkpoint/model_verify.h"
 #include "formats/safetensors.h"
 #include "formats/torchfile.h"
+#include "formats/torchfile_out.h"
 
 static t2i_error err;
 
@@ -123,12 +125,12 @@ static void test_diff_models(void)
     says(&text, "run: updates is 7 in A, 9 in B");
     says(&text, "tensor layers.0.ffn2.weight: other shapes");
     /* a torch file and ours are compared as models */
-    OK(t2i_model_export(a, in_scratch("c.pt"), &err));
+    OK(t2i_model_convert_export(a, in_scratch("c.pt"), &err));
     CU_ASSERT_EQUAL(diff(a, in_scratch("c.pt"), &text), 0);
     says(&text, "run: only A knows its run");
-    FAILS(t2i_model_import(in_scratch("c.pt"), b, &err), T2I_USAGE, "a run can go on from");
+    FAILS(t2i_model_convert_import(in_scratch("c.pt"), b, &err), T2I_USAGE, "a run can go on from");
     unlink(b);
-    OK(t2i_model_import(in_scratch("c.pt"), b, &err)); /* ours, but of no run */
+    OK(t2i_model_convert_import(in_scratch("c.pt"), b, &err)); /* ours, but of no run */
     CU_ASSERT_EQUAL(diff(b, a, &text), 0);
     says(&text, "run: only B knows its run");
     FAILS(t2i_model_diff(a, in_scratch("none"), &text, &(size_t){0}, &err), T2I_NOINPUT, "none");
@@ -200,7 +202,7 @@ static void test_show_torch(void)
     t2i_py_set(arena, root, "note", t2i_py_text(arena, "x\x1b\xc3\xa9", 4));
     t2i_py_set(arena, root, "flags", list);
     t2i_py_set(arena, root, "state", inner);
-    OK(t2i_torchfile_save(path, arena, root, &err));
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
     OK(t2i_model_show(&path, 1, 0, &text, &err));
     says(&text, "a torch file, no model of ours\n  tensors        1\n  other values   5\n"
@@ -226,7 +228,7 @@ static void test_repeated(void)
     t2i_py_set(arena, root, "w", tensor);
     tensor->tensor.dim[0] = 1 << 20;
     tensor->tensor.stride[0] = 0;
-    OK(t2i_torchfile_save(path, arena, root, &err));
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
     FAILS(t2i_model_show(&path, 1, 0, &text, &err), T2I_DATA,
           "tensor w claims more numbers than the file has bytes");
@@ -252,10 +254,10 @@ static void test_convert(void)
                *c = in_scratch("c.safetensors"), *pt = in_scratch("m.pt");
     write_model(a, 3, 0.5f, 7, 1);
     write_model(b, 3, 0.5f, 7, 0);
-    OK(t2i_model_export(a, c, &err)); /* without the moments */
+    OK(t2i_model_convert_export(a, c, &err)); /* without the moments */
     CU_ASSERT_TRUE(same_bytes(b, c));
-    OK(t2i_model_export(a, pt, &err));
-    OK(t2i_model_import(pt, c, &err));
+    OK(t2i_model_convert_export(a, pt, &err));
+    OK(t2i_model_convert_import(pt, c, &err));
     t2i_checkpoint x, y;
     OK(t2i_checkpoint_load(&x, a, 0, 0, &err));
     OK(t2i_checkpoint_load(&y, c, 1, 0, &err));
@@ -265,10 +267,10 @@ static void test_convert(void)
     for (size_t i = 0; i < 3; i++) CU_ASSERT_STRING_EQUAL(x.vocab.name[i], y.vocab.name[i]);
     t2i_checkpoint_free(&x);
     t2i_checkpoint_free(&y);
-    FAILS(t2i_model_export(a, a, &err), T2I_USAGE, "is the file to read");
-    FAILS(t2i_model_export(a, in_scratch("m.txt"), &err), T2I_USAGE, ".pt or .safetensors");
-    FAILS(t2i_model_export(in_scratch("none"), pt, &err), T2I_NOINPUT, "none");
-    FAILS(t2i_model_import(a, pt, &err), T2I_USAGE, "import makes a .safetensors");
+    FAILS(t2i_model_convert_export(a, a, &err), T2I_USAGE, "is the file to read");
+    FAILS(t2i_model_convert_export(a, in_scratch("m.txt"), &err), T2I_USAGE, ".pt or .safetensors");
+    FAILS(t2i_model_convert_export(in_scratch("none"), pt, &err), T2I_NOINPUT, "none");
+    FAILS(t2i_model_convert_import(a, pt, &err), T2I_USAGE, "import makes a .safetensors");
     CU_ASSERT_FALSE(t2i_fs_exists(in_scratch("m.txt")));
 }
 
@@ -281,7 +283,7 @@ static void add_average(const char *from, const char *to, const float average[2]
     t2i_st_part part[100] = {0};
     char hex[T2I_HEX], *text = NULL, *header = NULL;
     size_t size = 0, count;
-    t2i_out out;
+    t2i_fs_out out;
     t2i_json *meta = t2i_json_object(), *digests = NULL;
     OK(t2i_model_file_open(&file, from, &err));
     const t2i_st *st = t2i_tensors_st(file.file);
@@ -304,9 +306,9 @@ static void add_average(const char *from, const char *to, const float average[2]
     OK(t2i_st_make_header(part, count + 1, meta, &header, &size, &err));
     t2i_hash_hex(header, size, hex);
     memcpy(strstr(header, zeros), hex, T2I_HEX - 1);
-    OK(t2i_out_open(&out, to, &err));
+    OK(t2i_fs_out_open(&out, to, &err));
     OK(t2i_st_write(&out, header, size, part, count + 1, &err));
-    OK(t2i_out_commit(&out, &err));
+    OK(t2i_commit(&out, &err));
     while (count-- > 0) {
         float *numbers = (float *)(uintptr_t)part[count].data;
         t2i_free(numbers);

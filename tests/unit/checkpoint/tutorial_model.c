@@ -8,6 +8,7 @@
 #include "test.h"
 #include "base/fs.h"
 #include "formats/torchfile.h"
+#include "formats/torchfile_out.h"
 
 static t2i_error err;
 
@@ -174,7 +175,7 @@ static const char *write_bent(const bend *b, size_t bends)
     t2i_py_arena *arena = t2i_py_arena_new();
     t2i_py *root = small_tree(arena);
     for (size_t i = 0; i < bends; i++) apply(arena, root, &b[i]);
-    OK(t2i_torchfile_save(path, arena, root, &err));
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
     return path;
 }
@@ -371,7 +372,7 @@ static void test_repeated(void)
         t->stride[k] = 0;
     }
     find(root, "config.d_ff", &holder, &place)->integer = MANY;
-    OK(t2i_torchfile_save(path, arena, root, &err));
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
     expect_refused(path, 0, "its tensors repeat themselves");
 }
@@ -430,13 +431,13 @@ static void test_unused(void)
     t2i_py_set(arena, root, "optimizer\n", module(arena, 2, 2, 2));
     t2i_py_set(arena, root, "epoch", t2i_py_int(arena, 3));
     t2i_py_set_pair(arena, root, t2i_py_int(arena, 5), t2i_py_none(arena));
-    OK(t2i_torchfile_save(path, arena, root, &err));
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
     unused_are(path, 3, "optimizer?, epoch, (a key that is no text)");
     t2i_py_set(arena, find(root, "config", &holder, &place), "dropout", t2i_py_float(arena, 0.1));
     t2i_py_set(arena, find(root, "tokenizer", &holder, &place), "unk", t2i_py_int(arena, 1));
     t2i_py_append(arena, find(root, "ffn_linear_2", &holder, &place), module(arena, 2, 3, 0));
     t2i_py_set(arena, find(root, "final_layer_norm", &holder, &place), "eps", tensor(arena, 0, 1));
-    OK(t2i_torchfile_save(path, arena, root, &err));
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
     unused_are(path, 7, "optimizer?, epoch, (a key that is no text), config.dropout, ...");
     t2i_py_arena_free(arena);
     unused_are(GOLDEN "multimodal_model.pt", 2, "output_linear_layer, vision_projection_layer");

@@ -52,7 +52,7 @@ static t2i_status pass(double seconds, unsigned alive)
         for (int r = 0; r < RANKS; r++)
             if (alive >> r & 1) atomic_fetch_add(&line[r].beat, 1);
         now += 0.1;
-        t2i_status status = t2i_liveness_check(&liveness, now, &err);
+        t2i_status status = t2i_watchdog_liveness_check(&liveness, now, &err);
         if (status != T2I_OK) return status;
     }
     return T2I_OK;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "dataset/dataset_writer.h"
 #include "unit/dataset/dataset_sample.h"
 #include "base/fs.h"
 #include "base/hash.h"
@@ -130,26 +131,19 @@ static void free_many(many *m)
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) t2i_free(owned[i]);
 }
 
-/* Writes it, the pictures in pieces of that many, reading back on the way. */
+/* Writes it, the pictures in pieces of that many. */
 static void write_many(const many *m, const char *to, size_t step)
 {
     static const t2i_encoder_info encoder = {"resnet18", SIDE, SIDE, 1, ""};
-    t2i_dataset_out *out = NULL;
-    uint8_t back[3 * PICTURE];
-    OK(t2i_dataset_create(&out, to, "test", &m->pairs, MUCH, &encoder, &err));
+    t2i_dataset_writer *out = NULL;
+    OK(t2i_dataset_writer_create(&out, to, "test", &m->pairs, MUCH, &encoder, &err));
     if (out == NULL) return;
     for (size_t i = 0; i < PICTURES; i += step) {
         size_t count = PICTURES - i < step ? PICTURES - i : step;
-        OK(t2i_dataset_put_pixels(out, count, m->pixels + i * PICTURE, &err));
-        OK(t2i_dataset_put_features(out, count, m->feature + i * MUCH, &err));
-        size_t some = i + count < 3 ? i + count : 3, first = i + count - some;
-        OK(t2i_dataset_get_pixels(out, first, some, back, &err));
-        CU_ASSERT(memcmp(back, m->pixels + first * PICTURE, some * PICTURE) == 0);
-        OK(t2i_dataset_get_pixels(out, 0, 1, back, &err));
-        CU_ASSERT(memcmp(back, m->pixels, PICTURE) == 0);
-        FAILS(t2i_dataset_get_pixels(out, i + count, 1, back, &err), T2I_BUG, "beyond");
+        OK(t2i_dataset_writer_put_pixels(out, count, m->pixels + i * PICTURE, &err));
+        OK(t2i_dataset_writer_put_features(out, count, m->feature + i * MUCH, &err));
     }
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
 }
 
 static void check_sorted(const many *m, t2i_dataset *dataset)
@@ -249,11 +243,11 @@ static void digest_is_as_documented(void)
     static const uint8_t split[2] = {0, 1};
     static const char *const name[1] = {"a.png"};
     static const t2i_pairs pairs = {2, 1, "abc", offset, image, row, split, name, group};
-    t2i_dataset_out *out = NULL;
-    OK(t2i_dataset_create(&out, path, "tool", &pairs, 2, &bare_encoder, &err));
+    t2i_dataset_writer *out = NULL;
+    OK(t2i_dataset_writer_create(&out, path, "tool", &pairs, 2, &bare_encoder, &err));
     if (out == NULL) return;
-    OK(t2i_dataset_put_features(out, 1, feature, &err));
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_put_features(out, 1, feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
     t2i_hash *hash = NULL;
     OK(t2i_hash_new(&hash, &err));
     ADD("/prompts/bytes\0u8"), add_dims(hash, 1, 3, 0), t2i_hash_add(hash, "abc", 3);
@@ -288,12 +282,12 @@ static void only_empty_strings(void)
     static const char *const name[1] = {""};
     static const float feature[1] = {1};
     static const t2i_pairs pairs = {1, 1, "", offset, zero, zero, split, name, zero};
-    t2i_dataset_out *out = NULL;
+    t2i_dataset_writer *out = NULL;
     t2i_dataset *dataset = NULL;
-    OK(t2i_dataset_create(&out, path, "", &pairs, 1, &bare_encoder, &err));
+    OK(t2i_dataset_writer_create(&out, path, "", &pairs, 1, &bare_encoder, &err));
     if (out == NULL) return;
-    OK(t2i_dataset_put_features(out, 1, feature, &err));
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_put_features(out, 1, feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
     if (dataset == NULL) return;
     char *text = NULL;
@@ -307,17 +301,17 @@ static void only_empty_strings(void)
 
 static void names_splits(void)
 {
-    CU_ASSERT_EQUAL(t2i_split_find("train"), T2I_TRAIN);
-    CU_ASSERT_EQUAL(t2i_split_find("val"), T2I_VALIDATION);
-    CU_ASSERT_EQUAL(t2i_split_find("validation"), T2I_VALIDATION);
-    CU_ASSERT_EQUAL(t2i_split_find("unseen-prompts"), T2I_UNSEEN_PROMPTS);
-    CU_ASSERT_EQUAL(t2i_split_find("unseen_pictures"), T2I_UNSEEN_PICTURES);
-    CU_ASSERT_EQUAL(t2i_split_find("unseen pictures"), T2I_UNSEEN_PICTURES);
-    CU_ASSERT_EQUAL(t2i_split_find(""), -1);
-    CU_ASSERT_EQUAL(t2i_split_find("trai"), -1);
-    CU_ASSERT_EQUAL(t2i_split_find("trains"), -1);
-    CU_ASSERT_EQUAL(t2i_split_find("tr-in"), -1);
-    CU_ASSERT_EQUAL(t2i_split_find("unseen"), -1);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("train"), T2I_TRAIN);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("val"), T2I_VALIDATION);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("validation"), T2I_VALIDATION);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("unseen-prompts"), T2I_UNSEEN_PROMPTS);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("unseen_pictures"), T2I_UNSEEN_PICTURES);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("unseen pictures"), T2I_UNSEEN_PICTURES);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find(""), -1);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("trai"), -1);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("trains"), -1);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("tr-in"), -1);
+    CU_ASSERT_EQUAL(t2i_dataset_split_find("unseen"), -1);
 }
 
 /* ---- what cannot be written ---- */
@@ -325,8 +319,9 @@ static void names_splits(void)
 static void create_fails(const t2i_pairs *pairs, size_t features, const t2i_encoder_info *encoder,
                          t2i_status status, const char *why)
 {
-    t2i_dataset_out *out;
-    FAILS(t2i_dataset_create(&out, path, "test", pairs, features, encoder, &err), status, why);
+    t2i_dataset_writer *out;
+    FAILS(t2i_dataset_writer_create(&out, path, "test", pairs, features, encoder, &err), status,
+          why);
     CU_ASSERT_PTR_NULL(out);
 }
 
@@ -371,22 +366,22 @@ static void refuses_bad_pairs(void)
     CU_ASSERT(!t2i_fs_exists(path));
 }
 
-static void nothing_left(t2i_dataset_out *out, t2i_status status, const char *why)
+static void nothing_left(t2i_dataset_writer *out, t2i_status status, const char *why)
 {
     char temp[620];
     snprintf(temp, sizeof temp, "%s.tmp", path);
     CU_ASSERT(t2i_fs_exists(temp));
     if (status == T2I_OK)
-        t2i_dataset_drop(out);
+        t2i_dataset_writer_drop(out);
     else
-        FAILS(t2i_dataset_commit(out, &err), status, why);
+        FAILS(t2i_dataset_writer_commit(out, &err), status, why);
     CU_ASSERT(!t2i_fs_exists(temp) && !t2i_fs_exists(path));
 }
 
-static t2i_dataset_out *begin(const t2i_encoder_info *encoder)
+static t2i_dataset_writer *begin(const t2i_encoder_info *encoder)
 {
-    t2i_dataset_out *out = NULL;
-    OK(t2i_dataset_create(&out, path, "test", &sample_pairs, WIDE, encoder, &err));
+    t2i_dataset_writer *out = NULL;
+    OK(t2i_dataset_writer_create(&out, path, "test", &sample_pairs, WIDE, encoder, &err));
     return out;
 }
 
@@ -395,35 +390,37 @@ static void refuses_bad_rows(void)
     float value[IMAGES * WIDE] = {0}, big[PIXEL * WIDE] = {0};
     uint8_t pixels[PIXEL] = {0};
     unlink(path);
-    t2i_dataset_out *out = begin(&bare_encoder);
+    t2i_dataset_writer *out = begin(&bare_encoder);
     value[7] = (float)strtod("nan", NULL);
-    FAILS(t2i_dataset_put_features(out, 2, value, &err), T2I_DATA, "picture 1 is not finite");
+    FAILS(t2i_dataset_writer_put_features(out, 2, value, &err), T2I_DATA,
+          "picture 1 is not finite");
     value[7] = (float)strtod("inf", NULL);
-    FAILS(t2i_dataset_put_features(out, 2, value, &err), T2I_DATA, "picture 1 is not finite");
+    FAILS(t2i_dataset_writer_put_features(out, 2, value, &err), T2I_DATA,
+          "picture 1 is not finite");
     value[7] = 0;
-    OK(t2i_dataset_put_features(out, 2, value, &err));
-    FAILS(t2i_dataset_put_features(out, 2, value, &err), T2I_BUG, "more rows");
-    FAILS(t2i_dataset_put_pixels(out, 1, pixels, &err), T2I_BUG, "/images/pixels");
-    FAILS(t2i_dataset_put_decoder(out, big, big, &err), T2I_BUG, "without pictures");
+    OK(t2i_dataset_writer_put_features(out, 2, value, &err));
+    FAILS(t2i_dataset_writer_put_features(out, 2, value, &err), T2I_BUG, "more rows");
+    FAILS(t2i_dataset_writer_put_pixels(out, 1, pixels, &err), T2I_BUG, "/images/pixels");
+    FAILS(t2i_dataset_writer_put_decoder(out, big, big, &err), T2I_BUG, "without pictures");
     nothing_left(out, T2I_BUG, "only 2 of 3 rows of /images/features");
     out = begin(&sample_encoder);
-    OK(t2i_dataset_put_features(out, 3, value, &err));
+    OK(t2i_dataset_writer_put_features(out, 3, value, &err));
     nothing_left(out, T2I_BUG, "only 0 of 3 rows of /images/pixels");
     out = begin(&sample_encoder);
     nothing_left(out, T2I_OK, "");
     out = begin(&sample_encoder);
-    OK(t2i_dataset_put_decoder(out, big, big, &err));
-    FAILS(t2i_dataset_put_decoder(out, big, big, &err), T2I_BUG, "second");
+    OK(t2i_dataset_writer_put_decoder(out, big, big, &err));
+    FAILS(t2i_dataset_writer_put_decoder(out, big, big, &err), T2I_BUG, "second");
     nothing_left(out, T2I_OK, "");
-    t2i_dataset_drop(NULL);
+    t2i_dataset_writer_drop(NULL);
 }
 
 static void says_where_it_cannot_write(void)
 {
-    t2i_dataset_out *out;
+    t2i_dataset_writer *out;
     char deep[700];
     snprintf(deep, sizeof deep, "%s/none/a.h5", folder);
-    FAILS(t2i_dataset_create(&out, deep, "test", &sample_pairs, WIDE, &bare_encoder, &err),
+    FAILS(t2i_dataset_writer_create(&out, deep, "test", &sample_pairs, WIDE, &bare_encoder, &err),
           T2I_CANTCREATE, deep);
     CU_ASSERT_PTR_NULL(out);
 }
@@ -435,17 +432,17 @@ static void write_within(rlim_t limit)
     struct rlimit most = {limit, limit};
     float feature[IMAGES * WIDE] = {0}, decoder[WIDE * PIXEL] = {0};
     uint8_t pixels[IMAGES * PIXEL] = {0};
-    t2i_dataset_out *out = NULL;
+    t2i_dataset_writer *out = NULL;
     if (setrlimit(RLIMIT_FSIZE, &most) != 0 || signal(SIGXFSZ, SIG_IGN) == SIG_ERR) exit(2);
     t2i_status status =
-        t2i_dataset_create(&out, path, "test", &sample_pairs, WIDE, &sample_encoder, &err);
-    if (status == T2I_OK) status = t2i_dataset_put_features(out, IMAGES, feature, &err);
-    if (status == T2I_OK) status = t2i_dataset_put_pixels(out, IMAGES, pixels, &err);
-    if (status == T2I_OK) status = t2i_dataset_put_decoder(out, decoder, decoder, &err);
+        t2i_dataset_writer_create(&out, path, "test", &sample_pairs, WIDE, &sample_encoder, &err);
+    if (status == T2I_OK) status = t2i_dataset_writer_put_features(out, IMAGES, feature, &err);
+    if (status == T2I_OK) status = t2i_dataset_writer_put_pixels(out, IMAGES, pixels, &err);
+    if (status == T2I_OK) status = t2i_dataset_writer_put_decoder(out, decoder, decoder, &err);
     if (status == T2I_OK)
-        status = t2i_dataset_commit(out, &err);
+        status = t2i_dataset_writer_commit(out, &err);
     else
-        t2i_dataset_drop(out);
+        t2i_dataset_writer_drop(out);
     if (status == T2I_OK) exit(0);
     int told = (status == T2I_IO || status == T2I_CANTCREATE) && strstr(err.text, path) != NULL &&
                strstr(err.text, "File too large") != NULL;

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "unit/dataset/dataset_sample.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/hash.h"
 
@@ -191,19 +192,19 @@ static void refuses_other_files(void)
     unlink(path);
     FAILS(t2i_dataset_open(&dataset, path, &err), T2I_NOINPUT, path);
     FAILS(t2i_dataset_open(&dataset, folder, &err), T2I_NOINPUT, "not a regular file");
-    OK(t2i_fs_write(path, "", 0, &err));
+    OK(t2i_commit_file(path, "", 0, &err));
     refused("HDF5");
-    OK(t2i_fs_write(path, "prompt\timage\n", 13, &err));
+    OK(t2i_commit_file(path, "prompt\timage\n", 13, &err));
     refused("HDF5");
     hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     refused_after(file, "not a t2i dataset");
     write_sample(other_path, 1);
     OK(t2i_fs_read(other_path, 1 << 20, &text, &err));
     for (size_t size = 0; size < text.size; size += 501) { /* cut anywhere */
-        OK(t2i_fs_write(path, text.data, size, &err));
+        OK(t2i_commit_file(path, text.data, size, &err));
         refused("HDF5");
     }
-    OK(t2i_fs_write(path, text.data, text.size - 1, &err));
+    OK(t2i_commit_file(path, text.data, text.size - 1, &err));
     refused("HDF5");
     t2i_text_free(&text);
 }

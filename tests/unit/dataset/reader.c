@@ -1,6 +1,7 @@
 /* reader: the process that reads, with another HDF5 in it (tests/helper/fake_reader.c): one that
  * crashes, loops, hangs and lies, as the name of the file tells it to. Nothing of it may hurt who
  * asks. */
+#include "base/commit.h"
 #include "dataset/reader.h"
 
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static const char *name_of(const char *lie)
 {
     const char *path = in_scratch(lie);
     char bytes[4096] = "";
-    if (!t2i_fs_exists(path)) OK(t2i_fs_write(path, bytes, sizeof bytes, &err));
+    if (!t2i_fs_exists(path)) OK(t2i_commit_file(path, bytes, sizeof bytes, &err));
     return path;
 }
 

@@ -2,6 +2,7 @@
  * And what a run will need, by hand. */
 #include "test.h"
 
+#include "base/fs.h"
 #include "doctor/doctor.h"
 #include "comm/reduce.h"
 #include "train/dry_run.h"
@@ -57,10 +58,10 @@ static void make_exam(void)
 
 static const t2i_check *find(const char *name)
 {
-    for (size_t i = 0; i < t2i_checks_count; i++)
-        if (strcmp(t2i_checks[i].name, name) == 0) return &t2i_checks[i];
+    for (size_t i = 0; i < t2i_doctor_checks_count; i++)
+        if (strcmp(t2i_doctor_checks[i].name, name) == 0) return &t2i_doctor_checks[i];
     CU_FAIL("no such check");
-    return &t2i_checks[0];
+    return &t2i_doctor_checks[0];
 }
 
 /* What a check says of the exam; then the exam is whole again. */
@@ -80,12 +81,12 @@ static void test_all_is_well(void)
 {
     make_exam();
     exam.start_status = T2I_NOINPUT; /* its judge would look at a model */
-    for (size_t i = 0; i < t2i_checks_count; i++) {
+    for (size_t i = 0; i < t2i_doctor_checks_count; i++) {
         t2i_finding f = {0};
-        if (strcmp(t2i_checks[i].name, "job") == 0) continue;
-        CU_ASSERT_TRUE(t2i_check_applies(&t2i_checks[i], &exam, 0));
-        t2i_checks[i].judge(&exam, &f);
-        if (f.grade != T2I_FINE) fprintf(stderr, "%s: %s\n", t2i_checks[i].name, f.found);
+        if (strcmp(t2i_doctor_checks[i].name, "job") == 0) continue;
+        CU_ASSERT_TRUE(t2i_doctor_checks_applies(&t2i_doctor_checks[i], &exam, 0));
+        t2i_doctor_checks[i].judge(&exam, &f);
+        if (f.grade != T2I_FINE) fprintf(stderr, "%s: %s\n", t2i_doctor_checks[i].name, f.found);
         CU_ASSERT_EQUAL(f.grade, T2I_FINE);
         CU_ASSERT_TRUE(f.found[0] != '\0');
     }
@@ -289,17 +290,17 @@ static void test_tables(void)
 static void test_applies(void)
 {
     make_exam();
-    CU_ASSERT_FALSE(t2i_check_applies(find("speed"), &exam, 1));
-    CU_ASSERT_TRUE(t2i_check_applies(find("space"), &exam, 1));
+    CU_ASSERT_FALSE(t2i_doctor_checks_applies(find("speed"), &exam, 1));
+    CU_ASSERT_TRUE(t2i_doctor_checks_applies(find("space"), &exam, 1));
     options.out = NULL;
-    CU_ASSERT_FALSE(t2i_check_applies(find("space"), &exam, 1));
-    CU_ASSERT_TRUE(t2i_check_applies(find("space"), &exam, 0));
+    CU_ASSERT_FALSE(t2i_doctor_checks_applies(find("space"), &exam, 1));
+    CU_ASSERT_TRUE(t2i_doctor_checks_applies(find("space"), &exam, 0));
     exam.hosts = 1;
-    CU_ASSERT_FALSE(t2i_check_applies(find("clock"), &exam, 0));
+    CU_ASSERT_FALSE(t2i_doctor_checks_applies(find("clock"), &exam, 0));
     exam.size = 1;
-    CU_ASSERT_FALSE(t2i_check_applies(find("sum"), &exam, 0));
+    CU_ASSERT_FALSE(t2i_doctor_checks_applies(find("sum"), &exam, 0));
     options.data = NULL;
-    CU_ASSERT_FALSE(t2i_check_applies(find("job"), &exam, 0));
+    CU_ASSERT_FALSE(t2i_doctor_checks_applies(find("job"), &exam, 0));
 }
 
 int main(void)

@@ -31,13 +31,13 @@ static void says_base64(void)
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         t2i_text text = {0};
         OK(t2i_text_add(&text, "", 0, &err));
-        OK(t2i_base64(&text, pairs[i][0], strlen(pairs[i][0]), &err));
+        OK(t2i_html_base64(&text, pairs[i][0], strlen(pairs[i][0]), &err));
         CU_ASSERT_STRING_EQUAL(text.data, pairs[i][1]);
         t2i_text_free(&text);
     }
     static char bytes[10000];
     t2i_text text = {0};
-    OK(t2i_base64(&text, bytes, sizeof bytes, &err));
+    OK(t2i_html_base64(&text, bytes, sizeof bytes, &err));
     CU_ASSERT(text.size == (sizeof bytes + 2) / 3 * 4);
     CU_ASSERT(strspn(text.data, "A") == text.size - 2);
     t2i_text_free(&text);
@@ -59,9 +59,9 @@ static void keeps_failure(void)
 static void keeps_points(void)
 {
     static t2i_curve c;
-    for (int i = 0; i < T2I_CURVE_BINS; i++) t2i_curve_add(&c, i, 1000 - i);
+    for (int i = 0; i < T2I_CURVE_BINS; i++) t2i_chart_curve_add(&c, i, 1000 - i);
     CU_ASSERT(c.bins == T2I_CURVE_BINS && c.share == 1);
-    CU_ASSERT(t2i_bin_y(&c.bin[17]) == 983 && t2i_bin_x(&c.bin[17]) == 17);
+    CU_ASSERT(t2i_chart_bin_y(&c.bin[17]) == 983 && t2i_chart_bin_x(&c.bin[17]) == 17);
     CU_ASSERT(c.lowest == 1001 - T2I_CURVE_BINS && c.at == T2I_CURVE_BINS - 1 && c.highest == 1000);
 }
 
@@ -70,9 +70,9 @@ static void stays_small(void)
     static t2i_curve c;
     long n = 1000000, count = 0;
     double sum = 0.0;
-    for (long i = 0; i < n; i++) t2i_curve_add(&c, (double)i, (double)(i % 7));
-    t2i_curve_add(&c, (double)n, NAN);
-    t2i_curve_add(&c, (double)n, INFINITY);
+    for (long i = 0; i < n; i++) t2i_chart_curve_add(&c, (double)i, (double)(i % 7));
+    t2i_chart_curve_add(&c, (double)n, NAN);
+    t2i_chart_curve_add(&c, (double)n, INFINITY);
     CU_ASSERT(c.bins > T2I_CURVE_BINS / 2 - 1 && c.bins <= T2I_CURVE_BINS);
     for (size_t i = 0; i < c.bins; i++) {
         CU_ASSERT(i + 1 == c.bins || c.bin[i].count == c.share);
@@ -95,8 +95,8 @@ static size_t times(const t2i_html *page, const char *word)
 static void draws(void)
 {
     static t2i_curve none, one, many;
-    t2i_curve_add(&one, 5, 0.25);
-    for (int i = 0; i < 5000; i++) t2i_curve_add(&many, i, i % 2 == 0 ? 0.0 : 1.0 + i);
+    t2i_chart_curve_add(&one, 5, 0.25);
+    for (int i = 0; i < 5000; i++) t2i_chart_curve_add(&many, i, i % 2 == 0 ? 0.0 : 1.0 + i);
     const t2i_chart_line line[] = {{"a<b", &one, 1, 1}, {"m", &many, 2, 0}, {"n", &none, 3, 0}};
     t2i_html page = {0};
     t2i_chart_put(&page, &(t2i_chart){.title = "T", .line = line, .lines = 3, .from_zero = 1});
@@ -121,8 +121,8 @@ static void stacks(void)
 {
     static t2i_curve part[2];
     for (int i = 0; i < 3; i++) {
-        t2i_curve_add(&part[0], i, i);
-        t2i_curve_add(&part[1], i, 2 * i);
+        t2i_chart_curve_add(&part[0], i, i);
+        t2i_chart_curve_add(&part[1], i, 2 * i);
     }
     const t2i_chart_line line[] = {{"a", &part[0], 1, 0}, {"b", &part[1], 2, 0}};
     t2i_html page = {0};

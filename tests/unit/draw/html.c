@@ -40,13 +40,13 @@ static void test_base64(void)
                                            {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         t2i_text out = {0};
-        OK(t2i_base64(&out, known[i][0], strlen(known[i][0]), &err));
+        OK(t2i_html_base64(&out, known[i][0], strlen(known[i][0]), &err));
         CU_ASSERT_STRING_EQUAL(out.data, known[i][1]);
         t2i_text_free(&out);
     }
     static const char zeros[10000];
     t2i_text out = {0};
-    OK(t2i_base64(&out, zeros, sizeof zeros, &err));
+    OK(t2i_html_base64(&out, zeros, sizeof zeros, &err));
     CU_ASSERT_EQUAL(out.size, (sizeof zeros + 2) / 3 * 4);
     CU_ASSERT_EQUAL(strspn(out.data, "A"), out.size - 2);
     t2i_text_free(&out);

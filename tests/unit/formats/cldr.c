@@ -6,6 +6,7 @@
 
 #include "scratch.h"
 #include "test.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/text.h"
 
@@ -181,7 +182,7 @@ static void put(const char *name, const char *keyword)
     snprintf(text, sizeof text,
              "<ldml><annotations><annotation cp=\"x\">%s</annotation></annotations></ldml>",
              keyword);
-    OK(t2i_fs_write(in_scratch(name), text, strlen(text), &err));
+    OK(t2i_commit_file(in_scratch(name), text, strlen(text), &err));
 }
 
 static void folder(void)

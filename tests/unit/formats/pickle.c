@@ -1,6 +1,7 @@
 /* pickle: what each instruction makes, and each way in which a pickle can ask for more. */
 #include "formats/pickle.h"
 
+#include "formats/pickle_torch.h"
 #include "py_print.h"
 #include "test.h"
 #include "base/text.h"
@@ -225,8 +226,8 @@ static void check_tensor(const t2i_py *v, size_t dims, uint64_t count, uint64_t 
     CU_ASSERT(v->tensor.dims == dims && v->tensor.count == count && v->tensor.offset == offset);
     CU_ASSERT(v->tensor.storage == 0 && v->tensor.data == NULL);
     CU_ASSERT(pickle.storages == 1 && pickle.storage[0].count == 6);
-    CU_ASSERT_EQUAL(t2i_pickle_find(&pickle, "k", 1), 0);
-    CU_ASSERT_EQUAL(t2i_pickle_find(&pickle, "x", 1), SIZE_MAX);
+    CU_ASSERT_EQUAL(t2i_pickle_torch_find(&pickle, "k", 1), 0);
+    CU_ASSERT_EQUAL(t2i_pickle_torch_find(&pickle, "x", 1), SIZE_MAX);
 }
 
 static void reads_tensors(void)

@@ -5,8 +5,9 @@
 
 #include "scratch.h"
 #include "test.h"
-#include "base/fs.h"
+#include "base/commit.h"
 #include "formats/torchfile.h"
+#include "formats/torchfile_out.h"
 
 static t2i_error err;
 static const float table[6] = {1, 2, 3, 4, 5, 6};
@@ -63,7 +64,7 @@ static void lays_trees_flat(void)
     t2i_py_set(a, root, "t", tuple);
     t2i_py_set(a, root, "odd", odd);
     t2i_py_set(a, root, "", t2i_py_floats(a, 0, NULL, table + 1));
-    OK(t2i_torchfile_save(in_scratch("x.safetensors"), a, root, &err));
+    OK(t2i_torchfile_out_save(in_scratch("x.safetensors"), a, root, &err));
     t2i_py_arena_free(a);
     OK(t2i_tensors_open(&file, in_scratch("x.safetensors"), &err));
     if (file == NULL) return;
@@ -93,7 +94,7 @@ static void refuses_two_of_one_name(void)
     t2i_py_set(a, root, "a", inner);
     t2i_py_set(a, root, "c", one(a));
     t2i_py_set(a, root, "a.b", one(a));
-    OK(t2i_torchfile_save(in_scratch("twice.pt"), a, root, &err));
+    OK(t2i_torchfile_out_save(in_scratch("twice.pt"), a, root, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("twice.pt"), &err), T2I_DATA,
           "has two tensors of the name a.b");
     CU_ASSERT_PTR_NULL(file);
@@ -111,7 +112,7 @@ static void refuses_long_names(void)
         if (deep) key[3000] = '\0';
         t2i_py_set(a, inner, key, one(a));
         t2i_py_set(a, root, key, deep ? inner : one(a));
-        OK(t2i_torchfile_save(in_scratch("long.pt"), a, root, &err));
+        OK(t2i_torchfile_out_save(in_scratch("long.pt"), a, root, &err));
         FAILS(t2i_tensors_open(&file, in_scratch("long.pt"), &err), T2I_DATA,
               "the names of its tensors are too long");
         t2i_py_arena_free(a);
@@ -123,14 +124,14 @@ static void refuses_other_files(void)
     t2i_tensors *file;
     FAILS(t2i_tensors_open(&file, in_scratch("nothing"), &err), T2I_NOINPUT, "cannot open");
     FAILS(t2i_tensors_open(&file, scratch, &err), T2I_NOINPUT, "not a regular file");
-    OK(t2i_fs_write(in_scratch("text"), "hello, world", 12, &err));
+    OK(t2i_commit_file(in_scratch("text"), "hello, world", 12, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("text"), &err), T2I_DATA,
           "is neither a safetensors file nor one of torch.save");
-    OK(t2i_fs_write(in_scratch("empty"), "", 0, &err));
+    OK(t2i_commit_file(in_scratch("empty"), "", 0, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("empty"), &err), T2I_DATA, "is neither");
-    OK(t2i_fs_write(in_scratch("zip"), "PK\3\4aaaa{}", 10, &err));
+    OK(t2i_commit_file(in_scratch("zip"), "PK\3\4aaaa{}", 10, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("zip"), &err), T2I_DATA, "not a sound zip archive");
-    OK(t2i_fs_write(in_scratch("st"), "\2\0\0\0\0\0\0\0{]", 10, &err));
+    OK(t2i_commit_file(in_scratch("st"), "\2\0\0\0\0\0\0\0{]", 10, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("st"), &err), T2I_DATA, "JSON");
     CU_ASSERT_PTR_NULL(file);
 }

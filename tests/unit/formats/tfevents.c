@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "scratch.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/tfevents.h"
 
@@ -19,12 +20,12 @@ static void sums(void)
         up[i] = (uint8_t)i;
         down[i] = (uint8_t)(31 - i);
     }
-    CU_ASSERT(t2i_crc32c("", 0) == 0);
-    CU_ASSERT(t2i_crc32c("123456789", 9) == 0xe3069283u);
-    CU_ASSERT(t2i_crc32c(zero, 32) == 0x8a9136aau);
-    CU_ASSERT(t2i_crc32c(one, 32) == 0x62a8ab43u);
-    CU_ASSERT(t2i_crc32c(up, 32) == 0x46dd794eu);
-    CU_ASSERT(t2i_crc32c(down, 32) == 0x113fdb5cu);
+    CU_ASSERT(t2i_tfevents_crc32c("", 0) == 0);
+    CU_ASSERT(t2i_tfevents_crc32c("123456789", 9) == 0xe3069283u);
+    CU_ASSERT(t2i_tfevents_crc32c(zero, 32) == 0x8a9136aau);
+    CU_ASSERT(t2i_tfevents_crc32c(one, 32) == 0x62a8ab43u);
+    CU_ASSERT(t2i_tfevents_crc32c(up, 32) == 0x46dd794eu);
+    CU_ASSERT(t2i_tfevents_crc32c(down, 32) == 0x113fdb5cu);
 }
 
 static uint64_t number(const char *at, size_t bytes)
@@ -47,9 +48,9 @@ static const char *record(const t2i_text *file, size_t *at, size_t *size)
     const char *p = file->data + *at;
     if (file->size - *at < 16) return NULL;
     *size = (size_t)number(p, 8);
-    CU_ASSERT(unmasked(p + 8) == t2i_crc32c(p, 8));
+    CU_ASSERT(unmasked(p + 8) == t2i_tfevents_crc32c(p, 8));
     if (*size > file->size - *at - 16) return NULL;
-    CU_ASSERT(unmasked(p + 12 + *size) == t2i_crc32c(p + 12, *size));
+    CU_ASSERT(unmasked(p + 12 + *size) == t2i_tfevents_crc32c(p + 12, *size));
     *at += *size + 16;
     return p + 12;
 }
@@ -121,7 +122,7 @@ static void follow(void)
     t2i_tfevents events;
     char last[700] = "";
     OK(t2i_fs_mkdir(in_scratch("more"), &err));
-    OK(t2i_fs_write(in_scratch("more/events.out.tfevents.4102444800.x.1"), "", 0, &err));
+    OK(t2i_commit_file(in_scratch("more/events.out.tfevents.4102444800.x.1"), "", 0, &err));
     for (int i = 0; i < 4; i++) {
         OK(t2i_tfevents_open(&events, in_scratch("more"), 1, &err));
         CU_ASSERT(strcmp(events.path, last) > 0);
@@ -129,7 +130,7 @@ static void follow(void)
         snprintf(last, sizeof last, "%s", events.path);
         t2i_tfevents_close(&events);
     }
-    OK(t2i_fs_write(in_scratch("file"), "", 0, &err));
+    OK(t2i_commit_file(in_scratch("file"), "", 0, &err));
     FAILS(t2i_tfevents_open(&events, in_scratch("file"), 1, &err), T2I_CANTCREATE, "file");
     t2i_tfevents_close(&events);
 }

@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/torchfile_out.h"
 #include "py_print.h"
 #include "scratch.h"
 #include "test.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "formats/byte_source.h"
@@ -463,7 +465,7 @@ static void opens_paths(void)
     FAILS(t2i_torchfile_open(&file, path, &err), T2I_NOINPUT, "not a regular file");
     CU_ASSERT(unlink(path) == 0);
     build(B(SIMPLE), two_floats, 8, NULL, 0);
-    OK(t2i_fs_write(path, z.bytes, z.size, &err));
+    OK(t2i_commit_file(path, z.bytes, z.size, &err));
     OK(t2i_torchfile_open(&file, path, &err));
     if (file == NULL) return;
     float number[2] = {0};
@@ -531,7 +533,7 @@ static void writes_what_it_reads(void)
     t2i_text text = {0};
     float number[6] = {0};
     const char *path = in_scratch("model.pt");
-    OK(t2i_torchfile_save(path, arena, sample(arena), &err));
+    OK(t2i_torchfile_out_save(path, arena, sample(arena), &err));
     OK(t2i_torchfile_open(&file, path, &err));
     if (file != NULL) {
         const t2i_py *root = t2i_torchfile_root(file);
@@ -566,7 +568,7 @@ static void keeps_its_layout(void)
     t2i_zip *zip = NULL;
     t2i_byte_source source = {0};
     char hex[T2I_HEX] = "";
-    OK(t2i_torchfile_save(in_scratch("model.pt"), arena, sample(arena), &err));
+    OK(t2i_torchfile_out_save(in_scratch("model.pt"), arena, sample(arena), &err));
     OK(t2i_fs_read(in_scratch("model.pt"), 1 << 20, &bytes, &err));
     OK(t2i_byte_source_memory(&source, bytes.data, bytes.size, "FILE", &err));
     OK(t2i_zip_open(&zip, &source, &err));
@@ -602,7 +604,7 @@ static void names_its_root(void)
         t2i_py_arena *arena = t2i_py_arena_new();
         t2i_byte_source source = {0};
         t2i_zip *zip = NULL;
-        OK(t2i_torchfile_save(in_scratch(names[i].file), arena, t2i_py_none(arena), &err));
+        OK(t2i_torchfile_out_save(in_scratch(names[i].file), arena, t2i_py_none(arena), &err));
         OK(t2i_byte_source_open(&source, in_scratch(names[i].file), &err));
         OK(t2i_zip_open(&zip, &source, &err));
         if (zip != NULL) CU_ASSERT_STRING_EQUAL(t2i_zip_root(zip), names[i].root);
@@ -618,20 +620,20 @@ static void refuses_to_write(void)
     const char *path = in_scratch("bad.pt");
     t2i_py *list = t2i_py_list(arena), *dict = t2i_py_dict(arena, 0);
     t2i_py_append(arena, list, list);
-    FAILS(t2i_torchfile_save(path, arena, list, &err), T2I_BUG, "deeper than 64");
+    FAILS(t2i_torchfile_out_save(path, arena, list, &err), T2I_BUG, "deeper than 64");
     t2i_py_set_pair(arena, dict, t2i_py_float(arena, 1), t2i_py_none(arena));
-    FAILS(t2i_torchfile_save(path, arena, dict, &err), T2I_BUG, "a float as key");
+    FAILS(t2i_torchfile_out_save(path, arena, dict, &err), T2I_BUG, "a float as key");
     dict = t2i_py_dict(arena, 0);
     t2i_py_set_pair(arena, dict, t2i_py_tuple(arena), t2i_py_none(arena));
-    FAILS(t2i_torchfile_save(path, arena, dict, &err), T2I_BUG, "a tuple as key");
-    FAILS(t2i_torchfile_save(path, arena, t2i_py_floats(arena, 1, (uint64_t[]){1}, NULL), &err),
+    FAILS(t2i_torchfile_out_save(path, arena, dict, &err), T2I_BUG, "a tuple as key");
+    FAILS(t2i_torchfile_out_save(path, arena, t2i_py_floats(arena, 1, (uint64_t[]){1}, NULL), &err),
           T2I_BUG, "has no numbers");
-    FAILS(t2i_torchfile_save(path, arena, NULL, &err), T2I_SYSTEM, "what is to be written");
-    FAILS(t2i_torchfile_save(in_scratch("no/where.pt"), arena, t2i_py_none(arena), &err),
+    FAILS(t2i_torchfile_out_save(path, arena, NULL, &err), T2I_SYSTEM, "what is to be written");
+    FAILS(t2i_torchfile_out_save(in_scratch("no/where.pt"), arena, t2i_py_none(arena), &err),
           T2I_CANTCREATE, "cannot create");
     t2i_py_append(arena, t2i_py_list(arena), NULL);
     CU_ASSERT(t2i_py_arena_failed(arena));
-    FAILS(t2i_torchfile_save(path, arena, t2i_py_list(arena), &err), T2I_SYSTEM, "cannot get");
+    FAILS(t2i_torchfile_out_save(path, arena, t2i_py_list(arena), &err), T2I_SYSTEM, "cannot get");
     CU_ASSERT_FALSE(t2i_fs_exists(path));
     t2i_py_arena_free(arena);
 }

@@ -8,7 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "test.h"
+#include "base/commit.h"
 #include "base/fs.h"
+#include "image/image_file.h"
+#include "image/image_png.h"
+#include "image/image_resize.h"
 
 enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
 
@@ -154,7 +158,7 @@ static void check_kind(int depth, int type, int interlace, int transparent)
     t2i_image image;
     size_t wrong = 0;
     build(&png, width, height, depth, type, interlace, transparent);
-    OK(t2i_image_decode(&image, png.data, png.size, "made", &err));
+    OK(t2i_image_file_decode(&image, png.data, png.size, "made", &err));
     t2i_text_free(&png);
     CU_ASSERT(image.width == width && image.height == height);
     if (image.rgb == NULL) return;
@@ -185,7 +189,7 @@ static void must_survive(const char *bytes, size_t size)
 {
     t2i_error err = {0};
     t2i_image image;
-    t2i_status status = t2i_image_decode(&image, bytes, size, "made", &err);
+    t2i_status status = t2i_image_file_decode(&image, bytes, size, "made", &err);
     CU_ASSERT(status == T2I_OK || status == T2I_DATA);
     CU_ASSERT((status == T2I_OK) == (image.rgb != NULL));
     CU_ASSERT(status == T2I_OK || strncmp(err.text, "made ", 5) == 0);
@@ -202,7 +206,7 @@ static void damage(void)
         /* A copy of just that size, so that the sanitizer sees a read beyond it. */
         char *part = t2i_alloc(cut, 1);
         memcpy(part, png.data, cut);
-        FAILS(t2i_image_decode(&image, part, cut, "made", &err), T2I_DATA, "made is ");
+        FAILS(t2i_image_file_decode(&image, part, cut, "made", &err), T2I_DATA, "made is ");
         CU_ASSERT_PTR_NULL(image.rgb);
         t2i_free(part);
     }
@@ -236,7 +240,7 @@ static void refuse_size(uint32_t width, uint32_t height, const char *part)
     t2i_image image;
     add_header(&png, width, height, 8, RGB, 0);
     size_t calls = t2i_alloc_calls();
-    FAILS(t2i_image_decode(&image, png.data, png.size, "big.png", &err), T2I_DATA, part);
+    FAILS(t2i_image_file_decode(&image, png.data, png.size, "big.png", &err), T2I_DATA, part);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls); /* refused before memory is taken */
     CU_ASSERT_PTR_NULL(image.rgb);
     t2i_text_free(&png);
@@ -262,7 +266,7 @@ static void refuse_kind(const void *bytes, size_t size, const char *part)
 {
     t2i_error err;
     t2i_image image;
-    FAILS(t2i_image_decode(&image, bytes, size, "a.png", &err), T2I_DATA, part);
+    FAILS(t2i_image_file_decode(&image, bytes, size, "a.png", &err), T2I_DATA, part);
     CU_ASSERT_PTR_NULL(image.rgb);
 }
 
@@ -311,25 +315,25 @@ static void files(void)
     snprintf(folder, sizeof folder, "%s/t2i-image-XXXXXX", tmp != NULL ? tmp : "/tmp");
     if (mkdtemp(folder) == NULL) CU_FAIL("no folder");
     snprintf(path, sizeof path, "%s/a.png", folder);
-    FAILS(t2i_image_read(&image, path, &err), T2I_NOINPUT, path);
-    OK(t2i_fs_write(path, "", 0, &err));
-    FAILS(t2i_image_read(&image, path, &err), T2I_DATA, "a.png is empty");
+    FAILS(t2i_image_file_read(&image, path, &err), T2I_NOINPUT, path);
+    OK(t2i_commit_file(path, "", 0, &err));
+    FAILS(t2i_image_file_read(&image, path, &err), T2I_DATA, "a.png is empty");
 
     OK(t2i_image_new(&image, 13, 7, &err));
     CU_ASSERT(image.rgb[0] == 255 && image.rgb[13 * 7 * 3 - 1] == 255); /* white */
     for (size_t i = 0; i < 13 * 7 * 3; i++) image.rgb[i] = (uint8_t)(i * 37);
-    OK(t2i_image_write(&image, path, &err));
-    OK(t2i_image_read(&back, path, &err));
+    OK(t2i_image_file_write(&image, path, &err));
+    OK(t2i_image_file_read(&back, path, &err));
     CU_ASSERT(back.width == 13 && back.height == 7);
     CU_ASSERT(back.rgb != NULL && memcmp(back.rgb, image.rgb, 13 * 7 * 3) == 0);
     OK(t2i_fs_read(path, 1 << 20, &png, &err));
-    OK(t2i_image_encode(&image, &again, &err));
+    OK(t2i_image_png_encode(&image, &again, &err));
     CU_ASSERT(png.size == again.size && memcmp(png.data, again.data, png.size) == 0);
     for (size_t i = 0; i + 4 <= png.size; i++) CU_ASSERT(memcmp(png.data + i, "tIME", 4) != 0);
     unlink(path);
 
     snprintf(path, sizeof path, "%s/none/a.png", folder);
-    FAILS(t2i_image_write(&image, path, &err), T2I_CANTCREATE, path);
+    FAILS(t2i_image_file_write(&image, path, &err), T2I_CANTCREATE, path);
     t2i_image_free(&image);
     t2i_image_free(&back);
     t2i_text_free(&png);
@@ -391,7 +395,7 @@ static void check_offset(size_t width, size_t height, size_t crop, size_t x, siz
     t2i_image in, out;
     OK(t2i_image_new(&in, width, height, &err));
     fill_places(&in);
-    OK(t2i_image_fit(&out, &in, width < height ? width : height, crop, &err));
+    OK(t2i_image_resize_crop(&out, &in, width < height ? width : height, crop, &err));
     CU_ASSERT(out.width == crop && out.height == crop);
     CU_ASSERT_EQUAL(out.rgb[0], x * 5);
     CU_ASSERT_EQUAL(out.rgb[1], y * 5);
@@ -410,7 +414,7 @@ static void fit(void)
     OK(t2i_image_new(&in, 41, 13, &err));
     fill_places(&in);
     OK(t2i_image_resize(&whole, &in, 63, 20, &err)); /* int(20 * 41 / 13) = 63 */
-    OK(t2i_image_fit(&out, &in, 20, 11, &err));
+    OK(t2i_image_resize_crop(&out, &in, 20, 11, &err));
     for (size_t y = 0; y < 11; y++) /* 26, 4.5 -> 4 */
         CU_ASSERT(memcmp(out.rgb + y * 33, whole.rgb + ((y + 4) * 63 + 26) * 3, 33) == 0);
     t2i_image_free(&in);
@@ -419,7 +423,7 @@ static void fit(void)
 
     /* Enlarged whole, this would be 256 x 8,388,608. */
     OK(t2i_image_new(&in, 1, 32768, &err));
-    OK(t2i_image_fit(&out, &in, 256, 224, &err));
+    OK(t2i_image_resize_crop(&out, &in, 256, 224, &err));
     CU_ASSERT(out.rgb != NULL && out.rgb[0] == 255);
     t2i_image_free(&in);
     t2i_image_free(&out);

@@ -233,7 +233,7 @@ static void check_reach(const shape *s, size_t heads, size_t d)
     static uint32_t node[PATHS * MOST_LENGTH];
     size_t nodes = number_nodes(s, node), asked = PATHS * heads * d,
            row = heads * t2i_attention_row(MOST_LENGTH),
-           scratch = t2i_reach_scratch(longest(s), heads, d);
+           scratch = t2i_attention_reach_scratch(longest(s), heads, d);
     float *query = t2i_alloc(asked, sizeof(float)), *h = t2i_alloc(nodes * d, sizeof(float)),
           *dsum = t2i_alloc(asked, sizeof(float)), *sum = t2i_alloc(asked, sizeof(float)),
           *dquery = t2i_alloc(asked, sizeof(float)), *dh = t2i_alloc(nodes * d, sizeof(float)),
@@ -252,13 +252,13 @@ static void check_reach(const shape *s, size_t heads, size_t d)
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
         size_t at = p * heads * d;
-        t2i_reach(sum + at, prob + p * row, query + at, h, room, &path, heads, d, 0.25f);
+        t2i_attention_reach(sum + at, prob + p * row, query + at, h, room, &path, heads, d, 0.25f);
     }
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
         size_t at = p * heads * d;
-        t2i_reach_back(dquery + at, dh, dsum + at, prob + p * row, query + at, h, room, &path,
-                       heads, d, 0.25f);
+        t2i_attention_reach_back(dquery + at, dh, dsum + at, prob + p * row, query + at, h, room,
+                                 &path, heads, d, 0.25f);
     }
     CU_ASSERT_TRUE(off(sum, rsum, 1, asked, asked) < 1e-5);
     CU_ASSERT_TRUE(off(dquery, rdquery, 1, asked, asked) < 1e-5);

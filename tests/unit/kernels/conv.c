@@ -16,7 +16,7 @@ typedef struct {
 static t2i_map new_map(size_t height, size_t width, size_t channels, size_t border)
 {
     t2i_map map;
-    OK(t2i_map_new(&map, height, width, channels, border, &err));
+    OK(t2i_conv_map_new(&map, height, width, channels, border, &err));
     return map;
 }
 
@@ -24,14 +24,14 @@ static void fill(t2i_map *map, uint64_t key)
 {
     for (size_t y = 0; y < map->height; y++)
         for (size_t i = 0; i < map->width * map->channels; i++)
-            t2i_map_row(map, y)[i] = (float)t2i_rng_normal(key, y, i);
+            t2i_conv_map_row(map, y)[i] = (float)t2i_rng_normal(key, y, i);
 }
 
 /* A pixel's number; 0 outside. */
 static double at(const t2i_map *map, size_t y, size_t x, size_t c)
 {
     if (y >= map->height || x >= map->width) return 0; /* before the first: very large */
-    return t2i_map_row(map, y)[x * map->channels + c];
+    return t2i_conv_map_row(map, y)[x * map->channels + c];
 }
 
 static double naive(const shape *s, const t2i_map *in, const float *weight, size_t y, size_t x,
@@ -74,7 +74,7 @@ static int border_is_zero(const t2i_map *map)
     for (size_t i = 0; i < total; i++) all += map->data[i] != 0;
     for (size_t y = 0; y < map->height; y++)
         for (size_t i = 0; i < map->width * map->channels; i++)
-            inside += t2i_map_row(map, y)[i] != 0;
+            inside += t2i_conv_map_row(map, y)[i] != 0;
     return all == inside;
 }
 
@@ -106,9 +106,9 @@ static void try_shape(const shape *s)
     }
     t2i_free(work);
     t2i_free(weight);
-    t2i_map_free(&in);
-    t2i_map_free(&out);
-    t2i_map_free(&before);
+    t2i_conv_map_free(&in);
+    t2i_conv_map_free(&out);
+    t2i_conv_map_free(&before);
     t2i_conv_free(&conv);
 }
 
@@ -155,15 +155,15 @@ static void by_hand(void)
         OK(t2i_conv_new(&conv, C, 64, 3, 1, ones, scale, bias, &err));
         float *work = t2i_alloc(t2i_conv_work(&conv, &out), sizeof *work);
         for (size_t i = 0; i < 9 * C; i++)
-            t2i_map_row(&in, i / C / 3)[i % (3 * C)] = (float)(i / C + 1);
+            t2i_conv_map_row(&in, i / C / 3)[i % (3 * C)] = (float)(i / C + 1);
         t2i_conv_run(&conv, &in, &out, T2I_CONV_RELU, work);
         for (size_t i = 0; i < 9; i++)
             for (size_t o = 0; o < 64; o++)
                 CU_ASSERT(at(&out, i / 3, i % 3, o) ==
                           fmax((double)C * expected[i] - 20 * (double)o, 0));
         t2i_free(work);
-        t2i_map_free(&in);
-        t2i_map_free(&out);
+        t2i_conv_map_free(&in);
+        t2i_conv_map_free(&out);
         t2i_conv_free(&conv);
     }
 }
@@ -178,12 +178,12 @@ static void not_a_number(void)
     for (size_t i = 0; i < 64; i++) scale[i] = ones[i] = 1;
     OK(t2i_conv_new(&conv, 1, 64, 1, 1, ones, scale, bias, &err));
     float *work = t2i_alloc(t2i_conv_work(&conv, &out), sizeof *work);
-    t2i_map_row(&in, 1)[0] = NAN;
+    t2i_conv_map_row(&in, 1)[0] = NAN;
     t2i_conv_run(&conv, &in, &out, T2I_CONV_RELU, work);
     CU_ASSERT(isnan(at(&out, 1, 0, 63)) && at(&out, 1, 1, 63) == 0);
     t2i_free(work);
-    t2i_map_free(&in);
-    t2i_map_free(&out);
+    t2i_conv_map_free(&in);
+    t2i_conv_map_free(&out);
     t2i_conv_free(&conv);
 }
 
@@ -196,8 +196,8 @@ static void pooling(void)
         fill(&in, 6);
         for (size_t y = 0; y < in.height; y++)
             for (size_t i = 0; i < in.width * 19; i++)
-                t2i_map_row(&in, y)[i] = fmaxf(t2i_map_row(&in, y)[i], 0);
-        t2i_max_pool(&in, &out);
+                t2i_conv_map_row(&in, y)[i] = fmaxf(t2i_conv_map_row(&in, y)[i], 0);
+        t2i_conv_max_pool(&in, &out);
         for (size_t y = 0; y < out.height; y++)
             for (size_t x = 0; x < out.width; x++)
                 for (size_t c = 0; c < 19; c++) {
@@ -207,8 +207,8 @@ static void pooling(void)
                     CU_ASSERT(at(&out, y, x, c) == most);
                 }
         CU_ASSERT(border_is_zero(&out));
-        t2i_map_free(&in);
-        t2i_map_free(&out);
+        t2i_conv_map_free(&in);
+        t2i_conv_map_free(&out);
     }
 }
 

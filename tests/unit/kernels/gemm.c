@@ -84,7 +84,7 @@ static void chains_of_any_length(void)
     enum { M = 9, N = 37, A_ROW = DEEP + 3, B_ROW = N + 2 };
     float *a = numbers(M * A_ROW, 1), *b = numbers(DEEP * B_ROW, 2);
     float *bt = numbers(N * A_ROW, 3), *at = numbers(DEEP * M, 4);
-    float *packed = t2i_alloc(t2i_pack_floats(DEEP, N), sizeof *packed);
+    float *packed = t2i_alloc(t2i_gemm_pack_floats(DEEP, N), sizeof *packed);
     float chain[M * N] = {0}, *start = numbers(M * N, 5), added[M * N];
     guarded g = new_out(M, N, N + GAP);
     for (size_t n = 0; n < N; n++)
@@ -93,11 +93,11 @@ static void chains_of_any_length(void)
         for (size_t k = 0; k < DEEP; k++) at[k * M + m] = a[m * A_ROW + k];
     memcpy(added, start, sizeof added);
     for (size_t K = 0; K <= DEEP; K++) {
-        t2i_pack(packed, b, B_ROW, K, N);
+        t2i_gemm_pack(packed, b, B_ROW, K, N);
         set_out(&g, M, NULL);
         t2i_gemm(g.out, g.row, a, A_ROW, packed, M, N, K, NULL);
         expect(wrong(&g, chain), "product", M, N, K);
-        t2i_pack_transposed(packed, bt, A_ROW, K, N);
+        t2i_gemm_pack_transposed(packed, bt, A_ROW, K, N);
         set_out(&g, M, start);
         t2i_gemm(g.out, g.row, a, A_ROW, packed, M, N, K, &(t2i_gemm_end){.add = 1});
         expect(wrong(&g, added), "added product", M, N, K);
@@ -126,8 +126,8 @@ static void any_shape(void)
     for (size_t N = 0; N <= COLUMNS; N++) {
         float *chain = t2i_alloc(ROWS * N, sizeof *chain);
         guarded g = new_out(ROWS, N, N + N % 3);
-        packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
-        t2i_pack(packed, b, COLUMNS, K, N);
+        packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
+        t2i_gemm_pack(packed, b, COLUMNS, K, N);
         for (size_t k = 0; k < K; k++) step(chain, a + k, K, b + k * COLUMNS, ROWS, N);
         for (size_t M = 0; M <= ROWS; M++) {
             set_out(&g, M, NULL);
@@ -161,10 +161,10 @@ static void large(void)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         size_t M = shapes[i][0], N = shapes[i][1], K = shapes[i][2];
         float *a = numbers(M * K, 8), *at = numbers(M * K, 8), *b = numbers(K * N, 9);
-        float *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
+        float *packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
         float *chain = t2i_alloc(M * N, sizeof *chain);
         guarded g = new_out(M, N, N);
-        t2i_pack(packed, b, N, K, N);
+        t2i_gemm_pack(packed, b, N, K, N);
         for (size_t m = 0; m < M; m++)
             for (size_t k = 0; k < K; k++) at[k * M + m] = a[m * K + k];
         for (size_t k = 0; k < K; k++) step(chain, a + k, K, b + k * N, M, N);
@@ -194,7 +194,7 @@ static void try_ends(size_t M, size_t N, size_t K)
     size_t row = N + GAP;
     float *a = numbers(M * K, 10), *b = numbers(K * N, 11), *start = numbers(M * N, 12);
     float *bias = numbers(N, 13), *mask = numbers(M * row, 14), *residual = numbers(M * row, 15);
-    float *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
+    float *packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
     float *chain = t2i_alloc(M * N, sizeof *chain), *expected = t2i_alloc(M * N, sizeof *chain);
     guarded g = new_out(M, N, row);
     if (K > 3 && M > 2) { /* a row of NaN, and one with an infinity */
@@ -204,7 +204,7 @@ static void try_ends(size_t M, size_t N, size_t K)
     for (size_t i = 0; i < M * row; i += 3) mask[i] = i % 2 ? 0.0f : -0.0f;
     if (M > 0) mask[1] = NAN; /* not 0: keeps */
     if (K > 0) b[0] = -INFINITY;
-    t2i_pack(packed, b, N, K, N);
+    t2i_gemm_pack(packed, b, N, K, N);
     for (unsigned flags = 0; flags < 32; flags++) {
         t2i_gemm_end end = {flags & 1,
                             flags & 2 ? bias : NULL,
@@ -240,7 +240,7 @@ static void signs(void)
 {
     _Alignas(64) float packed[T2I_PANEL], b[3] = {1.0f, -0.0f, NAN}, a = -0.0f, out[3];
     static const float residual[3] = {-0.0f, -0.0f, 1.0f}, mask[3] = {1.0f, 1.0f, 1.0f};
-    t2i_pack(packed, b, 3, 1, 3);
+    t2i_gemm_pack(packed, b, 3, 1, 3);
     memcpy(out, residual, sizeof out);
     t2i_gemm(out, 3, &a, 1, packed, 1, 3, 1, &(t2i_gemm_end){.add = 1, .relu = 1, .mask = mask});
     CU_ASSERT(same(out[0], -0.0f) && same(out[1], 0.0f) && isnan(out[2]));
@@ -253,17 +253,17 @@ static void packing(void)
 {
     enum { K = 13, N = 45 };
     float *b = numbers(K * N, 16), bt[N * (K + 1)];
-    float *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
-    CU_ASSERT_EQUAL(t2i_pack_floats(K, N), 2 * K * T2I_PANEL);
+    float *packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
+    CU_ASSERT_EQUAL(t2i_gemm_pack_floats(K, N), 2 * K * T2I_PANEL);
     for (size_t i = 0; i < K * N; i++) bt[i % N * (K + 1) + i / N] = b[i];
     for (int transposed = 0; transposed < 2; transposed++) {
         size_t bad = 0;
-        for (size_t i = 0; i < t2i_pack_floats(K, N); i++) packed[i] = guard;
+        for (size_t i = 0; i < t2i_gemm_pack_floats(K, N); i++) packed[i] = guard;
         if (transposed)
-            t2i_pack_transposed(packed, bt, K + 1, K, N);
+            t2i_gemm_pack_transposed(packed, bt, K + 1, K, N);
         else
-            t2i_pack(packed, b, N, K, N);
-        for (size_t i = 0; i < t2i_pack_floats(K, N); i++) {
+            t2i_gemm_pack(packed, b, N, K, N);
+        for (size_t i = 0; i < t2i_gemm_pack_floats(K, N); i++) {
             size_t k = i / T2I_PANEL % K, n = i / (K * T2I_PANEL) * T2I_PANEL + i % T2I_PANEL;
             bad += !same(packed[i], n < N ? b[k * N + n] : 0.0f);
         }
@@ -290,17 +290,17 @@ static void try_zeros(size_t M, size_t N, size_t K, unsigned percent)
     size_t row = N + GAP, a_row = K + 5;
     float *a = sparse(M * a_row, 17 + percent, percent), *b = numbers(K * N, 18);
     float *start = numbers(M * N, 19), *bias = numbers(N, 20), *residual = numbers(M * row, 21);
-    float *packed = t2i_alloc(t2i_pack_floats(K, N), sizeof *packed);
+    float *packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
     float *expected = t2i_alloc(M * N, sizeof *expected), *chain = t2i_alloc(M * N, sizeof *chain);
     float *at = t2i_alloc(K * (M + 3), sizeof *at);
-    uint64_t *words = t2i_alloc(t2i_zeros_words(M, K), sizeof *words),
-             *turned = t2i_alloc(t2i_zeros_words(K, M), sizeof *turned);
+    uint64_t *words = t2i_alloc(t2i_gemm_zeros_words(M, K), sizeof *words),
+             *turned = t2i_alloc(t2i_gemm_zeros_words(K, M), sizeof *turned);
     guarded g = new_out(M, N, row);
     t2i_zeros zeros, of_turned;
-    t2i_pack(packed, b, N, K, N);
-    t2i_transpose(at, M + 3, a, a_row, M, K);
-    t2i_zeros_find(&zeros, words, a, a_row, M, K);
-    t2i_zeros_find(&of_turned, turned, at, M + 3, K, M);
+    t2i_gemm_pack(packed, b, N, K, N);
+    t2i_gemm_transpose(at, M + 3, a, a_row, M, K);
+    t2i_gemm_zeros_find(&zeros, words, a, a_row, M, K);
+    t2i_gemm_zeros_find(&of_turned, turned, at, M + 3, K, M);
     if (M * K > 100) CU_ASSERT_EQUAL(zeros.worth, percent > 35);
     for (int add = 0; add < 2; add++) {
         t2i_gemm_end end = {add, bias, 0, NULL, residual, &zeros};
@@ -341,20 +341,20 @@ static void zeros_are_left_out(void)
     enum { M = 70, N = T2I_WIDE, K = 60 };
     static float a[M * K], b[K * N], at[K * M], out[M * N];
     _Alignas(64) static float packed[K * N];
-    uint64_t *words = t2i_alloc(t2i_zeros_words(M, K), sizeof *words);
+    uint64_t *words = t2i_alloc(t2i_gemm_zeros_words(M, K), sizeof *words);
     t2i_zeros zeros;
     size_t seen = 0;
     memset(a, 0, sizeof a);
     for (size_t k = 0; k < K; k++) a[33 * K + k] = 1.0f;
     for (size_t i = 0; i < K * N; i++) b[i] = NAN;
-    t2i_transpose(at, M, a, K, M, K);
-    t2i_pack(packed, b, N, K, N);
-    t2i_zeros_find(&zeros, words, a, K, M, K);
+    t2i_gemm_transpose(at, M, a, K, M, K);
+    t2i_gemm_pack(packed, b, N, K, N);
+    t2i_gemm_zeros_find(&zeros, words, a, K, M, K);
     t2i_gemm(out, N, a, K, packed, M, N, K, &(t2i_gemm_end){.zeros = &zeros});
     for (size_t i = 0; i < M * N; i++) seen += (size_t)(isnan(out[i]) != (i / N == 33));
     t2i_free(words);
-    words = t2i_alloc(t2i_zeros_words(K, M), sizeof *words);
-    t2i_zeros_find(&zeros, words, at, M, K, M);
+    words = t2i_alloc(t2i_gemm_zeros_words(K, M), sizeof *words);
+    t2i_gemm_zeros_find(&zeros, words, at, M, K, M);
     t2i_gemm_outer(out, N, at, M, b, N, M, N, K, 0, &zeros);
     for (size_t i = 0; i < M * N; i++) seen += (size_t)(isnan(out[i]) != (i / N == 33));
     CU_ASSERT_EQUAL(seen, 0);

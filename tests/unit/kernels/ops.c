@@ -68,14 +68,14 @@ static void check_embed(size_t T, size_t C)
     fill(gradient, VOCAB * C);
     memcpy(summed, gradient, sizeof summed);
     taint(out, MOST);
-    t2i_embed(out, embedding, position, ids, pos, T, C);
+    t2i_ops_embed(out, embedding, position, ids, pos, T, C);
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++) {
             right[t * C + c] = embedding[ids[t] * C + c] + position[pos[t] * C + c];
             summed[ids[t] * C + c] += out[t * C + c];
         }
     CU_ASSERT_TRUE(same(out, right, T * C));
-    t2i_embed_back(gradient, out, ids, T, C);
+    t2i_ops_embed_back(gradient, out, ids, T, C);
     CU_ASSERT_TRUE(same(gradient, summed, VOCAB * C));
 }
 
@@ -84,7 +84,7 @@ static void check_bias(size_t T, size_t C)
     static float x[MOST], bias[100], sum[100];
     fill(x, T * C);
     taint(bias, C);
-    t2i_bias_back(bias, x, C, T, C, 0); /* set, not added to */
+    t2i_ops_bias_back(bias, x, C, T, C, 0); /* set, not added to */
     memset(sum, 0, sizeof sum);
     for (size_t i = 0; i < T * C; i++) sum[i % C] += x[i];
     CU_ASSERT_TRUE(same(bias, sum, C));
@@ -97,7 +97,7 @@ static void check_flat(size_t T, size_t C)
     fill(x, count);
     fill(y, count);
     memcpy(out, x, sizeof out);
-    t2i_add(out, y, count);
+    t2i_ops_add(out, y, count);
     for (size_t i = 0; i < count; i++) right[i] = x[i] + y[i];
     CU_ASSERT_TRUE(same(out, right, count));
 }
@@ -117,12 +117,12 @@ static void test_nan(void)
     fill(weight, 17);
     fill(bias, 17);
     x[16] = NAN;
-    t2i_layer_norm(out, &mean, &rstd, x, weight, bias, 1, 17);
+    t2i_ops_layer_norm(out, &mean, &rstd, x, weight, bias, 1, 17);
     CU_ASSERT_TRUE(isnan(out[0]) && isnan(out[16]));
-    t2i_exp(x, 17);
+    t2i_ops_exp(x, 17);
     CU_ASSERT_TRUE(isnan(x[16]));
     float target = 1.0f, prediction = NAN, gradient;
-    CU_ASSERT_TRUE(isnan(t2i_squared_error(&gradient, &prediction, &target, 1.0f, 1)) &&
+    CU_ASSERT_TRUE(isnan(t2i_ops_squared_error(&gradient, &prediction, &target, 1.0f, 1)) &&
                    isnan(gradient));
 }
 
@@ -170,11 +170,11 @@ static void check_layer_norm(size_t T, size_t C)
     taint(out, MOST);
     taint(dweight, C);
     taint(dbias, C);
-    t2i_layer_norm(out, mean, rstd, x, weight, bias, T, C);
+    t2i_ops_layer_norm(out, mean, rstd, x, weight, bias, T, C);
     CU_ASSERT_TRUE(off(mean, rmean, T) < 1e-6);
     CU_ASSERT_TRUE(off(rstd, rrstd, T) < 1e-5);
     CU_ASSERT_TRUE(off(out, right, T * C) < 1e-5);
-    t2i_layer_norm_back(dx, dweight, dbias, dout, x, mean, rstd, weight, T, C);
+    t2i_ops_layer_norm_back(dx, dweight, dbias, dout, x, mean, rstd, weight, T, C);
     /* with one or two columns r is large and its factor all but nothing: what is left is rounding
      */
     if (C > 2) CU_ASSERT_TRUE(off(dx, rdx, T * C) < 2e-5);
@@ -195,7 +195,7 @@ static void test_exp(void)
     float *x = t2i_alloc(COUNT, sizeof *x), *y = t2i_alloc(COUNT, sizeof *y);
     double worst = 0;
     for (size_t i = 0; i < COUNT; i++) y[i] = x[i] = -(float)i * 1e-4f;
-    t2i_exp(y, COUNT);
+    t2i_ops_exp(y, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         double right = exp((double)x[i]);
         double unit = ldexp(1.0, ilogb(right) - 23);
@@ -205,7 +205,7 @@ static void test_exp(void)
     CU_ASSERT_TRUE(worst <= 2.0);
     CU_ASSERT_EQUAL(y[0], 1.0f);
     float far[] = {-0.0f, -87.0f, -87.1f, -1000.0f, -INFINITY, -1e-30f};
-    t2i_exp(far, 6);
+    t2i_ops_exp(far, 6);
     CU_ASSERT_EQUAL(far[0], 1.0f);
     CU_ASSERT_DOUBLE_EQUAL((double)far[1] / exp(-87.0), 1.0, 1e-6);
     CU_ASSERT_TRUE(far[2] == 0.0f && far[3] == 0.0f && far[4] == 0.0f && far[5] == 1.0f);
@@ -223,7 +223,7 @@ static void test_squared_error(void)
         double right = 0;
         fill(p, count);
         fill(t, count);
-        double got = t2i_squared_error(d, p, t, 0.375f, count);
+        double got = t2i_ops_squared_error(d, p, t, 0.375f, count);
         for (size_t i = 0; i < count; i++) {
             float difference = p[i] - t[i];
             right += (double)difference * (double)difference;
@@ -231,7 +231,7 @@ static void test_squared_error(void)
         }
         CU_ASSERT_DOUBLE_EQUAL(got / right, 1.0, 1e-14);
     }
-    CU_ASSERT_EQUAL(t2i_squared_error(d, p, t, 1.0f, 0), 0.0);
+    CU_ASSERT_EQUAL(t2i_ops_squared_error(d, p, t, 1.0f, 0), 0.0);
 }
 
 /* ---- bits that depend on nothing but the shape ---- */
@@ -244,10 +244,10 @@ static void sums(float *result, size_t shift, size_t C)
     for (size_t i = 0; i < 8; i++) part[i] = room + 128 * i + shift;
     stream = 1000;
     for (size_t i = 0; i < 4; i++) fill(part[i], C);
-    t2i_layer_norm(part[4], result, result + 1, part[0], part[1], part[2], 1, C);
-    t2i_layer_norm_back(part[3], part[5], part[6], part[4], part[0], result, result + 1, part[1], 1,
-                        C);
-    result[2] = (float)t2i_squared_error(part[7], part[4], part[3], 1.0f, C);
+    t2i_ops_layer_norm(part[4], result, result + 1, part[0], part[1], part[2], 1, C);
+    t2i_ops_layer_norm_back(part[3], part[5], part[6], part[4], part[0], result, result + 1,
+                            part[1], 1, C);
+    result[2] = (float)t2i_ops_squared_error(part[7], part[4], part[3], 1.0f, C);
     memcpy(result + 3, part[3], C * sizeof *result);
     memcpy(result + 3 + C, part[4], C * sizeof *result);
     t2i_free(room);
@@ -276,7 +276,7 @@ static void test_order_of_sums(void)
     for (size_t c = 0; c < C; c++) lane[c % 16] += x[c];
     for (size_t half = 8; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
-    t2i_layer_norm(out, &mean, &rstd, x, weight, bias, 1, C);
+    t2i_ops_layer_norm(out, &mean, &rstd, x, weight, bias, 1, C);
     CU_ASSERT_EQUAL(mean, lane[0] / (float)C);
 }
 

@@ -23,9 +23,9 @@ static uint32_t sum_of_bits(const float *w, const float *m, const float *v, size
 static void update(float *w, float *m, float *v, const float *g, size_t count,
                    const t2i_adamw *options, float factor, unsigned long number)
 {
-    const t2i_adamw_factors factors = t2i_adamw_begin(options, factor, number);
+    const t2i_adamw_factors factors = t2i_optim_adamw_begin(options, factor, number);
     uint32_t before = sum_of_bits(w, m, v, count);
-    t2i_bit_sums sums = t2i_adamw_update(w, m, v, g, count, &factors);
+    t2i_bit_sums sums = t2i_optim_adamw_update(w, m, v, g, count, &factors);
     CU_ASSERT_EQUAL(sums.before, before);
     CU_ASSERT_EQUAL(sums.after, sum_of_bits(w, m, v, count));
 }
@@ -161,44 +161,46 @@ static void test_schedule(void)
 {
     const t2i_schedule constant = {
         .lr = 0.1, .min_lr = 0.01, .warmup = 0, .steps = 100, .cosine = 0};
-    CU_ASSERT_EQUAL(t2i_schedule_lr(&constant, 1), 0.1);
-    CU_ASSERT_EQUAL(t2i_schedule_lr(&constant, 100), 0.1);
-    CU_ASSERT_EQUAL(t2i_schedule_lr(&constant, 1000000), 0.1);
+    CU_ASSERT_EQUAL(t2i_optim_schedule_lr(&constant, 1), 0.1);
+    CU_ASSERT_EQUAL(t2i_optim_schedule_lr(&constant, 100), 0.1);
+    CU_ASSERT_EQUAL(t2i_optim_schedule_lr(&constant, 1000000), 0.1);
 
     const t2i_schedule warm = {.lr = 0.1, .min_lr = 0.01, .warmup = 10, .steps = 100, .cosine = 0};
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&warm, 1), 0.01, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&warm, 5), 0.05, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&warm, 10), 0.1, 1e-15);
-    CU_ASSERT_EQUAL(t2i_schedule_lr(&warm, 11), 0.1);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&warm, 1), 0.01, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&warm, 5), 0.05, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&warm, 10), 0.1, 1e-15);
+    CU_ASSERT_EQUAL(t2i_optim_schedule_lr(&warm, 11), 0.1);
 
     const t2i_schedule cosine = {
         .lr = 0.1, .min_lr = 0.01, .warmup = 20, .steps = 100, .cosine = 1};
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&cosine, 10), 0.05, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&cosine, 20), 0.1, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&cosine, 60), 0.055, 1e-15); /* half-way */
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&cosine, 40), 0.01 + 0.045 * (1 + sqrt(0.5)), 1e-15);
-    CU_ASSERT_EQUAL(t2i_schedule_lr(&cosine, 100), 0.01);
-    CU_ASSERT_EQUAL(t2i_schedule_lr(&cosine, 101), 0.01);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&cosine, 10), 0.05, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&cosine, 20), 0.1, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&cosine, 60), 0.055, 1e-15); /* half-way */
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&cosine, 40), 0.01 + 0.045 * (1 + sqrt(0.5)),
+                           1e-15);
+    CU_ASSERT_EQUAL(t2i_optim_schedule_lr(&cosine, 100), 0.01);
+    CU_ASSERT_EQUAL(t2i_optim_schedule_lr(&cosine, 101), 0.01);
     for (long step = 21; step <= 100; step++)
-        CU_ASSERT_TRUE(t2i_schedule_lr(&cosine, step) < t2i_schedule_lr(&cosine, step - 1));
+        CU_ASSERT_TRUE(t2i_optim_schedule_lr(&cosine, step) <
+                       t2i_optim_schedule_lr(&cosine, step - 1));
 
     /* a warm-up as long as the run, or longer; one step; no warm-up */
     const t2i_schedule odd[] = {
         {0.1, 0.01, 100, 100, 1}, {0.1, 0.01, 200, 100, 1}, {0.1, 0, 0, 1, 1}, {0.1, 0, 0, 4, 1}};
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&odd[0], 100), 0.1, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&odd[1], 100), 0.05, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&odd[2], 1), 0.0, 1e-15);
-    CU_ASSERT_DOUBLE_EQUAL(t2i_schedule_lr(&odd[3], 2), 0.05, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&odd[0], 100), 0.1, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&odd[1], 100), 0.05, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&odd[2], 1), 0.0, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_optim_schedule_lr(&odd[3], 2), 0.05, 1e-15);
 }
 
 static void test_clip(void)
 {
-    CU_ASSERT_EQUAL(t2i_clip_factor(1e30, 0.0), 1.0f); /* off */
-    CU_ASSERT_EQUAL(t2i_clip_factor(0.0, 1.0), 1.0f);
-    CU_ASSERT_EQUAL(t2i_clip_factor(0.5, 1.0), 1.0f);
-    CU_ASSERT_EQUAL(t2i_clip_factor(1.0, 1.0), (float)(1.0 / (1.0 + 1e-6)));
-    CU_ASSERT_EQUAL(t2i_clip_factor(4.0, 1.0), (float)(1.0 / (4.0 + 1e-6)));
-    CU_ASSERT_EQUAL(t2i_clip_factor(1e-3, 1e-4), (float)(1e-4 / (1e-3 + 1e-6)));
+    CU_ASSERT_EQUAL(t2i_optim_clip_factor(1e30, 0.0), 1.0f); /* off */
+    CU_ASSERT_EQUAL(t2i_optim_clip_factor(0.0, 1.0), 1.0f);
+    CU_ASSERT_EQUAL(t2i_optim_clip_factor(0.5, 1.0), 1.0f);
+    CU_ASSERT_EQUAL(t2i_optim_clip_factor(1.0, 1.0), (float)(1.0 / (1.0 + 1e-6)));
+    CU_ASSERT_EQUAL(t2i_optim_clip_factor(4.0, 1.0), (float)(1.0 / (4.0 + 1e-6)));
+    CU_ASSERT_EQUAL(t2i_optim_clip_factor(1e-3, 1e-4), (float)(1e-4 / (1e-3 + 1e-6)));
 }
 
 /* Early on 2/11, 3/12, ... of the average stays; later the decay. */
@@ -206,7 +208,7 @@ static void test_average(void)
 {
     float average[3] = {1, -2, 0.5f}, now[3] = {3, 2, 0.5f};
     double wanted = 1;
-    t2i_ema_update(average, now, 3, 0.99, 1);
+    t2i_optim_ema_update(average, now, 3, 0.99, 1);
     CU_ASSERT_DOUBLE_EQUAL(average[0], 3 - 2 * 2 / 11.0, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(average[1], 2 - 4 * 2 / 11.0, 1e-6);
     CU_ASSERT_EQUAL(average[2], 0.5f);
@@ -215,7 +217,7 @@ static void test_average(void)
         double early = (1.0 + (double)n) / (10.0 + (double)n), keep = early < 0.99 ? early : 0.99;
         now[0] = (float)sin((double)n);
         wanted = keep * wanted + (1 - keep) * (double)now[0];
-        t2i_ema_update(average, now, 1, 0.99, n);
+        t2i_optim_ema_update(average, now, 1, 0.99, n);
         CU_ASSERT_DOUBLE_EQUAL(average[0], wanted, 1e-5);
     }
 }

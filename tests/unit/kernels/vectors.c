@@ -36,33 +36,33 @@ static void elements(size_t T, size_t C)
         ids[t] = (uint16_t)(t * 2 % 3);
         pos[t] = (uint16_t)(t % 7);
     }
-    t2i_embed(out, x, y, ids, pos, T, C);
-    digest("t2i_embed", out, sizeof out);
-    t2i_embed_back(out, z, ids, T, C);
-    digest("t2i_embed_back", out, sizeof out);
-    t2i_bias_back(more, out, C, T, C, 0);
-    digest("t2i_bias_back", more, sizeof more);
-    t2i_add(out, z, T * C);
-    digest("t2i_add", out, sizeof out);
+    t2i_ops_embed(out, x, y, ids, pos, T, C);
+    digest("t2i_ops_embed", out, sizeof out);
+    t2i_ops_embed_back(out, z, ids, T, C);
+    digest("t2i_ops_embed_back", out, sizeof out);
+    t2i_ops_bias_back(more, out, C, T, C, 0);
+    digest("t2i_ops_bias_back", more, sizeof more);
+    t2i_ops_add(out, z, T * C);
+    digest("t2i_ops_add", out, sizeof out);
 }
 
 static void sums(size_t T, size_t C)
 {
     float mean[MOST] = {0}, rstd[MOST] = {0};
-    t2i_layer_norm(out, mean, rstd, x, y, z, T, C);
-    digest("t2i_layer_norm", out, sizeof out);
-    digest("t2i_layer_norm's mean", mean, sizeof mean);
-    digest("t2i_layer_norm's rstd", rstd, sizeof rstd);
-    t2i_layer_norm_back(more, y, z, out, x, mean, rstd, y + COUNT, T, C);
-    digest("t2i_layer_norm_back", more, sizeof more);
-    digest("t2i_layer_norm_back's weight", y, sizeof y);
-    digest("t2i_layer_norm_back's bias", z, sizeof z);
-    double error = t2i_squared_error(out, x, more, 0.37f, T * C);
-    digest("t2i_squared_error", &error, sizeof error);
-    digest("t2i_squared_error's gradient", out, sizeof out);
+    t2i_ops_layer_norm(out, mean, rstd, x, y, z, T, C);
+    digest("t2i_ops_layer_norm", out, sizeof out);
+    digest("t2i_ops_layer_norm's mean", mean, sizeof mean);
+    digest("t2i_ops_layer_norm's rstd", rstd, sizeof rstd);
+    t2i_ops_layer_norm_back(more, y, z, out, x, mean, rstd, y + COUNT, T, C);
+    digest("t2i_ops_layer_norm_back", more, sizeof more);
+    digest("t2i_ops_layer_norm_back's weight", y, sizeof y);
+    digest("t2i_ops_layer_norm_back's bias", z, sizeof z);
+    double error = t2i_ops_squared_error(out, x, more, 0.37f, T * C);
+    digest("t2i_ops_squared_error", &error, sizeof error);
+    digest("t2i_ops_squared_error's gradient", out, sizeof out);
     for (size_t i = 0; i < T * C; i++) x[i] = -30.0f * x[i] * x[i];
-    t2i_exp(x, T * C);
-    digest("t2i_exp", x, sizeof x);
+    t2i_ops_exp(x, T * C);
+    digest("t2i_ops_exp", x, sizeof x);
 }
 
 /* One head, two paths of T positions, of which the second has T / 2 in common with the first; then
@@ -70,7 +70,8 @@ static void sums(size_t T, size_t C)
 static void attention(size_t T, size_t C)
 {
     size_t dk = C / HEADS + 1, stride = 3 * dk + 2, row = t2i_attention_row(T);
-    size_t reach = t2i_reach_scratch(T, HEADS, dk), scratch = t2i_attention_scratch(T, dk);
+    size_t reach = t2i_attention_reach_scratch(T, HEADS, dk),
+           scratch = t2i_attention_scratch(T, dk);
     float *room = t2i_alloc(scratch > reach ? scratch : reach, sizeof *room);
     float *prob = t2i_alloc((2 * T > HEADS ? 2 * T : HEADS) * row, sizeof *prob);
     uint32_t node[2 * MOST] = {0};
@@ -86,11 +87,11 @@ static void attention(size_t T, size_t C)
     for (size_t p = 0; p < 2; p++)
         t2i_attention_back(more, y, prob + p * T * row, x, room, &paths[p], T, dk, stride, dk + 1);
     digest("t2i_attention_back", more, sizeof more);
-    t2i_reach(out, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
-    digest("t2i_reach", out, sizeof out);
-    t2i_reach_back(out, more, z, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
-    digest("t2i_reach_back", out, sizeof out);
-    digest("t2i_reach_back's dh", more, sizeof more);
+    t2i_attention_reach(out, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
+    digest("t2i_attention_reach", out, sizeof out);
+    t2i_attention_reach_back(out, more, z, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
+    digest("t2i_attention_reach_back", out, sizeof out);
+    digest("t2i_attention_reach_back's dh", more, sizeof more);
     t2i_free(room);
     t2i_free(prob);
 }
@@ -100,20 +101,20 @@ static void optimiser(size_t T, size_t C)
     const t2i_adamw options = {1e-2, 0.9, 0.999, 1e-8, 0.1};
     for (size_t i = 0; i < COUNT; i++) more[i] *= more[i]; /* a second moment */
     for (unsigned long update = 1; update < 4; update++) {
-        const t2i_adamw_factors factors = t2i_adamw_begin(&options, 0.3f, update);
-        t2i_adamw_update(out, z, more, y, T * C, &factors);
-        digest("t2i_adamw_update", out, sizeof out);
-        digest("t2i_adamw_update's first moment", z, sizeof z);
-        digest("t2i_adamw_update's second moment", more, sizeof more);
-        t2i_ema_update(x, out, T * C, 0.99, update);
-        digest("t2i_ema_update", x, sizeof x);
+        const t2i_adamw_factors factors = t2i_optim_adamw_begin(&options, 0.3f, update);
+        t2i_optim_adamw_update(out, z, more, y, T * C, &factors);
+        digest("t2i_optim_adamw_update", out, sizeof out);
+        digest("t2i_optim_adamw_update's first moment", z, sizeof z);
+        digest("t2i_optim_adamw_update's second moment", more, sizeof more);
+        t2i_optim_ema_update(x, out, T * C, 0.99, update);
+        digest("t2i_optim_ema_update", x, sizeof x);
     }
     const t2i_schedule cosine = {0.1, 0.01, 3, 40, 1};
     double rate[50];
-    for (long step = 1; step <= 50; step++) rate[step - 1] = t2i_schedule_lr(&cosine, step);
-    digest("t2i_schedule_lr", rate, sizeof rate);
-    float factor = t2i_clip_factor(3.7, 1.0);
-    digest("t2i_clip_factor", &factor, sizeof factor);
+    for (long step = 1; step <= 50; step++) rate[step - 1] = t2i_optim_schedule_lr(&cosine, step);
+    digest("t2i_optim_schedule_lr", rate, sizeof rate);
+    float factor = t2i_optim_clip_factor(3.7, 1.0);
+    digest("t2i_optim_clip_factor", &factor, sizeof factor);
 }
 
 static void write_digests(void)

@@ -126,7 +126,7 @@ static void check_model(const t2i_config *config, int share)
     OK(t2i_model_new(&m, config, &err));
     t2i_packed_weights packed;
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_work_new(&work, &m, ROWS, LONGEST, share, &err));
+    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, share, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout);
     uint8_t *used = t2i_alloc(m.layout.floats / T2I_CHUNK, 1);
     double *exact = t2i_alloc(m.layout.floats, sizeof *exact);
@@ -140,7 +140,7 @@ static void check_model(const t2i_config *config, int share)
 
     t2i_packed_weights_fill(&packed, w, 1, 2); /* by two threads */
     t2i_packed_weights_fill(&packed, w, 0, 2);
-    const float *prediction = t2i_forward(&packed, work, row, ROWS, PAD);
+    const float *prediction = t2i_transformer_forward(&packed, work, row, ROWS, PAD);
     float wanted[ROWS * D], dprediction[ROWS * D];
     for (size_t i = 0; i < ROWS * D; i++) wanted[i] = (float)target(i);
     for (size_t r = 0; r < ROWS; r++) {
@@ -149,10 +149,11 @@ static void check_model(const t2i_config *config, int share)
         for (size_t i = 0; i < D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)prediction[r * D + i], plain[i], 5e-6);
     }
-    double sum = t2i_squared_error(dprediction, prediction, wanted, 2.0f / (ROWS * D), ROWS * D);
+    double sum =
+        t2i_ops_squared_error(dprediction, prediction, wanted, 2.0f / (ROWS * D), ROWS * D);
     CU_ASSERT_DOUBLE_EQUAL(sum / (ROWS * D), reference_loss(&m, exact), 1e-5);
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN; /* every tensor must be set */
-    t2i_backward(&packed, work, dprediction, g, used);
+    t2i_transformer_backward(&packed, work, dprediction, g, used);
 
     for (size_t i = 0; i < m.layout.tensors; i++) {
         const t2i_tensor *t = &m.layout.tensor[i];
@@ -179,7 +180,7 @@ static void check_model(const t2i_config *config, int share)
     t2i_free(exact);
     t2i_free(used);
     t2i_packed_weights_free(&packed);
-    t2i_work_free(work);
+    t2i_transformer_work_free(work);
     t2i_model_free(&m);
 }
 
@@ -244,25 +245,27 @@ static void test_rows_stand_alone(void)
     OK(t2i_model_new(&m, &c, &err));
     t2i_packed_weights packed;
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_work_new(&work, &m, ROWS, LONGEST, 1, &err));
+    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, 1, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
     t2i_packed_weights_fill(&packed, w, 0, 1);
-    memcpy(first, t2i_forward(&packed, work, row, ROWS, PAD), sizeof first);
-    CU_ASSERT_EQUAL(t2i_work_tokens(work), 7 + 1 + 1 + 19 + 16 + 7 + 5 + 1 + 1 + 16);
-    CU_ASSERT_EQUAL(t2i_work_prefixes(work), 1 + 1 + 19 + 16); /* the others are parts of these */
+    memcpy(first, t2i_transformer_forward(&packed, work, row, ROWS, PAD), sizeof first);
+    CU_ASSERT_EQUAL(t2i_transformer_work_tokens(work), 7 + 1 + 1 + 19 + 16 + 7 + 5 + 1 + 1 + 16);
+    CU_ASSERT_EQUAL(t2i_transformer_work_prefixes(work),
+                    1 + 1 + 19 + 16); /* the others are parts of these */
     size_t calls = t2i_alloc_calls();
     for (size_t r = 0; r < ROWS; r++) {
-        const float *alone = t2i_forward(&packed, work, &row[r], 1, PAD);
+        const float *alone = t2i_transformer_forward(&packed, work, &row[r], 1, PAD);
         for (size_t i = 0; i < D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)alone[i], (double)first[r * D + i], 2e-6);
     }
-    CU_ASSERT_TRUE(memcmp(first, t2i_forward(&packed, work, row, ROWS, PAD), sizeof first) == 0);
+    CU_ASSERT_TRUE(
+        memcmp(first, t2i_transformer_forward(&packed, work, row, ROWS, PAD), sizeof first) == 0);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls);
     t2i_free(w);
     t2i_packed_weights_free(&packed);
-    t2i_work_free(work);
+    t2i_transformer_work_free(work);
     t2i_model_free(&m);
 }
 
@@ -301,26 +304,27 @@ static void three_ways(size_t d_model)
     for (size_t i = 0; i < MANY * D; i++) dprediction[i] = (float)t2i_rng_normal(1, 3, i);
     for (int share = 0; share < 2; share++) {
         t2i_work *work = NULL;
-        OK(t2i_work_new(&work, &m, MANY, LENGTH, share, &err));
+        OK(t2i_transformer_work_new(&work, &m, MANY, LENGTH, share, &err));
         g[share] = t2i_block_new(&m.layout);
-        const float *p = t2i_forward(&packed, work, rows, MANY, PAD);
+        const float *p = t2i_transformer_forward(&packed, work, rows, MANY, PAD);
         for (size_t i = 0; share == 1 && i < MANY * D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)p[i], (double)predicted[i], 2e-6);
         memcpy(predicted, p, sizeof predicted);
-        t2i_backward(&packed, work, dprediction, g[share], used);
-        CU_ASSERT_TRUE(share ? 5 * t2i_work_prefixes(work) < 4 * t2i_work_tokens(work)
-                             : t2i_work_prefixes(work) == t2i_work_tokens(work));
-        t2i_work_free(work);
+        t2i_transformer_backward(&packed, work, dprediction, g[share], used);
+        CU_ASSERT_TRUE(
+            share ? 5 * t2i_transformer_work_prefixes(work) < 4 * t2i_transformer_work_tokens(work)
+                  : t2i_transformer_work_prefixes(work) == t2i_transformer_work_tokens(work));
+        t2i_transformer_work_free(work);
     }
     t2i_work *alone = NULL;
-    OK(t2i_work_new(&alone, &m, 1, LENGTH, 1, &err));
+    OK(t2i_transformer_work_new(&alone, &m, 1, LENGTH, 1, &err));
     g[2] = t2i_block_new(&m.layout);
     for (size_t r = 0; r < MANY; r++) {
-        t2i_forward(&packed, alone, &rows[r], 1, PAD);
-        t2i_backward(&packed, alone, dprediction + r * D, one, used);
-        t2i_add(g[2], one, m.layout.floats);
+        t2i_transformer_forward(&packed, alone, &rows[r], 1, PAD);
+        t2i_transformer_backward(&packed, alone, dprediction + r * D, one, used);
+        t2i_ops_add(g[2], one, m.layout.floats);
     }
-    t2i_work_free(alone);
+    t2i_transformer_work_free(alone);
     for (size_t i = 0; i < m.layout.tensors; i++) {
         const t2i_tensor *t = &m.layout.tensor[i];
         double largest = 0, worst = 0;
@@ -369,7 +373,7 @@ static void test_large_vocabulary(void)
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_work_new(&work, &m, 2, 2, 1, &err));
+    OK(t2i_transformer_work_new(&work, &m, 2, 2, 1, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dprediction[2 * D];
     uint8_t used[16] = {0};
     for (size_t i = 0; i < m.layout.tensors; i++)
@@ -377,8 +381,8 @@ static void test_large_vocabulary(void)
     for (size_t i = 0; i < 2 * D; i++) dprediction[i] = 1.0f;
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN;
     t2i_packed_weights_fill(&packed, w, 0, 1);
-    t2i_forward(&packed, work, rows, 2, PAD);
-    t2i_backward(&packed, work, dprediction, g, used);
+    t2i_transformer_forward(&packed, work, rows, 2, PAD);
+    t2i_transformer_backward(&packed, work, dprediction, g, used);
     for (size_t k = 0; k < m.layout.floats / T2I_CHUNK; k++)
         CU_ASSERT_EQUAL(used[k], k == 0 || k == 6 || k >= CHUNKS);
     size_t written = 0, wrong = 0;
@@ -394,7 +398,7 @@ static void test_large_vocabulary(void)
     t2i_free(w);
     t2i_free(g);
     t2i_packed_weights_free(&packed);
-    t2i_work_free(work);
+    t2i_transformer_work_free(work);
     t2i_model_free(&m);
 }
 
@@ -426,14 +430,14 @@ static void test_exp(void)
     float x[200];
     double worst = 0;
     for (size_t i = 0; i < 200; i++) x[i] = -0.435f * (float)i;
-    t2i_exp(x, 200);
+    t2i_ops_exp(x, 200);
     for (size_t i = 0; i < 200; i++) {
         double right = exp((double)(-0.435f * (float)i));
         worst = fmax(worst, fabs((double)x[i] - right) / right);
     }
     CU_ASSERT_TRUE(worst < 2.5e-7);
     float ends[3] = {0.0f, -100.0f, NAN};
-    t2i_exp(ends, 3);
+    t2i_ops_exp(ends, 3);
     CU_ASSERT_TRUE(ends[0] == 1.0f && ends[1] == 0.0f && isnan(ends[2]));
 }
 

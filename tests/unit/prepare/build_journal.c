@@ -8,6 +8,7 @@
 
 #include "scratch.h"
 #include "test.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/text.h"
 
@@ -35,7 +36,7 @@ static void begin(void)
     for (size_t i = 0; i < 3; i++) {
         char path[700];
         snprintf(path, sizeof path, "%s/%s", images, all[i]);
-        OK(t2i_fs_write(path, "picture", 7, &err));
+        OK(t2i_commit_file(path, "picture", 7, &err));
         OK(t2i_string_table_add(&names, all[i], &number, &err));
     }
 }
@@ -61,7 +62,7 @@ static void write_one(size_t number, int seed)
     fill(pixels, features, seed);
     OK(t2i_build_journal_writer_new(&journal, &kind, number, &err));
     t2i_file_stamp stamp;
-    OK(t2i_file_stamp_file(&stamp, &kind, "a.png", &err));
+    OK(t2i_build_journal_stamp_file(&stamp, &kind, "a.png", &err));
     OK(t2i_build_journal_writer_put(journal, "a.png", &stamp, pixels, features, &err));
     OK(t2i_build_journal_writer_put_reason(journal, "b.png", "it is no picture", &err));
     OK(t2i_build_journal_writer_close(journal, &err));
@@ -132,7 +133,7 @@ static void test_again(void)
     write_one(0, 1);
     expect(1, 1, 0, 0); /* reasons are not kept: the file may have been mended */
     snprintf(path, sizeof path, "%s/a.png", images);
-    OK(t2i_fs_write(path, "another", 7, &err)); /* same size, later time */
+    OK(t2i_commit_file(path, "another", 7, &err)); /* same size, later time */
     const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
     CU_ASSERT_EQUAL(utimensat(AT_FDCWD, path, times, 0), 0);
     expect(1, 0, 0, 0);
@@ -167,7 +168,7 @@ static void test_damage(void)
     OK(t2i_fs_read(path, 1 << 20, &text, &err));
     for (size_t cut = 0; cut < text.size; cut++) {
         t2i_build_journal *results;
-        OK(t2i_fs_write(path, text.data, cut, &err));
+        OK(t2i_commit_file(path, text.data, cut, &err));
         OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
         CU_ASSERT_EQUAL(t2i_build_journal_state(results, 1), 0);
         t2i_build_journal_close(results);
@@ -176,7 +177,7 @@ static void test_damage(void)
     for (size_t at = 0; at < text.size; at++) {
         t2i_build_journal *results;
         text.data[at] ^= 1;
-        OK(t2i_fs_write(path, text.data, text.size, &err));
+        OK(t2i_commit_file(path, text.data, text.size, &err));
         OK(t2i_build_journal_open(&results, &kind, &names, 0, &err));
         if (at >= head)
             CU_ASSERT(t2i_build_journal_state(results, 0) == 0 ||
@@ -194,7 +195,7 @@ static void test_remove(void)
     begin();
     write_one(0, 1);
     snprintf(path, sizeof path, "%s/mine.txt", folder);
-    OK(t2i_fs_write(path, "x", 1, &err));
+    OK(t2i_commit_file(path, "x", 1, &err));
     t2i_build_journal_remove(folder);
     expect(0, 0, 0, 0);
     CU_ASSERT(t2i_fs_exists(path));

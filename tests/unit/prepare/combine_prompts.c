@@ -30,10 +30,10 @@ enum { GIVEN = sizeof given / sizeof *given, IMAGES = 5, EACH = 100 };
 static void make(t2i_pair_set *set)
 {
     *set = (t2i_pair_set){.pairs = 0};
-    for (size_t m = 0; m < IMAGES; m++) OK(t2i_pair_set_image(set, "p", (uint32_t)m, &err));
+    for (size_t m = 0; m < IMAGES; m++) OK(t2i_pairs_set_image(set, "p", (uint32_t)m, &err));
     for (size_t i = 0; i < GIVEN; i++)
-        OK(t2i_pair_set_pair(set, given[i].prompt, strlen(given[i].prompt), given[i].image,
-                             (uint32_t)(10 + i), given[i].split, &err));
+        OK(t2i_pairs_set_pair(set, given[i].prompt, strlen(given[i].prompt), given[i].image,
+                              (uint32_t)(10 + i), given[i].split, &err));
 }
 
 static int is_prompt(const t2i_pair_set *set, size_t i, const char *text)
@@ -88,7 +88,7 @@ static void test_join(void)
     CU_ASSERT_TRUE(of[1] == 0 && of[3] == 0 && of[4] == 0); /* one training prompt, or none */
     CU_ASSERT_EQUAL(length[0] + length[1], 0);
     CU_ASSERT_TRUE(length[2] > 10 && length[3] > 10 && length[4] > 5);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
 }
 
 static void test_seed(void)
@@ -104,7 +104,7 @@ static void test_seed(void)
     CU_ASSERT_EQUAL(memcmp(set[0].prompts.data, set[1].prompts.data, set[0].prompts.size), 0);
     CU_ASSERT_TRUE(set[2].prompts.size != set[0].prompts.size ||
                    memcmp(set[0].prompts.data, set[2].prompts.data, set[0].prompts.size) != 0);
-    for (size_t k = 0; k < 3; k++) t2i_pair_set_free(&set[k]);
+    for (size_t k = 0; k < 3; k++) t2i_pairs_set_free(&set[k]);
 }
 
 static void test_nothing(void)
@@ -113,11 +113,11 @@ static void test_nothing(void)
     size_t added = 1;
     OK(t2i_combine_prompts(&set, 3, 1, &added, &err));
     CU_ASSERT_EQUAL(added, 0);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
     make(&set);
     OK(t2i_combine_prompts(&set, 0, 1, &added, &err));
     CU_ASSERT_TRUE(added == 0 && set.pairs == GIVEN);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
 }
 
 int main(void)

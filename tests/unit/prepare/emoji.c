@@ -7,6 +7,7 @@
 #include "dataset/dataset.h"
 #include "image/emoji_font.h"
 #include "prepare/encode_dataset.h"
+#include "base/commit.h"
 #include "base/fs.h"
 
 static t2i_error err;
@@ -29,7 +30,7 @@ static void put(const char *part, const char *locale, const char *inside)
     t2i_text text = {0};
     snprintf(path, sizeof path, "cldr/%s/%s.xml", part, locale);
     OK(t2i_text_addf(&text, &err, "<ldml><annotations>%s</annotations></ldml>", inside));
-    OK(t2i_fs_write(in_scratch(path), text.data, text.size, &err));
+    OK(t2i_commit_file(in_scratch(path), text.data, text.size, &err));
     t2i_text_free(&text);
 }
 
@@ -322,7 +323,7 @@ static void refused(void)
         FAILS(make("en", colours[i]), T2I_USAGE, "neither white nor #rrggbb");
     put("annotations", "xx", NAME("{", "bracket"));
     FAILS(make("xx", "white"), T2I_DATA, "no emoji with a picture");
-    OK(t2i_fs_write(in_scratch("cldr/annotationsDerived/de.xml"), "<ldml>\n<a", 9, &err));
+    OK(t2i_commit_file(in_scratch("cldr/annotationsDerived/de.xml"), "<ldml>\n<a", 9, &err));
     FAILS(make("de", "white"), T2I_DATA, "annotationsDerived/de.xml:2: is cut off");
     unlink(in_scratch("cldr/annotations/en.xml"));
     FAILS(make("xx", "white"), T2I_NOINPUT, "annotations/en.xml is missing");
@@ -388,7 +389,7 @@ static void no_font(void)
     FAILS(t2i_emoji_font_open(&font, in_scratch("none.ttf"), &err), T2I_NOINPUT,
           "fonts-noto-color-emoji");
     CU_ASSERT_PTR_NULL(font);
-    OK(t2i_fs_write(in_scratch("bad.ttf"), "not a font", 10, &err));
+    OK(t2i_commit_file(in_scratch("bad.ttf"), "not a font", 10, &err));
     FAILS(t2i_emoji_font_open(&font, in_scratch("bad.ttf"), &err), T2I_DATA, "is no font");
     t2i_emoji_font_close(font);
 }

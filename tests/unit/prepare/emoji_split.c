@@ -15,7 +15,7 @@ static size_t group(const uint32_t *code, uint32_t out[LONGEST])
     memset(out, 0, LONGEST * sizeof *out);
     while (count < LONGEST && code[count] != 0) count++;
     memcpy(out, code, count * sizeof *out);
-    size_t left = t2i_emoji_group(out, count);
+    size_t left = t2i_emoji_split_group(out, count);
     CU_ASSERT(left >= 1 && left <= count);
     memset(out + left, 0, (LONGEST - left) * sizeof *out);
     return left;
@@ -71,7 +71,7 @@ static void groups(void)
         group(first[r], other);
         CU_ASSERT(memcmp(first[r], other, sizeof other) == 0);
     }
-    CU_ASSERT_EQUAL(t2i_emoji_group(other, 0), 0);
+    CU_ASSERT_EQUAL(t2i_emoji_split_group(other, 0), 0);
 }
 
 /* ---- splits ---- */

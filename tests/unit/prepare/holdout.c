@@ -27,9 +27,9 @@ static t2i_pair_set make_set(uint32_t together)
     for (uint32_t i = 0; i < IMAGES; i++) {
         colour[i] = (uint8_t)i;
         snprintf(name, sizeof name, "picture %u", i);
-        OK(t2i_pair_set_image(&set, name, i / together, &err));
-        OK(t2i_pair_set_pair(&set, name, strlen(name), i, 2 * i, T2I_TRAIN, &err));
-        OK(t2i_pair_set_pair(&set, "again", 5, i, 2 * i + 1, T2I_TRAIN, &err));
+        OK(t2i_pairs_set_image(&set, name, i / together, &err));
+        OK(t2i_pairs_set_pair(&set, name, strlen(name), i, 2 * i, T2I_TRAIN, &err));
+        OK(t2i_pairs_set_pair(&set, "again", 5, i, 2 * i + 1, T2I_TRAIN, &err));
     }
     return set;
 }
@@ -56,7 +56,7 @@ static void test_share(void)
         t2i_pair_set set = make_set(1);
         CU_ASSERT_EQUAL(split(&set, cases[c].share, 1), cases[c].held);
         for (size_t i = 0; i < set.pairs; i += 2) CU_ASSERT_EQUAL(set.split[i], set.split[i + 1]);
-        t2i_pair_set_free(&set);
+        t2i_pairs_set_free(&set);
     }
 }
 
@@ -65,7 +65,7 @@ static void test_groups_stay_together(void)
     t2i_pair_set set = make_set(4);
     CU_ASSERT_EQUAL(split(&set, 0.25, 7), 16); /* 2 of 10 groups */
     for (size_t i = 0; i < set.pairs; i++) CU_ASSERT_EQUAL(set.split[i], set.split[i / 8 * 8]);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
 }
 
 static void test_seed_chooses(void)
@@ -76,9 +76,9 @@ static void test_seed_chooses(void)
     split(&c, 0.5, 2);
     CU_ASSERT(memcmp(a.split, b.split, a.pairs) == 0);
     CU_ASSERT(memcmp(a.split, c.split, a.pairs) != 0);
-    t2i_pair_set_free(&a);
-    t2i_pair_set_free(&b);
-    t2i_pair_set_free(&c);
+    t2i_pairs_set_free(&a);
+    t2i_pairs_set_free(&b);
+    t2i_pairs_set_free(&c);
 }
 
 /* Pictures 0 and 39, 1 and 20 and 30 are the same ones under other names. */
@@ -92,7 +92,7 @@ static void test_alike_stay_together(void)
         uint8_t side = set.split[0];
         static const size_t same[] = {1, 20, 21, 30, 31, 38, 39};
         for (size_t i = 0; i < 7; i++) CU_ASSERT_EQUAL(set.split[2 * same[i]], side);
-        t2i_pair_set_free(&set);
+        t2i_pairs_set_free(&set);
     }
 }
 

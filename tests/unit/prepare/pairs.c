@@ -1,4 +1,5 @@
 /* pairs: the three kinds of pairs file, every way in which a row can be bad, and gathering. */
+#include "dataset/dataset_writer.h"
 #include "prepare/pairs.h"
 
 #include <fcntl.h>
@@ -317,13 +318,13 @@ static void gathering(void)
     char text[32];
     for (uint32_t i = 0; i < 500; i++) {
         snprintf(text, sizeof text, "p%u.png", i);
-        OK(t2i_pair_set_image(&set, text, 1000 - i, &err));
+        OK(t2i_pairs_set_image(&set, text, 1000 - i, &err));
         for (uint32_t k = 0; k < 2; k++) {
             snprintf(text, sizeof text, "%.*s", (int)k, "x");
-            OK(t2i_pair_set_pair(&set, text, k, i, 5 * i + k, (int)(i % 4), &err));
+            OK(t2i_pairs_set_pair(&set, text, k, i, 5 * i + k, (int)(i % 4), &err));
         }
     }
-    const t2i_pairs pairs = t2i_pair_set_view(&set);
+    const t2i_pairs pairs = t2i_pairs_set_view(&set);
     CU_ASSERT(pairs.pairs == 1000 && pairs.images == 500);
     for (size_t i = 0; i < 1000; i++)
         CU_ASSERT(pairs.prompt_offset[i] == i / 2 && pairs.image[i] == i / 2 &&
@@ -331,7 +332,7 @@ static void gathering(void)
     CU_ASSERT(pairs.prompt_offset[1000] == 500);
     CU_ASSERT(pairs.group[499] == 501);
     CU_ASSERT_STRING_EQUAL(pairs.image_name[499], "p499.png");
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
 }
 
 static void names(void)

@@ -1,5 +1,7 @@
 /* shapes: every picture and caption is its own, what is held out is what should be, and the
  * tutorial's pictures are the tutorial's. */
+#include "dataset/dataset_writer.h"
+#include "image/image_file.h"
 #include "prepare/shapes.h"
 
 #include <math.h>
@@ -157,12 +159,12 @@ static void encoder_sees_training_only(void)
     uint8_t *pixels = t2i_alloc(5, T2I_PICTURE);
     for (uint32_t i = 0; i < 5; i++) {
         t2i_shapes_draw(i * 200, pixels + i * T2I_PICTURE);
-        OK(t2i_pair_set_image(&set, "x.png", i, &err));
+        OK(t2i_pairs_set_image(&set, "x.png", i, &err));
     }
     for (uint32_t i = 0; i < 6; i++)
-        OK(t2i_pair_set_pair(&set, "x", 1, image[i], i, split[i], &err));
-    const t2i_pairs pairs = t2i_pair_set_view(&set);
-    const t2i_pictures pictures = {t2i_pictures_in_memory, pixels};
+        OK(t2i_pairs_set_pair(&set, "x", 1, image[i], i, split[i], &err));
+    const t2i_pairs pairs = t2i_pairs_set_view(&set);
+    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, pixels};
     t2i_dataset *dataset = NULL;
     OK(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
@@ -186,7 +188,7 @@ static void encoder_sees_training_only(void)
         if (set.split[i] == T2I_TRAIN) set.split[i] = T2I_UNSEEN_PROMPTS;
     FAILS(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err), T2I_DATA, "split train");
     CU_ASSERT(access(path, F_OK) != 0);
-    t2i_pair_set_free(&set);
+    t2i_pairs_set_free(&set);
     t2i_free(pixels);
     t2i_free(stored);
     t2i_free(mean);
@@ -196,7 +198,7 @@ static void seed_pictures(void)
 {
     static const char *const names[3] = {"red_square", "blue_square", "green_circle"};
     t2i_dataset *dataset = NULL;
-    OK(t2i_seed(path, 512, &err));
+    OK(t2i_shapes_seed(path, 512, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
     if (dataset == NULL) return;
     const t2i_dataset_info *info = t2i_dataset_get_info(dataset);
@@ -206,7 +208,7 @@ static void seed_pictures(void)
         char file[128], *name = NULL;
         t2i_image truth = {0};
         snprintf(file, sizeof file, "tests/golden/resnet18/images/%s.png", names[i]);
-        OK(t2i_image_read(&truth, file, &err));
+        OK(t2i_image_file_read(&truth, file, &err));
         OK(t2i_dataset_pixels(dataset, i, 1, pixels, &err));
         CU_ASSERT(truth.rgb != NULL && memcmp(truth.rgb, pixels, T2I_PICTURE) == 0);
         OK(t2i_dataset_image_name(dataset, i, &name, &err));

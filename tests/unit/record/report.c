@@ -8,7 +8,9 @@
 
 #include "scratch.h"
 #include "draw/canvas.h"
+#include "image/image_file.h"
 #include "record/events.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "record/report.h"
@@ -18,7 +20,7 @@ static t2i_error err;
 
 static void put(const char *name, const char *text)
 {
-    OK(t2i_fs_write(in_scratch(name), text, strlen(text), &err));
+    OK(t2i_commit_file(in_scratch(name), text, strlen(text), &err));
 }
 
 static t2i_text contents(const char *name)
@@ -232,12 +234,12 @@ static void stays_small(void)
                          i, 1.0 / (double)i));
     for (int i = 0; i < 1 << 20; i++) OK(t2i_text_add(&text, "x", 1, &err));
     OK(t2i_text_addf(&text, &err, "\n" STEP(100001, 0.125)));
-    OK(t2i_fs_write(in_scratch("long/log.jsonl"), text.data, text.size, &err));
+    OK(t2i_commit_file(in_scratch("long/log.jsonl"), text.data, text.size, &err));
     text.size = 0;
     for (int i = 0; i < 5000; i++)
         OK(t2i_text_addf(&text, &err, "{\"event\":\"warning\",\"step\":%d,\"text\":\"no. %d.\"}\n",
                          i, i));
-    OK(t2i_fs_write(in_scratch("long/events.jsonl"), text.data, text.size, &err));
+    OK(t2i_commit_file(in_scratch("long/events.jsonl"), text.data, text.size, &err));
     t2i_text_free(&text);
     t2i_text page = report_of("long");
     CU_ASSERT(page.size < 400000);
@@ -275,7 +277,7 @@ static void shows_samples(void)
     /* sheets of version 1.0 do not tell their grid */
     new_run("older");
     put("older/job.ini", "steps = 5\n");
-    OK(t2i_image_write(&picture, in_scratch("older/samples/step-10.png"), &err));
+    OK(t2i_image_file_write(&picture, in_scratch("older/samples/step-10.png"), &err));
     page = report_of("older");
     CU_ASSERT(times(&page, "<img") == 0 && times(&page, "1 sheet in samples/, not shown") == 1);
     t2i_text_free(&page);

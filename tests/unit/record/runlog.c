@@ -9,9 +9,11 @@
 #include <sys/wait.h>
 
 #include "scratch.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "image/image.h"
 #include "formats/json.h"
+#include "image/image_file.h"
 #include "record/runlog.h"
 
 static t2i_error err;
@@ -39,7 +41,7 @@ static t2i_runlog *open_log(long last_step)
 
 static void write_log(const char *text)
 {
-    OK(t2i_fs_write(in_scratch("log.jsonl"), text, strlen(text), &err));
+    OK(t2i_commit_file(in_scratch("log.jsonl"), text, strlen(text), &err));
 }
 
 static const t2i_log_line sample = {.step = 10,
@@ -186,7 +188,7 @@ static void test_plot(void)
     OK(t2i_runlog_plot(log, &err));
     t2i_runlog_close(log);
     t2i_text before = contents("loss.png"), after;
-    OK(t2i_image_read(&image, in_scratch("loss.png"), &err));
+    OK(t2i_image_file_read(&image, in_scratch("loss.png"), &err));
     CU_ASSERT_TRUE(image.width > 100 && image.height > 100);
     t2i_image_free(&image);
     log = open_log(600); /* the lines that are there are drawn again */
@@ -254,7 +256,7 @@ static void test_status(void)
     static const char *const odd[] = {"", "{", "[]", "{\"dataset\":3,\"options\":\"x\"}",
                                       "{\"options\":[]}"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) { /* says nothing */
-        OK(t2i_fs_write(in_scratch("status.json"), odd[i], strlen(odd[i]), &err));
+        OK(t2i_commit_file(in_scratch("status.json"), odd[i], strlen(odd[i]), &err));
         owner_is(NULL, NULL);
     }
     unlink(in_scratch("status.json"));

@@ -1,5 +1,7 @@
 /* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
  */
+#include "image/image_file.h"
+#include "image/image_png.h"
 #include "retrieval/contact_sheet.h"
 #include "base/fs.h"
 
@@ -105,7 +107,7 @@ static void draw_samples(const char *data, t2i_image *out)
     if (dataset == NULL) return;
     OK(t2i_gallery_new(&g, dataset, &err));
     OK(t2i_contact_sheet_samples(path, "After step 1", &g, prompt, 2, prediction, truth, &err));
-    OK(t2i_image_read(out, path, &err));
+    OK(t2i_image_file_read(out, path, &err));
     t2i_gallery_free(&g);
     t2i_dataset_close(dataset);
 }
@@ -171,7 +173,7 @@ static int takes_grid(const char *note)
     t2i_text png = {0};
     t2i_contact_sheet_grid grid;
     OK(t2i_image_new(&sheet, 300, 200, &err));
-    OK(t2i_image_encode_note(&sheet, "t2i-grid", note, &png, &err));
+    OK(t2i_image_png_encode_note(&sheet, "t2i-grid", note, &png, &err));
     int taken = t2i_contact_sheet_read_grid(&grid, &sheet, png.data, png.size);
     for (size_t size = 0; size < png.size; size++) /* a file that is cut */
         (void)t2i_contact_sheet_read_grid(&grid, &sheet, png.data, size);

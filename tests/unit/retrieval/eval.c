@@ -2,6 +2,8 @@
  * were worked out by hand. Pictures by distance to the prediction: 1, 0, 5 (equal to 0), 3, 4, 2;
  * to the mean training feature: 1, 3, 0, 5, 2, 4.
  */
+#include "base/fs.h"
+#include "image/image_file.h"
 #include "retrieval/eval.h"
 
 #include <math.h>
@@ -365,7 +367,7 @@ static void generates(void)
     CU_ASSERT(t2i_json_size(t2i_json_get(answer, "unknown")) == 1);
     CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "decoded"), &text, NULL));
     CU_ASSERT(strstr(text, "/run/generated-2.png") != NULL);
-    OK(t2i_image_read(&decoded, text, &err));
+    OK(t2i_image_file_read(&decoded, text, &err));
     CU_ASSERT(decoded.width == SIDE && decoded.rgb != NULL && decoded.rgb[77] == 89);
     CU_ASSERT(is_in_folder("run/generated.png") && is_in_folder("run/generated-1.png"));
     CU_ASSERT(!is_in_folder("run/generated-3.png"));

@@ -1,4 +1,5 @@
 /* shelf: the same features whatever is kept, in any order; blocks by size. */
+#include "dataset/dataset_writer.h"
 #include "retrieval/feature_cache.h"
 
 #include "scratch.h"
@@ -23,7 +24,7 @@ static t2i_dataset *make_dataset(void)
     static const char *name[PICTURES];
     static float feature[D];
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
-    t2i_dataset_out *out = NULL;
+    t2i_dataset_writer *out = NULL;
     t2i_dataset *dataset = NULL;
     for (size_t i = 0; i < PICTURES; i++) {
         number[i] = (uint32_t)i;
@@ -31,13 +32,13 @@ static t2i_dataset *make_dataset(void)
         name[i] = text[i];
     }
     const t2i_pairs pairs = {PICTURES, PICTURES, "", offset, number, number, split, name, number};
-    OK(t2i_dataset_create(&out, in_scratch("set.h5"), "test", &pairs, D, &encoder, &err));
+    OK(t2i_dataset_writer_create(&out, in_scratch("set.h5"), "test", &pairs, D, &encoder, &err));
     if (out == NULL) return NULL;
     for (size_t m = 0; m < PICTURES; m++) {
         for (size_t d = 0; d < D; d++) feature[d] = value(m, d);
-        OK(t2i_dataset_put_features(out, 1, feature, &err));
+        OK(t2i_dataset_writer_put_features(out, 1, feature, &err));
     }
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
     OK(t2i_dataset_open(&dataset, in_scratch("set.h5"), &err));
     return dataset;
 }

@@ -81,7 +81,7 @@ static void nearest(void)
     const size_t order[7] = {4, 1, 3, 6, 2, 0, 5};
     t2i_near near[7];
     for (size_t top = 1; top <= 7; top++) {
-        t2i_nearest(distance, 7, top, near);
+        t2i_gallery_nearest(distance, 7, top, near);
         for (size_t k = 0; k < top; k++)
             CU_ASSERT(near[k].image == order[k] && near[k].distance == distance[order[k]]);
     }

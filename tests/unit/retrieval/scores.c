@@ -19,8 +19,8 @@ static void by_hand(void)
     const uint32_t *const rank[WAYS] = {first, second};
     t2i_ranks r;
     t2i_scores s[WAYS];
-    OK(t2i_ranks_new(&r, rank, WAYS, PROMPTS, &err));
-    t2i_ranks_score(&r, s);
+    OK(t2i_scores_ranks_new(&r, rank, WAYS, PROMPTS, &err));
+    t2i_scores_ranks_score(&r, s);
     NEAR(s[0].r1, 2.0 / 7);
     NEAR(s[0].r5, 4.0 / 7);
     NEAR(s[0].r10, 6.0 / 7);
@@ -29,15 +29,15 @@ static void by_hand(void)
     NEAR(s[1].r1, 0.0);
     NEAR(s[1].mrr, (6.0 / 4 + 1.0 / 9) / 7);
     NEAR(s[1].median_rank, 4.0);
-    t2i_ranks_free(&r);
-    OK(t2i_ranks_new(&r, rank, 1, 4, &err));
-    t2i_ranks_score(&r, s);
+    t2i_scores_ranks_free(&r);
+    OK(t2i_scores_ranks_new(&r, rank, 1, 4, &err));
+    t2i_scores_ranks_score(&r, s);
     NEAR(s[0].median_rank, 3.0); /* between 1 and 5 */
-    t2i_ranks_free(&r);
-    OK(t2i_ranks_new(&r, rank, 1, 1, &err));
-    t2i_ranks_score(&r, s);
+    t2i_scores_ranks_free(&r);
+    OK(t2i_scores_ranks_new(&r, rank, 1, 1, &err));
+    t2i_scores_ranks_score(&r, s);
     NEAR(s[0].median_rank, 1.0);
-    t2i_ranks_free(&r);
+    t2i_scores_ranks_free(&r);
 }
 
 /* A resample is a list of prompts: drawn here again, and scored as one. */
@@ -48,7 +48,7 @@ static void resamples(void)
     t2i_ranks r, plain;
     t2i_scores s[WAYS], again[WAYS], right[WAYS];
     int differ = 0;
-    OK(t2i_ranks_new(&r, rank, WAYS, PROMPTS, &err));
+    OK(t2i_scores_ranks_new(&r, rank, WAYS, PROMPTS, &err));
     for (size_t i = 0; i < 40; i++) {
         for (size_t k = 0; k < PROMPTS; k++) {
             uint32_t bits[4];
@@ -57,22 +57,22 @@ static void resamples(void)
             for (size_t w = 0; w < WAYS; w++) drawn[w][k] = rank[w][prompt];
         }
         const uint32_t *const of[WAYS] = {drawn[0], drawn[1]};
-        OK(t2i_ranks_new(&plain, of, WAYS, PROMPTS, &err));
-        t2i_ranks_score(&plain, right);
-        t2i_ranks_free(&plain);
-        t2i_ranks_resample(&r, 5, 3, i, s);
+        OK(t2i_scores_ranks_new(&plain, of, WAYS, PROMPTS, &err));
+        t2i_scores_ranks_score(&plain, right);
+        t2i_scores_ranks_free(&plain);
+        t2i_scores_ranks_resample(&r, 5, 3, i, s);
         CU_ASSERT(memcmp(s, right, sizeof s) == 0);
         differ += i > 0 && memcmp(s, again, sizeof s) != 0;
         memcpy(again, s, sizeof s);
     }
     CU_ASSERT(differ > 30);
-    t2i_ranks_resample(&r, 5, 3, 17, s);
-    t2i_ranks_resample(&r, 5, 3, 18, again);
-    t2i_ranks_resample(&r, 5, 3, 17, again); /* whatever was drawn between */
+    t2i_scores_ranks_resample(&r, 5, 3, 17, s);
+    t2i_scores_ranks_resample(&r, 5, 3, 18, again);
+    t2i_scores_ranks_resample(&r, 5, 3, 17, again); /* whatever was drawn between */
     CU_ASSERT(memcmp(s, again, sizeof s) == 0);
-    t2i_ranks_resample(&r, 6, 3, 17, again);
+    t2i_scores_ranks_resample(&r, 6, 3, 17, again);
     CU_ASSERT(memcmp(s, again, sizeof s) != 0);
-    t2i_ranks_free(&r);
+    t2i_scores_ranks_free(&r);
 }
 
 /* Of a share of one half among 400 prompts, 95 % lie within 0.5 +- 1.96 x 0.025. */
@@ -86,16 +86,16 @@ static void interval(void)
     t2i_ranks r;
     t2i_scores s;
     for (size_t i = 0; i < MANY; i++) rank[i] = i % 2 ? 1 : 20;
-    OK(t2i_ranks_new(&r, all, 1, MANY, &err));
+    OK(t2i_scores_ranks_new(&r, all, 1, MANY, &err));
     for (size_t i = 0; i < T2I_RESAMPLES; i++) {
-        t2i_ranks_resample(&r, 1, 0, i, &s);
-        value[i] = *t2i_score_at(&s, 0);
+        t2i_scores_ranks_resample(&r, 1, 0, i, &s);
+        value[i] = *t2i_scores_at(&s, 0);
     }
-    t2i_ranks_free(&r);
-    t2i_interval(value, &low, &high);
+    t2i_scores_ranks_free(&r);
+    t2i_scores_interval(value, &low, &high);
     CU_ASSERT(fabs(low - 0.451) < 0.01 && fabs(high - 0.549) < 0.01);
     for (size_t i = 0; i < T2I_RESAMPLES; i++) value[i] = (double)((i * 37) % T2I_RESAMPLES);
-    t2i_interval(value, &low, &high);
+    t2i_scores_interval(value, &low, &high);
     CU_ASSERT(low == 25.0 && high == 974.0); /* 25 values on either side */
 }
 

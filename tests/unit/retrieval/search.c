@@ -80,7 +80,7 @@ static uint64_t check(const char *what)
     static const size_t rows[] = {MANY, 128, 16, 7}, some[] = {ASKED, 5};
     static t2i_search_result found[ASKED];
     uint64_t ties = 0;
-    for (size_t m = 0; m < MANY; m++) length[m] = t2i_length(feature + m * WIDE, WIDE);
+    for (size_t m = 0; m < MANY; m++) length[m] = t2i_gallery_length(feature + m * WIDE, WIDE);
     const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
     for (size_t cut = 0; cut < 8; cut++) {
         t2i_thread_pool *pool;
@@ -197,7 +197,7 @@ static void others(void)
     CU_ASSERT(found[3].by[0].closer == 0 && found[3].by[1].tied == 0);
     t2i_search_distances(s, prediction, d);
     t2i_search_free(s);
-    for (size_t m = 0; m < MANY; m++) length[m] = t2i_length(feature + m * WIDE, WIDE);
+    for (size_t m = 0; m < MANY; m++) length[m] = t2i_gallery_length(feature + m * WIDE, WIDE);
     const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
     t2i_gallery_distances(&g, T2I_EUCLIDEAN, prediction, 1, distance);
     CU_ASSERT(memcmp(d, distance, sizeof d) == 0);

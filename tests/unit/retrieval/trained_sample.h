@@ -14,7 +14,8 @@
 #include "test.h"
 #include "checkpoint/checkpoint.h"
 #include "dataset/dataset.h"
-#include "base/fs.h"
+#include "base/commit.h"
+#include "dataset/dataset_writer.h"
 
 static t2i_error err;
 static char folder[256], data_file[300], bare_file[300], run_folder[300], model_file[330];
@@ -54,7 +55,7 @@ static inline uint8_t byte_of(float value)
     return (uint8_t)(value * 255.0f + 0.5f);
 }
 
-static inline void put_decoder(t2i_dataset_out *out)
+static inline void put_decoder(t2i_dataset_writer *out)
 {
     static float basis[D * PIXELS], mean[PIXELS];
     for (size_t i = 0; i < PIXELS; i++) {
@@ -62,7 +63,7 @@ static inline void put_decoder(t2i_dataset_out *out)
         for (size_t d = 0; d < D; d++)
             basis[d * PIXELS + i] = d == quadrant(i / 3) * 3 + i % 3 ? 1.0f : 0.0f;
     }
-    OK(t2i_dataset_put_decoder(out, basis, mean, &err));
+    OK(t2i_dataset_writer_put_decoder(out, basis, mean, &err));
 }
 
 static inline void write_split_dataset(const char *to, int pictures, size_t features,
@@ -71,19 +72,20 @@ static inline void write_split_dataset(const char *to, int pictures, size_t feat
     const t2i_pairs pairs = {PAIRS,      PICTURES, sample_bytes, sample_offset, sample_image,
                              sample_row, split,    sample_name,  sample_group};
     const t2i_encoder_info with = {"pca", SIDE, SIDE, 1, ""}, without = {"features", 0, 0, 1, ""};
-    t2i_dataset_out *out = NULL;
-    OK(t2i_dataset_create(&out, to, "test", &pairs, features, pictures ? &with : &without, &err));
+    t2i_dataset_writer *out = NULL;
+    OK(t2i_dataset_writer_create(&out, to, "test", &pairs, features, pictures ? &with : &without,
+                                 &err));
     if (out == NULL) return;
     for (size_t m = 0; m < PICTURES; m++) {
         float feature[D];
         uint8_t pixels[PIXELS];
         for (size_t d = 0; d < D; d++) feature[d] = colour[m][d % 3] - 0.5f;
         for (size_t i = 0; i < PIXELS; i++) pixels[i] = byte_of(colour[m][i % 3]);
-        OK(t2i_dataset_put_features(out, 1, feature, &err));
-        if (pictures) OK(t2i_dataset_put_pixels(out, 1, pixels, &err));
+        OK(t2i_dataset_writer_put_features(out, 1, feature, &err));
+        if (pictures) OK(t2i_dataset_writer_put_pixels(out, 1, pixels, &err));
     }
     if (pictures) put_decoder(out);
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
 }
 
 static inline void write_dataset(const char *to, int pictures, size_t features)
@@ -126,7 +128,7 @@ static inline void write_job(const char *data)
     char path[330], text[400];
     snprintf(path, sizeof path, "%s/job.ini", run_folder);
     snprintf(text, sizeof text, "data = %s\n", data);
-    OK(t2i_fs_write(path, text, strlen(text), &err));
+    OK(t2i_commit_file(path, text, strlen(text), &err));
 }
 
 static inline int begin_folder(const char *name)

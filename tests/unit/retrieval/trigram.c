@@ -1,4 +1,5 @@
 /* trigram, baseline, prompts: against counting and sorting everything by hand. */
+#include "dataset/dataset_writer.h"
 #include "retrieval/baseline.h"
 
 #include "scratch.h"
@@ -12,9 +13,9 @@ static t2i_error err;
 static size_t count_of(const char *text)
 {
     t2i_trigrams set = {0};
-    OK(t2i_trigrams_of(&set, text, strlen(text), &err));
+    OK(t2i_trigram_of(&set, text, strlen(text), &err));
     size_t count = set.count;
-    t2i_trigrams_free(&set);
+    t2i_trigram_free(&set);
     return count;
 }
 
@@ -25,15 +26,15 @@ static void trigrams(void)
     CU_ASSERT(count_of("abc") == 3 && count_of("aaaaaa") == 3); /* ^aa aaa aa$ */
     CU_ASSERT(count_of("\xc3\xa4\xe2\x82\xac") == 2);           /* characters, not bytes */
     CU_ASSERT(count_of("\xff\xfe") == 2);                       /* nor must they be UTF-8 */
-    OK(t2i_trigrams_of(&a, "\0\0\0", 3, &err));
+    OK(t2i_trigram_of(&a, "\0\0\0", 3, &err));
     CU_ASSERT(a.count == 3 && a.key[0] != 0);
-    OK(t2i_trigrams_of(&a, "abcabcabcd", 10, &err));
-    OK(t2i_trigrams_of(&b, "xyz", 3, &err));
+    OK(t2i_trigram_of(&a, "abcabcabcd", 10, &err));
+    OK(t2i_trigram_of(&b, "xyz", 3, &err));
     for (size_t i = 1; i < a.count; i++) CU_ASSERT(a.key[i - 1] < a.key[i]);
     for (size_t i = 0; i < a.count; i++)
         for (size_t k = 0; k < b.count; k++) CU_ASSERT(a.key[i] != b.key[k]);
-    t2i_trigrams_free(&a);
-    t2i_trigrams_free(&b);
+    t2i_trigram_free(&a);
+    t2i_trigram_free(&b);
 }
 
 /* ---- a made-up dataset ---- */
@@ -82,12 +83,12 @@ static t2i_dataset *make_dataset(void)
     const t2i_pairs all = {pairs, PICTURES, bytes, offset, image, row, split, name, group};
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
     float feature[PICTURES * D] = {0};
-    t2i_dataset_out *out = NULL;
+    t2i_dataset_writer *out = NULL;
     t2i_dataset *dataset = NULL;
-    OK(t2i_dataset_create(&out, in_scratch("set.h5"), "test", &all, D, &encoder, &err));
+    OK(t2i_dataset_writer_create(&out, in_scratch("set.h5"), "test", &all, D, &encoder, &err));
     if (out == NULL) return NULL;
-    OK(t2i_dataset_put_features(out, PICTURES, feature, &err));
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_put_features(out, PICTURES, feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
     OK(t2i_dataset_open(&dataset, in_scratch("set.h5"), &err));
     return dataset;
 }
@@ -203,7 +204,7 @@ static void nearest_prompts(void)
     OK(t2i_baseline_index(&b, dataset, &err));
     for (size_t i = 0; i < p.count; i++) {
         OK(t2i_prompts_text(dataset, p.first[i], &one, &err));
-        OK(t2i_trigrams_of(&set[i], one.data, one.size, &err));
+        OK(t2i_trigram_of(&set[i], one.data, one.size, &err));
     }
     for (int s = 0; s < 2 * T2I_SPLITS; s++)
         for (size_t i = 0; i < p.count; i++) {
@@ -222,7 +223,7 @@ static void nearest_prompts(void)
             untrained += of == T2I_UNSEEN_PICTURES;
         }
     CU_ASSERT(asked - untrained > 300 && late > 50 && untrained > 20);
-    for (size_t i = 0; i < p.count; i++) t2i_trigrams_free(&set[i]);
+    for (size_t i = 0; i < p.count; i++) t2i_trigram_free(&set[i]);
     t2i_baseline_free(&b);
     t2i_prompts_free(&p);
     t2i_text_free(&one);

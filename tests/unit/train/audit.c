@@ -16,7 +16,7 @@ enum { CASES = sizeof cases / sizeof *cases };
 
 static size_t first_of(size_t k, int rank)
 {
-    return t2i_share(cases[k].shards, rank, cases[k].size);
+    return t2i_comm_share(cases[k].shards, rank, cases[k].size);
 }
 
 /* What one rank expects of another is what that one does. */
@@ -57,7 +57,7 @@ static void test_third(void)
     CU_ASSERT_EQUAL(t2i_audit_third(8, 1, 0, 0), -1);
     int third = t2i_audit_third(4, 6, 1, 2); /* ranks 0 and 3 have no shard */
     CU_ASSERT_TRUE(third == 4 || third == 5);
-    CU_ASSERT_TRUE(t2i_share(4, third, 6) < t2i_share(4, third + 1, 6));
+    CU_ASSERT_TRUE(t2i_comm_share(4, third, 6) < t2i_comm_share(4, third + 1, 6));
 }
 
 static void test_parcel(void)

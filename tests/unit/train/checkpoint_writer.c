@@ -3,6 +3,7 @@
 
 #include "scratch.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/run_folder.h"
 #include "base/fs.h"
 #include "train/checkpoint_writer.h"
 
@@ -39,7 +40,7 @@ static void set_weights(t2i_train_state *c, float value)
 static void expect(const char *run, long step, float value)
 {
     t2i_checkpoint c;
-    char *path = t2i_checkpoint_path(run, step);
+    char *path = t2i_run_folder_checkpoint(run, step, &err);
     OK(t2i_checkpoint_load(&c, path, 1, 0, &err));
     CU_ASSERT_EQUAL(c.run.step, step);
     size_t last = c.model.layout.tensors - 1;

@@ -1,5 +1,6 @@
 /* contrast: the loss against a plain sum in double, its gradient against differences, what is right
  * for a prompt however the rows are cut, and samples of the pictures. */
+#include "dataset/dataset_writer.h"
 #include "train/contrastive_loss.h"
 
 #include <math.h>
@@ -41,24 +42,24 @@ static void begin(void)
     t2i_pair_set set = {.pairs = 0};
     char name[16];
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
-    t2i_dataset_out *out;
+    t2i_dataset_writer *out;
     CU_ASSERT_EQUAL(scratch_begin("contrast"), 0);
     static const uint32_t by_use[IMAGES] = {0, 1, 2, 3, 4, 7, 5, 6, 8, 9, 10, 11};
     uint32_t number[IMAGES];
     for (uint32_t i = 0; i < IMAGES; i++) {
         number[by_use[i]] = i;
         snprintf(name, sizeof name, "%u.png", by_use[i]);
-        OK(t2i_pair_set_image(&set, name, i, &err));
+        OK(t2i_pairs_set_image(&set, name, i, &err));
     }
     for (uint32_t i = 0; i < PAIRS; i++)
-        OK(t2i_pair_set_pair(&set, pairs[i].prompt, strlen(pairs[i].prompt), number[pairs[i].image],
-                             i, pairs[i].split, &err));
+        OK(t2i_pairs_set_pair(&set, pairs[i].prompt, strlen(pairs[i].prompt),
+                              number[pairs[i].image], i, pairs[i].split, &err));
     for (size_t i = 0; i < IMAGES * D; i++) feature[i] = (float)t2i_rng_normal(5, 0, i);
-    const t2i_pairs view = t2i_pair_set_view(&set);
-    OK(t2i_dataset_create(&out, in_scratch("d.h5"), "test", &view, D, &encoder, &err));
-    OK(t2i_dataset_put_features(out, IMAGES, feature, &err));
-    OK(t2i_dataset_commit(out, &err));
-    t2i_pair_set_free(&set);
+    const t2i_pairs view = t2i_pairs_set_view(&set);
+    OK(t2i_dataset_writer_create(&out, in_scratch("d.h5"), "test", &view, D, &encoder, &err));
+    OK(t2i_dataset_writer_put_features(out, IMAGES, feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
+    t2i_pairs_set_free(&set);
     OK(t2i_dataset_open(&dataset, in_scratch("d.h5"), &err));
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     uint8_t wanted[2] = {0xff, 0xff};
@@ -133,7 +134,7 @@ static void check_rows(uint64_t first, uint64_t end_row)
     OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, first, end_row, &vocab, 16, 1},
                      &err));
     OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
-    OK(t2i_rights_new(
+    OK(t2i_contrastive_loss_rights_new(
         &rights, c, &rows,
         &(t2i_row_range){dataset, T2I_TRAIN, first, first + rows.count, &vocab, 16, 0}, PAIRS - 3,
         &err));
@@ -163,7 +164,7 @@ static void check_rows(uint64_t first, uint64_t end_row)
         p[i] = kept;
         CU_ASSERT_DOUBLE_EQUAL(gradient[i], 0.5 * (up - down) / 2e-3, 2e-3);
     }
-    t2i_rights_free(&rights);
+    t2i_contrastive_loss_rights_free(&rights);
     t2i_contrastive_loss_free(c);
     t2i_rows_free(&rows);
 }
@@ -194,9 +195,9 @@ static void test_validation(void)
     begin();
     OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_VALIDATION, 0, 3, &vocab, 16, 0}, &err));
     OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, 3, 1, &err));
-    OK(t2i_rights_new(&rights, c, &rows,
-                      &(t2i_row_range){dataset, T2I_VALIDATION, 0, 0 + rows.count, &vocab, 16, 0},
-                      3, &err));
+    OK(t2i_contrastive_loss_rights_new(
+        &rights, c, &rows,
+        &(t2i_row_range){dataset, T2I_VALIDATION, 0, 0 + rows.count, &vocab, 16, 0}, 3, &err));
     fill(p, 3, 77);
     double wanted = 0;
     for (size_t i = 0; i < 3; i++) {
@@ -208,7 +209,7 @@ static void test_validation(void)
     double got = t2i_contrastive_loss_add(c, 0, &(t2i_contrastive_batch){&rights, row, 3, target},
                                           p, 1, NULL);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
-    t2i_rights_free(&rights);
+    t2i_contrastive_loss_rights_free(&rights);
     t2i_contrastive_loss_free(c);
     t2i_rows_free(&rows);
     end();
@@ -229,9 +230,9 @@ static void test_sample(void)
     OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, 0, count, &vocab, 16, 1}, &err));
     OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
     OK(t2i_contrastive_loss_new(&again, dataset, trains, &store, &options, PAIRS, 2, &err));
-    OK(t2i_rights_new(&rights, c, &rows,
-                      &(t2i_row_range){dataset, T2I_TRAIN, 0, 0 + rows.count, &vocab, 16, 0}, count,
-                      &err));
+    OK(t2i_contrastive_loss_rights_new(
+        &rights, c, &rows, &(t2i_row_range){dataset, T2I_TRAIN, 0, 0 + rows.count, &vocab, 16, 0},
+        count, &err));
     fill(p, count, 1);
     for (size_t i = 0; i < count; i++) {
         row[i] = i;
@@ -261,7 +262,7 @@ static void test_sample(void)
         CU_ASSERT_DOUBLE_EQUAL(x, wanted, 1e-5 * wanted);
     }
     CU_ASSERT(differ > 15);
-    t2i_rights_free(&rights);
+    t2i_contrastive_loss_rights_free(&rights);
     t2i_contrastive_loss_free(c);
     t2i_contrastive_loss_free(again);
     t2i_rows_free(&rows);

@@ -1,5 +1,6 @@
 /* Rows of a dataset in memory: splits and ranges, prompts as ids, features once a picture; also
  * beyond a block of pairs. */
+#include "dataset/dataset_writer.h"
 #include "unit/dataset/dataset_sample.h"
 #include "train/rows.h"
 
@@ -158,7 +159,7 @@ static void write_many(void)
     static uint32_t groups[PICTURES];
     static const t2i_pairs pairs = {MANY,     PICTURES,   many_bytes, many_offset, many_image,
                                     many_row, many_split, names,      groups};
-    t2i_dataset_out *out = NULL;
+    t2i_dataset_writer *out = NULL;
     float feature[PICTURES];
     for (uint32_t i = 0; i < MANY; i++) {
         char prompt[12];
@@ -174,10 +175,10 @@ static void write_many(void)
         groups[i] = (uint32_t)i;
         feature[i] = (float)i;
     }
-    OK(t2i_dataset_create(&out, path, "test", &pairs, 1, &bare_encoder, &err));
+    OK(t2i_dataset_writer_create(&out, path, "test", &pairs, 1, &bare_encoder, &err));
     if (out == NULL) return;
-    OK(t2i_dataset_put_features(out, PICTURES, feature, &err));
-    OK(t2i_dataset_commit(out, &err));
+    OK(t2i_dataset_writer_put_features(out, PICTURES, feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
 }
 
 /* Row k of a split, counted in the dataset's order. */

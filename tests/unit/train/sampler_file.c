@@ -1,6 +1,7 @@
 /* The sampler that is a file: a line of row numbers per step. */
 #include "test.h"
 
+#include "base/commit.h"
 #include "base/fs.h"
 #include "scratch.h"
 #include "train/sampler_file.h"
@@ -11,7 +12,7 @@ static t2i_error err;
 static t2i_status read_text(t2i_sampler_file *file, const char *text)
 {
     t2i_train_options options = {.batch = 3, .steps = 2, .sampler_path = in_scratch("rows")};
-    if (t2i_fs_write(options.sampler_path, text, strlen(text), &err) != T2I_OK) return T2I_BUG;
+    if (t2i_commit_file(options.sampler_path, text, strlen(text), &err) != T2I_OK) return T2I_BUG;
     return t2i_sampler_file_read(file, &options, &err);
 }
 

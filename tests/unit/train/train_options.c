@@ -5,7 +5,7 @@
 #include <limits.h>
 
 #include "scratch.h"
-#include "base/fs.h"
+#include "base/commit.h"
 #include "train/train_options.h"
 #include "formats/json.h"
 
@@ -83,7 +83,7 @@ static void test_job_file(void)
     t2i_train_options options;
     const char *file = in_scratch("a.ini");
     static const char text[] = "data = d.h5\nout = o\nlr = 0.5\nbatch = 32\nschedule = cosine\n";
-    OK(t2i_fs_write(file, text, sizeof text - 1, &err));
+    OK(t2i_commit_file(file, text, sizeof text - 1, &err));
     OK(PARSE(&options, file, "--batch", "64"));
     CU_ASSERT_TRUE(options.lr == 0.5 && options.batch == 64 &&
                    options.schedule == T2I_SCHEDULE_COSINE);

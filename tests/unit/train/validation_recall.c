@@ -1,5 +1,6 @@
 /* quiz: ranks against a plain sort in double, whichever rank asks; what is right, left out, equal
  * or not finite; and which prompts and pictures are taken of many. */
+#include "dataset/dataset_writer.h"
 #include "train/validation_recall.h"
 
 #include <math.h>
@@ -33,16 +34,16 @@ typedef struct {
 static void write_set(set *s, t2i_pair_set *pairs)
 {
     const t2i_encoder_info encoder = {.encoder = "features", .scale = 1};
-    const t2i_pairs view = t2i_pair_set_view(pairs);
-    t2i_dataset_out *out;
+    const t2i_pairs view = t2i_pairs_set_view(pairs);
+    t2i_dataset_writer *out;
     for (size_t i = 0; i < s->images * D; i++) s->feature[i] = (float)t2i_rng_normal(5, 0, i);
     /* every third picture is drawn like the one before it */
     for (size_t m = 2; m < s->images; m += 3)
         memcpy(s->feature + m * D, s->feature + (m - 1) * D, D * sizeof(float));
-    OK(t2i_dataset_create(&out, in_scratch("d.h5"), "test", &view, D, &encoder, &err));
-    OK(t2i_dataset_put_features(out, s->images, s->feature, &err));
-    OK(t2i_dataset_commit(out, &err));
-    t2i_pair_set_free(pairs);
+    OK(t2i_dataset_writer_create(&out, in_scratch("d.h5"), "test", &view, D, &encoder, &err));
+    OK(t2i_dataset_writer_put_features(out, s->images, s->feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
+    t2i_pairs_set_free(pairs);
 }
 
 static void read_set(set *s)
@@ -84,7 +85,7 @@ static int begin(set *s, size_t images, size_t prompts, size_t every)
     t2i_blas_begin();
     for (size_t m = 0; m < images; m++) {
         snprintf(text, sizeof text, "%zu.png", m);
-        OK(t2i_pair_set_image(&pairs, text, (uint32_t)m, &err));
+        OK(t2i_pairs_set_image(&pairs, text, (uint32_t)m, &err));
     }
     for (size_t m = 0; m < images; m++)
         for (int k = 0; k < 3; k++) {
@@ -94,12 +95,12 @@ static int begin(set *s, size_t images, size_t prompts, size_t every)
                         : k == 1 ? T2I_VALIDATION
                                  : T2I_UNSEEN_PROMPTS;
             snprintf(text, sizeof text, "p%zu", (size_t)t2i_rng_below(3, m, (uint64_t)k, prompts));
-            OK(t2i_pair_set_pair(&pairs, text, strlen(text), (uint32_t)m, (uint32_t)s->pairs++,
-                                 split, &err));
+            OK(t2i_pairs_set_pair(&pairs, text, strlen(text), (uint32_t)m, (uint32_t)s->pairs++,
+                                  split, &err));
         }
     /* two pictures that are drawn alike, the first of which is left out */
-    OK(t2i_pair_set_pair(&pairs, "tie", 3, 1, (uint32_t)s->pairs++, T2I_TRAIN, &err));
-    OK(t2i_pair_set_pair(&pairs, "tie", 3, 2, (uint32_t)s->pairs++, T2I_VALIDATION, &err));
+    OK(t2i_pairs_set_pair(&pairs, "tie", 3, 1, (uint32_t)s->pairs++, T2I_TRAIN, &err));
+    OK(t2i_pairs_set_pair(&pairs, "tie", 3, 2, (uint32_t)s->pairs++, T2I_VALIDATION, &err));
     write_set(s, &pairs);
     read_set(s);
     return 0;
@@ -157,14 +158,14 @@ static uint32_t plain_rank(const set *s, size_t row, const uint8_t *shown)
 {
     const float *x = s->prediction + row * D;
     uint8_t *fits = t2i_alloc(s->images, 1);
-    double own = t2i_length(x, D), limit = INFINITY;
+    double own = t2i_gallery_length(x, D), limit = INFINITY;
     size_t best = 0, closer = 0;
     for (size_t i = 0; i < s->pairs; i++) {
         if (!same_prompt(s, i, s->rows.pair[row])) continue;
         fits[s->image[i]] = 1;
         if (s->split[i] != T2I_VALIDATION) continue;
         const float *f = s->feature + s->image[i] * D;
-        double distance = t2i_distance(T2I_COSINE, x, own, f, t2i_length(f, D), D);
+        double distance = t2i_gallery_distance(T2I_COSINE, x, own, f, t2i_gallery_length(f, D), D);
         if (distance > limit || (distance == limit && s->image[i] > best)) continue;
         limit = distance;
         best = s->image[i];
@@ -172,7 +173,7 @@ static uint32_t plain_rank(const set *s, size_t row, const uint8_t *shown)
     for (size_t m = 0; m < s->images; m++) {
         if (!shown[m] || fits[m]) continue;
         const float *f = s->feature + m * D;
-        double distance = t2i_distance(T2I_COSINE, x, own, f, t2i_length(f, D), D);
+        double distance = t2i_gallery_distance(T2I_COSINE, x, own, f, t2i_gallery_length(f, D), D);
         closer += distance < limit || (distance == limit && m < best);
     }
     t2i_free(fits);

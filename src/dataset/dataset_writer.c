@@ -1,5 +1,4 @@
-/* dataset_out.c - writing a dataset file: the same input gives the same bytes. */
-#include "dataset/dataset.h"
+#include "dataset/dataset_writer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 
 #include "dataset/dataset_column.h"
 #include "dataset/dataset_h5.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/mem.h"
@@ -15,17 +15,17 @@
 
 enum { GZIP_LEVEL = 4 };
 
-struct t2i_dataset_out {
-    t2i_out file; /* holds the temporary file open; HDF5 opens it once more */
+struct t2i_dataset_writer {
+    t2i_fs_out file; /* holds the temporary file open; HDF5 opens it once more */
     hid_t h5;
     t2i_shape shape;
     t2i_column column[COLUMNS];
     t2i_encoder_info encoder;
     char tool[64];
-    int broken; /* HDF5 could not write: see t2i_dataset_drop */
+    int broken; /* HDF5 could not write: see t2i_dataset_writer_drop */
 };
 
-static t2i_status failed(t2i_dataset_out *out, const char *what, t2i_error *err)
+static t2i_status failed(t2i_dataset_writer *out, const char *what, t2i_error *err)
 {
     out->broken = 1;
     return t2i_h5_fail(err, T2I_IO, out->file.path, what);
@@ -65,7 +65,7 @@ static t2i_status check_encoder(const t2i_encoder_info *encoder, const char *too
                                 t2i_error *err)
 {
     if (features > 0 && features <= FEATURES_MAX &&
-        strlen(tool) < sizeof((t2i_dataset_out *)0)->tool && encoder->height <= SIDE_MAX &&
+        strlen(tool) < sizeof((t2i_dataset_writer *)0)->tool && encoder->height <= SIDE_MAX &&
         encoder->width <= SIDE_MAX && (encoder->height == 0) == (encoder->width == 0))
         return T2I_OK;
     return t2i_fail(err, T2I_DATA,
@@ -78,8 +78,9 @@ static t2i_status check_encoder(const t2i_encoder_info *encoder, const char *too
 static int compare_prompts(const t2i_pairs *pairs, uint32_t a, uint32_t b)
 {
     const uint64_t *offset = pairs->prompt_offset;
-    return t2i_prompt_compare(pairs->prompt_bytes + offset[a], (size_t)(offset[a + 1] - offset[a]),
-                              pairs->prompt_bytes + offset[b], (size_t)(offset[b + 1] - offset[b]));
+    return t2i_dataset_schema_compare_prompts(
+        pairs->prompt_bytes + offset[a], (size_t)(offset[a + 1] - offset[a]),
+        pairs->prompt_bytes + offset[b], (size_t)(offset[b + 1] - offset[b]));
 }
 
 /* Merge sort, from pairs of one up; the result is in index, spare is as long. It is stable, so that
@@ -128,7 +129,7 @@ static hid_t storage(const t2i_column *column)
     return H5I_INVALID_HID;
 }
 
-static t2i_status create_column(t2i_dataset_out *out, int which, t2i_error *err)
+static t2i_status create_column(t2i_dataset_writer *out, int which, t2i_error *err)
 {
     t2i_column *column = &out->column[which];
     uint64_t dim[RANK_MAX];
@@ -155,7 +156,7 @@ static t2i_status create_column(t2i_dataset_out *out, int which, t2i_error *err)
     return status;
 }
 
-static t2i_status put(t2i_dataset_out *out, int which, uint64_t rows, const void *data,
+static t2i_status put(t2i_dataset_writer *out, int which, uint64_t rows, const void *data,
                       t2i_error *err)
 {
     const uint8_t *from = data;
@@ -191,7 +192,7 @@ static t2i_status put(t2i_dataset_out *out, int which, uint64_t rows, const void
     return T2I_OK;
 }
 
-static t2i_status create_group(t2i_dataset_out *out, const char *name, t2i_error *err)
+static t2i_status create_group(t2i_dataset_writer *out, const char *name, t2i_error *err)
 {
     hid_t plist = H5Pcreate(H5P_GROUP_CREATE), id = H5I_INVALID_HID;
     if (plist >= 0 && H5Pset_obj_track_times(plist, 0) >= 0)
@@ -204,7 +205,7 @@ static t2i_status create_group(t2i_dataset_out *out, const char *name, t2i_error
 
 /* ---- create, put, drop ---- */
 
-static t2i_status create_file(t2i_dataset_out *out, t2i_error *err)
+static t2i_status create_file(t2i_dataset_writer *out, t2i_error *err)
 {
     hid_t access = t2i_h5_access(), plist = H5Pcreate(H5P_FILE_CREATE);
     t2i_status status = T2I_OK;
@@ -216,8 +217,8 @@ static t2i_status create_file(t2i_dataset_out *out, t2i_error *err)
     return status;
 }
 
-static t2i_status put_strings(t2i_dataset_out *out, const t2i_pairs *pairs, const uint32_t *index,
-                              t2i_error *err)
+static t2i_status put_strings(t2i_dataset_writer *out, const t2i_pairs *pairs,
+                              const uint32_t *index, t2i_error *err)
 {
     uint64_t end = 0;
     T2I_TRY(put(out, PROMPT_OFFSETS, 1, &end, err));
@@ -239,7 +240,7 @@ static t2i_status put_strings(t2i_dataset_out *out, const t2i_pairs *pairs, cons
     return T2I_OK;
 }
 
-static t2i_status put_sorted(t2i_dataset_out *out, const t2i_pairs *pairs, const uint32_t *index,
+static t2i_status put_sorted(t2i_dataset_writer *out, const t2i_pairs *pairs, const uint32_t *index,
                              t2i_error *err)
 {
     T2I_TRY(put_strings(out, pairs, index, err));
@@ -251,7 +252,7 @@ static t2i_status put_sorted(t2i_dataset_out *out, const t2i_pairs *pairs, const
     return put(out, GROUPS, pairs->images, pairs->group, err);
 }
 
-static t2i_status put_pairs(t2i_dataset_out *out, const t2i_pairs *pairs, t2i_error *err)
+static t2i_status put_pairs(t2i_dataset_writer *out, const t2i_pairs *pairs, t2i_error *err)
 {
     uint32_t *index = t2i_alloc(pairs->pairs, 2 * sizeof *index);
     if (index == NULL) return t2i_fail_memory(err, pairs->pairs * 2 * sizeof *index, "sorting");
@@ -261,7 +262,7 @@ static t2i_status put_pairs(t2i_dataset_out *out, const t2i_pairs *pairs, t2i_er
     return status;
 }
 
-static t2i_status create_all(t2i_dataset_out *out, const t2i_pairs *pairs, t2i_error *err)
+static t2i_status create_all(t2i_dataset_writer *out, const t2i_pairs *pairs, t2i_error *err)
 {
     T2I_TRY(create_file(out, err));
     T2I_TRY(create_group(out, "/prompts", err));
@@ -272,7 +273,7 @@ static t2i_status create_all(t2i_dataset_out *out, const t2i_pairs *pairs, t2i_e
     return put_pairs(out, pairs, err);
 }
 
-t2i_status t2i_dataset_may_write(const char *path, t2i_error *err)
+t2i_status t2i_dataset_writer_may_replace(const char *path, t2i_error *err)
 {
     static const char signature[8] = "\x89HDF\r\n\x1a\n";
     char first[8] = "";
@@ -284,15 +285,15 @@ t2i_status t2i_dataset_may_write(const char *path, t2i_error *err)
                     "%s is there and is no dataset: give another --out, or remove it", path);
 }
 
-t2i_status t2i_dataset_create(t2i_dataset_out **result, const char *path, const char *tool,
-                              const t2i_pairs *pairs, size_t features,
-                              const t2i_encoder_info *encoder, t2i_error *err)
+t2i_status t2i_dataset_writer_create(t2i_dataset_writer **result, const char *path,
+                                     const char *tool, const t2i_pairs *pairs, size_t features,
+                                     const t2i_encoder_info *encoder, t2i_error *err)
 {
     *result = NULL;
-    T2I_TRY(t2i_dataset_may_write(path, err));
+    T2I_TRY(t2i_dataset_writer_may_replace(path, err));
     T2I_TRY(check_pairs(pairs, err));
     T2I_TRY(check_encoder(encoder, tool, features, err));
-    t2i_dataset_out *out = t2i_alloc(1, sizeof *out);
+    t2i_dataset_writer *out = t2i_alloc(1, sizeof *out);
     if (out == NULL) return t2i_fail_memory(err, sizeof *out, "a dataset");
     out->h5 = H5I_INVALID_HID;
     out->encoder = *encoder;
@@ -305,24 +306,24 @@ t2i_status t2i_dataset_create(t2i_dataset_out **result, const char *path, const 
                              .width = encoder->width};
     for (size_t i = 0; i < pairs->images; i++)
         out->shape.name_bytes += strlen(pairs->image_name[i]);
-    t2i_status status = t2i_out_open(&out->file, path, err);
+    t2i_status status = t2i_fs_out_open(&out->file, path, err);
     for (int i = 0; i < COLUMNS; i++) t2i_column_clear(&out->column[i], out->file.path, i);
     if (status == T2I_OK) status = create_all(out, pairs, err);
     if (status == T2I_OK)
         *result = out;
     else
-        t2i_dataset_drop(out);
+        t2i_dataset_writer_drop(out);
     return status;
 }
 
-t2i_status t2i_dataset_put_pixels(t2i_dataset_out *out, size_t count, const uint8_t *pixels,
-                                  t2i_error *err)
+t2i_status t2i_dataset_writer_put_pixels(t2i_dataset_writer *out, size_t count,
+                                         const uint8_t *pixels, t2i_error *err)
 {
     return put(out, PIXELS, count, pixels, err);
 }
 
-t2i_status t2i_dataset_put_features(t2i_dataset_out *out, size_t count, const float *features,
-                                    t2i_error *err)
+t2i_status t2i_dataset_writer_put_features(t2i_dataset_writer *out, size_t count,
+                                           const float *features, t2i_error *err)
 {
     for (size_t i = 0; i < count * out->shape.features; i++)
         if (!isfinite(features[i]))
@@ -332,14 +333,8 @@ t2i_status t2i_dataset_put_features(t2i_dataset_out *out, size_t count, const fl
     return put(out, FEATURES, count, features, err);
 }
 
-t2i_status t2i_dataset_get_pixels(t2i_dataset_out *out, size_t first, size_t count, uint8_t *pixels,
-                                  t2i_error *err)
-{
-    return t2i_column_read(&out->column[PIXELS], first, count, pixels, err);
-}
-
-t2i_status t2i_dataset_put_decoder(t2i_dataset_out *out, const float *basis, const float *mean,
-                                   t2i_error *err)
+t2i_status t2i_dataset_writer_put_decoder(t2i_dataset_writer *out, const float *basis,
+                                          const float *mean, t2i_error *err)
 {
     if (out->shape.height == 0 || out->column[BASIS].id >= 0)
         return t2i_fail(err, T2I_BUG, "%s: a decoder without pictures, or a second one",
@@ -351,13 +346,8 @@ t2i_status t2i_dataset_put_decoder(t2i_dataset_out *out, const float *basis, con
     return put(out, MEAN, out->column[MEAN].rows, mean, err);
 }
 
-void t2i_dataset_set_scale(t2i_dataset_out *out, double scale)
-{
-    out->encoder.scale = scale;
-}
-
 /* Closes all that HDF5 has open of the file; not 0 when that failed. */
-static int close_h5(t2i_dataset_out *out)
+static int close_h5(t2i_dataset_writer *out)
 {
     for (int i = 0; i < COLUMNS; i++) {
         t2i_h5_close_column(&out->column[i]);
@@ -371,7 +361,7 @@ static int close_h5(t2i_dataset_out *out)
 /* HDF5 1.10 cannot let go of a file: closing writes what it still holds, and where that fails (full
  * disk) it frees half of its state and crashes later. So after a failed write the file stays open
  * within HDF5 until the process ends, empty and without a name; otherwise it is closed as usual. */
-void t2i_dataset_drop(t2i_dataset_out *out)
+void t2i_dataset_writer_drop(t2i_dataset_writer *out)
 {
     if (out == NULL) return;
     for (int i = 0; i < COLUMNS && out->broken; i++)
@@ -380,13 +370,13 @@ void t2i_dataset_drop(t2i_dataset_out *out)
     int shrunk = out->file.fd >= 0 ? ftruncate(out->file.fd, 0) : 0; /* gives the room back */
     (void)shrunk;
     close_h5(out);
-    t2i_out_drop(&out->file);
+    t2i_fs_out_drop(&out->file);
     t2i_free(out);
 }
 
 /* ---- commit ---- */
 
-static t2i_status put_attribute(t2i_dataset_out *out, hid_t object, const char *name, hid_t type,
+static t2i_status put_attribute(t2i_dataset_writer *out, hid_t object, const char *name, hid_t type,
                                 const void *value, t2i_error *err)
 {
     hid_t space = H5Screate(H5S_SCALAR), attribute = H5I_INVALID_HID;
@@ -400,7 +390,7 @@ static t2i_status put_attribute(t2i_dataset_out *out, hid_t object, const char *
 }
 
 /* A string of fixed length in UTF-8. */
-static t2i_status put_text(t2i_dataset_out *out, const char *name, const char *value,
+static t2i_status put_text(t2i_dataset_writer *out, const char *name, const char *value,
                            t2i_error *err)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
@@ -415,7 +405,7 @@ static t2i_status put_text(t2i_dataset_out *out, const char *name, const char *v
     return status;
 }
 
-static t2i_status put_table(t2i_dataset_out *out, t2i_column *column, t2i_error *err)
+static t2i_status put_table(t2i_dataset_writer *out, t2i_column *column, t2i_error *err)
 {
     char name[64];
     snprintf(name, sizeof name, "%s" TABLE_SUFFIX, column->spec->path);
@@ -439,7 +429,7 @@ static t2i_status put_table(t2i_dataset_out *out, t2i_column *column, t2i_error 
                          err);
 }
 
-static t2i_status encoder_text(const t2i_dataset_out *out, char **text, t2i_error *err)
+static t2i_status encoder_text(const t2i_dataset_writer *out, char **text, t2i_error *err)
 {
     t2i_json *json = t2i_json_object();
     t2i_json_set_string(json, "name", out->encoder.encoder);
@@ -453,7 +443,7 @@ static t2i_status encoder_text(const t2i_dataset_out *out, char **text, t2i_erro
     return status;
 }
 
-static t2i_status put_attributes(t2i_dataset_out *out, const char *encoder, t2i_error *err)
+static t2i_status put_attributes(t2i_dataset_writer *out, const char *encoder, t2i_error *err)
 {
     const uint32_t version = FORMAT_VERSION;
     char digest[T2I_HEX];
@@ -465,7 +455,7 @@ static t2i_status put_attributes(t2i_dataset_out *out, const char *encoder, t2i_
     return put_text(out, "digest", digest, err);
 }
 
-static t2i_status finish(t2i_dataset_out *out, t2i_error *err)
+static t2i_status finish(t2i_dataset_writer *out, t2i_error *err)
 {
     char *encoder;
     for (int i = 0; i < COLUMNS; i++)
@@ -480,7 +470,7 @@ static t2i_status finish(t2i_dataset_out *out, t2i_error *err)
 }
 
 /* What was written is read back before it gets its name. */
-static t2i_status read_back(t2i_dataset_out *out, t2i_error *err)
+static t2i_status read_back(t2i_dataset_writer *out, t2i_error *err)
 {
     t2i_dataset *dataset;
     t2i_error why;
@@ -492,11 +482,11 @@ static t2i_status read_back(t2i_dataset_out *out, t2i_error *err)
                     out->file.path, why.text);
 }
 
-t2i_status t2i_dataset_commit(t2i_dataset_out *out, t2i_error *err)
+t2i_status t2i_dataset_writer_commit(t2i_dataset_writer *out, t2i_error *err)
 {
     t2i_status status = finish(out, err);
     if (status == T2I_OK) status = read_back(out, err);
-    if (status == T2I_OK) status = t2i_out_commit(&out->file, err);
-    t2i_dataset_drop(out);
+    if (status == T2I_OK) status = t2i_commit(&out->file, err);
+    t2i_dataset_writer_drop(out);
     return status;
 }

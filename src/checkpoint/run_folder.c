@@ -1,0 +1,158 @@
+#include "checkpoint/run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "checkpoint/checkpoint.h"
+
+char *t2i_run_folder_checkpoint(const char *run, long step, t2i_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%ld.safetensors", step);
+    return t2i_fs_join(run, name, err);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    long x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x < y) - (x > y);
+}
+
+/* N of "step-N.safetensors", -1 for any other name (temporary ones too). */
+static long step_of(const char *name, const char *suffix)
+{
+    char *end, again[64];
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
+    errno = 0;
+    long step = strtol(name + 5, &end, 10);
+    snprintf(again, sizeof again, "step-%ld%s", step, suffix);
+    return errno == 0 && strcmp(again, name) == 0 ? step : -1;
+}
+
+static t2i_status list_steps(const char *run, const char *place, const char *suffix, long **steps,
+                             size_t *count, t2i_error *err)
+{
+    *steps = NULL;
+    *count = 0;
+    char *folder = t2i_fs_join(run, place, err);
+    if (folder == NULL) return T2I_SYSTEM;
+    DIR *dir = opendir(folder);
+    t2i_status status = T2I_OK;
+    if (dir == NULL && errno != ENOENT)
+        status =
+            t2i_fail(err, T2I_NOINPUT, "cannot read the folder %s: %s", folder, strerror(errno));
+    for (struct dirent *entry; dir != NULL && status == T2I_OK && (entry = readdir(dir)) != NULL;) {
+        long step = step_of(entry->d_name, suffix);
+        if (step < 0) continue;
+        if (t2i_grow(steps, *count, *count + 1, sizeof **steps) != 0)
+            status = t2i_fail_memory(err, *count, "a list of files");
+        else
+            (*steps)[(*count)++] = step;
+    }
+    if (dir != NULL) closedir(dir);
+    t2i_free(folder);
+    if (status == T2I_OK && *count > 0) qsort(*steps, *count, sizeof **steps, newest_first);
+    if (status != T2I_OK) {
+        t2i_free(*steps);
+        *steps = NULL;
+        *count = 0;
+    }
+    return status;
+}
+
+t2i_status t2i_run_folder_checkpoints(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    return list_steps(run, "checkpoints", ".safetensors", steps, count, err);
+}
+
+t2i_status t2i_run_folder_samples(const char *run, long **steps, size_t *count, t2i_error *err)
+{
+    return list_steps(run, "samples", ".png", steps, count, err);
+}
+
+void t2i_run_folder_sweep(const char *run)
+{
+    static const char *const places[][2] = {
+        {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."}, {"", "best."}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *folder = t2i_fs_join(run, places[i][0], NULL);
+        if (folder != NULL) t2i_fs_sweep(folder, places[i][1]);
+        t2i_free(folder);
+    }
+}
+
+t2i_status t2i_run_folder_model(const char *run_or_file, char **path, t2i_error *err)
+{
+    if (!t2i_fs_exists(run_or_file))
+        return t2i_fail(err, T2I_NOINPUT,
+                        "cannot open %s: there is no such run folder or model file", run_or_file);
+    if (!t2i_fs_is_folder(run_or_file)) {
+        *path = t2i_fs_copy_path(run_or_file, err);
+        return *path == NULL ? T2I_SYSTEM : T2I_OK;
+    }
+    *path = t2i_fs_join(run_or_file, "model.safetensors", err);
+    if (*path == NULL) return T2I_SYSTEM;
+    if (t2i_fs_exists(*path)) return T2I_OK;
+    t2i_free(*path);
+    *path = NULL;
+    long *steps;
+    size_t count;
+    T2I_TRY(t2i_run_folder_checkpoints(run_or_file, &steps, &count, err));
+    t2i_error why = {0};
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; i < count && *path == NULL && status != T2I_SYSTEM; i++) {
+        t2i_checkpoint probe;
+        char *candidate = t2i_run_folder_checkpoint(run_or_file, steps[i], &why);
+        status =
+            candidate == NULL ? T2I_SYSTEM : t2i_checkpoint_load(&probe, candidate, 0, 0, &why);
+        if (status == T2I_OK) {
+            t2i_checkpoint_free(&probe);
+            *path = candidate;
+        } else
+            t2i_free(candidate);
+    }
+    t2i_free(steps);
+    if (*path != NULL) return T2I_OK;
+    /* without memory a sound one looks no better than a damaged one */
+    if (status == T2I_SYSTEM) return t2i_fail(err, status, "%s", why.text);
+    if (count > 0)
+        return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
+    return t2i_fail(err, T2I_NOINPUT,
+                    "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
+}
+
+t2i_status t2i_run_folder_dataset(const char *run, char **path, t2i_error *err)
+{
+    char *job = t2i_fs_join(run, "job.ini", err);
+    t2i_text text = {0};
+    *path = NULL;
+    t2i_status status = job == NULL ? T2I_SYSTEM : t2i_fs_read(job, 1 << 20, &text, err);
+    const char *line = status == T2I_OK ? text.data : NULL;
+    while (line != NULL && strncmp(line, "data = ", 7) != 0) {
+        line = strchr(line, '\n');
+        if (line != NULL) line++;
+    }
+    if (status == T2I_OK && line == NULL)
+        status =
+            t2i_fail(err, T2I_DATA,
+                     "%s does not name the run's dataset (data = ...); give it with --data", job);
+    if (status == T2I_OK) {
+        size_t size = strcspn(line + 7, "\r\n");
+        *path = t2i_alloc(size + 1, 1);
+        if (*path == NULL)
+            status = t2i_fail_memory(err, size, "a file name");
+        else
+            memcpy(*path, line + 7, size);
+    }
+    t2i_text_free(&text);
+    t2i_free(job);
+    return status;
+}

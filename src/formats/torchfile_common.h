@@ -1,0 +1,24 @@
+/* torchfile_common.h - what torchfile.c (zip, stream, numbers) and torchfile_tar.c share. */
+#ifndef T2I_TORCHFILE_COMMON_H
+#define T2I_TORCHFILE_COMMON_H
+
+#include "formats/pickle.h"
+#include "formats/byte_source.h"
+#include "formats/torchfile.h"
+#include "formats/zip.h"
+
+struct t2i_torchfile {
+    t2i_byte_source source;
+    t2i_zip *zip; /* NULL for the older kinds */
+    t2i_pickle pickle;
+    t2i_py *root;
+};
+
+/* "FILE is not a sound file of torch.save: ..." */
+t2i_status t2i_torchfile_common_bad(const t2i_torchfile *file, const char *what, t2i_error *err);
+
+/* Says sys_info that numbers are little-endian? T2I_DATA if not. */
+t2i_status t2i_torchfile_common_little(const t2i_torchfile *file, const t2i_py *sys_info,
+                                       t2i_error *err);
+
+#endif

@@ -1,0 +1,101 @@
+#include "image/image_file.h"
+
+#include <string.h>
+#include "image/image_codec.h"
+#include "image/image_jpeg.h"
+#include "image/image_png.h"
+#include "image/image_webp.h"
+#include "base/commit.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define FILE_MAX ((size_t)640 << 20) /* bytes: the largest picture at 16 bits RGBA, and a bit */
+
+/* Do the bytes from `at` on begin with magic, as far as there are any? */
+static int begins(const t2i_image_codec_source *file, size_t at, const char *magic)
+{
+    if (file->size <= at) return 0;
+    size_t length = strlen(magic), left = file->size - at;
+    return memcmp(file->bytes + at, magic, left < length ? left : length) == 0;
+}
+
+static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *err)
+{
+    /* The first that fits; where two begin alike, the longer one is above. */
+    static const struct {
+        size_t at;
+        const char *magic, *what;
+    } known[] = {
+        {0, "GIF8", "a GIF"},
+        {0, "BM", "a BMP"},
+        {0, "II*", "a TIFF (or a camera's raw file)"},
+        {0, "MM", "a TIFF (or a camera's raw file)"},
+        {4, "ftypavi", "an AVIF"},
+        {4, "ftyphe", "a HEIC"},
+        {4, "ftypmif1", "a HEIF (AVIF or HEIC)"},
+        {4, "ftyp", "a film"},
+        {4, "JXL ", "a JPEG XL"},
+        {0, "\xff\x0a", "a JPEG XL"},
+        {4, "jP  ", "a JPEG 2000"},
+        {0, "\xff\x4f\xff\x51", "a JPEG 2000"},
+        {0, "8BPS", "a Photoshop file"},
+        {0, "%PDF", "a PDF"},
+        {0, "<svg", "an SVG"},
+        {0, "<?xml", "an SVG or another XML file"},
+        {0, "<!DOCTYPE", "a web page (did a download fail?)"},
+        {0, "<!doctype", "a web page (did a download fail?)"},
+        {0, "<html", "a web page (did a download fail?)"},
+        {0, "version https://git-lfs", "a pointer to a Git LFS file (`git lfs pull` gets it)"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (file->size >= known[i].at + strlen(known[i].magic) &&
+            begins(file, known[i].at, known[i].magic))
+            return t2i_fail(err, T2I_DATA,
+                            "%s is no PNG, JPEG or WebP but looks like %s: convert it to PNG or "
+                            "leave it out",
+                            file->name, known[i].what);
+    return t2i_fail(err, T2I_DATA,
+                    "%s is no PNG, JPEG or WebP picture: convert it to PNG or leave it out",
+                    file->name);
+}
+
+t2i_status t2i_image_file_decode_within(t2i_image *out, const void *bytes, size_t size,
+                                        size_t area_max, const char *name, t2i_error *err)
+{
+    const t2i_image_codec_source file = {bytes, size, name, area_max};
+    *out = (t2i_image){0};
+    if (size == 0) return t2i_fail(err, T2I_DATA, "%s is empty", name);
+    if (begins(&file, 0, "\x89PNG\r\n\x1a\n")) return t2i_image_png_decode(out, &file, err);
+    if (begins(&file, 0, "\xff\xd8\xff")) return t2i_image_jpeg_decode(out, &file, err);
+    if (begins(&file, 0, "RIFF") && (size <= 8 || begins(&file, 8, "WEBP")))
+        return t2i_image_webp_decode(out, &file, err);
+    return refuse_format(&file, err);
+}
+
+t2i_status t2i_image_file_decode(t2i_image *out, const void *bytes, size_t size, const char *name,
+                                 t2i_error *err)
+{
+    return t2i_image_file_decode_within(out, bytes, size, T2I_IMAGE_AREA_MAX, name, err);
+}
+
+t2i_status t2i_image_file_read(t2i_image *out, const char *path, t2i_error *err)
+{
+    t2i_text file = {0};
+    *out = (t2i_image){0};
+    uint64_t bytes; /* a pipe or a device could keep us for ever */
+    t2i_status status = t2i_fs_size(path, &bytes, err);
+    if (status == T2I_OK) status = t2i_fs_read(path, FILE_MAX, &file, err);
+    if (status == T2I_OK) status = t2i_image_file_decode(out, file.data, file.size, path, err);
+    t2i_text_free(&file);
+    return status;
+}
+
+t2i_status t2i_image_file_write(const t2i_image *image, const char *path, t2i_error *err)
+{
+    t2i_text file = {0};
+    t2i_status status = t2i_image_png_encode(image, &file, err);
+    if (status == T2I_OK) status = t2i_commit_file(path, file.data, file.size, err);
+    t2i_text_free(&file);
+    return status;
+}

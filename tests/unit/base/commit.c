@@ -1,0 +1,206 @@
+/* Files that are whole or not there: on success only the final name, on failure what was there
+ * before. */
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "scratch.h"
+#include "base/commit.h"
+#include "base/fs.h"
+#include "base/writer_lease.h"
+
+static t2i_error err;
+
+static int holds(const char *path, const char *bytes)
+{
+    t2i_text text = {0};
+    OK(t2i_fs_read(path, 1 << 20, &text, &err));
+    int same =
+        text.data != NULL && text.size == strlen(bytes) && memcmp(text.data, bytes, text.size) == 0;
+    t2i_text_free(&text);
+    return same;
+}
+
+static void test_commit(void)
+{
+    const char *path = in_scratch("a.txt"), *temp = in_scratch("a.txt.tmp");
+    OK(t2i_commit_file(temp, "left over from a run that was killed", 36, &err));
+    t2i_fs_out out;
+    OK(t2i_fs_out_open(&out, path, &err));
+    OK(t2i_fs_out_write(&out, "one ", 4, &err));
+    OK(t2i_fs_out_write(&out, "", 0, &err));
+    CU_ASSERT_TRUE(t2i_fs_exists(temp) && !t2i_fs_exists(path));
+    OK(t2i_fs_out_write(&out, "two", 3, &err));
+    OK(t2i_commit(&out, &err));
+    CU_ASSERT_TRUE(!t2i_fs_exists(temp) && holds(path, "one two"));
+    CU_ASSERT_TRUE(out.fd == -1 && out.temp == NULL && out.path == NULL);
+    t2i_fs_out_drop(&out);
+    CU_ASSERT_TRUE(holds(path, "one two"));
+    OK(t2i_commit_file(path, "three", 5, &err)); /* replaces */
+    CU_ASSERT_TRUE(holds(path, "three"));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+static void test_drop(void)
+{
+    const char *path = in_scratch("b.txt");
+    t2i_fs_out out, empty = {0};
+    t2i_fs_out_drop(&empty); /* must not close descriptor 0 */
+    CU_ASSERT_NOT_EQUAL(fcntl(0, F_GETFD), -1);
+    OK(t2i_commit_file(path, "old", 3, &err));
+    OK(t2i_fs_out_open(&out, path, &err));
+    OK(t2i_fs_out_write(&out, "new", 3, &err));
+    t2i_fs_out_drop(&out);
+    t2i_fs_out_drop(&out);
+    CU_ASSERT_TRUE(holds(path, "old"));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+static void test_cannot_create(void)
+{
+    t2i_fs_out out;
+    FAILS(t2i_fs_out_open(&out, in_scratch("none/c.txt"), &err), T2I_CANTCREATE,
+          "none/c.txt: No such file");
+    CU_ASSERT_TRUE(out.fd == -1 && out.temp == NULL && out.path == NULL);
+    FAILS(t2i_commit_file(in_scratch("none/c.txt"), "x", 1, &err), T2I_CANTCREATE, "none/c.txt");
+    OK(t2i_fs_mkdir(in_scratch("c.txt.tmp"), &err)); /* in the way, and not ours to remove */
+    FAILS(t2i_commit_file(in_scratch("c.txt"), "x", 1, &err), T2I_CANTCREATE, "c.txt: File exists");
+    CU_ASSERT_TRUE(t2i_fs_is_folder(in_scratch("c.txt.tmp")));
+    rmdir(in_scratch("c.txt.tmp"));
+    OK(t2i_fs_mkdir(in_scratch("folder/kept"), &err)); /* where the final name should be */
+    FAILS(t2i_commit_file(in_scratch("folder"), "x", 1, &err), T2I_IO, "folder: rename");
+    CU_ASSERT_TRUE(t2i_fs_is_folder(in_scratch("folder/kept")));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    scratch_remove(in_scratch("folder"));
+}
+
+/* In a process of its own, as the limit holds for all its files. */
+static int write_beyond_limit(const char *path)
+{
+    static char much[20000];
+    t2i_fs_out out;
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &(struct rlimit){10000, 10000}) != 0) return 1;
+    if (t2i_commit_file(path, much, sizeof much, &err) != T2I_IO ||
+        strstr(err.text, "d.txt: File too large") == NULL)
+        return 2;
+    if (t2i_fs_out_open(&out, path, &err) != T2I_OK ||
+        t2i_fs_out_write(&out, much, 9000, &err) != T2I_OK)
+        return 3;
+    if (t2i_fs_out_write(&out, much, 9000, &err) != T2I_IO) return 4;
+    t2i_fs_out_drop(&out);
+    return t2i_commit_file(path, much, 10000, &err) == T2I_OK ? 0 : 5; /* what fits still goes */
+}
+
+static void test_cannot_write(void)
+{
+    const char *path = in_scratch("d.txt");
+    OK(t2i_commit_file(path, "old", 3, &err));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) _exit(write_beyond_limit(path));
+    int status = -1;
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+    uint64_t size = 0;
+    OK(t2i_fs_size(path, &size, &err));
+    CU_ASSERT_EQUAL(size, 10000);
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+
+    OK(t2i_commit_file(path, "old", 3, &err));
+    t2i_fs_out out; /* the descriptor of a disk that fails: one that cannot be written */
+    OK(t2i_fs_out_open(&out, path, &err));
+    close(out.fd);
+    out.fd = open("/dev/null", O_RDONLY);
+    FAILS(t2i_fs_out_write(&out, "new", 3, &err), T2I_IO, "d.txt: ");
+    t2i_fs_out_drop(&out);
+    CU_ASSERT_TRUE(holds(path, "old"));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+/* A pipe has no fsync: a failed one is a failed write. */
+static void test_failed_fsync(void)
+{
+    const char *path = in_scratch("e.txt");
+    int ends[2];
+    t2i_fs_out out;
+    OK(t2i_commit_file(path, "old", 3, &err));
+    OK(t2i_fs_out_open(&out, path, &err));
+    CU_ASSERT_EQUAL(pipe(ends), 0);
+    close(out.fd);
+    out.fd = ends[1];
+    OK(t2i_fs_out_write(&out, "new", 3, &err));
+    FAILS(t2i_commit(&out, &err), T2I_IO, "e.txt: fsync");
+    CU_ASSERT_TRUE(out.fd == -1 && out.temp == NULL && out.path == NULL);
+    CU_ASSERT_EQUAL(write(ends[1], "x", 1), -1); /* it is closed */
+    close(ends[0]);
+    CU_ASSERT_TRUE(holds(path, "old"));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+/* Two programs that write one file: the later one wins, the other is told, nothing is mixed. */
+static void test_two_writers(void)
+{
+    const char *path = in_scratch("two.txt");
+    t2i_fs_out first, second;
+    OK(t2i_fs_out_open(&first, path, &err));
+    OK(t2i_fs_out_write(&first, "first", 5, &err));
+    OK(t2i_fs_out_open(&second, path, &err));
+    OK(t2i_fs_out_write(&first, " more", 5, &err));
+    OK(t2i_fs_out_write(&second, "second", 6, &err));
+    FAILS(t2i_commit(&first, &err), T2I_IO, "another program is writing it too");
+    OK(t2i_commit(&second, &err));
+    CU_ASSERT_TRUE(holds(path, "second"));
+    CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+/* After another process has written its name into the folder, this one changes nothing in it. */
+static void test_lost_lease(void)
+{
+    const char *run = in_scratch("run"), *path = in_scratch("run/a"), *other = in_scratch("b");
+    OK(t2i_fs_mkdir(run, &err));
+    OK(t2i_writer_lease_take(run, &err));
+    OK(t2i_commit_file(path, "old", 3, &err));
+    OK(t2i_writer_lease_check(&err));
+    FILE *note = fopen(in_scratch("run/.writer"), "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+    fputs("another-host 1 1\n", note);
+    fclose(note);
+    FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE, "taken over by process 1");
+    FAILS(t2i_commit_file(path, "new", 3, &err), T2I_CANTCREATE, "of host another-host");
+    CU_ASSERT_TRUE(holds(path, "old") && !t2i_fs_exists(in_scratch("run/a.tmp")));
+    OK(t2i_commit_file(other, "new", 3, &err)); /* not below the folder */
+    t2i_writer_lease_end();
+    CU_ASSERT_TRUE(t2i_fs_exists(in_scratch("run/.writer"))); /* the other one's */
+    OK(t2i_commit_file(path, "new", 3, &err)); /* without a lease nothing is checked */
+    unlink(other);
+    scratch_remove(run);
+}
+
+int main(void)
+{
+    static const t2i_test tests[] = {
+        {"a committed file has its final name only", test_commit},
+        {"a dropped one leaves nothing", test_drop},
+        {"what cannot be created", test_cannot_create},
+        {"what cannot be written leaves the old file", test_cannot_write},
+        {"a failed fsync is a failed write", test_failed_fsync},
+        {"two writers of one file", test_two_writers},
+        {"a lost lease", test_lost_lease},
+    };
+    if (scratch_begin("commit") != 0) return 1;
+    int failed = t2i_test_main("commit", tests, sizeof tests / sizeof *tests);
+    scratch_end();
+    return failed;
+}
