@@ -1,5 +1,5 @@
 #!/bin/bash
-# CORES: 2
+# CORES: 2, TIMEOUT: 300
 # The tutorial's own job on its own prompts, with fresh weights: "a blue square shape" must find the blue square; and with the
 # built-in dataset it must also draw it.
 . tests/e2e/lib.sh.inc
