@@ -49,6 +49,8 @@ scripts  = $(wildcard tests/$(1)/*.sh)
 TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $(call programs,mpi)
 
 HELPERS := $(call programs,helper)
+# Linked with libt2i.so alone, as a stranger's program.
+PUBLIC  := $B/tests/helper/library_threads
 # Faults are injected by libraries that stand before the C library's own functions (LD_PRELOAD).
 SHIMS   := $(patsubst %.c,$B/%.so,$(wildcard tests/fault/shim*.c))
 FAULTS  := $(filter-out $(SHIMS:.so=),$(call programs,fault))
@@ -59,9 +61,14 @@ READER_LINKS := $(addsuffix t2i-reader,$(sort $(dir $(TESTS) $(HELPERS) $(FAULTS
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$@")
 
+# The library: t2i.h over these modules, with no other name to be seen (objcopy makes them local in libt2i.a, too).
+LIBRARY_SRC := $(wildcard $(foreach f,base kernels model formats checkpoint dataset library,src/$f/*.c)) src/retrieval/gallery.c
+LIBRARY     := $B/libt2i.a $B/libt2i.so.1 $B/libt2i.so
+OBJCOPY ?= objcopy
+
 VERSION := $(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' src/base/opts.h)
 
-all: $(TOOLS:%=$B/%) $(READER) man
+all: $(TOOLS:%=$B/%) $(READER) $(LIBRARY) man
 
 # What --version tells of the source. Only the programs' own files know it: they are compiled anew when it changes.
 GIT := $(if $(wildcard .git),$(shell git describe --always --dirty 2>/dev/null))
@@ -89,12 +96,31 @@ $B/%.o: %.c
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL) -c -o $@ $<
+$B/pic/%.o: %.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL) -fPIC -fvisibility=hidden -c -o $@ $<
+$B/pic/modules.a: $(LIBRARY_SRC:%.c=$B/pic/%.o)
+	$Qrm -f $@ && $(AR) rcs $@ $^
+$B/pic/libt2i.o: $(patsubst %.c,$B/pic/%.o,$(wildcard src/library/*.c)) $B/pic/modules.a
+	$Q$(LD) -r -o $@ $^ && $(OBJCOPY) --localize-hidden $@
+$B/libt2i.a: $B/pic/libt2i.o
+	$(call say,AR)
+	$Qrm -f $@ && $(AR) rcs $@ $^
+$B/libt2i.so.1: $B/pic/libt2i.o
+	$(call say,LINK)
+	$Q$(CC) $(ALL) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,--as-needed -o $@ $^ $(LIBS)
+$B/libt2i.so: $B/libt2i.so.1
+	$Qln -sf $(<F) $@
 # clang -O1 with these sanitizers works on gemm.c for a quarter of an hour; nothing foreign is read there.
 build/fuzz/src/kernels/%.o: OPT.fuzz += -O0
-$(TESTS) $(HELPERS) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i-internal.a | $(READER_LINKS)
+$(TESTS) $(filter-out $(PUBLIC),$(HELPERS)) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i-internal.a | $(READER_LINKS)
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcunit
 
+$(PUBLIC): $B/%: $B/%.o $B/libt2i.so
+	$(call say,LINK)
+	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $< -L$B -lt2i -Wl,-rpath,'$$ORIGIN/../..' -lm
 $B/tests/unit/dataset/reader: | $B/tests/helper/fake_reader
 $(READER_LINKS): | $(READER)
 	@mkdir -p $(@D) && ln -srf $(READER) $@
@@ -113,7 +139,7 @@ help:
 	@echo "make soak       faults injected for hours, with figures (FAULT=kill for one of them)"
 	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
-	@echo "make install    programs, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
+	@echo "make install    programs, library, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
 	@echo "make dist       build/t2i-train-$(VERSION).tar.gz, the same bytes anywhere"
 	@echo "make scaling    the messages of 4 to 512 ranks on simulated nodes (needs libsimgrid-dev)"
 	@echo "make scaling-model  a step on 1 to 1,024 ranks, by a model of what is measured here"

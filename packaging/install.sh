@@ -42,6 +42,13 @@ install_all() {
         fill "$file" "share/t2i/$file" -e "/^[A-Z_]*+*=/ { s|build/release/|$PREFIX/bin/|g; s|\([=:-]\)jobs/|\1$share/jobs/|g; }"
     done
     fill packaging/modulefile.in "share/modulefiles/t2i-train/$VERSION"
+    put 644 include/t2i/t2i.h include/t2i/t2i.h
+    put 644 "$B/libt2i.a" lib/libt2i.a
+    put 755 "$B/libt2i.so.1" lib/libt2i.so.1
+    ln -sf libt2i.so.1 "$DESTDIR$PREFIX/lib/libt2i.so"
+    echo lib/libt2i.so >>"$list.new"
+    fill packaging/t2i.pc.in lib/pkgconfig/t2i.pc
+    for file in examples/*; do put 644 "$file" "share/t2i/$file"; done
     for file in README.md CONTRIBUTING.md docs/*.md docs/*/* CHANGELOG* LICENSE* CITATION*; do
         [ ! -e "$file" ] || put 644 "$file" "share/doc/t2i-train/$file"
     done
@@ -62,6 +69,6 @@ uninstall_all() {
 }
 
 case $action in
-install) install_all && echo "installed below $DESTDIR$PREFIX: bin, share/t2i (job files, Slurm scripts), share/man, share/bash-completion, share/modulefiles, share/doc" ;;
+install) install_all && echo "installed below $DESTDIR$PREFIX: bin, lib, include, libexec, share/t2i (job files, Slurm scripts, examples), share/man, share/bash-completion, share/modulefiles, share/doc" ;;
 uninstall) uninstall_all ;;
 esac

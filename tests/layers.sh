@@ -26,11 +26,13 @@ dataset    dataset formats base
 checkpoint checkpoint model formats kernels base
 prepare    prepare comm dataset draw formats image kernels model base
 retrieval  retrieval checkpoint comm dataset draw formats image kernels model base
+library    library retrieval checkpoint dataset model base
+generate   generate library retrieval checkpoint dataset draw formats image model base
 host       host comm dataset kernels base
 record     record retrieval host checkpoint comm dataset draw formats image base
 train      train record retrieval host checkpoint comm dataset formats image kernels model base
 doctor     doctor train host comm dataset formats kernels model base
-tools      tools doctor train record retrieval prepare host checkpoint dataset draw formats image comm model kernels base
+tools      tools generate doctor train record retrieval prepare host checkpoint dataset draw formats image comm model kernels base
 '
 # foreign header: the folder, or the one file, that sees it
 foreign='
@@ -49,6 +51,7 @@ freetype/freetype.h image
 hb.h       image
 expat.h    formats
 mpi.h      src/comm/comm.c
+t2i/t2i.h  src/base/error.h
 '
 # files whose exp, sin, ... may be those of the C library, whose last bits depend on the CPU: no training run does
 libm='src/draw/axis.c src/draw/plot.c src/draw/canvas.c src/retrieval/psnr.c src/prepare/encode_dataset.c'
@@ -184,7 +187,7 @@ END { exit bad }
 
 for header in $(ls src/*/*.h | grep -v _tile.h); do
     [ -e "$header" ] || continue
-    if ! said=$($CC -std=c11 -D_POSIX_C_SOURCE=200809L -fsyntax-only -Isrc $(pkg-config --cflags hdf5-serial 2>/dev/null || pkg-config --cflags hdf5 2>/dev/null) -x c - 2>&1 <<END
+    if ! said=$($CC -std=c11 -D_POSIX_C_SOURCE=200809L -fsyntax-only -Isrc -Iinclude $(pkg-config --cflags hdf5-serial 2>/dev/null || pkg-config --cflags hdf5 2>/dev/null) -x c - 2>&1 <<END
 #include "${header#src/}"
 END
     ); then

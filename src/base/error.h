@@ -3,30 +3,15 @@
  * Why: every failure a user can cause ends as one line on stderr and one exit
  * code. A function that fails fills the caller's t2i_error with a sentence that
  * can be printed as it is (what, where, what to do), and returns its status. On
- * success the error is left alone. The statuses are the programs' exit codes.
+ * success the error is left alone. The statuses are the programs' exit codes;
+ * both types are part of the library's interface.
  */
 #ifndef T2I_ERROR_H
 #define T2I_ERROR_H
 
 #include <stddef.h>
 
-typedef enum {
-    T2I_OK = 0,
-    T2I_USAGE = 64,      /* the command line or a job file is wrong          */
-    T2I_DATA = 65,       /* an input was read, and what it says is bad       */
-    T2I_NOINPUT = 66,    /* an input is missing or cannot be opened          */
-    T2I_BUG = 70,        /* our own mistake                                  */
-    T2I_SYSTEM = 71,     /* MPI, memory, the machine                         */
-    T2I_CANTCREATE = 73, /* an output cannot be created                      */
-    T2I_IO = 74,         /* reading or writing failed half-way               */
-    T2I_STOPPED = 75     /* stopped early with a sound checkpoint: run again */
-} t2i_status;
-
-/* Plain bytes, so that a rank can send it to the others. */
-typedef struct {
-    t2i_status status;
-    char text[1024];
-} t2i_error;
+#include "t2i/t2i.h" /* t2i_status, t2i_error: plain bytes, so that a rank can send it to others */
 
 #define T2I_CHECKED            __attribute__((warn_unused_result))
 #define T2I_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))

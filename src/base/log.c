@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* The process's name, rank and level: set once at the start, read by every line. */
-static const char *log_program = "t2i";
+static const char *log_program; /* NULL: nothing is printed */
 static int log_rank;
 static t2i_log_level log_level = T2I_NORMAL;
 static int log_open_line; /* a progress line waits for its newline */
@@ -55,6 +55,7 @@ static int in_colour(void)
 static void put_line(const char *colour, const char *kind, const char *format, va_list args)
 {
     char line[2048];
+    if (log_program == NULL) return;
     int dye = *colour != '\0' && in_colour();
     int used = snprintf(line, sizeof line, "%s%s%s: %s%s", log_open_line ? "\n" : "",
                         dye ? colour : "", log_program, kind, dye ? "\033[0m" : "");
@@ -138,7 +139,7 @@ static void fit_terminal(char *line)
 
 void t2i_log_progress(int last, const char *format, ...)
 {
-    if (log_rank != 0 || log_level < T2I_NORMAL) return;
+    if (log_rank != 0 || log_level < T2I_NORMAL || log_program == NULL) return;
     char line[512];
     va_list args;
     va_start(args, format);

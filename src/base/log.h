@@ -15,7 +15,8 @@ typedef enum { T2I_QUIET, T2I_NORMAL, T2I_VERBOSE } t2i_log_level;
 /* T2I_NORMAL where nobody calls this. */
 void t2i_log_set_level(t2i_log_level level);
 
-/* program: "t2i-train"; borrowed for the life of the process. */
+/* program: "t2i-train"; borrowed for the life of the process. Before this call nothing is printed:
+ * so it is in the library. */
 void t2i_log_program(const char *program);
 
 /* Only rank 0 prints. A process that never calls this is rank 0. */

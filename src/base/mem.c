@@ -22,8 +22,8 @@ void *t2i_alloc(size_t count, size_t size)
     memset(pointer, 0, bytes);
     if (__asan_poison_memory_region != NULL) /* so that it sees the first byte too many */
         __asan_poison_memory_region((char *)pointer + bytes, whole - bytes);
-    atomic_fetch_add(&calls, 1);
-    atomic_fetch_add(&live, 1);
+    atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     return pointer;
 }
 
@@ -49,7 +49,7 @@ char *t2i_strdup(const char *text)
 void t2i_free(void *pointer)
 {
     if (pointer == NULL) return;
-    atomic_fetch_sub(&live, 1);
+    atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
     free(pointer);
 }
 

@@ -24,11 +24,11 @@ static t2i_status longest(const t2i_model *model, const t2i_prompt *prompt, size
 
 /* What all blocks of prompts are predicted with. */
 typedef struct {
+    const t2i_packed_weights *packed;
     const t2i_vocab *vocab;
-    t2i_packed_weights packed; /* owned */
-    t2i_work *work;            /* owned */
-    size_t limit;              /* characters of a prompt */
-    uint16_t *ids;             /* owned: limit for each prompt of a block */
+    t2i_work *work; /* owned */
+    size_t limit;   /* characters of a prompt */
+    uint16_t *ids;  /* owned: limit for each prompt of a block */
 } predictor;
 
 /* At most T2I_PREDICT_BLOCK prompts. */
@@ -36,7 +36,7 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
                                 float *prediction, t2i_encoded *encoded, t2i_error *err)
 {
     t2i_row row[T2I_PREDICT_BLOCK];
-    size_t D = p->packed.model->config.vision_feature_dim;
+    size_t D = p->packed->model->config.vision_feature_dim;
     for (size_t i = 0; i < prompts; i++) {
         uint16_t *ids = p->ids + i * p->limit;
         t2i_encoded done =
@@ -44,7 +44,7 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
         row[i] = (t2i_row){ids, done.length};
         if (encoded != NULL) encoded[i] = done;
     }
-    const float *result = t2i_transformer_forward(&p->packed, p->work, row, prompts, p->vocab->pad);
+    const float *result = t2i_transformer_forward(p->packed, p->work, row, prompts, p->vocab->pad);
     memcpy(prediction, result, prompts * D * sizeof *prediction);
     for (size_t i = 0; i < prompts * D; i++)
         if (!isfinite(prediction[i]))
@@ -56,28 +56,38 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
     return T2I_OK;
 }
 
-t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_vocab *vocab,
-                       const t2i_prompt *prompt, size_t prompts, float *prediction,
-                       t2i_encoded *encoded, t2i_error *err)
+t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab *vocab,
+                              const t2i_prompt *prompt, size_t prompts, float *prediction,
+                              t2i_encoded *encoded, t2i_error *err)
 {
-    predictor p = {.vocab = vocab};
-    size_t D = model->config.vision_feature_dim;
+    predictor p = {.packed = packed, .vocab = vocab};
+    size_t D = packed->model->config.vision_feature_dim;
     if (prompts == 0) return T2I_OK;
-    T2I_TRY(longest(model, prompt, prompts, &p.limit, err));
+    T2I_TRY(longest(packed->model, prompt, prompts, &p.limit, err));
     size_t rows = prompts < T2I_PREDICT_BLOCK ? prompts : T2I_PREDICT_BLOCK;
     p.ids = t2i_alloc(rows * p.limit, sizeof *p.ids);
-    t2i_status status = p.ids == NULL
-                            ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
-                            : t2i_transformer_work_new(&p.work, model, rows, p.limit, 1, err);
-    if (status == T2I_OK) status = t2i_packed_weights_new(&p.packed, model, 0, NULL, err);
-    if (status == T2I_OK) t2i_packed_weights_fill(&p.packed, weights, 0, 1);
+    t2i_status status =
+        p.ids == NULL ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
+                      : t2i_transformer_work_new(&p.work, packed->model, rows, p.limit, 1, err);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
         status =
             predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
                           prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
-    t2i_packed_weights_free(&p.packed);
     t2i_transformer_work_free(p.work);
     t2i_free(p.ids);
+    return status;
+}
+
+t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_vocab *vocab,
+                       const t2i_prompt *prompt, size_t prompts, float *prediction,
+                       t2i_encoded *encoded, t2i_error *err)
+{
+    t2i_packed_weights packed;
+    T2I_TRY(t2i_packed_weights_new(&packed, model, 0, NULL, err));
+    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    t2i_status status =
+        t2i_predict_packed(&packed, vocab, prompt, prompts, prediction, encoded, err);
+    t2i_packed_weights_free(&packed);
     return status;
 }
 

@@ -24,6 +24,11 @@ T2I_CHECKED t2i_status t2i_predict(const t2i_model *model, const float *weights,
                                    const t2i_vocab *vocab, const t2i_prompt *prompt, size_t prompts,
                                    float *prediction, t2i_encoded *encoded, t2i_error *err);
 
+/* The same with weights that were packed before, for who asks often. */
+T2I_CHECKED t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab *vocab,
+                                          const t2i_prompt *prompt, size_t prompts,
+                                          float *prediction, t2i_encoded *encoded, t2i_error *err);
+
 /* Appends the distinct characters among the prompt's first `limit` that the vocabulary lacks, in
  * order of appearance. */
 T2I_CHECKED t2i_status t2i_predict_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt,

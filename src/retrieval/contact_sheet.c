@@ -7,6 +7,7 @@
 #include "draw/canvas.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "retrieval/gallery_image.h"
 #include "base/text.h"
 #include "image/image_file.h"
 #include "image/image_png.h"

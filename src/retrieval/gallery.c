@@ -234,23 +234,3 @@ t2i_status t2i_gallery_decode(t2i_gallery *gallery, const float *feature, size_t
     t2i_free(sum);
     return T2I_OK;
 }
-
-t2i_status t2i_gallery_draw(t2i_gallery *gallery, const float *feature, t2i_image *out,
-                            t2i_error *err)
-{
-    T2I_TRY(t2i_image_new(out, gallery->width, gallery->height, err));
-    t2i_status status = t2i_gallery_decode(gallery, feature, 1, out->rgb, err);
-    if (status != T2I_OK) t2i_image_free(out);
-    return status;
-}
-
-t2i_status t2i_gallery_picture(const t2i_gallery *gallery, size_t image, t2i_image *out,
-                               t2i_error *err)
-{
-    *out = (t2i_image){0};
-    if (!t2i_gallery_shows(gallery)) return T2I_OK;
-    T2I_TRY(t2i_image_new(out, gallery->width, gallery->height, err));
-    t2i_status status = t2i_dataset_pixels(gallery->dataset, image, 1, out->rgb, err);
-    if (status != T2I_OK) t2i_image_free(out);
-    return status;
-}

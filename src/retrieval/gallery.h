@@ -4,7 +4,7 @@
  * t2i_gallery_load reads all features into memory (M x D floats). Names and pixels are read on
  * demand, the decoder at its first use. Distances and decoded pixels are sums in a fixed order:
  * they depend neither on the number of predictions in a call nor on the processor. search.h finds
- * the same neighbours without all features in memory.
+ * the same neighbours without all features in memory. t2i_metric and t2i_near: t2i/t2i.h.
  */
 #ifndef T2I_GALLERY_H
 #define T2I_GALLERY_H
@@ -13,10 +13,6 @@
 #include <stdint.h>
 #include "dataset/dataset.h"
 #include "base/error.h"
-#include "image/image.h"
-
-/* Euclidean: length of the difference. Cosine: 1 - similarity; 1 if either length is 0. */
-typedef enum { T2I_EUCLIDEAN, T2I_COSINE } t2i_metric;
 
 typedef struct {
     t2i_dataset *dataset;                   /* borrowed: outlives the gallery */
@@ -45,11 +41,6 @@ double t2i_gallery_distance(t2i_metric metric, const float *x, double x_length, 
 void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const float *prediction,
                            size_t count, double *distance);
 
-typedef struct {
-    size_t image;
-    double distance;
-} t2i_near;
-
 /* out (top): the `top` (1..images) smallest of the distances (images), ascending; of equal ones the
  * lower number comes first. */
 void t2i_gallery_nearest(const double *distance, size_t images, size_t top, t2i_near *out);
@@ -62,11 +53,5 @@ int t2i_gallery_shows(const t2i_gallery *gallery);
  * clamped to 0..1, rounded to 8 bits. Requires t2i_gallery_decodes. */
 T2I_CHECKED t2i_status t2i_gallery_decode(t2i_gallery *gallery, const float *feature, size_t count,
                                           uint8_t *rgb, t2i_error *err);
-/* The same for one vector, as a picture. *out is empty on failure. */
-T2I_CHECKED t2i_status t2i_gallery_draw(t2i_gallery *gallery, const float *feature, t2i_image *out,
-                                        t2i_error *err);
-/* Reads a picture of the dataset. *out is empty on failure, and if the dataset has no pixels. */
-T2I_CHECKED t2i_status t2i_gallery_picture(const t2i_gallery *gallery, size_t image, t2i_image *out,
-                                           t2i_error *err);
 
 #endif

@@ -22,4 +22,11 @@ T2I_CHECKED t2i_status t2i_loaded_model_open(t2i_loaded_model *out, const char *
                                              const char *data, t2i_error *err);
 void t2i_loaded_model_close(t2i_loaded_model *trained);
 
+/* The two halves of it, for who opens model and dataset otherwise: the path of the dataset, newly
+ * allocated; and whether model and dataset go together, with what is to be said about them. */
+T2I_CHECKED t2i_status t2i_loaded_model_dataset(const char *source, const char *data, char **path,
+                                                t2i_error *err);
+T2I_CHECKED t2i_status t2i_loaded_model_check(const t2i_checkpoint *checkpoint, const char *path,
+                                              const t2i_dataset *dataset, t2i_error *err);
+
 #endif

@@ -5,12 +5,12 @@
 
 #include "tools/cli.h"
 #include "base/cpu.h"
-#include "retrieval/explore.h"
-#include "retrieval/generate.h"
+#include "generate/explore.h"
+#include "generate/generate.h"
 #include "base/log.h"
 #include "base/opts.h"
-#include "dataset/reader.h"
 #include "base/stop_signal.h"
+#include "dataset/reader.h"
 
 #define PROGRAM "t2i-generate"
 

@@ -6,7 +6,7 @@ here=$PWD root=$scratch/opt
 B=$(cd "$B" && pwd)
 make -s B="$B" PREFIX="$root" install >"$scratch/said" || { cat "$scratch/said"; fail "make install"; }
 home=$root/share/t2i
-for file in bin/t2i-train bin/t2i-doctor share/t2i/jobs/shapes.ini share/t2i/slurm/train.sbatch share/doc/t2i-train/README.md share/doc/t2i-train/docs/training-guide.md share/doc/t2i-train/docs/images/shapes.png; do
+for file in bin/t2i-train bin/t2i-doctor libexec/t2i/t2i-reader include/t2i/t2i.h lib/libt2i.a lib/libt2i.so share/t2i/jobs/shapes.ini share/t2i/slurm/train.sbatch share/doc/t2i-train/README.md share/doc/t2i-train/docs/training-guide.md share/doc/t2i-train/docs/images/shapes.png; do
     [ -e "$root/$file" ] || fail "$file was not installed"
 done
 for program in "$root"/bin/*; do
@@ -36,6 +36,18 @@ t2i-data seed --out data/seed.h5 >"$scratch/log" 2>&1 || { cat "$scratch/log"; f
 timeout 60 $MPIRUN -np 2 t2i-train "$home/jobs/seed.ini" --steps 6 --threads 1 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "t2i-train from the installation"; }
 t2i-generate runs/seed "a red square" >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "t2i-generate from the installation"; }
 [ -e runs/seed/model.safetensors ] || fail "no model in the folder where it was started"
+
+# the library: by pkg-config, shared and static
+export PKG_CONFIG_PATH=$root/lib/pkgconfig
+[ "$(pkg-config --modversion t2i)" = "$(t2i-model --version | sed -n '1s/.* //p')" ] || fail "t2i.pc has another version"
+case $B in *asan*) sanitizers=-fsanitize=address,undefined ;; *) sanitizers= ;; esac
+# shellcheck disable=SC2046
+${CC:-cc} $sanitizers "$home/examples/nearest.c" $(pkg-config --cflags --libs t2i) -o shared || fail "nearest.c, shared"
+# shellcheck disable=SC2046
+${CC:-cc} $sanitizers "$home/examples/nearest.c" "$root/lib/libt2i.a" $(pkg-config --cflags --libs --static t2i | sed 's/-lt2i//') -o static || fail "nearest.c, static"
+LD_LIBRARY_PATH=$root/lib ./shared runs/seed data/seed.h5 "a red square" >"$scratch/shared" 2>&1 || { cat "$scratch/shared"; fail "the example from the installation"; }
+T2I_READER=$root/libexec/t2i/t2i-reader ./static runs/seed data/seed.h5 "a red square" | cmp - "$scratch/shared" || fail "the static example"
+[ "$(wc -l <"$scratch/shared")" -eq 3 ] || fail "the example says something else"
 
 # modules: what a login shell would get
 if modules=$(command -v modulecmd || ls /usr/lib/x86_64-linux-gnu/modulecmd* /usr/share/lmod/lmod/libexec/lmod 2>/dev/null | head -n 1) && [ -n "$modules" ]; then
@@ -67,6 +79,15 @@ trap 'rm -rf "$scratch"' EXIT
 make -s B="$B" PREFIX=/opt/t2i DESTDIR="$scratch/pack" install >/dev/null || fail "DESTDIR"
 grep -q '^TRAIN=/opt/t2i/bin/' "$scratch/pack/opt/t2i/share/t2i/slurm/train.sbatch" || fail "DESTDIR is in a file"
 ! grep -rIl "$scratch" "$scratch/pack" || fail "a path of the packing"
+[ -L "$scratch/pack/opt/t2i/lib/libt2i.so" ] && [ -e "$scratch/pack/opt/t2i/lib/libt2i.so" ] || fail "libt2i.so is no link to what is beside it"
+pc() { PKG_CONFIG_PATH=$scratch/pack/opt/t2i/lib/pkgconfig pkg-config "$@" t2i; }
+[ "$(pc --variable=prefix)" = /opt/t2i ] || fail "t2i.pc has another prefix"
+# used from where it is packed
+mkdir "$scratch/use"
+# shellcheck disable=SC2046
+${CC:-cc} $sanitizers examples/nearest.c $(pc --cflags --libs --define-variable=prefix="$scratch/pack/opt/t2i") -o "$scratch/use/nearest" || fail "nearest.c, packed"
+LD_LIBRARY_PATH=$scratch/pack/opt/t2i/lib "$scratch/use/nearest" "$scratch/work/runs/seed" "$scratch/work/data/seed.h5" "a red square" |
+    cmp - "$scratch/shared" || fail "the example, packed"
 
 # variables: each in each command that it belongs to
 make -n V=1 B="$scratch/b" CC=mycc CFLAGS=-DMINE LDFLAGS=-Wl,-mine all >"$scratch/commands" 2>/dev/null

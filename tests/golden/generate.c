@@ -1,9 +1,9 @@
 /* generate.c - the tutorial's final weights, asked through our own files: predictions and distances
  * as PyTorch printed them (tests/golden/seed/), "a blue square shape" -> blue_square.png.
  */
+#include "generate/generate.h"
 #include "dataset/dataset_writer.h"
 #include "image/image_file.h"
-#include "retrieval/generate.h"
 
 #include <math.h>
 #include <unistd.h>

@@ -3,13 +3,14 @@
  * to the mean training feature: 1, 3, 0, 5, 2, 4.
  */
 #include "base/fs.h"
+#include "base/log.h"
 #include "image/image_file.h"
 #include "retrieval/eval.h"
 
 #include <math.h>
 
 #include "comm/comm.h"
-#include "retrieval/generate.h"
+#include "generate/generate.h"
 #include "formats/json.h"
 #include "kernels/blas.h"
 #include "retrieval/psnr.h"
@@ -450,6 +451,7 @@ int main(void)
         {"the nearest training picture", nearest_is_a_training_picture},
         {"predictions that are not finite", not_finite},
     };
+    t2i_log_program("t2i-test"); /* nothing is printed before */
     if (begin_folder("eval") != 0) return 1;
     t2i_blas_begin();
     int failed = t2i_test_main("eval", tests, sizeof tests / sizeof *tests);

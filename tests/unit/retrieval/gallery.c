@@ -1,5 +1,5 @@
 /* gallery: distances against a plain sum, ties, zero vectors, decoding. */
-#include "retrieval/gallery.h"
+#include "retrieval/gallery_image.h"
 
 #include <math.h>
 

@@ -5,7 +5,7 @@
 #define T2I_EXPLORE_H
 
 #include "base/error.h"
-#include "retrieval/generate.h"
+#include "generate/generate.h"
 
 /* Limits of the dataset's prompts (evenly spread) and of pictures on the page, and the side of a
  * picture in pixels. They keep the page below 30 MB, typically 5 MB. The page and a note state what

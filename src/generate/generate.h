@@ -1,14 +1,13 @@
 /* generate.h - nearest pictures and decoded pictures for prompts (t2i-generate).
  *
  * Writes a contact sheet, and each decoded picture beside it as STEM-1.png, STEM-2.png, ... (STEM:
- * the name of the sheet without .png). Does not use MPI.
+ * the name of the sheet without .png). Uses the library (t2i/t2i.h), and no MPI.
  */
 #ifndef T2I_GENERATE_H
 #define T2I_GENERATE_H
 
 #include <stddef.h>
 #include "base/error.h"
-#include "retrieval/gallery.h"
 #include "draw/terminal.h"
 #include "base/text.h"
 

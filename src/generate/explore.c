@@ -1,4 +1,4 @@
-#include "retrieval/explore.h"
+#include "generate/explore.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "model/predict.h"
 #include "base/progress.h"
 #include "dataset/prompts.h"
+#include "retrieval/gallery_image.h"
 #include "retrieval/loaded_model.h"
 
 typedef struct {

@@ -1,4 +1,4 @@
-#include "retrieval/generate.h"
+#include "generate/generate.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -9,16 +9,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "image/image_file.h"
-#include "model/predict.h"
+#include "library/library_internal.h"
 #include "retrieval/contact_sheet.h"
 #include "retrieval/loaded_model.h"
 
 /* Results of one prompt. */
 typedef struct {
-    t2i_encoded encoded;
-    t2i_text unknown;  /* distinct unknown characters */
+    char *unknown;     /* distinct unknown characters */
     t2i_near *near;    /* top */
-    char **name;       /* top */
+    const char **name; /* top; the index's */
     t2i_image *shown;  /* top; empty if the dataset has no pixels */
     t2i_image decoded; /* empty if the dataset has no decoder */
     char *file;        /* name of the decoded picture's file; NULL without a decoder */
@@ -26,10 +25,11 @@ typedef struct {
 
 typedef struct {
     const t2i_generate_options *options;
-    t2i_loaded_model trained;
+    t2i_predictor *model;
+    t2i_index *index;
+    const t2i_index_info *pictures;
     size_t top;
-    char *sheet; /* path of the sheet */
-    t2i_prompt *prompt;
+    char *sheet;       /* path of the sheet */
     float *prediction; /* (prompts, D) */
     answer *answer;    /* prompts */
 } job;
@@ -38,10 +38,9 @@ static void free_answers(job *j)
 {
     for (size_t i = 0; j->answer != NULL && i < j->options->prompts; i++) {
         answer *a = &j->answer[i];
-        for (size_t k = 0; a->name != NULL && k < j->top; k++) t2i_free(a->name[k]);
         for (size_t k = 0; a->shown != NULL && k < j->top; k++) t2i_image_free(&a->shown[k]);
         t2i_image_free(&a->decoded);
-        t2i_text_free(&a->unknown);
+        t2i_free(a->unknown);
         t2i_free(a->near);
         t2i_free(a->name);
         t2i_free(a->shown);
@@ -49,11 +48,9 @@ static void free_answers(job *j)
     }
     t2i_free(j->answer);
     t2i_free(j->prediction);
-    t2i_free(j->prompt);
     t2i_free(j->sheet);
     j->answer = NULL;
     j->prediction = NULL;
-    j->prompt = NULL;
     j->sheet = NULL;
 }
 
@@ -73,17 +70,18 @@ static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *
 
 /* ---- unknown characters ---- */
 
-static t2i_status warn_unknown(const job *j, size_t number, const t2i_text *unknown, t2i_error *err)
+static t2i_status warn_unknown(const job *j, size_t number, const char *unknown, t2i_error *err)
 {
-    const t2i_vocab *vocab = &j->trained.checkpoint.vocab;
+    const t2i_vocab *vocab = &t2i_predictor_checkpoint(j->model)->vocab;
     t2i_text list = {0};
     t2i_status status = T2I_OK;
     uint32_t code = 0;
-    for (size_t at = 0, length; at < unknown->size && status == T2I_OK; at += length) {
-        length = t2i_utf8_decode(unknown->data + at, unknown->size - at, &code);
+    for (size_t at = 0, length, size = strlen(unknown); at < size && status == T2I_OK;
+         at += length) {
+        length = t2i_utf8_decode(unknown + at, size - at, &code);
         const char *comma = at == 0 ? "" : ", ";
         status = t2i_utf8_is_visible(code)
-                     ? t2i_text_addf(&list, err, "%s'%.*s'", comma, (int)length, unknown->data + at)
+                     ? t2i_text_addf(&list, err, "%s'%.*s'", comma, (int)length, unknown + at)
                      : t2i_text_addf(&list, err, "%sU+%04X", comma, (unsigned)code);
     }
     if (status == T2I_OK)
@@ -96,17 +94,17 @@ static t2i_status warn_unknown(const job *j, size_t number, const t2i_text *unkn
 
 static t2i_status tell_about_prompts(job *j, t2i_error *err)
 {
-    const t2i_checkpoint *c = &j->trained.checkpoint;
-    size_t limit = c->model.config.block_size;
+    size_t limit = t2i_predictor_get_info(j->model)->prompt_length, cut;
     for (size_t i = 0; i < j->options->prompts; i++) {
-        answer *a = &j->answer[i];
-        if (a->encoded.cut > 0)
+        const char *prompt = j->options->prompt[i];
+        char *unknown = j->answer[i].unknown = t2i_alloc(strlen(prompt) + 1, 1);
+        if (unknown == NULL) return t2i_fail_memory(err, strlen(prompt), "a prompt");
+        T2I_TRY(t2i_predictor_examine(j->model, prompt, &cut, unknown, err));
+        if (cut > 0)
             t2i_log_warn("prompt %zu is truncated to its first %zu characters, the model's "
                          "block-size; %zu are left out",
-                         i + 1, limit, a->encoded.cut);
-        if (a->encoded.unknown == 0) continue;
-        T2I_TRY(t2i_predict_unknown_characters(&c->vocab, j->prompt[i], limit, &a->unknown, err));
-        T2I_TRY(warn_unknown(j, i + 1, &a->unknown, err));
+                         i + 1, limit, cut);
+        if (unknown[0] != '\0') T2I_TRY(warn_unknown(j, i + 1, unknown, err));
     }
     return T2I_OK;
 }
@@ -128,7 +126,7 @@ static t2i_status name_files(job *j, t2i_error *err)
         j->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png", err);
     if (j->sheet == NULL) return T2I_SYSTEM;
     size_t stem = stem_size(j->sheet), room = stem + 32;
-    for (size_t i = 0; i < o->prompts && t2i_gallery_decodes(&j->trained.gallery); i++) {
+    for (size_t i = 0; i < o->prompts && j->pictures->has_decoder; i++) {
         char *file = j->answer[i].file = t2i_alloc(room, 1);
         if (file == NULL) return t2i_fail_memory(err, room, "a file's name");
         memcpy(file, j->sheet, stem);
@@ -139,15 +137,13 @@ static t2i_status name_files(job *j, t2i_error *err)
 
 static t2i_status make_room(job *j, t2i_error *err)
 {
-    size_t n = j->options->prompts, D = j->trained.gallery.features;
-    j->prompt = t2i_alloc(n, sizeof *j->prompt);
+    size_t n = j->options->prompts, D = j->pictures->features;
     j->prediction = t2i_alloc(n, D * sizeof *j->prediction);
     j->answer = t2i_alloc(n, sizeof *j->answer);
-    if (j->prompt == NULL || j->prediction == NULL || j->answer == NULL)
+    if (j->prediction == NULL || j->answer == NULL)
         return t2i_fail_memory(err, n * D * sizeof *j->prediction, "the predictions");
     for (size_t i = 0; i < n; i++) {
         answer *a = &j->answer[i];
-        j->prompt[i] = (t2i_prompt){j->options->prompt[i], strlen(j->options->prompt[i])};
         a->near = t2i_alloc(j->top, sizeof *a->near);
         a->name = t2i_alloc(j->top, sizeof *a->name);
         a->shown = t2i_alloc(j->top, sizeof *a->shown);
@@ -157,30 +153,34 @@ static t2i_status make_room(job *j, t2i_error *err)
     return T2I_OK;
 }
 
+static t2i_status draw(const job *j, const float *prediction, answer *a, t2i_error *err)
+{
+    T2I_TRY(t2i_image_new(&a->decoded, j->pictures->width, j->pictures->height, err));
+    T2I_TRY(t2i_index_decode(j->index, prediction, 1, a->decoded.rgb, err));
+    return t2i_image_file_write(&a->decoded, a->file, err);
+}
+
+/* Name and, where there are any, pixels of a nearest picture. */
+static t2i_status show(const job *j, answer *a, size_t k, t2i_error *err)
+{
+    size_t image = a->near[k].image;
+    T2I_TRY(t2i_index_name(j->index, image, &a->name[k], err));
+    if (!j->pictures->has_pixels) return T2I_OK;
+    T2I_TRY(t2i_image_new(&a->shown[k], j->pictures->width, j->pictures->height, err));
+    return t2i_index_picture(j->index, image, a->shown[k].rgb, err);
+}
+
 static t2i_status find_answers(job *j, t2i_error *err)
 {
-    t2i_gallery *gallery = &j->trained.gallery;
-    double *distance = t2i_alloc(gallery->images, sizeof *distance);
-    if (distance == NULL)
-        return t2i_fail_memory(err, gallery->images * sizeof *distance, "the distances");
-    t2i_status status = T2I_OK;
-    for (size_t i = 0; i < j->options->prompts && status == T2I_OK; i++) {
+    for (size_t i = 0; i < j->options->prompts; i++) {
         answer *a = &j->answer[i];
-        const float *prediction = j->prediction + i * gallery->features;
-        t2i_gallery_distances(gallery, j->options->metric, prediction, 1, distance);
-        t2i_gallery_nearest(distance, gallery->images, j->top, a->near);
-        if (a->file != NULL) {
-            status = t2i_gallery_draw(gallery, prediction, &a->decoded, err);
-            if (status == T2I_OK) status = t2i_image_file_write(&a->decoded, a->file, err);
-        }
-        for (size_t k = 0; k < j->top && status == T2I_OK; k++) {
-            status = t2i_dataset_image_name(gallery->dataset, a->near[k].image, &a->name[k], err);
-            if (status == T2I_OK)
-                status = t2i_gallery_picture(gallery, a->near[k].image, &a->shown[k], err);
-        }
+        const float *prediction = j->prediction + i * j->pictures->features;
+        T2I_TRY(
+            t2i_index_nearest(j->index, j->options->metric, prediction, 1, j->top, a->near, err));
+        if (a->file != NULL) T2I_TRY(draw(j, prediction, a, err));
+        for (size_t k = 0; k < j->top; k++) T2I_TRY(show(j, a, k, err));
     }
-    t2i_free(distance);
-    return status;
+    return T2I_OK;
 }
 
 /* ---- the sheet ---- */
@@ -197,7 +197,7 @@ static void fill_words(const job *j, words *w, size_t columns, size_t from)
 {
     char(*rank)[T2I_NOTE] = w->word, (*distance)[T2I_NOTE] = w->word + j->top;
     snprintf(w->title, sizeof w->title, "The nearest of %zu pictures, by %s distance",
-             j->trained.gallery.images, j->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
+             j->pictures->pictures, j->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
     if (from > 0) w->heading[0] = "decoded";
     for (size_t k = 0; k < j->top; k++) {
         snprintf(rank[k], sizeof rank[k], k == 0 ? "nearest" : "%zu", k + 1);
@@ -216,7 +216,7 @@ static void fill_words(const job *j, words *w, size_t columns, size_t from)
 
 static t2i_status write_sheet(const job *j, t2i_error *err)
 {
-    size_t from = t2i_gallery_decodes(&j->trained.gallery) ? 1 : 0, columns = from + j->top,
+    size_t from = j->pictures->has_decoder ? 1 : 0, columns = from + j->top,
            n = j->options->prompts;
     words w = {.heading = t2i_alloc(columns, sizeof *w.heading),
                .tile = t2i_alloc(n * columns, sizeof *w.tile),
@@ -252,9 +252,9 @@ static t2i_json *answer_json(const job *j, size_t number)
         t2i_json_set_real(near, "distance", a->near[k].distance);
         t2i_json_append(nearest, near);
     }
-    for (size_t at = 0, length; at < a->unknown.size; at += length) {
-        length = t2i_utf8_decode(a->unknown.data + at, a->unknown.size - at, &code);
-        t2i_json_append(unknown, t2i_json_string(a->unknown.data + at, length));
+    for (size_t at = 0, length, size = strlen(a->unknown); at < size; at += length) {
+        length = t2i_utf8_decode(a->unknown + at, size - at, &code);
+        t2i_json_append(unknown, t2i_json_string(a->unknown + at, length));
     }
     t2i_json_set_string(object, "prompt", j->options->prompt[number]);
     t2i_json_set_string(object, "metric",
@@ -313,29 +313,37 @@ static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
     }
     return t2i_text_addf(report, err, "%s distance to %zu pictures. Sheet: %s\n",
                          j->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
-                         j->trained.gallery.images, j->sheet);
+                         j->pictures->pictures, j->sheet);
 }
 
 static t2i_status open_job(job *j, t2i_error *err)
 {
     const t2i_generate_options *o = j->options;
-    T2I_TRY(t2i_loaded_model_open(&j->trained, o->source, o->data, err));
-    T2I_TRY(t2i_gallery_load(&j->trained.gallery, err));
-    j->top = o->top < j->trained.gallery.images ? o->top : j->trained.gallery.images;
-    return T2I_OK;
+    char *path;
+    T2I_TRY(t2i_predictor_open(&j->model, o->source, err));
+    T2I_TRY(t2i_loaded_model_dataset(o->source, o->data, &path, err));
+    t2i_status status = t2i_index_open(&j->index, path, err);
+    t2i_free(path);
+    T2I_TRY(status);
+    j->pictures = t2i_index_get_info(j->index);
+    j->top = o->top < j->pictures->pictures ? o->top : j->pictures->pictures;
+    return t2i_loaded_model_check(t2i_predictor_checkpoint(j->model),
+                                  t2i_predictor_get_info(j->model)->path,
+                                  t2i_index_dataset(j->index), err);
+}
+
+static void close_job(job *j)
+{
+    t2i_index_close(j->index);
+    t2i_predictor_close(j->model);
 }
 
 static t2i_status answer_all(job *j, t2i_text *report, t2i_error *err)
 {
     const t2i_generate_options *o = j->options;
-    const t2i_checkpoint *c = &j->trained.checkpoint;
     T2I_TRY(make_room(j, err));
     T2I_TRY(name_files(j, err));
-    /* One at a time, so that a result does not depend on the other prompts. */
-    for (size_t i = 0; i < o->prompts; i++)
-        T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, j->prompt + i, 1,
-                            j->prediction + i * j->trained.gallery.features, &j->answer[i].encoded,
-                            err));
+    T2I_TRY(t2i_predictor_predict(j->model, o->prompt, o->prompts, j->prediction, err));
     T2I_TRY(tell_about_prompts(j, err));
     T2I_TRY(find_answers(j, err));
     T2I_TRY(write_sheet(j, err));
@@ -350,7 +358,7 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t
     if (status == T2I_OK) status = open_job(&j, err);
     if (status == T2I_OK) status = answer_all(&j, report, err);
     free_answers(&j);
-    t2i_loaded_model_close(&j.trained);
+    close_job(&j);
     return status;
 }
 
@@ -391,6 +399,6 @@ t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *er
         if (line[0] != '\0') status = answer_line(&j, line, err);
     }
     if (status == T2I_OK) status = t2i_log_print("\n", err);
-    t2i_loaded_model_close(&j.trained);
+    close_job(&j);
     return status;
 }
