@@ -1,6 +1,7 @@
 /* pickle: what each instruction makes, and each way in which a pickle can ask for more. */
 #include "formats/pickle.h"
 
+#include "formats/pickle_reader.h"
 #include "formats/pickle_torch.h"
 #include "py_print.h"
 #include "test.h"

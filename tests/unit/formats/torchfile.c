@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/torchfile_common.h"
 #include "formats/torchfile_out.h"
+#include "formats/torchfile_tar.h"
 #include "py_print.h"
 #include "scratch.h"
 #include "test.h"

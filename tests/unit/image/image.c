@@ -10,9 +10,12 @@
 #include "test.h"
 #include "base/commit.h"
 #include "base/fs.h"
+#include "image/image_codec.h"
 #include "image/image_file.h"
+#include "image/image_jpeg.h"
 #include "image/image_png.h"
 #include "image/image_resize.h"
+#include "image/image_webp.h"
 
 enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
 

@@ -1,4 +1,5 @@
 /* pca: what makes principal components (uncorrelated, ordered, orthonormal, best) on both paths. */
+#include "kernels/blas.h"
 #include "kernels/pca.h"
 
 #include <math.h>
