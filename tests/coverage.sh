@@ -10,14 +10,13 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 wrong() { echo "$*" && bad=1; }
 
-# header MODULE: its own, or that of the module that it is a part of: image_png has image.h
-header() {
-    local name=$1
-    until [ -e "src/$name.h" ]; do
-        [ "$name" != "${name%_*}" ] || return 0
+# includes TEST MODULE: its header, or that of a module that it is a part of: image_png is of image
+includes() {
+    local name=$2
+    until grep -q "^#include \"$name.h\"" "$1"; do
+        [ "$name" != "${name%_*}" ] || return 1
         name=${name%_*}
     done
-    echo "$name.h"
 }
 defines() { nm -g --defined-only "$1" | awk '$2 ~ /[TDBR]/ && $3 != "main" { print $3 }' | sort -u; }
 
@@ -54,11 +53,7 @@ while IFS='	' read -r module test how; do
     [ ! -e "tests/unit/$module.c" ] || wrong "$at has a test of its own"
     [ -f "$test" ] || { wrong "$at: there is no $test"; continue; }
     case $test in
-    *.c)
-        name=$(header "$module")
-        [ -n "$name" ] && grep -q "^#include \"$name\"" "$test" ||
-            wrong "$at: $test does not include ${name:-a header of it}"
-        ;;
+    *.c) includes "$test" "$module" || wrong "$at: $test does not include a header of it" ;;
     *) runs "$test" "$module" || wrong "$at: $test runs no program that has it" ;;
     esac
 done <"$list"
