@@ -17,17 +17,17 @@ ifeq ($(CI),true)
 WARN += -Werror
 endif
 
-# The launcher for targets below; override it for another one. More ranks than cores and root are fine here, and
-# containers often forbid ranks to read each other's memory (single copy).
+# Launcher of the targets below. It allows more ranks than cores, and root; single copy is off because containers
+# often forbid processes to read each other's memory.
 ROOT   := $(filter 0,$(shell id -u))
 MPIRUN.openmpi = mpirun --oversubscribe $(if $(ROOT),--allow-run-as-root) --mca btl_vader_single_copy_mechanism none
 MPIRUN.mpich   = mpirun.mpich
 MPIRUN ?= $(MPIRUN.$(MPI))
 
-# mpirun asks hwloc, and that the X server, for graphics cards: seconds a start where localhost is not in /etc/hosts.
+# hwloc asks X servers for graphics cards, which takes seconds per start where localhost is not in /etc/hosts.
 export HWLOC_COMPONENTS ?= -gl
 
-# Names differ between distributions: the first that pkg-config knows (the first of all, for its message, if none).
+# Package names differ between distributions: the first one that pkg-config knows, or the first for its error message.
 pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
 MPI_PKG.openmpi = $(call pick,ompi-c ompi mpich)
 MPI_PKG.mpich   = mpich
@@ -35,7 +35,7 @@ PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthre
            libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-# Nobody reads errno after sqrtf, and without that a loop with it is vectorised.
+# errno of sqrtf is not used; without it loops with sqrtf are vectorised.
 STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Itests -Iinclude $(INCLUDES) $(WARN)
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
@@ -51,7 +51,7 @@ TESTS   := $(call programs,unit) $(call programs,golden) $(call programs,fuzz) $
 HELPERS := $(call programs,helper)
 # Linked with libt2i.so alone, as a stranger's program.
 PUBLIC  := $B/tests/helper/library_threads
-# Faults are injected by libraries that stand before the C library's own functions (LD_PRELOAD).
+# Libraries for fault injection (LD_PRELOAD).
 SHIMS   := $(patsubst %.c,$B/%.so,$(wildcard tests/fault/shim*.c))
 FAULTS  := $(filter-out $(SHIMS:.so=),$(call programs,fault))
 BENCH   := $(call programs,bench)
@@ -70,7 +70,7 @@ VERSION := $(shell sed -n 's/^\#define T2I_VERSION "\([^"]*\)".*/\1/p' src/base/
 
 all: $(TOOLS:%=$B/%) $(READER) $(LIBRARY) man
 
-# What --version tells of the source. Only the programs' own files know it: they are compiled anew when it changes.
+# Version of the source, for --version. Only the main files of the programs depend on it.
 GIT := $(if $(wildcard .git),$(shell git describe --always --dirty 2>/dev/null))
 $(TOOLS:%=$B/src/tools/%.o): ALL += $(if $(GIT),-DT2I_GIT='"$(GIT)"')
 $(TOOLS:%=$B/src/tools/%.o): $B/git
@@ -112,7 +112,7 @@ $B/libt2i.so.1: $B/pic/libt2i.o
 	$Q$(CC) $(ALL) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,--as-needed -o $@ $^ $(LIBS)
 $B/libt2i.so: $B/libt2i.so.1
 	$Qln -sf $(<F) $@
-# clang -O1 with these sanitizers works on gemm.c for a quarter of an hour; nothing foreign is read there.
+# clang -O1 with these sanitizers takes 15 minutes for the kernels, which read no foreign files.
 build/fuzz/src/kernels/%.o: OPT.fuzz += -O0
 $(TESTS) $(filter-out $(PUBLIC),$(HELPERS)) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/libt2i-internal.a | $(READER_LINKS)
 	$(call say,LINK)
@@ -131,19 +131,19 @@ $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 	$Q$(CC) $(STD) -O2 -g -fPIC -shared -o $@ $< -Wl,--as-needed $(LIBS) -ldl
 
 help:
-	@echo "make            the programs, in $B"
-	@echo "make demo       captioned shapes: dataset, training on 8 ranks, pictures for five prompts (4 minutes)"
-	@echo "make score      how close the demo's pictures of unseen combinations are"
-	@echo "make tutorial   the tutorial's run, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
-	@echo "make check      all tests, one more than cores side by side (JOBS=1: one); make asan-check: the same under address and undefined-behaviour sanitizers"
-	@echo "make soak       faults injected for hours, with figures (FAULT=kill for one of them)"
-	@echo "make fuzz       libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
-	@echo "make bench      speed, beside PyTorch where PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes for all)"
-	@echo "make install    programs, library, job files, Slurm scripts below PREFIX=/usr/local, packed below DESTDIR; make uninstall"
-	@echo "make dist       build/t2i-train-$(VERSION).tar.gz, the same bytes anywhere"
-	@echo "make scaling    the messages of 4 to 512 ranks on simulated nodes (needs libsimgrid-dev)"
-	@echo "make scaling-model  a step on 1 to 1,024 ranks, by a model of what is measured here"
-	@echo "make format     clang-format over all sources; make clean"
+	@echo "make            build the programs, in $B"
+	@echo "make demo       captioned shapes: build the dataset, train on 8 ranks, generate five pictures (4 minutes)"
+	@echo "make score      after the demo: evaluate it on unseen combinations"
+	@echo "make tutorial   run the tutorial, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
+	@echo "make check      run all tests (JOBS=1: one at a time); make asan-check: with address and undefined-behaviour sanitizers"
+	@echo "make soak       inject faults for hours, and print statistics (FAULT=kill for one kind)"
+	@echo "make fuzz       run libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
+	@echo "make bench      benchmarks, with PyTorch if PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes in all)"
+	@echo "make install    install programs, library, job files, Slurm scripts below PREFIX=/usr/local (staged below DESTDIR); make uninstall"
+	@echo "make dist       source archive build/t2i-train-$(VERSION).tar.gz, reproducible"
+	@echo "make scaling    simulate the messages of 4 to 512 ranks (needs libsimgrid-dev)"
+	@echo "make scaling-model  predict the time of a step on 1 to 1,024 ranks from measurements"
+	@echo "make format     format all sources with clang-format; make clean"
 	@echo "variables       MODE=release|debug|asan MPI=openmpi|mpich CC CFLAGS LDFLAGS MPIRUN='$(MPIRUN)'"
 
 # ---- installing ----
@@ -176,11 +176,11 @@ check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
 check-e2e check-fault check-slurm: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
 	@$(RUN) $(call scripts,$*)
-# The long form of what is injected: hours. FAULT=kill for one of them, SEED=... for another drawing.
+# Long forms of the fault tests: hours. FAULT=kill selects one, SEED=... other random choices.
 FAULT ?= $(basename $(notdir $(call scripts,fault)))
 soak: all $(HELPERS) $(FAULTS) $(SHIMS)
 	@SOAK=1 JOBS=$${JOBS:-1} $(RUN) $(FAULT:%=tests/fault/%.sh); code=$$?; for f in $(FAULT); do echo "$$f:"; tail -n 8 $B/log/fault/$$f.log; done; exit $$code
-# Another compiler sees other mistakes; warnings of either are errors in CI.
+# clang finds other mistakes than gcc; warnings of both are errors in CI.
 CLANG = $(if $(WRAPS),env OMPI_CC=clang MPICH_CC=clang $(CC),clang)
 check-clang:
 	@$(RUN) tests/clang.sh
@@ -189,8 +189,8 @@ clang-syntax:
 asan-check:
 	@$(MAKE) MODE=asan check
 
-# New inputs by libFuzzer; the corpus of the repository is where it begins. What crashes is written to build/fuzz and
-# belongs into tests/fuzz/corpus once it is mended.
+# libFuzzer, starting from the corpus in tests/fuzz/corpus. An input that crashes is written to build/fuzz and belongs
+# in tests/fuzz/corpus once the bug is fixed.
 FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 SECONDS_EACH ?= 60
 fuzz:
@@ -204,10 +204,10 @@ fuzz-%: $B/tests/fuzz/%.o $B/libt2i-internal.a
 bench: all $(BENCH) $(HELPERS)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/bench.sh
 
-# The messages of a step on more nodes than there are, by SimGrid.
+# Messages of a step on simulated nodes (SimGrid).
 scaling:
 	@bash tests/bench/smpi/run.sh
-# A step on 1 to 1,024 ranks, by a model of what is measured here.
+# Time of a step on 1 to 1,024 ranks, predicted from measurements on this machine.
 scaling-model: all $(BENCH)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/smpi/model.sh
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make score: after make demo, how close the decoded pictures of all held-out captions are to the true ones (PSNR),
-# beside the nearest training picture.
+# make score: after make demo, evaluates the model on all unseen pictures: recall, and PSNR of the decoded pictures
+# beside that of the nearest training pictures.
 set -eu
 "${B:-build/release}/t2i-eval" runs/shapes --split unseen-pictures

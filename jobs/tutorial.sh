@@ -1,9 +1,9 @@
 #!/bin/sh
-# make tutorial: the tutorial from its own files to its own file, without Python. What it reads:
-#   MODEL    the text model it starts from                    (saved_models/multimodal_model.pt)
-#   WEIGHTS  ResNet-18 weights of torchvision: .pth, .pt or safetensors (where torchvision keeps them)
-#   PICTURES the three pictures                               (jobs/tutorial)
-#   OUT      folder for what it makes                         (runs)
+# make tutorial: the tutorial's run from its own files to its own file, without Python. Variables, with defaults:
+#   MODEL    text model to start from                         (saved_models/multimodal_model.pt)
+#   WEIGHTS  torchvision's ResNet-18 weights: .pth, .pt or safetensors (in torchvision's cache)
+#   PICTURES folder of the three pictures                     (jobs/tutorial)
+#   OUT      folder for the results                           (runs)
 set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun} OUT=${OUT:-runs}
 MODEL=${MODEL:-saved_models/multimodal_model.pt} PICTURES=${PICTURES:-jobs/tutorial}
@@ -11,11 +11,11 @@ WEIGHTS=${WEIGHTS:-$HOME/.cache/torch/hub/checkpoints/resnet18-f37072fd.pth}
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 for file in "$MODEL" "$WEIGHTS"; do
     [ -e "$file" ] && continue
-    echo "jobs/tutorial.sh: there is no $file: give MODEL=multimodal_model.pt and WEIGHTS=resnet18-....pth" >&2
+    echo "jobs/tutorial.sh: $file does not exist: set MODEL=multimodal_model.pt and WEIGHTS=resnet18-....pth" >&2
     exit 66
 done
-if [ -e "$OUT/tutorial" ]; then # it could come from another model or other pictures
-    echo "jobs/tutorial.sh: $OUT/tutorial holds a run: remove it, or give another OUT" >&2
+if [ -e "$OUT/tutorial" ]; then # it may be the run of another model or of other pictures
+    echo "jobs/tutorial.sh: $OUT/tutorial holds a run: remove it, or set another OUT" >&2
     exit 64
 fi
 mkdir -p "$OUT"
@@ -27,6 +27,6 @@ $MPIRUN -np 1 "$B/t2i-train" jobs/tutorial.ini --data "$OUT/tutorial.h5" --out "
 "$B/t2i-generate" "$OUT/text_to_image_model.pt" --data "$OUT/tutorial.h5" "a blue square shape" --out "$OUT/generated.png"
 cat <<END
 
-$OUT/text_to_image_model.pt is what the tutorial's last step saves: its own loading code reads it.
-$OUT/generated.png shows the answer to "a blue square shape", and $OUT/generated-1.png the picture drawn from the prediction.
+$OUT/text_to_image_model.pt is the file of the tutorial's last step; the tutorial's code can load it.
+$OUT/generated.png shows the pictures nearest to "a blue square shape", and $OUT/generated-1.png the decoded picture.
 END

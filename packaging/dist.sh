@@ -1,6 +1,6 @@
 #!/bin/sh
-# dist.sh FILE.tar.gz: the source as a release hands it out; the same bytes from any checkout, and from what such an archive holds.
-# Of a checkout it takes what git knows, as it lies there; of an unpacked archive all but what was built or run. VERSION is set.
+# dist.sh FILE.tar.gz: writes the source archive of a release. It has the same bytes from any checkout and from an unpacked archive.
+# From a checkout it takes the files that git tracks; from an unpacked archive all but build products. VERSION is set by the Makefile.
 set -eu
 out=$1
 name=t2i-train-$VERSION
@@ -10,7 +10,7 @@ trap 'rm -f "$list" "$out.tmp"' EXIT
 export LC_ALL=C
 if [ -e .git ]; then
     git ls-files >"$list"
-    git diff --quiet HEAD || echo "dist: with changes that are not committed" >&2
+    git diff --quiet HEAD || echo "dist: includes changes that are not committed" >&2
 else
     find . \( -path ./build -o -path ./runs \) -prune -o -path './data/*' ! -name README.md -prune -o -type f -print | sed 's|^\./||' >"$list"
 fi

@@ -1,17 +1,17 @@
 #!/bin/sh
-# install.sh: what `make install` and `make uninstall` do. B: the folder of the build; PREFIX: where the programs will be used;
-# DESTDIR: put before that while a package is made. Everything can then be read-only: programs write where they are told to.
+# install.sh: implements `make install` and `make uninstall`. B: build folder; PREFIX: folder of the installation; DESTDIR: prefix of
+# PREFIX while a package is made. The installed files can be read-only.
 set -eu
 action=$1
 share=$PREFIX/share/t2i
 list=$DESTDIR$share/installed-files
 
-# put MODE FILE PATH: PATH is below PREFIX
+# put MODE FILE PATH: installs FILE as PATH below PREFIX
 put() {
     install -D -m "$1" "$2" "$DESTDIR$PREFIX/$3"
     echo "$3" >>"$list.new"
 }
-# fill FILE PATH [sed argument...]: a file whose paths become those of the installation
+# fill FILE PATH [sed argument...]: installs FILE with the paths of the installation filled in
 fill() {
     file=$1 path=$2
     shift 2
@@ -32,13 +32,13 @@ install_all() {
     for page in "$B"/man/man1/*.1; do
         [ ! -e "$page" ] || put 644 "$page" "share/man/man1/${page##*/}"
     done
-    if [ -e "$B/completion/t2i" ]; then # it is looked for by each program's name
+    if [ -e "$B/completion/t2i" ]; then # bash looks it up by the name of each program
         for program in "$B"/t2i-*; do
             [ -x "$program" ] && [ "${program##*/}" != t2i-reader ] && put 644 "$B/completion/t2i" "share/bash-completion/completions/${program##*/}"
         done
     fi
     for file in jobs/*.ini jobs/tutorial/*; do put 644 "$file" "share/t2i/$file"; done
-    for file in slurm/*; do # their variables name the programs and job files of the source folder
+    for file in slurm/*; do # replaces programs and job files of the source folder by the installed ones
         fill "$file" "share/t2i/$file" -e "/^[A-Z_]*+*=/ { s|build/release/|$PREFIX/bin/|g; s|\([=:-]\)jobs/|\1$share/jobs/|g; }"
     done
     fill packaging/modulefile.in "share/modulefiles/t2i-train/$VERSION"
@@ -56,9 +56,9 @@ install_all() {
     mv "$list.new" "$list"
 }
 
-# What the list names, and the folders that are empty then.
+# Removes the files of the list, and folders that are empty then.
 uninstall_all() {
-    [ -r "$list" ] || { echo "uninstall: there is no $list: nothing was installed below $DESTDIR$PREFIX" >&2; exit 66; }
+    [ -r "$list" ] || { echo "uninstall: $list does not exist: nothing was installed below $DESTDIR$PREFIX" >&2; exit 66; }
     cp "$list" "$list.old"
     echo share/t2i/installed-files.old >>"$list.old"
     while read -r path; do

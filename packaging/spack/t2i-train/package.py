@@ -1,13 +1,13 @@
-# Spack recipe. In a repository of the site's own (spack repo create NAME), below packages/t2i-train/; then, with the source folder
-# at hand:  spack dev-build t2i-train@main  or, once `url` or `git` name where the site keeps it:  spack install t2i-train
+# Spack recipe. Copy it to packages/t2i-train/ of a Spack repository (spack repo create NAME). In the source folder run
+# spack dev-build t2i-train@main; once `git` below is set, spack install t2i-train works too.
 from spack.package import *
 
 
 class T2iTrain(MakefilePackage):
-    """Trains a character transformer to predict a picture's features from a prompt, under MPI: the same
-    bits at any number of ranks and threads."""
+    """Trains a character transformer that predicts features of pictures from prompts, under MPI, with the
+    same bits at any number of ranks and threads."""
 
-    # git = "https://..."  where the site keeps the source
+    # git = "https://..."  repository of the source
 
     version("main", branch="main")
 
@@ -33,7 +33,7 @@ class T2iTrain(MakefilePackage):
 
     @property
     def common_targets(self):
-        # the wrapper knows MPI's own flags
+        # the compiler wrapper has the flags of MPI
         return ["CC={0}".format(self.spec["mpi"].mpicc), "PREFIX={0}".format(self.prefix)]
 
     @property
