@@ -53,7 +53,7 @@ static void add_tick(t2i_axis *a, double at)
 static void linear_ticks(t2i_axis *a, long length, long apart, int widen)
 {
     double least = fmax(fmax(fabs(a->low), fabs(a->high)) * 1e-9, 1e-300);
-    if (a->high - a->low <= least) { /* all equal: something to both sides */
+    if (a->high - a->low <= least) { /* all values equal: extend to both sides */
         double side = a->whole || a->low == 0.0 ? 1.0 : fabs(a->low) * 0.5;
         side = fmax(side, least * 4.0);
         a->low -= side;
@@ -74,7 +74,7 @@ static void linear_ticks(t2i_axis *a, long length, long apart, int widen)
 
 static const double within[] = {0.0, 0.30102999566398120, 0.69897000433601880}; /* log10 of 1 2 5 */
 
-/* The nearest of 1, 2, 5 x 10^k on that side, and at least `away` from it. */
+/* The nearest of 1, 2, 5 x 10^k in that direction that is at least `away` from it. */
 static double round_log(double at, int up, double away)
 {
     double decade = floor(at), best = up ? decade + 1.0 : decade - 1.0;
@@ -94,8 +94,8 @@ static void log_ticks(t2i_axis *a, long length, long apart)
     a->high = round_log(a->high, 1, away);
     double wanted = fmax(1.0, floor((double)length / (double)apart));
     a->step = fmax(1.0, ceil((a->high - a->low) / wanted));
-    /* With few decades, 2 and 5 are labelled too, with less than one all digits, if there is room.
-     */
+    /* With few decades 2 and 5 are ticks too; with less than one decade all digits are, if they
+     * fit. */
     double decade = (double)length / (a->high - a->low); /* pixels */
     int all = decade * (1.0 - log10(9.0)) >= 18.0, some = decade * log10(2.0) >= 40.0;
     double first = floor(a->low / a->step) * a->step;
@@ -130,7 +130,7 @@ void t2i_axis_format(const t2i_axis *a, double at, char *text, size_t size)
 {
     double value = a->log ? pow(10.0, at) : at;
     double largest = fmax(fabs(a->low), fabs(a->high));
-    double step = floor(log10(a->step) + 1e-9); /* place of the last digit that ticks need */
+    double step = floor(log10(a->step) + 1e-9); /* position of the last digit that ticks need */
     if (value == 0.0)
         snprintf(text, size, "0");
     else if (a->log && at > -3.5 && at < 5.5)

@@ -7,7 +7,7 @@
 #include "draw/font.h"
 #include "base/text.h"
 
-/* The part [*from, *to) of start .. start + length that lies in 0 .. limit. */
+/* Intersection [*from, *to) of start .. start + length with 0 .. limit. */
 static void clip(long start, long length, size_t limit, long *from, long *to)
 {
     long end = start > LONG_MAX - (length > 0 ? length : 0) ? LONG_MAX : start + length;
@@ -53,7 +53,7 @@ static void blend(uint8_t *p, const uint8_t rgb[3], double cover)
     for (int c = 0; c < 3; c++) p[c] = (uint8_t)(p[c] + (rgb[c] - p[c]) * cover + 0.5);
 }
 
-/* Narrows the part [*t0, *t1] of the way to where low <= start + t * step <= high. */
+/* Narrows the interval [*t0, *t1] of t to low <= start + t * step <= high. */
 static void narrow(double start, double step, double low, double high, double *t0, double *t1)
 {
     if (step == 0.0) {
@@ -65,10 +65,10 @@ static void narrow(double start, double step, double low, double high, double *t
     *t1 = fmin(*t1, fmax(a, b));
 }
 
-#define FAR 1e9 /* up to here the cut below is exact to a millionth of a pixel */
+#define FAR 1e9 /* limit of coordinates: clipping is exact to a millionth of a pixel up to here */
 
-/* The ends cut to the picture and a margin, so that far-away ends cost nothing. 0 when it is
- * outside. */
+/* Clips the ends to the picture plus a margin, so that distant ends cost nothing. Returns 0 if the
+ * line is outside. */
 static int clip_line(const t2i_image *image, double margin, double from[2], double to[2])
 {
     const double limit[2] = {(double)image->width, (double)image->height};
@@ -86,13 +86,13 @@ static int clip_line(const t2i_image *image, double margin, double from[2], doub
     return 1;
 }
 
-/* Each pixel takes the colour as far as it lies within half the thickness of the segment. */
+/* A pixel is covered as far as it lies within half the thickness of the segment. */
 void t2i_canvas_line(t2i_image *image, double x0, double y0, double x1, double y1, double thickness,
                      uint32_t colour)
 {
     uint8_t rgb[3];
     double a[2] = {x0, y0}, b[2] = {x1, y1}, reach = thickness / 2.0 + 0.5;
-    /* A far end is cut beyond its round cap, so the cut does not show. */
+    /* The margin includes the round ends, so that clipping is not visible. */
     if (!(thickness > 0.0) || !isfinite(thickness) || !clip_line(image, 2.0 * reach, a, b)) return;
     unpack(colour, rgb);
     double dx = b[0] - a[0], dy = b[1] - a[1], length2 = dx * dx + dy * dy;
@@ -101,7 +101,7 @@ void t2i_canvas_line(t2i_image *image, double x0, double y0, double x1, double y
     double top = fmax(0.0, floor(fmin(a[1], b[1]) - reach));
     double bottom = fmin((double)image->height - 1.0, ceil(fmax(a[1], b[1]) + reach));
     for (double y = top; y <= bottom; y++) {
-        /* Only the pixels of this row that the line's band can reach. */
+        /* the pixels of this row that the line can reach */
         double at = a[0] + (y - a[1]) * slope, end = fmin(a[0], b[0]) - reach;
         double first = fmax(0.0, floor(dy == 0.0 ? end : fmax(end, at - half)));
         end = fmax(a[0], b[0]) + reach;
@@ -133,7 +133,7 @@ void t2i_canvas_paste_scaled(t2i_image *image, const t2i_image *from, long x, lo
                    3);
 }
 
-/* The next character; a byte that is not UTF-8 counts as one that no font has. */
+/* Decodes the next character; a byte that is not UTF-8 becomes a code that no font has. */
 static size_t next(const char *text, size_t size, uint32_t *code)
 {
     size_t length = t2i_utf8_decode(text, size, code);
@@ -187,8 +187,8 @@ long t2i_canvas_text_width(const char *utf8, size_t scale)
     return (long)(characters(utf8, strlen(utf8)) * scale * T2I_FONT_WIDTH);
 }
 
-/* Bytes of the first `count` characters, or of fewer when the text ends. */
-static size_t take(const char *text, size_t size, size_t count)
+/* Bytes of the first `count` characters, or of the whole text if it has fewer. */
+static size_t prefix_bytes(const char *text, size_t size, size_t count)
 {
     size_t i = 0;
     uint32_t code;
@@ -196,17 +196,17 @@ static size_t take(const char *text, size_t size, size_t count)
     return i;
 }
 
-static size_t without_spaces_at_end(const char *text, size_t size)
+static size_t trim_end(const char *text, size_t size)
 {
     while (size > 0 && text[size - 1] == ' ') size--;
     return size;
 }
 
-/* Bytes of the line that starts here: up to the last space that fits, or cut where there is none.
+/* Bytes of the line that starts at `text`: up to the last blank that fits, or cut if there is none.
  */
 static size_t line_bytes(const char *text, size_t size, size_t columns)
 {
-    size_t fit = take(text, size, columns), cut = fit;
+    size_t fit = prefix_bytes(text, size, columns), cut = fit;
     if (fit == size || text[fit] == ' ') return fit;
     while (cut > 0 && text[cut - 1] != ' ') cut--;
     return cut > 0 ? cut : fit;
@@ -216,15 +216,16 @@ long t2i_canvas_text_box(t2i_image *image, long x, long y, long width, size_t li
                          const char *utf8, uint32_t colour)
 {
     size_t columns = width < 0 ? 0 : (size_t)width / T2I_FONT_WIDTH;
-    size_t left = without_spaces_at_end(utf8, strlen(utf8));
+    size_t left = trim_end(utf8, strlen(utf8));
     if (columns == 0) return y;
     for (size_t line = 0; line < lines; line++, y += T2I_FONT_HEIGHT) {
         while (left > 0 && *utf8 == ' ') utf8++, left--;
         if (left == 0) break;
         size_t dots = columns < 3 ? columns : 3;
-        int cut = line + 1 == lines && take(utf8, left, columns) < left;
-        size_t bytes = cut ? take(utf8, left, columns - dots) : line_bytes(utf8, left, columns);
-        size_t shown = without_spaces_at_end(utf8, bytes);
+        int cut = line + 1 == lines && prefix_bytes(utf8, left, columns) < left;
+        size_t bytes =
+            cut ? prefix_bytes(utf8, left, columns - dots) : line_bytes(utf8, left, columns);
+        size_t shown = trim_end(utf8, bytes);
         long end = draw_text(image, x, y, utf8, shown, 1, colour);
         if (cut) draw_text(image, end, y, "...", dots, 1, colour);
         utf8 += bytes;

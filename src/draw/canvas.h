@@ -1,6 +1,6 @@
-/* canvas.h - drawing on a picture: rectangles, lines, text in a small built-in font.
+/* canvas.h - draws rectangles, lines, pictures and text on a picture.
  *
- * Why: sheets and plots need labels, and a cluster node has no fonts.
+ * Text uses the built-in font (font.h), because a cluster node often has no fonts.
  */
 #ifndef T2I_CANVAS_H
 #define T2I_CANVAS_H
@@ -9,33 +9,32 @@
 #include <stdint.h>
 #include "image/image.h"
 
-/* 0xRRGGBB. Everything is clipped to the picture; coordinates may lie outside. */
+/* Colours are 0xRRGGBB. Everything is clipped to the picture; coordinates may lie outside. */
 void t2i_canvas_fill(t2i_image *image, long x, long y, long width, long height, uint32_t colour);
-/* One pixel wide frame. */
+/* A frame one pixel wide. */
 void t2i_canvas_frame(t2i_image *image, long x, long y, long width, long height, uint32_t colour);
-/* Antialiased line with round ends, thickness in pixels. The centre of pixel (x, y) is at (x, y),
- * so a line of no length draws a dot. Nothing is drawn when a coordinate is no number or beyond
- * 1e9. */
+/* Antialiased line with round ends; thickness in pixels. The centre of pixel (x, y) is at (x, y). A
+ * line of length 0 is a dot. Draws nothing if a coordinate is not finite or exceeds 1e9. */
 void t2i_canvas_line(t2i_image *image, double x0, double y0, double x1, double y1, double thickness,
                      uint32_t colour);
-/* Copies `from` so that its top left corner is at (x, y). */
+/* Copies `from` to top left corner (x, y). */
 void t2i_canvas_paste(t2i_image *image, const t2i_image *from, long x, long y);
-/* The same enlarged by a whole factor (each pixel becomes factor x factor). */
+/* The same, enlarged by an integer factor without interpolation. */
 void t2i_canvas_paste_scaled(t2i_image *image, const t2i_image *from, long x, long y,
                              size_t factor);
 
 #define T2I_FONT_WIDTH  8 /* advance of one character, in pixels, at scale 1 */
 #define T2I_FONT_HEIGHT 16
 
-/* UTF-8 text with its top left corner at (x, y); scale is a whole number. A character the font
- * lacks is drawn as a small box; a byte that is not UTF-8 likewise. Returns the x after the last
- * character. */
+/* Draws UTF-8 text with top left corner (x, y), enlarged by the integer `scale`. Characters that
+ * the font lacks and bytes that are not UTF-8 are small boxes. Returns the x coordinate after the
+ * text. */
 long t2i_canvas_text(t2i_image *image, long x, long y, const char *utf8, size_t scale,
                      uint32_t colour);
-/* Width in pixels that t2i_canvas_text would take. */
+/* Width in pixels of text drawn by t2i_canvas_text. */
 long t2i_canvas_text_width(const char *utf8, size_t scale);
-/* Draws text in at most `lines` lines of at most `width` pixels, broken at spaces where possible;
- * what does not fit ends in an ellipsis ("..."). Returns the y below the last line used. */
+/* Draws text in at most `lines` lines of at most `width` pixels, broken at blanks where possible.
+ * Text that does not fit ends in "...". Returns the y coordinate below the last line. */
 long t2i_canvas_text_box(t2i_image *image, long x, long y, long width, size_t lines,
                          const char *utf8, uint32_t colour);
 

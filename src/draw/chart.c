@@ -7,9 +7,9 @@
 #include "draw/axis.h"
 
 enum {
-    WIDTH = 640, /* pixels that ticks are made for; the page gives a chart any width */
+    WIDTH = 640, /* width in pixels that ticks are placed for; the page may scale the chart */
     HEIGHT = 240,
-    UNITS = 1000 /* of the drawing, both ways */
+    UNITS = 1000 /* width and height of the drawing in SVG units */
 };
 
 /* ---- curves ---- */
@@ -67,7 +67,7 @@ typedef struct {
     t2i_axis x, y;
 } drawing;
 
-/* On a log axis a bin is drawn where its lowest and mean are above 0. */
+/* On a log axis a bin is drawn if its minimum and mean are above 0. */
 static int drawn(const drawing *d, const t2i_bin *bin)
 {
     return !d->y.log || bin->low > 0.0;
@@ -142,7 +142,7 @@ static void put_labels(const drawing *d)
     }
 }
 
-/* What a bin of several points ranges over. */
+/* Draws the range of each bin. */
 static void put_band(const drawing *d, const t2i_chart_line *line)
 {
     const t2i_curve *c = line->curve;
@@ -184,7 +184,7 @@ static void put_line(const drawing *d, const t2i_chart_line *line)
     t2i_html_put(d->page, "\"/>");
 }
 
-/* The sum of the lines' means from the first to this one, of all of them: in percent. */
+/* Sum of the means of the first lines up to this one, in percent of the sum of all. */
 static double stacked(const t2i_chart *chart, size_t line, size_t bin)
 {
     double below = 0.0, all = 0.0;
@@ -195,7 +195,7 @@ static double stacked(const t2i_chart *chart, size_t line, size_t bin)
     return all > 0.0 ? 100.0 * below / all : 0.0;
 }
 
-/* The last one first, so that each hides what is not its own of those that lie below it. */
+/* Draws the last area first, so that each one covers the lower part of those before. */
 static void put_stack(const drawing *d)
 {
     for (size_t k = d->chart->lines; k-- > 0;) {
@@ -212,7 +212,7 @@ static void put_stack(const drawing *d)
     }
 }
 
-/* The numbers themselves, for the script that shows those under the pointer. */
+/* Writes the values, for the script that shows those under the pointer. */
 static void put_values(const drawing *d, size_t k)
 {
     const t2i_chart_line *line = &d->chart->line[k];

@@ -1,4 +1,4 @@
-/* chart.h - curves of any length in bounded memory, and charts of them for a page.
+/* chart.h - curves of any length in bounded memory, and SVG charts of them for HTML pages.
  */
 #ifndef T2I_CHART_H
 #define T2I_CHART_H
@@ -8,49 +8,48 @@
 
 enum { T2I_CURVE_BINS = 512 };
 
-/* Points that follow one another; x of the first and the last. */
+/* Consecutive points: x of the first and the last; sum, minimum and maximum of y. */
 typedef struct {
     double first, last, sum, low, high;
     long count;
 } t2i_bin;
 
-/* {0} is an empty one. Up to T2I_CURVE_BINS points are kept as they are; of more, every bin holds
- * the same number of them (a power of two), but for the last one. */
+/* {0} is an empty curve. Up to T2I_CURVE_BINS points are stored exactly. With more points, every
+ * bin but the last holds the same number of points, a power of two. */
 typedef struct {
     t2i_bin bin[T2I_CURVE_BINS];
     size_t bins;
-    long share; /* points of a full bin */
+    long share; /* points per full bin */
     long points;
-    double newest;     /* the last y, */
-    double lowest, at; /* the lowest, and its x; */
-    double highest;    /* the highest */
+    double newest;     /* last y */
+    double lowest, at; /* lowest y, and its x */
+    double highest;    /* highest y */
 } t2i_curve;
 
-/* x must not descend. Values that are not finite or beyond 1e300 are left out. */
+/* Adds a point. x must not decrease. Values that are not finite or exceed 1e300 are ignored. */
 void t2i_chart_curve_add(t2i_curve *curve, double x, double y);
-/* The middle of a bin, and its mean. */
+/* Middle x and mean y of a bin. */
 double t2i_chart_bin_x(const t2i_bin *bin);
 double t2i_chart_bin_y(const t2i_bin *bin);
 
 typedef struct {
-    const char *name; /* anybody's text */
+    const char *name; /* untrusted text */
     const t2i_curve *curve;
-    int colour; /* 1..8: see html_style.h */
-    int dots;   /* a dot at every point */
+    int colour; /* 1..8, see html_style.h */
+    int dots;   /* draw a dot at every point */
 } t2i_chart_line;
 
 typedef struct {
-    const char *title, *note; /* markup of ours; note may be NULL */
+    const char *title, *note; /* trusted markup; note may be NULL */
     const t2i_chart_line *line;
     size_t lines;
     int log_y;
-    int from_zero; /* the axis begins at 0 */
-    int stacked;   /* each line lies on the one before, as shares of their sum in percent; all have
-                      the same x */
+    int from_zero; /* the y axis begins at 0 */
+    int stacked;   /* stacked areas: shares of the sum in percent; all lines have the same x */
 } t2i_chart;
 
-/* A figure: axes with ticks, grid, legend, lines with the range of what a bin holds behind them.
- * Nothing but a word when there is no point. */
+/* Appends a figure: axes with ticks, grid, legend, and lines of bin means over bands of bin ranges.
+ * Without points it is a short text. */
 void t2i_chart_put(t2i_html *page, const t2i_chart *chart);
 
 #endif

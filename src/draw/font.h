@@ -1,7 +1,8 @@
-/* font.h - the built-in 8 x 16 font, for canvas.
+/* font.h - the built-in 8 x 16 font of canvas.h.
  *
- * ASCII, Latin-1, Latin Extended-A, Greek, Cyrillic and common signs. A cluster node has no fonts,
- * and a prompt is in any language.
+ * It has ASCII, Latin-1, Latin Extended-A, Greek, Cyrillic and common signs. The font is Spleen
+ * (BSD-2); Greek, Cyrillic and some signs are from X.Org's misc-fixed (public domain). It is built
+ * in because a cluster node often has no fonts.
  */
 #ifndef T2I_FONT_H
 #define T2I_FONT_H
@@ -9,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The 16 rows of a character, top first, the left pixel in the highest bit. 0 when the font lacks
- * it. */
+/* Sets rows to the 16 rows of a character: top row first, left pixel in the highest bit. Returns 0
+ * if the font lacks the character. */
 int t2i_font_rows(uint32_t code, uint8_t rows[16]);
 
 #endif

@@ -1,12 +1,12 @@
-/* html.h - web pages that need nothing but themselves: text, markup, pictures inside.
+/* html.h - writes HTML pages that need no other files.
  *
- * Why: a report is opened years later, from a folder, on a machine without a network. A page holds
- * its style, its few lines of script and its pictures, names no other address, and shows everything
- * without the script. It follows the reader's light or dark setting and fits a phone.
+ * Why: a report may be opened years later, from a folder, without a network. A page contains its
+ * style sheet, a short script and its pictures, has no links to other addresses, and shows all its
+ * content without the script. It supports light and dark mode and small screens.
  *
- * What comes from files (prompts, names, options) goes through t2i_html_text and can then be
- * nothing but text. Building never fails at each call: the first failure is kept, what follows does
- * nothing, and t2i_html_write tells it.
+ * Text from files (prompts, names, options) must go through t2i_html_text, which escapes it. Calls
+ * do not return failures: the first failure is kept, later calls do nothing, and t2i_html_write
+ * returns it.
  */
 #ifndef T2I_HTML_H
 #define T2I_HTML_H
@@ -16,31 +16,32 @@
 #include "image/image.h"
 #include "base/text.h"
 
-/* {0} is an empty one. */
+/* {0} is an empty page. */
 typedef struct {
     t2i_text text;     /* owned */
-    t2i_status status; /* the first failure, */
-    t2i_error err;     /* and its words */
+    t2i_status status; /* first failure */
+    t2i_error err;     /* its message */
 } t2i_html;
 
-/* Everything up to the content. */
+/* Writes everything before the content. */
 void t2i_html_begin(t2i_html *page, const char *title);
-/* And after it. */
+/* Writes everything after the content. */
 void t2i_html_end(t2i_html *page);
 
-/* Markup of ours, as it is. */
+/* Appends trusted markup unchanged. */
 void t2i_html_put(t2i_html *page, const char *format, ...) T2I_PRINTF(2, 3);
-/* Anybody's text, for content and for attributes in double quotes: markup is escaped, control
- * characters and bytes that are not UTF-8 become U+FFFD. */
+/* Appends untrusted text, as content or in an attribute in double quotes. Markup is escaped;
+ * control characters and bytes that are not UTF-8 become U+FFFD. */
 void t2i_html_text(t2i_html *page, const char *bytes, size_t size);
-void t2i_html_word(t2i_html *page, const char *text); /* the same, NUL-terminated */
-/* A picture's address that is the picture: data:image/png;base64,... */
+void t2i_html_word(t2i_html *page, const char *text); /* NUL-terminated text */
+/* Appends a picture as a data URL: data:image/png;base64,... */
 void t2i_html_picture(t2i_html *page, const t2i_image *image);
 
-/* Keeps a failure of something else that the page needs. */
+/* Records a failure from elsewhere as the failure of the page, unless it has one. */
 void t2i_html_fail(t2i_html *page, t2i_status status, const t2i_error *err);
 
-/* Writes it, whole or not at all, and frees it in any case. */
+/* Writes the page atomically and frees it, also on failure. Returns the first failure of the page.
+ */
 T2I_CHECKED t2i_status t2i_html_write(t2i_html *page, const char *path, t2i_error *err);
 void t2i_html_free(t2i_html *page);
 

@@ -1,6 +1,7 @@
-/* The look of all pages, and the few lines of script that they can do without. Two themes by the
- * reader's setting; widths in percent, so that a phone needs no others. Okabe and Ito's colours,
- * which the colour-blind can tell apart, lighter on dark paper. */
+/* html_style.h - style sheet and script of all pages. Pages work without the script. The theme is
+ * light or dark by the reader's setting; widths are in percent, so that a page fits any screen.
+ * Line colours are those of Okabe and Ito, which colour-blind readers can distinguish; they are
+ * lighter in dark mode. */
 static const char page_style[] =
     ":root{--paper:#fff;--ink:#1b2430;--pale:#5b6775;--rule:#dfe4ea;--box:#f5f7f9;--good:#0a7d4b;"
     "--bad:#b3261e;--c1:#0072b2;--c2:#d55e00;--c3:#009e73;--c4:#b0488a;--c5:#b87a00;--c6:#2a8fc7;"

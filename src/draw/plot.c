@@ -1,4 +1,4 @@
-/* plot.c - line charts: ranges and ticks first, then the paper, then the lines. */
+/* plot.c - line charts: ranges and ticks, then axes and grid, then the series. */
 #include "draw/plot.h"
 
 #include <float.h>
@@ -9,8 +9,8 @@
 #include "draw/axis.h"
 #include "draw/canvas.h"
 
-#define PAD   20 /* pixels from the picture's edge to the nearest text */
-#define ROW   22 /* from one line of text to the next */
+#define PAD   20 /* pixels from the edge of the picture to text */
+#define ROW   22 /* height of a line of text */
 #define GAP   8  /* between an axis and its labels */
 #define DARK  0x1f2933u
 #define GREY  0x5f6b7au
@@ -19,15 +19,15 @@
 #define MINOR 0xf0f2f5u
 #define LINE  1.8
 
-/* Okabe and Ito's colours, which the colour-blind can tell apart; the yellow is too pale for lines.
- */
+/* Colours of Okabe and Ito, which colour-blind readers can distinguish, without yellow, which is
+ * too pale for lines. */
 static const uint32_t palette[] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7,
                                    0xe69f00, 0x56b4e9, 0x000000};
 
-/* An axis with its place on the picture. */
+/* An axis and its position on the picture. */
 typedef struct {
     t2i_axis a;
-    long start, length; /* pixels; length is negative upwards */
+    long start, length; /* in pixels; length is negative upwards */
 } axis;
 
 typedef struct {
@@ -43,13 +43,13 @@ static double place(const axis *a, double at)
     return (double)a->start + t2i_axis_place(&a->a, at) * (double)a->length;
 }
 
-/* Values near the end of double are left out with the infinite ones: their differences overflow. */
+/* Values near the limit of double are gaps like infinite ones, as their differences overflow. */
 static int usable(const chart *c, const t2i_series *s, size_t i)
 {
     return fabs(s->x[i]) < 1e300 && fabs(s->y[i]) < 1e300 && (!c->y.a.log || s->y[i] > 0.0);
 }
 
-/* Ranges of the data; 0 when there is no point. */
+/* Finds the ranges of the data; returns 0 if there is no point. */
 static int find_ranges(chart *c)
 {
     c->x.a = t2i_axis_new(0, 1);
@@ -90,8 +90,8 @@ static void dot(const chart *c, double x, double y, double size, uint32_t colour
     t2i_canvas_line(c->image, x, y, x, y, size, colour);
 }
 
-/* Left to right, row after row, as long as half the picture is left for the chart. Returns the y
- * below. */
+/* Draws the legend from left to right in rows, as long as half of the picture is left for the
+ * chart. Returns the y coordinate below. */
 static long draw_legend(const chart *c, long y)
 {
     long x = PAD, right = (long)c->image->width - PAD;
@@ -115,7 +115,7 @@ static long draw_legend(const chart *c, long y)
     return used ? y + ROW : y;
 }
 
-/* Title, legend, y label. Returns the y below. */
+/* Draws title, legend and y label. Returns the y coordinate below. */
 static long draw_head(const chart *c)
 {
     long y = PAD - 4, width = (long)c->image->width - 2 * PAD;
@@ -136,7 +136,7 @@ static long draw_head(const chart *c)
     return y + 4;
 }
 
-/* Gives the axes their place and, with data, their ticks; the y labels' width moves the x axis. */
+/* Positions the axes and, with data, their ticks. The width of the y labels moves the x axis. */
 static void lay_out(chart *c, long top, int data)
 {
     long right = (long)c->image->width - PAD - 8;
@@ -154,7 +154,7 @@ static void horizontal(const chart *c, double at, uint32_t colour)
     t2i_canvas_fill(c->image, c->x.start, lround(place(&c->y, at)), c->x.length + 1, 1, colour);
 }
 
-/* 2 .. 9 of each decade, or the decades between ticks that skip some. */
+/* Lines at 2 .. 9 of each decade, or at the decades between ticks that skip some. */
 static void draw_minor_grid(const chart *c)
 {
     const t2i_axis *a = &c->y.a;
@@ -183,7 +183,7 @@ static void draw_axes(const chart *c)
         long width = t2i_canvas_text_width(text, 1);
         t2i_canvas_fill(c->image, x, bottom + c->y.length, 1, -c->y.length, GRID);
         t2i_canvas_fill(c->image, x, bottom, 1, 5, AXIS);
-        if (x - width / 2 < after) continue; /* no room beside the one before */
+        if (x - width / 2 < after) continue; /* would overlap the label before */
         t2i_canvas_text(c->image, x - width / 2, bottom + GAP, text, 1, GREY);
         after = x - width / 2 + width + 12;
     }
@@ -195,7 +195,7 @@ static void draw_axes(const chart *c)
                         width + T2I_FONT_WIDTH - 1, 1, c->plot->x_label, GREY);
 }
 
-/* A line being drawn vertex by vertex. */
+/* A line that is drawn vertex by vertex. */
 typedef struct {
     double x, y;
     size_t count; /* vertices since the last gap */
@@ -203,7 +203,8 @@ typedef struct {
 
 static void pen_up(const chart *c, pen *p, uint32_t colour)
 {
-    if (p->count == 1) dot(c, p->x, p->y, 4, colour); /* else a lone point would not show */
+    if (p->count == 1)
+        dot(c, p->x, p->y, 4, colour); /* a single point would be invisible otherwise */
     p->count = 0;
 }
 
@@ -229,7 +230,7 @@ static void draw_points(const chart *c, size_t k)
     pen_up(c, &p, colour_of(k));
 }
 
-/* A quarter of the colour on white. */
+/* The colour at a quarter of its strength on white. */
 static uint32_t pale(uint32_t colour)
 {
     uint32_t out = 0;
@@ -238,14 +239,14 @@ static uint32_t pale(uint32_t colour)
     return out;
 }
 
-/* The points that share a column of pixels. */
+/* The points in one column of pixels. */
 typedef struct {
     long x;
     double low, high, sum;
     size_t count;
 } column;
 
-/* Ends a column: either its range, pale, or its mean, as the line's next vertex. */
+/* Ends a column: draws its range, or its mean as the next vertex of the line. */
 static void draw_column(const chart *c, column *col, pen *line, uint32_t colour)
 {
     if (col->count == 0) return;
@@ -257,7 +258,7 @@ static void draw_column(const chart *c, column *col, pen *line, uint32_t colour)
     col->count = 0;
 }
 
-/* More points than columns: ranges when `line` is NULL, else means. */
+/* Draws a series with more points than columns: ranges if `line` is NULL, else means. */
 static void draw_columns(const chart *c, size_t k, pen *line)
 {
     const t2i_series *s = &c->series[k];
@@ -284,7 +285,7 @@ static void draw_columns(const chart *c, size_t k, pen *line)
 
 static void draw_series(const chart *c)
 {
-    /* The pale ranges lie below all lines, and thick noise below thin lines. */
+    /* Layers from below: pale ranges, means of dense series, other series. */
     for (int layer = 0; layer < 3; layer++)
         for (size_t k = 0; k < c->count; k++) {
             int dense = c->series[k].count > (size_t)c->x.length;

@@ -8,7 +8,7 @@
 #include "image/image_png.h"
 #include "image/image_resize.h"
 
-enum { CHUNK = 4096 }; /* bytes of base64 that kitty takes at once */
+enum { CHUNK = 4096 }; /* bytes of base64 per command of the kitty protocol */
 
 static int is_set(const char *name)
 {
@@ -30,7 +30,7 @@ t2i_pictures t2i_terminal_pictures(void)
 
 /* ---- half-blocks ---- */
 
-/* A line of one small picture: the upper pixel in the character's colour, the lower behind it. */
+/* A line of a small picture: the upper pixel is the foreground, the lower the background colour. */
 static t2i_status add_cells(t2i_text *out, const t2i_image *small, size_t line, t2i_error *err)
 {
     const uint8_t *upper = small->rgb + 2 * line * small->width * 3,
@@ -41,7 +41,7 @@ static t2i_status add_cells(t2i_text *out, const t2i_image *small, size_t line, 
     return t2i_text_addf(out, err, "\033[0m%*s", T2I_CELLS_STEP - T2I_CELLS_WIDE, "");
 }
 
-/* The lines of one picture, each by itself. */
+/* Appends each line of a picture to line[i]. */
 static t2i_status add_blocks(t2i_text line[T2I_CELLS_HIGH], const t2i_image *picture,
                              t2i_error *err)
 {
@@ -73,7 +73,7 @@ static t2i_status half_blocks(t2i_text *out, const t2i_image *const *picture, si
 
 /* ---- kitty ---- */
 
-/* a=T: show it; f=100: a PNG; C=1: the cursor stays; q=2: no answer. */
+/* a=T: show; f=100: PNG; C=1: do not move the cursor; q=2: no reply. */
 static t2i_status add_kitty(t2i_text *out, const t2i_text *base64, t2i_error *err)
 {
     for (size_t at = 0; at < base64->size; at += CHUNK) {
@@ -92,7 +92,7 @@ static t2i_status add_kitty(t2i_text *out, const t2i_text *base64, t2i_error *er
 static t2i_status kitty(t2i_text *out, const t2i_image *const *picture, size_t count,
                         t2i_error *err)
 {
-    /* room below first, since a terminal that scrolls would take the pictures along */
+    /* makes room below first, because scrolling would move the pictures */
     for (size_t i = 0; i < T2I_CELLS_HIGH; i++) T2I_TRY(t2i_text_add(out, "\n", 1, err));
     T2I_TRY(t2i_text_addf(out, err, "\033[%dA", T2I_CELLS_HIGH));
     for (size_t i = 0; i < count; i++) {
