@@ -1,29 +1,19 @@
-/* dataset.h - the dataset file: prompts, pairs, pictures, features, decoder, in HDF5.
+/* dataset.h - reads dataset files: prompts, pairs, pictures, features and decoder in HDF5.
  *
- * Schema: design.md 5, also written out in HACKING.md. Pair i is prompt i; pairs are sorted by
- * prompt bytes, then by row of the user's file. N pairs, M pictures, D features, H x W pixels.
+ * docs/file-formats.md has the schema, the digest and all limits. Pair i has prompt i; pairs are
+ * sorted by the bytes of the prompt, then by the row of the user's list. N pairs, M pictures, D
+ * features, H x W pixels.
  *
- * Why so narrow: HDF5 1.10 crashes on some damaged files. All reading goes through open, info and
- * ranges, and is done by a separate process (reader.h), which hands over blocks that are checked as
- * if it were hostile. Its crash is T2I_DATA. Every size is checked against the others at open,
- * every range read is checked (fletcher32, XXH3 per block of rows) before it is handed out, and
+ * HDF5 1.10 crashes on some damaged files, so a separate process reads them (reader.h). Its blocks
+ * are checked as untrusted data, and a crash of it is T2I_DATA
+ * (docs/decisions/021-hdf5-in-its-own-process.md). t2i_dataset_open checks all sizes against each
+ * other. Every range is checked (fletcher32, and XXH3 per block of rows) before it is returned, and
  * offsets and indices are checked to be in range.
  *
- * Blocks: each dataset X has a sibling X_xxh3 (u64): the XXH3-64 of the little-endian values of
- * each block of rows, whose attribute block_rows (u64) is the rows of a chunk of X, about 256 KiB.
- * Blocks are read whole and kept, so that small ranges in sequence decode them once; memory is 1
- * MiB a dataset, or one block where that is more.
+ * A block is read as a whole and cached, so that small ranges in sequence decompress it once. The
+ * cache has 1 MiB per object of the file, or one block if that is larger.
  *
- * Digest: XXH3-128 over, for each dataset of the schema that is present, in its order: its path,
- * NUL, its type (u8, u32, u64, f32), NUL, rank and dimensions as u64, its values; then for each of
- * the attributes format, format_version (as u32), tool, encoder: name, NUL, value, NUL. All numbers
- * little-endian.
- *
- * Limits: N and M below 2^32, M <= N, D <= 65536, H and W <= 4096, a row (picture, feature or line
- * of the basis) <= 16 MiB, a prompt or name <= 1 MiB; what a file claims must fit its length at
- * gzip's greatest ratio.
- *
- * Nothing here is collective; every rank opens the file by itself, read-only.
+ * No function of this module is collective. Every rank opens the file by itself, read-only.
  */
 #ifndef T2I_DATASET_H
 #define T2I_DATASET_H
@@ -43,20 +33,19 @@ enum {
 
 /* "train", "validation", "unseen prompts", "unseen pictures" */
 extern const char *const t2i_dataset_split_names[T2I_SPLITS];
-/* The split of that name; '-', '_' and ' ' are alike, and "val" is validation. -1 when there is
- * none. */
+/* Split of a name, or -1. '-', '_' and ' ' are equal, and "val" is validation. */
 int t2i_dataset_split_find(const char *name);
 
 typedef struct {
     char encoder[32];       /* "pca", "resnet18", "features" */
-    uint64_t height, width; /* of the stored pictures; 0 without pictures */
-    double scale;           /* of the encoder, kept as a float; 1 where it has none */
-    char weights[T2I_HEX];  /* XXH3-128 of the encoder's weights file; "" where it has none */
+    uint64_t height, width; /* of stored pictures, in pixels; 0 without pictures */
+    double scale;           /* scale of the encoder, stored as a float; 1 if it has none */
+    char weights[T2I_HEX];  /* XXH3-128 of the encoder's weights file; "" if it has none */
 } t2i_encoder_info;
 
 typedef struct {
     uint64_t pairs, images, features; /* N, M, D */
-    uint64_t prompt_bytes;            /* all prompts together */
+    uint64_t prompt_bytes;            /* bytes of all prompts */
     t2i_encoder_info encoder;
     int has_pixels, has_decoder;
     char tool[64];
@@ -65,45 +54,47 @@ typedef struct {
 
 typedef struct t2i_dataset t2i_dataset;
 
-/* T2I_NOINPUT: missing; T2I_DATA: not HDF5, cut, another schema, sizes that contradict each other.
- * Here and in all that reads: T2I_IO when the disk gives no answer or the reader was killed. */
+/* T2I_NOINPUT: missing; T2I_DATA: not HDF5, truncated, another schema, or inconsistent sizes. All
+ * reading functions return T2I_DATA for damage, and T2I_IO when the disk does not respond or the
+ * reader process was killed. *out is NULL on failure. */
 T2I_CHECKED t2i_status t2i_dataset_open(t2i_dataset **out, const char *path, t2i_error *err);
 void t2i_dataset_close(t2i_dataset *dataset);
 const t2i_dataset_info *t2i_dataset_get_info(const t2i_dataset *dataset);
 const char *t2i_dataset_path(const t2i_dataset *dataset);
 
-/* Ranges of rows; out is the caller's. first + count beyond the end is T2I_BUG. */
-/* count + 1 offsets into the prompts' bytes, ascending. */
+/* The following functions read rows [first, first + count) into the caller's `out`. A range beyond
+ * the end is T2I_BUG. */
+/* out (count + 1): ascending offsets into the bytes of the prompts. */
 T2I_CHECKED t2i_status t2i_dataset_prompt_offsets(t2i_dataset *dataset, uint64_t first,
                                                   uint64_t count, uint64_t *out, t2i_error *err);
-/* Bytes [first, first + count) of all prompts laid end to end. */
+/* out (count): bytes [first, first + count) of all prompts, concatenated. */
 T2I_CHECKED t2i_status t2i_dataset_prompt_bytes(t2i_dataset *dataset, uint64_t first,
                                                 uint64_t count, char *out, t2i_error *err);
-/* Each of image, row, split may be NULL. Pictures are < M, splits < T2I_SPLITS. */
+/* image, row, split (count): any may be NULL. image < M, split < T2I_SPLITS. */
 T2I_CHECKED t2i_status t2i_dataset_pairs(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                          uint32_t *image, uint32_t *row, uint8_t *split,
                                          t2i_error *err);
-/* count x D floats, all finite. */
+/* out (count, D), all finite. */
 T2I_CHECKED t2i_status t2i_dataset_features(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                             float *out, t2i_error *err);
-/* count x H x W x 3 bytes. */
+/* out (count, H, W, 3): RGB. */
 T2I_CHECKED t2i_status t2i_dataset_pixels(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                           uint8_t *out, t2i_error *err);
 T2I_CHECKED t2i_status t2i_dataset_groups(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                           uint32_t *out, t2i_error *err);
-/* The name of one picture, newly allocated, NUL-terminated (a name with a NUL byte is T2I_DATA). */
+/* Name of a picture, NUL-terminated; the caller frees it. A name with a NUL byte is T2I_DATA. */
 T2I_CHECKED t2i_status t2i_dataset_image_name(t2i_dataset *dataset, uint64_t image, char **out,
                                               t2i_error *err);
-/* Rows [first, first + count) of the basis: count x (H*W*3) floats; and the whole mean. */
+/* out (count, H*W*3): rows of the basis of the decoder. out (H*W*3): the mean. */
 T2I_CHECKED t2i_status t2i_dataset_basis(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                          float *out, t2i_error *err);
 T2I_CHECKED t2i_status t2i_dataset_mean(t2i_dataset *dataset, float *out, t2i_error *err);
 
-/* The HDF5 library that is at work, and the one that this was built with: major, minor, release. */
+/* Versions of the HDF5 library in use and of that at build time: major, minor, release. */
 void t2i_dataset_hdf5(unsigned running[3], unsigned built[3]);
 
-/* Reads everything: every checksum, range, order (pairs sorted, pictures in order of first use by
- * row), UTF-8, and the digest. */
+/* Reads the whole file and checks it: checksums, ranges, order (pairs sorted, pictures in order of
+ * first use by row), UTF-8, and the digest. */
 T2I_CHECKED t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err);
 
 #endif

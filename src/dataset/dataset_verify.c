@@ -1,4 +1,4 @@
-/* dataset_verify.c - everything that a dataset promises, checked by reading all of it. */
+/* dataset_verify.c - verifies a dataset by reading all of it. */
 #include "dataset/dataset.h"
 
 #include <string.h>
@@ -8,16 +8,16 @@
 #include "base/progress.h"
 #include "base/text.h"
 
-enum { WINDOW = 4096 }; /* strings looked at at a time */
+enum { WINDOW = 4096 }; /* strings per read */
 
 typedef struct {
     t2i_dataset *dataset;
-    char *before; /* the prompt before this one */
-    size_t room;  /* of before, and for strings at a time: no prompt is longer */
+    char *before; /* the previous prompt */
+    size_t room;  /* size of `before` and of the buffer of strings; no prompt is longer */
     size_t before_size;
     uint32_t before_row;
-    uint32_t *first_row; /* of each picture; UINT32_MAX: not used so far */
-} walk;
+    uint32_t *first_row; /* of each picture: first row that uses it; UINT32_MAX: none yet */
+} verifier;
 
 static t2i_status bad(const t2i_dataset *dataset, const char *what, uint64_t number,
                       const char *why, t2i_error *err)
@@ -26,7 +26,7 @@ static t2i_status bad(const t2i_dataset *dataset, const char *what, uint64_t num
                     t2i_dataset_path(dataset), what, (unsigned long long)number, why);
 }
 
-static t2i_status check_prompt(walk *state, uint64_t pair, const char *bytes, size_t size,
+static t2i_status check_prompt(verifier *state, uint64_t pair, const char *bytes, size_t size,
                                t2i_error *err)
 {
     uint32_t image, row;
@@ -49,7 +49,7 @@ static t2i_status check_prompt(walk *state, uint64_t pair, const char *bytes, si
     return T2I_OK;
 }
 
-static t2i_status check_prompts(walk *state, char *bytes, t2i_error *err)
+static t2i_status check_prompts(verifier *state, char *bytes, t2i_error *err)
 {
     uint64_t offset[WINDOW + 1], pairs = t2i_dataset_get_info(state->dataset)->pairs;
     t2i_progress progress;
@@ -70,7 +70,7 @@ static t2i_status check_prompts(walk *state, char *bytes, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status check_images(const walk *state, t2i_error *err)
+static t2i_status check_images(const verifier *state, t2i_error *err)
 {
     uint64_t images = t2i_dataset_get_info(state->dataset)->images;
     for (uint64_t i = 0; i < images; i++) {
@@ -89,8 +89,9 @@ t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err)
 {
     uint64_t images = t2i_dataset_get_info(dataset)->images;
     uint64_t all = t2i_dataset_get_info(dataset)->prompt_bytes;
-    T2I_TRY(t2i_dataset_check_digest(dataset, err)); /* first: what follows trusts the sizes */
-    walk state = {.dataset = dataset, .room = all < STRING_MAX ? (size_t)all : STRING_MAX};
+    T2I_TRY(
+        t2i_dataset_check_digest(dataset, err)); /* first, as the other checks rely on the sizes */
+    verifier state = {.dataset = dataset, .room = all < STRING_MAX ? (size_t)all : STRING_MAX};
     char *bytes = t2i_alloc(state.room, 1);
     state.before = t2i_alloc(state.room, 1);
     state.first_row = t2i_alloc((size_t)images, sizeof *state.first_row);

@@ -16,7 +16,7 @@
 enum { GZIP_LEVEL = 4 };
 
 struct t2i_dataset_writer {
-    t2i_fs_out file; /* holds the temporary file open; HDF5 opens it once more */
+    t2i_fs_out file; /* the open temporary file; HDF5 opens it a second time */
     hid_t h5;
     t2i_shape shape;
     t2i_column column[COLUMNS];
@@ -31,19 +31,19 @@ static t2i_status failed(t2i_dataset_writer *out, const char *what, t2i_error *e
     return t2i_h5_fail(err, T2I_IO, out->file.path, what);
 }
 
-/* ---- what the caller gave ---- */
+/* ---- checks of the arguments ---- */
 
 static t2i_status check_pairs(const t2i_pairs *pairs, t2i_error *err)
 {
     uint32_t images = 0;
     if (pairs->pairs == 0 || pairs->pairs > UINT32_MAX || pairs->images == 0)
-        return t2i_fail(err, T2I_DATA, "there are no pairs, or more than 4,294,967,295");
+        return t2i_fail(err, T2I_DATA, "a dataset needs 1 to 4,294,967,295 pairs");
     for (size_t i = 0; i < pairs->pairs; i++) {
         uint64_t begin = pairs->prompt_offset[i], end = pairs->prompt_offset[i + 1];
         if (begin > end || (i == 0 && begin != 0) || pairs->image[i] > images ||
             pairs->split[i] >= T2I_SPLITS || pairs->row[i] == UINT32_MAX ||
             (i > 0 && pairs->row[i] <= pairs->row[i - 1]))
-            return t2i_fail(err, T2I_BUG, "pair %zu of a dataset to be written is not sound", i);
+            return t2i_fail(err, T2I_BUG, "pair %zu of the new dataset is invalid", i);
         if (end - begin > STRING_MAX)
             return t2i_fail(err, T2I_DATA, "the prompt of row %lu is longer than 1 MiB",
                             (unsigned long)pairs->row[i]);
@@ -54,7 +54,7 @@ static t2i_status check_pairs(const t2i_pairs *pairs, t2i_error *err)
         images += pairs->image[i] == images;
     }
     if (images != pairs->images)
-        return t2i_fail(err, T2I_BUG, "a picture of a dataset to be written belongs to no pair");
+        return t2i_fail(err, T2I_BUG, "a picture of the new dataset belongs to no pair");
     for (size_t i = 0; i < pairs->images; i++)
         if (strlen(pairs->image_name[i]) > STRING_MAX)
             return t2i_fail(err, T2I_DATA, "the name of picture %zu is longer than 1 MiB", i);
@@ -69,7 +69,7 @@ static t2i_status check_encoder(const t2i_encoder_info *encoder, const char *too
         encoder->width <= SIDE_MAX && (encoder->height == 0) == (encoder->width == 0))
         return T2I_OK;
     return t2i_fail(err, T2I_DATA,
-                    "%zu features and pictures of %llu x %llu pixels cannot be written: at most "
+                    "cannot write %zu features and pictures of %llu x %llu pixels: the limits are "
                     "65,536 and 4,096 x 4,096",
                     features, (unsigned long long)encoder->height,
                     (unsigned long long)encoder->width);
@@ -83,8 +83,8 @@ static int compare_prompts(const t2i_pairs *pairs, uint32_t a, uint32_t b)
         pairs->prompt_bytes + offset[b], (size_t)(offset[b + 1] - offset[b]));
 }
 
-/* Merge sort, from pairs of one up; the result is in index, spare is as long. It is stable, so that
- * equal prompts stay in the order of their rows. */
+/* Bottom-up merge sort of index; spare is a buffer of the same size. It is stable, so that equal
+ * prompts stay in the order of their rows. */
 static void sort_pairs(const t2i_pairs *pairs, uint32_t *index, uint32_t *spare)
 {
     size_t count = pairs->pairs;
@@ -110,8 +110,8 @@ static void sort_pairs(const t2i_pairs *pairs, uint32_t *index, uint32_t *spare)
 
 /* ---- columns ---- */
 
-/* How a column is stored: chunks of whole blocks, filtered; an empty one cannot be chunked. No time
- * stamps, so that the same input gives the same file. */
+/* Storage of a column: filtered chunks, one per block. An empty column cannot be chunked. There are
+ * no time stamps, so that equal input gives an equal file. */
 static hid_t storage(const t2i_column *column)
 {
     hsize_t chunk[RANK_MAX];
@@ -143,7 +143,7 @@ static t2i_status create_column(t2i_dataset_writer *out, int which, t2i_error *e
     hid_t plist = storage(column), access = H5Pcreate(H5P_DATASET_ACCESS);
     hid_t space = H5Screate_simple((int)column->spec->rank, size, NULL);
     t2i_status status = T2I_OK;
-    /* whole chunks only: HDF5's own cache would hold back, and on a full disk lose, what it took */
+    /* write whole chunks: HDF5's cache would delay writes, and lose them on a full disk */
     if (plist < 0 || access < 0 || space < 0 || H5Pset_chunk_cache(access, 1, 0, 1) < 0)
         status = failed(out, "be prepared", err);
     else
@@ -162,8 +162,7 @@ static t2i_status put(t2i_dataset_writer *out, int which, uint64_t rows, const v
     const uint8_t *from = data;
     t2i_column *column = &out->column[which];
     if (column->id < 0 || rows > column->rows - column->rows_put)
-        return t2i_fail(err, T2I_BUG, "%s: more rows of %s than there should be", column->file,
-                        column->spec->path);
+        return t2i_fail(err, T2I_BUG, "%s: too many rows of %s", column->file, column->spec->path);
     size_t room = (size_t)(column->block_rows * column->row_bytes);
     if (rows > 0 && column->unwritten == NULL) column->unwritten = t2i_alloc(room, 1);
     if (rows > 0 && column->unwritten == NULL)
@@ -282,7 +281,7 @@ t2i_status t2i_dataset_writer_may_replace(const char *path, t2i_error *err)
     if (file != NULL) fclose(file);
     if (got == 0 || memcmp(first, signature, sizeof first) == 0) return T2I_OK;
     return t2i_fail(err, T2I_CANTCREATE,
-                    "%s is there and is no dataset: give another --out, or remove it", path);
+                    "%s exists and is not a dataset: give another --out, or remove it", path);
 }
 
 t2i_status t2i_dataset_writer_create(t2i_dataset_writer **result, const char *path,
@@ -346,7 +345,7 @@ t2i_status t2i_dataset_writer_put_decoder(t2i_dataset_writer *out, const float *
     return put(out, MEAN, out->column[MEAN].rows, mean, err);
 }
 
-/* Closes all that HDF5 has open of the file; not 0 when that failed. */
+/* Closes all HDF5 objects of the file. Returns 0 on success. */
 static int close_h5(t2i_dataset_writer *out)
 {
     for (int i = 0; i < COLUMNS; i++) {
@@ -358,16 +357,16 @@ static int close_h5(t2i_dataset_writer *out)
     return h5 >= 0 && H5Fclose(h5) < 0;
 }
 
-/* HDF5 1.10 cannot let go of a file: closing writes what it still holds, and where that fails (full
- * disk) it frees half of its state and crashes later. So after a failed write the file stays open
- * within HDF5 until the process ends, empty and without a name; otherwise it is closed as usual. */
+/* Closing a file makes HDF5 1.10 write its buffers. If that fails (disk full), it frees half of its
+ * state and crashes later. So after a failed write the file stays open in HDF5 until the process
+ * ends, empty and without a name. Otherwise it is closed as usual. */
 void t2i_dataset_writer_drop(t2i_dataset_writer *out)
 {
     if (out == NULL) return;
     for (int i = 0; i < COLUMNS && out->broken; i++)
         out->column[i].id = out->column[i].table_id = H5I_INVALID_HID;
     if (out->broken) out->h5 = H5I_INVALID_HID;
-    int shrunk = out->file.fd >= 0 ? ftruncate(out->file.fd, 0) : 0; /* gives the room back */
+    int shrunk = out->file.fd >= 0 ? ftruncate(out->file.fd, 0) : 0; /* frees the disk space */
     (void)shrunk;
     close_h5(out);
     t2i_fs_out_drop(&out->file);
@@ -389,7 +388,7 @@ static t2i_status put_attribute(t2i_dataset_writer *out, hid_t object, const cha
     return status;
 }
 
-/* A string of fixed length in UTF-8. */
+/* Writes a UTF-8 string of fixed length as an attribute. */
 static t2i_status put_text(t2i_dataset_writer *out, const char *name, const char *value,
                            t2i_error *err)
 {
@@ -410,9 +409,9 @@ static t2i_status put_table(t2i_dataset_writer *out, t2i_column *column, t2i_err
     char name[64];
     snprintf(name, sizeof name, "%s" TABLE_SUFFIX, column->spec->path);
     if (column->rows_put != column->rows)
-        return t2i_fail(err, T2I_BUG, "%s: only %llu of %llu rows of %s were put", out->file.path,
-                        (unsigned long long)column->rows_put, (unsigned long long)column->rows,
-                        column->spec->path);
+        return t2i_fail(err, T2I_BUG, "%s: only %llu of %llu rows of %s were written",
+                        out->file.path, (unsigned long long)column->rows_put,
+                        (unsigned long long)column->rows, column->spec->path);
     hsize_t size = column->blocks;
     hid_t plist = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &size, NULL);
     if (plist >= 0 && space >= 0 && H5Pset_obj_track_times(plist, 0) >= 0)
@@ -469,7 +468,7 @@ static t2i_status finish(t2i_dataset_writer *out, t2i_error *err)
     return status;
 }
 
-/* What was written is read back before it gets its name. */
+/* Verifies the temporary file before it gets its final name. */
 static t2i_status read_back(t2i_dataset_writer *out, t2i_error *err)
 {
     t2i_dataset *dataset;
@@ -478,8 +477,8 @@ static t2i_status read_back(t2i_dataset_writer *out, t2i_error *err)
     if (status == T2I_OK) status = t2i_dataset_verify(dataset, &why);
     t2i_dataset_close(dataset);
     if (status == T2I_OK) return T2I_OK;
-    return t2i_fail(err, status == T2I_SYSTEM ? status : T2I_IO, "cannot write %s: read back, %s",
-                    out->file.path, why.text);
+    return t2i_fail(err, status == T2I_SYSTEM ? status : T2I_IO,
+                    "cannot write %s: verification failed: %s", out->file.path, why.text);
 }
 
 t2i_status t2i_dataset_writer_commit(t2i_dataset_writer *out, t2i_error *err)

@@ -19,7 +19,7 @@ t2i_status t2i_prompts_text(t2i_dataset *dataset, uint64_t pair, t2i_text *out, 
     T2I_TRY(t2i_dataset_prompt_offsets(dataset, pair, 1, at, err));
     size_t size = (size_t)(at[1] - at[0]);
     out->size = 0;
-    if (size >= out->room) { /* the terminator wants a byte, too */
+    if (size >= out->room) { /* one more byte for the terminator */
         if (t2i_grow(&out->data, 0, 2 * size + 64, 1) != 0)
             return t2i_fail_memory(err, size, "a prompt");
         out->room = 2 * size + 64;
@@ -30,7 +30,7 @@ t2i_status t2i_prompts_text(t2i_dataset *dataset, uint64_t pair, t2i_text *out, 
     return T2I_OK;
 }
 
-/* Where each prompt begins: where it differs from the one before it. */
+/* Finds where each prompt begins: where it differs from the previous one. */
 static t2i_status find_prompts(t2i_prompts *p, t2i_dataset *dataset, t2i_text text[2],
                                t2i_error *err)
 {

@@ -115,8 +115,8 @@ cmp long.h5 stuck.h5 || fail "a build resumed after a full disk makes another fi
 nothing_left
 # files that must not be overwritten, and one that would keep us for ever
 cp long.tsv notes.txt
-expect 73 "is no dataset" "$data" build --pairs long.tsv --images many --out notes.txt
-expect 73 "is no dataset" "$data" build --pairs long.tsv --images many --out many/w1.png
+expect 73 "is not a dataset" "$data" build --pairs long.tsv --images many --out notes.txt
+expect 73 "is not a dataset" "$data" build --pairs long.tsv --images many --out many/w1.png
 mkfifo many/pipe.png
 printf 'x\tpipe.png\ny\tred_square.png\n' >pipe.tsv
 expect_warned 65 "1 of 2 rows" "$data" build --pairs pipe.tsv --images many --out pipe.h5

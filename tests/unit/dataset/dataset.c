@@ -347,7 +347,7 @@ static void refuses_bad_pairs(void)
     pairs.prompt_offset = cut;
     create_fails(&pairs, WIDE, &bare_encoder, T2I_DATA, "the prompt of row 2 is not UTF-8");
     pairs = sample_pairs, pairs.pairs = 0;
-    create_fails(&pairs, WIDE, &bare_encoder, T2I_DATA, "no pairs");
+    create_fails(&pairs, WIDE, &bare_encoder, T2I_DATA, "a dataset needs 1 to");
     create_fails(&sample_pairs, 0, &bare_encoder, T2I_DATA, "0 features");
     create_fails(&sample_pairs, 65537, &bare_encoder, T2I_DATA, "65537 features");
     t2i_encoder_info encoder = bare_encoder;
@@ -399,7 +399,7 @@ static void refuses_bad_rows(void)
           "picture 1 is not finite");
     value[7] = 0;
     OK(t2i_dataset_writer_put_features(out, 2, value, &err));
-    FAILS(t2i_dataset_writer_put_features(out, 2, value, &err), T2I_BUG, "more rows");
+    FAILS(t2i_dataset_writer_put_features(out, 2, value, &err), T2I_BUG, "too many rows");
     FAILS(t2i_dataset_writer_put_pixels(out, 1, pixels, &err), T2I_BUG, "/images/pixels");
     FAILS(t2i_dataset_writer_put_decoder(out, big, big, &err), T2I_BUG, "without pictures");
     nothing_left(out, T2I_BUG, "only 2 of 3 rows of /images/features");
