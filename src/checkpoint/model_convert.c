@@ -23,7 +23,7 @@ static int is_same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* One with moments would be lost under a model without them. */
+/* True if the file has moments, so that replacing it by a model would lose them. */
 static int is_checkpoint(const char *path)
 {
     t2i_tensors *tensors;
@@ -37,17 +37,17 @@ static int is_checkpoint(const char *path)
 static t2i_status check_target(const char *from, const char *to, t2i_error *err)
 {
     if (is_same_file(from, to))
-        return t2i_fail(err, T2I_USAGE, "%s is the file to read: give --to another name", to);
+        return t2i_fail(err, T2I_USAGE, "%s is the input: give --to another name", to);
     if (t2i_fs_is_folder(to))
-        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: there is a folder of that name",
-                        to);
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it is a folder", to);
     if (is_checkpoint(to))
         return t2i_fail(err, T2I_USAGE,
-                        "%s is a checkpoint that a run can go on from: give --to another name", to);
+                        "%s is a checkpoint that a run can resume from: give --to another name",
+                        to);
     return T2I_OK;
 }
 
-/* A file of ours always says from which run it comes: this one from none. */
+/* Our files always have the state of a run; that of an imported model is empty. */
 static t2i_status make_ours(t2i_checkpoint *c, t2i_error *err)
 {
     if (c->ours) return T2I_OK;
@@ -60,14 +60,14 @@ static t2i_status write_model(t2i_checkpoint *c, const char *from, const char *t
 {
     T2I_TRY(check_target(from, to, err));
     t2i_checkpoint_log(c, from);
-    if (!c->has_head) t2i_log_note("%s has no head: %s will have none either", from, to);
+    if (!c->has_head) t2i_log_note("%s has no head, so %s has none", from, to);
     if (!torch) T2I_TRY(make_ours(c, err));
     T2I_TRY(torch ? t2i_tutorial_model_save(c, to, err) : t2i_checkpoint_save(c, to, err));
     size_t numbers, tensors = t2i_checkpoint_tensors(c, &numbers);
-    t2i_log_note("wrote %s: %zu tensors, %zu numbers, %zu vocabulary entries, from %s", to, tensors,
-                 numbers, c->vocab.size, from);
+    t2i_log_note("wrote %s: %zu tensors, %zu parameters, %zu vocabulary entries, from %s", to,
+                 tensors, numbers, c->vocab.size, from);
     if (torch && c->ours && c->run.step > 0)
-        t2i_log_note("%s does not keep the run's step and options; a .safetensors does", to);
+        t2i_log_note("%s does not keep step and options of the run; a .safetensors file does", to);
     return T2I_OK;
 }
 
@@ -76,7 +76,8 @@ t2i_status t2i_model_convert_export(const char *run_or_file, const char *to, t2i
     int torch = ends_with(to, ".pt") || ends_with(to, ".pth");
     char *from;
     if (!torch && !ends_with(to, ".safetensors"))
-        return t2i_fail(err, T2I_USAGE, "%s: a model is written as .pt or .safetensors", to);
+        return t2i_fail(err, T2I_USAGE,
+                        "%s: the name of a model must end in .safetensors, .pt or .pth", to);
     T2I_TRY(t2i_run_folder_model(run_or_file, &from, err));
     t2i_checkpoint c;
     t2i_status status = t2i_checkpoint_load(&c, from, 0, T2I_ITS_OWN, err);
@@ -92,9 +93,9 @@ t2i_status t2i_model_convert_import(const char *file, const char *to, t2i_error 
 {
     if (!ends_with(to, ".safetensors"))
         return t2i_fail(err, T2I_USAGE,
-                        "%s: import makes a .safetensors; export makes a .pt of it again", to);
+                        "%s: import writes .safetensors files; export writes .pt files", to);
     if (t2i_fs_is_folder(file))
-        return t2i_fail(err, T2I_USAGE, "%s is a folder: import reads a file; a run is exported",
-                        file);
+        return t2i_fail(err, T2I_USAGE,
+                        "%s is a folder: import reads a file; use export for a run folder", file);
     return t2i_model_convert_export(file, to, err);
 }

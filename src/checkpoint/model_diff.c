@@ -12,33 +12,33 @@
 #include "checkpoint/model_file.h"
 #include "base/string_table.h"
 
-enum { LINES_SHOWN = 20 }; /* of a kind */
+enum { LINES_SHOWN = 20 }; /* lines per kind of difference */
 
-/* A tensor whose numbers differ. */
+/* A tensor with different values. */
 typedef struct {
     const char *name;
-    uint64_t count; /* numbers that differ */
-    double most;    /* largest difference; infinite when one of two numbers is not finite */
-    double share;   /* of the largest number in either tensor */
+    uint64_t count; /* number of different values */
+    double most;    /* largest difference; infinite if one of two values is not finite */
+    double share;   /* largest difference / largest value of either tensor */
 } change;
 
 typedef struct {
     t2i_model_file file;
-    t2i_string_table names; /* of the tensors that are compared */
+    t2i_string_table names; /* names of the tensors that are compared */
     const t2i_tensor_info **tensor;
-    size_t moments; /* left out, as the other has none */
+    size_t moments; /* number of moments left out, as the other file has none */
 } side;
 
 typedef struct {
     side a, b;
-    int models; /* both are */
+    int models; /* both files are models */
     t2i_text *out;
     size_t differences, equal, uncompared;
     change *change;
     size_t changes;
 } comparison;
 
-/* A line of the report: names in it are a stranger's. */
+/* Appends a line of the report, without control characters, as names are untrusted. */
 static t2i_status add_line(comparison *d, t2i_error *err, const char *format, ...) T2I_PRINTF(3, 4);
 static t2i_status add_line(comparison *d, t2i_error *err, const char *format, ...)
 {
@@ -124,7 +124,7 @@ static t2i_status diff_run(comparison *d, t2i_error *err)
     int in_a = t2i_model_file_has_run(&d->a.file), in_b = t2i_model_file_has_run(&d->b.file);
     if (!in_a && !in_b) return T2I_OK;
     if (!in_a || !in_b)
-        return add_line(d, err, "run: only %s knows its run (this does not count)",
+        return add_line(d, err, "run: only %s has the state of its run (does not count)",
                         in_a ? "A" : "B");
     T2I_TRY(diff_number(d, "step", (double)a->step, (double)b->step, err));
     T2I_TRY(diff_number(d, "updates", (double)a->updates, (double)b->updates, err));
@@ -144,7 +144,8 @@ static t2i_status diff_run(comparison *d, t2i_error *err)
 
 /* ---- tensors ---- */
 
-/* Of a model in the tutorial's layout only what is the model's: the rest has no like elsewhere. */
+/* Of the tutorial's layout only tensors of the model are compared, as other formats lack the rest.
+ */
 static int is_compared(const comparison *d, const side *s, const t2i_tensor_info *tensor,
                        const char *name)
 {
@@ -191,7 +192,7 @@ static change compare_numbers(const float *a, const float *b, uint64_t count)
         if (off > c.most) c.most = off;
         c.count++;
     }
-    c.share = c.count == 0 ? 0.0 : c.most / largest; /* infinite when all finite ones are 0 */
+    c.share = c.count == 0 ? 0.0 : c.most / largest; /* infinite if all finite values are 0 */
     return c;
 }
 
@@ -202,7 +203,7 @@ static t2i_status compare_tensor(comparison *d, size_t at, size_t other, t2i_err
     const float *x, *y;
     if (!same_shape(a, b)) {
         d->differences++;
-        return add_line(d, err, "tensor %s: other shapes in A and B", name);
+        return add_line(d, err, "tensor %s: different shapes in A and B", name);
     }
     T2I_TRY(t2i_model_file_floats(&d->a.file, a, &x, err));
     T2I_TRY(t2i_model_file_floats(&d->b.file, b, &y, err));
@@ -225,7 +226,7 @@ static t2i_status compare_tensor(comparison *d, size_t at, size_t other, t2i_err
     return T2I_OK;
 }
 
-/* Names of `in` that `from` lacks. */
+/* Lists the names of `in` that `from` lacks. */
 static t2i_status list_only(comparison *d, const side *in, const side *from, const char *letter,
                             t2i_error *err)
 {
@@ -288,12 +289,12 @@ static t2i_status diff_tensors(comparison *d, t2i_error *err)
 static t2i_status add_end(comparison *d, t2i_error *err)
 {
     if (d->a.moments + d->b.moments > 0)
-        T2I_TRY(add_line(d, err, "only %s has AdamW's moments (this does not count)",
+        T2I_TRY(add_line(d, err, "only %s has AdamW's moments (does not count)",
                          d->a.moments > 0 ? "A" : "B"));
     if (d->uncompared > 0)
-        T2I_TRY(add_line(d, err, "%zu tensors of whole numbers were not compared", d->uncompared));
-    return add_line(d, err, "%zu tensors are equal, %zu have other numbers%s", d->equal, d->changes,
-                    d->differences == 0 ? "; no difference was found" : "");
+        T2I_TRY(add_line(d, err, "%zu tensors of integers were not compared", d->uncompared));
+    return add_line(d, err, "%zu tensors are equal, %zu have different values%s", d->equal,
+                    d->changes, d->differences == 0 ? "; no difference was found" : "");
 }
 
 static t2i_status compare(comparison *d, const char *a, const char *b, t2i_error *err)

@@ -51,15 +51,15 @@ const char *t2i_model_file_kind_name(const t2i_model_file *file)
 {
     switch (file->kind) {
     case T2I_FILE_MODEL:
-        return !file->model.ours       ? "a safetensors model from elsewhere"
+        return !file->model.ours       ? "a safetensors model of another program"
                : file->model.m != NULL ? "a checkpoint of t2i-train"
                                        : "a model of t2i-train";
     case T2I_FILE_TUTORIAL:
         return "a torch model in the tutorial's layout";
     case T2I_FILE_TORCH:
-        return "a torch file, no model of ours";
+        return "a torch file that is not a t2i model";
     default:
-        return "a safetensors file, no model of ours";
+        return "a safetensors file that is not a t2i model";
     }
 }
 
@@ -76,8 +76,8 @@ t2i_status t2i_model_file_floats(t2i_model_file *file, const t2i_tensor_info *te
 {
     *out = NULL;
     if (!t2i_dtype_is_float(tensor->dtype)) return T2I_OK;
-    if (tensor->count > file->size) /* a view that repeats what is stored once */
-        return t2i_fail(err, T2I_DATA, "%s: tensor %s claims more numbers than the file has bytes",
+    if (tensor->count > file->size) /* a view can repeat stored values */
+        return t2i_fail(err, T2I_DATA, "%s: tensor %s claims more values than the file has bytes",
                         file->path, tensor->name);
     size_t count = (size_t)tensor->count;
     if (file->number == NULL || count > file->room) {

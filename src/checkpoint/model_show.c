@@ -10,19 +10,19 @@
 #include "checkpoint/model_file.h"
 
 enum {
-    CHARACTERS_SHOWN = 120, /* of the vocabulary */
-    VALUES_SHOWN = 40,      /* of a torch file's tree */
+    CHARACTERS_SHOWN = 120, /* characters of the vocabulary */
+    VALUES_SHOWN = 40,      /* other values of a torch file */
     TEXT_SHOWN = 60,        /* bytes of such a value */
-    NAME_SHOWN = 60,        /* widest column of names */
+    NAME_SHOWN = 60,        /* greatest width of the column of names */
     SHAPE_SIZE = 8 * 24
 };
 
-/* ---- what both kinds of report say ---- */
+/* ---- common to text and JSON ---- */
 
-/* A tensor's range. */
+/* Range of the values of a tensor. */
 typedef struct {
-    int numbers;              /* has any: they are floating-point */
-    double least, most, mean; /* of finite ones; the mean of their sizes */
+    int numbers;              /* 1 if it has finite floating-point values */
+    double least, most, mean; /* of finite values; mean of absolute values */
     uint64_t not_finite;
 } range;
 
@@ -48,9 +48,9 @@ static t2i_status find_range(t2i_model_file *file, const t2i_tensor_info *tensor
     return T2I_OK;
 }
 
-/* Values of a torch file's tree that are no tensors, by the names that lead to them. */
+/* Visits the values of a torch file that are not tensors, named by their path in the tree. */
 typedef struct {
-    t2i_status (*tell)(void *context, const char *name, const t2i_py *value, t2i_error *err);
+    t2i_status (*visit)(void *context, const char *name, const t2i_py *value, t2i_error *err);
     void *context;
     t2i_text name;
 } walk;
@@ -73,13 +73,13 @@ static t2i_status walk_item(walk *w, const t2i_py *key, size_t index, const t2i_
     return status;
 }
 
-/* The reader bounds a tree's depth and size. */
+/* The recursion is bounded, as the reader limits depth and size of a tree. */
 static t2i_status walk_values(walk *w, const t2i_py *value, t2i_error *err)
 {
     int dict = value->kind == T2I_PY_DICT;
     if (value->kind == T2I_PY_TENSOR) return T2I_OK;
     if (!dict && value->kind != T2I_PY_LIST && value->kind != T2I_PY_TUPLE)
-        return w->tell(w->context, w->name.size > 0 ? w->name.data : "", value, err);
+        return w->visit(w->context, w->name.size > 0 ? w->name.data : "", value, err);
     for (size_t i = 0; i < value->size; i++)
         T2I_TRY(walk_item(w, dict ? value->key[i] : NULL, i, value->item[i], err));
     return T2I_OK;
@@ -182,7 +182,7 @@ static t2i_status file_json(t2i_model_file *file, t2i_json *json, t2i_error *err
     t2i_json_set(json, "tensors", list);
     if (status != T2I_OK || file->kind != T2I_FILE_TORCH) return status;
     t2i_json *values = t2i_json_object();
-    walk w = {.tell = value_json, .context = values};
+    walk w = {.visit = value_json, .context = values};
     status = walk_values(&w, t2i_tensors_tree(file->file), err);
     t2i_json_set(json, "values", values);
     t2i_text_free(&w.name);
@@ -191,7 +191,7 @@ static t2i_status file_json(t2i_model_file *file, t2i_json *json, t2i_error *err
 
 /* ---- as text ---- */
 
-/* Text of a stranger, at most so many bytes of it. */
+/* Appends untrusted text, at most `most` bytes of it. */
 static t2i_status add_plain(t2i_text *out, const char *text, size_t size, size_t most,
                             t2i_error *err)
 {
@@ -260,7 +260,7 @@ static t2i_status add_run(const t2i_model_file *file, t2i_text *out, t2i_error *
     const t2i_run_state *run = &file->model.run;
     if (!file->model.ours) return T2I_OK;
     if (!t2i_model_file_has_run(file))
-        return t2i_text_addf(out, err, "  run            none: it was imported\n");
+        return t2i_text_addf(out, err, "  run            none (imported model)\n");
     T2I_TRY(t2i_text_addf(out, err,
                           "  run            step %ld, updates %ld, skipped %ld, shards %ld",
                           run->step, run->updates, run->skipped, run->shards));
@@ -282,8 +282,8 @@ static t2i_status add_model(const t2i_model_file *file, t2i_text *out, t2i_error
                               t2i_model_size(&c->model.config, i)));
     size_t numbers, tensors = t2i_checkpoint_tensors(c, &numbers);
     T2I_TRY(t2i_text_addf(out, err, "\n  parameters     %zu in %zu tensors%s%s\n", numbers, tensors,
-                          c->m == NULL ? "" : ", and AdamW's moments of each",
-                          c->has_head ? "" : "; it has no head"));
+                          c->m == NULL ? "" : ", with AdamW's moments",
+                          c->has_head ? "" : "; no head"));
     T2I_TRY(t2i_text_addf(out, err, "  vocabulary     %zu entries\n", c->vocab.size));
     T2I_TRY(add_characters(&c->vocab, out, err));
     T2I_TRY(add_specials(&c->vocab, out, err));
@@ -313,11 +313,11 @@ static t2i_status value_text(void *context, const char *name, const t2i_py *valu
     }
 }
 
-/* The first of them: each is a line. */
+/* Appends the first values, one per line. */
 static t2i_status add_values(const t2i_model_file *file, t2i_text *out, t2i_error *err)
 {
     t2i_text all = {0};
-    walk w = {.tell = value_text, .context = &all};
+    walk w = {.visit = value_text, .context = &all};
     t2i_status status = walk_values(&w, t2i_tensors_tree(file->file), err);
     size_t lines = 0, end = 0;
     for (size_t i = 0; i < all.size; i++) {
@@ -344,7 +344,7 @@ static const char *shape_of(const t2i_tensor_info *tensor, char out[SHAPE_SIZE])
     return out;
 }
 
-/* The moments are as many again, and seldom what one looks for. */
+/* The text report leaves out the moments, which are twice as many as the model's tensors. */
 static int is_left_out(const t2i_model_file *file, const t2i_tensor_info *tensor)
 {
     return file->kind == T2I_FILE_MODEL && strncmp(tensor->name, "adamw.", 6) == 0;

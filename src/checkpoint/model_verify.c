@@ -15,15 +15,15 @@
 #include "base/text.h"
 #include "formats/zip.h"
 
-/* Tensors beyond the model's own have digests too. Loading has checked the header, and the model's.
+/* Checks the digests of all tensors; loading has checked the header and the tensors of the model.
  */
 static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error *err)
 {
-    t2i_json *said = NULL;
+    t2i_json *recorded = NULL;
     t2i_status status = T2I_OK;
     const char *text = t2i_st_meta(t2i_tensors_st(file->file), "t2i.xxh3");
-    *digests = 1; /* the header's */
-    T2I_TRY(t2i_json_parse(&said, text, strlen(text), file->path, err));
+    *digests = 1; /* that of the header */
+    T2I_TRY(t2i_json_parse(&recorded, text, strlen(text), file->path, err));
     t2i_progress progress;
     t2i_progress_begin(&progress, "checking the digests");
     for (size_t i = 0; status == T2I_OK && i < t2i_tensors_count(file->file); i++) {
@@ -31,7 +31,7 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
         const char *hex = NULL;
         char own[T2I_HEX];
         const float *x;
-        if (!t2i_json_as_string(t2i_json_get(said, tensor->name), &hex, NULL)) continue;
+        if (!t2i_json_as_string(t2i_json_get(recorded, tensor->name), &hex, NULL)) continue;
         status = t2i_model_file_floats(file, tensor, &x, err);
         if (status == T2I_OK && x != NULL) {
             t2i_hash_hex(x, (size_t)tensor->count * sizeof *x, own);
@@ -44,11 +44,11 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
         t2i_progress_at(&progress, (double)(i + 1) / (double)t2i_tensors_count(file->file));
     }
     t2i_progress_end(&progress);
-    t2i_json_free(said);
+    t2i_json_free(recorded);
     return status;
 }
 
-/* A zip archive has a checksum of each entry, of whatever type its numbers are. */
+/* Checks the CRC-32 of each entry of a zip archive. */
 static t2i_status check_archive(const t2i_byte_source *source, size_t *entries, t2i_error *err)
 {
     t2i_zip *zip;
@@ -61,7 +61,7 @@ static t2i_status check_archive(const t2i_byte_source *source, size_t *entries, 
     return status;
 }
 
-/* Everything that can be read is read. *entries: of an archive, whose checksums match. */
+/* Reads all tensors of a file without digests. *entries: number of archive entries checked. */
 static t2i_status read_all(t2i_model_file *file, size_t *entries, t2i_error *err)
 {
     const float *ignored;
@@ -104,7 +104,7 @@ static t2i_status verify_file(const char *path, t2i_text *line, t2i_error *err)
     return status;
 }
 
-/* What a run folder holds, or the file itself. */
+/* Lists the files of a run folder, or the file itself. */
 static t2i_status add_paths(const char *given, t2i_string_table *paths, t2i_error *err)
 {
     size_t number, count = 0;
@@ -124,13 +124,14 @@ static t2i_status add_paths(const char *given, t2i_string_table *paths, t2i_erro
     }
     t2i_free(steps);
     if (status == T2I_OK && paths->count == before)
-        status = t2i_fail(err, T2I_NOINPUT,
-                          "%s holds no model: no model.safetensors and no checkpoint", given);
+        status =
+            t2i_fail(err, T2I_NOINPUT,
+                     "%s holds no model: it has no model.safetensors and no checkpoint", given);
     return status;
 }
 
-/* Logs a failure unless it is the only thing there is to say. Without memory nothing was verified:
- * that is the end. */
+/* Logs a failure, unless it is that of a single file. Lack of memory ends the verification, because
+ * it is not a property of the file. */
 static t2i_status note_failure(t2i_error *first, size_t *failed, const t2i_error *why, int alone,
                                t2i_error *err)
 {
@@ -165,5 +166,5 @@ t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *e
     t2i_text_free(&line);
     if (status != T2I_OK || failed == 0) return status;
     if (all == 1) return t2i_fail(err, first.status, "%s", first.text);
-    return t2i_fail(err, first.status, "%zu of %zu files are not sound", failed, all);
+    return t2i_fail(err, first.status, "%zu of %zu files are not sound (named above)", failed, all);
 }

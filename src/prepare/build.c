@@ -75,8 +75,8 @@ static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
     int there = slash == NULL || t2i_fs_is_folder(folder);
     t2i_free(folder);
     if (!there)
-        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: its folder does not exist",
-                        options->out);
+        return t2i_fail(err, T2I_CANTCREATE,
+                        "cannot create %s: its folder does not exist; make it first", options->out);
     if (stat(options->out, &out) != 0) return T2I_OK;
     if (S_ISDIR(out.st_mode))
         return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it is a folder", options->out);
@@ -222,7 +222,9 @@ static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error
     t2i_hash_hex(text.data, text.size, digest);
     t2i_text_free(&text);
     if (!t2i_comm_same(comm, digest, sizeof digest) && mine == T2I_OK)
-        mine = t2i_fail(err, T2I_USAGE, "the ranks were started with different options");
+        mine = t2i_fail(err, T2I_USAGE,
+                        "the ranks were started with different options: give all of them the same "
+                        "command line");
     return mine;
 }
 
@@ -257,16 +259,18 @@ static size_t find_tensor(const builder *b, const char *name)
 static t2i_status check_features(builder *b, const t2i_tensor_info *tensor, t2i_error *why)
 {
     if (tensor->count == 0 || tensor->count > 65536)
-        return t2i_fail(why, T2I_DATA, "has %llu features; 1 to 65,536 are allowed",
+        return t2i_fail(why, T2I_DATA, "the picture has %llu features; 1 to 65,536 are allowed",
                         (unsigned long long)tensor->count);
     if (b->dim != 0 && tensor->count != b->dim)
-        return t2i_fail(why, T2I_DATA, "has %llu features, but earlier pictures have %zu",
+        return t2i_fail(why, T2I_DATA,
+                        "the picture has %llu features, but earlier pictures have %zu",
                         (unsigned long long)tensor->count, b->dim);
     float *value = t2i_alloc((size_t)tensor->count, sizeof *value);
     if (value == NULL) return t2i_fail_memory(why, (size_t)tensor->count * 4, "features");
     t2i_status status = t2i_tensors_floats(b->tensors, tensor, value, why);
     for (size_t i = 0; status == T2I_OK && i < tensor->count; i++)
-        if (!isfinite(value[i])) status = t2i_fail(why, T2I_DATA, "feature %zu is not finite", i);
+        if (!isfinite(value[i]))
+            status = t2i_fail(why, T2I_DATA, "feature %zu of the picture is not finite", i);
     t2i_free(value);
     if (status == T2I_OK) b->dim = (size_t)tensor->count;
     return status;

@@ -2,7 +2,8 @@
  *
  * Every emoji that the font can draw is one picture. Its prompts are its distinct names and
  * keywords in the requested languages. A locale inherits from its parents in CLDR's table. A
- * picture is named by its code points and its English name: "1F600 grinning face".
+ * picture is named by its code points and its English name: "1F600 grinning face". Equal pictures
+ * share a group.
  *
  * Pictures, features and held-out pairs depend on `locales` alone, so that scores stay comparable.
  * `with` adds training pairs only: none of an unseen picture, none with a held-out prompt (compared

@@ -151,6 +151,6 @@ expect 64 "leave --validation out" "$data" build --pairs <(printf 'a\tred_square
 must split.h5 --pairs <(printf 'a\tred_square.png\nb\tred_square.png\tunseen-pictures\na\tred_square.png\n') --images many
 said "1 of 3 pairs are given more than once"
 said "1 pairs of the split unseen pictures"
-expect 73 "its folder does not exist" "$data" build --pairs pairs.tsv --images many --out nowhere/x.h5
+expect 73 "its folder does not exist; make it first" "$data" build --pairs pairs.tsv --images many --out nowhere/x.h5
 [ ! -e nowhere ] || fail "a folder was made"
 finish

@@ -29,7 +29,7 @@ notes() {
 quietly 0 "$B/t2i-train" $common --init $g/multimodal_model.pt --lr 0 --steps 2 --out "$scratch/still"
 notes "not verified" "2 entries are not used: output_linear_layer, vision_projection_layer" "has no head: head.weight and head.bias get fresh weights"
 quietly 65 "$model" diff "$scratch/still" $g/multimodal_model.pt
-says "tensor head.weight: only in A" "tensor head.bias: only in A" "36 tensors are equal, 0 have other numbers"
+says "tensor head.weight: only in A" "tensor head.bias: only in A" "36 tensors are equal, 0 have different values"
 [ "$(grep -c 'only in' "$scratch/stdout")" -eq 2 ] || { fail "more than the head differs"; cat "$scratch/stdout"; }
 
 # the golden start, through a .pt and back, trains to the same bits
@@ -39,7 +39,7 @@ train 1 $common --init $g/initial.safetensors --steps 20 --out "$scratch/run"
 train 2 $common --init "$scratch/initial.pt" --steps 20 --out "$scratch/run_pt"
 cmp "$scratch"/run{,_pt}/model.safetensors || fail "a .pt trains to other bits"
 quietly 0 "$model" diff "$scratch/run" "$scratch/run_pt/checkpoints/step-20.safetensors"
-says "only B has AdamW's moments (this does not count)" "no difference was found"
+says "only B has AdamW's moments (does not count)" "no difference was found"
 
 # from run folders
 quietly 0 "$B/t2i-train" $common --init "$scratch/run" --steps 1 --out "$scratch/from_run"
@@ -67,8 +67,8 @@ expect 65 "has no text_to_image_feature_layer.weight: it cannot predict" "$B/t2i
 
 quietly 0 "$model" show "$scratch/run" $g/multimodal_model.pt $g/features.safetensors
 says "$scratch/run/model.safetensors: a model of t2i-train" "yes: header and tensors match their digests" "step 20, updates 20" \
-    "d_model 64, n_heads 4" "36 <IMG>, 37 <PAD>, 38 <EOS>" "185472 in 38 tensors" "152192 in 36 tensors; it has no head" \
-    "a torch model in the tutorial's layout" "mha_qkv_linears.2.weight" "a safetensors file, no model of ours" "blue_square"
+    "d_model 64, n_heads 4" "36 <IMG>, 37 <PAD>, 38 <EOS>" "185472 in 38 tensors" "152192 in 36 tensors; no head" \
+    "a torch model in the tutorial's layout" "mha_qkv_linears.2.weight" "a safetensors file that is not a t2i model" "blue_square"
 quietly 0 "$model" show --json "$scratch/run/checkpoints/step-20.safetensors" $g/text_to_image_model.pt
 says '"kind": "model"' '"kind": "tutorial"' '"verified": true' '"verified": false' '"step": 20' '"name": "adamw.v.head.bias"' '"mean_abs"'
 [ "$(grep -c '"dtype"' "$scratch/stdout")" -eq $((114 + 39)) ] || fail "not every tensor is in the JSON"
@@ -77,7 +77,7 @@ says '"kind": "model"' '"kind": "tutorial"' '"verified": true' '"verified": fals
 
 quietly 0 "$model" verify "$scratch/run" $g/text_to_image_model.pt $g/initial.safetensors
 says "$scratch/run/model.safetensors: sound (38 tensors, 39 digests)" "step-20.safetensors: sound (114 tensors, 115 digests)" \
-    "text_to_image_model.pt: readable: a torch model" "archive entries match; carries no digests" "a safetensors model from elsewhere"
+    "text_to_image_model.pt: readable: a torch model" "archive entries match; carries no digests" "a safetensors model of another program"
 spoil() { # FROM TO BYTES_FROM_THE_END
     cp "$1" "$2"
     printf '\xff\xff\xff' | dd of="$2" bs=1 seek=$(($(stat -c %s "$1") - $3)) conv=notrunc 2>/dev/null
@@ -103,14 +103,14 @@ notes "hurt/model.safetensors is damaged"
 quietly 0 "$model" diff $g/initial.safetensors "$scratch/initial.pt"
 says "38 tensors are equal" "no difference was found"
 quietly 65 "$model" diff "$scratch/run" $g/initial.safetensors
-says "run: only A knows its run" "38 have other numbers"
+says "run: only A has the state of its run" "38 have different values"
 notes "$scratch/run and $g/initial.safetensors differ"
 awk '$1 == "tensor" { on = 1; next } on && NF == 4 { if (n++ && $4 > last) bad = 1; last = $4 } END { exit bad || n != 20 }' "$scratch/stdout" ||
     { fail "the worst is not first"; cat "$scratch/stdout"; }
 train 1 $common --lr 1e-3 --d-ff 32 --steps 2 --out "$scratch/other"
 quietly 65 "$model" diff "$scratch/run" "$scratch/other"
 says "configuration: d_ff is 256 in A, 32 in B" "vocabulary: " "run: step is 20 in A, 2 in B" "run: lr is 0.0001 in A, 0.001 in B" \
-    "tensor layers.0.ffn1.weight: other shapes"
+    "tensor layers.0.ffn1.weight: different shapes"
 quietly 65 "$model" diff $g/features.safetensors $g/edge.safetensors
 says "tensor red_square: only in A" "tensor empty: only in B"
 quietly 0 "$model" diff $g/features.safetensors $g/features.safetensors
@@ -132,7 +132,7 @@ says "sound (38 tensors, 39 digests)"
 quietly 0 "$model" export "$scratch/in2.safetensors" --to "$scratch/text_to_image_model.pt"
 cmp "$scratch"/{,again/}text_to_image_model.pt || fail "the same model under the same name has other bytes"
 quietly 0 "$model" import $g/multimodal_model.pt --to "$scratch/text.safetensors"
-notes "will have none either"
+notes "has no head, so"
 quietly 0 "$B/t2i-train" $common --init "$scratch/text.safetensors" --lr 0 --steps 2 --out "$scratch/still2"
 quietly 0 "$model" diff "$scratch/still" "$scratch/still2"
 
@@ -156,19 +156,19 @@ for file in cut.pt cut.safetensors hello.pt nothing.pt seed.h5; do
     expect 65 "$file" "$B/t2i-train" $common --init "$scratch/$file" --steps 2 --out "$scratch/x"
 done
 expect 65 "features.safetensors has no t2i.config" "$model" export $g/features.safetensors --to "$scratch/x.pt"
-expect 64 "is written as .pt or .safetensors" "$model" export "$scratch/run" --to "$scratch/x.onnx"
-expect 64 "is written as .pt or .safetensors" "$model" export "$scratch/run" --to .pt
-expect 64 "export makes a .pt" "$model" import "$scratch/initial.pt" --to "$scratch/x.pt"
+expect 64 "must end in .safetensors, .pt or .pth" "$model" export "$scratch/run" --to "$scratch/x.onnx"
+expect 64 "must end in .safetensors, .pt or .pth" "$model" export "$scratch/run" --to .pt
+expect 64 "export writes .pt files" "$model" import "$scratch/initial.pt" --to "$scratch/x.pt"
 expect 64 "needs --to" "$model" export "$scratch/run"
 ln "$scratch/run/model.safetensors" "$scratch/link.safetensors"
 ln -s "$scratch/run/model.safetensors" "$scratch/symlink.safetensors"
 before=$(md5sum <"$scratch/run/model.safetensors")
 for to in run/model link symlink; do
-    expect 64 "is the file to read" "$model" export "$scratch/run" --to "$scratch/$to.safetensors"
+    expect 64 "is the input" "$model" export "$scratch/run" --to "$scratch/$to.safetensors"
 done
 [ "$before" = "$(md5sum <"$scratch/run/model.safetensors")" ] || fail "the file that was read has changed"
 mkdir "$scratch/folder.pt"
-expect 73 "there is a folder of that name" "$model" export "$scratch/run" --to "$scratch/folder.pt"
+expect 73 "folder.pt: it is a folder" "$model" export "$scratch/run" --to "$scratch/folder.pt"
 expect 73 "cannot create $scratch/nowhere/x.pt" "$model" export "$scratch/run" --to "$scratch/nowhere/x.pt"
 expect 64 "unknown command 'verfy': did you mean 'verify'?" "$model" verfy "$scratch/run"
 expect 64 "show, verify, diff, export, import or report" "$model" frobnicate "$scratch/run"

@@ -90,9 +90,9 @@ static void test_diff_numbers(void)
     says(&text, "x               2           0.5        0.1176"); /* 0.5 of 4.25 */
     says(&text, "y               1         1e-06             1");
     CU_ASSERT_TRUE(strstr(text.data, "\ny ") < strstr(text.data, "\nx ")); /* the worst first */
-    says(&text, "0 tensors are equal, 2 have other numbers\n");
+    says(&text, "0 tensors are equal, 2 have different values\n");
     CU_ASSERT_EQUAL(diff(a, a, &text), 0);
-    says(&text, "2 tensors are equal, 0 have other numbers; no difference was found");
+    says(&text, "2 tensors are equal, 0 have different values; no difference was found");
 
     write_tensors(b, "x", bad, "y", minus); /* not a number, infinite, and a zero's sign */
     CU_ASSERT_EQUAL(diff(a, b, &text), 1);
@@ -103,7 +103,7 @@ static void test_diff_numbers(void)
     CU_ASSERT_EQUAL(diff(a, b, &text), 3);
     says(&text, "tensor x: only in A");
     says(&text, "tensor ?[2Jz: only in B");
-    says(&text, "tensor y: other shapes in A and B");
+    says(&text, "tensor y: different shapes in A and B");
     t2i_text_free(&text);
 }
 
@@ -114,7 +114,7 @@ static void test_diff_models(void)
     write_model(a, 3, 0.5f, 7, 1);
     write_model(b, 3, 0.5f, 7, 0);
     CU_ASSERT_EQUAL(diff(a, b, &text), 0);
-    says(&text, "only A has AdamW's moments (this does not count)");
+    says(&text, "only A has AdamW's moments (does not count)");
     CU_ASSERT_EQUAL(diff(b, a, &text), 0);
     says(&text, "only B has AdamW's moments");
     write_model(b, 4, 0.5f, 9, 1);
@@ -123,16 +123,17 @@ static void test_diff_models(void)
     says(&text, "configuration: d_ff is 3 in A, 4 in B");
     says(&text, "run: step is 7 in A, 9 in B");
     says(&text, "run: updates is 7 in A, 9 in B");
-    says(&text, "tensor layers.0.ffn2.weight: other shapes");
+    says(&text, "tensor layers.0.ffn2.weight: different shapes");
     /* a torch file and ours are compared as models */
     OK(t2i_model_convert_export(a, in_scratch("c.pt"), &err));
     CU_ASSERT_EQUAL(diff(a, in_scratch("c.pt"), &text), 0);
-    says(&text, "run: only A knows its run");
-    FAILS(t2i_model_convert_import(in_scratch("c.pt"), b, &err), T2I_USAGE, "a run can go on from");
+    says(&text, "run: only A has the state of its run");
+    FAILS(t2i_model_convert_import(in_scratch("c.pt"), b, &err), T2I_USAGE,
+          "a run can resume from");
     unlink(b);
     OK(t2i_model_convert_import(in_scratch("c.pt"), b, &err)); /* ours, but of no run */
     CU_ASSERT_EQUAL(diff(b, a, &text), 0);
-    says(&text, "run: only B knows its run");
+    says(&text, "run: only B has the state of its run");
     FAILS(t2i_model_diff(a, in_scratch("none"), &text, &(size_t){0}, &err), T2I_NOINPUT, "none");
     t2i_text_free(&text);
 }
@@ -148,13 +149,13 @@ static void test_show(void)
     write_tensors(paths[1], "x\n", one, "y", bad);
     OK(t2i_model_show(paths, 2, 0, &text, &err));
     says(&text, "a checkpoint of t2i-train");
-    says(&text, "parameters     55 in 14 tensors, and AdamW's moments of each");
+    says(&text, "parameters     55 in 14 tensors, with AdamW's moments");
     says(&text, "characters     2: \"a\" U+000A");
     says(&text, "specials       2 <PAD>");
     says(&text, "run            step 7, updates 7, skipped 0, shards 1\n");
     says(&text, "options        lr = 0.1, seed = 1");
     says(&text, "adamw.m.*, adamw.v.*: 28 tensors");
-    says(&text, "a safetensors file, no model of ours\n  tensors        2\n");
+    says(&text, "a safetensors file that is not a t2i model\n  tensors        2\n");
     says(&text, "x?      2x2          F32            -2           4         2.5\n");
     says(&text, "y       4            F32            -2           4           3  2 not finite\n");
     t2i_text_free(&text);
@@ -205,7 +206,7 @@ static void test_show_torch(void)
     OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
     OK(t2i_model_show(&path, 1, 0, &text, &err));
-    says(&text, "a torch file, no model of ours\n  tensors        1\n  other values   5\n"
+    says(&text, "a torch file that is not a t2i model\n  tensors        1\n  other values   5\n"
                 "  epoch = -3\n  lr = 0.5\n  note = \"x?\xc3\xa9\"\n  flags.0 = True\n"
                 "  flags.1 = None\n");
     says(&text, "state.w  2            F32             1           3           2\n");
@@ -231,7 +232,7 @@ static void test_repeated(void)
     OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
     FAILS(t2i_model_show(&path, 1, 0, &text, &err), T2I_DATA,
-          "tensor w claims more numbers than the file has bytes");
+          "tensor w claims more values than the file has bytes");
     t2i_text_free(&text);
 }
 
@@ -267,10 +268,11 @@ static void test_convert(void)
     for (size_t i = 0; i < 3; i++) CU_ASSERT_STRING_EQUAL(x.vocab.name[i], y.vocab.name[i]);
     t2i_checkpoint_free(&x);
     t2i_checkpoint_free(&y);
-    FAILS(t2i_model_convert_export(a, a, &err), T2I_USAGE, "is the file to read");
-    FAILS(t2i_model_convert_export(a, in_scratch("m.txt"), &err), T2I_USAGE, ".pt or .safetensors");
+    FAILS(t2i_model_convert_export(a, a, &err), T2I_USAGE, "is the input");
+    FAILS(t2i_model_convert_export(a, in_scratch("m.txt"), &err), T2I_USAGE,
+          "must end in .safetensors, .pt or .pth");
     FAILS(t2i_model_convert_export(in_scratch("none"), pt, &err), T2I_NOINPUT, "none");
-    FAILS(t2i_model_convert_import(a, pt, &err), T2I_USAGE, "import makes a .safetensors");
+    FAILS(t2i_model_convert_import(a, pt, &err), T2I_USAGE, "import writes .safetensors files");
     CU_ASSERT_FALSE(t2i_fs_exists(in_scratch("m.txt")));
 }
 

@@ -1,4 +1,4 @@
-/* results: what a build that was stopped leaves, and what of it a later one may use. */
+/* build_journal: what a build that was stopped leaves, and what of it a later one may use. */
 #include "prepare/build_journal.h"
 
 #include <fcntl.h>
