@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-enum { ALIGN = 16 }; /* floats: every tensor starts on a cache line */
+enum { ALIGN = 16 }; /* floats; every tensor starts at a cache line */
 
 size_t t2i_tensor_count(const t2i_tensor *tensor)
 {
@@ -25,18 +25,18 @@ t2i_status t2i_layout_add(t2i_layout *layout, size_t rows, size_t columns, t2i_e
     va_start(args, format);
     vsnprintf(tensor->name, sizeof tensor->name, format, args);
     va_end(args);
-    size_t lines = rows == 0 ? 1 : rows;
-    if (columns != 0 && lines > SIZE_MAX / 64 / columns)
-        return t2i_fail(err, T2I_USAGE, "tensor %s of %zu x %zu numbers is too large", tensor->name,
-                        rows, columns);
+    size_t row_count = rows == 0 ? 1 : rows;
+    if (columns != 0 && row_count > SIZE_MAX / 64 / columns)
+        return t2i_fail(err, T2I_USAGE, "tensor %s of %zu x %zu elements is too large",
+                        tensor->name, rows, columns);
     const t2i_tensor *last = layout->tensors > 0 ? tensor - 1 : NULL;
     size_t end = last == NULL ? 0 : last->offset + t2i_tensor_count(last);
     tensor->rows = rows;
     tensor->columns = columns;
     tensor->offset = (end + ALIGN - 1) / ALIGN * ALIGN;
     layout->tensors++;
-    layout->count += lines * columns;
-    layout->floats = (tensor->offset + lines * columns + T2I_CHUNK - 1) / T2I_CHUNK * T2I_CHUNK;
+    layout->count += row_count * columns;
+    layout->floats = (tensor->offset + row_count * columns + T2I_CHUNK - 1) / T2I_CHUNK * T2I_CHUNK;
     return T2I_OK;
 }
 

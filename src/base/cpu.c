@@ -1,4 +1,4 @@
-/* Affinity is not in POSIX: the only file that asks for GNU's names. */
+/* CPU affinity is not in POSIX. This is the only file that needs _GNU_SOURCE. */
 #define _GNU_SOURCE
 #include "base/cpu.h"
 
@@ -27,7 +27,7 @@ int t2i_cpu_usable(void)
     return cores_of(0);
 }
 
-int t2i_cpu_of_parent(void)
+int t2i_cpu_usable_by_parent(void)
 {
     return cores_of(getppid());
 }
@@ -41,7 +41,7 @@ void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK])
         if (CPU_ISSET(core, &set)) mask[core / 8] |= (unsigned char)(1 << core % 8);
 }
 
-void t2i_cpu_rest(double seconds)
+void t2i_cpu_sleep(double seconds)
 {
     time_t whole = (time_t)seconds;
     if (seconds > 0.0)
@@ -60,8 +60,8 @@ void t2i_cpu_set_rounding(void)
 }
 
 static const char *const level_name[] = {"plain", "avx2", "avx512"};
-static t2i_vectors picked = T2I_PLAIN; /* written once, before main */
-const t2i_vectors *const t2i_cpu_vectors = &picked;
+static t2i_vectors selected = T2I_PLAIN; /* written once, before main */
+const t2i_vectors *const t2i_cpu_vectors = &selected;
 
 static t2i_vectors widest(void)
 {
@@ -75,7 +75,7 @@ static t2i_vectors widest(void)
     return T2I_PLAIN;
 }
 
-/* The level of that name that this CPU has; -1 when there is none. */
+/* The level of that name, or -1 if it is unknown or this CPU lacks it. */
 static int find_level(const char *name)
 {
     for (int level = T2I_PLAIN; level <= (int)widest(); level++)
@@ -83,26 +83,26 @@ static int find_level(const char *name)
     return -1;
 }
 
-__attribute__((constructor)) static void pick_vectors(void)
+__attribute__((constructor)) static void select_vectors(void)
 {
-    const char *wish = getenv("T2I_VECTORS");
-    int level = wish == NULL ? -1 : find_level(wish);
-    picked = level < 0 ? widest() : (t2i_vectors)level;
+    const char *wanted = getenv("T2I_VECTORS");
+    int level = wanted == NULL ? -1 : find_level(wanted);
+    selected = level < 0 ? widest() : (t2i_vectors)level;
 }
 
 const char *t2i_cpu_vectors_name(void)
 {
-    return level_name[picked];
+    return level_name[selected];
 }
 
 t2i_status t2i_cpu_check_vectors(t2i_error *err)
 {
-    const char *wish = getenv("T2I_VECTORS");
-    if (wish == NULL || find_level(wish) >= 0) return T2I_OK;
-    return t2i_fail(err, T2I_USAGE,
-                    "T2I_VECTORS is \"%s\"; this CPU has plain%s%s: unset it, or name one of these",
-                    wish, widest() >= T2I_AVX2 ? ", avx2" : "",
-                    widest() >= T2I_AVX512 ? ", avx512" : "");
+    const char *wanted = getenv("T2I_VECTORS");
+    if (wanted == NULL || find_level(wanted) >= 0) return T2I_OK;
+    return t2i_fail(
+        err, T2I_USAGE,
+        "T2I_VECTORS is \"%s\"; this CPU has plain%s%s: unset it or set it to one of these", wanted,
+        widest() >= T2I_AVX2 ? ", avx2" : "", widest() >= T2I_AVX512 ? ", avx512" : "");
 }
 
 t2i_memory t2i_cpu_memory(void)

@@ -1,62 +1,60 @@
-/* cpu.h - what this process may use of the machine, and how it must compute on it.
+/* cpu.h - the cores, vector instructions and memory of this process; its rounding mode; a clock.
  *
- * Why: sums are reproducible only if every thread rounds alike, and waiting must know whether the
- * ranks fit the cores.
+ * Why: sums are reproducible only if all threads use the same rounding mode, and the way of waiting
+ * depends on whether there is a core per rank.
  */
 #ifndef T2I_CPU_H
 #define T2I_CPU_H
 
 #include "base/error.h"
 
-/* Cores that this process may run on (its affinity mask), at least 1. */
+/* Number of cores in the affinity mask of this process, at least 1. */
 int t2i_cpu_usable(void);
 
-/* Cores that the process which started this one may run on: a launcher that ties ranks to cores of
- * their own could have given these. */
-int t2i_cpu_of_parent(void);
+/* Number of cores in the affinity mask of the parent process. A launcher that binds ranks to cores
+ * had these to distribute. */
+int t2i_cpu_usable_by_parent(void);
 
-/* What t2i_cpu_usable counts as a set of bits, core i in byte i / 8: ranks of a node put theirs
- * together. */
+/* The affinity mask as bits, core i in byte i / 8. The ranks of a node combine theirs. */
 enum { T2I_CPU_MASK = 128 };
 void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK]);
 
-/* Gives up the core for so long, 0: just to whoever waits for it. */
-void t2i_cpu_rest(double seconds);
+/* Sleeps; 0: yields the core to another thread that is ready. */
+void t2i_cpu_sleep(double seconds);
 
-/* Round to nearest, no flush-to-zero, no denormals-are-zero: for the calling thread. Every thread
- * that computes calls this first. */
+/* Sets the calling thread to round to nearest, without flush-to-zero and denormals-are-zero. Every
+ * thread that computes calls this first. */
 void t2i_cpu_set_rounding(void);
 
-/* Vector instructions that our kernels use here: the widest that the CPU has, or what the
- * environment variable T2I_VECTORS (plain, avx2, avx512) asks for. Set before main starts. */
+/* Vector instructions that the kernels use: the widest set that the CPU has, or the one that the
+ * environment variable T2I_VECTORS (plain, avx2, avx512) names. Set before main starts. */
 typedef enum { T2I_PLAIN, T2I_AVX2, T2I_AVX512 } t2i_vectors;
 extern const t2i_vectors *const t2i_cpu_vectors;
 /* "avx512", "avx2" or "plain". */
 const char *t2i_cpu_vectors_name(void);
-/* T2I_USAGE when T2I_VECTORS asks for what does not exist, or for what this CPU does not have. */
+/* T2I_USAGE if T2I_VECTORS has an unknown value, or names instructions that this CPU lacks. */
 T2I_CHECKED t2i_status t2i_cpu_check_vectors(t2i_error *err);
 
-/* What the process has in memory now, in bytes: its own, and shared with others. 0 where the system
- * does not say. */
+/* Resident memory of the process in bytes: private (anonymous) and shared. 0 if unknown. */
 typedef struct {
     double own, shared;
 } t2i_memory;
 t2i_memory t2i_cpu_memory(void);
 
-/* Seconds on a clock that only goes forward. */
+/* Seconds on a monotonic clock. */
 double t2i_cpu_seconds(void);
 
-/* A kernel, compiled for each of the vector levels from one source, and picked by
- * t2i_cpu_vectors:
+/* Defines a function that is compiled once per vector level from the same source; each call
+ * dispatches on t2i_cpu_vectors:
  *
  *     T2I_KERNEL(void, t2i_ops_add, (float *x, const float *y, size_t count), (x, y, count))
  *     {
  *         for (size_t i = 0; i < count; i++) x[i] += y[i];
  *     }
  *
- * All levels give the same bits: sums have a written-out number of lanes, the compiler fuses
- * nothing (-ffp-contract=off), and where a fused multiply-add is wanted it says fmaf, which every
- * level rounds once. Functions that a kernel calls must be marked T2I_INLINE. */
+ * All levels compute the same bits: the number of lanes of a sum is fixed in the source, the
+ * compiler contracts nothing (-ffp-contract=off), and a fused multiply-add is written as fmaf,
+ * which rounds once at every level. Functions that a kernel calls must be marked T2I_INLINE. */
 #define T2I_INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define T2I_KERNEL_OF(storage, type, name, parameters, arguments)                                  \

@@ -26,14 +26,14 @@ t2i_status t2i_fail(t2i_error *err, t2i_status status, const char *format, ...)
 
 t2i_status t2i_fail_memory(t2i_error *err, size_t bytes, const char *what)
 {
-    return t2i_fail(err, T2I_SYSTEM, "cannot get %.1f MB of memory for %s", (double)bytes / 1e6,
-                    what);
+    return t2i_fail(err, T2I_SYSTEM, "cannot allocate %.1f MB of memory for %s",
+                    (double)bytes / 1e6, what);
 }
 
 _Noreturn void t2i_assert_failed(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "t2i: a bug of ours: '%s' does not hold at %s:%d; please report it\n",
-            condition, file, line);
+    fprintf(stderr, "t2i: internal error: '%s' is false at %s:%d; please report it\n", condition,
+            file, line);
     if (abort_hook != NULL) abort_hook(T2I_BUG);
     _Exit(T2I_BUG);
 }

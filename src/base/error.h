@@ -1,43 +1,42 @@
-/* error.h - one status and one line of text for everything that can go wrong.
+/* error.h - errors: a status and one line of text.
  *
- * Why: every failure a user can cause ends as one line on stderr and one exit
- * code. A function that fails fills the caller's t2i_error with a sentence that
- * can be printed as it is (what, where, what to do), and returns its status. On
- * success the error is left alone. The statuses are the programs' exit codes;
- * both types are part of the library's interface.
+ * Why: every failure that a user can cause ends as one line on stderr and one exit code. A function
+ * that fails fills the caller's t2i_error with a sentence that can be printed unchanged (what,
+ * where, what to do) and returns its status. On success the error is not changed. The statuses are
+ * the programs' exit codes; both types are part of the library's interface.
  */
 #ifndef T2I_ERROR_H
 #define T2I_ERROR_H
 
 #include <stddef.h>
 
-#include "t2i/t2i.h" /* t2i_status, t2i_error: plain bytes, so that a rank can send it to others */
+#include "t2i/t2i.h" /* t2i_status; t2i_error, without pointers, so that ranks can send it */
 
 #define T2I_CHECKED            __attribute__((warn_unused_result))
 #define T2I_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
-/* Fills *err (which may be NULL) and returns status. Control characters in the
- * text become '?', so that a hostile name cannot forge a second line. */
+/* Fills *err (may be NULL) and returns status. Control characters in the text are replaced by '?',
+ * so that a malicious file name cannot forge a second line. */
 t2i_status t2i_fail(t2i_error *err, t2i_status status, const char *format, ...) T2I_PRINTF(3, 4);
 
-/* The same for "cannot get N bytes for WHAT" (T2I_SYSTEM). */
+/* The same with T2I_SYSTEM and "cannot allocate N MB of memory for WHAT". */
 t2i_status t2i_fail_memory(t2i_error *err, size_t bytes, const char *what);
 
-/* Returns from the calling function when call fails. For local functions that
- * hold nothing that must be closed; never between two collectives. */
+/* Returns from the calling function if call fails. Only for functions that hold nothing that must
+ * be closed, and never between two collective calls. */
 #define T2I_TRY(call)                                                                              \
     do {                                                                                           \
         t2i_status t2i_try_ = (call);                                                              \
         if (t2i_try_ != T2I_OK) return t2i_try_;                                                   \
     } while (0)
 
-/* A condition that only a bug of ours can break. Prints where, then ends the
- * process through the hook below (default: exit code 70). Always compiled in. */
+/* A condition that is false only if the program has a bug. Prints its place, then ends the process
+ * through the hook below (default: exit code 70). Always compiled in. */
 #define T2I_ASSERT(condition)                                                                      \
     ((condition) ? (void)0 : t2i_assert_failed(#condition, __FILE__, __LINE__))
 _Noreturn void t2i_assert_failed(const char *condition, const char *file, int line);
 
-/* comm sets this to MPI_Abort, so that base need not know MPI. */
+/* comm sets this to MPI_Abort, so that base does not depend on MPI. */
 void t2i_set_abort_hook(void (*hook)(int code));
 
 #endif

@@ -1,6 +1,6 @@
-/* hash.h - XXH3-128 digests (xxHash), as 32 hex digits in the canonical (big-endian) order.
+/* hash.h - XXH3-128 digests (xxHash) as 32 hexadecimal digits in canonical (big-endian) order.
  *
- * They find damage, not forgery.
+ * They detect corruption, not forgery.
  */
 #ifndef T2I_HASH_H
 #define T2I_HASH_H
@@ -9,14 +9,14 @@
 #include <stdint.h>
 #include "base/error.h"
 
-#define T2I_HEX 33 /* 32 digits and a terminator */
+#define T2I_HEX 33 /* bytes: 32 digits and a terminator */
 
 typedef struct t2i_hash t2i_hash;
 
 void t2i_hash_hex(const void *bytes, size_t size, char out[T2I_HEX]);
 uint64_t t2i_hash_64(const void *bytes, size_t size);
 
-/* The same over several pieces; the cuts between them do not matter. */
+/* The same digest computed incrementally; it does not depend on how the bytes are split. */
 T2I_CHECKED t2i_status t2i_hash_new(t2i_hash **out, t2i_error *err);
 void t2i_hash_add(t2i_hash *hash, const void *bytes, size_t size);
 void t2i_hash_end(const t2i_hash *hash, char out[T2I_HEX]);

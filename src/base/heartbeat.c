@@ -6,17 +6,17 @@
 
 #include "base/cpu.h"
 
-/* Of the process; begun once by comm, and written by the thread that began it. */
+/* State of the process; started once by comm, and written by the thread that started it. */
 static struct {
-    t2i_heartbeat *line; /* NULL: nobody watches */
+    t2i_heartbeat *record; /* NULL: not watched */
     pthread_t thread;
     double floor, last;
-    double longest;           /* silence since this phase began */
-    double usual[T2I_PHASES]; /* longest silence of its last times; below 0: never yet */
+    double longest;           /* time between heartbeats since this phase began */
+    double usual[T2I_PHASES]; /* usual longest time between heartbeats; below 0: first time */
     t2i_heartbeat_place at;
     void (*hook)(void *context);
     void *context;
-    atomic_uint others; /* signs of life of other threads */
+    atomic_uint others; /* heartbeats of other threads */
 } self;
 
 static void put_where(void)
@@ -24,33 +24,34 @@ static void put_where(void)
     unsigned long long where = (unsigned long long)self.at.calls << 32 |
                                (self.at.kind & 255) << 24 | (self.at.phase & 255) << 16 |
                                (self.at.step & 65535);
-    atomic_store_explicit(&self.line->where, where, memory_order_relaxed);
+    atomic_store_explicit(&self.record->where, where, memory_order_relaxed);
 }
 
-/* Silence that this phase may have. */
+/* Sets the time without heartbeat that this phase may take. */
 static void allow(t2i_phase phase, uint64_t bytes)
 {
-    static const double slowest_disk = 4e6, most = 4e6; /* so many milliseconds fit */
+    static const double slowest_disk = 4e6,
+                        most = 4e6; /* bytes/s; seconds whose milliseconds fit */
     double usual = self.usual[phase], allowed = usual < 0.0 ? 4.0 * self.floor : 10.0 * usual;
     if (allowed < self.floor) allowed = self.floor;
     if (allowed < (double)bytes / slowest_disk) allowed = (double)bytes / slowest_disk;
     if (allowed > most) allowed = most;
-    atomic_store_explicit(&self.line->allowed, (unsigned)(allowed * 1e3), memory_order_relaxed);
+    atomic_store_explicit(&self.record->allowed, (unsigned)(allowed * 1e3), memory_order_relaxed);
 }
 
-t2i_heartbeat_place t2i_heartbeat_place_of(const t2i_heartbeat *line)
+t2i_heartbeat_place t2i_heartbeat_place_of(const t2i_heartbeat *record)
 {
-    unsigned long long where = atomic_load_explicit(&line->where, memory_order_relaxed);
+    unsigned long long where = atomic_load_explicit(&record->where, memory_order_relaxed);
     return (t2i_heartbeat_place){.calls = (unsigned)(where >> 32),
                                  .kind = (unsigned)(where >> 24 & 255),
                                  .phase = (unsigned)(where >> 16 & 255),
                                  .step = (unsigned)(where & 65535)};
 }
 
-void t2i_heartbeat_begin(t2i_heartbeat *line, double floor, void (*hook)(void *context),
+void t2i_heartbeat_begin(t2i_heartbeat *record, double floor, void (*hook)(void *context),
                          void *context)
 {
-    self.line = line;
+    self.record = record;
     self.thread = pthread_self();
     self.floor = floor;
     self.last = t2i_cpu_seconds();
@@ -61,37 +62,37 @@ void t2i_heartbeat_begin(t2i_heartbeat *line, double floor, void (*hook)(void *c
     self.context = context;
     allow(T2I_AT_START, 0);
     put_where();
-    atomic_store_explicit(&line->pid, (int)getpid(), memory_order_relaxed);
+    atomic_store_explicit(&record->pid, (int)getpid(), memory_order_relaxed);
 }
 
 void t2i_heartbeat_end(void)
 {
-    if (self.line == NULL) return;
-    atomic_store_explicit(&self.line->pid, 0, memory_order_relaxed);
-    self.line = NULL;
+    if (self.record == NULL) return;
+    atomic_store_explicit(&self.record->pid, 0, memory_order_relaxed);
+    self.record = NULL;
 }
 
-/* Is this the thread that is watched? */
-static int counts(void)
+/* Is this the watched thread? */
+static int is_watched_thread(void)
 {
-    return self.line != NULL && pthread_equal(self.thread, pthread_self());
+    return self.record != NULL && pthread_equal(self.thread, pthread_self());
 }
 
-static void count_silence(void)
+static void record_beat(void)
 {
     double now = t2i_cpu_seconds();
     if (now - self.last > self.longest) self.longest = now - self.last;
     self.last = now;
-    atomic_fetch_add_explicit(&self.line->beat, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&self.record->beat, 1, memory_order_relaxed);
 }
 
 void t2i_heartbeat_beat(void)
 {
-    if (!counts()) {
+    if (!is_watched_thread()) {
         atomic_fetch_add_explicit(&self.others, 1, memory_order_relaxed);
         return;
     }
-    count_silence();
+    record_beat();
     if (self.hook != NULL) self.hook(self.context);
 }
 
@@ -102,13 +103,13 @@ unsigned t2i_heartbeat_others(void)
 
 void t2i_heartbeat_phase(t2i_phase phase, long step, uint64_t bytes)
 {
-    if (!counts()) return;
-    count_silence();
-    double *usual = &self.usual[self.at.phase], sunk = (3.0 * *usual + self.longest) / 4.0;
-    *usual = self.longest > sunk ? self.longest : sunk;
+    if (!is_watched_thread()) return;
+    record_beat();
+    double *usual = &self.usual[self.at.phase], decayed = (3.0 * *usual + self.longest) / 4.0;
+    *usual = self.longest > decayed ? self.longest : decayed;
     self.longest = 0.0;
     allow(phase, bytes);
-    atomic_store_explicit(&self.line->step, step, memory_order_relaxed);
+    atomic_store_explicit(&self.record->step, step, memory_order_relaxed);
     self.at.phase = phase;
     self.at.step = (unsigned)step;
     put_where();
@@ -117,7 +118,7 @@ void t2i_heartbeat_phase(t2i_phase phase, long step, uint64_t bytes)
 
 void t2i_heartbeat_wait(unsigned kind)
 {
-    if (self.line == NULL) return;
+    if (self.record == NULL) return;
     self.at.calls++;
     self.at.kind = kind;
     put_where();
@@ -125,7 +126,7 @@ void t2i_heartbeat_wait(unsigned kind)
 
 void t2i_heartbeat_resume(void)
 {
-    if (self.line == NULL) return;
+    if (self.record == NULL) return;
     self.at.kind = 0;
     put_where();
 }

@@ -1,8 +1,8 @@
-/* heartbeat.h - what this process says of itself while it works: that it lives, and what it is at.
+/* heartbeat.h - the heartbeat record of a process: that it is alive, and what it is doing.
  *
- * Why: a rank that waits for another must tell one that is slow from one that has stopped, and name
- * what it stopped in. Each process has one line, which others on its node may read in shared memory
- * (comm.h); whatever takes long gives a sign of life between its pieces. Outside of a watched run
+ * Why: a rank that waits for another must distinguish a slow rank from one that hangs, and report
+ * where it hangs. Each process has one record, which the other processes of the node read in shared
+ * memory (comm.h). Long operations send heartbeats between their parts. Without a watchdog
  * everything here does nothing.
  */
 #ifndef T2I_HEARTBEAT_H
@@ -21,41 +21,41 @@ typedef enum {
     T2I_PHASES
 } t2i_phase;
 
-/* A line: written by one process, read by others. */
+/* A record: written by one process, read by others. */
 typedef struct {
-    _Alignas(64) atomic_uint meeting; /* comm's: how many it has come to */
-    atomic_uint beat;                 /* changes with every sign of life */
-    atomic_uint allowed;              /* milliseconds of silence that mean nothing in this phase */
-    atomic_int pid;                   /* 0: not watched, or no more */
+    _Alignas(64) atomic_uint barrier; /* used by comm: barriers that the rank has entered */
+    atomic_uint beat;                 /* incremented by each heartbeat */
+    atomic_uint allowed;              /* milliseconds without heartbeat that this phase may take */
+    atomic_int pid;                   /* 0: not watched (yet, or any more) */
     atomic_ullong where;              /* see t2i_heartbeat_place */
     atomic_llong step;
 } t2i_heartbeat;
 
-/* Where a rank is: which of its collective calls it has come to, what call it waits in (0: it does
- * not wait), the phase, and the step (its last 16 bits). In a correct program equal numbers of
- * calls mean equal words on all ranks of a node. */
+/* Position of a rank: the number of collective calls it has entered, the kind of call in which it
+ * waits (0: it does not wait), the phase, and the step modulo 65536. In a correct program, ranks of
+ * a node that have entered equally many calls are in the same place. */
 typedef struct {
     unsigned calls, kind, phase, step;
 } t2i_heartbeat_place;
-t2i_heartbeat_place t2i_heartbeat_place_of(const t2i_heartbeat *line);
+t2i_heartbeat_place t2i_heartbeat_place_of(const t2i_heartbeat *record);
 
-/* From now on this process writes to *line (borrowed), and calls hook (NULL: none) with each sign
- * of life of the calling thread; others' signs count for nothing. Silence of `floor` seconds is
- * always allowed, four times that in a phase for the first time, and ten times the longest that was
- * usual in a phase. */
-void t2i_heartbeat_begin(t2i_heartbeat *line, double floor, void (*hook)(void *context),
+/* Starts heartbeats: this process writes to *record (borrowed), and calls hook (NULL: none) with
+ * each heartbeat of the calling thread; those of other threads are only counted. `floor` seconds
+ * without a heartbeat are always allowed, four times as many the first time in a phase, and ten
+ * times the longest that was usual for the phase. */
+void t2i_heartbeat_begin(t2i_heartbeat *record, double floor, void (*hook)(void *context),
                          void *context);
-/* No more: the line's pid becomes 0. */
+/* Ends heartbeats: sets the record's pid to 0. */
 void t2i_heartbeat_end(void);
 
-/* A sign of life. */
+/* Sends a heartbeat. */
 void t2i_heartbeat_beat(void);
-/* Changes with each sign of life of another thread: for the watched one when it waits for that. */
+/* Number of heartbeats of other threads, for the watched thread while it waits for them. */
 unsigned t2i_heartbeat_others(void);
-/* What comes now; step: which one it is, or belongs to. bytes: what is then written or read at once
- * (0: little), as a disk may be as slow as 4 MB a second. */
+/* Enters a phase. step: the step that it is or belongs to. bytes: the largest amount that is
+ * written or read without a heartbeat (0: little); a disk may be as slow as 4 MB/s. */
 void t2i_heartbeat_phase(t2i_phase phase, long step, uint64_t bytes);
-/* Around each collective call that waits. kind: above 0, below 256. */
+/* Enclose each collective call that waits. kind: 1 to 255. */
 void t2i_heartbeat_wait(unsigned kind);
 void t2i_heartbeat_resume(void);
 

@@ -8,12 +8,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* The process's name, rank and level: set once at the start, read by every line. */
+/* Name, rank and level of the process: set at the start, read by every message. */
 static const char *log_program; /* NULL: nothing is printed */
 static int log_rank;
 static t2i_log_level log_level = T2I_NORMAL;
-static int log_open_line; /* a progress line waits for its newline */
-static void (*log_hear)(void *context, const char *text); /* of warnings */
+static int log_open_line; /* a progress line has no newline yet */
+static void (*log_receive)(void *context, const char *text); /* of warnings */
 static void *log_context;
 
 void t2i_log_program(const char *program)
@@ -44,21 +44,21 @@ int t2i_log_is_terminal(void)
     return isatty(STDERR_FILENO) && kind != NULL && strcmp(kind, "dumb") != 0;
 }
 
-/* no-color.org: set, and not empty. */
+/* See no-color.org: NO_COLOR counts if it is set and not empty. */
 static int in_colour(void)
 {
-    const char *without = getenv("NO_COLOR");
-    return t2i_log_is_terminal() && (without == NULL || *without == '\0');
+    const char *no_colour = getenv("NO_COLOR");
+    return t2i_log_is_terminal() && (no_colour == NULL || *no_colour == '\0');
 }
 
-/* One write a line, so that lines of several processes do not mix. */
+/* One write per line, so that lines of several processes do not mix. */
 static void put_line(const char *colour, const char *kind, const char *format, va_list args)
 {
-    char line[2048];
     if (log_program == NULL) return;
-    int dye = *colour != '\0' && in_colour();
+    char line[2048];
+    int coloured = *colour != '\0' && in_colour();
     int used = snprintf(line, sizeof line, "%s%s%s: %s%s", log_open_line ? "\n" : "",
-                        dye ? colour : "", log_program, kind, dye ? "\033[0m" : "");
+                        coloured ? colour : "", log_program, kind, coloured ? "\033[0m" : "");
     if (used < 0 || (size_t)used >= sizeof line) return;
     vsnprintf(line + used, sizeof line - (size_t)used, format, args);
     log_open_line = 0;
@@ -91,17 +91,17 @@ void t2i_log_warn(const char *format, ...)
     va_start(args, format);
     put_line("\033[1;33m", "warning: ", format, args);
     va_end(args);
-    if (log_hear == NULL) return;
+    if (log_receive == NULL) return;
     char text[2048];
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    log_hear(log_context, text);
+    log_receive(log_context, text);
 }
 
-void t2i_log_listen(void (*hear)(void *context, const char *text), void *context)
+void t2i_log_on_warning(void (*receive)(void *context, const char *text), void *context)
 {
-    log_hear = hear;
+    log_receive = receive;
     log_context = context;
 }
 
@@ -123,7 +123,7 @@ void t2i_log_detail(const char *format, ...)
     va_end(args);
 }
 
-/* Cuts the line where the terminal ends: one that wraps cannot be overwritten. */
+/* Truncates the line to the terminal's width: a line that wraps cannot be overwritten. */
 static void fit_terminal(char *line)
 {
     struct winsize size;
@@ -131,7 +131,7 @@ static void fit_terminal(char *line)
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) columns = size.ws_col;
     for (; *line != '\0'; line++) {
         used += ((unsigned char)*line & 0xc0u) != 0x80u;
-        if (used < columns) continue; /* the last column stays free: some wrap when it is used */
+        if (used < columns) continue; /* some terminals wrap when the last column is used */
         *line = '\0';
         return;
     }

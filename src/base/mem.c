@@ -7,10 +7,10 @@
 
 enum { ALIGN = 64 };
 
-/* Counters for tests; atomic, as threads may allocate. */
+/* Counters for tests; atomic because threads may allocate. */
 static atomic_size_t calls, live;
 
-/* Of AddressSanitizer, where a program was built with it. */
+/* Defined if the program is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *from, size_t size) __attribute__((weak));
 
 void *t2i_alloc(size_t count, size_t size)
@@ -20,7 +20,7 @@ void *t2i_alloc(size_t count, size_t size)
     void *pointer = aligned_alloc(ALIGN, whole);
     if (pointer == NULL) return NULL;
     memset(pointer, 0, bytes);
-    if (__asan_poison_memory_region != NULL) /* so that it sees the first byte too many */
+    if (__asan_poison_memory_region != NULL) /* so that an access to the padding is reported */
         __asan_poison_memory_region((char *)pointer + bytes, whole - bytes);
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);

@@ -1,26 +1,26 @@
-/* mem.h - counted, aligned, zeroed memory that says no instead of overflowing.
+/* mem.h - memory allocation: zeroed, aligned to 64 bytes, checked for overflow, and counted.
  *
- * Why: sizes come from files and options, so count * size is checked here once;
- * 64-byte alignment is what the vector kernels and a reproducible BLAS want; and
- * a counter lets tests prove that a step allocates nothing and a tool frees all.
+ * Why: sizes come from files and options, so count * size is checked here; vector kernels and a
+ * reproducible BLAS need the alignment; and tests prove with the counters that a step allocates
+ * nothing and that a program frees everything.
  */
 #ifndef T2I_MEM_H
 #define T2I_MEM_H
 
 #include <stddef.h>
 
-/* count * size zeroed bytes, 64-byte aligned; NULL when it overflows or there is
- * no memory. count * size = 0 gives a valid pointer. Free with t2i_free. */
+/* count * size zeroed bytes; NULL on overflow or if out of memory. count * size = 0 returns a valid
+ * pointer. Free with t2i_free. */
 void *t2i_alloc(size_t count, size_t size);
 
-/* Grows (never shrinks) *pointer from old_count to new_count elements, keeping its contents and
- * zeroing the rest. Returns 0, or -1 with *pointer untouched. *pointer may be NULL. */
+/* Grows (never shrinks) *pointer from old_count to new_count elements, keeps its contents and
+ * zeroes the rest. Returns 0, or -1 with *pointer unchanged. *pointer may be NULL. */
 int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size);
 
-char *t2i_strdup(const char *text); /* NULL when out of memory */
+char *t2i_strdup(const char *text); /* NULL if out of memory */
 void t2i_free(void *pointer);       /* NULL is legal */
 
-/* Calls of t2i_alloc so far; live allocations now. */
+/* Number of calls of t2i_alloc so far, and of allocations that are not freed. */
 size_t t2i_alloc_calls(void);
 size_t t2i_alloc_live(void);
 

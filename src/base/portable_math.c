@@ -3,8 +3,9 @@
 #include <math.h>
 #include <stddef.h>
 
-/* ln 2 and pi / 2 in pieces, each the next bits of the number. The leading ones have 32 and 33
- * bits, so that their products with the whole numbers below (at most 11 and 16 bits) are exact. */
+/* ln 2 and pi / 2 split into parts, each with the next bits of the number. The leading parts have
+ * 32 and 33 bits, so that their products with the integers below (at most 11 and 16 bits) are
+ * exact. */
 static const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33,
                     quarter_high = 0x1.921fb544p+0, quarter_middle = 0x1.0b4611a6p-34,
                     quarter_low = 0x1.3198a2e037073p-69;
@@ -28,7 +29,7 @@ double t2i_exp64(double x)
     if (x < -750) return 0;
     double n = floor(x * 1.4426950408889634 + 0.5);
     double high = x - n * ln2_high, low = n * ln2_low, r = high - low; /* |r| < 0.35 */
-    low = (high - r) - low;                                            /* what r lost */
+    low = (high - r) - low;                                            /* rounding error of r */
     return ldexp(1 + (r + (low + r * r * series(c, sizeof c / sizeof *c, r))), (int)n);
 }
 
@@ -50,12 +51,11 @@ double t2i_log64(double x)
     return k * ln2_high - ((s * (f - rest) - k * ln2_low) - f);
 }
 
-/* What is left of x after its nearest multiple of pi / 2, as r + *low, |r| < 0.8, and which
- * multiple that is, modulo 4. */
-static double take_quarters(double x, double *low, int *quarter)
+/* Argument reduction: returns r with x = n pi / 2 + r + *low, |r| < 0.8, and *quarter = n mod 4. */
+static double reduce_quarters(double x, double *low, int *quarter)
 {
     double n = floor(x * 0.63661977236758134 + 0.5);
-    double first = x - n * quarter_high; /* exact, as its lowest bit is not below x's */
+    double first = x - n * quarter_high; /* exact: its lowest bit is not below that of x */
     double middle = n * quarter_middle, sum = first - middle, back = sum - first;
     double lost = (first - (sum - back)) - (middle + back); /* exact: first - middle - sum */
     double small = lost - n * quarter_low, r = sum + small;
@@ -88,8 +88,8 @@ double t2i_sin64(double x)
     double low, r;
     int quarter;
     if (!(fabs(x) <= T2I_ANGLE_MOST)) return NAN;
-    if (x == 0) return x; /* with its sign */
-    r = take_quarters(x, &low, &quarter);
+    if (x == 0) return x; /* keeps the sign of zero */
+    r = reduce_quarters(x, &low, &quarter);
     double value = quarter % 2 == 0 ? sine(r, low) : cosine(r, low);
     return quarter < 2 ? value : -value;
 }
@@ -99,12 +99,12 @@ double t2i_cos64(double x)
     double low, r;
     int quarter;
     if (!(fabs(x) <= T2I_ANGLE_MOST)) return NAN;
-    r = take_quarters(x, &low, &quarter);
+    r = reduce_quarters(x, &low, &quarter);
     double value = quarter % 2 == 0 ? cosine(r, low) : sine(r, low);
     return quarter == 0 || quarter == 3 ? value : -value;
 }
 
-/* A number of twice the digits. */
+/* A number in double-double precision. */
 typedef struct {
     double high, low;
 } pair;

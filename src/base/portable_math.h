@@ -1,13 +1,14 @@
-/* portable_math.h - exp, log, sin, cos and powers in plain double operations.
+/* portable_math.h - exp, log, sin, cos and powers with the same bits on every CPU.
  *
- * Why: the C library picks another variant of these on another CPU (with or without fused
- * multiply-adds), and the last bits differ. What a run's bits depend on uses these instead: sums
- * and products whose order is in the source, and which the compiler does not fuse. sqrt, floor,
- * frexp and ldexp are exact everywhere and need no replacement.
+ * Why: the C library selects variants of these functions by CPU (with or without fused
+ * multiply-adds), whose results differ in the last bits. Everything that a run's bits depend on
+ * uses these functions instead. They consist of double additions and multiplications in the order
+ * of the source, which the compiler does not contract. sqrt, floor, frexp and ldexp are exact
+ * everywhere and need no replacement.
  *
- * Argument reductions by constants in several pieces (Cody and Waite, "Software Manual for the
- * Elementary Functions", 1980), then Taylor series on what is left. Within 1 unit in the last
- * place (pow: 2) where the result is a normal number.
+ * Method: argument reduction by constants that are split into several parts (Cody and Waite,
+ * "Software Manual for the Elementary Functions", 1980), then a Taylor series. The error is at most
+ * 1 unit in the last place (pow: 2) if the result is a normal number.
  */
 #ifndef T2I_PORTABLE_MATH_H
 #define T2I_PORTABLE_MATH_H
@@ -16,7 +17,7 @@
 double t2i_exp64(double x);
 double t2i_log64(double x);
 
-/* |x| at most this; beyond it, and of a NaN, NaN. */
+/* Largest |x|; the result is NaN beyond it and for NaN. */
 #define T2I_ANGLE_MOST 65536.0
 double t2i_sin64(double x);
 double t2i_cos64(double x);

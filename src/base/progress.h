@@ -1,17 +1,19 @@
-/* progress.h - "reading pictures: 45 %, 12 s left" for work that takes longer than a second. */
+/* progress.h - progress lines such as "reading pictures: 45 %, 12 s left" for work that takes
+ * longer than a second.
+ */
 #ifndef T2I_PROGRESS_H
 #define T2I_PROGRESS_H
 
 typedef struct {
-    const char *what; /* borrowed: "reading pictures" */
-    double begun, said;
+    const char *what;      /* borrowed: "reading pictures" */
+    double begun, printed; /* times */
     int shown;
 } t2i_progress;
 
 void t2i_progress_begin(t2i_progress *progress, const char *what);
-/* share of the work that is done, 0..1; prints now and then: more often on a terminal. */
-void t2i_progress_at(t2i_progress *progress, double share);
-/* Says how long it took, if anything was said at all. */
+/* done: fraction of the work, 0..1. Prints from time to time, more often on a terminal. */
+void t2i_progress_at(t2i_progress *progress, double done);
+/* Prints the elapsed time if any progress was printed. */
 void t2i_progress_end(t2i_progress *progress);
 
 #endif

@@ -66,6 +66,6 @@ uint64_t t2i_rng_permute(uint64_t key, uint64_t stream, uint64_t n, uint64_t i)
             right = mixed;
         }
         i = left << half | right;
-    } while (i >= n); /* the walk stays on a cycle through a point below n, so it ends */
+    } while (i >= n); /* terminates: the cycle of i contains a value below n */
     return i;
 }

@@ -1,7 +1,10 @@
 /* rng.h - counter-based random numbers: a pure function of (key, counter).
  *
- * Why: the state of a sampler is then the step number alone, any rank can make
- * any shard's numbers, and a resumed run draws what it would have drawn.
+ * Why: the step number is the only state of a sampler, any rank can compute the numbers of any
+ * shard, and a resumed run draws the same numbers as one that was not interrupted. For example, the
+ * initial values of a tensor are a function of (seed, tensor name, element), and the permutation of
+ * a shard is a function of (seed, shard, number of the permutation).
+ *
  * Generator: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random
  * numbers: as easy as 1, 2, 3", SC'11), checked against its published vectors.
  */
@@ -10,10 +13,10 @@
 
 #include <stdint.h>
 
-/* All random streams. A number belongs to (key, stream, i); each purpose has streams, or a key, of
- * its own, so that no two draw the same numbers. Values never change: results depend on them.
- * (Macros, since an enumerator of C11 is an int.) The key is the seed that a user gives, unless a
- * line says otherwise.
+/* All random streams. A number is a function of (key, stream, i). Each purpose has its own streams
+ * or key, so that no two purposes use the same numbers. The values must never change, since results
+ * depend on them. (Macros, since an enumerator of C11 is an int.) The key is the user's seed unless
+ * noted.
  *
  * | stream                      | for                                        | i                 |
  * |-----------------------------|--------------------------------------------|-------------------|
@@ -49,21 +52,21 @@
 #define T2I_KEY_UNIFORM           0x756e69666f726d21u
 #define T2I_KEY_PCA               0x7063612d74326900u
 
-/* One block of four 32-bit numbers for 64-bit key and 128-bit counter (hi, lo). */
+/* One block of four 32-bit numbers for a 64-bit key and a 128-bit counter (hi, lo). */
 void t2i_rng_block(uint64_t key, uint64_t hi, uint64_t lo, uint32_t out[4]);
 
-/* Number i of stream (key, stream): 64 random bits; uniform in [0, 1) with 24 bits (exact in
+/* Number i of the stream (key, stream): 64 random bits; uniform in [0, 1) with 24 bits (exact as a
  * float); standard normal (Box-Muller, computed in double). */
 uint64_t t2i_rng_bits(uint64_t key, uint64_t stream, uint64_t i);
 double t2i_rng_uniform(uint64_t key, uint64_t stream, uint64_t i);
 double t2i_rng_normal(uint64_t key, uint64_t stream, uint64_t i);
 
-/* Uniform integer in [0, n), n > 0, without modulo bias beyond 2^-32 n. */
+/* Uniform integer in [0, n), n > 0; the modulo bias is at most 2^-32 n. */
 uint64_t t2i_rng_below(uint64_t key, uint64_t stream, uint64_t i, uint64_t n);
 
-/* Element i (< n) of a pseudo-random permutation of 0..n-1 chosen by (key, stream). Constant
- * memory: a balanced Feistel network over the next power of four, walked until it lands below n
- * (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). n at most 2^62. */
+/* Element i (< n) of the pseudo-random permutation of 0..n-1 given by (key, stream). Needs no
+ * memory: a balanced Feistel network over the next power of four, iterated until the value is below
+ * n (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). n at most 2^62. */
 uint64_t t2i_rng_permute(uint64_t key, uint64_t stream, uint64_t n, uint64_t i);
 
 #endif

@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t told_to_stop;
+static volatile sig_atomic_t received;
 
 static void on_signal(int number)
 {
-    told_to_stop = number;
+    received = number;
 }
 
 static void set_handler(void (*handler)(int))
@@ -36,7 +36,7 @@ void t2i_stop_signal_release(void)
     set_handler(SIG_DFL);
 }
 
-int t2i_stop_signal_asked(void)
+int t2i_stop_signal_received(void)
 {
-    return (int)told_to_stop;
+    return (int)received;
 }

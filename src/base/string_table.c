@@ -10,7 +10,7 @@ const char *t2i_string_table_at(const t2i_string_table *names, size_t number)
     return names->text.data + names->at[number];
 }
 
-/* The slot that holds the name, or the free one where it belongs. At least one slot is free. */
+/* The slot of the name, or the free slot where it belongs. At least one slot is free. */
 static size_t slot_of(const t2i_string_table *names, const char *name)
 {
     size_t slot = (size_t)t2i_hash_64(name, strlen(name)) & (names->slots - 1);
@@ -26,7 +26,7 @@ size_t t2i_string_table_find(const t2i_string_table *names, const char *name)
     return found == 0 ? SIZE_MAX : found - 1;
 }
 
-/* Half of the slots at most are used, so that the search is short. */
+/* At most half of the slots are used, so that searches are short. */
 static t2i_status make_room(t2i_string_table *names, t2i_error *err)
 {
     if (names->count == names->room) {
@@ -53,7 +53,7 @@ t2i_status t2i_string_table_add(t2i_string_table *names, const char *name, size_
     *number = t2i_string_table_find(names, name);
     if (*number != SIZE_MAX) return T2I_OK;
     if (names->count >= UINT32_MAX - 1)
-        return t2i_fail(err, T2I_DATA, "there are more than 4,294,967,294 different names");
+        return t2i_fail(err, T2I_DATA, "more than 4,294,967,294 different names");
     T2I_TRY(make_room(names, err));
     size_t at = names->text.size;
     T2I_TRY(t2i_text_add(&names->text, name, strlen(name) + 1, err));

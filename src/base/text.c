@@ -18,7 +18,7 @@ static t2i_status reserve(t2i_text *text, size_t more, t2i_error *err)
 
 t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err)
 {
-    T2I_TRY(reserve(text, size, err)); /* a byte more than asked for: the terminator */
+    T2I_TRY(reserve(text, size, err)); /* reserves one more byte, for the terminator */
     if (size > 0) memcpy(text->data + text->size, bytes, size);
     text->size += size;
     text->data[text->size] = '\0';
@@ -32,7 +32,7 @@ t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...
     va_copy(again, args);
     int size = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    t2i_status status = size < 0 ? t2i_fail(err, T2I_BUG, "a text cannot be formatted")
+    t2i_status status = size < 0 ? t2i_fail(err, T2I_BUG, "cannot format a text")
                                  : reserve(text, (size_t)size, err);
     if (status == T2I_OK) {
         vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
@@ -51,7 +51,7 @@ t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size, t2
     return T2I_OK;
 }
 
-t2i_status t2i_text_small(t2i_text *text, const char *bytes, size_t size, t2i_error *err)
+t2i_status t2i_text_lower(t2i_text *text, const char *bytes, size_t size, t2i_error *err)
 {
     text->size = 0;
     T2I_TRY(t2i_text_add(text, bytes, size, err));
@@ -123,7 +123,7 @@ int t2i_utf8_is_visible(uint32_t code)
     return 1;
 }
 
-/* Levenshtein distance; words longer than the table are "far". */
+/* Levenshtein distance; SIZE_MAX for words of more than LONGEST bytes. */
 static size_t edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 63 };

@@ -12,16 +12,16 @@ typedef struct {
     t2i_thread_pool *pool;
     int thread;
     pthread_t id;
-} member;
+} worker;
 
 struct t2i_thread_pool {
-    int threads, started; /* started: of the others */
+    int threads, started; /* started: without the caller */
     int spin, ending;
     void (*work)(void *context, int thread);
     void *context;
-    member *other;     /* owned: threads - 1 */
-    atomic_uint round; /* changes, under the lock, when there is work */
-    atomic_int busy;   /* others that are still at it */
+    worker *other;     /* owned: threads - 1 */
+    atomic_uint round; /* incremented, under the lock, when there is work */
+    atomic_int busy;   /* other threads that are not done */
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
 };
@@ -37,8 +37,8 @@ static int is_done(t2i_thread_pool *pool, unsigned unused)
     return atomic_load_explicit(&pool->busy, memory_order_acquire) == 0;
 }
 
-/* The phases of a step follow one another closely: looking for a moment is cheaper than sleeping
- * and being woken. */
+/* The parts of a step follow each other closely, so that spinning for a moment is cheaper than
+ * sleeping and waking up. */
 static void await(t2i_thread_pool *pool, int (*ready)(t2i_thread_pool *, unsigned), unsigned round,
                   pthread_cond_t *condition)
 {
@@ -51,9 +51,9 @@ static void await(t2i_thread_pool *pool, int (*ready)(t2i_thread_pool *, unsigne
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void *live(void *self)
+static void *run_worker(void *self)
 {
-    const member *me = self;
+    const worker *me = self;
     t2i_thread_pool *pool = me->pool;
     t2i_cpu_set_rounding();
     for (unsigned round = 0;; round++) {
@@ -61,13 +61,13 @@ static void *live(void *self)
         if (pool->ending) return NULL;
         pool->work(pool->context, me->thread);
         if (atomic_fetch_sub(&pool->busy, 1) != 1) continue;
-        pthread_mutex_lock(&pool->lock); /* the caller is asleep, or has not looked yet */
+        pthread_mutex_lock(&pool->lock); /* the caller sleeps, or has not checked busy yet */
         pthread_cond_signal(&pool->end);
         pthread_mutex_unlock(&pool->lock);
     }
 }
 
-static void call_others(t2i_thread_pool *pool)
+static void wake_others(t2i_thread_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->round, 1);
@@ -79,7 +79,7 @@ t2i_status t2i_thread_pool_new(t2i_thread_pool **out, int threads, int spin, t2i
 {
     T2I_ASSERT(threads >= 1);
     t2i_thread_pool *pool = *out = t2i_alloc(1, sizeof *pool);
-    member *other = t2i_alloc((size_t)threads, sizeof *other);
+    worker *other = t2i_alloc((size_t)threads, sizeof *other);
     if (pool == NULL || other == NULL) {
         t2i_free(pool);
         t2i_free(other);
@@ -97,9 +97,9 @@ t2i_status t2i_thread_pool_new(t2i_thread_pool **out, int threads, int spin, t2i
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     while (failed == 0 && pool->started < threads - 1) {
-        member *m = &other[pool->started];
-        *m = (member){.pool = pool, .thread = pool->started + 1};
-        failed = pthread_create(&m->id, NULL, live, m);
+        worker *m = &other[pool->started];
+        *m = (worker){.pool = pool, .thread = pool->started + 1};
+        failed = pthread_create(&m->id, NULL, run_worker, m);
         if (failed == 0) pool->started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -107,7 +107,7 @@ t2i_status t2i_thread_pool_new(t2i_thread_pool **out, int threads, int spin, t2i
     int started = pool->started + 1;
     t2i_thread_pool_free(pool);
     *out = NULL;
-    return t2i_fail(err, T2I_SYSTEM, "thread %d of %d cannot be started: %s; ask for fewer threads",
+    return t2i_fail(err, T2I_SYSTEM, "cannot start thread %d of %d: %s; use fewer threads",
                     started + 1, threads, strerror(failed));
 }
 
@@ -115,7 +115,7 @@ void t2i_thread_pool_free(t2i_thread_pool *pool)
 {
     if (pool == NULL) return;
     pool->ending = 1;
-    call_others(pool);
+    wake_others(pool);
     for (int i = 0; i < pool->started; i++) pthread_join(pool->other[i].id, NULL);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->begin);
@@ -136,7 +136,7 @@ void t2i_thread_pool_run(t2i_thread_pool *pool, void (*work)(void *context, int 
         pool->work = work;
         pool->context = context;
         atomic_store(&pool->busy, pool->threads - 1);
-        call_others(pool);
+        wake_others(pool);
     }
     work(context, 0);
     if (pool->threads > 1) await(pool, is_done, 0, &pool->end);

@@ -100,7 +100,7 @@ static t2i_status wait_for_end(const char *folder, const char *path, t2i_error *
             t2i_log_note("%s is being written by process %ld; waiting for its end", folder,
                          other.pid);
         told = 1;
-        t2i_cpu_rest(0.1);
+        t2i_cpu_sleep(0.1);
     }
 }
 

@@ -31,15 +31,15 @@
 
 enum { WINDOWS = 32 };
 
-/* Calls that wait. */
-enum { AGREE = 1, BCAST, NUMBERS, SHARE_ALL, BARRIER, MESSAGES, MEETING, NODE_OR, NODE_ROOM };
-static const char *const call_name[] = {"an agreement", "a broadcast",  "a sum",
-                                        "a share-out",  "a barrier",    "messages",
-                                        "a meeting",    "a node's sum", "a node's memory"};
+/* Kinds of calls that wait. */
+enum { AGREE = 1, BCAST, NUMBERS, SHARE_ALL, BARRIER, MESSAGES, NODE_BARRIER, NODE_OR, NODE_ROOM };
+static const char *const call_name[] = {"an agreement",   "a broadcast",      "a reduction",
+                                        "an allgather",   "a barrier",        "messages",
+                                        "a node barrier", "a node reduction", "a node's memory"};
 
 enum { HOST = 64 };
 
-/* What the first rank of a node and rank 0 tell each other of themselves. */
+/* Heartbeat message between rank 0 and the first rank of another node. */
 typedef struct {
     unsigned beat, allowed;
     int pid, last;
@@ -48,62 +48,62 @@ typedef struct {
 } remote_heartbeat;
 
 typedef struct {
-    t2i_heartbeat copy; /* of its line, as of its newest remote heartbeat */
-    int rank, over;     /* over: its last heartbeat has come */
+    t2i_heartbeat copy; /* its record, according to its newest message */
+    int rank, over;     /* over: its last message has arrived */
     remote_heartbeat in, out;
     MPI_Request receive, send;
 } peer;
 
-/* What is told of a job's end. */
+/* Report of the error that ends a job. */
 typedef struct {
-    t2i_comm_teller *teller; /* NULL: another rank does that */
+    t2i_comm_reporter *reporter; /* NULL: another rank reports */
     void *context;
     const t2i_error *what;
     int aborts;
     atomic_int done;
-} telling;
+} report;
 
-/* Ranks that share memory look at each other's lines there. Of the other nodes rank 0 looks at the
- * first rank, and that at rank 0. */
+/* Ranks that share memory read each other's records there. Rank 0 watches the first rank of every
+ * other node by messages, and these watch rank 0. */
 typedef struct {
-    t2i_heartbeat *line, own; /* own: where none are shared */
-    t2i_verdict verdict;      /* where none is shared */
-    int *first;               /* owned: the first rank of every rank's node */
-    char (*host)[HOST];       /* owned: of every rank */
+    t2i_heartbeat *record, own; /* own: used without shared memory */
+    t2i_verdict verdict;        /* likewise */
+    int *first;                 /* owned: the first rank of every rank's node */
+    char (*host)[HOST];         /* owned: of every rank */
     t2i_watched *watched;
-    peer *peer; /* owned, as watched */
+    peer *peer; /* owned, like watched */
     size_t peers;
     MPI_Comm heartbeats;
-    double written;   /* when heartbeats were sent */
-    unsigned allowed; /* what they said */
+    double sent;      /* time of the last messages */
+    unsigned allowed; /* their contents */
     t2i_liveness liveness;
     t2i_watchdog *watchdog;
-    telling telling;
+    report report;
 } watching;
 
 struct t2i_comm {
     MPI_Comm mpi, node;
     int rank, size, node_size, node_rank;
     int node_first; /* lowest rank of the node */
-    int node_cores; /* that its ranks may use together */
-    int funnels;    /* may ranks have threads? */
+    int node_cores; /* cores that its ranks may use together */
+    int funnels;    /* does MPI allow threads? */
     int crowded;    /* more ranks x threads on the node than cores: yield while waiting */
     char host[MPI_MAX_PROCESSOR_NAME + 1];
-    MPI_Request *request; /* started and not yet waited for */
+    MPI_Request *request; /* started and not completed */
     size_t requests, request_room;
     t2i_traffic sent;
-    int *count, *start;      /* size each: shares, for the vector collectives */
-    MPI_Win window[WINDOWS]; /* memory that the node's ranks share */
+    int *count, *start;      /* size each: shares, for MPI_Iallgatherv */
+    MPI_Win window[WINDOWS]; /* shared memory of the node */
     size_t windows;
-    void *private[WINDOWS]; /* where they cannot */
+    void *private[WINDOWS]; /* its replacement if there is no space */
     size_t privates;
-    uint64_t room, shared; /* bytes: in /dev/shm at first; in all windows. Of node_rank 0 */
-    int told;              /* that there is no room */
-    t2i_heartbeat *lines;  /* node_size, in the first window; NULL: none is there */
-    unsigned meetings;
-    double beaten; /* last sign of life while waiting */
+    uint64_t room, shared;  /* bytes: /dev/shm at first; in all windows. Of node_rank 0 */
+    int reported;           /* that there is no space */
+    t2i_heartbeat *records; /* node_size, in the first window; NULL: none */
+    unsigned barriers;      /* of the node */
+    double beaten;          /* time of the last heartbeat while waiting */
     int watches;
-    watching watching; /* empty when nobody watches */
+    watching watching; /* empty without a watchdog */
 };
 
 #ifdef OPEN_MPI
@@ -132,23 +132,23 @@ int t2i_comm_rank_before_start(void)
     return 0;
 }
 
-int t2i_comm_speaks_before_start(void)
+int t2i_comm_prints_before_start(void)
 {
     if (t2i_comm_rank_before_start() == 0) return 1;
-    int told_to_end = nanosleep(&(struct timespec){.tv_sec = 2}, NULL) != 0;
-    return !told_to_end && getenv("OMPI_COMM_WORLD_RANK") != NULL;
+    int interrupted = nanosleep(&(struct timespec){.tv_sec = 2}, NULL) != 0;
+    return !interrupted && getenv("OMPI_COMM_WORLD_RANK") != NULL;
 }
 
-/* Open MPI ends the process where a step of Slurm has no PMI that it knows, and with a long text.
+/* Without a PMI that it supports, in a Slurm step, Open MPI ends the process with a long message.
  */
-static void foretell(void)
+static void warn_without_pmix(void)
 {
     if (knows_pmix_alone && getenv("SLURM_STEP_NUM_TASKS") != NULL && getenv("PMIX_RANK") == NULL &&
         t2i_comm_rank_before_start() == 0)
-        t2i_log_warn("this step of Slurm has no PMIx; should MPI not start now: %s", hint);
+        t2i_log_warn("this Slurm step has no PMIx; if MPI does not start: %s", hint);
 }
 
-/* A launcher and an MPI library that do not fit give N programs that are each "rank 0 of 1". */
+/* If launcher and MPI library do not match, each of N processes is rank 0 of 1. */
 static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
 {
     int slurm = number_in_environment("SLURM_STEP_NUM_TASKS", comm->size);
@@ -156,7 +156,7 @@ static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
     int started = number_in_environment("OMPI_COMM_WORLD_SIZE", hydra);
     if (comm->size == 1 && started == 1 && getenv("SLURM_STEP_NUM_TASKS") == NULL &&
         number_in_environment("SLURM_NTASKS", 1) > 1)
-        t2i_log_warn("Slurm gave this job %s tasks, but this is one rank alone; %s",
+        t2i_log_warn("Slurm allocated %s tasks to this job, but this is a single rank; %s",
                      getenv("SLURM_NTASKS"), hint);
     if (comm->size > 1 || started <= 1) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM,
@@ -187,8 +187,7 @@ static void abort_all(int code)
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
-/* Collective over the node. Cores that its ranks may use together: each may be bound to one of its
- * own. */
+/* Collective over the node. Number of cores in the union of its ranks' affinity masks. */
 static int node_cores(MPI_Comm node)
 {
     unsigned char mask[T2I_CPU_MASK];
@@ -199,9 +198,9 @@ static int node_cores(MPI_Comm node)
     return cores;
 }
 
-/* Collective over the node. The environment variable T2I_NODE_RANKS splits it into nodes of so many
- * ranks, or deals its ranks out to so many nodes where it is negative, so that one machine can test
- * what several do. */
+/* Collective over the node. The environment variable T2I_NODE_RANKS splits it into nodes of that
+ * many ranks or, if negative, distributes its ranks cyclically over that many nodes, so that one
+ * machine can test several nodes. */
 static void split_node(t2i_comm *comm)
 {
     int ranks = number_in_environment("T2I_NODE_RANKS", 0);
@@ -241,11 +240,10 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
 {
     t2i_comm *comm = *out = t2i_alloc(1, sizeof *comm);
     if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
-    /* hwloc inside MPI looks for displays of graphics cards, which we have no use for; where
-     * "localhost" has to be asked of a name server, that costs ten seconds a start (seen). */
+    /* see comm.h */
     setenv("HWLOC_COMPONENTS", "-gl", 0);
     int threads;
-    foretell();
+    warn_without_pmix();
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &threads) != MPI_SUCCESS) {
         t2i_free(comm);
         *out = NULL;
@@ -254,7 +252,7 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
     comm->funnels = threads >= MPI_THREAD_FUNNELED;
     t2i_set_abort_hook(abort_all);
     t2i_status status = t2i_comm_agree(comm, start(comm, err), err);
-    if (status == T2I_OK) status = check_launch(comm, err); /* each such task fails alike, alone */
+    if (status == T2I_OK) status = check_launch(comm, err); /* each such task fails by itself */
     if (status != T2I_OK) {
         t2i_comm_close(comm);
         *out = NULL;
@@ -304,7 +302,7 @@ int t2i_comm_node_first(const t2i_comm *comm)
     return comm->node_first;
 }
 
-/* One line, words parted by single blanks. */
+/* First line, with words separated by single blanks. */
 static void tidy(char out[T2I_MPI_NAME], const char *text)
 {
     size_t size = 0, length = strcspn(text, ",\n");
@@ -326,14 +324,14 @@ void t2i_comm_library(char running[T2I_MPI_NAME], char built[T2I_MPI_NAME])
 
 /* ---- threads ---- */
 
-/* What the environment and the machine suggest; at least 1. */
+/* Threads according to environment and machine; at least 1. */
 static int own_threads(const t2i_comm *comm)
 {
-    int told = number_in_environment("OMP_NUM_THREADS", 0); /* of a list "4,2" the first */
-    if (told > 0) return told;
+    int omp = number_in_environment("OMP_NUM_THREADS", 0); /* of a list "4,2" the first */
+    if (omp > 0) return omp;
     int share = comm->node_cores / comm->node_size;
     int slurm = number_in_environment("SLURM_CPUS_PER_TASK", share);
-    int threads = slurm < share ? slurm : share; /* mpirun inside of a job may bind more tightly */
+    int threads = slurm < share ? slurm : share; /* mpirun within a job may bind to fewer */
     return threads > 0 ? threads : 1;
 }
 
@@ -354,10 +352,9 @@ int t2i_comm_crowded(const t2i_comm *comm)
 
 /* ---- waiting ---- */
 
-/* Between two looks at what is waited for; *began is 0 before the first. Spinning is fastest while
- * each rank has a core of its own; where they share cores, and in a wait that has become long, the
- * core goes to whoever needs it. */
-static void be_patient(t2i_comm *comm, double *began)
+/* Called between two polls; *began is 0 before the first. Spinning is fastest while each rank has a
+ * core of its own. If ranks share cores, or if the wait is long, the core is yielded. */
+static void pause_polling(t2i_comm *comm, double *began)
 {
     static const double spin = 2e-4, patience = 5e-3, nap = 1e-4, heart = 0.05;
     double now = t2i_cpu_seconds();
@@ -367,9 +364,9 @@ static void be_patient(t2i_comm *comm, double *began)
             t2i_heartbeat_beat();
             comm->beaten = now;
         }
-        t2i_cpu_rest(nap);
+        t2i_cpu_sleep(nap);
     } else if (comm->crowded || now - *began > spin)
-        t2i_cpu_rest(0.0);
+        t2i_cpu_sleep(0.0);
 }
 
 /* Polls until all started requests are done. */
@@ -381,7 +378,7 @@ static void wait_for(t2i_comm *comm, unsigned call, MPI_Request *request, size_t
     t2i_heartbeat_wait(call);
     while (!done) {
         MPI_Testall((int)count, request, &done, MPI_STATUSES_IGNORE);
-        if (!done) be_patient(comm, &began);
+        if (!done) pause_polling(comm, &began);
     }
     t2i_heartbeat_resume();
 }
@@ -418,7 +415,7 @@ void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes)
     }
 }
 
-/* T2I_NODE_MEMORY: pretend there were so many bytes. */
+/* The environment variable T2I_NODE_MEMORY overrides the number of bytes, for tests. */
 uint64_t t2i_comm_shareable(void)
 {
     struct statvfs info;
@@ -426,15 +423,15 @@ uint64_t t2i_comm_shareable(void)
     uint64_t now = limit >= 0                        ? (uint64_t)limit
                    : statvfs("/dev/shm", &info) == 0 ? (uint64_t)info.f_bavail * info.f_frsize
                                                      : 0;
-    struct rlimit largest; /* of a file, which is what a window is made of */
+    struct rlimit largest; /* of a file: a window is one */
     if (getrlimit(RLIMIT_FSIZE, &largest) == 0 && largest.rlim_cur < now)
         now = (uint64_t)largest.rlim_cur;
     return now;
 }
 
-/* Collective over the node. Room to share: a window that does not fit aborts the job or hangs it
- * when it is written to, so this is looked at first. Open MPI takes it from /dev/shm, where what
- * was never written to is still counted as free. */
+/* Collective over the node. Is there enough shared memory? A window that does not fit aborts or
+ * hangs the job when it is written to. Open MPI allocates it in /dev/shm, which counts pages that
+ * were never written to as free. */
 static int node_has_room(t2i_comm *comm, uint64_t bytes)
 {
     static const uint64_t slack = 16 << 20;
@@ -450,17 +447,18 @@ static int node_has_room(t2i_comm *comm, uint64_t bytes)
     return all;
 }
 
-void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes)
+void *t2i_comm_shared_memory(t2i_comm *comm, size_t bytes)
 {
     if (comm->node_size == 1) return NULL;
-    size_t lines = comm->lines == NULL ? (size_t)comm->node_size * sizeof *comm->lines : 0;
-    bytes += lines + 64;
+    size_t record_bytes =
+        comm->records == NULL ? (size_t)comm->node_size * sizeof *comm->records : 0;
+    bytes += record_bytes + 64;
     if (!node_has_room(comm, bytes)) {
-        if (!comm->told)
-            t2i_log_note("/dev/shm has no room for %.1f MB: ranks keep copies of their own and "
-                         "send messages",
+        if (!comm->reported)
+            t2i_log_note("/dev/shm has no space for %.1f MB: ranks keep copies of their own and "
+                         "exchange messages",
                          (double)bytes / 1e6);
-        comm->told = 1;
+        comm->reported = 1;
         return NULL;
     }
     void *mine, *of_first;
@@ -474,26 +472,27 @@ void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes)
     MPI_Win_lock_all(MPI_MODE_NOCHECK, *window);
     comm->shared += bytes;
     char *begin = (char *)of_first + (64 - (uintptr_t)of_first % 64) % 64;
-    if (lines > 0) comm->lines = (t2i_heartbeat *)(void *)begin;
-    return begin + lines;
+    if (record_bytes > 0) comm->records = (t2i_heartbeat *)(void *)begin;
+    return begin + record_bytes;
 }
 
 t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn, int *sharers,
                                 t2i_error *err)
 {
-    *out = t2i_comm_share_memory(comm, bytes);
+    *out = t2i_comm_shared_memory(comm, bytes);
     *turn = *out != NULL ? comm->node_rank : 0;
     *sharers = *out != NULL ? comm->node_size : 1;
     if (*out == NULL && (*out = t2i_alloc(bytes, 1)) != NULL) {
         T2I_ASSERT(comm->privates < WINDOWS);
         comm->private[comm->privates++] = *out;
     }
-    t2i_status mine = *out == NULL ? t2i_fail_memory(err, bytes, "what a node shares") : T2I_OK;
+    t2i_status mine =
+        *out == NULL ? t2i_fail_memory(err, bytes, "the shared memory of a node") : T2I_OK;
     return t2i_comm_agree(comm, mine, err);
 }
 
-/* With several nodes messages may still be under way, which only move when MPI is called. */
-static void nudge(const t2i_comm *comm)
+/* With several nodes messages may be in transit, which progress only within MPI calls. */
+static void progress_mpi(const t2i_comm *comm)
 {
     enum { NOBODYS_TAG = 1 };
     int found;
@@ -501,35 +500,35 @@ static void nudge(const t2i_comm *comm)
         MPI_Iprobe(MPI_ANY_SOURCE, NOBODYS_TAG, comm->mpi, &found, MPI_STATUS_IGNORE);
 }
 
-void t2i_comm_meet(t2i_comm *comm)
+void t2i_comm_node_barrier(t2i_comm *comm)
 {
     double began = 0.0;
     if (comm->node_size == 1) return;
-    T2I_ASSERT(comm->lines != NULL);
-    unsigned meeting = ++comm->meetings;
-    t2i_heartbeat_wait(MEETING);
-    atomic_store_explicit(&comm->lines[comm->node_rank].meeting, meeting, memory_order_release);
+    T2I_ASSERT(comm->records != NULL);
+    unsigned barrier = ++comm->barriers;
+    t2i_heartbeat_wait(NODE_BARRIER);
+    atomic_store_explicit(&comm->records[comm->node_rank].barrier, barrier, memory_order_release);
     for (int r = 0; r < comm->node_size;) {
-        unsigned theirs = atomic_load_explicit(&comm->lines[r].meeting, memory_order_acquire);
-        if (theirs - meeting < UINT_MAX / 2) { /* it is there, or has gone on */
+        unsigned theirs = atomic_load_explicit(&comm->records[r].barrier, memory_order_acquire);
+        if (theirs - barrier < UINT_MAX / 2) { /* it has arrived, or is already beyond */
             r++;
             continue;
         }
-        nudge(comm);
-        be_patient(comm, &began);
+        progress_mpi(comm);
+        pause_polling(comm, &began);
     }
     t2i_heartbeat_resume();
 }
 
 /* ---- collectives ---- */
 
-/* What ranks of the node wrote before is seen by those that read after. */
+/* Makes earlier writes to shared memory visible to the ranks of the node. */
 static void sync_memory(t2i_comm *comm)
 {
     for (size_t i = 0; i < comm->windows; i++) MPI_Win_sync(comm->window[i]);
 }
 
-void t2i_comm_sign(const t2i_comm *comm, t2i_error *err)
+void t2i_comm_add_host(const t2i_comm *comm, t2i_error *err)
 {
     size_t used = strlen(err->text);
     if (used < sizeof err->text)
@@ -539,7 +538,7 @@ void t2i_comm_sign(const t2i_comm *comm, t2i_error *err)
 
 t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
 {
-    t2i_error say = {.status = T2I_OK};
+    t2i_error agreed = {.status = T2I_OK};
     if (comm->size == 1) return mine;
     sync_memory(comm);
     int first = mine == T2I_OK ? comm->size : comm->rank, lowest = comm->size;
@@ -549,13 +548,13 @@ t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err)
     sync_memory(comm);
     if (lowest == comm->size) return T2I_OK;
     if (comm->rank == lowest) {
-        say = *err;
-        say.status = mine;
-        if (comm->rank != 0) t2i_comm_sign(comm, &say);
+        agreed = *err;
+        agreed.status = mine;
+        if (comm->rank != 0) t2i_comm_add_host(comm, &agreed);
     }
-    t2i_comm_bcast(comm, lowest, &say, sizeof say);
-    *err = say;
-    return say.status;
+    t2i_comm_bcast(comm, lowest, &agreed, sizeof agreed);
+    *err = agreed;
+    return agreed.status;
 }
 
 void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size)
@@ -572,7 +571,7 @@ void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size)
     }
 }
 
-static int64_t fold(t2i_comm *comm, int64_t value, MPI_Op op)
+static int64_t reduce_integer(t2i_comm *comm, int64_t value, MPI_Op op)
 {
     int64_t result = 0;
     MPI_Request request;
@@ -584,12 +583,12 @@ static int64_t fold(t2i_comm *comm, int64_t value, MPI_Op op)
 
 int64_t t2i_comm_max(t2i_comm *comm, int64_t value)
 {
-    return fold(comm, value, MPI_MAX);
+    return reduce_integer(comm, value, MPI_MAX);
 }
 
 int64_t t2i_comm_sum(t2i_comm *comm, int64_t value)
 {
-    return fold(comm, value, MPI_SUM);
+    return reduce_integer(comm, value, MPI_SUM);
 }
 
 int t2i_comm_same(t2i_comm *comm, const void *bytes, size_t size)
@@ -621,7 +620,7 @@ static size_t share_size(size_t items, int rank, int size)
     return t2i_comm_share(items, rank + 1, size) - t2i_comm_share(items, rank, size);
 }
 
-/* An MPI type of item_bytes, so that counts of large things fit an int. */
+/* An MPI type of item_bytes, so that the count of large items fits an int. */
 static MPI_Datatype item_type(size_t item_bytes)
 {
     MPI_Datatype type;
@@ -640,7 +639,7 @@ static void fill_shares(t2i_comm *comm, size_t items)
     }
 }
 
-void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t items)
+void t2i_comm_allgather(t2i_comm *comm, void *all, size_t item_bytes, size_t items)
 {
     if (comm->size == 1) return;
     MPI_Datatype type = item_type(item_bytes);
@@ -693,7 +692,7 @@ void t2i_comm_send(t2i_comm *comm, int to, const void *items, size_t item_bytes,
     comm->sent.messages++;
     comm->sent.bytes += item_bytes * count;
     MPI_Isend(items, (int)count, type, to, 0, comm->mpi, &request);
-    MPI_Type_free(&type); /* lives on until the message is done */
+    MPI_Type_free(&type); /* freed by MPI when the message is complete */
     add_request(comm, request);
 }
 
@@ -713,14 +712,14 @@ void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, 
     add_request(comm, request);
 }
 
-/* ---- watching ---- */
+/* ---- heartbeats between nodes ---- */
 
 static void receive_heartbeats(watching *w, peer *p)
 {
-    int came = 1;
+    int arrived = 1;
     while (!p->over) {
-        MPI_Test(&p->receive, &came, MPI_STATUS_IGNORE);
-        if (!came) return;
+        MPI_Test(&p->receive, &arrived, MPI_STATUS_IGNORE);
+        if (!arrived) return;
         atomic_store_explicit(&p->copy.allowed, p->in.allowed, memory_order_relaxed);
         atomic_store_explicit(&p->copy.step, p->in.step, memory_order_relaxed);
         atomic_store_explicit(&p->copy.where, p->in.where, memory_order_relaxed);
@@ -732,71 +731,71 @@ static void receive_heartbeats(watching *w, peer *p)
     }
 }
 
-/* Does nothing while the heartbeat before is still under way. */
+/* Does nothing while the previous message is in transit. */
 static void send_heartbeat(const watching *w, peer *p, int last)
 {
     int sent;
     MPI_Test(&p->send, &sent, MPI_STATUS_IGNORE);
     if (!sent) return;
     p->out = (remote_heartbeat){
-        .beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed),
-        .allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed),
-        .pid = last ? 0 : atomic_load_explicit(&w->line->pid, memory_order_relaxed),
+        .beat = atomic_load_explicit(&w->record->beat, memory_order_relaxed),
+        .allowed = atomic_load_explicit(&w->record->allowed, memory_order_relaxed),
+        .pid = last ? 0 : atomic_load_explicit(&w->record->pid, memory_order_relaxed),
         .last = last,
-        .where = atomic_load_explicit(&w->line->where, memory_order_relaxed),
-        .step = atomic_load_explicit(&w->line->step, memory_order_relaxed)};
+        .where = atomic_load_explicit(&w->record->where, memory_order_relaxed),
+        .step = atomic_load_explicit(&w->record->step, memory_order_relaxed)};
     MPI_Isend(&p->out, sizeof p->out, MPI_BYTE, p->rank, 0, w->heartbeats, &p->send);
 }
 
-/* With each sign of life. A phase that may be silent for longer is told before it begins. */
+/* Called with each heartbeat. A phase with a longer limit is announced before it begins. */
 static void exchange_heartbeats(void *context)
 {
     static const double often = 0.1, every = 0.5;
     watching *w = context;
-    double now = t2i_cpu_seconds(), since = now - w->written;
-    unsigned allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed);
+    double now = t2i_cpu_seconds(), since = now - w->sent;
+    unsigned allowed = atomic_load_explicit(&w->record->allowed, memory_order_relaxed);
     if (since < often && allowed <= w->allowed) return;
     for (size_t i = 0; i < w->peers; i++) receive_heartbeats(w, &w->peer[i]);
     if (since < every && allowed <= w->allowed) return;
     for (size_t i = 0; i < w->peers; i++) send_heartbeat(w, &w->peer[i], 0);
-    w->written = now;
+    w->sent = now;
     w->allowed = allowed;
 }
 
 /* ---- the end of a job ---- */
 
-static void *tell(void *self)
+static void *run_report(void *self)
 {
-    telling *t = self;
-    if (t->teller != NULL) t->teller(t->context, t->what);
+    report *t = self;
+    if (t->reporter != NULL) t->reporter(t->context, t->what);
     atomic_store(&t->done, 1);
     if (t->aborts) abort_all((int)t->what->status);
     return NULL;
 }
 
-/* In the watchdog's thread of every rank of the node. The teller and MPI_Abort have a thread of
- * their own: one may write to the very disk that hangs, and the other does not return before mpirun
- * kills us, which takes it two seconds where ranks are left. */
+/* Called in the watchdog thread of every rank of the node. The reporter and MPI_Abort run in a
+ * thread of their own: the former may write to a disk that hangs, and the latter does not return
+ * before mpirun kills the process, which takes two seconds while ranks are left. */
 static void end_job(void *context, const t2i_error *what, int first)
 {
     watching *w = context;
-    telling *t = &w->telling;
+    report *t = &w->report;
     pthread_t thread;
     if (what == NULL) _Exit(T2I_SYSTEM);
     if (first) t2i_log_alarm(what);
-    if (first) t2i_watchdog_told(w->liveness.verdict);
+    if (first) t2i_watchdog_reported(w->liveness.verdict);
     t->what = what;
     t->aborts = first;
-    if (pthread_create(&thread, NULL, tell, t) == 0)
-        for (int i = 0; i < 300 && !atomic_load(&t->done); i++) t2i_cpu_rest(0.01);
-    if (first) t2i_cpu_rest(0.1); /* for MPI_Abort to reach the other nodes */
+    if (pthread_create(&thread, NULL, run_report, t) == 0)
+        for (int i = 0; i < 300 && !atomic_load(&t->done); i++) t2i_cpu_sleep(0.01);
+    if (first) t2i_cpu_sleep(0.1); /* MPI_Abort must reach the other nodes */
     _Exit((int)what->status);
 }
 
-/* ---- its beginning and end ---- */
+/* ---- start and end of the watchdog ---- */
 
-/* Memory, and everything that is local. */
-static t2i_status plan_watching(t2i_comm *comm, t2i_error *err)
+/* Allocates memory and fills in what is local. */
+static t2i_status prepare_watchdog(t2i_comm *comm, t2i_error *err)
 {
     watching *w = &comm->watching;
     size_t size = (size_t)comm->size;
@@ -806,16 +805,16 @@ static t2i_status plan_watching(t2i_comm *comm, t2i_error *err)
     w->peer = t2i_alloc(size, sizeof *w->peer);
     if (w->first == NULL || w->host == NULL || w->watched == NULL || w->peer == NULL)
         return t2i_fail_memory(err, size * sizeof *w->peer, "the watchdog");
-    w->first[comm->rank] = comm->lines != NULL ? comm->node_first : comm->rank;
+    w->first[comm->rank] = comm->records != NULL ? comm->node_first : comm->rank;
     snprintf(w->host[comm->rank], HOST, "%.*s", HOST - 1, comm->host);
-    w->line = comm->lines != NULL ? &comm->lines[comm->node_rank] : &w->own;
+    w->record = comm->records != NULL ? &comm->records[comm->node_rank] : &w->own;
     return T2I_OK;
 }
 
 static void choose_watched(t2i_comm *comm)
 {
     watching *w = &comm->watching;
-    int mine = w->first[comm->rank], lines = 0;
+    int mine = w->first[comm->rank], near_ranks = 0;
     t2i_liveness *l = &w->liveness;
     l->watched = w->watched;
     l->kind = call_name;
@@ -824,13 +823,14 @@ static void choose_watched(t2i_comm *comm)
         int far = !near && w->first[r] == r && (comm->rank == 0 || (r == 0 && mine == comm->rank));
         if (r == comm->rank) l->self = l->count;
         if (near || far)
-            l->watched[l->count++] = (t2i_watched){.rank = r,
-                                                   .host = w->host[r],
-                                                   .near = near,
-                                                   .line = far           ? &w->peer[w->peers].copy
-                                                           : comm->lines ? &comm->lines[lines]
-                                                                         : w->line};
-        lines += near;
+            l->watched[l->count++] =
+                (t2i_watched){.rank = r,
+                              .host = w->host[r],
+                              .same_node = near,
+                              .record = far             ? &w->peer[w->peers].copy
+                                        : comm->records ? &comm->records[near_ranks]
+                                                        : w->record};
+        near_ranks += near;
         if (far)
             w->peer[w->peers++] =
                 (peer){.rank = r, .receive = MPI_REQUEST_NULL, .send = MPI_REQUEST_NULL};
@@ -838,27 +838,27 @@ static void choose_watched(t2i_comm *comm)
     l->all = comm->rank == 0 || l->count == (size_t)comm->size;
 }
 
-t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller, void *context,
+t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_reporter *reporter, void *context,
                           t2i_error *err)
 {
     if (comm->mpi == MPI_COMM_NULL || floor <= 0.0) return T2I_OK;
-    t2i_verdict *verdict = t2i_comm_share_memory(comm, sizeof *verdict);
+    t2i_verdict *verdict = t2i_comm_shared_memory(comm, sizeof *verdict);
     watching *w = &comm->watching;
     comm->watches = 1;
-    *w = (watching){.heartbeats = MPI_COMM_NULL, .telling = {.context = context}};
-    if (comm->rank == 0) w->telling.teller = teller;
+    *w = (watching){.heartbeats = MPI_COMM_NULL, .report = {.context = context}};
+    if (comm->rank == 0) w->report.reporter = reporter;
     w->liveness.verdict = verdict != NULL ? verdict : &w->verdict;
-    t2i_status status = t2i_comm_agree(comm, plan_watching(comm, err), err);
+    t2i_status status = t2i_comm_agree(comm, prepare_watchdog(comm, err), err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, w->first, sizeof *w->first, (size_t)comm->size);
-        t2i_comm_share_all(comm, w->host, sizeof *w->host, (size_t)comm->size);
+        t2i_comm_allgather(comm, w->first, sizeof *w->first, (size_t)comm->size);
+        t2i_comm_allgather(comm, w->host, sizeof *w->host, (size_t)comm->size);
         MPI_Comm_dup(comm->mpi, &w->heartbeats);
         choose_watched(comm);
         for (size_t i = 0; i < w->peers; i++)
             MPI_Irecv(&w->peer[i].in, sizeof w->peer[i].in, MPI_BYTE, w->peer[i].rank, 0,
                       w->heartbeats, &w->peer[i].receive);
-        t2i_heartbeat_begin(w->line, floor, w->peers > 0 ? exchange_heartbeats : NULL, w);
-        t2i_comm_barrier(comm); /* all lines are there */
+        t2i_heartbeat_begin(w->record, floor, w->peers > 0 ? exchange_heartbeats : NULL, w);
+        t2i_comm_barrier(comm); /* all records are initialised */
         status = t2i_comm_agree(
             comm, t2i_watchdog_start(&w->watchdog, &w->liveness, end_job, w, err), err);
     }
@@ -875,7 +875,7 @@ void t2i_comm_unwatch(t2i_comm *comm)
         wait_for(comm, MESSAGES, &w->peer[i].send, 1);
         send_heartbeat(w, &w->peer[i], 1);
     }
-    t2i_comm_barrier(comm); /* while others are watched */
+    t2i_comm_barrier(comm); /* the watchdog runs until all ranks are here */
     t2i_watchdog_stop(w->watchdog);
     for (size_t i = 0; i < w->peers; i++) {
         while (!w->peer[i].over) receive_heartbeats(w, &w->peer[i]);

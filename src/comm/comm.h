@@ -1,13 +1,21 @@
-/* comm.h - the ranks of a job. The only module that sees MPI.
+/* comm.h - the ranks of a job. The only module that uses MPI.
  *
- * Why: a function is collective if and only if it takes a t2i_comm *, so collectivity is visible in
- * every signature. MPI only moves bytes and folds integers here: no MPI operation ever adds
- * floating-point numbers, since their order would depend on the number of ranks. Between
- * t2i_comm_open and t2i_comm_close nothing exits or returns early between collectives: local work,
- * then t2i_comm_agree, then branch.
+ * A function is collective if and only if it takes a t2i_comm * (queries of rank and size
+ * excepted), so that collectivity is visible in every signature. MPI only moves bytes and reduces
+ * integers here. No MPI operation adds floating-point numbers, since their order would depend on
+ * the number of ranks. Between t2i_comm_open and t2i_comm_close nothing exits or returns early
+ * between collective calls: local work first, then t2i_comm_agree, then branch.
  *
- * Waiting never blocks inside MPI: nonblocking calls are polled with a clock. Where there are more
- * ranks than cores, a waiting rank yields its core at once.
+ * Waiting never blocks inside MPI: nonblocking calls are polled. With a core per rank, a waiting
+ * rank spins for 0.2 ms and then yields; if ranks share cores, it yields at once; after 5 ms it
+ * sleeps briefly between polls. Ranks of a node synchronise (t2i_comm_node_barrier) by flags in
+ * shared memory, without MPI calls.
+ *
+ * HWLOC_COMPONENTS=-gl is set before MPI starts, unless the user has set it: otherwise hwloc looks
+ * for X displays, which takes seconds where localhost is not in /etc/hosts.
+ *
+ * A process that MPI reports as rank 0 of 1 is refused if OMPI_COMM_WORLD_SIZE, else PMI_SIZE, else
+ * SLURM_STEP_NUM_TASKS is more than one; SLURM_NTASKS alone only causes a warning.
  */
 #ifndef T2I_COMM_H
 #define T2I_COMM_H
@@ -18,119 +26,120 @@
 
 typedef struct t2i_comm t2i_comm;
 
-/* Starts MPI. Collective over all processes of the job. T2I_SYSTEM when MPI does not start, or when
- * the launcher started several tasks that do not see one another (each would be rank 0 of 1). */
+/* Starts MPI. Collective over all processes of the job. T2I_SYSTEM if MPI does not start, or if the
+ * launcher started several tasks that are not connected (each would be rank 0 of 1). */
 T2I_CHECKED t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err);
-/* Collective: a barrier, then MPI_Finalize; only return from main comes after it. NULL is legal. */
+/* Collective: a barrier, then MPI_Finalize. Call it last in main. NULL is legal. */
 void t2i_comm_close(t2i_comm *comm);
 
-/* For programs that run alone as well as under a launcher. Did mpirun, srun or another launcher
- * that we know start this process? */
+/* Was this process started by mpirun, srun or another known launcher? For programs that also run
+ * without one. */
 int t2i_comm_launched(void);
-/* One rank, without starting MPI: all functions here work, and move nothing. */
+/* One rank, without starting MPI. All functions here work, without communication. */
 T2I_CHECKED t2i_status t2i_comm_alone(t2i_comm **out, t2i_error *err);
 
 int t2i_comm_rank(const t2i_comm *comm);
 int t2i_comm_size(const t2i_comm *comm);
-/* Ranks on this rank's node, and the lowest of them. */
+/* Number of ranks on this rank's node, and the lowest of them. */
 int t2i_comm_node_size(const t2i_comm *comm);
 int t2i_comm_node_first(const t2i_comm *comm);
 
-/* Collective. Threads of each rank: `wanted`, or where that is 0 what suits it: OMP_NUM_THREADS,
- * else the cores that the node's ranks may use divided by these ranks, and SLURM_CPUS_PER_TASK at
- * most. All ranks get the smallest number. Only the main thread may call what is collective. */
+/* Collective. Number of threads per rank: `wanted` or, if 0, OMP_NUM_THREADS, else the cores that
+ * the ranks of the node may use divided by these ranks, and at most SLURM_CPUS_PER_TASK. All ranks
+ * get the smallest number. Only the main thread may make collective calls. */
 enum { T2I_THREADS_MAX = 1024 };
 int t2i_comm_threads(t2i_comm *comm, int wanted);
-/* After that: do ranks x threads of this node exceed the cores? Then whoever waits must not spin.
- */
+/* After t2i_comm_threads: does ranks x threads of this node exceed its cores? Then waiting threads
+ * must not spin. */
 int t2i_comm_crowded(const t2i_comm *comm);
 
-/* The rank that the launcher gave this process, before MPI starts (0 when there is no launcher).
- * For messages only. */
+/* Rank of this process according to the launcher, before MPI starts (0 without a launcher). For
+ * messages only. */
 int t2i_comm_rank_before_start(void);
 
-/* For a process that fails before MPI starts: 1 when it should say why. Rank 0 should, at once.
- * Another rank waits for two seconds first, so that its end does not make the launcher kill rank 0
- * before it has spoken; under mpirun, which ends all when one fails, a rank that is still there
- * then failed alone, and should speak. */
-int t2i_comm_speaks_before_start(void);
+/* Should a process that fails before MPI starts print its error? Rank 0 should, at once. Another
+ * rank first waits for two seconds, so that the launcher does not kill rank 0 before it has
+ * printed. mpirun ends all ranks when one fails, so a rank that still runs after that time has
+ * failed alone and should print. */
+int t2i_comm_prints_before_start(void);
 
-/* The MPI library that is at work, and the one that this was built with ("Open MPI v4.1.4"; ""
- * where its header does not say). */
+/* Names of the MPI library in use and of the one at build time ("Open MPI v4.1.4"; "" if its header
+ * has no version). */
 enum { T2I_MPI_NAME = 64 };
 void t2i_comm_library(char running[T2I_MPI_NAME], char built[T2I_MPI_NAME]);
-/* Bytes that a node's ranks could share now, by what this node's /dev/shm has left. */
+/* Bytes of shared memory that are available to this node's ranks: the free space of /dev/shm. */
 uint64_t t2i_comm_shareable(void);
 
-/* Collective over each node by itself: the bits of its ranks put together. */
+/* Collective over each node separately: bitwise OR over its ranks. */
 void t2i_comm_node_or(t2i_comm *comm, uint8_t *bits, size_t bytes);
-/* Collective. Memory that the ranks of a node share: zeroed, 64-byte aligned, the comm's until it
- * closes. NULL on all ranks of a node of one rank, or that has no room (said once, by rank 0's
- * node). What was written is seen by the others after the next t2i_comm_meet or t2i_comm_agree. */
-void *t2i_comm_share_memory(t2i_comm *comm, size_t bytes);
-/* Collective over each node by itself, after it got such memory: goes on when all its ranks have
- * come here. No call of MPI: flags in shared memory. */
-void t2i_comm_meet(t2i_comm *comm);
-/* Collective. Memory for a node: zeroed, 64-byte aligned, the comm's until it closes. Its ranks
- * share it, this one being number *turn of *sharers; where there is no room to share, each has its
- * own (0 of 1). What was written is seen by the others after the next
- * t2i_comm_agree. T2I_SYSTEM. */
+/* Collective. Allocates memory that the ranks of a node share: zeroed, 64-byte aligned, owned by
+ * comm. Returns NULL on all ranks of a node with one rank, or without enough space (reported once,
+ * by the node of rank 0). Writes are visible to the others after the next t2i_comm_node_barrier or
+ * t2i_comm_agree. */
+void *t2i_comm_shared_memory(t2i_comm *comm, size_t bytes);
+/* Barrier of each node that has such memory. Collective over each node separately. Uses flags in
+ * shared memory and no MPI call. */
+void t2i_comm_node_barrier(t2i_comm *comm);
+/* Collective. Allocates memory per node: zeroed, 64-byte aligned, owned by comm. The ranks of the
+ * node share it, this one as number *turn of *sharers; without enough shared memory each rank has
+ * its own (0 of 1). Writes are visible to the others after the next t2i_comm_agree. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_comm_node_memory(t2i_comm *comm, size_t bytes, void **out, int *turn,
                                             int *sharers, t2i_error *err);
 
-/* Collective. The lowest rank that failed speaks for all: the same status and text everywhere;
- * T2I_OK when none did. With more than one rank, its rank and host are put behind the text when it
- * is not rank 0. */
+/* Collective. Agrees on the error of the lowest rank that failed: the same status and text on all
+ * ranks; T2I_OK if none failed. If that is not rank 0, its rank and host are appended to the text.
+ */
 T2I_CHECKED t2i_status t2i_comm_agree(t2i_comm *comm, t2i_status mine, t2i_error *err);
 
-/* Puts this rank and its host behind a text, for rank 0 where it matters that it is that one. */
-void t2i_comm_sign(const t2i_comm *comm, t2i_error *err);
+/* Appends this rank and its host to the text. */
+void t2i_comm_add_host(const t2i_comm *comm, t2i_error *err);
 
-/* Collective: size bytes from rank `root` to all. */
+/* Collective: broadcasts size bytes from rank `root`. */
 void t2i_comm_bcast(t2i_comm *comm, int root, void *bytes, size_t size);
 /* Collective: are these bytes (at most 256) the same on all ranks? */
 int t2i_comm_same(t2i_comm *comm, const void *bytes, size_t size);
-/* Collective: largest value over the ranks. */
+/* Collective: maximum or sum over the ranks. */
 int64_t t2i_comm_max(t2i_comm *comm, int64_t value);
 int64_t t2i_comm_sum(t2i_comm *comm, int64_t value);
+/* Collective. */
 void t2i_comm_barrier(t2i_comm *comm);
 
-/* items are cut among the ranks: rank r has items t2i_comm_share(items, r, size) ..
- * t2i_comm_share(items, r + 1, size). */
+/* Distribution of items over ranks: rank r has the items from t2i_comm_share(items, r, size) to
+ * before t2i_comm_share(items, r + 1, size). */
 size_t t2i_comm_share(size_t items, int rank, int size);
 
-/* Collective: `all` holds `items` items of item_bytes each; each rank has filled its share;
- * afterwards everyone has all. */
-void t2i_comm_share_all(t2i_comm *comm, void *all, size_t item_bytes, size_t items);
-/* Collective: the shares of all ranks come together in `all` on rank 0; mine is this rank's share.
- * all is used on rank 0 only, where mine may lie in its place within it. */
+/* Collective, as MPI_Allgatherv: `all` has `items` items of item_bytes each, of which each rank has
+ * filled its share; afterwards all ranks have all items. */
+void t2i_comm_allgather(t2i_comm *comm, void *all, size_t item_bytes, size_t items);
+/* Collective: gathers the shares of all ranks in `all` on rank 0; mine is this rank's share. all is
+ * used on rank 0 only, where mine may be its own part of all. */
 void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_bytes, size_t items);
-/* The reverse: rank 0's `all` is dealt out, each rank gets its share. */
+/* The inverse of gather: each rank gets its share of rank 0's `all`. */
 void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_bytes, size_t items);
 
-/* Point to point, between matching calls of all ranks (so collective as a group): start any number
- * of these, then t2i_comm_wait for all of them. The buffers are borrowed until then. items of
- * item_bytes each. */
+/* Nonblocking messages: start any number of them, then t2i_comm_wait for all. Every send must match
+ * a receive, so the calls are collective as a whole. The buffers are borrowed until t2i_comm_wait
+ * returns. count items of item_bytes each. */
 void t2i_comm_send(t2i_comm *comm, int to, const void *items, size_t item_bytes, size_t count);
 void t2i_comm_receive(t2i_comm *comm, int from, void *items, size_t item_bytes, size_t count);
 void t2i_comm_wait(t2i_comm *comm);
-/* What this rank has sent so far by t2i_comm_send (so also by gather and scatter). */
+/* Number of messages and bytes that this rank has sent by t2i_comm_send, gather and scatter. */
 typedef struct {
     uint64_t messages, bytes;
 } t2i_traffic;
 t2i_traffic t2i_comm_sent(const t2i_comm *comm);
 
-/* Collective. From here to t2i_comm_unwatch the ranks look after one another, unless floor is 0 or
- * this is one rank without MPI. One that is gone, that gives no sign of life (heartbeat.h, which
- * knows what floor, in seconds, means) or that has come to another call than the others is named in
- * one line, and MPI_Abort ends the job with T2I_SYSTEM, or T2I_BUG for the last. If rank 0 lives
- * and is on the node where that was found, its teller (context is passed on) may note it down
- * first, in a thread of its own that is not waited for longer than three seconds. All ranks must
- * enter phases at the same places between calls here. T2I_SYSTEM. */
-typedef void t2i_comm_teller(void *context, const t2i_error *what);
-T2I_CHECKED t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_teller *teller,
+/* Collective. Starts the watchdog, which runs until t2i_comm_unwatch; not if floor is 0 or with one
+ * rank without MPI. If a rank has died, sends no heartbeat (heartbeat.h; floor is that of
+ * t2i_heartbeat_begin, in seconds), or is in a different collective call than the others, one line
+ * names it, and MPI_Abort ends the job with T2I_SYSTEM (T2I_BUG in the last case). If rank 0 is
+ * alive and on the node that has found this, its reporter (called with context) can record it
+ * first, in a thread of its own, for at most three seconds. All ranks must enter phases at the same
+ * places between collective calls. T2I_SYSTEM. */
+typedef void t2i_comm_reporter(void *context, const t2i_error *what);
+T2I_CHECKED t2i_status t2i_comm_watch(t2i_comm *comm, double floor, t2i_comm_reporter *reporter,
                                       void *context, t2i_error *err);
-/* Collective. Legal when nobody watches. */
+/* Collective. Legal without a watchdog. */
 void t2i_comm_unwatch(t2i_comm *comm);
 
 #endif

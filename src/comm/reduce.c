@@ -7,84 +7,84 @@
 #include "base/mem.h"
 
 enum {
-    NODES = 64, /* of a stack: more than 2 log2 V for any V */
+    NODES = 64, /* capacity of a stack: more than 2 log2 V for any V */
     LINE = 64,
-    STRIP = 1024 /* floats that are folded at a time: a stack of them stays in the nearest cache */
+    STRIP = 1024 /* floats per block: a stack of them stays in the level-1 cache */
 };
 
-/* A subtree: `size` shards from `first` on. */
+/* A subtree: `size` shards from `first`. */
 typedef struct {
     size_t first, size;
 } node;
 
-/* What a thread has of its own. */
+/* State of a thread. */
 typedef struct {
-    size_t first, end, next; /* its shards; the next one to be added */
-    node stack[NODES];       /* complete subtrees so far; at the end those that are published */
+    size_t first, end, next; /* its shards; the next one to add */
+    node stack[NODES];       /* complete subtrees so far; finally those that are published */
     size_t depth, buffers, published;
-    float *buffer[NODES]; /* one for each place of the stack; the published ones lie in `shared` */
+    float *buffer[NODES]; /* one per stack position; published ones are in shared memory */
     uint8_t *used[NODES];
     t2i_leaf *leaf[NODES];
     float *own_buffers; /* owned: the others */
     uint8_t *own_used;
     t2i_leaf own_leaf[NODES];
-    float *strips; /* owned: sums on the way up */
+    float *strips; /* owned: intermediate sums */
     size_t chunks;
 } worker;
 
-/* A published subtree of any worker, as this rank sees it; or, with several parts, what another
- * group makes of them. */
+/* A published subtree of any worker, as this rank sees it; or the sum of several parts that another
+ * group computes. */
 typedef struct {
     node shards;
-    int rank;      /* whose it is; with several parts, of the first */
-    size_t merges; /* pairs of siblings that are complete with it */
-    float *sum;    /* from chunk `from` on: all of it, or this rank's slice; NULL: not here */
+    int rank;      /* owner; of several parts, that of the first */
+    size_t merges; /* number of pairs of siblings that it completes */
+    float *sum;    /* from chunk `from`: all, or this rank's slice; NULL: not in this memory */
     size_t from;
     uint8_t *used;
     t2i_leaf *leaf;
 } part;
 
-/* A maximal complete subtree of a group: parts that follow one another. */
+/* A maximal complete subtree of a group: consecutive parts. */
 typedef struct {
     node shards;
     size_t first, parts;
-} joint;
+} subtree;
 
-/* Ranks that share memory are a group: those of a node, or a rank alone. What a rank publishes of
- * itself is its record: step status, then the leaf numbers and the used bytes of its parts. */
+/* Ranks that share memory form a group: those of a node, or a single rank. The record of a rank has
+ * its step status, then the leaf quantities and the used bytes of its parts. */
 struct t2i_reduce {
     t2i_thread_pool *pool;
     int rank, size, threads;
     size_t shards, chunks;
-    int *group, *group_size, *turn; /* owned, one a rank: its group's lowest rank, ...,
-                                       its place in the group */
+    int *group, *group_size, *turn; /* owned, one per rank: lowest rank and size of its group, its
+                                       position in the group */
     worker *worker;                 /* owned: threads */
     part *part;                     /* owned: of all workers, in order */
-    size_t parts, deepest;          /* deepest: their stack on the way up */
-    joint *joint;                   /* owned: of all groups, in order */
-    size_t joints;
-    part *term; /* owned: what this rank's slice is the sum of, in order: the
-                   group's parts, the other groups' joints */
+    size_t parts, deepest;          /* deepest: largest depth of their stack */
+    subtree *subtree;               /* owned: of all groups, in order */
+    size_t subtrees;
+    part *term; /* owned: the terms of this rank's slice, in order: the group's parts, and the
+                   subtrees of the other groups */
     size_t terms;
-    char *own;            /* owned: the group's memory, where the group is one rank */
-    double *squares;      /* in the group's memory: one a chunk */
-    float *weights;       /* there: a block */
-    char *records;        /* there: one a rank of the job */
-    size_t *record_first; /* owned: in lines, size + 1 */
-    size_t *chunk_first;  /* owned: slices in chunks, size + 1 */
-    float *others;        /* owned: this rank's slice of the joints of other groups */
-    float *sum;     /* this rank's slice of the sum: lies in its first part, which nobody else reads
+    char *own;            /* owned: the group's memory if the group is one rank */
+    double *squares;      /* in the group's memory: one per chunk */
+    float *weights;       /* likewise: a block */
+    char *records;        /* likewise: one per rank of the job */
+    size_t *record_first; /* owned: offsets in cache lines, size + 1 */
+    size_t *chunk_first;  /* owned: first chunks of slices, size + 1 */
+    float *others;        /* owned: this rank's slice of other groups' subtrees */
+    float *sum;     /* this rank's slice of the sum, in its first part, which no other rank reads
                        there */
-    float *own_sum; /* owned: where it has no part */
+    float *own_sum; /* owned: used if it has no part */
     size_t bytes;
-    t2i_reduce_change *update; /* of the call of t2i_reduce_update that is going on */
+    t2i_reduce_change *update; /* during t2i_reduce_update */
     void *context;
 };
 
 /* ---- the tree ---- */
 
-/* Adds a subtree to a stack, folding siblings; returns how many pairs. fold_pair(context, i) makes
- * stack[i] the sum of stack[i] and stack[i + 1]. */
+/* Pushes a subtree on a stack and adds siblings; returns the number of pairs. fold_pair(context, i)
+ * replaces stack[i] by the sum of stack[i] and stack[i + 1]. */
 static size_t push(node *stack, size_t *depth, node added, void (*fold_pair)(void *, size_t),
                    void *context)
 {
@@ -107,8 +107,8 @@ static void nothing(void *context, size_t i)
     (void)i;
 }
 
-/* The subtrees of shards first .. end, and the deepest that a stack becomes on the way. */
-static size_t subtrees(size_t first, size_t end, node *stack, size_t *deepest)
+/* The maximal complete subtrees of shards first .. end - 1, and the largest depth of the stack. */
+static size_t find_complete(size_t first, size_t end, node *stack, size_t *deepest)
 {
     size_t depth = 0;
     *deepest = 0;
@@ -123,16 +123,16 @@ size_t t2i_reduce_buffers(size_t shards, int w, int workers, size_t *published)
 {
     node stack[NODES];
     size_t buffers;
-    *published = subtrees(t2i_comm_share(shards, w, workers),
-                          t2i_comm_share(shards, w + 1, workers), stack, &buffers);
+    *published = find_complete(t2i_comm_share(shards, w, workers),
+                               t2i_comm_share(shards, w + 1, workers), stack, &buffers);
     return buffers;
 }
 
 static size_t subtrees_of(const t2i_reduce *f, int w, node *stack, size_t *deepest)
 {
     int all = f->size * f->threads;
-    return subtrees(t2i_comm_share(f->shards, w, all), t2i_comm_share(f->shards, w + 1, all), stack,
-                    deepest);
+    return find_complete(t2i_comm_share(f->shards, w, all), t2i_comm_share(f->shards, w + 1, all),
+                         stack, deepest);
 }
 
 static size_t parts_of_rank(const t2i_reduce *f, int rank)
@@ -150,7 +150,7 @@ T2I_STATIC_KERNEL(void, add_floats, (float *restrict sum, const float *restrict 
     for (size_t i = 0; i < count; i++) sum[i] += more[i];
 }
 
-/* The same from the other side: of two NaNs the left one is the sum. */
+/* The same with the sum on the right: of two NaNs the left one is the result. */
 T2I_STATIC_KERNEL(void, add_to_left,
                   (float *restrict sum, const float *restrict left, size_t count),
                   (sum, left, count))
@@ -185,9 +185,9 @@ static void add_leaf(t2i_leaf *sum, const t2i_leaf *more)
     sum->prefixes += more->prefixes;
 }
 
-/* ---- set-up ---- */
+/* ---- setup ---- */
 
-static size_t lines(size_t bytes)
+static size_t cache_lines(size_t bytes)
 {
     return (bytes + LINE - 1) / LINE;
 }
@@ -202,7 +202,7 @@ static int in_group(const t2i_reduce *f, int rank)
     return f->group[rank] == f->group[f->rank];
 }
 
-/* Memory for the tables, and what they say that does not depend on groups. */
+/* Allocates the tables and fills in what does not depend on groups. */
 static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
 {
     size_t size = (size_t)f->size, s = 0, depth = 0, deepest;
@@ -212,9 +212,9 @@ static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
     f->group = t2i_alloc(3 * size, sizeof *f->group);
     f->worker = t2i_alloc((size_t)f->threads, sizeof *f->worker);
     f->part = t2i_alloc(2 * f->parts, sizeof *f->part);
-    f->joint = t2i_alloc(f->parts, sizeof *f->joint);
+    f->subtree = t2i_alloc(f->parts, sizeof *f->subtree);
     f->record_first = t2i_alloc(2 * (size + 1), sizeof *f->record_first);
-    if (f->group == NULL || f->worker == NULL || f->part == NULL || f->joint == NULL ||
+    if (f->group == NULL || f->worker == NULL || f->part == NULL || f->subtree == NULL ||
         f->record_first == NULL)
         return t2i_fail_memory(err, size * 32 + f->parts * sizeof *f->part, "the gradient tree");
     f->term = f->part + f->parts;
@@ -224,8 +224,9 @@ static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
     for (int r = 0; r < f->size; r++) {
         size_t parts = parts_of_rank(f, r);
         f->chunk_first[r + 1] = t2i_comm_share(f->chunks, r + 1, f->size);
-        f->record_first[r + 1] = f->record_first[r] + lines(sizeof(t2i_step_status) +
-                                                            parts * (sizeof(t2i_leaf) + f->chunks));
+        f->record_first[r + 1] =
+            f->record_first[r] +
+            cache_lines(sizeof(t2i_step_status) + parts * (sizeof(t2i_leaf) + f->chunks));
     }
     for (int w = 0; w < workers; w++) {
         size_t count = subtrees_of(f, w, theirs, &deepest);
@@ -238,11 +239,11 @@ static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
     return T2I_OK;
 }
 
-/* Collective. Every rank's group, if those that say so share memory with their node. */
+/* Collective. Determines the groups. shares: does this rank share memory with its node? */
 static void find_groups(t2i_reduce *f, t2i_comm *comm, int shares)
 {
     f->group[f->rank] = shares ? t2i_comm_node_first(comm) : f->rank;
-    t2i_comm_share_all(comm, f->group, sizeof *f->group, (size_t)f->size);
+    t2i_comm_allgather(comm, f->group, sizeof *f->group, (size_t)f->size);
     for (int r = 0; r < f->size; r++) f->group_size[r] = 0;
     for (int r = 0; r < f->size; r++) f->turn[r] = f->group_size[f->group[r]]++;
     for (int r = 0; r < f->size; r++) f->group_size[r] = f->group_size[f->group[r]];
@@ -254,24 +255,25 @@ static void add_count(void *context, size_t i)
     parts[i] += parts[i + 1];
 }
 
-/* What a group can add up by itself: its shards may lie in several places of the tree. */
-static void find_joints(t2i_reduce *f)
+/* Finds the subtrees that a group can add up; its shards may be in several places of the tree. */
+static void find_subtrees(t2i_reduce *f)
 {
     node stack[NODES];
     size_t parts[NODES], depth = 0, first = 0;
-    f->joints = 0;
+    f->subtrees = 0;
     for (size_t s = 0; s < f->parts; s++) {
         parts[depth] = 1;
         push(stack, &depth, f->part[s].shards, add_count, parts);
         if (s + 1 < f->parts && f->group[f->part[s + 1].rank] == f->group[f->part[s].rank])
             continue;
         for (size_t i = 0; i < depth; first += parts[i++])
-            f->joint[f->joints++] = (joint){.shards = stack[i], .first = first, .parts = parts[i]};
+            f->subtree[f->subtrees++] =
+                (subtree){.shards = stack[i], .first = first, .parts = parts[i]};
         depth = 0;
     }
 }
 
-static int is_near(const t2i_reduce *f, const joint *j)
+static int is_near(const t2i_reduce *f, const subtree *j)
 {
     return in_group(f, f->part[j->first].rank);
 }
@@ -280,16 +282,16 @@ static size_t bytes_of_group(const t2i_reduce *f)
 {
     size_t blocks = 1; /* the weights, then the gradients */
     for (size_t s = 0; s < f->parts; s++) blocks += in_group(f, f->part[s].rank) != 0;
-    return LINE * (lines(f->chunks * sizeof(double)) + f->record_first[f->size]) +
+    return LINE * (cache_lines(f->chunks * sizeof(double)) + f->record_first[f->size]) +
            blocks * f->chunks * T2I_CHUNK * sizeof(float);
 }
 
-/* Where everything lies. */
+/* Sets the pointers to the group's memory. */
 static void lay_out(t2i_reduce *f, char *group)
 {
     size_t block = f->chunks * T2I_CHUNK;
     f->squares = (double *)(void *)group;
-    f->records = group + LINE * lines(f->chunks * sizeof(double));
+    f->records = group + LINE * cache_lines(f->chunks * sizeof(double));
     f->weights = (float *)(void *)(f->records + LINE * f->record_first[f->size]);
     float *gradients = f->weights + block;
     for (size_t s = 0, first = 0; s < f->parts; s++) {
@@ -305,14 +307,14 @@ static void lay_out(t2i_reduce *f, char *group)
     }
 }
 
-/* What this rank's slice is folded from. */
+/* Finds the terms of this rank's slice. */
 static void find_terms(t2i_reduce *f)
 {
     node stack[NODES];
     size_t depth = 0;
     float *others = f->others;
     f->terms = 0;
-    for (const joint *j = f->joint; j < f->joint + f->joints; j++) {
+    for (const subtree *j = f->subtree; j < f->subtree + f->subtrees; j++) {
         int near = is_near(f, j);
         for (size_t i = 0; i < (near ? j->parts : 1); i++) {
             part *t = &f->term[f->terms++];
@@ -328,7 +330,7 @@ static void find_terms(t2i_reduce *f)
     }
 }
 
-/* What a thread needs; *s is the first part of it, and goes on. */
+/* Allocates what a thread needs. *s: number of its first part; advanced to the next thread's. */
 static t2i_status begin_worker(t2i_reduce *f, int thread, size_t *s, t2i_error *err)
 {
     worker *w = &f->worker[thread];
@@ -336,7 +338,7 @@ static t2i_status begin_worker(t2i_reduce *f, int thread, size_t *s, t2i_error *
     node stack[NODES];
     t2i_reduce_shards(f, thread, &w->first, &w->end);
     w->next = w->first;
-    w->published = subtrees(w->first, w->end, stack, &w->buffers);
+    w->published = find_complete(w->first, w->end, stack, &w->buffers);
     own = w->buffers - w->published;
     w->own_buffers = t2i_alloc(own * block, sizeof(float));
     w->own_used = t2i_alloc(own, f->chunks);
@@ -355,12 +357,12 @@ static t2i_status begin_worker(t2i_reduce *f, int thread, size_t *s, t2i_error *
     return T2I_OK;
 }
 
-static t2i_status take_memory(t2i_reduce *f, char *shared, t2i_error *err)
+static t2i_status allocate(t2i_reduce *f, char *shared, t2i_error *err)
 {
     size_t far = 0, slice = floats_of_slice(f), s = 0, bytes = bytes_of_group(f);
     int idle = parts_of_rank(f, f->rank) == 0;
-    find_joints(f);
-    for (size_t i = 0; i < f->joints; i++) far += !is_near(f, &f->joint[i]);
+    find_subtrees(f);
+    for (size_t i = 0; i < f->subtrees; i++) far += !is_near(f, &f->subtree[i]);
     if (shared == NULL) shared = f->own = t2i_alloc(bytes, 1);
     f->others = t2i_alloc(far * slice, sizeof *f->others);
     if (idle) f->own_sum = t2i_alloc(slice, sizeof *f->own_sum);
@@ -396,9 +398,9 @@ t2i_status t2i_reduce_new(t2i_reduce **out, t2i_comm *comm, t2i_thread_pool *poo
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         find_groups(f, comm, 1);
-        char *shared = t2i_comm_share_memory(comm, bytes_of_group(f));
+        char *shared = t2i_comm_shared_memory(comm, bytes_of_group(f));
         find_groups(f, comm, shared != NULL);
-        status = t2i_comm_agree(comm, take_memory(f, shared, err), err);
+        status = t2i_comm_agree(comm, allocate(f, shared, err), err);
     }
     if (status != T2I_OK) {
         t2i_reduce_free(f);
@@ -419,7 +421,7 @@ void t2i_reduce_free(t2i_reduce *f)
     t2i_free(f->group);
     t2i_free(f->worker);
     t2i_free(f->part);
-    t2i_free(f->joint);
+    t2i_free(f->subtree);
     t2i_free(f->record_first);
     t2i_free(f->others);
     t2i_free(f->own);
@@ -443,7 +445,7 @@ void t2i_reduce_shards(const t2i_reduce *f, int thread, size_t *first, size_t *e
     *end = t2i_comm_share(f->shards, w + 1, all);
 }
 
-/* ---- a thread's shards ---- */
+/* ---- the shards of a thread ---- */
 
 static void fold_shards(void *context, size_t i)
 {
@@ -481,7 +483,7 @@ void t2i_reduce_add(t2i_reduce *f, int thread, const t2i_leaf *leaf)
 
 /* ---- the rest of the tree, each thread on its slice ---- */
 
-/* sum = left + right; it may be one of them. */
+/* sum = left + right; sum may be one of them. */
 static void add_pair(float *sum, const float *left, const float *right)
 {
     if (sum == left)
@@ -492,8 +494,9 @@ static void add_pair(float *sum, const float *left, const float *right)
         sum_floats(sum, left, right, STRIP);
 }
 
-/* out = a strip of the sum of some parts, in tree order; it may be that of a part, so it is written
- * last. strips: room. Returns 0 when no part uses it: out is not written. */
+/* out = a strip of the sum of parts, in tree order. out may be the strip of a part, so it is
+ * written last. strips: scratch memory. Returns 0 if no part uses the chunk; then out is not
+ * written. */
 static int fold_strip(const part *first, size_t parts, float *out, float *strips, size_t chunk,
                       size_t offset)
 {
@@ -501,7 +504,8 @@ static int fold_strip(const part *first, size_t parts, float *out, float *strips
     size_t depth = 0;
     for (const part *p = first; p < first + parts; p++) {
         stack[depth++] = p->used[chunk] ? p->sum + (chunk - p->from) * T2I_CHUNK + offset : NULL;
-        for (size_t m = 0; m < p->merges && depth > 1; m++) { /* a joint ends at its first part */
+        /* a group's subtree ends at its first part */
+        for (size_t m = 0; m < p->merges && depth > 1; m++) {
             const float *right = stack[--depth], **left = &stack[depth - 1];
             float *sum = depth == 1 && p + 1 == first + parts ? out : strips + depth * STRIP;
             if (*left == NULL)
@@ -524,11 +528,11 @@ static int fold_chunk(const part *first, size_t parts, float *out, float *strips
     return used;
 }
 
-/* A joint of another group uses a chunk if a part of it does. Nobody else in this group looks at
- * these bytes of chunks of this rank's slice. */
+/* A subtree of another group uses a chunk if one of its parts does. No other rank of this group
+ * reads these bytes for chunks of this rank's slice. */
 static void find_used(const t2i_reduce *f, size_t chunk)
 {
-    for (const joint *j = f->joint; j < f->joint + f->joints; j++)
+    for (const subtree *j = f->subtree; j < f->subtree + f->subtrees; j++)
         for (size_t i = 1; !is_near(f, j) && i < j->parts; i++)
             f->part[j->first].used[chunk] |= f->part[j->first + i].used[chunk];
 }
@@ -543,22 +547,22 @@ static void fold_slice(void *context, int thread)
         find_used(f, c);
         int used = fold_chunk(f->term, f->terms, out, f->worker[thread].strips, c);
         if (!used) memset(out, 0, T2I_CHUNK * sizeof *out);
-        f->squares[c] = used ? chunk_squares(out) : 0.0; /* while it is in the nearest cache */
+        f->squares[c] = used ? chunk_squares(out) : 0.0; /* while it is in the level-1 cache */
     }
 }
 
-/* ---- between the groups ---- */
+/* ---- between groups ---- */
 
-/* Is `to` of another group, and this rank the one of its group that serves it? So the ranks of a
- * group share out what passes between it and others. */
+/* Is `to` in another group, and `rank` the one of its group that serves it? This distributes the
+ * messages between groups over their ranks. */
 static int serves(const t2i_reduce *f, int rank, int to)
 {
     return f->group[rank] != f->group[to] && f->turn[rank] == f->turn[to] % f->group_size[rank];
 }
 
-/* On each thread: adds up the group's joints where other ranks that this one serves own them, each
- * in the place of its first part, which nobody in the group reads there. */
-static void fold_joints(void *context, int thread)
+/* On each thread: adds up the group's subtrees for the slices of the ranks that this one serves. A
+ * sum replaces its first part, which no rank of the group reads there. */
+static void fold_subtrees(void *context, int thread)
 {
     const t2i_reduce *f = context;
     size_t turn = 0;
@@ -566,7 +570,7 @@ static void fold_joints(void *context, int thread)
         if (!serves(f, f->rank, to)) continue;
         for (size_t c = f->chunk_first[to]; c < f->chunk_first[to + 1]; c++) {
             if (turn++ % (size_t)f->threads != (size_t)thread) continue;
-            for (const joint *j = f->joint; j < f->joint + f->joints; j++) {
+            for (const subtree *j = f->subtree; j < f->subtree + f->subtrees; j++) {
                 const part *p = &f->part[j->first];
                 if (p->sum != NULL && j->parts > 1)
                     fold_chunk(p, j->parts, p->sum + c * T2I_CHUNK, f->worker[thread].strips, c);
@@ -575,7 +579,7 @@ static void fold_joints(void *context, int thread)
     }
 }
 
-static void receive_joints(const t2i_reduce *f, t2i_comm *comm)
+static void receive_subtrees(const t2i_reduce *f, t2i_comm *comm)
 {
     size_t chunk = T2I_CHUNK * sizeof(float), slice = floats_of_slice(f) / T2I_CHUNK;
     for (const part *t = f->term; t < f->term + f->terms; t++)
@@ -584,23 +588,23 @@ static void receive_joints(const t2i_reduce *f, t2i_comm *comm)
                 t2i_comm_receive(comm, from, t->sum, chunk, slice);
 }
 
-static void send_joints(const t2i_reduce *f, t2i_comm *comm)
+static void send_subtrees(const t2i_reduce *f, t2i_comm *comm)
 {
-    for (int step = 1; step < f->size; step++) { /* each rank begins with another one */
+    for (int step = 1; step < f->size; step++) { /* each rank begins with a different one */
         int to = (f->rank + step) % f->size;
         size_t first = f->chunk_first[to], count = f->chunk_first[to + 1] - first;
         if (!serves(f, f->rank, to)) continue;
-        for (const joint *j = f->joint; j < f->joint + f->joints; j++)
+        for (const subtree *j = f->subtree; j < f->subtree + f->subtrees; j++)
             if (is_near(f, j))
                 t2i_comm_send(comm, to, f->part[j->first].sum + first * T2I_CHUNK,
                               T2I_CHUNK * sizeof(float), count);
     }
 }
 
-/* Every rank has filled its items first[rank] .. first[rank + 1] of `all`, which lies in its
- * group's memory: starts the messages that take them to one rank of each other group. */
-static void spread(const t2i_reduce *f, t2i_comm *comm, void *all, size_t item_bytes,
-                   const size_t *first)
+/* Every rank has filled its items first[rank] .. first[rank + 1] - 1 of `all`, in its group's
+ * memory. Starts the messages that bring them to one rank of every other group. */
+static void distribute(const t2i_reduce *f, t2i_comm *comm, void *all, size_t item_bytes,
+                       const size_t *first)
 {
     int me = f->rank;
     char *bytes = all;
@@ -614,26 +618,26 @@ static void spread(const t2i_reduce *f, t2i_comm *comm, void *all, size_t item_b
     }
 }
 
-static void meet(const t2i_reduce *f, t2i_comm *comm)
+static void group_barrier(const t2i_reduce *f, t2i_comm *comm)
 {
-    if (f->group_size[f->rank] > 1) t2i_comm_meet(comm);
+    if (f->group_size[f->rank] > 1) t2i_comm_node_barrier(comm);
 }
 
 /* Waits for the messages, then for the ranks of the group. */
-static void come_together(const t2i_reduce *f, t2i_comm *comm)
+static void finish_exchange(const t2i_reduce *f, t2i_comm *comm)
 {
     t2i_comm_wait(comm);
-    meet(f, comm);
+    group_barrier(f, comm);
 }
 
-/* Starts the messages that bring this rank its slice of the joints of other groups. */
-static void trade_joints(t2i_reduce *f, t2i_comm *comm)
+/* Starts the messages that bring this rank its slice of the other groups' subtrees. */
+static void exchange_subtrees(t2i_reduce *f, t2i_comm *comm)
 {
     if (f->group_size[f->rank] == f->size) return;
-    receive_joints(f, comm);
-    meet(f, comm); /* all parts are there */
-    t2i_thread_pool_run(f->pool, fold_joints, f);
-    send_joints(f, comm);
+    receive_subtrees(f, comm);
+    group_barrier(f, comm); /* all parts are complete */
+    t2i_thread_pool_run(f->pool, fold_subtrees, f);
+    send_subtrees(f, comm);
 }
 
 /* ---- a step ---- */
@@ -643,8 +647,8 @@ static t2i_step_status *status_of(const t2i_reduce *f, int rank)
     return (t2i_step_status *)(void *)(f->records + LINE * f->record_first[rank]);
 }
 
-/* The lowest rank whose weights differ from those of most; a group has one copy of them. */
-static int64_t find_odd(const t2i_reduce *f)
+/* The lowest rank whose weights differ from the majority's; a group has one copy of them. */
+static int64_t find_culprit(const t2i_reduce *f)
 {
     int64_t odd = T2I_NOBODY;
     int majority = 0;
@@ -664,7 +668,7 @@ static int64_t find_odd(const t2i_reduce *f)
     return odd == T2I_NOBODY || majority ? odd : T2I_UNKNOWN;
 }
 
-static void look_at_audit(const t2i_reduce *f, int rank, t2i_step_status *step_status)
+static void check_audit(const t2i_reduce *f, int rank, t2i_step_status *step_status)
 {
     const t2i_step_status *theirs = status_of(f, rank);
     if (theirs->shard == 0 || theirs->shard == status_of(f, (int)theirs->by)->again) return;
@@ -674,7 +678,7 @@ static void look_at_audit(const t2i_reduce *f, int rank, t2i_step_status *step_s
     step_status->again = status_of(f, (int)theirs->by)->again;
 }
 
-/* From the records, in the same way on all ranks. */
+/* Combines the records, in the same way on all ranks. */
 static void add_records(const t2i_reduce *f, t2i_leaf *total, t2i_step_status *step_status)
 {
     t2i_leaf stack[NODES];
@@ -685,9 +689,9 @@ static void add_records(const t2i_reduce *f, t2i_leaf *total, t2i_step_status *s
             add_leaf(&stack[depth - 2], &stack[depth - 1]);
     }
     *total = stack[0];
-    *step_status = (t2i_step_status){.culprit = find_odd(f), .disputed = T2I_NOBODY};
+    *step_status = (t2i_step_status){.culprit = find_culprit(f), .disputed = T2I_NOBODY};
     for (int r = f->size - 1; r >= 0; r--) {
-        look_at_audit(f, r, step_status);
+        check_audit(f, r, step_status);
         step_status->stop += status_of(f, r)->stop;
         step_status->late += status_of(f, r)->late;
         step_status->saved += status_of(f, r)->saved;
@@ -704,13 +708,13 @@ void t2i_reduce_exchange(t2i_reduce *f, t2i_comm *comm, t2i_leaf *total,
         f->worker[t].next = f->worker[t].first;
     }
     *status_of(f, f->rank) = *step_status;
-    spread(f, comm, f->records, LINE, f->record_first);
-    trade_joints(f, comm);
-    come_together(f, comm);
+    distribute(f, comm, f->records, LINE, f->record_first);
+    exchange_subtrees(f, comm);
+    finish_exchange(f, comm);
     add_records(f, total, step_status);
     t2i_thread_pool_run(f->pool, fold_slice, f);
-    spread(f, comm, f->squares, sizeof *f->squares, f->chunk_first);
-    come_together(f, comm);
+    distribute(f, comm, f->squares, sizeof *f->squares, f->chunk_first);
+    finish_exchange(f, comm);
     *squares = 0.0;
     for (size_t c = 0; c < f->chunks; c++) *squares += f->squares[c];
 }
@@ -751,6 +755,6 @@ void t2i_reduce_update(t2i_reduce *f, t2i_comm *comm, t2i_reduce_change *update,
     f->update = update;
     f->context = context;
     t2i_thread_pool_run(f->pool, change_slice, f);
-    spread(f, comm, f->weights, T2I_CHUNK * sizeof *f->weights, f->chunk_first);
-    come_together(f, comm);
+    distribute(f, comm, f->weights, T2I_CHUNK * sizeof *f->weights, f->chunk_first);
+    finish_exchange(f, comm);
 }

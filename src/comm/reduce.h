@@ -1,22 +1,26 @@
-/* reduce.h - adding the gradients of all shards in one fixed binary tree, whatever the number of
- * ranks and threads.
+/* reduce.h - reduction of the gradients of all shards in a fixed binary tree, independent of the
+ * number of ranks and threads. docs/determinism.md has a figure.
  *
- * Why: floating-point addition depends on its order. V shards (a power of two) are the leaves of a
- * complete binary tree; a node is the sum of its left and right child, in float, element by
- * element. The job has W = ranks x threads workers; worker w = rank x threads + thread owns shards
- * t2i_comm_share(V, w, W) .. t2i_comm_share(V, w + 1, W). It adds up its maximal complete subtrees
- * (at most 2 log2 V of them) and publishes those, never a sum over its shards; the rest of the tree
- * is folded, chunk by chunk, by the worker that owns a slice of the parameters. So the same
- * additions are made in the same order at every W. Loss, rows and tokens of a shard ride along in
- * the same tree.
+ * Why: the result of floating-point addition depends on the order. V shards (a power of two) are
+ * the leaves of a complete binary tree; a node is the sum of its left and right child, element-wise
+ * in float. The job has W = ranks x threads workers. Worker w = rank x threads + thread owns the
+ * shards from t2i_comm_share(V, w, W) to before t2i_comm_share(V, w + 1, W). It adds up its maximal
+ * complete subtrees (at most 2 log2 V) and publishes these, never a sum over all its shards. The
+ * rest of the tree is added, chunk by chunk, by the worker that owns the slice of the parameters.
+ * So the same additions are made in the same order for every W. Loss, rows and tokens of the shards
+ * are added in the same tree.
  *
- * Slices are whole chunks of T2I_CHUNK floats: worker w owns chunks t2i_comm_share(chunks, w, W)
- * .., hence rank r chunks t2i_comm_share(chunks, r, ranks) .. Ranks of a node read each other's
- * subtrees where they lie, in shared memory. Between nodes (and between ranks, where there is no
- * room for that) a node first folds what is complete within it, which is the same tree, and the
- * owners get their slices of that by messages, which the ranks of the node share out among
- * themselves. An embedding of thousands of characters is mostly not touched by a shard: chunks that
- * are not used cost nothing.
+ * Slices consist of chunks of T2I_CHUNK floats: worker w owns the chunks from
+ * t2i_comm_share(chunks, w, W), hence rank r those from t2i_comm_share(chunks, r, ranks). Ranks of
+ * a node read each other's subtrees in shared memory. Between nodes, a node first adds the subtrees
+ * that are complete within it, which are nodes of the same tree, and the owners of slices receive
+ * these by messages: rank i of a node serves the i-th rank of every other node. Without space in
+ * /dev/shm every rank is a group of its own. Chunks that a shard does not use cost nothing, for
+ * example most of an embedding of thousands of characters.
+ *
+ * A step has four node barriers: after the gradients, the squares, the weights and the packed
+ * weights; with several nodes one more, before the node's own subtrees are added. The sum of a
+ * slice replaces the owner's own subtree there, which no other rank reads.
  */
 #ifndef T2I_REDUCE_H
 #define T2I_REDUCE_H
@@ -27,75 +31,76 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 
-/* The numbers of a shard besides its gradient. */
+/* Quantities of a shard that are summed with its gradient. */
 typedef struct {
     double loss; /* sum of squared errors */
     double rows;
     double tokens;
-    double prefixes; /* of them computed */
+    double prefixes; /* of the tokens, those computed */
 } t2i_leaf;
 
-/* What a rank says beside its gradient, and what all said together. */
+/* Status that a rank sends with its gradient, and the combination over all ranks. */
 typedef struct {
-    int64_t stop, late; /* told by a signal; out of time: added over the ranks */
-    int64_t saved;      /* a checkpoint that was being written is now there, or failed: added */
-    int64_t damaged;    /* this rank's memory changed by itself: added */
-    uint64_t replica; /* of a rank that t2i_reduce_compares: a hash of its weights, 0: not looked at
-                       */
-    int64_t culprit;  /* comes out: the lowest rank that is damaged, or whose weights differ from
-                         those of most; T2I_NOBODY, or T2I_UNKNOWN when they differ and no
-                         majority tells which are right */
-    uint64_t shard;   /* a hash of a shard that rank `by` computed again, 0: of none (audit.h) */
-    uint64_t again;   /* of the shard that this rank computed again, for another one */
+    int64_t stop, late; /* stop signal received; time limit reached: sums over the ranks */
+    int64_t saved;      /* the checkpoint in progress is complete or has failed: sum */
+    int64_t damaged;    /* a checksum of this rank's memory is wrong: sum */
+    uint64_t
+        replica;     /* if t2i_reduce_compares: hash of this copy of the weights; 0: not compared */
+    int64_t culprit; /* result: lowest rank that is damaged, or whose weights differ from those of
+                        the majority; T2I_NOBODY; T2I_UNKNOWN: they differ without a majority */
+    uint64_t shard;  /* hash of the shard that rank `by` recomputed; 0: none (audit.h) */
+    uint64_t again;  /* hash of the shard that this rank recomputed for another rank */
     int64_t by;
-    int64_t disputed; /* comes out: the lowest rank whose shard came out otherwise at another one,
-                         whose numbers shard, again and by then are; T2I_NOBODY */
+    int64_t disputed; /* result: lowest rank whose shard was recomputed with a different hash
+                         (shard, again and by are then its values); T2I_NOBODY */
 } t2i_step_status;
 enum { T2I_NOBODY = -1, T2I_UNKNOWN = -2 };
 
 typedef struct t2i_reduce t2i_reduce;
 
-/* Collective. pool (borrowed): this rank's threads, as many on all ranks. shards: V, a power of
- * two; floats: length of a gradient, whole chunks. T2I_SYSTEM. NULL on failure. */
+/* Collective. pool (borrowed): the threads of this rank, equally many on all ranks. shards: V, a
+ * power of two; floats: length of a gradient, a multiple of T2I_CHUNK. T2I_SYSTEM. *out is NULL on
+ * failure. */
 T2I_CHECKED t2i_status t2i_reduce_new(t2i_reduce **out, t2i_comm *comm, t2i_thread_pool *pool,
                                       size_t shards, size_t floats, t2i_error *err);
 void t2i_reduce_free(t2i_reduce *reduce); /* NULL is legal */
-/* What it took besides the weights: this rank's own memory, and what its node shares. */
+/* Bytes allocated, without the weights: this rank's own memory and the node's shared memory. */
 size_t t2i_reduce_bytes(const t2i_reduce *reduce);
 /* Does this rank read other ranks' gradients in shared memory? */
 int t2i_reduce_shares(const t2i_reduce *reduce);
 
-/* Gradients that worker w of `workers` keeps, of which *published lie where its node reads them:
- * for those who ask before there is a tree. */
+/* Number of gradient buffers of worker w of `workers`, of which *published are in shared memory.
+ * For estimates before the tree exists. */
 size_t t2i_reduce_buffers(size_t shards, int w, int workers, size_t *published);
 
 /* Shards of a thread of this rank: [*first, *end). */
 void t2i_reduce_shards(const t2i_reduce *reduce, int thread, size_t *first, size_t *end);
 
-/* By each thread, for each of its shards in ascending order: a buffer (not cleared) for its
- * gradient, then add. used: a byte a chunk, all 1; a chunk whose byte the caller makes 0 is never
- * read, counts as zero, and takes part in no addition (the sum of it and a used one is a copy). */
+/* Called by each thread for each of its shards in ascending order: returns a buffer (not cleared)
+ * for the gradient, to be followed by t2i_reduce_add. used: one byte per chunk, all 1. If the
+ * caller sets a byte to 0, the chunk counts as zero, is never read, and takes part in no addition
+ * (its sum with a used chunk is a copy). */
 float *t2i_reduce_leaf(t2i_reduce *reduce, int thread, uint8_t **used);
 void t2i_reduce_add(t2i_reduce *reduce, int thread, const t2i_leaf *leaf);
 
-/* Collective. After all leaves: folds the tree. *total the numbers of all shards, *step_status
- * (this rank's) become the sums, *squares the sum of squares of the whole gradient: each chunk in a
- * fixed order, then all chunks in order, in double. The same on all ranks. */
+/* Collective. After all leaves: adds up the tree. *total: sums of the shards' quantities;
+ * *step_status: that of this rank on entry, the combination on return; *squares: sum of squares of
+ * the whole gradient in double, each chunk in a fixed order, then all chunks in order. The results
+ * are the same on all ranks. */
 void t2i_reduce_exchange(t2i_reduce *reduce, t2i_comm *comm, t2i_leaf *total,
                          t2i_step_status *step_status, double *squares);
-/* This rank's slice of the sum: until it calls t2i_reduce_leaf again. */
+/* This rank's slice of the sum, valid until its next t2i_reduce_leaf. */
 const float *t2i_reduce_slice(const t2i_reduce *reduce);
 
-/* The weights (a whole block, zeros at first), until t2i_reduce_free: one copy for all ranks that
- * share memory, which its first rank fills before the first update. */
+/* The weights (a whole block, zero at first), valid until t2i_reduce_free. There is one copy per
+ * group of ranks that share memory; its first rank fills it before the first update. */
 float *t2i_reduce_weights(t2i_reduce *reduce);
-/* Is this the first rank of its copy? And are there other copies, so that it should be compared
- * with them? */
+/* Is this the first rank of its copy? Are there other copies to compare it with? */
 int t2i_reduce_first(const t2i_reduce *reduce);
 int t2i_reduce_compares(const t2i_reduce *reduce);
-/* Collective. Changes the weights: on its threads, calls update(context, ...) for each chunk of
- * this rank's slice, `chunk` counting from the slice's first; afterwards all ranks have the new
- * weights. Between t2i_reduce_exchange and this nobody reads them. */
+/* Collective. Updates the weights: calls update(context, ...) on the threads for each chunk of this
+ * rank's slice (`chunk` counts from the slice's first); afterwards all ranks have the new weights.
+ * They must not be read between t2i_reduce_exchange and this call. */
 typedef void t2i_reduce_change(void *context, size_t chunk, float *weights, const float *gradient);
 void t2i_reduce_update(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
                        void *context);

@@ -10,11 +10,11 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
-static const char after[] = "the job ends, and the same command goes on from the newest checkpoint";
+static const char after[] = "the job ends; the same command resumes from the newest checkpoint";
 
-/* ---- a rank's process and place ---- */
+/* ---- process and place of a rank ---- */
 
-/* The letter that Linux has for what it does: R, S, D, T, Z, ...; 0: it is gone, '?': unknown. */
+/* State of a process as a letter of Linux: R, S, D, T, ...; 0: it has ended, '?': unknown. */
 static char state_of(int pid)
 {
     char path[32], line[512], state = '?';
@@ -22,14 +22,14 @@ static char state_of(int pid)
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     FILE *file = fopen(path, "r");
     if (file == NULL) return state;
-    /* the name may hold anything, brackets too */
+    /* the name may contain any character, including brackets */
     const char *end = fgets(line, sizeof line, file) == NULL ? NULL : strrchr(line, ')');
     if (end != NULL && end[1] == ' ') state = end[2];
     fclose(file);
     return state == 'Z' || state == 'X' ? 0 : state;
 }
 
-static const char *say_state(char state)
+static const char *describe_state(char state)
 {
     switch (state) {
     case 0:
@@ -44,17 +44,17 @@ static const char *say_state(char state)
     case 'S':
         return "sleeps";
     default:
-        return "is there";
+        return "exists";
     }
 }
 
 enum { PLACE = 96 };
 
 /* "in step 12's sync" */
-static const char *say_place(const t2i_heartbeat *line, char out[PLACE])
+static const char *describe_place(const t2i_heartbeat *record, char out[PLACE])
 {
-    unsigned phase = t2i_heartbeat_place_of(line).phase;
-    long long step = atomic_load_explicit(&line->step, memory_order_relaxed);
+    unsigned phase = t2i_heartbeat_place_of(record).phase;
+    long long step = atomic_load_explicit(&record->step, memory_order_relaxed);
     switch (phase) {
     case T2I_AT_DATA:
         snprintf(out, PLACE, "reading the dataset");
@@ -77,29 +77,29 @@ static const char *say_place(const t2i_heartbeat *line, char out[PLACE])
     return out;
 }
 
-/* ---- one look ---- */
+/* ---- one check ---- */
 
 static int pid_of(const t2i_watched *w)
 {
-    return atomic_load_explicit(&w->line->pid, memory_order_relaxed);
+    return atomic_load_explicit(&w->record->pid, memory_order_relaxed);
 }
 
-static void note_changes(t2i_liveness *l, double now)
+static void observe(t2i_liveness *l, double now)
 {
-    static const double most = 0.5; /* longer than a look takes: this process stood still too */
+    static const double most = 0.5; /* a longer interval means that this process was paused */
     double passed = l->last == 0.0 ? 0.0 : now - l->last < most ? now - l->last : most;
-    const t2i_heartbeat *own = l->watched[l->self].line;
+    const t2i_heartbeat *own = l->watched[l->self].record;
     unsigned own_beat = atomic_load_explicit(&own->beat, memory_order_relaxed);
-    int hears = t2i_heartbeat_place_of(own).kind != 0 && own_beat != l->own_beat;
+    int receives = t2i_heartbeat_place_of(own).kind != 0 && own_beat != l->own_beat;
     for (size_t i = 0; i < l->count; i++) {
         t2i_watched *w = &l->watched[i];
-        unsigned beat = atomic_load_explicit(&w->line->beat, memory_order_relaxed);
-        unsigned long long where = atomic_load_explicit(&w->line->where, memory_order_relaxed);
+        unsigned beat = atomic_load_explicit(&w->record->beat, memory_order_relaxed);
+        unsigned long long where = atomic_load_explicit(&w->record->where, memory_order_relaxed);
         int moved = where != w->where, lives = moved || beat != w->beat || pid_of(w) == 0;
         w->still = moved || pid_of(w) == 0 ? 0.0 : w->still + passed;
         if (lives)
             w->silent = 0.0;
-        else if (w->near || hears) /* what comes by messages comes only while we wait */
+        else if (w->same_node || receives) /* messages arrive only while this rank waits */
             w->silent += passed;
         w->beat = beat;
         w->where = where;
@@ -108,8 +108,8 @@ static void note_changes(t2i_liveness *l, double now)
     l->last = now;
 }
 
-/* Looks after the next rank of the node: so each has one that does. */
-static t2i_status find_gone(const t2i_liveness *l, t2i_error *err)
+/* Checks the next rank of the node, so that each rank is checked by one other. */
+static t2i_status find_dead(const t2i_liveness *l, t2i_error *err)
 {
     static const double soon = 0.2;
     char place[PLACE];
@@ -121,14 +121,14 @@ static t2i_status find_gone(const t2i_liveness *l, t2i_error *err)
     int pid = pid_of(w);
     if (i == l->self || w->silent < soon || state_of(pid) != 0 || pid_of(w) == 0) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM, "rank %d on %s is gone: its process %d ended %s; %s", w->rank,
-                    w->host, pid, say_place(w->line, place), after);
+                    w->host, pid, describe_place(w->record, place), after);
 }
 
 static int is_silent(const t2i_liveness *l, size_t i)
 {
     const t2i_watched *w = &l->watched[i];
     double grace = i == l->self ? 3.0 : l->watched[l->self].rank == 0 ? 0.0 : 1.5;
-    unsigned allowed = atomic_load_explicit(&w->line->allowed, memory_order_relaxed);
+    unsigned allowed = atomic_load_explicit(&w->record->allowed, memory_order_relaxed);
     return w->silent > 1e-3 * (double)allowed + grace;
 }
 
@@ -144,49 +144,49 @@ static t2i_status find_silent(const t2i_liveness *l, t2i_error *err)
     int pid = pid_of(w);
     return t2i_fail(err, T2I_SYSTEM,
                     "rank %d on %s has given no sign of life for %.0f s %s (process %d %s)%s; %s",
-                    w->rank, w->host, w->silent, say_place(w->line, place), pid,
-                    say_state(w->visible ? state_of(pid) : '?'), more, after);
+                    w->rank, w->host, w->silent, describe_place(w->record, place), pid,
+                    describe_state(w->visible ? state_of(pid) : '?'), more, after);
 }
 
-static const char *say_call(const t2i_liveness *l, const t2i_watched *w)
+static const char *describe_call(const t2i_liveness *l, const t2i_watched *w)
 {
-    unsigned kind = t2i_heartbeat_place_of(w->line).kind;
+    unsigned kind = t2i_heartbeat_place_of(w->record).kind;
     return kind == 0 ? "no call" : l->kind[kind - 1];
 }
 
-/* Ranks of a node that have come to the same number of calls must be in the same one. */
-static t2i_status find_astray(const t2i_liveness *l, t2i_error *err)
+/* Ranks of a node that have made the same number of calls must be in the same one. */
+static t2i_status find_mismatch(const t2i_liveness *l, t2i_error *err)
 {
     static const double surely = 1.0;
     size_t odd = l->count, usual = 0, fewest = l->count;
     char place[2][PLACE];
     const t2i_watched *me = &l->watched[l->self];
-    if (t2i_heartbeat_place_of(me->line).kind == 0) return T2I_OK;
+    if (t2i_heartbeat_place_of(me->record).kind == 0) return T2I_OK;
     for (size_t i = 0; i < l->count; i++) {
         const t2i_watched *w = &l->watched[i];
-        if (!w->near) continue;
+        if (!w->same_node) continue;
         if (w->still < surely || (w->where >> 24 & 255) == 0 || w->where >> 32 != me->where >> 32)
             return T2I_OK;
         size_t alike = 0;
         for (size_t j = 0; j < l->count; j++)
-            alike += l->watched[j].near && l->watched[j].where == w->where;
+            alike += l->watched[j].same_node && l->watched[j].where == w->where;
         if (alike <= fewest) odd = i, fewest = alike;
     }
     while (usual < l->count &&
-           (!l->watched[usual].near || l->watched[usual].where == l->watched[odd].where))
+           (!l->watched[usual].same_node || l->watched[usual].where == l->watched[odd].where))
         usual++;
     if (usual == l->count) return T2I_OK;
     const t2i_watched *w = &l->watched[odd], *u = &l->watched[usual];
     return t2i_fail(err, T2I_BUG,
-                    "a bug of ours, please report it: rank %d on %s waits %s (%s), rank %d on %s "
+                    "internal error, please report it: rank %d on %s waits %s (%s), rank %d on %s "
                     "waits %s (%s), both in their call %u; %s",
-                    w->rank, w->host, say_place(w->line, place[0]), say_call(l, w), u->rank,
-                    u->host, say_place(u->line, place[1]), say_call(l, u),
-                    t2i_heartbeat_place_of(w->line).calls, after);
+                    w->rank, w->host, describe_place(w->record, place[0]), describe_call(l, w),
+                    u->rank, u->host, describe_place(u->record, place[1]), describe_call(l, u),
+                    t2i_heartbeat_place_of(w->record).calls, after);
 }
 
-/* Everyone waits, and nobody has come further for ten times as long as a rank may be silent. */
-static t2i_status find_locked(const t2i_liveness *l, t2i_error *err)
+/* Deadlock: all ranks wait, and none has advanced for ten times the longest allowed silence. */
+static t2i_status find_deadlock(const t2i_liveness *l, t2i_error *err)
 {
     char place[2][PLACE];
     size_t first = 0, last = 0;
@@ -194,7 +194,7 @@ static t2i_status find_locked(const t2i_liveness *l, t2i_error *err)
     if (!l->all) return T2I_OK;
     for (size_t i = 0; i < l->count; i++) {
         const t2i_watched *w = &l->watched[i];
-        double may = 1e-3 * (double)atomic_load_explicit(&w->line->allowed, memory_order_relaxed);
+        double may = 1e-3 * (double)atomic_load_explicit(&w->record->allowed, memory_order_relaxed);
         if ((w->where >> 24 & 255) == 0 || pid_of(w) == 0) return T2I_OK;
         if (w->still < shortest) shortest = w->still;
         if (may > allowed) allowed = may;
@@ -203,22 +203,23 @@ static t2i_status find_locked(const t2i_liveness *l, t2i_error *err)
     }
     if (shortest < 10.0 * allowed) return T2I_OK;
     const t2i_watched *a = &l->watched[first], *b = &l->watched[last];
-    return t2i_fail(
-        err, T2I_SYSTEM,
-        "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
-        "%u), rank %d on %s %s (%s, call %u); is the network gone, or is it a bug of ours? %s",
-        shortest, a->rank, a->host, say_place(a->line, place[0]), say_call(l, a),
-        t2i_heartbeat_place_of(a->line).calls, b->rank, b->host, say_place(b->line, place[1]),
-        say_call(l, b), t2i_heartbeat_place_of(b->line).calls, after);
+    return t2i_fail(err, T2I_SYSTEM,
+                    "all ranks have waited for one another for %.0f s: rank %d on %s %s (%s, call "
+                    "%u), rank %d on %s %s (%s, call %u); is the network down, or is this an "
+                    "internal error? %s",
+                    shortest, a->rank, a->host, describe_place(a->record, place[0]),
+                    describe_call(l, a), t2i_heartbeat_place_of(a->record).calls, b->rank, b->host,
+                    describe_place(b->record, place[1]), describe_call(l, b),
+                    t2i_heartbeat_place_of(b->record).calls, after);
 }
 
 t2i_status t2i_watchdog_liveness_check(t2i_liveness *liveness, double now, t2i_error *err)
 {
-    note_changes(liveness, now);
-    T2I_TRY(find_gone(liveness, err));
+    observe(liveness, now);
+    T2I_TRY(find_dead(liveness, err));
     T2I_TRY(find_silent(liveness, err));
-    T2I_TRY(find_astray(liveness, err));
-    return find_locked(liveness, err);
+    T2I_TRY(find_mismatch(liveness, err));
+    return find_deadlock(liveness, err);
 }
 
 /* ---- the thread ---- */
@@ -233,8 +234,8 @@ struct t2i_watchdog {
     int ending;
 };
 
-/* Until the next look; 0: there is none. */
-static int rest(t2i_watchdog *w)
+/* Waits until the next check; 0: there is none. */
+static int wait_next(t2i_watchdog *w)
 {
     static const long every = 100000000; /* nanoseconds */
     struct timespec until;
@@ -244,38 +245,38 @@ static int rest(t2i_watchdog *w)
     pthread_mutex_lock(&w->lock);
     int waited = 0;
     while (!w->ending && waited == 0) waited = pthread_cond_timedwait(&w->end, &w->lock, &until);
-    int goes_on = !w->ending;
+    int continues = !w->ending;
     pthread_mutex_unlock(&w->lock);
-    return goes_on;
+    return continues;
 }
 
-enum { NOTHING, FOUND, TOLD }; /* of a verdict */
+enum { NOTHING, FOUND, REPORTED }; /* states of a verdict */
 
-void t2i_watchdog_told(t2i_verdict *verdict)
+void t2i_watchdog_reported(t2i_verdict *verdict)
 {
-    atomic_store(&verdict->state, TOLD);
+    atomic_store(&verdict->state, REPORTED);
 }
 
-/* Another rank tells what it has found; not for ever, as it may be the next that dies. */
-static int is_told(const t2i_verdict *verdict)
+/* Waits until another rank has reported its error; not for ever, as it may die, too. */
+static int await_report(const t2i_verdict *verdict)
 {
-    for (int i = 0; i < 300 && atomic_load(&verdict->state) != TOLD; i++) t2i_cpu_rest(0.01);
-    return atomic_load(&verdict->state) == TOLD;
+    for (int i = 0; i < 300 && atomic_load(&verdict->state) != REPORTED; i++) t2i_cpu_sleep(0.01);
+    return atomic_load(&verdict->state) == REPORTED;
 }
 
-static void *look_out(void *self)
+static void *run_watchdog(void *self)
 {
     t2i_watchdog *w = self;
     t2i_error what = {0};
     t2i_verdict *verdict = w->liveness->verdict;
     int nothing = NOTHING;
-    while (rest(w)) {
+    while (wait_next(w)) {
         if (atomic_load(&verdict->state) == NOTHING &&
             t2i_watchdog_liveness_check(w->liveness, t2i_cpu_seconds(), &what) == T2I_OK)
             continue;
         int first = atomic_compare_exchange_strong(&verdict->state, &nothing, FOUND);
         if (first) verdict->what = what;
-        w->found(w->context, first || is_told(verdict) ? &verdict->what : NULL, first);
+        w->found(w->context, first || await_report(verdict) ? &verdict->what : NULL, first);
         break;
     }
     return NULL;
@@ -287,9 +288,9 @@ t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_liveness *liveness, t2i_wa
     t2i_watchdog *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "the watchdog");
     *w = (t2i_watchdog){.liveness = liveness, .found = found, .context = context};
-    for (size_t i = 0; i < liveness->count; i++) { /* ranks may have name spaces of their own */
+    for (size_t i = 0; i < liveness->count; i++) { /* ranks may be in different PID namespaces */
         t2i_watched *watched = &liveness->watched[i];
-        watched->visible = watched->near && state_of(pid_of(watched)) != 0;
+        watched->visible = watched->same_node && state_of(pid_of(watched)) != 0;
     }
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -297,18 +298,17 @@ t2i_status t2i_watchdog_start(t2i_watchdog **out, t2i_liveness *liveness, t2i_wa
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->end, &attributes);
     pthread_condattr_destroy(&attributes);
-    sigset_t all, before; /* signals are the main thread's */
+    sigset_t all, before; /* the main thread handles signals */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&w->thread, NULL, look_out, w);
+    int failed = pthread_create(&w->thread, NULL, run_watchdog, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed == 0) return T2I_OK;
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->end);
     t2i_free(w);
     *out = NULL;
-    return t2i_fail(err, T2I_SYSTEM, "the watchdog's thread cannot be started: %s",
-                    strerror(failed));
+    return t2i_fail(err, T2I_SYSTEM, "cannot start the watchdog thread: %s", strerror(failed));
 }
 
 void t2i_watchdog_stop(t2i_watchdog *w)

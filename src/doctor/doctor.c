@@ -40,7 +40,7 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *op
     own->node_first = t2i_comm_node_first(comm);
     own->threads = threads;
     own->crowded = t2i_comm_crowded(comm);
-    t2i_comm_share_all(comm, e->info, sizeof *e->info, (size_t)e->size);
+    t2i_comm_allgather(comm, e->info, sizeof *e->info, (size_t)e->size);
     e->hosts = count_hosts(e);
     for (int r = 0; r < e->size; r++) e->nodes += e->info[r].node_first == r;
     if (e->rank == 0) t2i_fs_probe_look(&e->probe, options->out);

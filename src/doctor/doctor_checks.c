@@ -142,7 +142,7 @@ static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
 /* Are a node's ranks kept from cores that they could use? */
 static int is_tied(const t2i_exam *e, const node *n)
 {
-    int automatic = e->options->threads == 0 && !e->info[n->first].told_threads;
+    int automatic = e->options->threads == 0 && !e->info[n->first].threads_set;
     return n->cores < n->offered && (automatic || n->workers > n->cores);
 }
 

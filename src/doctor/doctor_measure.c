@@ -194,6 +194,6 @@ t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
     if (e->hosts > 1) measure_clocks(e, comm);
     if (e->rank == 0) t2i_fs_probe_try(&e->probe);
     if (e->hosts > 1) measure_visible(e, comm);
-    t2i_comm_share_all(comm, e->info, sizeof *e->info, (size_t)e->size);
+    t2i_comm_allgather(comm, e->info, sizeof *e->info, (size_t)e->size);
     return T2I_OK;
 }

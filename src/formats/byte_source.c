@@ -13,7 +13,8 @@
 static t2i_status open_file(t2i_byte_source *source, t2i_error *err)
 {
     struct stat info;
-    source->fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no waiting for a FIFO */
+    source->fd =
+        open(source->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* opening a FIFO must not block */
     if (source->fd < 0)
         return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", source->name, strerror(errno));
     if (fstat(source->fd, &info) != 0 || !S_ISREG(info.st_mode))
@@ -50,7 +51,7 @@ void t2i_byte_source_close(t2i_byte_source *source)
 static t2i_status read_file(const t2i_byte_source *source, uint64_t offset, char *at, size_t size,
                             t2i_error *err)
 {
-    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
+    static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
     while (size > 0) {
         t2i_heartbeat_beat();
         ssize_t got = pread(source->fd, at, size < most ? size : most, (off_t)offset);

@@ -1,7 +1,7 @@
-/* byte_source.h - bytes at an offset, of an open file or of memory.
+/* byte_source.h - random access to the bytes of an open file or of memory.
  *
- * Why: a reader that asks for a range at a time need not hold a file of many gigabytes, and the
- * same reader works on bytes in memory, for tests.
+ * Why: a reader of ranges need not hold a file of many gigabytes in memory, and tests can use the
+ * same reader on bytes in memory.
  */
 #ifndef T2I_BYTE_SOURCE_H
 #define T2I_BYTE_SOURCE_H
@@ -11,13 +11,13 @@
 #include "base/error.h"
 
 typedef struct {
-    char *name;                 /* owned; stands in messages */
+    char *name;                 /* owned; for messages */
     const unsigned char *bytes; /* borrowed memory, or NULL */
     int fd;                     /* of a file; -1 for memory */
     uint64_t size;
 } t2i_byte_source;
 
-/* A regular file: T2I_NOINPUT when it cannot be opened. On failure *out is empty, so that
+/* Opens a regular file. T2I_NOINPUT if it cannot be opened. *out is empty on failure, so that
  * t2i_byte_source_close is always legal. */
 T2I_CHECKED t2i_status t2i_byte_source_open(t2i_byte_source *out, const char *path, t2i_error *err);
 /* Memory, borrowed until close. */
@@ -25,7 +25,7 @@ T2I_CHECKED t2i_status t2i_byte_source_memory(t2i_byte_source *out, const void *
                                               const char *name, t2i_error *err);
 void t2i_byte_source_close(t2i_byte_source *source);
 
-/* Exactly size bytes from offset. T2I_DATA when the source has fewer, T2I_IO. */
+/* Reads exactly size bytes from offset. T2I_DATA if the source has fewer; T2I_IO. */
 T2I_CHECKED t2i_status t2i_byte_source_read(const t2i_byte_source *source, uint64_t offset,
                                             void *out, size_t size, t2i_error *err);
 

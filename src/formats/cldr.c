@@ -28,7 +28,7 @@ typedef struct {
     t2i_error *err;
     t2i_status status; /* why the parser was stopped */
     int depth;
-    int reading; /* the text of an annotation */
+    int reading; /* within the text of an annotation */
     int is_name;
     char emoji[T2I_CLDR_EMOJI];
     t2i_text text;
@@ -64,12 +64,12 @@ static void begin_annotation(reader *r, const XML_Char **attribute)
 static void XMLCALL on_begin(void *context, const XML_Char *name, const XML_Char **attribute)
 {
     reader *r = context;
-    if (r->status != T2I_OK) return; /* Expat may finish what it has begun */
+    if (r->status != T2I_OK) return; /* Expat may complete the current element */
     r->depth++;
     if (r->depth > DEPTH_MAX)
         stop(r, T2I_DATA, "elements are nested too deep for CLDR annotations");
     else if (r->depth == 1 && strcmp(name, "ldml") != 0)
-        stop(r, T2I_DATA, "is XML, but no CLDR annotations (its root is not ldml)");
+        stop(r, T2I_DATA, "is XML, but not CLDR annotations (its root is not ldml)");
     else if (r->depth == 3 && strcmp(name, "annotation") == 0)
         begin_annotation(r, attribute);
 }
@@ -89,7 +89,7 @@ static void XMLCALL on_text(void *context, const XML_Char *text, int size)
         if ((unsigned char)r->text.data[i] < ' ' || r->text.data[i] == 127) r->text.data[i] = ' ';
 }
 
-/* The text between begin and end, which becomes a terminator. */
+/* Trims the text between begin and end and terminates it. */
 static t2i_status give(reader *r, char *begin, char *end)
 {
     while (begin < end && *begin == ' ') begin++;
@@ -124,7 +124,8 @@ static void XMLCALL on_end(void *context, const XML_Char *name)
     if (r->status != T2I_OK) XML_StopParser(r->parser, XML_FALSE);
 }
 
-/* CLDR needs none beyond XML's own five, and with them small files become large. */
+/* CLDR needs only the five entities of XML itself; others could expand a small file to a large one.
+ */
 static void XMLCALL on_entity(void *context, const XML_Char *name, int is_parameter,
                               const XML_Char *value, int size, const XML_Char *base,
                               const XML_Char *system, const XML_Char *public,
@@ -132,13 +133,13 @@ static void XMLCALL on_entity(void *context, const XML_Char *name, int is_parame
 {
     (void)name, (void)is_parameter, (void)value, (void)size, (void)base, (void)system, (void)public;
     (void)notation;
-    stop(context, T2I_DATA, "declares entities, which CLDR annotations have no need of");
+    stop(context, T2I_DATA, "declares entities, which CLDR annotations do not use");
 }
 
 static void XMLCALL on_unknown_entity(void *context, const XML_Char *name, int is_parameter)
 {
     (void)name;
-    if (!is_parameter) stop(context, T2I_DATA, "uses an entity that is not XML's own");
+    if (!is_parameter) stop(context, T2I_DATA, "uses an entity that XML does not define");
 }
 
 static t2i_status parse(reader *r, const char *bytes, size_t size)
@@ -242,7 +243,7 @@ static t2i_status list_locales(t2i_cldr *cldr, t2i_error *err)
     return status;
 }
 
-/* Takes the folder, or its part "common", when there are annotations. */
+/* Selects the folder or its subfolder "common", whichever has annotations. */
 static t2i_status try_folder(t2i_cldr *cldr, const char *folder, t2i_error *err)
 {
     for (int i = 0; i < 2 && cldr->folder == NULL; i++) {
@@ -270,11 +271,11 @@ static t2i_status open_folder(t2i_cldr *cldr, const char *folder, t2i_error *err
     if (cldr->folder == NULL)
         return t2i_fail(err, T2I_NOINPUT,
                         "cannot find CLDR's names of emoji (%s/common/annotations): install "
-                        "unicode-cldr-core (Fedora: cldr-emoji-annotation), or say --cldr FOLDER",
+                        "unicode-cldr-core (Fedora: cldr-emoji-annotation), or give --cldr FOLDER",
                         places[0]);
     T2I_TRY(list_locales(cldr, err));
     if (cldr->locales > 0) return T2I_OK;
-    return t2i_fail(err, T2I_NOINPUT, "%s/%s holds no LOCALE.xml", cldr->folder, parts[0]);
+    return t2i_fail(err, T2I_NOINPUT, "%s/%s contains no LOCALE.xml", cldr->folder, parts[0]);
 }
 
 t2i_status t2i_cldr_open(t2i_cldr *out, const char *folder, t2i_error *err)
@@ -294,7 +295,7 @@ void t2i_cldr_close(t2i_cldr *cldr)
 
 /* ---- locales ---- */
 
-/* "pt-BR" -> "pt_BR"; cut where it is too long to be one. */
+/* "pt-BR" -> "pt_BR"; truncated if it is too long for a locale. */
 static void normalise(const char *name, char out[T2I_LOCALE])
 {
     snprintf(out, T2I_LOCALE, "%s", name);
@@ -317,7 +318,7 @@ const char *t2i_cldr_nearest(const t2i_cldr *cldr, const char *name)
     char word[T2I_LOCALE];
     normalise(name, word);
     char *tail = strchr(word, '_');
-    if (tail != NULL) { /* of en_US there is en */
+    if (tail != NULL) { /* for en_US suggest en */
         *tail = '\0';
         const char *language = t2i_cldr_find(cldr, word);
         if (language != NULL) return language;
@@ -333,8 +334,8 @@ const char *t2i_cldr_nearest(const t2i_cldr *cldr, const char *name)
 
 int t2i_cldr_parent(const char *locale, char out[T2I_LOCALE])
 {
-    /* parentLocales of supplementalData.xml, as far as there are annotations; "": nowhere. A name
-     * that ends in '_' stands for all that begin so; the first that fits. */
+    /* parentLocales of supplementalData.xml for locales with annotations; "": no parent. A name
+     * that ends in '_' matches all that begin with it; the first match is used. */
     static const char *const other[][2] = {
         {"en_001", "en"}, {"en_", "en_001"}, {"hi_Latn", "en_IN"}, {"es_419", "es"},
         {"es_ES", "es"},  {"es_", "es_419"}, {"pt_PT", "pt"},      {"pt_BR", "pt"},

@@ -12,7 +12,7 @@
 
 enum { DEEPEST = 64, DIGITS = 9 };
 
-/* A t2i_json is a json_t; jansson is not const-correct where it only reads. */
+/* A t2i_json is a json_t. jansson's reading functions are not const-correct. */
 static json_t *raw(const t2i_json *json)
 {
     return (json_t *)json;
@@ -23,9 +23,10 @@ static t2i_json *wrap(json_t *json)
     return (t2i_json *)json;
 }
 
-/* jansson 2.14 that gets no memory while it parses may leave out a character and go on, or end in
- * an assertion. So its memory is ours, and a parse that gets none is left at once; what it had got
- * is in a ring, to be freed. A chunk stays in its ring until it is freed itself. */
+/* If jansson 2.14 runs out of memory during parsing, it may skip a character and continue, or fail
+ * an assertion. Therefore its allocator is ours, and a parse without memory is left at once
+ * (longjmp); its allocations are in a ring, to be freed. A chunk stays in its ring until it is
+ * freed. */
 typedef union chunk {
     struct {
         union chunk *next, *before;
@@ -35,11 +36,11 @@ typedef union chunk {
 
 typedef struct {
     jmp_buf out;
-    chunk *got; /* any of the ring; NULL: none */
+    chunk *got; /* any chunk of the ring; NULL: none */
     json_t *json;
 } parse;
 
-/* jansson's functions for memory have no argument that this could come with. */
+/* Global, since jansson's allocation functions have no context argument. */
 static _Thread_local parse *under_way;
 
 static void *take(size_t size)
@@ -66,13 +67,13 @@ static void give(void *pointer)
     t2i_free(p);
 }
 
-/* Before anything is made. */
+/* Must be called before any value is created. */
 static void use_our_memory(void)
 {
     json_set_alloc_funcs(take, give);
 }
 
-/* 0 when there was no memory. all->json: NULL when it is no JSON. */
+/* Returns 0 if out of memory. all->json: NULL if the text is not JSON. */
 static int load(parse *all, const char *text, size_t size, json_error_t *why)
 {
     if (setjmp(all->out) == 0) {
@@ -91,8 +92,8 @@ static int is_container(const json_t *json)
     return json_is_object(json) || json_is_array(json);
 }
 
-/* A container that lost a part is marked by a second reference to itself: that needs no memory, and
- * every container here has just one owner, so the count has no other use. */
+/* An incomplete container is marked by a second reference to itself: this needs no memory, and
+ * every container here has exactly one owner, so the count has no other use. */
 static int is_spoilt(const json_t *json)
 {
     return is_container(json) && json->refcount > 1;
@@ -115,7 +116,7 @@ t2i_json *t2i_json_array(void)
     return wrap(json_array());
 }
 
-/* The text with each byte that is not UTF-8 replaced by U+FFFD; empty when out of memory. */
+/* The text with every byte that is not UTF-8 replaced by U+FFFD; empty if out of memory. */
 static t2i_text cleaned(const char *bytes, size_t size)
 {
     t2i_text text = {0};
@@ -180,7 +181,7 @@ void t2i_json_set(t2i_json *object, const char *key, t2i_json *value)
     size_t size = strlen(key);
     if (t2i_utf8_valid(key, size) != size) {
         text = cleaned(key, size);
-        key = text.data; /* NULL makes jansson refuse */
+        key = text.data; /* jansson refuses NULL */
     }
     if (json_object_set_new_nocheck(raw(object), key, raw(value)) != 0) spoil(raw(object));
     t2i_text_free(&text);
@@ -211,7 +212,7 @@ void t2i_json_set_real(t2i_json *object, const char *key, double value)
     t2i_json_set(object, key, t2i_json_real(value));
 }
 
-/* A text that lost a piece. jansson goes on after a key that could not be added. */
+/* Is a part missing? jansson continues after a key that could not be added. */
 typedef struct {
     t2i_text text;
     int failed;
@@ -233,7 +234,7 @@ t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error
     if (json == NULL || is_spoilt(raw(json)) ||
         json_dump_callback(raw(json), add_piece, &all, flags) != 0 || all.failed) {
         t2i_text_free(&all.text);
-        return t2i_fail(err, T2I_SYSTEM, "no memory for a JSON text");
+        return t2i_fail(err, T2I_SYSTEM, "cannot allocate memory for a JSON text");
     }
     *out = all.text.data;
     return T2I_OK;
@@ -249,8 +250,8 @@ t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *er
     return T2I_OK;
 }
 
-/* jansson's own limit is 2048 levels, each a stack frame. Exact for valid JSON; anything else fails
- * anyway, here or in the parser. */
+/* jansson's own limit is 2048 levels, each with a stack frame. The count is exact for valid JSON;
+ * other texts fail here or in the parser. */
 static t2i_status check_depth(const char *text, size_t size, const char *what, t2i_error *err)
 {
     size_t depth = 0, line = 1, column = 0;

@@ -37,7 +37,7 @@ int t2i_py_arena_failed(const t2i_py_arena *arena)
     return arena->failed;
 }
 
-/* Zeroed memory that goes with the arena. Chunks double, so that small trees stay small. */
+/* Allocates zeroed memory in the arena. Chunks double in size, so that small trees stay small. */
 static void *take(t2i_py_arena *arena, size_t count, size_t size)
 {
     const size_t head = (sizeof(chunk) + ALIGN - 1) / ALIGN * ALIGN;
@@ -141,13 +141,13 @@ t2i_py *t2i_py_floats(t2i_py_arena *arena, size_t dims, const uint64_t *dim, con
     for (size_t i = dims; i-- > 0;) {
         tensor->dim[i] = dim[i];
         tensor->stride[i] = stride;
-        stride *= dim[i] > 0 ? dim[i] : 1; /* as torch does for tensors without numbers */
+        stride *= dim[i] > 0 ? dim[i] : 1; /* as torch does for tensors without elements */
         tensor->count *= dim[i];
     }
     return out;
 }
 
-/* Room for one more item (and key); 0 when there is none. */
+/* Reserves space for one more item (and key); returns 0 if out of memory. */
 static int make_room(t2i_py_arena *arena, t2i_py *container)
 {
     if (container->size < container->room) return 1;

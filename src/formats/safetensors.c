@@ -28,7 +28,7 @@ struct t2i_st {
     size_t tensors;
 };
 
-/* A whole number that is not negative. */
+/* A non-negative integer. */
 static int as_count(const t2i_json *json, uint64_t *out)
 {
     int64_t value;
@@ -37,14 +37,14 @@ static int as_count(const t2i_json *json, uint64_t *out)
     return 1;
 }
 
-/* Sets *product to a * b; 0 when it overflows. */
+/* Sets *product to a * b; returns 0 on overflow. */
 static int multiply(uint64_t a, uint64_t b, uint64_t *product)
 {
     *product = a * b;
     return a == 0 || *product / a == b;
 }
 
-/* Fills a tensor from its entry; what is wrong with it, or NULL. */
+/* Sets a tensor from its entry; returns the problem, or NULL. */
 static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
 {
     const t2i_json *shape = t2i_json_get(entry, "shape");
@@ -56,18 +56,18 @@ static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
     uint64_t size = t2i_dtype_size(tensor->dtype), bytes;
     if (size == 0) return "its dtype is unknown";
     tensor->dims = t2i_json_size(shape);
-    if (tensor->dims > T2I_ST_DIMS) return "it has more dimensions than the 8 we support";
+    if (tensor->dims > T2I_ST_DIMS) return "it has more than 8 dimensions";
     tensor->count = 1;
     for (size_t i = 0; i < tensor->dims; i++) {
         if (!as_count(t2i_json_at(shape, i), &tensor->dim[i]))
-            return "its shape is not a list of whole numbers";
+            return "its shape is not a list of integers";
         if (!multiply(tensor->count, tensor->dim[i], &tensor->count))
             return "its shape is too large";
     }
     if (!multiply(tensor->count, size, &bytes)) return "its shape is too large";
     if (t2i_json_size(offsets) != 2 || !as_count(t2i_json_at(offsets, 0), &tensor->begin) ||
         !as_count(t2i_json_at(offsets, 1), &tensor->end) || tensor->begin > tensor->end)
-        return "its data_offsets are not two ascending whole numbers";
+        return "its data_offsets are not two ascending integers";
     if (tensor->end - tensor->begin != bytes)
         return "its data_offsets do not fit its dtype and shape";
     return NULL;
@@ -81,7 +81,7 @@ static int by_offset(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* The data must be the tensors end to end. */
+/* The tensors must cover the data without gaps. */
 static t2i_status check_places(const t2i_st *st, t2i_error *err)
 {
     uint64_t end = 0;
@@ -92,12 +92,12 @@ static t2i_status check_places(const t2i_st *st, t2i_error *err)
                               : tensor->end > st->data_size ? "it lies beyond the end of the file"
                                                             : NULL;
         if (problem != NULL)
-            return t2i_fail(err, T2I_DATA, "%s is not a sound safetensors file: tensor %s: %s",
+            return t2i_fail(err, T2I_DATA, "%s is not a valid safetensors file: tensor %s: %s",
                             st->path, tensor->name, problem);
     }
     if (end != st->data_size)
         return t2i_fail(err, T2I_DATA,
-                        "%s is not a sound safetensors file: %llu bytes after the last tensor",
+                        "%s is not a valid safetensors file: %llu bytes after the last tensor",
                         st->path, (unsigned long long)(st->data_size - end));
     return T2I_OK;
 }
@@ -110,16 +110,16 @@ static t2i_status check_metadata(const t2i_st *st, const t2i_json *metadata, t2i
         sound = t2i_json_as_string(t2i_json_get(metadata, key), &text, NULL);
     if (sound) return T2I_OK;
     return t2i_fail(err, T2I_DATA,
-                    "%s is not a sound safetensors file: __metadata__ is not an object of strings",
+                    "%s is not a valid safetensors file: __metadata__ is not an object of strings",
                     st->path);
 }
 
-/* Everything that can be known from the header's text and the size of the data. */
+/* Checks all that follows from the header's text and the size of the data. */
 static t2i_status parse_header(t2i_st *st, t2i_error *err)
 {
     if (st->header_size == 0 || st->header[0] != '{')
-        return t2i_fail(err, T2I_DATA, "%s is not a safetensors file: its header is no JSON object",
-                        st->path);
+        return t2i_fail(err, T2I_DATA,
+                        "%s is not a safetensors file: its header is not a JSON object", st->path);
     T2I_TRY(t2i_json_parse(&st->json, st->header, st->header_size, st->path, err));
     size_t entries = t2i_json_size(st->json);
     st->tensor = t2i_alloc(entries, sizeof *st->tensor);
@@ -135,7 +135,7 @@ static t2i_status parse_header(t2i_st *st, t2i_error *err)
         tensor->name = key;
         const char *problem = read_entry(tensor, entry);
         if (problem != NULL)
-            return t2i_fail(err, T2I_DATA, "%s is not a sound safetensors file: tensor %s: %s",
+            return t2i_fail(err, T2I_DATA, "%s is not a valid safetensors file: tensor %s: %s",
                             st->path, key, problem);
     }
     qsort(st->tensor, st->tensors, sizeof *st->tensor, by_offset);
@@ -144,7 +144,7 @@ static t2i_status parse_header(t2i_st *st, t2i_error *err)
 
 static t2i_status read_at(const t2i_st *st, uint64_t offset, void *out, size_t size, t2i_error *err)
 {
-    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
+    static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
     char *at = out;
     while (size > 0) {
         t2i_heartbeat_beat();
@@ -174,7 +174,7 @@ static t2i_status read_header(t2i_st *st, t2i_error *err)
     if (length > HEADER_MAX || length > size - LENGTH)
         return t2i_fail(
             err, T2I_DATA,
-            "%s is not a safetensors file, or it is cut off: a header of %llu bytes is %s",
+            "%s is not a safetensors file, or it is truncated: a header of %llu bytes is %s",
             st->path, (unsigned long long)length,
             length > HEADER_MAX ? "more than the 100 MB allowed" : "longer than the file");
     st->header_size = (size_t)length;
@@ -190,7 +190,7 @@ t2i_status t2i_st_open(t2i_st **out, const char *path, t2i_error *err)
     *out = NULL;
     t2i_st *st = t2i_alloc(1, sizeof *st);
     if (st == NULL) return t2i_fail_memory(err, sizeof *st, "an open file");
-    st->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
+    st->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* opening a FIFO must not block */
     int why = errno;
     st->path = t2i_fs_copy_path(path, err);
     t2i_status status = st->path == NULL ? T2I_SYSTEM
@@ -277,7 +277,7 @@ t2i_status t2i_st_floats(const t2i_st *st, const t2i_st_tensor *tensor, float *o
 
 /* ---- writing ---- */
 
-/* Adds `"name":` or a value; takes the json. */
+/* Adds `"name":` or a value; takes ownership of the json. */
 static t2i_status add_json(t2i_text *text, t2i_json *json, const char *after, t2i_error *err)
 {
     char *piece;
@@ -330,13 +330,14 @@ static t2i_status add_header(t2i_text *text, const t2i_st_part *part, size_t par
         T2I_TRY(status);
     }
     for (size_t i = 0; i < parts; i++) T2I_TRY(add_entry(text, &part[i], end, err));
-    if (text->size > 1) text->size--; /* the last comma */
+    if (text->size > 1) text->size--; /* removes the last comma */
     T2I_TRY(t2i_text_add(text, "}", 1, err));
     while ((LENGTH + text->size) % ALIGN != 0) T2I_TRY(t2i_text_add(text, " ", 1, err));
     return T2I_OK;
 }
 
-/* What we write, we must accept: a name used twice, metadata that is no text, a header too long. */
+/* Refuses what the reader would refuse: duplicate names, metadata that is not text, a long header.
+ */
 static t2i_status check_header(const t2i_text *text, uint64_t data_size, t2i_error *err)
 {
     t2i_error why;

@@ -7,7 +7,7 @@
  * differs from shape x dtype, overflow in a product, trailing bytes, __metadata__ that is not
  * strings.
  *
- * Reading and writing know nothing of models: a checkpoint is named tensors and metadata.
+ * This module does not depend on models: a file has named tensors and metadata.
  */
 #ifndef T2I_SAFETENSORS_H
 #define T2I_SAFETENSORS_H
@@ -25,13 +25,13 @@ typedef struct {
     const char *dtype; /* "F32", "F64", "I64", ... */
     size_t dims;
     uint64_t dim[T2I_ST_DIMS];
-    uint64_t count;      /* numbers */
+    uint64_t count;      /* elements */
     uint64_t begin, end; /* bytes within the data section */
 } t2i_st_tensor;
 
 typedef struct t2i_st t2i_st; /* an open file: owns its descriptor and header */
 
-/* T2I_NOINPUT when it cannot be opened, T2I_DATA when it is not sound. *out is NULL on failure. */
+/* T2I_NOINPUT if it cannot be opened, T2I_DATA if it is not valid. *out is NULL on failure. */
 T2I_CHECKED t2i_status t2i_st_open(t2i_st **out, const char *path, t2i_error *err);
 void t2i_st_close(t2i_st *st);
 
@@ -39,19 +39,19 @@ size_t t2i_st_tensors(const t2i_st *st); /* in file order (by offset) */
 const t2i_st_tensor *t2i_st_at(const t2i_st *st, size_t index);
 const t2i_st_tensor *t2i_st_find(const t2i_st *st, const char *name); /* NULL when there is none */
 const char *t2i_st_meta(const t2i_st *st, const char *key);           /* NULL when there is none */
-/* The raw header (JSON text, padding included), without the length before it. */
+/* The raw header (JSON text with padding), without the length in front of it. */
 const char *t2i_st_header(const t2i_st *st, size_t *size);
 
-/* Bytes [offset, offset + size) of a tensor's data into out. T2I_IO; T2I_DATA when the file became
+/* Reads bytes [offset, offset + size) of a tensor's data. T2I_IO; T2I_DATA if the file became
  * shorter. */
 T2I_CHECKED t2i_status t2i_st_read(const t2i_st *st, const t2i_st_tensor *tensor, uint64_t offset,
                                    size_t size, void *out, t2i_error *err);
-/* A whole tensor as floats: F32, F64, F16 or BF16 converted; out has tensor->count floats. Another
- * dtype is T2I_DATA. */
+/* Reads a whole tensor and converts F32, F64, F16 or BF16 to floats; out has space for
+ * tensor->count. T2I_DATA for another dtype. */
 T2I_CHECKED t2i_status t2i_st_floats(const t2i_st *st, const t2i_st_tensor *tensor, float *out,
                                      t2i_error *err);
 
-/* Writing. The caller describes all tensors, float32, in file order, then hands over the data. */
+/* Writing: description and data of the tensors (float32), in file order. */
 typedef struct {
     const char *name;
     size_t dims;
@@ -59,16 +59,15 @@ typedef struct {
     const float *data;
 } t2i_st_part;
 
-/* Text of the header for parts and metadata (an object of strings, may be NULL): padded with spaces
- * to a multiple of 64 less the 8 length bytes, so that data is 64-byte aligned in the file.
- * Deterministic. newly allocated in *out. */
+/* Header for parts and metadata (an object of strings, may be NULL), newly allocated. It is padded
+ * with spaces so that the data is 64-byte aligned in the file. Deterministic. */
 T2I_CHECKED t2i_status t2i_st_make_header(const t2i_st_part *part, size_t parts,
                                           const t2i_json *metadata, char **out, size_t *size,
                                           t2i_error *err);
-/* Writes length, header (as given) and the parts' data into an open file; the caller commits. */
+/* Writes length, header (unchanged) and data to an open file; the caller commits. */
 T2I_CHECKED t2i_status t2i_st_write(t2i_fs_out *out, const char *header, size_t header_size,
                                     const t2i_st_part *part, size_t parts, t2i_error *err);
-/* make_header + open + write + commit. */
+/* t2i_st_make_header, open, t2i_st_write and commit. */
 T2I_CHECKED t2i_status t2i_st_save(const char *path, const t2i_st_part *part, size_t parts,
                                    const t2i_json *metadata, t2i_error *err);
 

@@ -13,7 +13,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
-/* The kinds of protobuf fields that an event has. */
+/* Wire types of protobuf fields. */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 /* ---- records ---- */
@@ -36,7 +36,7 @@ static t2i_status add_number(t2i_text *out, uint64_t value, size_t bytes, t2i_er
     return t2i_text_add(out, little, bytes, err);
 }
 
-/* Masked, so that the sum of data that holds sums still tells something. */
+/* Masked as TensorFlow does, for data that contains CRCs itself. */
 static t2i_status add_crc(t2i_text *out, const void *bytes, size_t size, t2i_error *err)
 {
     uint32_t crc = t2i_tfevents_crc32c(bytes, size);
@@ -93,7 +93,7 @@ static t2i_status add_float(t2i_text *out, unsigned field, double value, t2i_err
     return add_number(out, bits, 4, err);
 }
 
-/* wall_time and step, which every event begins with. */
+/* wall_time and step, the first fields of every event. */
 static t2i_status begin_event(t2i_text *out, long step, t2i_error *err)
 {
     struct timespec now;
@@ -169,7 +169,7 @@ t2i_status t2i_tfevents_picture(const t2i_tfevents *events, long step, const cha
 
 static const char begins[] = "events.out.tfevents.";
 
-/* A number above that of every file there, and not below the clock: readers go by name. */
+/* A number above that of every existing file, and at least the time: readers sort by name. */
 static long next_number(const char *folder)
 {
     long number = (long)time(NULL);

@@ -41,7 +41,7 @@ t2i_fs_kind t2i_fs_probe_kind(unsigned long magic, const char **type)
     return T2I_FS_UNKNOWN;
 }
 
-/* Cuts a path to what is above it: "." at the end of a relative one. */
+/* Replaces a path by its parent; "." is the last parent of a relative path. */
 static void go_up(char *path)
 {
     char *slash = strrchr(path, '/');
@@ -78,12 +78,12 @@ void t2i_fs_probe_look(t2i_fs_probe *f, const char *path)
     if (is_folder && (room.f_flag & ST_RDONLY) == 0 && access(f->path, W_OK | X_OK) == 0) return;
     f->status = T2I_CANTCREATE;
     snprintf(f->problem, sizeof f->problem, "%s",
-             !is_folder                       ? "it is no folder"
-             : (room.f_flag & ST_RDONLY) != 0 ? "it can only be read"
+             !is_folder                       ? "it is not a folder"
+             : (room.f_flag & ST_RDONLY) != 0 ? "it is mounted read-only"
                                               : strerror(errno));
 }
 
-/* As a checkpoint is written. */
+/* Writes a file in the same way as a checkpoint. */
 static t2i_status write_file(const char *name, const char *bytes, size_t size, t2i_error *err)
 {
     t2i_fs_out out;

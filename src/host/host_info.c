@@ -16,7 +16,8 @@ static double number_of(const char *name, double otherwise)
 
 /* ---- the launcher ---- */
 
-/* Open MPI's library sets much by itself where nothing launched it; this is mpirun's alone. */
+/* Without a launcher Open MPI's library sets most variables itself; this one is set by mpirun only.
+ */
 static t2i_launcher find_launcher(void)
 {
     if (getenv("OMPI_UNIVERSE_SIZE") != NULL) return T2I_BY_MPIRUN;
@@ -26,7 +27,7 @@ static t2i_launcher find_launcher(void)
     return T2I_BY_OTHER;
 }
 
-/* Open MPI's daemons find a dead link by TCP's keepalive: its defaults are those of 4.1. */
+/* Open MPI's daemons detect a dead link by TCP keepalive; the defaults are those of version 4.1. */
 static double time_of_dead_link(void)
 {
     return number_of("OMPI_MCA_oob_tcp_keepalive_time", 300) +
@@ -44,8 +45,8 @@ static int read_number(const char *path, double *value)
     return found;
 }
 
-/* A group of processes may have a limit (Slurm's jobs, containers), as may those around it; "max"
- * is none. Control groups of version 2. */
+/* A control group (version 2; of a Slurm job or container) and its parents may limit memory; "max":
+ * no limit. */
 static void limit_by_groups(t2i_host_info *f)
 {
     static const char root[] = "/sys/fs/cgroup";
@@ -84,7 +85,7 @@ static void find_memory(t2i_host_info *f)
 void t2i_host_info_look(t2i_host_info *f)
 {
     struct utsname name;
-    memset(f, 0, sizeof *f); /* padding too: facts are compared and sent as bytes */
+    memset(f, 0, sizeof *f); /* including padding: the struct is compared and sent as bytes */
     if (uname(&name) == 0)
         snprintf(f->host, sizeof f->host, "%.*s", (int)sizeof f->host - 1, name.nodename);
     t2i_comm_library(f->mpi, f->mpi_built);
@@ -92,11 +93,11 @@ void t2i_host_info_look(t2i_host_info *f)
     snprintf(f->blas, sizeof f->blas, "%s", t2i_blas_core());
     snprintf(f->cpu, sizeof f->cpu, "%s", t2i_cpu_vectors_name());
     f->launcher = find_launcher();
-    f->told_threads = number_of("OMP_NUM_THREADS", 0) > 0;
+    f->threads_set = number_of("OMP_NUM_THREADS", 0) > 0;
     f->tasks = (int)number_of("SLURM_STEP_NUM_TASKS", number_of("SLURM_NTASKS", 0));
     if (f->launcher == T2I_BY_MPIRUN) f->dead_link = time_of_dead_link();
     f->cores = t2i_cpu_usable();
-    f->parent_cores = t2i_cpu_of_parent();
+    f->parent_cores = t2i_cpu_usable_by_parent();
     t2i_cpu_mask(f->mask);
     find_memory(f);
     f->shared = (double)t2i_comm_shareable();

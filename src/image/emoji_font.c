@@ -13,12 +13,12 @@ enum { SIDE_MAX = 1024 }; /* pixels of a glyph; Noto's have 136 x 128 */
 
 struct t2i_emoji_font {
     char *path;
-    t2i_text file; /* both libraries read from here */
+    t2i_text file; /* contents, read by both libraries */
     FT_Library library;
     FT_Face face;
     hb_font_t *shaper;
     hb_buffer_t *buffer;
-    hb_codepoint_t unknown; /* what it draws for flags that it does not have; 0: nothing */
+    hb_codepoint_t unknown; /* glyph of flags that it does not have; 0: none */
 };
 
 /* Debian and Ubuntu, Fedora, openSUSE, Arch, own installations. */
@@ -38,22 +38,22 @@ static t2i_status find_font(const char **path, t2i_error *err)
     if (*path == NULL)
         return t2i_fail(err, T2I_NOINPUT,
                         "cannot find NotoColorEmoji.ttf (%s): install fonts-noto-color-emoji, or "
-                        "say --font FILE, of a Noto Color Emoji with bitmaps",
+                        "give --font FILE, a Noto Color Emoji with bitmaps",
                         places[0]);
     if (t2i_fs_exists(*path)) return T2I_OK;
     return t2i_fail(err, T2I_NOINPUT,
-                    "there is no font %s: Debian's fonts-noto-color-emoji has it in %s", *path,
-                    places[0]);
+                    "cannot find the font %s: Debian's fonts-noto-color-emoji installs it as %s",
+                    *path, places[0]);
 }
 
-/* The largest of the bitmap sizes. */
+/* Selects the largest bitmap size. */
 static t2i_status choose_size(t2i_emoji_font *font, t2i_error *err)
 {
     FT_Face face = font->face;
     FT_Int best = 0;
     if (!FT_HAS_COLOR(face) || face->num_fixed_sizes < 1)
         return t2i_fail(err, T2I_DATA,
-                        "%s has no colour bitmaps (CBDT): it takes Noto Color Emoji as in Debian's "
+                        "%s has no colour bitmaps (CBDT): use Noto Color Emoji as in Debian's "
                         "fonts-noto-color-emoji",
                         font->path);
     for (FT_Int i = 1; i < face->num_fixed_sizes; i++)
@@ -62,8 +62,8 @@ static t2i_status choose_size(t2i_emoji_font *font, t2i_error *err)
     return t2i_fail(err, T2I_DATA, "%s is damaged: its bitmaps' size cannot be used", font->path);
 }
 
-/* The one glyph that a sequence comes out as; 0 when there is no such one. Joiners and tags that
- * nothing came of stay, so that they count. */
+/* The single glyph of a sequence, or 0 if there is none. Joiners and tags that were not combined
+ * count as glyphs. */
 static hb_codepoint_t shape(t2i_emoji_font *font, const uint32_t *code, size_t count)
 {
     unsigned glyphs;
@@ -81,21 +81,21 @@ static t2i_status open_font(t2i_emoji_font *font, t2i_error *err)
 {
     T2I_TRY(t2i_fs_read(font->path, FILE_MAX, &font->file, err));
     if (FT_Init_FreeType(&font->library) != 0)
-        return t2i_fail(err, T2I_SYSTEM, "FreeType does not start");
+        return t2i_fail(err, T2I_SYSTEM, "cannot initialise FreeType");
     if (FT_New_Memory_Face(font->library, (const FT_Byte *)font->file.data,
                            (FT_Long)font->file.size, 0, &font->face) != 0)
-        return t2i_fail(err, T2I_DATA, "%s is no font, or a damaged one", font->path);
+        return t2i_fail(err, T2I_DATA, "%s is not a font, or it is damaged", font->path);
     T2I_TRY(choose_size(font, err));
     hb_blob_t *blob = hb_blob_create(font->file.data, (unsigned)font->file.size,
                                      HB_MEMORY_MODE_READONLY, NULL, NULL);
     hb_face_t *face = hb_face_create(blob, 0);
-    font->shaper = hb_font_create(face); /* keeps the face, and that the blob */
+    font->shaper = hb_font_create(face); /* references the face, which references the blob */
     font->buffer = hb_buffer_create();
     hb_face_destroy(face);
     hb_blob_destroy(blob);
     if (!hb_buffer_allocation_successful(font->buffer))
         return t2i_fail_memory(err, T2I_EMOJI_MAX, "HarfBuzz");
-    static const uint32_t nowhere[] = {0x1f1ff, 0x1f1ff}; /* the region ZZ, which is none */
+    static const uint32_t nowhere[] = {0x1f1ff, 0x1f1ff}; /* the region ZZ, which does not exist */
     font->unknown = shape(font, nowhere, 2);
     return T2I_OK;
 }
@@ -129,7 +129,7 @@ void t2i_emoji_font_close(t2i_emoji_font *font)
     t2i_free(font);
 }
 
-/* Puts premultiplied BGRA on the background; leaves *out empty when there is nothing to see. */
+/* Blends premultiplied BGRA with the background; leaves *out empty if the bitmap is transparent. */
 static t2i_status compose(const t2i_emoji_font *font, const FT_Bitmap *from,
                           const uint8_t background[3], t2i_image *out, t2i_error *err)
 {

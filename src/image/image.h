@@ -1,6 +1,7 @@
-/* image.h - a picture in memory: RGB, 8 bits, rows top to bottom.
+/* image.h - a picture in memory: RGB, 8 bits, rows from top to bottom.
  *
- * Limits are checked before memory is taken. image_file.h reads and writes, image_resize.h resizes.
+ * Limits are checked before memory is allocated. image_file.h reads and writes pictures,
+ * image_resize.h resizes them.
  */
 #ifndef T2I_IMAGE_H
 #define T2I_IMAGE_H
@@ -18,7 +19,7 @@ typedef struct {
 } t2i_image;
 
 void t2i_image_free(t2i_image *image); /* empties it */
-/* White. T2I_DATA when a side is 0 or over the limits, T2I_SYSTEM without memory. *out is empty on
+/* A white picture. T2I_DATA if a side is 0 or over the limits; T2I_SYSTEM. *out is empty on
  * failure. */
 T2I_CHECKED t2i_status t2i_image_new(t2i_image *out, size_t width, size_t height, t2i_error *err);
 /* Are the sides within the limits? */

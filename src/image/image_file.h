@@ -1,13 +1,13 @@
-/* image_file.h - picture files of any kind: which reader is asked.
+/* image_file.h - reads picture files of any supported format, and writes PNG files.
  *
- * PNG, JPEG and WebP are read, told apart by their first bytes, never by the name. What comes out
- * is what Pillow's convert("RGB") gives: grey is repeated, a palette looked up, alpha dropped, CMYK
- * mixed; of an animation the first frame. Of 16 bits the high byte is taken (Pillow does so too,
- * but for 16-bit grey, which it clips at 255). Colour profiles, gamma and the EXIF orientation are
- * ignored, as torchvision ignores them: a picture that a camera stored lying stays so.
+ * PNG, JPEG and WebP are read; the format is detected by the first bytes, not by the name. The
+ * result equals Pillow's convert("RGB"): grey is replicated, a palette looked up, alpha dropped,
+ * CMYK converted; of an animation the first frame is used. Of 16 bits the high byte is used (as in
+ * Pillow, except for 16-bit grey, which Pillow clips at 255). Colour profiles, gamma and the EXIF
+ * orientation are ignored, as in torchvision.
  *
- * Lossy pictures are decoded by the libraries of this system; another version of libjpeg-turbo or
- * libwebp than Pillow's may move a value by one.
+ * Lossy pictures are decoded by the system's libraries. Values may differ by one if their version
+ * differs from that of Pillow's libjpeg-turbo or libwebp.
  */
 #ifndef T2I_IMAGE_FILE_H
 #define T2I_IMAGE_FILE_H
@@ -16,11 +16,11 @@
 #include "base/error.h"
 #include "image/image.h"
 
-/* T2I_NOINPUT when it cannot be opened, T2I_DATA when it is empty, of another kind (which is named
- * where it is known), damaged, cut or over the limits. A JPEG whose data is damaged but there is
- * read as far as it goes, as Pillow does. *out is empty on failure. */
+/* T2I_NOINPUT if the file cannot be opened; T2I_DATA if it is empty, of another format (named if
+ * known), damaged, truncated or over the limits. A complete JPEG with damaged data is decoded as
+ * far as possible, as in Pillow. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_image_file_read(t2i_image *out, const char *path, t2i_error *err);
-/* The same from memory; name stands in messages. */
+/* The same from memory; name is used in messages. */
 T2I_CHECKED t2i_status t2i_image_file_decode(t2i_image *out, const void *bytes, size_t size,
                                              const char *name, t2i_error *err);
 /* The same with a lower limit on the pixels. */
@@ -28,7 +28,7 @@ T2I_CHECKED t2i_status t2i_image_file_decode_within(t2i_image *out, const void *
                                                     size_t area_max, const char *name,
                                                     t2i_error *err);
 
-/* Writes an RGB PNG without time stamps, whole or not at all (fs.h). */
+/* Writes an RGB PNG without timestamps, atomically (fs.h). */
 T2I_CHECKED t2i_status t2i_image_file_write(const t2i_image *image, const char *path,
                                             t2i_error *err);
 

@@ -1,11 +1,11 @@
-/* image_resize.c - Pillow's bilinear resize with antialiasing, in integers as there. */
+/* image_resize.c - Pillow's bilinear resize with antialiasing, in the same integer arithmetic. */
 #include "image/image_resize.h"
 
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
 
-/* How outputs first .. first + count - 1 of one axis are made of inputs: output i is the sum of
+/* Weights of outputs first .. first + count - 1 along one axis: output i is the sum of
  * weight[i * taps + k] * input[from[i] + k] over k < used[i], in units of 2^-WEIGHT_BITS. */
 #define WEIGHT_BITS 22
 typedef struct {
@@ -22,8 +22,9 @@ static void axis_free(axis *a)
     *a = (axis){0};
 }
 
-/* One output's weights: a triangle of half-width `support` around its centre, normalised in double,
- * then rounded, each step as Pillow does it, since one last bit shows in the pixels. */
+/* Weights of one output: a triangle of half-width `support` around its centre, normalised in double
+ * and then rounded. Each step is that of Pillow, since a difference in the last bit changes pixels.
+ */
 static void axis_weigh(axis *a, size_t i, size_t in, double centre, double support, double *w)
 {
     double low = centre - support + 0.5, high = centre + support + 0.5, sum = 0.0;
@@ -42,7 +43,8 @@ static void axis_weigh(axis *a, size_t i, size_t in, double centre, double suppo
     a->used[i] = to - from;
 }
 
-/* in inputs become out outputs, of which count are wanted from first on. Empty on failure. */
+/* Weights for `in` inputs and `out` outputs, of which count are needed from first. Empty on
+ * failure. */
 static t2i_status axis_new(axis *a, size_t in, size_t out, size_t first, size_t count,
                            t2i_error *err)
 {
@@ -64,7 +66,7 @@ static t2i_status axis_new(axis *a, size_t in, size_t out, size_t first, size_t 
     return status;
 }
 
-/* Weighs pixels that lie `stride` bytes apart, the first at p. */
+/* Weighted sum of pixels that are `stride` bytes apart, from p. */
 static void weigh(uint8_t *to, const uint8_t *p, size_t stride, const int32_t *w, size_t count)
 {
     int32_t r = 1 << (WEIGHT_BITS - 1), g = r, b = r;
@@ -77,8 +79,8 @@ static void weigh(uint8_t *to, const uint8_t *p, size_t stride, const int32_t *w
     for (int c = 0; c < 3; c++) to[c] = sum[c] > 255 ? 255 : (uint8_t)sum[c];
 }
 
-/* Only the window is computed: of a very long picture the whole enlargement would not fit. Across
- * first, into bytes, then down: the order shows in the rounding (image.h). */
+/* Computes only the window: the whole enlargement of a very long picture might not fit memory. Rows
+ * first, to bytes, then columns: the order affects the rounding (image.h). */
 static t2i_status resample(t2i_image *out, const t2i_image *in, const axis *x, const axis *y,
                            t2i_error *err)
 {
@@ -125,12 +127,12 @@ t2i_status t2i_image_resize(t2i_image *out, const t2i_image *in, size_t width, s
 {
     *out = (t2i_image){0};
     if (width == 0 || height == 0 ||
-        !t2i_image_size_fits(width, height)) /* before weights are taken for it */
+        !t2i_image_size_fits(width, height)) /* before weights are allocated */
         return t2i_image_new(out, width, height, err);
     return resize_window(out, in, (window){width, 0, width}, (window){height, 0, height}, err);
 }
 
-/* Half of what is cut away, half-pixels to the even side as Python rounds. */
+/* Half of the margin, rounded half to even as in Python. */
 static window middle(size_t full, size_t crop)
 {
     size_t spare = full - crop, half = spare / 2;

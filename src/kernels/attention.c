@@ -6,8 +6,8 @@
 #include "kernels/lanes.h"
 #include "kernels/gemm.h"
 
-/* All but the last layer's: their products are those of gemm.h, of up to ROWS queries (or keys) at
- * a time, so that little is computed of what a query does not see. */
+/* Layers other than the last use the products of gemm.h for up to ROWS queries (or keys) at a time,
+ * so that few masked scores are computed. */
 enum { ROWS = 8 };
 
 static size_t least(size_t a, size_t b)
@@ -15,7 +15,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Columns from `column` of `width` that share a panel. */
+/* Number of columns from `column`, of `width`, in the same panel. */
 static size_t panel_columns(size_t column, size_t width)
 {
     return least(T2I_PANEL, width - column);
@@ -26,22 +26,22 @@ static size_t whole_panels(size_t width)
     return (width + T2I_PANEL - 1) / T2I_PANEL * T2I_PANEL;
 }
 
-/* -1 in the lanes that are among the first `count`, which may be below 0. */
+/* -1 in the first `count` lanes (count may be negative), 0 in the others. */
 T2I_INLINE void first_lanes(t2i_half_int *out, ptrdiff_t count)
 {
     const t2i_half_int number = {0, 1, 2, 3, 4, 5, 6, 7};
     *out = number < (int32_t)count;
 }
 
-/* Each of the rows, `seen` numbers in the first and one more in each that follows, becomes
- * softmax(scale * row), in place; the rest of its P numbers becomes 0. Three loops over the rows,
- * so that the processor has several of them on the way. */
+/* Computes softmax(scale * row) in place for rows of `seen` scores in the first and one more in
+ * each following row; the rest of the P elements is set to 0. Three loops over the rows, so that
+ * the CPU overlaps several of them. */
 T2I_STATIC_KERNEL(void, soften, (float *score, size_t rows, size_t seen, size_t P, float scale),
                   (score, rows, seen, P, scale))
 {
     enum { HALF = LANES / 2 };
     const t2i_half nothing = (t2i_half){0} - INFINITY;
-    size_t width = t2i_padded(seen + rows - 1); /* beyond it no row has anything */
+    size_t width = t2i_padded(seen + rows - 1); /* no row is longer */
     t2i_half x, sum[2];
     t2i_half_int mine;
     for (size_t r = 0; r < rows; r++) {
@@ -77,7 +77,8 @@ T2I_STATIC_KERNEL(void, soften, (float *score, size_t rows, size_t seen, size_t 
     }
 }
 
-/* The rows of dprob, as many numbers as in soften, become gradients of the scores; the rest 0. */
+/* Converts rows of dprob, of the lengths as in soften, to gradients of the scores; the rest is set
+ * to 0. */
 T2I_STATIC_KERNEL(void, soften_back,
                   (float *restrict dprob, const float *restrict prob, size_t rows, size_t seen,
                    size_t P, float scale),
@@ -117,8 +118,7 @@ size_t t2i_attention_scratch(size_t longest, size_t dk)
     return width * dk + 3 * longest * wide + longest * t2i_padded(longest) + ROWS * dk;
 }
 
-/* Of the path's own positions, the dk floats at `from`: across becomes their transpose (dk, T), in
- * panels. */
+/* Transposes the dk floats at `from` of the path's own positions to across (dk, T), in panels. */
 T2I_STATIC_KERNEL(void, put_across,
                   (float *across, const float *from, const t2i_path *path, size_t dk,
                    size_t stride),
@@ -126,7 +126,7 @@ T2I_STATIC_KERNEL(void, put_across,
 {
     enum { PART = 4 };
     for (size_t t = path->shared / PART * PART; t < path->T; t += PART) {
-        const float *row[PART]; /* whole groups, as columns beyond T are of no use */
+        const float *row[PART]; /* complete groups; columns beyond T are not used */
         float *to = across + t / T2I_PANEL * T2I_PANEL * dk + t % T2I_PANEL;
         size_t c = 0;
         for (size_t j = 0; j < PART; j++)
@@ -140,8 +140,8 @@ T2I_STATIC_KERNEL(void, put_across,
     }
 }
 
-/* The same, not transposed: positions shared .. T-1 become rows at .. of panels that have `longest`
- * rows. */
+/* The same without transposition: positions shared .. T-1 become rows from `at` of panels of
+ * `longest` rows. */
 T2I_STATIC_KERNEL(void, put_along,
                   (float *along, const float *from, const t2i_path *path, size_t at, size_t longest,
                    size_t dk, size_t stride),
@@ -158,8 +158,7 @@ T2I_STATIC_KERNEL(void, put_along,
         }
 }
 
-/* out (rows, P) = rows of a, dk wide, times what was put across: the first `sees` columns and what
- * fills their lanes. */
+/* out (rows, P) = a (rows, dk) x across (dk, ..): the first `sees` columns, rounded up to lanes. */
 static void score(float *out, size_t P, const float *a, size_t a_row, const float *across,
                   size_t dk, size_t rows, size_t sees)
 {
@@ -168,8 +167,7 @@ static void score(float *out, size_t P, const float *a, size_t a_row, const floa
                        panel_columns(j, t2i_padded(sees)), dk);
 }
 
-/* out (rows, dk) = a (rows, terms), with any strides, times rows from `first` of what was put
- * along. */
+/* out (rows, dk) = a (rows, terms), with any strides, x rows of `along` from `first`. */
 static void gather(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
                    const float *along, size_t first, size_t longest, size_t dk, size_t rows,
                    size_t terms)
@@ -188,7 +186,7 @@ void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, co
     put_across(keys, qkv + dk, path, dk, stride);
     put_along(values, qkv + 2 * dk, path, first, longest, dk, stride);
     for (size_t i = first; i < T; i += ROWS) {
-        size_t rows = least(ROWS, T - i), node = path->node[i]; /* own nodes are neighbours */
+        size_t rows = least(ROWS, T - i), node = path->node[i]; /* own nodes are consecutive */
         float *p = prob + (i - first) * P;
         score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
         soften(p, rows, i + 1, P, scale);
@@ -197,14 +195,14 @@ void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, co
     }
 }
 
-/* What keys (at 0) or values of positions j .. get from the queries: sums of `weight` (queries, P)
- * times what was put along; set for own nodes, added for shared ones. */
+/* Gradients of keys or values of positions j ..: weight (queries, P)^T x along; set for own nodes,
+ * accumulated for shared ones. */
 static void give_back(float *to, size_t stride, const float *weight, const float *along,
                       const t2i_path *path, size_t j, size_t rows, size_t longest, size_t dk,
                       float *room)
 {
     size_t first = path->shared, P = t2i_padded(path->T);
-    size_t from = j > first ? j - first : 0; /* queries before j do not see it */
+    size_t from = j > first ? j - first : 0; /* queries before j do not attend to it */
     size_t terms = path->T - first - from;
     weight += from * P + j;
     if (j >= first) {
@@ -250,8 +248,8 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
 
 enum { TILE = 4 };
 
-/* out[r] (LANES wide) = sum over t < terms of weight[r * row_step + t * term_step] * (LANES floats
- * from from[t * from_step]), for TILE rows. */
+/* For TILE rows r: out[r] (LANES wide) = sum over t < terms of weight[r * row_step + t * term_step]
+ * * (LANES floats at from[t * from_step]). */
 T2I_INLINE void full_tile(float out[TILE][LANES], const float *restrict weight, size_t row_step,
                           size_t term_step, const float *restrict from, size_t from_step,
                           size_t terms)
@@ -273,7 +271,7 @@ T2I_INLINE void full_tile(float out[TILE][LANES], const float *restrict weight, 
     memcpy(out[3], sum3, sizeof sum3);
 }
 
-/* The same for `rows` of them: 1 .. TILE. */
+/* The same for 1 .. TILE rows. */
 T2I_INLINE void tile(float out[TILE][LANES], const float *restrict weight, size_t row_step,
                      size_t term_step, const float *restrict from, size_t from_step, size_t terms,
                      size_t rows)
@@ -298,7 +296,7 @@ size_t t2i_attention_reach_scratch(size_t longest, size_t heads, size_t d)
     return longest * t2i_padded(d) + 2 * heads * t2i_padded(d) + heads * t2i_padded(longest);
 }
 
-/* out (heads, P) = the heads' x (heads, dp) times each of T rows of h (T, dp). */
+/* out (heads, P) = x (heads, dp) x h (T, dp)^T. */
 T2I_INLINE void all_dots(float *out, const float *x, const float *h, size_t heads, size_t T,
                          size_t P, size_t dp)
 {
@@ -312,7 +310,7 @@ T2I_INLINE void all_dots(float *out, const float *x, const float *h, size_t head
         }
 }
 
-/* out (heads, d) = sums over T rows of h (T, dp), weighted by weight (heads, P). */
+/* out (heads, d) = weight (heads, P) x h (T, dp). */
 T2I_INLINE void all_sums(float *out, const float *weight, const float *h, size_t heads, size_t T,
                          size_t P, size_t d, size_t dp)
 {
@@ -326,7 +324,7 @@ T2I_INLINE void all_sums(float *out, const float *weight, const float *h, size_t
         }
 }
 
-/* (rows, dp) = (rows, d); what is beyond d stays 0. */
+/* Copies (rows, d) to (rows, dp); columns from d on stay 0. */
 T2I_INLINE void widen(float *out, const float *x, size_t rows, size_t d, size_t dp)
 {
     for (size_t r = 0; r < rows; r++) {
@@ -335,7 +333,7 @@ T2I_INLINE void widen(float *out, const float *x, size_t rows, size_t d, size_t 
     }
 }
 
-/* The path's h, one row after the other; rows of shared positions are still there. */
+/* Copies the rows of h of the path; rows of shared positions are already there. */
 T2I_INLINE void put_path(float *dense, const float *h, const t2i_path *path, size_t d, size_t dp)
 {
     for (size_t t = path->shared; t < path->T; t++)
@@ -364,7 +362,8 @@ T2I_KERNEL(void, t2i_attention_reach_back,
 {
     size_t T = path->T, P = t2i_padded(T), dp = t2i_padded(d);
     float *wide = scratch, *asked = wide + heads * dp, *dense = asked + heads * dp;
-    float *dscore = dense + T * dp; /* behind the path: what lies there is of no use any more */
+    float *dscore =
+        dense + T * dp; /* behind the path's rows, whose previous contents are not needed */
     put_path(dense, h, path, d, dp);
     widen(wide, dsum, heads, d, dp);
     widen(asked, query, heads, d, dp);

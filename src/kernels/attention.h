@@ -1,13 +1,13 @@
 /* attention.h - causal attention over a prefix trie, forward and backward.
  *
- * A path is one distinct prompt: its T positions are rows of matrices that hold a row for each
- * distinct prefix ("node"), given by node[0 .. T-1]. The first `shared` positions belong to the
- * path before it too, and are computed there: this path's queries are positions shared .. T-1,
- * which see all positions up to their own. Keys and values stay in the scratch from one path to the
- * next, so paths must be visited in order, beginning with one that shares nothing.
+ * Matrices have one row per distinct prefix ("node"). A path is one distinct prompt of T positions;
+ * its rows are node[0 .. T-1]. The first `shared` positions are common with the previous path and
+ * are computed there. The queries of this path are positions shared .. T-1; each attends to all
+ * positions up to its own. Keys and values stay in the scratch memory from one path to the next, so
+ * paths must be visited in order, beginning with one that shares nothing.
  *
- * Raw pointers and sizes, no allocation, no state but the scratch. Every sum has an order written
- * in the source, so the result depends on shapes alone.
+ * Functions take raw pointers and sizes, allocate nothing, and have no state except the scratch
+ * memory. The order of every sum is fixed in the source, so the result depends on the shapes alone.
  */
 #ifndef T2I_ATTENTION_H
 #define T2I_ATTENTION_H
@@ -20,29 +20,32 @@ typedef struct {
     size_t T, shared;
 } t2i_path;
 
-/* Floats of a row of softmax weights: T, padded. Such a row is kept for each query (and head). */
+/* Floats of a row of softmax weights: T, padded. There is one such row per query and head. */
 size_t t2i_attention_row(size_t T);
-/* Floats of scratch for paths of up to `longest` positions; of t2i_attention and its backward pass,
- * one head at a time. */
+/* Floats of scratch memory of t2i_attention and t2i_attention_back (one head at a time) for paths
+ * of up to `longest` positions. */
 size_t t2i_attention_scratch(size_t longest, size_t dk);
 
-/* One head of one path. qkv: [q k v] of this head for node 0, each dk wide; nodes lie `stride`
- * floats apart. out: node 0's dk floats, nodes out_stride apart; those of the queries are set.
- * prob: (T - shared) rows, kept for the backward pass. */
+/* Forward pass of one head and one path. qkv: [q k v] of this head for node 0, each dk wide; the
+ * nodes are `stride` floats apart. out: dk floats per node, out_stride apart, from node 0; those of
+ * the queries are set. prob: (T - shared) rows, needed by the backward pass. */
 void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, const t2i_path *path,
                    size_t longest, size_t dk, size_t stride, size_t out_stride);
-/* dqkv has qkv's layout: set for the path's own nodes, added to for those that it shares. */
+/* Backward pass. dqkv has the layout of qkv; it is set for the path's own nodes and accumulated for
+ * shared ones. */
 void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv,
                         float *scratch, const t2i_path *path, size_t longest, size_t dk,
                         size_t stride, size_t out_stride);
 
-/* The last layer, where only a path's last position asks. There keys and values need not be formed:
- * q . (Wk h) = (Wk^T q) . h, and Wv applies to the weighted sum of h. For all heads of one path:
- * query (heads, d) = Wk^T q of the last position; h: node 0's d floats. sum (heads, d) = softmax-
- * weighted sums of h; prob: `heads` rows; scale: of the scores before the softmax. */
+/* Attention of the last layer, where only the last position of a path has a query. Keys and values
+ * need not be formed: q . (Wk h) = (Wk^T q) . h, and Wv applies to the weighted sum of h. All heads
+ * of one path: query (heads, d) = Wk^T q of the last position; h: d floats per node, from node 0.
+ * sum (heads, d): softmax-weighted sums of h; prob: `heads` rows; scale: factor of the scores
+ * before the softmax. */
 void t2i_attention_reach(float *sum, float *prob, const float *query, const float *h,
                          float *scratch, const t2i_path *path, size_t heads, size_t d, float scale);
-/* dquery (heads, d) is set; dh += for all nodes of the path. dsum: gradient of sum. */
+/* Backward pass. dsum: gradient of sum. dquery (heads, d) is set; dh is accumulated for all nodes
+ * of the path. */
 void t2i_attention_reach_back(float *dquery, float *dh, const float *dsum, const float *prob,
                               const float *query, const float *h, float *scratch,
                               const t2i_path *path, size_t heads, size_t d, float scale);

@@ -8,8 +8,8 @@
 
 enum {
     PART = T2I_CONV_PART,
-    ROWS = 98, /* pixels at a time, copied: their windows and the products stay in the cache */
-    TILES = 64 /* tiles at a time, Winograd: likewise */
+    ROWS = 98, /* pixels per block (im2col): their windows and the products stay in the cache */
+    TILES = 64 /* tiles per block (Winograd), likewise */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -54,7 +54,7 @@ static int by_winograd(const t2i_conv *conv)
     return conv->kernel == 3 && conv->stride == 1 && conv->in % PART == 0;
 }
 
-/* Rows of the weights' matrix: numbers of a window. */
+/* Rows of the weight matrix: elements of a window. */
 static size_t window(const t2i_conv *conv)
 {
     return conv->kernel * conv->kernel * conv->in;
@@ -132,7 +132,7 @@ void t2i_conv_free(t2i_conv *conv)
 
 /* ---- running ---- */
 
-/* One pixel's part of the channels. */
+/* Part of the channels of one pixel. */
 static inline void finish(float *restrict out, const float *restrict y, const float *restrict bias,
                           int flags)
 {
@@ -144,7 +144,7 @@ static inline void finish(float *restrict out, const float *restrict y, const fl
     }
 }
 
-/* Windows of pixels [first, first + count) as rows. */
+/* Copies the windows of pixels [first, first + count) to rows (im2col). */
 static void copy_windows(const t2i_conv *conv, const t2i_map *in, size_t width, size_t first,
                          size_t count, float *rows)
 {
@@ -184,7 +184,7 @@ static void run_windows(const t2i_conv *conv, const t2i_map *in, t2i_map *out, i
     }
 }
 
-/* B' x of one part of four pixels: B' = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]. */
+/* B' x of part of the channels of four pixels: B' = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]. */
 static inline void mix(float *restrict y0, float *restrict y1, float *restrict y2,
                        float *restrict y3, const float *x0, const float *x1, const float *x2,
                        const float *x3)
@@ -198,7 +198,7 @@ static inline void mix(float *restrict y0, float *restrict y1, float *restrict y
 }
 
 /* B' d B for a row of tiles: 4 x 4 pixels d, 2 apart. v: 16 matrices (all tiles, C), `next` floats
- * apart; x: the first of the first tile's pixels, whose next row is `row` floats on. */
+ * apart; x: first pixel of the first tile; its rows are `row` floats apart. */
 T2I_STATIC_KERNEL(void, tiles_in,
                   (float *v, size_t next, const float *x, size_t row, size_t C, size_t tiles),
                   (v, next, x, row, C, tiles))
@@ -236,7 +236,7 @@ static inline void tile_out(float *restrict y, const float *restrict m, size_t n
     }
 }
 
-/* A row of tiles into two rows of out; what hangs over is dropped. */
+/* Writes a row of tiles to two rows of out, clipped at the edges. */
 T2I_STATIC_KERNEL(void, tiles_out,
                   (t2i_map * out, size_t row, size_t part, const float *m, size_t next,
                    const float *bias, int flags),
@@ -299,7 +299,7 @@ T2I_STATIC_KERNEL(void, pool_row,
 {
     for (size_t j = 0; j < width; j++, to += C, from += 2 * C)
         for (size_t c = 0; c < C; c++) {
-            float most = 0; /* the border's zeros change nothing either */
+            float most = 0; /* nor do the zeros of the border change the maximum */
             for (size_t k = 0; k < 9; k++) {
                 float x = from[k / 3 * row + k % 3 * C + c];
                 most = x > most ? x : most;

@@ -13,27 +13,27 @@
 #endif
 
 enum {
-    DEPTH = 128, /* so many k of a panel at a time: half of a first-level cache of 32 KiB */
-    BLOCK = 96,  /* so many rows meet a panel while it is there */
-    SPAN = 48,   /* so many k of T2I_WIDE columns at a time where zeros are skipped: 24 KiB */
-    AHEAD = 16   /* so many k before its use a row of a is asked for: where rows are k, as in an
-                    outer product, the processor does not guess the next one */
+    DEPTH = 128, /* k of a panel per block: half of a level-1 cache of 32 KiB */
+    BLOCK = 96,  /* rows that use a panel while it is in the cache */
+    SPAN = 48,   /* k of T2I_WIDE columns per block when zeros are skipped: 24 KiB */
+    AHEAD = 16   /* prefetch distance in k for rows of a: the hardware prefetcher does not predict
+                    them if rows are k, as in an outer product */
 };
 
-/* Rows of out, up to T2I_PANEL columns wide. */
+/* A strip: rows of out, up to T2I_PANEL columns wide. */
 typedef struct {
     float *out;
     size_t out_row;
     const float *a; /* row r, step k: a[r * a_row + k * a_step] */
     size_t a_row, a_step;
-    const float *b;        /* a panel: K rows of T2I_PANEL, those beyond `columns` zeros */
-    const uint64_t *there; /* not NULL: T2I_WIDE columns; b: K rows of these; bit k of there[r]:
+    const float *b;        /* a panel: K rows of T2I_PANEL; columns beyond `columns` are zero */
+    const uint64_t *there; /* not NULL: T2I_WIDE columns, b has K rows of them; bit k of there[r]:
                               step k of row r is not skipped */
-    float *fill; /* not NULL: b, and still empty; its rows lie at raw, raw_row floats apart */
+    float *fill; /* not NULL: equal to b and to be packed from the rows at raw, raw_row apart */
     const float *raw;
     size_t raw_row;
     size_t rows, columns, K;
-    t2i_gemm_end end; /* its pointers are to what belongs to out[0] */
+    t2i_gemm_end end; /* its pointers correspond to out[0] */
 } strip;
 
 static size_t smaller(size_t a, size_t b)
@@ -41,8 +41,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* How many pieces of up to `most` make up the total, and where the i-th begins. They are as equal
- * as can be, since a tile of one row takes half as long as one of eight. */
+/* Number of pieces of up to `most` that make up the total, and begin of the i-th. The pieces are as
+ * equal as possible, since a tile of one row takes half as long as one of eight. */
 static size_t pieces(size_t total, size_t most)
 {
     return (total + most - 1) / most;
@@ -53,9 +53,9 @@ static size_t begin(size_t i, size_t count, size_t total)
     return i * (total / count) + smaller(i, total % count);
 }
 
-/* ---- the levels ---- */
+/* ---- vector levels ---- */
 
-/* No vectors by hand: what the compiler makes of it. acc: the finished chains of row r. */
+/* Plain level, without explicit vectors. acc: the finished chains of row r. */
 static void plain_finish(const strip *t, size_t r, const float *acc)
 {
     for (size_t j = 0; j < t->columns; j++) {
@@ -108,8 +108,8 @@ static void plain_skip(const strip *t)
 }
 
 #if defined(__x86_64__)
-/* Asks for what rows soon after these will read of a: in an outer product the next 16 rows lie in
- * other cache lines, one for each step, of which every row asks for its share. */
+/* Prefetches the elements of a that the next rows read: in an outer product the next 16 rows are in
+ * other cache lines, one per step; every row prefetches its share of them. */
 T2I_INLINE void ask_ahead(const strip *t, size_t row, size_t rows)
 {
     const float *a = t->a + row * t->a_row;
@@ -189,15 +189,15 @@ static const level *now(void)
     return &levels[*t2i_cpu_vectors];
 }
 
-/* ---- where a matrix is 0 ---- */
+/* ---- positions of zeros ---- */
 
 size_t t2i_gemm_zeros_words(size_t rows, size_t columns)
 {
     return rows * pieces(columns, SPAN) + columns * pieces(rows, SPAN);
 }
 
-/* Bit r of down[c] = bit c of across[r], for up to SPAN r and c. Squares of bits trade places
- * across the diagonal, those of 32 by 32 first (Warren, Hacker's Delight, 7-3). */
+/* Transposes bits: bit r of down[c] = bit c of across[r], for up to SPAN r and c. Squares of bits
+ * are swapped across the diagonal, those of 32 x 32 first (Warren, Hacker's Delight, 7-3). */
 T2I_STATIC_KERNEL(void, turn_bits,
                   (uint64_t * down, const uint64_t *across, size_t rows, size_t columns),
                   (down, across, rows, columns))
@@ -215,7 +215,8 @@ T2I_STATIC_KERNEL(void, turn_bits,
     memcpy(down, word, columns * sizeof *down);
 }
 
-/* How many bits are set: of pairs, fours, bytes, and so on, as not every CPU can count them. */
+/* Number of set bits, summed in pairs, nibbles, bytes and so on; not every CPU has an instruction.
+ */
 T2I_STATIC_KERNEL(size_t, count_bits, (const uint64_t *words, size_t count), (words, count))
 {
     uint64_t sum = 0;
@@ -245,9 +246,9 @@ void t2i_gemm_zeros_find(t2i_zeros *zeros, uint64_t *words, const float *x, size
     *zeros = (t2i_zeros){.across = words, .down = down, .worth = 10 * count < 7 * rows * columns};
 }
 
-/* ---- cutting a product into strips ---- */
+/* ---- division of a product into strips ---- */
 
-/* The strip that begins at that row and column of t; its b, rows and columns are to be set. */
+/* The strip of t that begins at row and column; the caller sets b, rows and columns. */
 static strip within(const strip *t, size_t row, size_t column)
 {
     strip part = *t;
@@ -261,8 +262,8 @@ static strip within(const strip *t, size_t row, size_t column)
     return part;
 }
 
-/* So much of K at a time that its part of the panel stays in the first-level cache; out holds the
- * chains meanwhile. */
+/* Processes K in blocks whose part of the panel stays in the level-1 cache; out holds the chains
+ * between blocks. */
 static void run_deep(const strip *t)
 {
     size_t steps = t->K > DEPTH ? pieces(t->K, DEPTH) : 1;
@@ -278,7 +279,7 @@ static void run_deep(const strip *t)
     }
 }
 
-/* wide = K rows of T2I_WIDE floats: their parts begin at b, b + b_part, .. */
+/* Copies K rows of T2I_WIDE floats, whose parts begin at b, b + b_part, .., to wide. */
 T2I_STATIC_KERNEL(void, widen, (float *wide, const float *b, size_t b_row, size_t b_part, size_t K),
                   (wide, b, b_row, b_part, K))
 {
@@ -287,8 +288,8 @@ T2I_STATIC_KERNEL(void, widen, (float *wide, const float *b, size_t b_row, size_
             memcpy(wide, b + n * b_part, T2I_PANEL * sizeof *wide);
 }
 
-/* As run_deep, T2I_WIDE columns of what is not 0. b lies in panels, or, where there is none,
- * in rows at raw; there_row: from the words of a span to those of the next. */
+/* As run_deep, for T2I_WIDE columns and skipping zeros. b is in panels or, if NULL, in rows at raw;
+ * there_row: words per span. */
 static void run_spans(const strip *t, size_t there_row)
 {
     _Alignas(64) float wide[SPAN * T2I_WIDE];
@@ -310,7 +311,7 @@ static void run_spans(const strip *t, size_t there_row)
     }
 }
 
-/* Whether the next of so many columns are computed without the zeros of a. */
+/* Are zeros of a skipped in the next columns, of which so many remain? */
 static int skips(const t2i_zeros *zeros, size_t columns)
 {
     return zeros != NULL && zeros->worth && columns >= T2I_WIDE;
@@ -356,7 +357,7 @@ void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, si
                         .K = K});
 }
 
-/* A panel's columns of an outer product, or fewer; raw, as panel is packed on the way. */
+/* Up to a panel of columns of an outer product; panel is packed from raw on the way. */
 static void run_outer(const strip *t)
 {
     _Alignas(64) float panel[DEPTH * T2I_PANEL];
@@ -407,7 +408,8 @@ void t2i_gemm_pack(float *packed, const float *b, size_t b_row, size_t K, size_t
     for (size_t n = 0; n < N; n += T2I_PANEL) {
         size_t columns = smaller(T2I_PANEL, N - n);
         for (size_t k = 0; k < K; k++, packed += T2I_PANEL) {
-            if (columns == T2I_PANEL) { /* a known length is a few moves, not a call */
+            if (columns ==
+                T2I_PANEL) { /* a constant length compiles to a few moves instead of a call */
                 memcpy(packed, b + k * b_row + n, T2I_PANEL * sizeof *packed);
                 continue;
             }
@@ -421,7 +423,7 @@ T2I_KERNEL(void, t2i_gemm_transpose,
            (float *out, size_t out_row, const float *b, size_t b_row, size_t N, size_t K),
            (out, out_row, b, b_row, N, K))
 {
-    enum { PART = 16 }; /* columns of out at a time: a cache line */
+    enum { PART = 16 }; /* columns of out per block: a cache line */
     for (size_t n = 0; n < N; n += PART) {
         float *to = out + n;
         const float *from = b + n * b_row;

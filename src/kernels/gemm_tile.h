@@ -1,8 +1,8 @@
-/* gemm_tile.h - the inner loop of a product, written once: gemm.c includes it for each width of
- * vectors, after saying what a V of LANES floats is, how many ROWS of them fit the registers twice,
- * and which instructions they have. */
+/* gemm_tile.h - the inner loop of a product. gemm.c includes it once per vector width, after
+ * defining V, a vector of LANES floats, ROWS, such that 2 x ROWS of them fit the registers, and
+ * their instructions. */
 
-/* Up to LANES numbers; the rest are 0. */
+/* Loads up to LANES elements; the rest are 0. */
 TARGET T2I_INLINE V TILE(load)(const float *from, size_t count)
 {
     return count >= LANES ? LOAD(from) : LOAD_PART(from, count);
@@ -16,13 +16,13 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
         STORE_PART(to, count, v);
 }
 
-/* For all numbers of a tile; r and j are constants in every round. */
+/* For all vectors of a tile; r and j are constants in every iteration. */
 #define EACH(...)                                                                                  \
     _Pragma("GCC unroll 8") for (size_t r = 0; r < rows; r++)                                      \
         _Pragma("GCC unroll 8") for (size_t j = 0; j < width; j++) __VA_ARGS__
 
-/* What remains to be done with the finished chains of a tile: acc, end, out, out_row, column, at
- * and count are its. MAX gives the second when one of them is no number. */
+/* Applies `end` to the finished chains of a tile and stores them. Uses the tile's variables acc,
+ * end, out, out_row, column, at and count. MAX returns its second operand if one of them is NaN. */
 #define FINISH                                                                                     \
     do {                                                                                           \
         if (end->bias != NULL) {                                                                   \
@@ -43,9 +43,9 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
         EACH(TILE(store)(out + r * out_row + j * LANES, count[j], acc[r][j]));                     \
     } while (0)
 
-/* The tile of so many rows and up to width * LANES columns that begins there. rows, width (1 or 2),
- * whole (no column is missing) and fill (b is packed on the way, while the processor multiplies)
- * are constants wherever this is inlined, so that all of acc lies in registers. */
+/* The tile of `rows` rows and up to width * LANES columns that begins at row and column. rows,
+ * width (1 or 2), whole (no column is missing) and fill (b is packed meanwhile) are constants
+ * wherever this is inlined, so that all of acc is in registers. */
 TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, const size_t rows,
                                   const size_t width, const int whole, const int fill)
 {
@@ -60,7 +60,7 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
     float *out = t->out + at, *filled = fill ? t->fill + column : NULL;
     if (end->add) {
         EACH(acc[r][j] = TILE(load)(out + r * out_row + j * LANES, count[j]));
-    } else { /* out is asked for now, as it is written at the end */
+    } else { /* prefetch out, which is written at the end */
         EACH(acc[r][j] = ZERO);
         EACH(_mm_prefetch((const char *)(out + r * out_row + j * LANES), _MM_HINT_T0));
     }
@@ -125,7 +125,7 @@ TARGET static void TILE(run)(const strip *t)
 }
 #undef CASE
 
-/* Bits of whether x[0], x[1], .. are not 0, up to 64 of them. */
+/* Bit k: x[k] is not 0; up to 64 elements. */
 TARGET T2I_INLINE uint64_t TILE(nonzero)(const float *x, size_t count)
 {
     uint64_t bits = 0;
@@ -145,9 +145,9 @@ TARGET static void TILE(find)(uint64_t *across, const float *x, size_t x_row, si
     }
 }
 
-/* So many rows of a strip of T2I_WIDE columns, and of these SKIP_WIDTH * LANES. rows is a constant
- * wherever this is inlined. Two rows take turns, as the chains of one are too few to keep the
- * processor busy. */
+/* `rows` rows and SKIP_WIDTH * LANES columns of a strip of T2I_WIDE columns. rows is a constant
+ * wherever this is inlined. Two rows are interleaved, as one row has too few independent chains to
+ * hide the latency of a multiply-add. */
 TARGET T2I_INLINE void TILE(skip_rows)(const strip *t, size_t row, size_t column, const size_t rows)
 {
     enum { width = SKIP_WIDTH };
@@ -183,9 +183,9 @@ TARGET T2I_INLINE void TILE(skip_rows)(const strip *t, size_t row, size_t column
     FINISH;
 }
 
-/* A strip of T2I_WIDE columns of the steps in `there` only. Every step reads its row of b anew, as
- * no two rows of a have the same zeros: as many loads as multiplications, which the processor has
- * time for while b lies in the first-level cache. */
+/* A strip of T2I_WIDE columns with the steps in `there` only. Every step loads its row of b, since
+ * no two rows of a have the same zeros: as many loads as multiplications, which the CPU sustains
+ * while b is in the level-1 cache. */
 TARGET static void TILE(skip)(const strip *t)
 {
     for (size_t column = 0; column < T2I_WIDE; column += SKIP_WIDTH * LANES) {

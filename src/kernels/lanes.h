@@ -1,7 +1,11 @@
-/* lanes.h - what kernels share: sums in sixteen written-out lanes, and exp.
+/* lanes.h - helpers of kernels: sums in sixteen explicit lanes, maxima, 4 x 4 transposes, exp.
  *
- * Only for bodies of T2I_KERNEL: everything is inlined there and compiled for the kernel's vector
+ * Only for bodies of T2I_KERNEL, where everything is inlined and compiled for the kernel's vector
  * level.
+ *
+ * For AVX2 gcc compiles a loop with `? :` on floats, and a maximum over explicit lanes, to branches
+ * on single elements; so both are written with vectors here. Small stores shortly before a wide
+ * load of the same bytes stall (store forwarding fails), so values stay in vectors.
  */
 #ifndef T2I_LANES_H
 #define T2I_LANES_H
@@ -17,20 +21,21 @@
 
 enum { LANES = 16 };
 
-/* count rounded up to whole groups of lanes. */
+/* count rounded up to a multiple of LANES. */
 T2I_INLINE size_t t2i_padded(size_t count)
 {
     return (count + LANES - 1) / LANES * LANES;
 }
 
-/* Half the lanes, a quarter: for where the compiler does not see by itself that a loop over lanes
- * is one operation. (Of all at once it makes single numbers where vectors are narrower.) */
+/* Half and a quarter of the lanes, for loops over lanes that the compiler does not vectorise by
+ * itself. (A vector of all lanes would be split into single elements where registers are narrower.)
+ */
 typedef float t2i_half __attribute__((vector_size(32)));
 typedef float t2i_quarter __attribute__((vector_size(16)));
 typedef int32_t t2i_half_int __attribute__((vector_size(32)));
 typedef int32_t t2i_quarter_int __attribute__((vector_size(16)));
 
-/* Lane by lane a where keep is -1, b where it is 0; `type`: t2i_half or t2i_quarter. */
+/* Per lane: a where keep is -1, b where it is 0. `type`: t2i_half or t2i_quarter. */
 #define T2I_CHOOSE(type, keep, a, b)                                                               \
     ((type)(((type##_int)(a) & (keep)) | ((type##_int)(b) & ~(keep))))
 #define T2I_LARGER(type, a, b) T2I_CHOOSE(type, (a) > (b), a, b)
@@ -40,7 +45,7 @@ T2I_INLINE void t2i_quarter_of(t2i_quarter *out, const t2i_half *x, size_t which
     memcpy(out, (const char *)x + which * sizeof *out, sizeof *out);
 }
 
-/* The lanes in pairs: 8, 4, 2, 1. */
+/* Sum of the lanes, in pairs: 8, 4, 2, 1. */
 T2I_INLINE float t2i_reduce_halves(const t2i_half half[2])
 {
     t2i_half sum = half[0] + half[1];
@@ -58,7 +63,7 @@ T2I_INLINE float t2i_reduce_lanes(const float lane[LANES])
     return t2i_reduce_halves(half);
 }
 
-/* The largest: with vectors to the end, since a branch here would often be guessed wrong. */
+/* The maximum, with vectors to the end: a branch here would often be mispredicted. */
 T2I_INLINE float t2i_largest(const t2i_half *half)
 {
     t2i_quarter a, b;
@@ -89,13 +94,13 @@ T2I_INLINE void t2i_turn_4x4(float *to, size_t to_row, const float *const row[4]
 #endif
 }
 
-/* exp(x) for x <= 0 within 2 units in the last place, 0 below -87: Cephes' polynomial, in plain
- * operations. By hand, since of a loop with comparisons the compiler makes branches. */
+/* exp(x) for x <= 0 with an error of at most 2 units in the last place; 0 below -87. The polynomial
+ * is that of the Cephes library. */
 T2I_INLINE void t2i_exp_half(t2i_half *x)
 {
     t2i_half least = (t2i_half){0} - 87.0f, zero = {0};
     t2i_half v = T2I_CHOOSE(t2i_half, *x < least, least, *x);
-    /* 2^n with n = round(v / ln 2); adding and taking away 1.5 * 2^23 rounds to a whole number */
+    /* 2^n with n = round(v / ln 2); adding and subtracting 1.5 * 2^23 rounds to an integer */
     t2i_half n = (v * 1.44269504f + 12582912.0f) - 12582912.0f;
     t2i_half r = (v - n * 0.693359375f) + n * 2.12194440e-4f;
     t2i_half p = 1.9875691500e-4f * r + 1.3981999507e-3f;
@@ -104,7 +109,7 @@ T2I_INLINE void t2i_exp_half(t2i_half *x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    n = T2I_CHOOSE(t2i_half, n == n, n, zero); /* a NaN goes on in p */
+    n = T2I_CHOOSE(t2i_half, n == n, n, zero); /* a NaN propagates through p */
     t2i_half_int power = __builtin_convertvector(n, t2i_half_int) + 127;
     *x = T2I_CHOOSE(t2i_half, *x < least, zero, p * (t2i_half)(power << 23));
 }

@@ -32,7 +32,8 @@ T2I_KERNEL(t2i_bit_sums, t2i_optim_adamw_update,
             size_t count, const t2i_adamw_factors *factors),
            (w, m, v, g, count, factors))
 {
-    const t2i_adamw_factors f = *factors; /* so that no store can change it */
+    const t2i_adamw_factors f =
+        *factors; /* a copy, so that the compiler knows that no store changes it */
     t2i_bit_sums sums = {0, 0};
     for (size_t i = 0; i < count; i++) {
         sums.before += bits_of(w[i]) + 3 * bits_of(m[i]) + 5 * bits_of(v[i]);

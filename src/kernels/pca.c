@@ -11,15 +11,16 @@
 #include "kernels/gemm.h"
 
 enum {
-    GRAM_MAX = 2048,       /* pictures: beyond, the range finder is cheaper */
-    BLOCK = 512,           /* pictures at a time */
-    BLOCK_BYTES = 8 << 20, /* of wide ones, fewer */
-    TILE = 1024,           /* columns at a time, where all pictures are held */
-    EXTRA = 16,            /* directions beyond those wanted: oversampling */
+    GRAM_MAX = 2048,       /* pictures; for more, the range finder is faster */
+    BLOCK = 512,           /* pictures per block */
+    BLOCK_BYTES = 8 << 20, /* limit of a block of large pictures */
+    TILE = 1024,           /* columns per block when all pictures are in memory */
+    EXTRA = 16,            /* oversampling: additional directions */
     GROUP = 16,            /* directions that are made orthogonal to the ones before together */
     PASSES = 3 /* applications of the covariance: two power iterations after the first */
 };
-static const double NEGLIGIBLE = 1e-10; /* of the first component's variance: rounding */
+static const double NEGLIGIBLE =
+    1e-10; /* relative to the variance of the first component: rounding */
 
 typedef struct {
     const t2i_pca_source *source;
@@ -41,7 +42,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Mean and total variance, from sums of whole numbers, so without rounding. */
+/* Mean and total variance, from sums of integers and therefore without rounding. */
 static t2i_status measure(fit *f, t2i_error *err)
 {
     const t2i_pca_source *source = f->source;
@@ -69,7 +70,7 @@ static t2i_status measure(fit *f, t2i_error *err)
     return status;
 }
 
-/* Scale, sign and share from components of length 1 (in pca->basis) and their sums of squares. */
+/* Scale, signs and explained fraction from unit components (in pca->basis) and their variances. */
 static void finish(const fit *f, t2i_pca *pca, const double *values)
 {
     double sum = 0;
@@ -85,7 +86,7 @@ static void finish(const fit *f, t2i_pca *pca, const double *values)
     }
 }
 
-/* How many of the leading values are more than rounding; makes room for that many components. */
+/* Number of leading values above the rounding error; allocates that many components. */
 static t2i_status choose_dim(const fit *f, t2i_pca *pca, const double *values, size_t count,
                              t2i_error *err)
 {
@@ -142,7 +143,7 @@ static void centre_gram(double *gram, double *row_sum, size_t n)
         }
 }
 
-/* Columns [first, first + count) of all pictures, less the mean. */
+/* Columns [first, first + count) of all pictures minus the mean. */
 static void centre_tile(const fit *f, const uint8_t *pixels, size_t first, size_t count, double *x)
 {
     for (size_t i = 0; i < f->source->count; i++)
@@ -155,7 +156,7 @@ static t2i_status fit_gram_in(fit *f, t2i_pca *pca, uint8_t *pixels, double *gra
                               double *values, t2i_error *err)
 {
     size_t n = f->source->count, width = f->source->width;
-    f->work = 5; /* in units of the Gram matrix, roughly */
+    f->work = 5; /* roughly, in units of the Gram matrix */
     T2I_TRY(f->source->read(f->source->context, 0, n, pixels, err));
     multiply_bytes(f, pixels, (int16_t *)x, gram);
     centre_gram(gram, values, n);
@@ -205,7 +206,7 @@ typedef struct {
     double *q;         /* the same in double */
     float *packed;     /* the directions, transposed and packed (gemm.h) */
     float *next;       /* (count, width): the covariance applied to them */
-    float *x;          /* one block, less the mean */
+    float *x;          /* one block minus the mean */
     float *projection; /* (block, count) */
     double *wide;      /* the same in double */
     double *small;     /* (count, count) */
@@ -262,8 +263,8 @@ static void orthonormalise(range *r, size_t width)
     }
 }
 
-/* One pass. With next: it becomes covariance x directions; else small gets the covariance within
- * the directions. */
+/* One pass over the pictures: next = covariance x directions or, if next is NULL, small =
+ * covariance within the directions. */
 static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
 {
     size_t width = f->source->width, n = r->count;
@@ -352,9 +353,9 @@ static t2i_status fit_range(fit *f, t2i_pca *pca, t2i_error *err)
     return status;
 }
 
-/* ---- both ---- */
+/* ---- common to both ---- */
 
-/* One component of zeros: there is nothing to tell apart. */
+/* One component of zeros, for pictures that are all equal. */
 static t2i_status fit_nothing(t2i_pca *pca, t2i_error *err)
 {
     pca->dim = 1;
@@ -368,7 +369,7 @@ static t2i_status fit_some(fit *f, t2i_pca *pca, t2i_error *err)
 {
     T2I_TRY(measure(f, err));
     for (size_t j = 0; j < pca->width; j++) pca->mean[j] = (float)f->mean[j];
-    /* one byte that differs by one in one picture has at least half that square about the mean */
+    /* a difference of one in a single byte contributes at least half its square */
     if (f->total < 0.25 / (255.0 * 255.0)) return fit_nothing(pca, err);
     return f->source->count <= GRAM_MAX ? fit_gram(f, pca, err) : fit_range(f, pca, err);
 }
@@ -417,7 +418,7 @@ void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, flo
             x[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
     t2i_gemm_pack_transposed(work, pca->basis, pca->width, pca->width, pca->dim);
     t2i_gemm(features, pca->dim, x, pca->width, work, count, pca->dim, pca->width, NULL);
-    /* the basis holds the scale once, where a division by it is wanted */
+    /* the basis contains the scale once; features are divided by it */
     float factor = (float)(1 / (pca->scale * pca->scale));
     for (size_t i = 0; i < count * pca->dim; i++) features[i] *= factor;
 }

@@ -1,16 +1,20 @@
-/* pca.h - principal components of pictures, fitted in bounded memory, and the decoder they give.
+/* pca.h - principal component analysis of pictures in bounded memory, and the decoder that it
+ * yields.
  *
  * x is a picture as numbers 0..1 (byte / 255). feature = (x - mean) . component / scale and
- * x = mean + feature x basis, where row d of the basis is component d x scale: one scale for all,
- * so that the features' mean variance over the fitted pictures and all dimensions is 1 while the
- * dimensions keep their relative weight.
+ * x = mean + feature x basis, where row d of the basis is component d x scale. The scale is the
+ * same for all components: the mean variance of the features over the fitted pictures and all
+ * dimensions is 1, and the dimensions keep their relative weight.
  *
- * Few pictures: eigenvectors of their Gram matrix, in double. Many: randomised subspace iteration
- * on the covariance (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 53,
- * 2011), one pass over the pictures an iteration; memory depends on the width and the dimensions,
- * not on the number of pictures. All sums have a fixed order (gemm.h, dblas.h, eigen.h), so the
- * result depends on the pictures alone, and not on the CPU; every component's entry of greatest
- * magnitude is positive.
+ * Up to 2,048 pictures: eigenvectors of their Gram matrix, in double. More: randomised subspace
+ * iteration on the covariance (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM
+ * Review 53, 2011), which is faster from there on; one pass over the pictures per iteration, and
+ * memory that depends on the width and the dimensions, not on the number of pictures. All sums have
+ * a fixed order (gemm.h, dblas.h, eigen.h), so the result depends on the pictures alone, not on the
+ * CPU. The element of largest magnitude of every component is positive.
+ *
+ * The caller's source provides the pictures; prepare/encode_dataset reads them from an unlinked
+ * file beside the output, so that memory stays bounded.
  */
 #ifndef T2I_PCA_H
 #define T2I_PCA_H
@@ -19,12 +23,12 @@
 #include <stdint.h>
 #include "base/error.h"
 
-/* Pictures to be read several times, in blocks, in order. */
+/* Source of pictures, which are read several times, in blocks, in order. */
 typedef struct {
     size_t count, width; /* pictures; bytes of one */
-    /* Pictures [first, first + count) into pixels: count x width bytes. */
+    /* Reads pictures [first, first + count) to pixels: count x width bytes. */
     t2i_status (*read)(void *context, size_t first, size_t count, uint8_t *pixels, t2i_error *err);
-    void (*progress)(void *context, double share); /* 0..1 of the work is done; may be NULL */
+    void (*progress)(void *context, double done); /* fraction of the work, 0..1; may be NULL */
     void *context;
 } t2i_pca_source;
 
@@ -33,13 +37,12 @@ typedef struct {
     float *mean;  /* owned: width */
     float *basis; /* owned: (dim, width) */
     double scale;
-    double
-        kept; /* share of the pictures' variance that the components hold; 1 when there is none */
+    double kept; /* fraction of the pictures' variance explained; 1 if there is no variance */
 } t2i_pca;
 
-/* At most `most` components: fewer (but 1 at least) where the pictures span fewer, which is so when
- * there are at most that many pictures. Pictures that are all alike get one feature that is always
- * 0. What read says, or T2I_SYSTEM. *out is empty on failure. */
+/* Fits at most `most` components; fewer (but at least 1) if the pictures span fewer dimensions, as
+ * when there are at most that many pictures. Identical pictures get one feature that is always 0.
+ * Errors of read; T2I_SYSTEM. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_pca_fit(t2i_pca *out, const t2i_pca_source *source, size_t most,
                                    t2i_error *err);
 void t2i_pca_free(t2i_pca *pca);

@@ -11,34 +11,34 @@
 
 enum {
     MAX_DIM = 4096,
-    BLOCK = 512,           /* pictures at a time */
-    BLOCK_BYTES = 8 << 20, /* of wide ones, fewer */
-    TILE = 1024,           /* columns of pixels at a time, as doubles */
-    FEW = 16,              /* pictures that are drawn as they are */
+    BLOCK = 512,           /* pictures per block */
+    BLOCK_BYTES = 8 << 20, /* limit of a block of large pictures */
+    TILE = 1024,           /* columns of pixels per block, as doubles */
+    FEW = 16,              /* pictures that are reproduced exactly */
     GRID = 49              /* penalties: a quarter of a decade apart */
 };
-static const double SMALLEST = 1e-9; /* penalty, of the largest eigenvalue */
+static const double SMALLEST = 1e-9; /* penalty, relative to the largest eigenvalue */
 static const double LN_10 = 2.302585092994045684;
-static const double NEGLIGIBLE = 1e-12; /* of the features' squares: rounding of floats */
+static const double NEGLIGIBLE = 1e-12; /* relative to the features' squares: rounding of floats */
 
 typedef struct {
     const t2i_ridge_source *source;
     size_t block;
     float *feature;   /* (block, dim) */
     uint8_t *pixels;  /* (block, width) */
-    double *x;        /* (block, dim): features less shift */
+    double *x;        /* (block, dim): features minus shift */
     double *tile;     /* (block or dim, TILE) */
-    double *shift;    /* dim: mean of the first block; near zero nothing cancels */
+    double *shift;    /* dim: mean of the first block; avoids cancellation */
     double *x_mean;   /* dim, of x */
-    uint8_t *origin;  /* width: the first picture; y is a picture less this one */
-    int64_t *sum;     /* width, of y in bytes, so without rounding */
+    uint8_t *origin;  /* width: the first picture; y is a picture minus this one */
+    int64_t *sum;     /* width: sum of y in bytes, exact */
     double *y_mean;   /* width */
-    double *gram;     /* (dim, dim): squares of x, then their eigenvectors as rows */
+    double *gram;     /* (dim, dim): Gram matrix of x, then its eigenvectors as rows */
     double *value;    /* dim: eigenvalues, descending */
-    double *energy;   /* dim: squares of the rows of cross, once they are along eigenvectors */
+    double *energy;   /* dim: squares of the rows of cross, along eigenvectors */
     double *cross;    /* (dim, width): x times y */
-    double variation; /* squares of y about its mean */
-    size_t rank;      /* eigenvalues that are more than rounding */
+    double variation; /* sum of squares of y about its mean */
+    size_t rank;      /* eigenvalues above the rounding error */
     double done, work;
 } fit;
 
@@ -101,7 +101,7 @@ static t2i_status check_finite(const fit *f, size_t first, size_t count, t2i_err
     return T2I_OK;
 }
 
-/* One block into the sums. */
+/* Adds one block to the sums. */
 static void add_block(fit *f, size_t first, size_t count)
 {
     size_t D = f->source->dim, width = f->source->width;
@@ -132,7 +132,7 @@ static void add_block(fit *f, size_t first, size_t count)
     f->variation += (double)square;
 }
 
-/* Reads everything; then gram, cross and variation are about the means. */
+/* Reads all pictures; computes gram, cross and variation about the means. */
 static t2i_status read_all(fit *f, t2i_error *err)
 {
     const t2i_ridge_source *source = f->source;
@@ -155,12 +155,12 @@ static t2i_status read_all(fit *f, t2i_error *err)
         t2i_dblas_axpy(f->gram + k * D, -n * f->x_mean[k], f->x_mean, D);
         t2i_dblas_axpy(f->cross + k * width, -n * f->x_mean[k], f->y_mean, width);
     }
-    for (size_t k = 0; k < D; k++) f->x_mean[k] += f->shift[k]; /* now of what was read */
+    for (size_t k = 0; k < D; k++) f->x_mean[k] += f->shift[k]; /* now the mean of the features */
     for (size_t j = 0; j < width; j++) f->y_mean[j] += f->origin[j] / 255.0;
     return T2I_OK;
 }
 
-/* Eigenvectors of gram; cross along them. */
+/* Computes the eigenvectors of gram and cross along them. */
 static t2i_status rotate(fit *f, t2i_error *err)
 {
     size_t D = f->source->dim, width = f->source->width;
@@ -170,7 +170,7 @@ static t2i_status rotate(fit *f, t2i_error *err)
     double floor = NEGLIGIBLE * (f->value[0] + (double)f->source->count * squares);
     size_t most = smaller(D, f->source->count - 1);
     while (f->rank < most && f->value[f->rank] > floor) f->rank++;
-    /* one byte that differs by one in one picture has at least half that square about the mean */
+    /* a difference of one in a single byte contributes at least half its square */
     if (f->variation < 0.25 / (255.0 * 255.0)) f->rank = 0;
     advance(f, 10 * (double)D * (double)D * (double)D);
     for (size_t from = 0; from < width && f->rank > 0; from += TILE) {
@@ -186,8 +186,8 @@ static t2i_status rotate(fit *f, t2i_error *err)
     return T2I_OK;
 }
 
-/* Squares that the fit leaves under a penalty. What no penalty leaves is a difference of large
- * numbers, so where it must be nothing, it is set so. */
+/* Residual sum of squares for a penalty. Without a penalty it is a difference of large numbers, so
+ * it is set to 0 where it must be 0. */
 static double residual(const fit *f, double penalty)
 {
     double rest = f->variation, more = 0;
@@ -199,7 +199,7 @@ static double residual(const fit *f, double penalty)
     return (f->rank + 1 == f->source->count ? 0 : fmax(rest, 0)) + more;
 }
 
-/* Generalised cross-validation: residual / (degrees of freedom left)^2 is smallest. */
+/* Generalised cross-validation: minimises residual / (remaining degrees of freedom)^2. */
 static double choose(const fit *f)
 {
     double best = INFINITY, penalty = SMALLEST * f->value[0];
@@ -216,7 +216,7 @@ static double choose(const fit *f)
     return penalty;
 }
 
-/* basis and mean. */
+/* Computes basis and mean. */
 static void solve(fit *f, t2i_ridge *ridge)
 {
     size_t D = ridge->dim, width = ridge->width, r = f->rank;

@@ -49,7 +49,7 @@ static t2i_status check_config(const t2i_config *c, t2i_error *err)
         return t2i_fail(err, T2I_USAGE, "every size of a model must be at least 1");
     if (c->d_model > most || c->d_ff > most || c->block_size > 65535 || c->n_layers > 1000 ||
         c->vocab_size > 65535 || c->vision_feature_dim > most ||
-        c->block_size * c->d_model > (size_t)1 << 28) /* its positions: 1 GiB */
+        c->block_size * c->d_model > (size_t)1 << 28) /* limit of the position table: 1 GiB */
         return t2i_fail(err, T2I_USAGE, "a size of the model is too large");
     if (c->d_model % c->n_heads != 0)
         return t2i_fail(err, T2I_USAGE, "d-model %zu is not a multiple of heads %zu", c->d_model,
@@ -59,7 +59,7 @@ static t2i_status check_config(const t2i_config *c, t2i_error *err)
     return T2I_OK;
 }
 
-/* Appends a tensor and notes where it is. */
+/* Appends a tensor and stores its offset. */
 static t2i_status add(t2i_layout *layout, size_t *at, size_t rows, size_t columns,
                       const char *prefix, const char *name, t2i_error *err)
 {
@@ -156,7 +156,7 @@ static int ends_with(const char *text, const char *end)
     return size >= more && strcmp(text + size - more, end) == 0;
 }
 
-/* Inputs of the linear layer that a weight or bias belongs to. */
+/* fan_in: inputs of the linear layer that a weight or bias belongs to. */
 static size_t fan_in(const t2i_model *model, const t2i_tensor *tensor)
 {
     if (tensor->rows > 0) return tensor->columns;

@@ -5,7 +5,7 @@
 #include "kernels/gemm.h"
 #include "base/mem.h"
 
-/* Hands out pieces of one block; with base NULL it only counts. */
+/* Allocates pieces of one block; with base NULL it only counts. */
 typedef struct {
     float *base;
     size_t used;
@@ -67,7 +67,7 @@ t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *mode
     out->floats = memory != NULL ? memory : t2i_alloc(bytes, 1);
     if (out->layer == NULL || out->heads == NULL || out->floats == NULL) {
         t2i_packed_weights_free(out);
-        return t2i_fail_memory(err, bytes, "weights that are ready for a step");
+        return t2i_fail_memory(err, bytes, "the packed weights");
     }
     carve_all(out, &(carver){.base = out->floats});
     out->layer[c->n_layers - 1].key = out->heads;
@@ -85,7 +85,7 @@ void t2i_packed_weights_free(t2i_packed_weights *packed)
 
 /* ---- filling ---- */
 
-/* Which of the products' operands are this thread's. */
+/* Selects the operands that this thread packs. */
 typedef struct {
     size_t next, part, parts;
 } turn;

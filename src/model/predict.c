@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-/* Characters of the longest prompt, at most the model's block size. */
+/* Length of the longest prompt in characters, at most the model's block size. */
 static t2i_status longest(const t2i_model *model, const t2i_prompt *prompt, size_t prompts,
                           size_t *out, t2i_error *err)
 {
@@ -49,8 +49,8 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
     for (size_t i = 0; i < prompts * D; i++)
         if (!isfinite(prediction[i]))
             return t2i_fail(err, T2I_DATA,
-                            "the model's prediction for '%.*s' is not a finite number: its weights "
-                            "are of no use",
+                            "the model's prediction for '%.*s' is not finite: its weights "
+                            "cannot be used",
                             prompt[i / D].size > 200 ? 200 : (int)prompt[i / D].size,
                             prompt[i / D].bytes);
     return T2I_OK;

@@ -1,4 +1,4 @@
-/* predict.h - prompts in, predicted feature vectors out. */
+/* predict.h - predicts the feature vectors of prompts. */
 #ifndef T2I_PREDICT_H
 #define T2I_PREDICT_H
 
@@ -8,28 +8,28 @@
 #include "model/transformer.h"
 #include "model/vocab.h"
 
-#define T2I_PREDICT_BLOCK 32 /* prompts that go through the model together */
+#define T2I_PREDICT_BLOCK 32 /* prompts per forward pass */
 
-/* Borrowed UTF-8; may be empty, may hold NUL bytes. */
+/* Borrowed UTF-8; may be empty, may contain NUL bytes. */
 typedef struct {
     const char *bytes;
     size_t size;
 } t2i_prompt;
 
-/* prediction (prompts, D), all finite. encoded (prompts) tells what was cut or unknown; may be
- * NULL. Goes in blocks of T2I_PREDICT_BLOCK from the first prompt, so the bits depend on the
- * prompts and their order alone. T2I_DATA: a prompt that is not UTF-8, or a model whose prediction
- * is not finite. */
+/* prediction (prompts, D), all finite. encoded (prompts): what was truncated or unknown; may be
+ * NULL. Prompts are processed in blocks of T2I_PREDICT_BLOCK from the first, so the bits depend on
+ * the prompts and their order alone. T2I_DATA if a prompt is not UTF-8 or a prediction is not
+ * finite. */
 T2I_CHECKED t2i_status t2i_predict(const t2i_model *model, const float *weights,
                                    const t2i_vocab *vocab, const t2i_prompt *prompt, size_t prompts,
                                    float *prediction, t2i_encoded *encoded, t2i_error *err);
 
-/* The same with weights that were packed before, for who asks often. */
+/* The same with weights that are already packed, for repeated calls. */
 T2I_CHECKED t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab *vocab,
                                           const t2i_prompt *prompt, size_t prompts,
                                           float *prediction, t2i_encoded *encoded, t2i_error *err);
 
-/* Appends the distinct characters among the prompt's first `limit` that the vocabulary lacks, in
+/* Appends the distinct characters of the prompt's first `limit` that are not in the vocabulary, in
  * order of appearance. */
 T2I_CHECKED t2i_status t2i_predict_unknown_characters(const t2i_vocab *vocab, t2i_prompt prompt,
                                                       size_t limit, t2i_text *out, t2i_error *err);

@@ -22,7 +22,7 @@
 #define SHRINK(name, out, in)                                                                      \
     BLOCK(name, out, in), CONV(name ".downsample.0", out, in, 1), NORM(name ".downsample.1", out)
 
-/* Every convolution is followed by its norm's four. */
+/* Every convolution is followed by the four tensors of its batch norm. */
 static const t2i_resnet_tensor tensor[] = {
     CONV("conv1", 64, 3, 7),      NORM("bn1", 64),
     BLOCK("layer1.0", 64, 64),    BLOCK("layer1.1", 64, 64),
@@ -40,10 +40,11 @@ enum {
 };
 
 struct t2i_resnet {
-    float normal[3][256]; /* what a byte becomes */
+    float normal[3][256]; /* normalised value of each byte, per channel */
     t2i_conv conv[CONVS];
     t2i_map input, stem;
-    t2i_map map[LAYERS][2]; /* of each layer: its blocks' input and output; between their halves */
+    t2i_map map[LAYERS]
+               [2]; /* per layer: input and output of its blocks; between their convolutions */
     float *work;
 };
 
@@ -67,7 +68,7 @@ static t2i_status check(size_t t, const float *value, t2i_error *err)
     return T2I_OK;
 }
 
-/* A convolution and its norm: weight (x - mean) / sqrt(var + eps) + bias. */
+/* Convolution and batch norm: weight (x - mean) / sqrt(var + eps) + bias. */
 static t2i_status new_conv(t2i_resnet *net, size_t index, const float *const *value, t2i_error *err)
 {
     const size_t *dim = tensor[5 * index].dim;
@@ -77,7 +78,8 @@ static t2i_status new_conv(t2i_resnet *net, size_t index, const float *const *va
         scale[o] = v[1][o] / sqrt(v[4][o] + 1e-5);
         bias[o] = v[2][o] - v[3][o] * scale[o];
     }
-    size_t stride = dim[0] == dim[1] ? 1 : 2; /* channels grow where the picture shrinks */
+    size_t stride =
+        dim[0] == dim[1] ? 1 : 2; /* the stride is 2 where the number of channels changes */
     return t2i_conv_new(&net->conv[index], dim[1], dim[0], dim[2], stride, v[0], scale, bias, err);
 }
 
@@ -93,7 +95,7 @@ static t2i_status new_maps(t2i_resnet *net, t2i_error *err)
     return T2I_OK;
 }
 
-/* Maps in which a convolution ends differ in size; the largest need of all. */
+/* Scratch memory: the maximum over all convolutions and their output maps. */
 static size_t work_size(const t2i_resnet *net)
 {
     size_t most = t2i_conv_work(&net->conv[0], &net->stem);

@@ -8,10 +8,10 @@
 #include "base/mem.h"
 #include "kernels/ops.h"
 
-/* Sizes in what follows: N nodes (distinct prefixes) of a shard, P paths (distinct prompts), d, H
- * heads. Q is N, but P in the last layer. */
+/* Sizes: N nodes (distinct prefixes) of a shard, P paths (distinct prompts), d = d_model, H heads.
+ * Q is N, but P in the last layer. */
 
-/* What a layer keeps for its backward pass. */
+/* Activations of a layer, needed by its backward pass. */
 typedef struct {
     float *x;             /* (N, d) input                         */
     float *mean1, *rstd1; /* (N)                                 */
@@ -35,7 +35,7 @@ struct t2i_work {
     t2i_layer_work *layer;
     float *pair_x; /* (pairs, d) */
     /* the last layer's: */
-    float *end;                    /* (P, d) h of the paths' ends */
+    float *end;                    /* (P, d) h of the last positions */
     float *query;                  /* (P, d) */
     float *query_proj;             /* (P, H, d) Wk^T query */
     float *context;                /* (P, H, d) softmax-weighted sums of h */
@@ -48,17 +48,17 @@ struct t2i_work {
     float *dx, *dy;                /* (N, d) */
     float *dqkv;                   /* (N, 3d) */
     float *df;                     /* (MOST, d_ff), wide_row apart */
-    float *turned;                 /* (d_ff, d): the gradient of ffn2's weight, transposed */
+    float *transposed;             /* (d_ff, d): gradient of ffn2's weight, transposed */
     float *scratch;                /* of attention */
-    float *floats;                 /* owned: all of the above */
+    float *floats;                 /* owned: memory of all of the above */
 };
 
-/* About so many rows go through the feed-forward part at a time, MOST at most: what is d_ff wide of
- * them stays in the second-level cache. */
+/* Rows per block of the feed-forward layers (at most MOST): their activations of width d_ff stay in
+ * the level-2 cache. */
 enum { BLOCK = 192, MOST = BLOCK * 3 / 2 };
 
-/* How many blocks Q rows make, as equal as can be, and where the i-th begins: a last one of a few
- * rows would cost as much as a whole one where weights' gradients are added to. */
+/* Number of blocks of Q rows, which are as equal as possible, and the begin of the i-th: a short
+ * last block would cost as much as a full one in the gradients of weights. */
 static size_t blocks_of(size_t Q)
 {
     return Q < MOST ? 1 : (Q + BLOCK / 2) / BLOCK;
@@ -69,14 +69,14 @@ static size_t block_begin(size_t i, size_t Q)
     return i * Q / blocks_of(Q);
 }
 
-/* From one row of d_ff floats to the next: an odd number of cache lines. A column is then read from
- * all sets of the cache, not from a few. */
+/* Distance of rows of d_ff floats: an odd number of cache lines, so that a column uses all sets of
+ * the cache. */
 static size_t wide_row(const t2i_config *c)
 {
     return ((c->d_ff + 15) / 16 | 1) * 16;
 }
 
-/* Hands out pieces of one block; with base NULL it only counts. */
+/* Allocates pieces of one block; with base NULL it only counts. */
 typedef struct {
     float *base;
     size_t used;
@@ -141,7 +141,7 @@ static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t row
     o->dy = carve(from, N * d);
     o->dqkv = carve(from, N * 3 * d);
     o->df = carve(from, MOST * wide_row(c));
-    o->turned = carve(from, c->d_ff * d);
+    o->transposed = carve(from, c->d_ff * d);
     o->scratch = carve(from, attention > reach ? attention : reach);
 }
 
@@ -203,8 +203,8 @@ static const float *at(const float *weights, size_t offset)
 
 /* ---- attention ---- */
 
-/* Visits every head and path of a layer that is not the last; forward, or backward when dout is
- * there. An empty prompt attends to nothing. */
+/* Attention of every head and path of a layer other than the last; backward if dout is not NULL. An
+ * empty prompt attends to nothing. */
 static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const float *dout,
                    float *dqkv)
 {
@@ -229,7 +229,7 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
         }
 }
 
-/* The rows of the paths' ends of x (N, d), one after the other in out (P, d). */
+/* Copies the rows of x (N, d) of the last positions to out (P, d). */
 static void gather_ends(float *out, const float *x, const t2i_trie *trie, size_t d)
 {
     for (size_t p = 0; p < trie->paths; p++)
@@ -241,8 +241,8 @@ static float score_scale(size_t dk)
     return 1.0f / sqrtf((float)dk);
 }
 
-/* l->o (P, d) from l->h (N, d). The bias of keys moves all of a path's scores alike, which softmax
- * does not see. */
+/* l->o (P, d) from l->h (N, d). The bias of keys adds a constant to all scores of a path, which
+ * softmax cancels. */
 static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer_work *l,
                         const t2i_layer_at *offset)
 {
@@ -277,7 +277,7 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
         if (w->trie.none[p]) memset(l->o + p * d, 0, d * sizeof(float));
 }
 
-/* dh (N, d), and the gradients of queries', keys' and values' weights, from dout (P, d), which is
+/* dh (N, d) and the gradients of the query, key and value weights from dout (P, d), which is
  * changed. */
 static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, const t2i_layer_work *l,
                              const t2i_layer_at *offset, float *dout, float *dh, float *gradient)
@@ -328,7 +328,7 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
 
 /* ---- forward ---- */
 
-/* The first layer's norm, queries, keys and values: once for each pair, a copy for each node. */
+/* Layer norm, queries, keys and values of the first layer: computed per pair, copied per node. */
 static void pairs_forward(const t2i_packed_weights *packed, t2i_work *w)
 {
     const t2i_model *m = packed->model;
@@ -362,7 +362,7 @@ static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, siz
         float *f = l->f + r * ff_row;
         t2i_gemm(f, ff_row, l->h2 + r * d, d, operand->ffn1.forward, rows, ff, d, &first);
         l->zeros[i] = (t2i_zeros){0};
-        if (d >= T2I_WIDE) /* else no product skips any */
+        if (d >= T2I_WIDE) /* otherwise no product skips zeros */
             t2i_gemm_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
         t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
                                .residual = l->mid + r * d,
@@ -412,7 +412,7 @@ const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work 
     size_t d = c->d_model, D = c->vision_feature_dim;
     t2i_trie_fill(&w->trie, row, rows, pad, w->share);
     size_t P = w->trie.paths;
-    /* beyond nine tenths it does not pay */
+    /* with more than nine tenths distinct pairs it does not pay */
     w->pairs = c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
     t2i_ops_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id,
                   w->trie.pos, w->trie.nodes, d);
@@ -430,7 +430,7 @@ const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work 
 
 /* ---- backward ---- */
 
-/* What is left to do for a layer y = x W^T + b once dx is there: the gradients of W and b. */
+/* Gradients of W and b of a layer y = x W^T + b. */
 static void linear_back(float *gradient, size_t weight_at, size_t bias_at, const float *dy,
                         const float *x, size_t T, size_t outputs, size_t inputs)
 {
@@ -439,13 +439,13 @@ static void linear_back(float *gradient, size_t weight_at, size_t bias_at, const
     if (bias_at != T2I_ABSENT) t2i_ops_bias_back(gradient + bias_at, dy, outputs, T, outputs, 0);
 }
 
-/* w->dy (Q, d), gradient of h2, and those of both layers' weights, from w->dx (Q, d). What ReLU
- * made 0 has no gradient. The second weight's is computed transposed where that lets zeros be
- * skipped. */
+/* w->dy (Q, d), the gradient of h2, and the gradients of both layers' weights, from w->dx (Q, d).
+ * Elements that ReLU set to 0 have no gradient. The gradient of the second weight is computed
+ * transposed if zeros can then be skipped. */
 static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t number, float *gradient,
                      size_t Q)
 {
-    enum { WORTH = 128 }; /* rows from which turning costs less than it saves */
+    enum { WORTH = 128 }; /* rows from which transposing saves time */
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
     const t2i_layer_operands *operand = &packed->layer[number];
@@ -459,7 +459,7 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
         const float *f = l->f + r * ff_row, *dx = w->dx + r * d;
         t2i_gemm_end mask = {.mask = f}, masked = {.zeros = zeros};
         if (turn)
-            t2i_gemm_outer(w->turned, d, f, ff_row, dx, d, ff, d, rows, r > 0, zeros);
+            t2i_gemm_outer(w->transposed, d, f, ff_row, dx, d, ff, d, rows, r > 0, zeros);
         else
             t2i_gemm_outer(weight, ff, dx, d, f, ff_row, d, ff, rows, r > 0, NULL);
         t2i_gemm(w->df, ff_row, dx, d, operand->ffn2.back, rows, ff, d, &mask);
@@ -469,11 +469,11 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
             t2i_ops_bias_back(gradient + p->ffn1_bias, w->df, ff_row, rows, ff, r > 0);
         t2i_gemm(w->dy + r * d, d, w->df, ff_row, operand->ffn1.back, rows, d, ff, &masked);
     }
-    if (turn) t2i_gemm_transpose(weight, ff, w->turned, d, ff, d);
+    if (turn) t2i_gemm_transpose(weight, ff, w->transposed, d, ff, d);
     if (p->ffn2_bias != T2I_ABSENT) t2i_ops_bias_back(gradient + p->ffn2_bias, w->dx, d, Q, d, 0);
 }
 
-/* From paths to their ends' nodes: dx (P, d) becomes (N, d). top is free by now. */
+/* Scatters dx (P, d) of the paths to their last nodes (N, d). top is no longer needed. */
 static void scatter_ends(t2i_work *w, size_t d)
 {
     memcpy(w->top, w->dx, w->trie.paths * d * sizeof(float));
@@ -482,8 +482,8 @@ static void scatter_ends(t2i_work *w, size_t d)
         memcpy(w->dx + w->trie.last[p] * d, w->top + p * d, d * sizeof(float));
 }
 
-/* x (N, width) becomes (pairs, width), in place: the rows of a pair's nodes are added up in their
- * order. A pair's row lies no later than its first node's. */
+/* Reduces x (N, width) to (pairs, width) in place: adds up the rows of a pair's nodes in order. The
+ * row of a pair is not after that of its first node. */
 static void add_pairs(float *x, const t2i_trie *trie, size_t width)
 {
     for (size_t n = 0, found = 0; n < trie->nodes; n++) {
@@ -511,7 +511,7 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
     t2i_ops_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
                             l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
     linear_back(gradient, p->out_weight, p->out_bias, w->dx, l->o, Q, d, d);
-    float *dout = last ? w->normal : w->dy; /* the final norm's place is free by now */
+    float *dout = last ? w->normal : w->dy; /* the buffer of the final norm is no longer needed */
     t2i_gemm(dout, d, w->dx, d, operand->out.back, Q, d, d, NULL);
     if (last) {
         attend_last_back(packed, w, l, p, dout, w->dy, gradient);
@@ -531,7 +531,7 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
                             l->mean1, l->rstd1, weights + p->ln1_weight, N, d);
 }
 
-/* The embedding's gradient, and which chunks of the block anything was written to. */
+/* Gradient of the embedding, and the chunks of the block that were written. */
 static void embedding_back(const t2i_model *model, const t2i_work *w, float *gradient,
                            uint8_t *used)
 {

@@ -1,11 +1,17 @@
-/* transformer.h - the character transformer: forward and backward of one shard.
+/* transformer.h - the character-level transformer: forward and backward pass of one shard.
  *
- * The model is that of facts.md (HACKING.md, "The model"): pre-LN blocks, causal attention, ReLU,
- * the state of the last character through a final layer norm and a linear head. Nothing is computed
- * twice or for nothing: matrices have a row for each distinct prefix of a shard's prompts (trie.h),
- * so there is no padding; in the last layer only the last characters ask, and its keys and values
- * are never formed. Results are a pure function of (weights, rows): no allocation, no MPI, no state
- * but the work.
+ * Model: pre-LN blocks with causal attention and ReLU; sinusoidal positions in float32; the rows of
+ * `qkv` are q, k, v per head, without bias in a new model; the state of the last character passes
+ * through a final layer norm and a linear head. An empty prompt is one <PAD> that attends to
+ * nothing.
+ *
+ * The tokens of a shard are stored without padding, and nothing is computed twice: matrices have
+ * one row per distinct prefix of the shard's prompts (trie.h). In the last layer only the last
+ * characters have queries, and keys and values are not formed. Results are a pure function of
+ * (weights, rows): no allocation, no MPI, no state except the work.
+ *
+ * Tests: tests/golden/seed.c compares with PyTorch; the unit test compares gradients with central
+ * differences in double, for every bias present and absent.
  */
 #ifndef T2I_TRANSFORMER_H
 #define T2I_TRANSFORMER_H
@@ -17,28 +23,29 @@
 #include "model/packed_weights.h"
 #include "model/trie.h"
 
-/* Buffers for one shard at a time; made once, for the largest shard. A thread needs its own. */
+/* Buffers for one shard at a time, allocated once for the largest shard. Each thread needs its own.
+ */
 typedef struct t2i_work t2i_work;
-/* Room for `rows` prompts of `longest` characters each (at most block_size). share 0: prefixes that
- * prompts have in common are computed for each prompt, for comparison. */
+/* Buffers for `rows` prompts of `longest` characters each (at most block_size). share 0: common
+ * prefixes are computed per prompt, for comparison. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
                                                 size_t longest, int share, t2i_error *err);
 void t2i_transformer_work_free(t2i_work *work);
 size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest);
 
-/* Predictions (rows, D); the result lies in the work until the next call. rows >= 1; pad: the id
- * that stands in an empty prompt. */
+/* Forward pass. Returns the predictions (rows, D), which are valid until the next call with this
+ * work. rows >= 1; pad: the id that represents an empty prompt. */
 const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *work,
                                      const t2i_row *row, size_t rows, uint16_t pad);
-/* After t2i_transformer_forward of the same rows with weights packed for training: the gradient (a
- * whole block) for dprediction (rows, D). used: a byte for each chunk of T2I_CHUNK floats; 0 for
- * chunks of the embedding of which no character occurs: these are not written, their gradient is
- * zero. */
+/* Backward pass, after t2i_transformer_forward of the same rows with weights packed for training.
+ * gradient: a whole block; dprediction: (rows, D). used: one byte per chunk of T2I_CHUNK floats; 0
+ * for chunks of the embedding whose characters do not occur. These are not written, and their
+ * gradient is zero. */
 void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *work,
                               const float *dprediction, float *gradient, uint8_t *used);
 
-/* Of the last forward. Tokens: characters, and one for each empty prompt; prefixes: those of them
- * that were computed. */
+/* Of the last forward pass. tokens: characters, and one per empty prompt; prefixes: the number of
+ * tokens that were computed. */
 size_t t2i_transformer_work_tokens(const t2i_work *work);
 size_t t2i_transformer_work_prefixes(const t2i_work *work);
 

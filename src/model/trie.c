@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-/* A hash table that is at most half full. */
+/* Size of a hash table that is at most half full. */
 static unsigned slot_bits(size_t nodes)
 {
     unsigned bits = 1;
@@ -58,7 +58,7 @@ void t2i_trie_free(t2i_trie *trie)
     *trie = (t2i_trie){0};
 }
 
-/* Characters that both begin with. */
+/* Length of the common prefix. */
 static size_t alike(const t2i_row *a, const t2i_row *b)
 {
     size_t i = 0, most = a->length < b->length ? a->length : b->length;
@@ -66,7 +66,7 @@ static size_t alike(const t2i_row *a, const t2i_row *b)
     return i;
 }
 
-/* Does a come after b? */
+/* Is a after b in sorted order? */
 static int after(const t2i_row *a, const t2i_row *b)
 {
     size_t i = alike(a, b);
@@ -74,7 +74,7 @@ static int after(const t2i_row *a, const t2i_row *b)
     return i == b->length || a->ids[i] > b->ids[i];
 }
 
-/* Insertion by bisection: rows of one shard are few, and mostly sorted in the dataset's order. */
+/* Insertion sort with bisection: the rows of a shard are few and mostly sorted in the dataset. */
 static void sort_rows(size_t *order, const t2i_row *row, size_t rows)
 {
     for (size_t r = 0; r < rows; r++) {
@@ -114,7 +114,7 @@ static void find_pairs(t2i_trie *t)
     for (size_t n = 0; n < t->nodes; n++) {
         uint32_t key = (uint32_t)t->pos[n] << 16 | t->id[n], pair;
         size_t at = key * 2654435769u >> (32 - bits);
-        while ((pair = t->slot[at]) != 0 && /* counted from 1 there */
+        while ((pair = t->slot[at]) != 0 && /* pair number + 1 */
                (t->pair_id[pair - 1] != t->id[n] || t->pair_pos[pair - 1] != t->pos[n]))
             at = (at + 1) & mask;
         if (pair == 0) {
@@ -139,7 +139,7 @@ void t2i_trie_fill(t2i_trie *t, const t2i_row *row, size_t rows, uint16_t pad, i
         const t2i_row *now = &row[r], *before = i > 0 ? &row[t->order[i - 1]] : NULL;
         size_t shared = before == NULL || !share ? 0 : alike(before, now);
         t->tokens += now->length == 0 ? 1 : now->length;
-        /* sorted, a prompt that adds nothing to what it shares is the one before it */
+        /* in sorted order, a prompt without new positions equals the previous one */
         if (before == NULL || !share || shared < now->length) add_path(t, now, shared, pad);
         t->path_of[r] = t->paths - 1;
     }

@@ -15,8 +15,8 @@ void t2i_vocab_free(t2i_vocab *vocab)
     *vocab = (t2i_vocab){0};
 }
 
-/* The code point when name is one character, T2I_NO_CODE for a special, 0 (no legal character) for
- * neither. */
+/* The code point if name is one character, T2I_NO_CODE for a special token, 0 (not a legal
+ * character) for neither. */
 static uint32_t code_of(const char *name)
 {
     uint32_t code;
@@ -38,8 +38,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* The characters' ids by code point, which is the order of their UTF-8 bytes too; neighbours show a
- * name that stands there twice. */
+/* Sorts the ids of characters by code point, which is also the order of their UTF-8 bytes;
+ * duplicates are then adjacent. */
 static t2i_status sort(t2i_vocab *vocab, t2i_error *err)
 {
     entry *sorted = t2i_alloc(vocab->size, sizeof *sorted);
@@ -49,8 +49,7 @@ static t2i_status sort(t2i_vocab *vocab, t2i_error *err)
     t2i_status status = T2I_OK;
     for (size_t i = 0; i < vocab->size; i++) {
         if (i > 0 && by_name(&sorted[i - 1], &sorted[i]) == 0)
-            status =
-                t2i_fail(err, T2I_DATA, "vocabulary entry '%s' stands there twice", sorted[i].name);
+            status = t2i_fail(err, T2I_DATA, "vocabulary entry '%s' occurs twice", sorted[i].name);
         if (vocab->code[sorted[i].id] != T2I_NO_CODE)
             vocab->order[vocab->characters++] = sorted[i].id;
     }

@@ -1,4 +1,4 @@
-/* vocab.h - characters <-> token ids. */
+/* vocab.h - the vocabulary: characters <-> token ids. */
 #ifndef T2I_VOCAB_H
 #define T2I_VOCAB_H
 
@@ -11,21 +11,21 @@
 
 typedef struct {
     size_t size;
-    char **name;     /* owned, in id order: a character as UTF-8, or a special such as "<PAD>" */
-    uint32_t *code;  /* owned: its code point, or T2I_NO_CODE for a special */
+    char **name;     /* owned, by id: a character in UTF-8, or a special token such as "<PAD>" */
+    uint32_t *code;  /* owned, by id: code point, or T2I_NO_CODE for a special token */
     uint16_t *order; /* owned: ids of characters by ascending code point */
     size_t characters;
-    uint16_t pad;     /* "<PAD>": stands in an empty prompt */
-    uint16_t unknown; /* "<UNK>" where there is one, else "<PAD>" */
+    uint16_t pad;     /* "<PAD>": represents an empty prompt */
+    uint16_t unknown; /* "<UNK>" if it exists, else "<PAD>" */
 } t2i_vocab;
 
-/* From names in id order (copied). T2I_DATA: none or too many, a name twice, no <PAD>, a name that
- * is neither one character nor a special in <>. *out is empty on failure. */
+/* From names in the order of ids (copied). T2I_DATA: no names or too many, a duplicate, no <PAD>,
+ * or a name that is neither one character nor a special token in <>. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_vocab_new(t2i_vocab *out, const char *const *names, size_t count,
                                      t2i_error *err);
-/* A fresh vocabulary: add texts of valid UTF-8, then end gives their distinct characters that occur
- * at least min_count times, by code point, then <PAD>, <UNK>. T2I_DATA when there are too many.
- * free is due in every case. */
+/* Builds a new vocabulary: add texts of valid UTF-8, then _end returns their distinct characters
+ * with at least min_count occurrences, by code point, followed by <PAD> and <UNK>. T2I_DATA if
+ * there are too many. The builder must be freed in every case. */
 typedef struct t2i_vocab_builder t2i_vocab_builder;
 T2I_CHECKED t2i_status t2i_vocab_builder_new(t2i_vocab_builder **out, t2i_error *err);
 void t2i_vocab_builder_add(t2i_vocab_builder *builder, const char *bytes, size_t size);
@@ -39,13 +39,13 @@ void t2i_vocab_free(t2i_vocab *vocab);
 long t2i_vocab_id(const t2i_vocab *vocab, uint32_t code);
 
 typedef struct {
-    size_t length;  /* ids written: characters of the prompt, cut to the limit */
-    size_t cut;     /* characters left out because of the limit */
-    size_t unknown; /* characters that are not in the vocabulary, among those written */
+    size_t length;  /* ids written: characters of the prompt, up to the limit */
+    size_t cut;     /* characters beyond the limit */
+    size_t unknown; /* characters among those written that are not in the vocabulary */
     uint32_t first_unknown;
 } t2i_encoded;
 
-/* Ids of valid UTF-8 into ids (room for `limit`). Unknown characters become vocab->unknown. */
+/* Converts valid UTF-8 to ids (space for `limit`). Unknown characters become vocab->unknown. */
 t2i_encoded t2i_vocab_encode(const t2i_vocab *vocab, const char *bytes, size_t size, size_t limit,
                              uint16_t *ids);
 

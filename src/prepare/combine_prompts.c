@@ -52,7 +52,7 @@ static t2i_status list_held(combiner *c, t2i_error *err)
         if (length_of(c, i) > c->longest) c->longest = length_of(c, i);
         if (set->split[i] == T2I_TRAIN) continue;
         T2I_TRY(
-            t2i_text_small(&c->lower, set->prompts.data + set->offset[i], length_of(c, i), err));
+            t2i_text_lower(&c->lower, set->prompts.data + set->offset[i], length_of(c, i), err));
         T2I_TRY(t2i_string_table_add(&c->held, c->lower.data, &number, err));
     }
     return T2I_OK;
@@ -93,7 +93,7 @@ static t2i_status join_prompts(combiner *c, size_t picture, size_t each, t2i_str
     }
     for (size_t k = 0; k < each && end - first > 1; k++) {
         T2I_TRY(draw(c, picture, k, err));
-        T2I_TRY(t2i_text_small(&c->lower, c->joined.data, c->joined.size, err));
+        T2I_TRY(t2i_text_lower(&c->lower, c->joined.data, c->joined.size, err));
         if (c->joined.size > c->longest ||
             t2i_string_table_find(&c->held, c->lower.data) != SIZE_MAX)
             continue;

@@ -387,7 +387,7 @@ static t2i_status list_held(const builder *b, const t2i_emoji_pairs *pairs, cons
             unseen[pairs->image[i]] = 1;
         if (split[i] == T2I_EMOJI_LEFT_OUT || split[i] == T2I_TRAIN) continue;
         const char *prompt = t2i_string_table_at(&b->prompts, pairs->prompt[i]);
-        T2I_TRY(t2i_text_small(room, prompt, strlen(prompt), err));
+        T2I_TRY(t2i_text_lower(room, prompt, strlen(prompt), err));
         T2I_TRY(t2i_string_table_add(held, room->data, &number, err));
     }
     return T2I_OK;
@@ -415,7 +415,7 @@ static t2i_status select_extra(builder *b, const t2i_emoji_pairs *pairs, const u
         last = pair;
         const char *prompt = t2i_string_table_at(&b->prompts, (uint32_t)pair);
         status =
-            t2i_text_small(&room, prompt, strlen(prompt), err); /* "Taxi" in German is "taxi" */
+            t2i_text_lower(&room, prompt, strlen(prompt), err); /* "Taxi" in German is "taxi" */
         if (status == T2I_OK && t2i_string_table_find(&held, room.data) == SIZE_MAX)
             more[kept++] = (uint64_t)(number - 1) << 32 | (uint32_t)pair;
     }

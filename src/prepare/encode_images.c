@@ -89,7 +89,7 @@ static t2i_status encode_share(share *s, size_t journal, int rank, int size, t2i
     t2i_progress_begin(&progress, s->net == NULL ? "reading pictures" : "encoding pictures");
     for (size_t i = 0; status == T2I_OK && i < s->names->count; i++) {
         if (s->have[i] || turn++ % (size_t)size != (size_t)rank) continue;
-        if (t2i_stop_signal_asked() != 0 ||
+        if (t2i_stop_signal_received() != 0 ||
             (size > 1 && t2i_build_journal_stopped(s->kind->folder)))
             break;
         status = encode_one(s, i, err);

@@ -81,13 +81,13 @@ static void hear_warning(void *context, const char *text)
 void t2i_events_begin(t2i_events *events, const long *step)
 {
     *events = (t2i_events){.fd = -1, .step = step};
-    t2i_log_listen(hear_warning, events);
+    t2i_log_on_warning(hear_warning, events);
 }
 
 void t2i_events_end(t2i_events *events)
 {
     if (events->step == NULL) return;
-    t2i_log_listen(NULL, NULL);
+    t2i_log_on_warning(NULL, NULL);
     if (events->fd >= 0) close(events->fd);
     t2i_text_free(&events->early);
     t2i_free(events->seconds);

@@ -199,7 +199,7 @@ static t2i_status score_methods(t2i_comm *comm, const t2i_evaluation *e, size_t 
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, drawn, methods * sizeof *drawn, T2I_RESAMPLES);
+        t2i_comm_allgather(comm, drawn, methods * sizeof *drawn, T2I_RESAMPLES);
         set_intervals(r, methods, drawn);
     }
     t2i_scores_ranks_free(&ranks);

@@ -81,7 +81,7 @@ t2i_status t2i_eval_measure(t2i_comm *comm, t2i_evaluation *e, t2i_error *err)
     t2i_progress_end(&e->progress);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, all, row * sizeof *all, spans);
+        t2i_comm_allgather(comm, all, row * sizeof *all, spans);
         use_sums(e, spans, row, all);
     }
     t2i_free(all);

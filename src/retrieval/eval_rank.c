@@ -212,7 +212,7 @@ static t2i_status measure_fitting(t2i_comm *comm, t2i_evaluation *e, group *g, t
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, all, sizeof *all, count);
+        t2i_comm_allgather(comm, all, sizeof *all, count);
         for (size_t k = 0; k < count; k++)
             memcpy(g->distance[all[k].at], all[k].distance, sizeof all[k].distance);
         set_limits(g);
@@ -262,7 +262,7 @@ static t2i_status merge_results(t2i_comm *comm, t2i_evaluation *e, group *g, t2i
     for (size_t at = 0; status == T2I_OK && e->size > 1 && at < g->count; at += MERGED) {
         size_t some = g->count - at < MERGED ? g->count - at : MERGED;
         memcpy(all + (size_t)e->rank * MERGED, g->found + at, some * sizeof *all);
-        t2i_comm_share_all(comm, all, MERGED * sizeof *all, ranks);
+        t2i_comm_allgather(comm, all, MERGED * sizeof *all, ranks);
         memcpy(g->found + at, all, some * sizeof *all);
         for (size_t r = 1; r < ranks; r++)
             for (size_t i = 0; i < some; i++)
@@ -360,7 +360,7 @@ static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t
                                      : rank_share_by_prompts(e, g, rank, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, rank, sizeof *rank, g->count);
+        t2i_comm_allgather(comm, rank, sizeof *rank, g->count);
         for (size_t i = 0; i < g->count; i++) g->q[i].rank[T2I_BY_TRIGRAMS] = rank[i];
     }
     t2i_free(rank);
@@ -404,8 +404,8 @@ static t2i_status measure_psnr(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_
                                      : psnr_share(e, g, psnr, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
-        t2i_comm_share_all(comm, psnr, sizeof *psnr, g->count);
-        t2i_comm_share_all(comm, psnr + g->count, sizeof *psnr, g->count);
+        t2i_comm_allgather(comm, psnr, sizeof *psnr, g->count);
+        t2i_comm_allgather(comm, psnr + g->count, sizeof *psnr, g->count);
         for (size_t i = 0; i < g->count; i++) {
             g->q[i].decoded = psnr[i];
             g->q[i].compared = psnr[g->count + i];
@@ -422,7 +422,7 @@ static t2i_status rank_group(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_er
 {
     size_t block = T2I_PREDICT_BLOCK * e->D * sizeof *g->prediction;
     T2I_TRY(t2i_comm_agree(comm, predict_share(e, g, err), err));
-    t2i_comm_share_all(comm, g->prediction, block, g->count / T2I_PREDICT_BLOCK);
+    t2i_comm_allgather(comm, g->prediction, block, g->count / T2I_PREDICT_BLOCK);
     sum_predictions(e, g);
     T2I_TRY(measure_fitting(comm, e, g, err));
     T2I_TRY(t2i_comm_agree(comm, compare_share(e, g, err), err));

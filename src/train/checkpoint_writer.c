@@ -117,7 +117,7 @@ t2i_status t2i_checkpoint_writer_end(t2i_checkpoint_writer *s, t2i_error *err)
     unsigned before = t2i_heartbeat_others();
     T2I_ASSERT(s->begun);
     while (!atomic_load(&s->done)) {
-        t2i_cpu_rest(1e-3);
+        t2i_cpu_sleep(1e-3);
         unsigned now = t2i_heartbeat_others();
         if (now != before) t2i_heartbeat_beat();
         before = now;

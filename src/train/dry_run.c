@@ -33,7 +33,7 @@ static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
     if (status == T2I_OK) {
         double least = 1e300, most = 0;
         all[rank] = t2i_cpu_memory();
-        t2i_comm_share_all(comm, all, sizeof *all, (size_t)size);
+        t2i_comm_allgather(comm, all, sizeof *all, (size_t)size);
         for (int r = 0; r < size; r++) {
             if (all[r].own < least) least = all[r].own;
             if (all[r].own > most) most = all[r].own;

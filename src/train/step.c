@@ -280,7 +280,7 @@ static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
     s->unpacked = weights;
     t2i_thread_pool_run(s->pool, pack_slice, s);
     s->packed.weights = weights;
-    if (s->packers > 1) t2i_comm_meet(comm);
+    if (s->packers > 1) t2i_comm_node_barrier(comm);
 }
 
 float *t2i_step_model(t2i_step *s, t2i_comm *comm)
@@ -291,7 +291,7 @@ float *t2i_step_model(t2i_step *s, t2i_comm *comm)
         return weights;
     }
     memcpy(s->averaged + s->first_chunk * T2I_CHUNK, s->ema, s->slice_floats * sizeof *s->ema);
-    t2i_comm_share_all(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
+    t2i_comm_allgather(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
     pack(s, comm, s->averaged);
     return s->averaged;
 }

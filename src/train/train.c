@@ -672,7 +672,7 @@ static t2i_status refuse_step(const t2i_train *t, const char *why, t2i_error *er
                  t->sound_step);
     t2i_status status =
         t2i_fail(err, t->sound_step >= 0 ? T2I_STOPPED : T2I_SYSTEM, "%s; %s", why, from);
-    if (t->rank == 0 && t->size > 1) t2i_comm_sign(t->comm, err); /* others are named anyway */
+    if (t->rank == 0 && t->size > 1) t2i_comm_add_host(t->comm, err); /* others are named anyway */
     return status;
 }
 
@@ -740,7 +740,7 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
                    t2i_cpu_seconds() - t->began > options->max_time;
         int saved = t->rank == 0 && t2i_checkpoint_writer_done(t->checkpoint_writer);
         t2i_step_result result = {
-            .step_status = {.stop = t2i_stop_signal_asked() != 0, .late = late, .saved = saved}};
+            .step_status = {.stop = t2i_stop_signal_received() != 0, .late = late, .saved = saved}};
         t2i_step_take(t->step, t->comm, &result, &t->seconds);
         T2I_TRY(check_memory(t, &result.step_status, err));
         T2I_TRY(check_audit(t, &result.step_status, err));

@@ -162,9 +162,9 @@ static double validate(t2i_validation *validation, t2i_comm *comm)
     }
     t2i_validation_recall_rank(&validation->recall,
                                validation->place + validation->first_block * T2I_VALIDATION_ROWS);
-    t2i_comm_share_all(comm, validation->block_loss, sizeof *validation->block_loss,
+    t2i_comm_allgather(comm, validation->block_loss, sizeof *validation->block_loss,
                        validation->blocks);
-    t2i_comm_share_all(comm, validation->place, T2I_VALIDATION_ROWS * sizeof *validation->place,
+    t2i_comm_allgather(comm, validation->place, T2I_VALIDATION_ROWS * sizeof *validation->place,
                        validation->blocks);
     double sum = 0.0;
     for (size_t b = 0; b < validation->blocks; b++) sum += validation->block_loss[b];

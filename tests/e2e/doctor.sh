@@ -58,7 +58,7 @@ fi
 doctor 0 env T2I_NODE_MEMORY=100000 $MPIRUN -np 2 -- $job
 says warning shared-memory "has 0.1 MB, and the run needs"
 doctor 73 -- --out /dev/null/x
-says failure folder "it is no folder"
+says failure folder "it is not a folder"
 grep -q 't2i-doctor: 1 of 11 checks failed, the first of them folder' "$scratch/stderr" || fail "no line on stderr"
 if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ]; then
     doctor 0 -- --out /dev/shm/no-such-run

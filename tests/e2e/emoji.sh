@@ -58,13 +58,13 @@ expect 64 "takes no --with" "$data" shapes --out "$no" --with de
 expect 64 "takes no --join" "$data" shapes --out "$no" --join 3
 expect 66 "fonts-noto-color-emoji" "$data" emoji --out "$no" --font "$scratch/none.ttf"
 expect 66 "unicode-cldr-core" "$data" emoji --out "$no" --cldr "$scratch"
-expect 65 "is no font" "$data" emoji --out "$no" --font "$scratch/en.h5"
+expect 65 "is not a font" "$data" emoji --out "$no" --font "$scratch/en.h5"
 head -c 3000 "$scratch/cldr/annotations/de.xml" >"$scratch/cut.xml"
 mv "$scratch/cut.xml" "$scratch/cldr/annotations/de.xml"
 expect 65 "annotations/de.xml:$(($(wc -l <"$scratch/cldr/annotations/de.xml") + 1)): is cut off" \
     "$data" emoji --out "$no" --cldr "$scratch/cldr" --locales de
 echo '<svg/>' >"$scratch/cldr/annotations/de.xml"
-expect 65 "no CLDR annotations" "$data" emoji --out "$no" --cldr "$scratch/cldr" --locales de
+expect 65 "not CLDR annotations" "$data" emoji --out "$no" --cldr "$scratch/cldr" --locales de
 # a font that has outlines only, where there is one
 plain=$(find /usr/share/fonts -name '*.ttf' ! -name '*Emoji*' 2>/dev/null | head -n 1)
 [ -z "$plain" ] || expect 65 "has no colour bitmaps" "$data" emoji --out "$no" --font "$plain"

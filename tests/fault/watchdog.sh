@@ -129,7 +129,7 @@ rm -rf "$out"
 begun=$(now)
 with=(T2I_MPI_SKIP="60 1" SHIM="$shim_mpi")
 begin 3 --steps 1000 --watchdog 0.5
-ended "70 71" "rank 0 on .*, rank 1 on .* bug of ours"
+ended "70 71" "rank 0 on .*, rank 1 on .* internal error"
 
 # ---- no rank has stopped ----
 quiet() { # CODE: the job ends so by itself

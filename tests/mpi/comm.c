@@ -35,7 +35,7 @@ static void test_bytes(t2i_comm *comm)
     size_t first = t2i_comm_share(ITEMS, rank, size) * BYTES,
            end = t2i_comm_share(ITEMS, rank + 1, size) * BYTES;
     memcpy(all + first, right + first, end - first);
-    t2i_comm_share_all(comm, all, BYTES, ITEMS);
+    t2i_comm_allgather(comm, all, BYTES, ITEMS);
     CHECK(memcmp(all, right, sizeof all) == 0);
     if (rank == 0) memcpy(back, right, sizeof back);
     t2i_comm_scatter(comm, back, mine, BYTES, ITEMS);

@@ -26,7 +26,7 @@ double t2i_cpu_seconds(void)
 }
 
 /* A rank that yields must let simulated time pass, or it would wait for ever. */
-void t2i_cpu_rest(double seconds)
+void t2i_cpu_sleep(double seconds)
 {
     smpi_usleep(seconds > 0 ? (useconds_t)(seconds * 1e6 + 0.5) : 10);
 }

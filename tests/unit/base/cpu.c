@@ -17,11 +17,11 @@ static void test_cpu(void)
     CU_ASSERT_TRUE(strcmp(vectors, "avx512") == 0 || strcmp(vectors, "avx2") == 0 ||
                    strcmp(vectors, "plain") == 0);
     double before = t2i_cpu_seconds();
-    t2i_cpu_rest(0.0);
-    t2i_cpu_rest(0.001);
+    t2i_cpu_sleep(0.0);
+    t2i_cpu_sleep(0.001);
     double middle = t2i_cpu_seconds();
     CU_ASSERT_TRUE(middle >= before + 0.001);
-    t2i_cpu_rest(1.001); /* seconds as well as parts of one */
+    t2i_cpu_sleep(1.001); /* seconds as well as parts of one */
     CU_ASSERT_TRUE(t2i_cpu_seconds() >= middle + 1.001);
 }
 

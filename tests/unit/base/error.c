@@ -21,7 +21,7 @@ static void test_fail(void)
     t2i_fail(&e, T2I_DATA, "%s", text); /* cut, with its end */
     CU_ASSERT_EQUAL(strlen(e.text), sizeof e.text - 1);
     CU_ASSERT_EQUAL(t2i_fail_memory(&e, 12345678, "a thing"), T2I_SYSTEM);
-    CU_ASSERT_STRING_EQUAL(e.text, "cannot get 12.3 MB of memory for a thing");
+    CU_ASSERT_STRING_EQUAL(e.text, "cannot allocate 12.3 MB of memory for a thing");
 }
 
 static void hook(int code)

@@ -19,11 +19,11 @@ static void long_work(void)
     t2i_log_program("t2i-test");
     t2i_progress_begin(&progress, "reading");
     progress.begun -= 30; /* as if it had begun and spoken then */
-    progress.said -= 30;
+    progress.printed -= 30;
     t2i_progress_at(&progress, 0.0); /* nobody can say how long it takes */
     t2i_progress_at(&progress, 0.25);
     t2i_progress_at(&progress, 0.26); /* too soon */
-    progress.said -= 30;
+    progress.printed -= 30;
     t2i_progress_at(&progress, 0.75);
     t2i_progress_end(&progress);
 }

@@ -16,7 +16,7 @@ static int fate(void (*work)(void), int number)
     if (pid == 0) {
         work();
         raise(number);
-        _exit(t2i_stop_signal_asked() == number ? 1 : 0);
+        _exit(t2i_stop_signal_received() == number ? 1 : 0);
     }
     int status = -1;
     CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
@@ -38,7 +38,7 @@ static void release(void)
 static void test_signals(void)
 {
     static const int known[] = {SIGUSR1, SIGTERM, SIGINT};
-    CU_ASSERT_EQUAL(t2i_stop_signal_asked(), 0);
+    CU_ASSERT_EQUAL(t2i_stop_signal_received(), 0);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         CU_ASSERT_EQUAL(fate(t2i_stop_signal_begin, known[i]), 100 + known[i]);
         CU_ASSERT_EQUAL(fate(catch, known[i]), 1);

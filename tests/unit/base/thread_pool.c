@@ -33,7 +33,7 @@ static void test_rounds(void)
             CU_ASSERT_EQUAL(t2i_thread_pool_threads(pool), threads);
             long wrong = 0;
             for (long round = 1; round <= ROUNDS; round++) {
-                if (round % 100 == 0) t2i_cpu_rest(1e-3); /* all fall asleep */
+                if (round % 100 == 0) t2i_cpu_sleep(1e-3); /* all fall asleep */
                 t2i_thread_pool_run(pool, count, &t);
                 for (int i = 0; i < THREADS; i++)
                     wrong += t.did[i * 16] != (i < threads ? round : 0);

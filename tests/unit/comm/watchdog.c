@@ -34,7 +34,7 @@ static void begin(int self)
         atomic_store(&line[r].allowed, ALLOWED);
         put(r, 12, r == 2 ? 0 : 2, r == 2 ? T2I_AT_COMPUTE : T2I_AT_SYNC, 7);
         watched[r] =
-            (t2i_watched){.line = &line[r], .rank = r, .host = "h", .near = 1, .visible = 1};
+            (t2i_watched){.record = &line[r], .rank = r, .host = "h", .same_node = 1, .visible = 1};
     }
     liveness = (t2i_liveness){.watched = watched,
                               .count = RANKS,
@@ -102,7 +102,7 @@ static void test_not_silent(void)
 static void test_far(void)
 {
     begin(0);
-    watched[2].near = watched[2].visible = 0;
+    watched[2].same_node = watched[2].visible = 0;
     put(0, 12, 0, T2I_AT_SYNC, 7);
     CU_ASSERT_EQUAL(pass(60.0, 11), T2I_OK);
     put(0, 12, 2, T2I_AT_SYNC, 7);
@@ -123,7 +123,7 @@ static void test_gone(void)
         CU_ASSERT_EQUAL(pass(1.0, 11), T2I_OK);
         kill(child, SIGKILL);
         if (reap) waitpid(child, NULL, 0); /* else it is a zombie */
-        t2i_cpu_rest(0.02);
+        t2i_cpu_sleep(0.02);
         CU_ASSERT_EQUAL(pass(0.5, 11), T2I_SYSTEM);
         char says[64];
         snprintf(says, sizeof says, "rank 2 on h is gone: its process %d ended in step 7's",
@@ -200,7 +200,7 @@ static void test_pulse(void)
     CU_ASSERT(at.calls == 1 && at.kind == 3 && at.phase == T2I_AT_SAVE && at.step == 70000 % 65536);
     t2i_heartbeat_resume();
     CU_ASSERT_EQUAL(t2i_heartbeat_place_of(own).kind, 0);
-    t2i_cpu_rest(0.02);
+    t2i_cpu_sleep(0.02);
     t2i_heartbeat_phase(T2I_AT_COMPUTE, 70001, 0);
     CU_ASSERT_EQUAL(atomic_load(&own->allowed), 8000);
     t2i_heartbeat_phase(T2I_AT_SAVE, 70001,
@@ -212,7 +212,7 @@ static void test_pulse(void)
     t2i_heartbeat_beat();
     CU_ASSERT_EQUAL(atomic_load(&own->beat), beat);
     t2i_heartbeat_begin(own, 0.01, NULL, NULL); /* what was usual is longer than the floor */
-    t2i_cpu_rest(0.05);
+    t2i_cpu_sleep(0.05);
     t2i_heartbeat_phase(T2I_AT_SAVE, 1, 0);
     t2i_heartbeat_phase(T2I_AT_START, 2, 0);
     CU_ASSERT(atomic_load(&own->allowed) >= 500);
@@ -231,7 +231,7 @@ static void on_found(void *context, const t2i_error *what, int first)
 
 static int wait_found(void)
 {
-    for (int i = 0; i < 500 && atomic_load(&found) == 0; i++) t2i_cpu_rest(0.02);
+    for (int i = 0; i < 500 && atomic_load(&found) == 0; i++) t2i_cpu_sleep(0.02);
     return atomic_load(&found);
 }
 
@@ -243,7 +243,7 @@ static void test_thread(void)
     for (int r = 0; r < RANKS; r++) atomic_store(&line[r].allowed, 200);
     memset(&verdict, 0, sizeof verdict);
     for (int other = 0; other < 3; other++) { /* first; it does not tell; it has told */
-        if (other == 2) t2i_watchdog_told(&verdict);
+        if (other == 2) t2i_watchdog_reported(&verdict);
         atomic_store(&found, 0);
         memset(&what, 0, sizeof what);
         OK(t2i_watchdog_start(&dog, &liveness, on_found, &what, &err));

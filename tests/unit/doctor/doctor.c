@@ -123,7 +123,7 @@ static void test_cores(void)
     options.threads = 1;
     expect("binding", T2I_FINE, "", "");
     info[2].parent_cores = 8;
-    info[2].told_threads = 1;
+    info[2].threads_set = 1;
     expect("binding", T2I_FINE, "", "");
     info[2].parent_cores = 8;
     info[2].threads = info[3].threads = 4;

@@ -103,8 +103,8 @@ static void strangers(void)
     static const struct {
         const char *bytes, *why;
     } bad[] = {
-        {HEAD "<svg/>", "x.xml:2: is XML, but no CLDR annotations"},
-        {HEAD "<html>\n</html>", "x.xml:2: is XML, but no CLDR"},
+        {HEAD "<svg/>", "x.xml:2: is XML, but not CLDR annotations"},
+        {HEAD "<html>\n</html>", "x.xml:2: is XML, but not CLDR"},
         {"{\"json\": 1}", "x.xml:1: is cut off or damaged"},
         {HEAD "<ldml></ldml><ldml></ldml>", "damaged"},
         {HEAD "<ldml>\xff\xfe</ldml>", "damaged"},
@@ -192,7 +192,7 @@ static void folder(void)
     FAILS(t2i_cldr_open(&cldr, in_scratch("none"), &err), T2I_NOINPUT, "unicode-cldr-core");
     CU_ASSERT(cldr.folder == NULL && cldr.locale == NULL);
     OK(t2i_fs_mkdir(in_scratch("common/annotations"), &err));
-    FAILS(t2i_cldr_open(&cldr, scratch, &err), T2I_NOINPUT, "holds no LOCALE.xml");
+    FAILS(t2i_cldr_open(&cldr, scratch, &err), T2I_NOINPUT, "contains no LOCALE.xml");
     OK(t2i_fs_mkdir(in_scratch("common/annotationsDerived"), &err));
     static const char *const files[] = {"en", "pt", "en_GB", "de", "pt_PT", "zh_Hant_HK"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

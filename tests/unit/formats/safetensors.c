@@ -85,7 +85,7 @@ static void opens_what_is_sound(void)
 static void refuses_bad_lengths(void)
 {
     put(OWN, "", 0, 0);
-    refuse(T2I_DATA, "header is no JSON object");
+    refuse(T2I_DATA, "header is not a JSON object");
     CU_ASSERT(truncate(path, 7) == 0);
     refuse(T2I_DATA, "only 7 bytes");
     put(3, "{}", 2, 0);
@@ -108,8 +108,8 @@ static void refuses_bad_lengths(void)
 
 static void refuses_bad_json(void)
 {
-    refuse_header(" {}", 0, "no JSON object");
-    refuse_header("[]", 0, "no JSON object");
+    refuse_header(" {}", 0, "not a JSON object");
+    refuse_header("[]", 0, "not a JSON object");
     refuse_header("{'a':", 0, "not valid JSON");
     refuse_header("{} x", 0, "not valid JSON");
     refuse_header("{'\xff':1}", 0, "not valid JSON");
@@ -137,11 +137,11 @@ static void refuses_bad_entries(void)
                   "unknown field");
     refuse_header(ONE("F31", "[1]", "[0,4]"), 4, "dtype is unknown");
     refuse_header(ONE("f32", "[1]", "[0,4]"), 4, "dtype is unknown");
-    refuse_header(ONE("U8", "[-1]", "[0,1]"), 1, "not a list of whole numbers");
-    refuse_header(ONE("U8", "[1.0]", "[0,1]"), 1, "not a list of whole numbers");
-    refuse_header(ONE("U8", "['1']", "[0,1]"), 1, "not a list of whole numbers");
+    refuse_header(ONE("U8", "[-1]", "[0,1]"), 1, "not a list of integers");
+    refuse_header(ONE("U8", "[1.0]", "[0,1]"), 1, "not a list of integers");
+    refuse_header(ONE("U8", "['1']", "[0,1]"), 1, "not a list of integers");
     refuse_header(ONE("U8", "1", "[0,1]"), 1, "its entry is not");
-    refuse_header(ONE("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]"), 1, "more dimensions");
+    refuse_header(ONE("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]"), 1, "more than 8 dimensions");
     refuse_header(ONE("U8", "[4294967296,4294967296]", "[0,0]"), 0, "too large");
     refuse_header(ONE("U8", "[4294967296,4294967296,0]", "[0,0]"), 0, "too large");
     refuse_header(ONE("F32", "[4611686018427387904]", "[0,0]"), 0, "too large");

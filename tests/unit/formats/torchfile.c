@@ -635,7 +635,8 @@ static void refuses_to_write(void)
           T2I_CANTCREATE, "cannot create");
     t2i_py_append(arena, t2i_py_list(arena), NULL);
     CU_ASSERT(t2i_py_arena_failed(arena));
-    FAILS(t2i_torchfile_out_save(path, arena, t2i_py_list(arena), &err), T2I_SYSTEM, "cannot get");
+    FAILS(t2i_torchfile_out_save(path, arena, t2i_py_list(arena), &err), T2I_SYSTEM,
+          "cannot allocate");
     CU_ASSERT_FALSE(t2i_fs_exists(path));
     t2i_py_arena_free(arena);
 }

@@ -82,9 +82,9 @@ static void refused(const char *const *names, size_t count, const char *part)
 
 static void test_refused(void)
 {
-    refused((const char *const[]){"a", "<PAD>", "b", "a"}, 4, "'a' stands there twice");
-    refused((const char *const[]){"a", "<PAD>", "<UNK>", "<PAD>"}, 4, "'<PAD>' stands there twice");
-    refused((const char *const[]){"<IMG>", "<PAD>", "<IMG>"}, 3, "'<IMG>' stands there twice");
+    refused((const char *const[]){"a", "<PAD>", "b", "a"}, 4, "'a' occurs twice");
+    refused((const char *const[]){"a", "<PAD>", "<UNK>", "<PAD>"}, 4, "'<PAD>' occurs twice");
+    refused((const char *const[]){"<IMG>", "<PAD>", "<IMG>"}, 3, "'<IMG>' occurs twice");
     refused((const char *const[]){"a", "b"}, 2, "has no <PAD>");
     refused((const char *const[]){"a", "<PAD>", "bc"}, 3, "entry 2 ('bc') is neither");
     refused((const char *const[]){"", "<PAD>"}, 2, "entry 0 ('') is neither");

@@ -390,7 +390,7 @@ static void no_font(void)
           "fonts-noto-color-emoji");
     CU_ASSERT_PTR_NULL(font);
     OK(t2i_commit_file(in_scratch("bad.ttf"), "not a font", 10, &err));
-    FAILS(t2i_emoji_font_open(&font, in_scratch("bad.ttf"), &err), T2I_DATA, "is no font");
+    FAILS(t2i_emoji_font_open(&font, in_scratch("bad.ttf"), &err), T2I_DATA, "is not a font");
     t2i_emoji_font_close(font);
 }
 

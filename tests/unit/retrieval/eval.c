@@ -424,7 +424,7 @@ static void not_finite(void)
     OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     if (trained.dataset == NULL) return;
     trained.checkpoint.weights[trained.checkpoint.model.head_bias + 3] = NAN;
-    FAILS(evaluate(&trained, T2I_DEFAULT_SPLIT, 0), T2I_DATA, "not a finite number");
+    FAILS(evaluate(&trained, T2I_DEFAULT_SPLIT, 0), T2I_DATA, "is not finite");
     CU_ASSERT(scored.results == 0);
     t2i_loaded_model_close(&trained);
 }
