@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-enum { COLUMNS = 80, HELP_COLUMN = 26, SCREEN = 50 };
+enum { COLUMNS = 80, HELP_COLUMN = 26, SCREEN = 50 /* lines */ };
 
 /* ---- lines of 80 columns ---- */
 
-/* Bytes of the first output line of text: all, or up to a blank, in at most so many columns (more
- * where one word is longer). */
+/* Bytes of the first output line of text: all of it, or up to a blank, in at most `columns` columns
+ * (more if one word is longer). */
 static size_t fold(const char *text, size_t length, size_t columns)
 {
     size_t blank = 0, used = 0, lead = strspn(text, " ");
@@ -19,8 +19,8 @@ static size_t fold(const char *text, size_t length, size_t columns)
     return length;
 }
 
-/* Where the lines go on that a line is broken into: under its first word, or, as in "  name  what
- * it does", under what is said of the name. */
+/* Indentation of continuation lines: the column of the first word, or, as in "  name  description",
+ * the column of the description. */
 static size_t hang(const char *text, size_t length)
 {
     size_t lead = strspn(text, " "), at = lead;
@@ -30,8 +30,8 @@ static size_t hang(const char *text, size_t length)
     return at + strspn(text + at, " ");
 }
 
-/* Adds text, broken at blanks, each line but the first indented; ends with a newline. A newline in
- * text stays one, and what follows hangs as that line does. */
+/* Adds text, wrapped at blanks, with all lines but the first indented; ends with a newline.
+ * Newlines in text are kept; each of its lines has its own continuation indent. */
 static t2i_status wrap(t2i_text *out, const char *text, size_t indent, t2i_error *err)
 {
     size_t pad = 0;
@@ -64,34 +64,36 @@ static t2i_status add_row(t2i_text *out, const char *name, const char *text, t2i
     return wrap(out, text, HELP_COLUMN, err);
 }
 
-/* ---- what is told, however it is written ---- */
+/* ---- contents common to all outputs ---- */
 
-/* The switches of every program, as rows of a table. */
+/* The switches of every program, as option rows. */
 static const t2i_opt general[] = {
     {.name = "quiet",
      .kind = T2I_OPT_SWITCH,
-     .help = "Say nothing but results, warnings and errors.",
+     .help = "Print only results, warnings and errors.",
      .group = "General"},
-    {.name = "verbose", .kind = T2I_OPT_SWITCH, .help = "Say more of what is done."},
-    {.name = "help", .kind = T2I_OPT_SWITCH, .help = "Print this text."},
-    {.name = "help-all", .kind = T2I_OPT_SWITCH, .help = "Print all that there is to know."},
-    {.name = "version", .kind = T2I_OPT_SWITCH, .help = "Print the version and the libraries."},
+    {.name = "verbose", .kind = T2I_OPT_SWITCH, .help = "Print more details."},
+    {.name = "help", .kind = T2I_OPT_SWITCH, .help = "Print this help."},
+    {.name = "help-all", .kind = T2I_OPT_SWITCH, .help = "Print the complete help."},
+    {.name = "version",
+     .kind = T2I_OPT_SWITCH,
+     .help = "Print the versions of the program and its libraries."},
 };
 enum { GENERAL = sizeof general / sizeof *general };
 
 static const struct {
     int code;
-    const char *means;
+    const char *meaning;
 } codes[] = {
     {T2I_OK, "done"},
     {T2I_USAGE, "usage"},
     {T2I_DATA, "bad data"},
     {T2I_NOINPUT, "input missing"},
-    {T2I_BUG, "a bug of ours"},
-    {T2I_SYSTEM, "system (MPI, memory)"},
+    {T2I_BUG, "internal error"},
+    {T2I_SYSTEM, "system error (MPI, memory)"},
     {T2I_CANTCREATE, "cannot create output"},
     {T2I_IO, "input/output error"},
-    {T2I_STOPPED, "stopped early, run the same command again"},
+    {T2I_STOPPED, "stopped early, run the same command again to resume"},
 };
 enum { CODES = sizeof codes / sizeof *codes };
 
@@ -115,8 +117,30 @@ static size_t first_sentence(const char *text)
     return length > 0 && text[length - 1] == '.' ? length - 1 : length;
 }
 
-/* The help and, in brackets, what is allowed and what is the default; in short: one sentence, and
- * no range of numbers. */
+/* Is it a word of the text? */
+static int has_word(const char *text, size_t length, const char *word, size_t size)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+    for (size_t at = 0; at + size <= length; at++)
+        if (memcmp(text + at, word, size) == 0 && (at == 0 || !strchr(letters, text[at - 1])) &&
+            (at + size == length || !strchr(letters, text[at + size])))
+            return 1;
+    return 0;
+}
+
+/* Does the text name every choice of the row, so that they need not be listed? */
+static int names_choices(const t2i_opt *row, const char *text, size_t length)
+{
+    for (const char *word = row->choices; *word != '\0';) {
+        size_t size = strcspn(word, "|");
+        if (!has_word(text, length, word, size)) return 0;
+        word += size + (word[size] == '|');
+    }
+    return 1;
+}
+
+/* Adds the help and, in parentheses, the allowed values and the default. in_short: only the first
+ * sentence, and no range of numbers. */
 static t2i_status add_help(t2i_text *out, const t2i_opt *row, int in_short, t2i_error *err)
 {
     size_t length = in_short ? first_sentence(row->help) : strlen(row->help);
@@ -124,7 +148,8 @@ static t2i_status add_help(t2i_text *out, const t2i_opt *row, int in_short, t2i_
     size_t bare = out->size;
     T2I_TRY(t2i_text_addf(out, err, " ("));
     size_t open = out->size;
-    if (!in_short || row->kind == T2I_OPT_CHOICE) T2I_TRY(t2i_opts_range(row, out, err));
+    if (row->kind == T2I_OPT_CHOICE ? !names_choices(row, row->help, length) : !in_short)
+        T2I_TRY(t2i_opts_range(row, out, err));
     const char *preset = row->preset == NULL ? "" : row->preset;
     if (row->kind != T2I_OPT_SWITCH && *preset != '\0')
         T2I_TRY(t2i_text_addf(out, err, "%s%s%s", out->size > open ? "; " : "",
@@ -136,11 +161,11 @@ static t2i_status add_help(t2i_text *out, const t2i_opt *row, int in_short, t2i_
 
 /* ---- --help ---- */
 
-/* A table's rows: those that a command takes (NULL: all), in short without the rare ones. */
+/* Adds the rows that a command takes (NULL: all); in_short: without the rare ones. */
 static t2i_status add_rows(t2i_text *out, const t2i_opt *rows, size_t count,
                            const t2i_command *command, int in_short, t2i_error *err)
 {
-    const char *group = "Options", *said = "";
+    const char *group = "Options", *printed = "";
     t2i_text name = {0}, help = {0};
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
@@ -152,10 +177,10 @@ static t2i_status add_rows(t2i_text *out, const t2i_opt *rows, size_t count,
         status =
             t2i_text_addf(&name, err, "--%s%s%s", rows[i].name, *argument ? " " : "", argument);
         if (status == T2I_OK) status = add_help(&help, &rows[i], in_short, err);
-        if (status == T2I_OK && strcmp(group, said) != 0)
+        if (status == T2I_OK && strcmp(group, printed) != 0)
             status = t2i_text_addf(out, err, "%s%s:\n", in_short ? "" : "\n", group);
         if (status == T2I_OK) status = add_row(out, name.data, help.data, err);
-        said = group;
+        printed = group;
     }
     t2i_text_free(&name);
     t2i_text_free(&help);
@@ -177,10 +202,10 @@ static t2i_status add_usage(t2i_text *out, const t2i_opts *opts, t2i_error *err)
     return status;
 }
 
-/* The lines of the example that show this command (NULL: all). */
+/* Adds the lines of the example that show the chosen command (none chosen: all lines). */
 static t2i_status add_example(t2i_text *out, const t2i_opts *opts, t2i_error *err)
 {
-    int said = 0;
+    int found = 0;
     for (const char *line = opts->example; line != NULL && *line != '\0';) {
         size_t length = strcspn(line, "\n");
         t2i_text wanted = {0};
@@ -190,16 +215,16 @@ static t2i_status add_example(t2i_text *out, const t2i_opts *opts, t2i_error *er
         const char *at = wanted.data == NULL ? line : strstr(line, wanted.data);
         t2i_text_free(&wanted);
         if (at != NULL && at < line + length) {
-            T2I_TRY(t2i_text_addf(out, err, "%s  %.*s\n", said ? "" : "\nExample:\n", (int)length,
+            T2I_TRY(t2i_text_addf(out, err, "%s  %.*s\n", found ? "" : "\nExample:\n", (int)length,
                                   line));
-            said = 1;
+            found = 1;
         }
         line += length + (line[length] == '\n');
     }
     return T2I_OK;
 }
 
-/* Each command with its first sentence. */
+/* Adds each command with the first sentence of its help. */
 static t2i_status add_commands(t2i_text *out, const t2i_opts *opts, t2i_error *err)
 {
     size_t widest = 0;
@@ -211,11 +236,11 @@ static t2i_status add_commands(t2i_text *out, const t2i_opts *opts, t2i_error *e
         T2I_TRY(t2i_text_addf(out, err, "  %-*s  %.*s\n", (int)widest, c->name,
                               (int)first_sentence(c->help), c->help));
     }
-    return t2i_text_addf(out, err, "'%s COMMAND --help' tells what each one takes.\n",
+    return t2i_text_addf(out, err, "'%s COMMAND --help' describes a command and its options.\n",
                          opts->program);
 }
 
-/* A command with its whole help and its options. */
+/* Adds a command's complete help and its options. */
 static t2i_status add_command(t2i_text *out, const t2i_opts *opts, const t2i_command *command,
                               t2i_error *err)
 {
@@ -230,7 +255,7 @@ static t2i_status add_codes(t2i_text *out, t2i_error *err)
     t2i_text line = {0};
     t2i_status status = t2i_text_addf(&line, err, "Exit codes: ");
     for (size_t i = 0; status == T2I_OK && i < CODES; i++)
-        status = t2i_text_addf(&line, err, "%d %s%s", codes[i].code, codes[i].means,
+        status = t2i_text_addf(&line, err, "%d %s%s", codes[i].code, codes[i].meaning,
                                i + 1 < CODES ? "; " : ".");
     if (status == T2I_OK) status = t2i_text_addf(out, err, "\n");
     if (status == T2I_OK) status = wrap(out, line.data, 0, err);
@@ -260,7 +285,7 @@ static t2i_status add_all(t2i_text *out, const t2i_opts *opts, t2i_error *err)
     return add_codes(out, err);
 }
 
-static size_t rare(const t2i_opts *opts)
+static size_t count_rare(const t2i_opts *opts)
 {
     size_t count = 0;
     for (size_t i = 0; i < opts->opts; i++) count += opts->opt[i].rare != 0;
@@ -284,8 +309,8 @@ static t2i_status add_short(t2i_text *out, const t2i_opts *opts, t2i_error *err)
     if (opts->chosen == NULL && !commands)
         T2I_TRY(t2i_text_addf(
             out, err,
-            "Defaults are in brackets; --help-all has %zu more options, and more on each.\n",
-            rare(opts)));
+            "Defaults are in parentheses; --help-all has %zu more options and all details.\n",
+            count_rare(opts)));
     return add_example(out, opts, err);
 }
 
@@ -302,7 +327,7 @@ t2i_status t2i_help(const t2i_opts *opts, int all, t2i_text *out, t2i_error *err
 
 /* ---- the manual page ---- */
 
-/* Text as roff takes it. */
+/* Adds text, escaped for roff. */
 static t2i_status add_roff(t2i_text *out, const char *text, size_t length, t2i_error *err)
 {
     for (size_t i = 0; i < length; i++) {
@@ -321,7 +346,7 @@ static t2i_status add_roff(t2i_text *out, const char *text, size_t length, t2i_e
     return T2I_OK;
 }
 
-/* A macro and its text, as ".B t2i\-train". */
+/* Adds a macro with its text, such as ".B t2i\-train". */
 static t2i_status add_macro(t2i_text *out, const char *macro, const char *text, t2i_error *err)
 {
     T2I_TRY(t2i_text_addf(out, err, "%s%s", macro, *text ? " " : ""));
@@ -329,7 +354,7 @@ static t2i_status add_macro(t2i_text *out, const char *macro, const char *text, 
     return t2i_text_add(out, "\n", 1, err);
 }
 
-/* Lines of text, each a paragraph. */
+/* Adds text; each of its lines becomes a paragraph. */
 static t2i_status add_paragraphs(t2i_text *out, const char *text, t2i_error *err)
 {
     for (int first = 1; *text != '\0'; first = 0) {
@@ -377,7 +402,7 @@ static t2i_status man_commands(t2i_text *out, const t2i_opts *opts, t2i_error *e
     return T2I_OK;
 }
 
-/* Every way to call it, a line each. */
+/* Adds the synopsis: one line per command. */
 static t2i_status man_synopsis(t2i_text *out, const t2i_opts *opts, t2i_error *err)
 {
     T2I_TRY(t2i_text_addf(out, err, ".SH SYNOPSIS\n.nf\n"));
@@ -409,7 +434,7 @@ static t2i_status man_end(t2i_text *out, const t2i_opts *opts, t2i_error *err)
     }
     T2I_TRY(t2i_text_addf(out, err, ".SH EXIT STATUS\n"));
     for (size_t i = 0; i < CODES; i++)
-        T2I_TRY(t2i_text_addf(out, err, ".TP\n.B %d\n%s\n", codes[i].code, codes[i].means));
+        T2I_TRY(t2i_text_addf(out, err, ".TP\n.B %d\n%s\n", codes[i].code, codes[i].meaning));
     T2I_TRY(t2i_text_addf(out, err, ".SH SEE ALSO\n"));
     const size_t programs = sizeof family / sizeof *family;
     const char *comma = "";
@@ -445,7 +470,7 @@ t2i_status t2i_help_man(const t2i_opts *opts, t2i_text *out, t2i_error *err)
 
 /* ---- completion ---- */
 
-/* The literal words among "auto|never|RUN|FILE": those in small letters. */
+/* Adds the literal words of "auto|never|RUN|FILE", which are those in lower case. */
 static t2i_status add_words(t2i_text *out, const char *choices, t2i_error *err)
 {
     while (*choices != '\0') {
@@ -457,7 +482,7 @@ static t2i_status add_words(t2i_text *out, const char *choices, t2i_error *err)
     return T2I_OK;
 }
 
-/* The names of the options that a command takes (NULL: all). */
+/* Adds the names of the options that a command takes (NULL: all). */
 static t2i_status complete_options(t2i_text *out, const t2i_opts *opts, const t2i_command *command,
                                    t2i_error *err)
 {
@@ -479,7 +504,7 @@ t2i_status t2i_help_completion(const t2i_opts *opts, t2i_text *out, t2i_error *e
         T2I_TRY(t2i_text_addf(out, err, "t2i_words['%s']='", opts->program));
         for (size_t i = 0; i < opts->commands; i++)
             T2I_TRY(t2i_text_addf(out, err, " %s", opts->command[i].name));
-        for (size_t i = 2; i < GENERAL; i++) /* --quiet and --verbose belong behind a command */
+        for (size_t i = 2; i < GENERAL; i++) /* --quiet and --verbose come after a command */
             T2I_TRY(t2i_text_addf(out, err, " --%s", general[i].name));
         T2I_TRY(t2i_text_addf(out, err, "'\n"));
     }

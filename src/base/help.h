@@ -1,5 +1,5 @@
-/* help.h - what a program tells of itself, made from its option table (opts.h): --help, the manual
- * page, and the words that a shell completes.
+/* help.h - --help, the manual page and shell completion, generated from a program's option table
+ * (opts.h).
  */
 #ifndef T2I_HELP_H
 #define T2I_HELP_H
@@ -8,17 +8,18 @@
 #include "base/opts.h"
 #include "base/text.h"
 
-#define T2I_RELEASED "2026-11-25" /* T2I_VERSION was */
+#define T2I_RELEASED "2026-11-25" /* release date of T2I_VERSION */
 
-/* --help in lines of at most 80 columns. Of a program with commands: the commands, or, where one is
- * chosen, its options. Else all options; but where that takes more than a screen (50 lines) and all
- * is 0, those that are not rare, each with its help's first sentence. all is not 0: everything. */
+/* Adds the text of --help, in lines of at most 80 columns. all is not 0: everything. Otherwise, for
+ * a program with commands: the list of commands, or the chosen command's options; for any other
+ * program: everything if it fits a screen (50 lines), else the options that are not rare, each with
+ * the first sentence of its help. */
 T2I_CHECKED t2i_status t2i_help(const t2i_opts *opts, int all, t2i_text *out, t2i_error *err);
 
-/* The manual page (man(7) macros) with everything. */
+/* Adds the complete manual page (man(7) macros). */
 T2I_CHECKED t2i_status t2i_help_man(const t2i_opts *opts, t2i_text *out, t2i_error *err);
 
-/* Lines of bash for src/tools/completion.bash, which says what they mean. */
+/* Adds the bash arrays that src/tools/completion.bash reads; it documents them. */
 T2I_CHECKED t2i_status t2i_help_completion(const t2i_opts *opts, t2i_text *out, t2i_error *err);
 
 #endif

@@ -14,11 +14,11 @@
 
 enum {
     JOB_LIMIT = 1 << 20, /* bytes of a job file */
-    /* inih cuts lines at 200 bytes without a word, so it never gets to see more than this. */
+    /* inih silently truncates lines at 200 bytes, so it gets lines of at most this length. */
     PIECE = 190
 };
 
-/* Where a value comes from, and how a complaint about it begins: "--" or "jobs/x.ini:7: ". */
+/* Origin of a value, and the beginning of an error message: "--" or "jobs/x.ini:7: ". */
 typedef struct {
     t2i_opt_origin origin;
     t2i_status status;
@@ -27,7 +27,7 @@ typedef struct {
 
 /* ---- values ---- */
 
-/* The shortest text that reads back as the same number. */
+/* Adds the shortest text that is read back as the same number. */
 static t2i_status add_real(t2i_text *out, double value, t2i_error *err)
 {
     char text[40];
@@ -69,7 +69,7 @@ t2i_status t2i_opts_range(const t2i_opt *row, t2i_text *out, t2i_error *err)
     return add_bound(out, row, row->max, err);
 }
 
-/* The choice that text was meant to be, as NAME in ": did you mean 'NAME'?"; or nothing. */
+/* Writes ": did you mean 'NAME'?" with the nearest choice, or nothing. */
 static void add_guess(const t2i_opt *row, const char *text, char *out, size_t room)
 {
     char words[400];
@@ -88,7 +88,7 @@ static void add_guess(const t2i_opt *row, const char *text, char *out, size_t ro
     if (near != NULL) snprintf(out, room, ": did you mean '%s'?", near);
 }
 
-static t2i_status wants(const t2i_opt *row, const char *text, const source *from, t2i_error *err)
+static t2i_status refuse(const t2i_opt *row, const char *text, const source *from, t2i_error *err)
 {
     char guess[80];
     static const char *const noun[] = {
@@ -100,12 +100,12 @@ static t2i_status wants(const t2i_opt *row, const char *text, const source *from
     };
     t2i_text range = {0};
     t2i_status status = t2i_opts_range(row, &range, err);
-    const char *said = range.data == NULL ? "" : range.data;
+    const char *allowed = range.data == NULL ? "" : range.data;
     add_guess(row, text, guess, sizeof guess);
     if (status == T2I_OK)
-        status = t2i_fail(err, from->status, "%s%s wants %s%s%s, not '%.200s'%s", from->prefix,
-                          row->name, noun[row->kind], *noun[row->kind] && *said ? " " : "", said,
-                          text, guess);
+        status = t2i_fail(err, from->status, "%s%s must be %s%s%s, not '%.200s'%s", from->prefix,
+                          row->name, noun[row->kind], *noun[row->kind] && *allowed ? " " : "",
+                          allowed, text, guess);
     t2i_text_free(&range);
     return status;
 }
@@ -119,7 +119,7 @@ static int is_int(const char *text, const t2i_opt *row, long *value)
     return errno == 0 && (double)*value >= row->min && (double)*value <= row->max;
 }
 
-/* The allowed letters leave out hexadecimal, "inf" and "nan". */
+/* The allowed characters exclude hexadecimal numbers, "inf" and "nan". */
 static int is_real(const char *text, const t2i_opt *row, double *value)
 {
     char *end;
@@ -138,23 +138,22 @@ static int is_choice(const char *text, const t2i_opt *row)
     return 0;
 }
 
-/* Refuses what a job file could not keep: then the saved configuration can always be run again. */
+/* Refuses what a job file cannot hold, so that the saved configuration can always be used again. */
 static t2i_status check_text(const t2i_opt *row, const char *text, const source *from,
                              t2i_error *err)
 {
     size_t size = strlen(text);
     if (t2i_utf8_valid(text, size) != size)
-        return t2i_fail(err, from->status, "%s%s wants UTF-8 text, and this is not", from->prefix,
-                        row->name);
+        return t2i_fail(err, from->status, "%s%s must be UTF-8 text", from->prefix, row->name);
     for (const char *c = text; *c != '\0'; c++)
         if ((unsigned char)*c < 32 || *c == 127)
             return t2i_fail(err, from->status,
-                            "%s%s wants text without control characters, not '%.200s'",
+                            "%s%s must be text without control characters, not '%.200s'",
                             from->prefix, row->name, text);
     if (*text == ' ' || *text == ';' || (size > 0 && text[size - 1] == ' ') || strstr(text, " ;"))
         return t2i_fail(err, from->status,
-                        "%s%s wants a text that a job file can keep: no blank at its ends, no ';' "
-                        "at its start or after a blank, not '%.200s'",
+                        "%s%s must be text that a job file can hold, without a blank at either end "
+                        "and without ';' at its start or after a blank, not '%.200s'",
                         from->prefix, row->name, text);
     return T2I_OK;
 }
@@ -172,7 +171,7 @@ static t2i_status keep_text(t2i_opts *opts, t2i_opt *row, const char *text, t2i_
     return T2I_OK;
 }
 
-/* Checks the text and stores it, unless the row's present value has a higher origin. */
+/* Checks the text and stores it, unless the current value's origin takes precedence. */
 static t2i_status set(t2i_opts *opts, t2i_opt *row, const char *text, const source *from,
                       t2i_error *err)
 {
@@ -196,7 +195,7 @@ static t2i_status set(t2i_opts *opts, t2i_opt *row, const char *text, const sour
         T2I_TRY(check_text(row, text, from, err));
         break;
     }
-    if (!good) return wants(row, text, from, err);
+    if (!good) return refuse(row, text, from, err);
     if (from->origin < row->origin) return T2I_OK;
     if (row->kind == T2I_OPT_SWITCH) *(int *)row->value = on;
     if (row->kind == T2I_OPT_INT) *(long *)row->value = whole;
@@ -209,7 +208,7 @@ static t2i_status set(t2i_opts *opts, t2i_opt *row, const char *text, const sour
 
 static t2i_status set_defaults(t2i_opts *opts, t2i_error *err)
 {
-    source from = {T2I_FROM_DEFAULT, T2I_BUG, "a bug of ours: the default of --"};
+    source from = {T2I_FROM_DEFAULT, T2I_BUG, "internal error: the default of --"};
     for (size_t i = 0; i < opts->opts; i++) {
         t2i_opt *row = &opts->opt[i];
         const char *preset = row->preset;
@@ -230,10 +229,10 @@ static t2i_opt *find(const t2i_opts *opts, const char *name, size_t length)
     return NULL;
 }
 
-/* What every program understands on the command line. */
+/* Options of every program. */
 static const struct {
     const char *name;
-    t2i_ask ask; /* or, when it is nothing, */
+    t2i_ask ask; /* T2I_ASK_NOTHING: the option sets the level */
     t2i_log_level level;
 } builtin[] = {
     {"quiet", T2I_ASK_NOTHING, T2I_QUIET},
@@ -246,7 +245,7 @@ static const struct {
 };
 enum { BUILTIN = sizeof builtin / sizeof *builtin, FOR_PEOPLE = 5 };
 
-/* dashes: "--" when the name was said on the command line, where the built-in ones exist too. */
+/* dashes: "--" if the name is from the command line, where the built-in options exist, too. */
 static t2i_status unknown(const t2i_opts *opts, const char *name, const char *dashes,
                           const char *prefix, t2i_error *err)
 {
@@ -268,7 +267,7 @@ static t2i_status unknown(const t2i_opts *opts, const char *name, const char *da
 
 /* ---- the command line ---- */
 
-/* One "--word"; *i moves on when its value is the next word. */
+/* Parses one "--word"; *i is incremented if the value is the next word. */
 static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i_error *err)
 {
     const source from = {T2I_FROM_COMMAND, T2I_USAGE, "--"};
@@ -293,7 +292,7 @@ static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i
     }
     if (row->kind == T2I_OPT_SWITCH) return set(opts, row, "true", &from, err);
     if (equals != NULL) return set(opts, row, equals + 1, &from, err);
-    /* A forgotten value must not swallow the next option. */
+    /* A missing value must not consume the next option. */
     if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
         return t2i_fail(err, T2I_USAGE, "--%s needs a value", row->name);
     *i += 1;
@@ -307,7 +306,7 @@ static int is_job(const t2i_opts *opts, const char *word)
            strcmp(word + length - 4, ".ini") == 0;
 }
 
-static t2i_status read_command(t2i_opts *opts, int argc, char **argv, t2i_error *err)
+static t2i_status parse_command_line(t2i_opts *opts, int argc, char **argv, t2i_error *err)
 {
     int ended = 0;
     for (int i = 1; i < argc; i++) {
@@ -320,7 +319,7 @@ static t2i_status read_command(t2i_opts *opts, int argc, char **argv, t2i_error 
         } else if (!ended && word[0] == '-' && word[1] != '\0') {
             return t2i_fail(err, T2I_USAGE,
                             "unknown option '%.200s': options have long names (--help-all lists "
-                            "them), and '--' goes before other words that begin with '-'",
+                            "them); put '--' before other words that begin with '-'",
                             word);
         } else if (is_job(opts, word)) {
             opts->job = word;
@@ -391,13 +390,13 @@ static t2i_status check_operands(const t2i_opts *opts, const t2i_command *c, t2i
     const t2i_opt *needed = c->needs == NULL ? NULL : t2i_opts_find(opts, c->needs);
     if (c->most == 0 && opts->operands > 0)
         return t2i_fail(err, T2I_USAGE,
-                        "what is '%.200s'? %s takes options only (see %s %s --help)",
+                        "unexpected '%.200s': %s takes options only (see %s %s --help)",
                         opts->operand[0], c->name, opts->program, c->name);
-    int few = opts->operands < c->least || opts->operands > c->most;
-    if (!few && (needed == NULL || needed->origin != T2I_FROM_DEFAULT)) return T2I_OK;
+    int wrong_count = opts->operands < c->least || opts->operands > c->most;
+    if (!wrong_count && (needed == NULL || needed->origin != T2I_FROM_DEFAULT)) return T2I_OK;
     t2i_text usage = {0};
     t2i_status status = t2i_opts_usage(opts, c, &usage, err);
-    if (status == T2I_OK && few)
+    if (status == T2I_OK && wrong_count)
         status = t2i_fail(err, T2I_USAGE, "%s takes %s: %s", c->name,
                           c->most == 1   ? "one file"
                           : c->most == 2 ? "two files"
@@ -409,7 +408,7 @@ static t2i_status check_operands(const t2i_opts *opts, const t2i_command *c, t2i
     return status;
 }
 
-/* The first operand is the command; it is taken off them. */
+/* Takes the first operand as the command and removes it from the operands. */
 static t2i_status take_command(t2i_opts *opts, t2i_error *err)
 {
     const t2i_command *c = opts->operands == 0 ? NULL : find_command(opts, opts->operand[0]);
@@ -426,31 +425,32 @@ static t2i_status take_command(t2i_opts *opts, t2i_error *err)
 
 /* ---- the job file ---- */
 
-/* Feeds inih and takes what it finds. inih knows no line numbers in its handler, cuts long lines,
- * and takes an indented line for more of the value above. So indentation is removed here, and a
- * long line is handed on in pieces, of which all but the first are indented. */
+/* Input of inih, and the state of its handler. inih does not pass line numbers to the handler,
+ * truncates long lines, and takes an indented line as a continuation of the value above. Therefore
+ * indentation is removed here, and a long line is passed in pieces, of which all but the first are
+ * indented. */
 typedef struct {
     t2i_opts *opts;
     const char *start, *at, *end;
-    int line;        /* of the file, from 1 */
-    int pieces;      /* handed to inih: its idea of a line number */
-    int first, more; /* is this piece the first of its line; do others follow */
-    int *seen;       /* a row's line, 0 when it had none yet */
-    t2i_opt *row;    /* of the present line */
-    t2i_text value;  /* of the present line, up to this piece */
+    int line;        /* line number in the file, from 1 */
+    int pieces;      /* pieces passed to inih, which counts them as lines */
+    int first, more; /* is the piece the first of its line; do others follow */
+    int *seen;       /* line number of each row; 0: not seen */
+    t2i_opt *row;    /* of the current line */
+    t2i_text value;  /* of the current line, up to this piece */
     source from;
     t2i_status status;
     t2i_error *err;
 } job;
 
-/* inih strips blanks from a piece's ends and may take it for a comment. */
+/* May a piece end between these bytes? inih strips blanks at its ends and recognises comments. */
 static int splits(char before, char after)
 {
     return strchr(" \t;#", before) == NULL && strchr(" \t;#", after) == NULL &&
            ((unsigned char)after & 0xc0u) != 0x80u;
 }
 
-/* Where a comment begins, or end: no piece may come out of a comment. */
+/* Start of a comment, or end: a comment must not be split into pieces. */
 static const char *comment_or(const char *at, const char *end)
 {
     if (at < end && (*at == ';' || *at == '#')) return at;
@@ -500,7 +500,7 @@ static t2i_status take_piece(job *j, const char *name, const char *value)
         if (j->row == NULL) return unknown(j->opts, name, "", j->from.prefix, j->err);
         int *seen = &j->seen[j->row - j->opts->opt];
         if (*seen != 0)
-            return t2i_fail(j->err, T2I_USAGE, "%s%s was set on line %d already", j->from.prefix,
+            return t2i_fail(j->err, T2I_USAGE, "%s%s is already set on line %d", j->from.prefix,
                             name, *seen);
         *seen = j->line;
         j->value.size = 0;
@@ -517,7 +517,7 @@ static int handle(void *user, const char *section, const char *name, const char 
     return j->status == T2I_OK;
 }
 
-/* Bytes that inih would misread. */
+/* Refuses bytes that inih would misread. */
 static t2i_status check_bytes(const char *path, const t2i_text *text, t2i_error *err)
 {
     const char *nul = text->size == 0 ? NULL : memchr(text->data, '\0', text->size);
@@ -538,7 +538,7 @@ static t2i_status parse_job(job *j, t2i_error *err)
     int bad = ini_parse_stream(next_piece, j, handle, j);
     if (bad < 0) return t2i_fail_memory(err, 0, j->opts->job);
     if (bad == 0 || (j->status != T2I_OK && bad == j->pieces)) return j->status;
-    /* inih could make nothing of its piece number `bad`: find the line it was on. */
+    /* inih could not parse piece number `bad`: find its line. */
     char piece[PIECE + 3];
     j->at = j->start;
     j->line = j->pieces = j->more = 0;
@@ -581,9 +581,9 @@ t2i_status t2i_opts_parse(t2i_opts *opts, int argc, char **argv, t2i_error *err)
     if (opts->keep == NULL || opts->operand == NULL)
         return t2i_fail_memory(err, opts->opts * sizeof(char *), "options");
     T2I_TRY(set_defaults(opts, err));
-    /* Before the job file, which cannot override it: --help must work beside a broken one. */
-    T2I_TRY(read_command(opts, argc, argv, err));
-    /* --help of a command, on whichever side of it. */
+    /* Before the job file: --help must work with a faulty one. */
+    T2I_TRY(parse_command_line(opts, argc, argv, err));
+    /* --help of a command may come before or after its name. */
     for (int i = 1; i < argc && opts->asked != T2I_ASK_NOTHING && opts->chosen == NULL; i++)
         opts->chosen = find_command(opts, argv[i]);
     if (opts->asked != T2I_ASK_NOTHING) return T2I_OK;
@@ -606,7 +606,7 @@ void t2i_opts_free(t2i_opts *opts)
     opts->operands = 0;
 }
 
-/* ---- telling ---- */
+/* ---- output ---- */
 
 t2i_status t2i_opts_value(const t2i_opt *opt, t2i_text *out, t2i_error *err)
 {

@@ -1,11 +1,12 @@
-# Completion of the t2i programs in bash. After these lines come what `make` took from the programs' option tables:
-# t2i_words['PROGRAM']: its commands, or its options where it has no commands; t2i_words['PROGRAM COMMAND']: options;
-# t2i_words['PROGRAM --KEY']: values; "-": any number, nothing: a file.
+# Completion of the t2i programs in bash. `make` appends t2i_words from the programs' option tables:
+# t2i_words['PROGRAM']: its commands, or its options if it has no commands;
+# t2i_words['PROGRAM COMMAND']: options; t2i_words['PROGRAM --KEY']: values ("-": any number, empty: a
+# file).
 declare -gA t2i_words
 _t2i() {
     local program=${1##*/} word=$2 before=$3 command= list i
     COMPREPLY=()
-    # --key=value comes in three words
+    # bash splits --key=value into three words
     if [[ $word == = ]]; then
         word=
     elif [[ $before == = ]] && ((COMP_CWORD > 1)); then

@@ -1,4 +1,4 @@
-/* t2i-data - makes datasets, and tells what is in them. */
+/* t2i-data - creates and inspects datasets. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ typedef struct {
     long dim, seed, join;
     double validation;
     int skip_bad, resume, json;
-    t2i_comm *comm; /* NULL before it started */
+    t2i_comm *comm; /* NULL until MPI or its substitute is started */
 } settings;
 
 static t2i_status run_seed(const t2i_opts *opts, void *settings_, t2i_error *err)
@@ -61,16 +61,17 @@ static t2i_status check_build(const t2i_opts *opts, const settings *s, t2i_error
     static const char *const shaping[] = {"dim", "encoder", "validation", "resume"};
     for (size_t i = 0; s->features != NULL && i < sizeof shaping / sizeof *shaping; i++)
         if (t2i_opts_find(opts, shaping[i])->origin == T2I_FROM_COMMAND)
-            return t2i_fail(err, T2I_USAGE, "--features excludes --%s: they are taken as they are",
+            return t2i_fail(err, T2I_USAGE,
+                            "--features excludes --%s: given features are used unchanged",
                             shaping[i]);
     if (strcmp(s->encoder, "resnet18") == 0 &&
         t2i_opts_find(opts, "dim")->origin == T2I_FROM_COMMAND)
         return t2i_fail(err, T2I_USAGE,
-                        "--dim is for the encoder pca: resnet18 makes 512 features");
+                        "--dim applies to the encoder pca only; resnet18 computes 512 features");
     return T2I_OK;
 }
 
-/* The one command that several ranks can share; alone it does not need MPI. */
+/* The only command that runs on several ranks. One process needs no MPI. */
 static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     settings *s = settings_;
@@ -93,8 +94,8 @@ static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *er
     return t2i_build(s->comm, &options, err);
 }
 
-/* Prints the text that something made, if it did, and frees it. */
-static t2i_status tell(t2i_status status, t2i_text *text, t2i_error *err)
+/* Prints the text if status is T2I_OK; frees it in any case. */
+static t2i_status print_text(t2i_status status, t2i_text *text, t2i_error *err)
 {
     if (status == T2I_OK) status = t2i_log_print(text->data, err);
     t2i_text_free(text);
@@ -105,14 +106,14 @@ static t2i_status run_info(const t2i_opts *opts, void *settings_, t2i_error *err
 {
     const settings *s = settings_;
     t2i_text text = {0};
-    return tell(t2i_info(opts->operand[0], s->json, &text, err), &text, err);
+    return print_text(t2i_info(opts->operand[0], s->json, &text, err), &text, err);
 }
 
 static t2i_status run_verify(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     (void)settings_;
     t2i_text text = {0};
-    return tell(t2i_info_verify(opts->operand[0], &text, err), &text, err);
+    return print_text(t2i_info_verify(opts->operand[0], &text, err), &text, err);
 }
 
 static t2i_status run_preview(const t2i_opts *opts, void *settings_, t2i_error *err)
@@ -122,21 +123,22 @@ static t2i_status run_preview(const t2i_opts *opts, void *settings_, t2i_error *
 }
 
 static const t2i_command commands[] = {
-    {"seed", "", 0, 0, "out dim", "out", "Makes the tutorial's three pictures and seven prompts.",
-     run_seed, 0},
+    {"seed", "", 0, 0, "out dim", "out",
+     "Creates the tutorial's dataset of three pictures and seven prompts.", run_seed, 0},
     {"shapes", "", 0, 0, "out dim seed", "out",
-     "Makes 1,296 coloured shapes with 6,480 captions, a fifth held out.", run_shapes, 0},
+     "Creates 1,296 coloured shapes with 6,480 captions, a fifth held out.", run_shapes, 0},
     {"emoji", "", 0, 0, "out locales with join background font cldr dim seed", "out",
-     "Makes 3,600 emoji with their Unicode names in one or all languages.", run_emoji, 0},
+     "Creates 3,600 emoji with their Unicode names in one or more languages.", run_emoji, 0},
     {"build", "", 0, 0,
      "out pairs images features encoder weights dim validation seed skip-bad resume", "out",
-     "Makes one from prompts and your own pictures, or ready features. Under mpirun or srun "
-     "the pictures are shared out over the ranks; the file is the same at any number of them. One "
-     "that was stopped goes on with --resume.",
+     "Creates a dataset from prompts and your own pictures or features. Under mpirun or srun the "
+     "pictures are distributed over the ranks; the file is the same for any number of ranks. "
+     "--resume continues an interrupted build.",
      run_build, 1},
-    {"info", "F.h5", 1, 1, "json", NULL, "Tells what is in a dataset.", run_info, 0},
-    {"verify", "F.h5", 1, 1, "", NULL, "Tells whether every byte of it is sound.", run_verify, 0},
-    {"preview", "F.h5", 1, 1, "out", NULL, "Draws a sheet of its pictures, a PNG.", run_preview, 0},
+    {"info", "F.h5", 1, 1, "json", NULL, "Shows the contents of a dataset.", run_info, 0},
+    {"verify", "F.h5", 1, 1, "", NULL, "Verifies a dataset completely.", run_verify, 0},
+    {"preview", "F.h5", 1, 1, "out", NULL, "Draws a contact sheet of a dataset's pictures (PNG).",
+     run_preview, 0},
 };
 
 static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *err)
@@ -144,50 +146,51 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
     const t2i_opt_kind number = T2I_OPT_INT, text = T2I_OPT_TEXT, on = T2I_OPT_SWITCH;
     t2i_opt table[] = {
         {"out", text, &s->out, .argument = "FILE",
-         .help = "The dataset to write; for preview the PNG, by default the dataset's name with "
-                 ".png."},
+         .help = "Random seed that selects the held-out pictures and prompts."},
         {"pairs", text, &s->pairs, .argument = "FILE",
-         .help = "The pairs. CSV with a header or JSONL by suffix (prompt, image_path, [split], "
-                 "[group]), else lines of prompt TAB file [TAB split]."},
+         .help = "List of prompts and pictures. CSV with a header or JSONL, by suffix (prompt, "
+                 "image_path, [split], [group]); otherwise lines of prompt TAB file [TAB split]."},
         {"images", text, &s->images, .argument = "FOLDER",
-         .help = "Where the pictures (PNG, JPEG, WebP) are; by default beside the pairs file."},
+         .help = "Folder of the pictures (PNG, JPEG, WebP); default: that of the pairs file."},
         {"features", text, &s->features, .argument = "FILE",
-         .help = "safetensors or .pt, a vector for each picture, used instead of the pictures."},
+         .help =
+             "Features to use instead of pictures: safetensors or .pt, one vector per picture."},
         {"encoder", T2I_OPT_CHOICE, &s->encoder, "pca", .choices = "pca|resnet18",
-         .help = "What makes features of pictures. pca is fitted to the training pictures."},
+         .help =
+             "Encoder that computes features of pictures. pca is fitted to the training pictures."},
         {"weights", text, &s->weights, .argument = "FILE",
-         .help = "Those of resnet18, as torchvision's resnet18-*.pth or in safetensors."},
+         .help = "Weights of resnet18: torchvision's resnet18-*.pth, or safetensors."},
         {"dim", number, &s->dim, "512", 1, 4096,
          .help = "How many features pca makes of a picture, at most."},
         {"validation", T2I_OPT_REAL, &s->validation, "0.1", 0, 0.9,
-         .help = "Share of the pictures (of their groups) that is held out, where the pairs file "
-                 "names no split."},
+         .help =
+             "Fraction of the pictures (or groups) to hold out, if the pairs file names no split."},
         {"seed", number, &s->seed, "1", 0, 1e9, .help = "Chooses what is held out of training."},
         {"skip-bad", on, &s->skip_bad,
-         .help = "Leave bad rows out, instead of failing at the end."},
+         .help = "Skip bad rows. By default the build fails after all rows are read."},
         {"resume", on, &s->resume,
-         .help = "Go on from the pictures that a build which was stopped has left in FILE.parts."},
+         .help = "Resume an interrupted build from the pictures that it left in FILE.parts."},
         {"locales", text, &s->locales, "en", .argument = "en,de|all",
-         .help = "The languages of the prompts, as CLDR's files are named."},
+         .help = "Languages of the prompts, named as the files of CLDR."},
         {"with", text, &s->with, .argument = "de,fr|all",
-         .help = "Languages whose prompts are trained on too; what is held out stays that of "
+         .help = "Further languages whose prompts are only trained on. What is held out depends on "
                  "--locales alone."},
         {"join", number, &s->join, "0", .max = 1000,
-         .help = "Training prompts a picture that are made of 2 to 4 of its others, at most."},
+         .help = "Maximum number of combined training prompts per picture. Each is made of 2 to 4 "
+                 "of the picture's prompts."},
         {"background", text, &s->background, "white", .argument = "#rrggbb",
-         .help = "The colour behind the pictures."},
+         .help = "Background colour of the pictures."},
         {"font", text, &s->font, .argument = "FILE",
-         .help = "Noto Color Emoji with bitmaps; by default the system's."},
+         .help = "Noto Color Emoji with bitmaps; default: the system's."},
         {"cldr", text, &s->cldr, .argument = "FOLDER",
-         .help = "CLDR's data, with the folders annotations and annotationsDerived; by default the "
+         .help = "Folder of CLDR's data, with annotations and annotationsDerived; default: the "
                  "system's."},
-        {"json", on, &s->json,
-         .help = "Print a JSON object, and nothing else, on standard output."},
+        {"json", on, &s->json, .help = "Print only a JSON object on standard output."},
     };
     t2i_opts opts = {
         .program = PROGRAM,
-        .summary = "makes datasets of prompts and pictures, and looks into them",
-        .about = "Makes the dataset files that t2i-train reads, and looks into them.",
+        .summary = "creates and inspects datasets of prompts and pictures",
+        .about = "Creates and inspects the dataset files that t2i-train reads.",
         .example = PROGRAM " emoji --out data/emoji-en.h5\n" PROGRAM
                            " build --pairs pets.csv --images photos --out pets.h5\n" PROGRAM
                            " preview pets.h5",

@@ -1,4 +1,4 @@
-/* t2i-doctor - what this machine, launcher, file system and network will do to a run. */
+/* t2i-doctor - checks machine, launcher, file system and network for a training run. */
 #include "tools/cli.h"
 #include "comm/comm.h"
 #include "base/cpu.h"
@@ -8,16 +8,16 @@
 #include "base/log.h"
 #include "base/stop_signal.h"
 
-/* Starts MPI, as a run would. */
-static t2i_status look(const t2i_train_options *options, int json, int *argc, char ***argv,
-                       t2i_comm **comm, t2i_error *err)
+/* Starts MPI as a run would, then runs the checks. */
+static t2i_status run_checks(const t2i_train_options *options, int json, int *argc, char ***argv,
+                             t2i_comm **comm, t2i_error *err)
 {
-    t2i_error why = {0};
+    t2i_error refusal = {0};
     int speaks = t2i_comm_rank_before_start() == 0;
     T2I_TRY(t2i_cpu_check_vectors(err));
-    if (t2i_comm_open(comm, argc, argv, &why) != T2I_OK) {
-        *err = why;
-        return speaks ? t2i_doctor_refused(&why, json, err) : why.status;
+    if (t2i_comm_open(comm, argc, argv, &refusal) != T2I_OK) {
+        *err = refusal;
+        return speaks ? t2i_doctor_refused(&refusal, json, err) : refusal.status;
     }
     t2i_log_rank(t2i_comm_rank(*comm));
     return t2i_doctor(*comm, options, json, err);
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
     if (status == T2I_OK && options.opts.asked != T2I_ASK_NOTHING)
         status = t2i_cli_answer(&options.opts, &err);
     else if (status == T2I_OK)
-        status = look(&options, json, &argc, &argv, &comm, &err);
+        status = run_checks(&options, json, &argc, &argv, &comm, &err);
     t2i_train_options_free(&options);
     return t2i_cli_end(comm, status, &err);
 }

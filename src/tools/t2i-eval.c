@@ -1,4 +1,4 @@
-/* t2i-eval - how well a trained model finds and draws the pictures of a split. */
+/* t2i-eval - measures how well a trained model retrieves and draws the pictures of a split. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,10 +18,10 @@ typedef struct {
     char *data, *split;
     long sample, seed, memory, threads;
     int json;
-    t2i_comm *comm; /* NULL before it started */
+    t2i_comm *comm; /* NULL until MPI or its substitute is started */
 } settings;
 
-static t2i_status tell_warnings(const t2i_eval_result *result, t2i_error *err)
+static t2i_status print_warnings(const t2i_eval_result *result, t2i_error *err)
 {
     t2i_text text = {0};
     t2i_status status = t2i_eval_warnings(result, &text, err);
@@ -42,7 +42,7 @@ static t2i_status print_report(const t2i_eval_report *report, int split, int jso
         if (r->prompts < r->all_prompts)
             t2i_log_note("%s: asks %zu of %zu prompts, drawn by --seed; --sample 0 asks all",
                          t2i_dataset_split_names[r->split], r->prompts, r->all_prompts);
-        T2I_TRY(tell_warnings(r, err));
+        T2I_TRY(print_warnings(r, err));
     }
     t2i_status status = json ? t2i_eval_json(report, split == T2I_ALL_SPLITS, &text, err)
                              : t2i_eval_table(report, &text, err);
@@ -97,25 +97,25 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .kind = T2I_OPT_TEXT,
          .value = &s->data,
          .argument = "F.h5",
-         .help = "The dataset. A run folder names its own; a model file needs this."},
+         .help = "Dataset. Required with a model file; a run folder names its own."},
         {.name = "split",
          .kind = T2I_OPT_TEXT,
          .value = &s->split,
          .argument = "all|train|validation|unseen-prompts|unseen-pictures",
-         .help = "Whose prompts to ask. all: of every split that has rows. By default all, with "
-                 "--json validation, or train where there is no validation."},
+         .help = "Split whose prompts are evaluated. all: every split that has rows. By default "
+                 "all, with --json validation, or train if there is no validation split."},
         {.name = "sample",
          .kind = T2I_OPT_INT,
          .value = &s->sample,
          .preset = "20000",
          .max = 1e9,
-         .help = "Ask at most so many prompts of a split, drawn at random; 0: all."},
+         .help = "Maximum number of prompts per split, drawn at random; 0: all."},
         {.name = "seed",
          .kind = T2I_OPT_INT,
          .value = &s->seed,
          .preset = "1",
          .max = 1e9,
-         .help = "Of the sample and of the intervals."},
+         .help = "Random seed of the sample and of the confidence intervals."},
         {.name = "memory",
          .kind = T2I_OPT_INT,
          .value = &s->memory,
@@ -123,39 +123,38 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .min = 1,
          .max = 1e6,
          .argument = "MIB",
-         .help = "How much of the pictures' features a rank keeps; the rest is read anew for each "
-                 "pass."},
+         .help =
+             "Memory per rank for the pictures' features. The rest is read again in each pass."},
         {.name = "threads",
          .kind = T2I_OPT_INT,
          .value = &s->threads,
          .preset = "0",
          .max = T2I_THREADS_MAX,
-         .help = "Threads of each rank; 0: what the cores allow. The result does not depend on "
-                 "them. 0: OMP_NUM_THREADS, else the cores of the node divided by its ranks, "
-                 "under Slurm at most --cpus-per-task."},
+         .help = "Threads per rank; 0: automatic. The result does not depend on them. Automatic: "
+                 "OMP_NUM_THREADS, else the cores of the node divided by its ranks, under Slurm at "
+                 "most --cpus-per-task."},
         {.name = "json",
          .kind = T2I_OPT_SWITCH,
          .value = &s->json,
-         .help = "Print a JSON object (with --split all an array of them), and nothing else, on "
-                 "standard output."},
+         .help = "Print only a JSON object (with --split all an array) on standard output."},
     };
     t2i_opts opts = {
         .program = PROGRAM,
-        .summary = "measures how well a model finds and draws pictures",
+        .summary = "measures how well a model retrieves and draws pictures",
         .usage = "RUN|MODEL [--key value]...",
         .about =
-            "Asks a trained model for every distinct prompt of a split and ranks all pictures of "
-            "the dataset by their distance to its prediction. R@K: part of the prompts that have "
-            "a right picture among the first K. MRR: mean of 1 / rank of the first right picture. "
-            "A prompt that fits several pictures of the split has them all as right ones; "
-            "pictures that it fits by another split are left out.\n"
-            "Beside them: what the mean training feature, the best constant order, the pictures "
-            "of the most similar training prompts and a random order reach, with 95 % bootstrap "
-            "intervals. Where the dataset has pictures and a decoder, also how close (PSNR, "
-            "identical pictures counting as 99 dB) the decoded prediction comes to the true "
-            "picture, and how close the nearest training picture does.\n"
-            "Under mpirun or srun the ranks share the work; the figures are the same at any "
-            "number of them and of threads.",
+            "Predicts features for every distinct prompt of a split and ranks all pictures of the "
+            "dataset by their distance to the prediction. R@K: fraction of the prompts with a "
+            "correct picture among the first K. MRR: mean of 1 / rank of the first correct "
+            "picture. All pictures of the split that share the prompt are correct; pictures that "
+            "share it in another split are left out of the ranking.\n"
+            "Baselines: the mean training feature, the best constant ranking, the pictures of "
+            "the most similar training prompts, and a random ranking. Intervals are 95 % "
+            "bootstrap confidence intervals. If the dataset has pictures and a decoder: PSNR of "
+            "the decoded prediction and of the nearest training picture against the true "
+            "picture (99 dB for identical pictures).\n"
+            "Under mpirun or srun the ranks share the work; the results are the same for any "
+            "number of ranks and threads.",
         .example = PROGRAM " runs/shapes --split unseen-pictures",
         .opt = table,
         .opts = sizeof table / sizeof *table,

@@ -1,4 +1,4 @@
-/* t2i-generate - prompts in; nearest pictures, decoded pictures and a sheet out. */
+/* t2i-generate - nearest pictures, decoded pictures and a contact sheet for prompts. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,14 +20,14 @@ typedef struct {
     int json;
 } settings;
 
-static t2i_status ask(const t2i_opts *opts, void *settings_, t2i_error *err)
+static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     const settings *s = settings_;
-    int asks = opts->operands == 1 && s->html == NULL && !s->json && isatty(STDIN_FILENO);
-    if (opts->operands == 0 || (opts->operands == 1 && s->html == NULL && !asks))
+    int interactive = opts->operands == 1 && s->html == NULL && !s->json && isatty(STDIN_FILENO);
+    if (opts->operands == 0 || (opts->operands == 1 && s->html == NULL && !interactive))
         return t2i_fail(
             err, T2I_USAGE,
-            "give a run folder or a model file, then one prompt or more in quotes (see --help)");
+            "give a run folder or model file, then one or more prompts in quotes (see --help)");
     const t2i_generate_options options = {
         .source = opts->operand[0],
         .data = s->data,
@@ -39,10 +39,9 @@ static t2i_status ask(const t2i_opts *opts, void *settings_, t2i_error *err)
         .json = s->json,
         .pictures = t2i_terminal_pictures()};
     if (s->html != NULL && (s->json || s->out != NULL))
-        return t2i_fail(err, T2I_USAGE,
-                        "--html writes a page, and goes with neither --json nor --out");
+        return t2i_fail(err, T2I_USAGE, "--html excludes --json and --out");
     if (s->html != NULL) return t2i_explore(&options, s->html, err);
-    if (asks) return t2i_generate_asked(&options, err);
+    if (interactive) return t2i_generate_asked(&options, err);
     t2i_text report = {0};
     t2i_status status = t2i_generate(&options, &report, err);
     if (status == T2I_OK) status = t2i_log_print(report.data, err);
@@ -58,8 +57,8 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
          .kind = T2I_OPT_TEXT,
          .value = &s.data,
          .argument = "F.h5",
-         .help = "The dataset whose pictures can be found. A run folder names its own; a model "
-                 "file needs this."},
+         .help = "Dataset whose pictures are searched. Required with a model file; a run folder "
+                 "names its own."},
         {.name = "top",
          .kind = T2I_OPT_INT,
          .value = &s.top,
@@ -67,49 +66,47 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
          .min = 1,
          .max = 100,
          .argument = "K",
-         .help = "How many nearest pictures to show for each prompt."},
+         .help = "Number of nearest pictures per prompt."},
         {.name = "metric",
          .kind = T2I_OPT_CHOICE,
          .value = &s.metric,
          .preset = "euclidean",
          .choices = "euclidean|cosine",
-         .help = "The distance between a prediction and a picture's features; cosine is 1 - "
+         .help = "Distance between a prediction and the features of a picture; cosine is 1 - "
                  "similarity."},
         {.name = "out",
          .kind = T2I_OPT_TEXT,
          .value = &s.out,
          .argument = "PNG",
-         .help = "The sheet to write; the decoded pictures go beside it as NAME-1.png, NAME-2.png, "
-                 "... By default "
-                 "generated.png in the run folder, or in the current folder for a model file."},
+         .help = "Contact sheet to write; decoded pictures are written beside it as NAME-1.png, "
+                 "NAME-2.png, ... By default generated.png in the run folder, or in the current "
+                 "folder for a model file."},
         {.name = "html",
          .kind = T2I_OPT_TEXT,
          .value = &s.html,
          .argument = "PAGE.html",
-         .help =
-             "Write a page to explore the run with, instead of a sheet. It has the prompts given "
-             "and up to 400 of the dataset's, to filter by typing, with drawings and nearest "
-             "pictures; it needs no server."},
+         .help = "Write an HTML page to explore the run instead of a contact sheet. It shows the "
+                 "given prompts and up to 400 of the dataset's, filtered as you type, with "
+                 "drawings and nearest pictures; it needs no server."},
         {.name = "json",
          .kind = T2I_OPT_SWITCH,
          .value = &s.json,
-         .help =
-             "Print a JSON array with one object a prompt, and nothing else, on standard output."},
+         .help = "Print only a JSON array, with one object per prompt, on standard output."},
     };
     t2i_opts opts = {
         .program = PROGRAM,
-        .summary = "draws and finds pictures by prompt",
+        .summary = "draws and retrieves pictures by prompt",
         .usage = "RUN|MODEL [PROMPT...] [--key value]...",
         .about =
-            "Asks a trained model for pictures: names the pictures of the dataset that are "
-            "nearest to what it predicts for each prompt, draws the prediction itself where "
-            "the dataset's encoder can be inverted, and puts everything on one sheet. RUN is "
-            "the folder of a run, MODEL a model or checkpoint file. On a terminal, pictures are "
-            "shown (not with NO_COLOR set), and without a prompt they are asked for.",
+            "Predicts the features of a picture for each prompt. Lists the pictures of the dataset "
+            "that are nearest to the prediction, decodes the prediction to a picture if the "
+            "dataset's encoder is invertible, and writes a contact sheet. RUN is a run folder, "
+            "MODEL a model or checkpoint file. On a terminal, pictures are displayed (unless "
+            "NO_COLOR is set), and prompts are read interactively if none is given.",
         .example = PROGRAM " runs/shapes \"a small red circle\" \"a large blue star\" --top 3",
         .opt = table,
         .opts = sizeof table / sizeof *table,
-        .run = ask,
+        .run = generate,
         .git = T2I_GIT,
     };
     return t2i_cli_run(&opts, argc, argv, &s, err);

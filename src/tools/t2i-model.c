@@ -1,5 +1,4 @@
-/* t2i-model - model and checkpoint files: what is in them, are they sound, how do they differ, and
- * from one kind into another. */
+/* t2i-model - shows, verifies, compares and converts model and checkpoint files; writes reports. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +29,7 @@ static t2i_status run_show(const t2i_opts *opts, void *settings_, t2i_error *err
     if (status == T2I_OK)
         status = t2i_log_print(text.data, err);
     else if (text.data != NULL && t2i_log_print(text.data, &ignored) != T2I_OK)
-        status = T2I_IO; /* the files before the bad one */
+        status = T2I_IO; /* files before the bad one are still shown */
     t2i_text_free(&text);
     return status;
 }
@@ -72,7 +71,7 @@ static t2i_status run_report(const t2i_opts *opts, void *settings_, t2i_error *e
     const settings *s = settings_;
     t2i_report *report;
     if (opts->operands > 1 && s->out == NULL)
-        return t2i_fail(err, T2I_USAGE, "a report of several runs needs --out, the page to write");
+        return t2i_fail(err, T2I_USAGE, "a report of several runs needs --out PAGE.html");
     if (opts->operands > 1) return t2i_report_compare(opts->operand, opts->operands, s->out, err);
     T2I_TRY(t2i_report_open(&report, opts->operand[0], err));
     t2i_status status = t2i_report_write(report, NULL, s->out, err);
@@ -82,32 +81,28 @@ static t2i_status run_report(const t2i_opts *opts, void *settings_, t2i_error *e
 
 static const t2i_command commands[] = {
     {"show", "FILE|RUN...", 1, 1000, "json", NULL,
-     "Tells what is in model files. Configuration, vocabulary, run and tensors of a model; the "
-     "tensors "
-     "of "
-     "any other .safetensors, .pt or .pth file.",
+     "Shows the contents of model files. For a model: configuration, vocabulary, run state and "
+     "tensors; for any other .safetensors, .pt or .pth file: its tensors.",
      run_show, 0},
     {"verify", "FILE|RUN...", 1, 100000, "", NULL,
-     "Tells whether every byte is as it was written. Of a RUN all its models and checkpoints are "
-     "looked at; a damaged one gives exit code 65.",
+     "Verifies the integrity of model files. For a RUN, of all its models and checkpoints. A "
+     "damaged file gives exit code 65.",
      run_verify, 0},
     {"diff", "A B", 2, 2, "", NULL,
-     "Tells what two models, of whatever kind, do not have in common. Largest differences first, "
-     "relative "
-     "to the tensor's largest number; exit code 65 when they differ. AdamW's moments and a run's "
-     "state that only one of them has do not count.",
+     "Compares two models of any format. Lists the largest differences first, relative to the "
+     "tensor's largest absolute value; the exit code is 65 if the models differ. AdamW's moments "
+     "and run state that only one of them has do not count.",
      run_diff, 0},
     {"export", "RUN|MODEL", 1, 1, "to", "to",
-     "Writes a model without AdamW's moments. .safetensors keeps what the run remembers, .pt is "
-     "the "
+     "Writes a model without AdamW's moments. .safetensors keeps the run state; .pt has the "
      "tutorial's layout, which torch.load reads.",
      run_export, 0},
     {"import", "F.pt", 1, 1, "to", "to",
-     "Writes a tutorial's .pt, or another model file, as .safetensors.", run_import, 0},
+     "Converts the tutorial's .pt, or another model file, to .safetensors.", run_import, 0},
     {"report", "RUN...", 1, T2I_REPORT_RUNS, "out", NULL,
-     "Writes a page that shows a run, or compares several. Of one run it is the report.html in its "
-     "folder, made again; of several, their curves over each other, their figures and the options "
-     "in which they differ.",
+     "Writes an HTML report of one run, or a comparison of several. For one run it is the "
+     "report.html in its folder, written again. For several it shows their curves in common "
+     "charts, their results, and the options in which they differ.",
      run_report, 0},
 };
 
@@ -116,19 +111,19 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
     settings s = {0};
     t2i_opt table[] = {
         {"to", T2I_OPT_TEXT, &s.to, .argument = "FILE",
-         .help = "The file to write; its suffix (.pt, .safetensors) says of which kind. It is "
-                 "written whole or not at all."},
+         .help = "File to write; the suffix (.pt or .safetensors) selects the format. The file is "
+                 "written completely or not at all."},
         {"out", T2I_OPT_TEXT, &s.out, .argument = "PAGE.html",
-         .help = "The page to write; of one run, report.html in its folder by default."},
+         .help = "HTML page to write; for one run by default report.html in its folder."},
         {"json", T2I_OPT_SWITCH, &s.json,
-         .help = "Print a JSON array with one object a file, and nothing else, on standard "
-                 "output."},
+         .help = "Print only a JSON array, with one object per file, on standard output."},
     };
     t2i_opts opts = {
         .program = PROGRAM,
-        .summary = "looks into model files and turns one kind into another",
-        .about = "Looks into model files and turns one kind into another. A RUN folder stands for "
-                 "its model, or its newest checkpoint while there is none.",
+        .summary = "inspects, verifies, compares and converts model files",
+        .about =
+            "Inspects, verifies, compares and converts model and checkpoint files. A RUN folder "
+            "stands for its model, or for its newest checkpoint while it has no model.",
         .example =
             PROGRAM " show runs/shapes\n" PROGRAM " report runs/a runs/b --out both.html\n" PROGRAM
                     " export runs/shapes --to text_to_image_model.pt\n" PROGRAM

@@ -1,5 +1,5 @@
-/* t2i-train: trains. Options are read before MPI starts, so that --help and mistakes need no
- * launcher. */
+/* t2i-train - trains a model. Options are read before MPI starts, so that --help and usage errors
+ * need no launcher. */
 #include "tools/cli.h"
 #include "comm/comm.h"
 #include "base/cpu.h"

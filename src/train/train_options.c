@@ -12,135 +12,139 @@ static void fill_table(t2i_train_options *options)
 {
     const t2i_opt rows[] = {
         {"data", T2I_OPT_TEXT, &options->data, .argument = "F.h5", .group = "Data and run folder",
-         .help = "The dataset, made by t2i-data."},
+         .help = "Dataset file, made by t2i-data."},
         {"out", T2I_OPT_TEXT, &options->out, .argument = "FOLDER",
-         .help = "The run folder. It gets job.ini, log.jsonl, loss.png, report.html, "
-                 "samples, checkpoints, model.safetensors, status.json."},
+         .help = "Run folder. It receives job.ini, log.jsonl, loss.png, report.html, samples, "
+                 "checkpoints, model.safetensors and status.json."},
         {"init", T2I_OPT_TEXT, &options->init, .argument = "RUN|FILE",
-         .help = "Start from these weights. A run folder, a checkpoint, a safetensors model or the "
-                 "tutorial's .pt: weights, configuration and vocabulary are taken; the step and "
-                 "the moments start at zero. A head that the file lacks gets fresh weights."},
+         .help = "Model to take the initial weights from. A run folder, a checkpoint, a "
+                 "safetensors model or the tutorial's .pt file. Weights, configuration and "
+                 "vocabulary are taken from it; the step and AdamW's moments start at zero. An "
+                 "output head that the file lacks is initialised at random."},
         {"resume", T2I_OPT_TEXT, &options->word.resume, "auto", .argument = "auto|never|RUN|FILE",
-         .help = "What to go on from. auto: from the newest sound checkpoint in `out`, and a fresh "
-                 "start if there is none; never; or a checkpoint, or the run folder whose newest "
-                 "one is meant."},
+         .help = "Checkpoint to resume from. auto: the newest intact checkpoint in the run folder, "
+                 "or a new run if there is none; never: always a new run; RUN: the newest "
+                 "checkpoint of that run folder; FILE: that checkpoint."},
         {"dry-run", T2I_OPT_SWITCH, &options->dry_run,
-         .help = "Check everything, print the plan, train nothing. Three steps are tried and not "
-                 "kept; memory, sizes and the time to expect are told; nothing is written."},
+         .help =
+             "Check everything, print the plan, do not train. Three trial steps are computed in "
+             "memory; memory use, sizes and expected time are reported; nothing is written."},
 
         {"steps", T2I_OPT_INT, &options->steps, "5000", 1, 1e12, .group = "Training",
-         .help = "Steps of the whole run."},
+         .help = "Total number of training steps."},
         {"batch", T2I_OPT_INT, &options->batch, "4", 1, 1 << 20,
-         .help = "Rows of a step, over all ranks."},
-        {"lr", T2I_OPT_REAL, &options->lr, "1e-4", 0, 1e3, .help = "Learning rate, at its peak."},
+         .help = "Batch size in rows, over all ranks."},
+        {"lr", T2I_OPT_REAL, &options->lr, "1e-4", 0, 1e3, .help = "Peak learning rate."},
         {"schedule", T2I_OPT_CHOICE, &options->word.schedule, "constant",
          .choices = "constant|cosine",
-         .help = "Of the learning rate. It follows the warm-up; cosine goes down to min-lr at "
-                 "`steps`."},
+         .help = "Learning rate schedule. It follows the warm-up; cosine decays to min-lr at the "
+                 "last step."},
         {"warmup", T2I_OPT_INT, &options->warmup, "0", 0, 1e12,
-         .help = "Steps of linear warm-up. They precede either schedule."},
-        {"min-lr", T2I_OPT_REAL, &options->min_lr, "0", 0, 1e3, .help = "Where the cosine ends.",
-         .rare = 1},
+         .help = "Steps of linear warm-up. The warm-up precedes either schedule."},
+        {"min-lr", T2I_OPT_REAL, &options->min_lr, "0", 0, 1e3,
+         .help = "Learning rate at the end of the cosine schedule.", .rare = 1},
         {"weight-decay", T2I_OPT_REAL, &options->weight_decay, "0.01", 0, 1e3,
-         .help = "AdamW's decoupled decay, on every tensor."},
+         .help = "AdamW: decoupled weight decay of all tensors."},
         {"beta1", T2I_OPT_REAL, &options->beta1, "0.9", 0, 0.999999999,
-         .help = "AdamW: decay of the first moment.", .rare = 1},
+         .help = "AdamW: decay rate of the first moment.", .rare = 1},
         {"beta2", T2I_OPT_REAL, &options->beta2, "0.999", 0, 0.999999999,
-         .help = "AdamW: decay of the second moment.", .rare = 1},
+         .help = "AdamW: decay rate of the second moment.", .rare = 1},
         {"eps", T2I_OPT_REAL, &options->eps, "1e-8", 1e-30, 1,
-         .help = "AdamW: added to the denominator.", .rare = 1},
+         .help = "AdamW: constant added to the denominator.", .rare = 1},
         {"clip", T2I_OPT_REAL, &options->clip, "0", 0, 1e9,
-         .help = "Largest norm of the gradient; 0: no clipping."},
+         .help = "Gradient clipping: largest global norm; 0: off."},
         {"loss", T2I_OPT_CHOICE, &options->word.loss, "mse", .choices = "mse|contrastive",
-         .help = "What is made small. mse: squared error of the features; contrastive: that, and "
-                 "how surely the picture is told from the other training pictures."},
+         .help = "Loss function: mse, or contrastive (mse plus cross-entropy over pictures)."},
         {"contrastive-weight", T2I_OPT_REAL, &options->contrastive_weight, "0.2", 0, 1e6,
-         .help = "contrastive: how much its cross-entropy counts beside the squared error.",
+         .help = "contrastive: weight of the cross-entropy relative to the squared error.",
          .rare = 1},
         {"temperature", T2I_OPT_REAL, &options->temperature, "0.05", 1e-3, 1e3,
-         .help = "contrastive: what the cosine similarities are divided by.", .rare = 1},
+         .help = "contrastive: temperature, by which the cosine similarities are divided.",
+         .rare = 1},
         {"negatives", T2I_OPT_INT, &options->negatives, "4096", 1, 1 << 20,
-         .help = "contrastive: at most so many pictures to tell from. Of more, a new sample each "
-                 "step.",
+         .help = "contrastive: maximum number of pictures in the cross-entropy. If there are more "
+                 "training pictures, each step draws a new sample.",
          .rare = 1},
         {"augment", T2I_OPT_REAL, &options->augment, "0", 0, 1,
-         .help = "Share of the prompts that are changed a little. They lose words, have words "
-                 "swapped or a character changed.",
+         .help = "Fraction of the prompts that are augmented. An augmented prompt loses words, has "
+                 "words swapped or a character changed.",
          .rare = 1},
         {"ema", T2I_OPT_REAL, &options->ema, "0", 0, 0.999999,
-         .help = "Decay of an average of the weights; 0: none. The average over the steps is then "
-                 "what is validated, drawn and saved as the model.",
+         .help = "Decay of an exponential moving average of the weights; 0: off. The average, not "
+                 "the current weights, is then validated, sampled and saved as the model.",
          .rare = 1},
         {"skip-spikes", T2I_OPT_REAL, &options->skip_spikes, "0", 0, 1e9,
-         .help =
-             "A step whose loss lies so many standard deviations above the last hundred is left "
-             "out; 0: none is. From 8 deviations on it is told in any case.",
+         .help = "Skip updates whose loss is this many standard deviations above the recent mean; "
+                 "0: never. The mean is over about the last 100 steps. A loss 8 or more standard "
+                 "deviations above it is reported in any case.",
          .rare = 1},
         {"seed", T2I_OPT_INT, &options->seed, "1", 0, (double)(1ull << 53),
-         .help = "Of fresh weights and of sampling."},
+         .help = "Random seed of initialisation and sampling."},
         {"sampler", T2I_OPT_TEXT, &options->word.sampler, "sharded",
          .argument = "sharded|uniform|FILE",
-         .help = "Which rows a step takes. sharded: every shard goes through its own rows, newly "
-                 "shuffled each time; uniform: with replacement over all training rows; a file: "
-                 "one line of `batch` row numbers a step (from 0, in the order of the pairs file).",
+         .help = "Choice of the rows of a step. sharded: each shard goes through its own rows and "
+                 "reshuffles them after each pass; uniform: drawn with replacement from all "
+                 "training rows; FILE: one line per step with `batch` row numbers (from 0, in the "
+                 "order of the pairs file).",
          .rare = 1},
 
-        {"d-model", T2I_OPT_INT, &options->d_model, "64", 2, 65536, .group = "A fresh model",
-         .help = "Width."},
-        {"heads", T2I_OPT_INT, &options->heads, "4", 1, 4096, .help = "Attention heads."},
-        {"layers", T2I_OPT_INT, &options->layers, "3", 1, 1000, .help = "Layers."},
+        {"d-model", T2I_OPT_INT, &options->d_model, "64", 2, 65536, .group = "New model",
+         .help = "Model width, the embedding dimension."},
+        {"heads", T2I_OPT_INT, &options->heads, "4", 1, 4096, .help = "Attention heads per layer."},
+        {"layers", T2I_OPT_INT, &options->layers, "3", 1, 1000, .help = "Number of layers."},
         {"d-ff", T2I_OPT_INT, &options->d_ff, "256", 1, 1 << 20,
-         .help = "Width of the feed-forward part."},
+         .help = "Width of the feed-forward layers."},
         {"block-size", T2I_OPT_INT, &options->block_size, "64", 1, 65535,
-         .help = "Longest prompt in characters. Longer ones are cut."},
+         .help = "Maximum prompt length in characters. Longer prompts are truncated."},
         {"min-count", T2I_OPT_INT, &options->min_count, "1", 1, 1e12,
-         .help = "Least number of times that a character must occur. One that occurs less often in "
-                 "the training prompts is unknown to the model.",
+         .help = "Minimum number of occurrences of a character. A character that occurs less often "
+                 "in the training prompts is not in the vocabulary.",
          .rare = 1},
 
         {"shards", T2I_OPT_INT, &options->shards, "0", 0, 1 << 20, .group = "Ranks and threads",
-         .help =
-             "Units of work, a power of two; 0: 8 or more. Fixed for the run's life, so that "
-             "any number of ranks gives the same bits. 0: 8, or more for more ranks x threads."},
+         .help = "Number of shards, a power of two; 0: automatic. Shards are the units of work of "
+                 "a step. Their number is fixed for the life of a run, so that any number of ranks "
+                 "computes the same bits. Automatic: 8, or the next power of two if ranks x "
+                 "threads is larger."},
         {"threads", T2I_OPT_INT, &options->threads, "0", 0, T2I_THREADS_MAX,
-         .help = "Threads of each rank; 0: what the cores allow. With equal `shards` the result "
-                 "does not depend on them. 0: OMP_NUM_THREADS, else the cores of the node divided "
-                 "by its ranks, under Slurm at most --cpus-per-task."},
+         .help = "Threads per rank; 0: automatic. With equal `shards` the result does not depend "
+                 "on them. Automatic: OMP_NUM_THREADS, else the cores of the node divided by its "
+                 "ranks, under Slurm at most --cpus-per-task."},
         {"trie", T2I_OPT_CHOICE, &options->word.trie, "on", .choices = "on|off",
-         .help = "Compute common prefixes once. off computes each prompt by itself, for "
-                 "comparison.",
+         .help = "Compute common prefixes of prompts once. off computes each prompt separately, "
+                 "for comparison.",
          .rare = 1},
         {"verify-every", T2I_OPT_INT, &options->verify_every, "10", 0, 1e12,
-         .help = "Steps between comparisons of all ranks' weights. Weights and moments of a rank's "
-                 "own are then looked at in every step. A run in whose memory a bit flipped "
-                 "stops. 0: neither.",
+         .help = "Steps between comparisons of the weights of all ranks; 0: off. Unless it is 0, "
+                 "each rank also verifies checksums of its own weights and moments in every step. "
+                 "A run with a flipped bit in memory stops.",
          .rare = 1},
         {"audit-every", T2I_OPT_INT, &options->audit_every, "500", 0, 1e12,
-         .help = "Steps between audits; 0: none. In an audit each rank computes a shard of another "
-                 "one, too: a run on a core that computes wrongly stops.",
+         .help = "Steps between audits; 0: none. In an audit each rank recomputes a shard of "
+                 "another rank; a run on a core that computes wrong results stops.",
          .rare = 1},
         {"watchdog", T2I_OPT_REAL, &options->watchdog, "30", 0, 1e6, .argument = "SECONDS",
-         .help =
-             "How long a rank may be silent. One that gives no sign of life for so long (longer "
-             "where that is usual for it) is named, and the job ended; so it is when a rank "
-             "dies. 0: neither.",
+         .help = "Time without a sign of life after which a rank ends the job; 0: off. The error "
+                 "names the silent rank. The limit is longer where longer silences are usual. A "
+                 "rank that dies also ends the job.",
          .rare = 1},
 
         {"validate-every", T2I_OPT_INT, &options->validate_every, "500", 0, 1e12,
-         .group = "While it runs",
-         .help = "Steps between validations; 0: none. They look at every row of the validation "
-                 "split."},
+         .group = "Validation, samples and checkpoints",
+         .help = "Steps between validations; 0: none. A validation evaluates every row of the "
+                 "validation split."},
         {"sample-every", T2I_OPT_INT, &options->sample_every, "0", 0, 1e12,
-         .help = "Steps between sheets of drawn prompts; 0: none. They lie in samples/."},
+         .help = "Steps between contact sheets of samples; 0: none. They are written to samples/."},
         {"log-every", T2I_OPT_INT, &options->log_every, "10", 1, 1e12,
-         .help = "Steps between lines of log.jsonl.", .rare = 1},
+         .help = "Steps between records in log.jsonl.", .rare = 1},
         {"checkpoint-every", T2I_OPT_INT, &options->checkpoint_every, "500", 0, 1e12,
-         .help = "Steps between checkpoints; 0: only at the end. Then, or when it is stopped."},
+         .help = "Steps between checkpoints; 0: only at the end. A run that is stopped also writes "
+                 "one."},
         {"keep", T2I_OPT_INT, &options->keep, "2", 1, 1e6,
-         .help = "Newest checkpoints that are kept."},
+         .help = "Number of newest checkpoints to keep."},
         {"tensorboard", T2I_OPT_CHOICE, &options->word.tensorboard, "off", .choices = "off|on",
-         .help = "Log for TensorBoard too. What is logged also goes into tensorboard/ in the run "
-                 "folder.",
+         .help = "Also log for TensorBoard. All logged values are also written to tensorboard/ in "
+                 "the run folder.",
          .rare = 1},
         {"max-time", T2I_OPT_REAL, &options->max_time, "0", 0, 1e9, .argument = "SECONDS",
          .help = "Save and stop after this time; 0: no limit. The exit code is then 75."},
@@ -149,19 +153,18 @@ static void fill_table(t2i_train_options *options)
     memcpy(options->opt, rows, sizeof rows);
     options->opts = (t2i_opts){
         .program = "t2i-train",
-        .summary = "trains a model that draws and finds pictures by prompt",
+        .summary = "trains a model that draws and retrieves pictures by prompt",
         .usage = "[JOB.ini] [--key value]...",
-        .about = "Trains a character transformer to predict a picture's features from a prompt. "
-                 "Run it under mpirun or srun with any number of ranks: the result is the same to "
-                 "the bit. Every key can stand in the job file (key = value) or on the command "
-                 "line, which wins.",
+        .about = "Trains a character-level transformer to predict picture features from prompts, "
+                 "under mpirun or srun with any number of ranks and bit-identical results. The "
+                 "command line takes precedence over the job file (key = value).",
         .example = "t2i-train --data data/seed.h5 --out runs/seed\n"
                    "mpirun -np 8 t2i-train jobs/shapes.ini --steps 3000",
-        .epilog = "The same command again goes on from the newest sound checkpoint.\n"
-                  "Signals: USR1, and TERM or INT sent to the ranks, save at the next step and "
-                  "exit with 75.\n"
-                  "T2I_VECTORS=plain|avx2|avx512 in the environment: what our kernels may use "
-                  "of the CPU's vectors, instead of all that it has.",
+        .epilog = "The same command, run again, resumes from the newest intact checkpoint.\n"
+                  "Signals: on USR1, and on TERM or INT sent to the ranks, the run saves a "
+                  "checkpoint at the next step and exits with 75.\n"
+                  "Environment: T2I_VECTORS=plain|avx2|avx512 limits the vector instructions of "
+                  "our kernels; by default they use the widest that the CPU has.",
         .opt = options->opt,
         .opts = sizeof rows / sizeof *rows,
         .takes_job = 1,
@@ -173,7 +176,7 @@ static int is(const char *word, const char *other)
     return strcmp(word, other) == 0;
 }
 
-/* The table has checked those that are a choice. */
+/* Converts words to enums; the table has checked the choices. */
 static void read_words(t2i_train_options *options)
 {
     options->schedule =
@@ -199,7 +202,7 @@ static t2i_status parse(t2i_train_options *options, int argc, char **argv, t2i_e
     return T2I_OK;
 }
 
-/* What is there must go together. */
+/* Checks the combination of the given options. */
 static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
 {
     if (options->opts.operands > 0)
@@ -216,11 +219,9 @@ static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
 static t2i_status check(const t2i_train_options *options, t2i_error *err)
 {
     T2I_TRY(check_given(options, err));
-    if (options->data == NULL)
-        return t2i_fail(err, T2I_USAGE, "data is not given; it names the dataset (--data F.h5)");
+    if (options->data == NULL) return t2i_fail(err, T2I_USAGE, "data is not given (--data F.h5)");
     if (options->out == NULL && !options->dry_run)
-        return t2i_fail(err, T2I_USAGE,
-                        "out is not given; it names the run folder (--out runs/NAME)");
+        return t2i_fail(err, T2I_USAGE, "out is not given (--out runs/NAME)");
     return T2I_OK;
 }
 
@@ -242,23 +243,23 @@ t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, i
         .name = "json",
         .kind = T2I_OPT_SWITCH,
         .value = json,
-        .help = "Print a JSON object, and nothing else, on standard output.",
+        .help = "Print only a JSON object on standard output.",
         .group = "Report",
     };
     T2I_ASSERT(options->opts.opts <= T2I_TRAIN_OPTIONS);
     options->opts.program = "t2i-doctor";
-    options->opts.summary = "tells what a machine and its launcher will do to a run";
+    options->opts.summary = "checks machine, launcher, file system and network for a run";
     options->opts.about =
-        "Tells what this machine, launcher, file system and network will do to a run. Start it as "
-        "the run will be started, with its job file or keys, which are those of t2i-train.";
+        "Checks how this machine, launcher, file system and network will affect a run. Start it as "
+        "the run will be started, with the same job file or options; they are those of t2i-train.";
     options->opts.example = "mpirun -np 8 t2i-doctor jobs/shapes.ini";
     options->opts.epilog =
-        "Each line is ok, a warning or a failure, with why it matters and what to do. Start it "
-        "under mpirun, srun or neither, with the same ranks and nodes; with the run's job file or "
-        "keys it also holds memory and disk against what that run needs. It trains nothing, and "
-        "leaves nothing in the run folder.\n"
-        "The exit code is that of the first failure, and 0 when nothing fails (there may be "
-        "warnings).";
+        "Each line is ok, a warning or a failure, with the reason and the remedy. Start it under "
+        "mpirun, under srun or without a launcher, with the ranks and nodes of the run. With the "
+        "run's job file or options it also compares memory and disk space with what the run "
+        "needs. It does not train, and leaves nothing in the run folder.\n"
+        "The exit code is that of the first failure, and 0 if there is none (warnings do not "
+        "count).";
     T2I_TRY(parse(options, argc, argv, err));
     return options->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(options, err);
 }
@@ -298,7 +299,7 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
     t2i_json *json = t2i_json_object();
     t2i_status status =
         put_values(options, always, sizeof always / sizeof *always, json, T2I_OK, err);
-    /* what is off is left out, so that runs from before an option existed still know themselves */
+    /* options that are off are left out, so that runs from before they existed can be resumed */
     if (options->schedule == T2I_SCHEDULE_COSINE)
         status = put_values(options, (const char *[]){"steps"}, 1, json, status, err);
     if (options->loss == T2I_LOSS_CONTRASTIVE)
@@ -319,7 +320,7 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
     return status;
 }
 
-/* The first key of a whose value in b is another. */
+/* The first key of a whose value in b differs, or NULL. */
 static const char *first_difference(const t2i_json *a, const t2i_json *b)
 {
     for (const char *key = NULL; (key = t2i_json_next_key(a, key)) != NULL;) {
@@ -344,10 +345,10 @@ t2i_status t2i_train_options_same_result(const char *old_options, const char *ne
         const char *was = "not set", *is = "not set";
         t2i_json_as_string(t2i_json_get(a, key), &was, NULL);
         t2i_json_as_string(t2i_json_get(b, key), &is, NULL);
-        status = t2i_fail(
-            err, T2I_USAGE,
-            "%s holds another run: there %s is %s, here it is %s; give another out, or the same %s",
-            where, key, was, is, key);
+        status = t2i_fail(err, T2I_USAGE,
+                          "%s holds another run: there %s is %s, here it is %s; choose another "
+                          "out, or the same %s",
+                          where, key, was, is, key);
     }
     t2i_json_free(a);
     t2i_json_free(b);

@@ -14,16 +14,16 @@ expect 65 "cut.h5" $run --data "$scratch/cut.h5"
 : >"$scratch/empty.h5"
 expect 65 "empty.h5" $run --data "$scratch/empty.h5"
 expect 66 "$scratch" $run --data "$scratch"
-expect 64 "batch wants" $run $d --batch 0
+expect 64 "batch must be" $run $d --batch 0
 expect 64 "not a power of two" $run $d --shards 3
 expect 64 "below the 3 ranks" $run $d --shards 2
 expect 64 "above batch" $run $d --shards 16
 expect 64 "did you mean '--steps'" $run $d --stepz 4
-expect 64 "lr wants" $run $d --lr nan
-expect 64 "lr wants" $run $d --lr -1
-expect 64 "schedule wants" $run $d --schedule linear
+expect 64 "lr must be" $run $d --lr nan
+expect 64 "lr must be" $run $d --lr -1
+expect 64 "schedule must be" $run $d --schedule linear
 expect 64 "not a multiple of heads" $run $d --heads 5
-expect 64 "eps wants" $run $d --eps 0
+expect 64 "eps must be" $run $d --eps 0
 expect 64 "min-lr" $run $d --min-lr 1
 expect 64 "data is not given" $run
 expect 64 'T2I_VECTORS is "sse9"; this CPU has plain' env T2I_VECTORS=sse9 $run $d

@@ -39,7 +39,7 @@ grep -q "^## $("$B/t2i-model" --version | sed -n '1s/.* //p')" CHANGELOG.md || f
 grep -q -- '--pairs' "$scratch/help" || fail "build --help has no --pairs"
 ! grep -q -- '--locales' "$scratch/help" || fail "build --help has what is emoji's"
 expect 64 "unknown command 'verifi': did you mean 'verify'?" "$B/t2i-model" verifi x
-expect 64 "--schedule wants constant or cosine, not 'cosin': did you mean 'cosine'?" "$B/t2i-train" --schedule cosin
+expect 64 "--schedule must be constant or cosine, not 'cosin': did you mean 'cosine'?" "$B/t2i-train" --schedule cosin
 unset OMPI_MCA_btl OMPI_MCA_pml PMIX_MCA_ptl
 [ "$($MPIRUN -np 2 "$B/t2i-data" --version | grep -c '^t2i-data ')" -eq 1 ] || fail "two ranks, and not one answer"
 

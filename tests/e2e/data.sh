@@ -95,7 +95,7 @@ refuses 64 "unknown command 'bild': did you mean 'build'?" bild
 refuses 64 "seed needs --out" seed
 refuses 64 "takes no --json" seed --out no.h5 --json
 refuses 64 "--pairs" build --out no.h5
-refuses 64 "wants a whole number" shapes --out no.h5 --dim 0
+refuses 64 "must be a whole number" shapes --out no.h5 --dim 0
 refuses 64 "--features and --images exclude each other" build --pairs pairs.tsv --features x --images pictures --out no.h5
 refuses 64 "would overwrite" build --pairs pairs.tsv --images pictures --out pairs.tsv
 refuses 66 "missing.tsv" build --pairs missing.tsv --out no.h5

@@ -40,7 +40,7 @@ eval_at 0 --split train --json 2>/dev/null | tr -d ' \n' | grep -q '"trigrams":{
 
 # ---- a sample, said aloud ----
 eval_at 1 --split train --sample 40 --json >"$scratch/a" 2>"$scratch/said" || fail "a sample"
-grep -q 't2i-eval: train: asks 40 of [0-9]* prompts' "$scratch/said" || { fail "the sample was not told"; cat "$scratch/said"; }
+grep -q 't2i-eval: train: evaluates 40 of [0-9]* prompts' "$scratch/said" || { fail "no note on the sample"; cat "$scratch/said"; }
 grep -q '"prompts": 40' "$scratch/a" || fail "not 40 prompts"
 eval_at 3 --split train --sample 40 --json 2>/dev/null | cmp - "$scratch/a" || fail "another sample at np 3"
 eval_at 0 --split train --sample 40 --seed 2 --json 2>/dev/null | cmp -s - "$scratch/a" && fail "another seed drew the same"

@@ -44,11 +44,11 @@ static void setup(fixture *f)
 
 #define GENERAL                                                                                    \
     "General:\n"                                                                                   \
-    "  --quiet                 Say nothing but results, warnings and errors.\n"                    \
-    "  --verbose               Say more of what is done.\n"                                        \
-    "  --help                  Print this text.\n"                                                 \
-    "  --help-all              Print all that there is to know.\n"                                 \
-    "  --version               Print the version and the libraries.\n"
+    "  --quiet                 Print only results, warnings and errors.\n"                         \
+    "  --verbose               Print more details.\n"                                              \
+    "  --help                  Print this help.\n"                                                 \
+    "  --help-all              Print the complete help.\n"                                         \
+    "  --version               Print the versions of the program and its libraries.\n"
 
 static void everything(void)
 {
@@ -75,13 +75,14 @@ static void everything(void)
         "                          constant)\n"
         "  --resume TEXT           What to go on from. (default auto)\n\n" GENERAL
         "\nExample:\n  t2i-test make --data x\n  t2i-test look x\n\nA note.\n\n"
-        "Exit codes: 0 done; 64 usage; 65 bad data; 66 input missing; 70 a bug of ours;\n"
-        "71 system (MPI, memory); 73 cannot create output; 74 input/output error; 75\n"
-        "stopped early, run the same command again.\n");
+        "Exit codes: 0 done; 64 usage; 65 bad data; 66 input missing; 70 internal error;\n"
+        "71 system error (MPI, memory); 73 cannot create output; 74 input/output error;\n"
+        "75 stopped early, run the same command again to resume.\n");
     t2i_text_free(&out);
 }
 
-/* What does not fit a screen is told in short: the first sentences of what is not rare. */
+/* What does not fit a screen is shortened to the first sentences of the options that are not rare.
+ */
 static void in_short(void)
 {
     fixture f;
@@ -104,6 +105,23 @@ static void in_short(void)
     OK(t2i_help(&f.opts, 1, &out, &err));
     CU_ASSERT_PTR_NOT_NULL(strstr(out.data, "--lr X "));
     CU_ASSERT_PTR_NOT_NULL(strstr(out.data, "Exit codes"));
+    t2i_text_free(&out);
+}
+
+/* Choices that the help names are not listed again; "constantly" is no choice. */
+static void choices_in_help(void)
+{
+    fixture f;
+    t2i_error err;
+    t2i_text out = {0};
+    setup(&f);
+    f.row[4].help = "Constantly constant, or cosine.";
+    OK(t2i_help(&f.opts, 1, &out, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.data, "Constantly constant, or cosine. (default constant)"));
+    out.size = 0;
+    f.row[4].help = "constantly, or cosine.";
+    OK(t2i_help(&f.opts, 1, &out, &err));
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.data, "(constant or cosine; default"));
     t2i_text_free(&out);
 }
 
@@ -191,8 +209,12 @@ static void completion(void)
 int main(void)
 {
     static const t2i_test tests[] = {
-        {"everything", everything}, {"in short", in_short},     {"of commands", of_commands},
-        {"manual page", manual},    {"completion", completion},
+        {"everything", everything},
+        {"in short", in_short},
+        {"choices in the help", choices_in_help},
+        {"of commands", of_commands},
+        {"manual page", manual},
+        {"completion", completion},
     };
     return t2i_test_main("help", tests, sizeof tests / sizeof *tests);
 }

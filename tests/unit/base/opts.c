@@ -90,7 +90,7 @@ static void defaults(void)
     CU_ASSERT_STRING_EQUAL(f.resume, "auto");
     CU_ASSERT_EQUAL(t2i_opts_find(&f.opts, "lr")->origin, T2I_FROM_DEFAULT);
     f.row[1].preset = "0";
-    FAILS(parse(&f, &err, WORDS(NULL)), T2I_BUG, "the default of --batch wants a whole number");
+    FAILS(parse(&f, &err, WORDS(NULL)), T2I_BUG, "the default of --batch must be a whole number");
     f.row[1].preset = NULL;
     FAILS(parse(&f, &err, WORDS(NULL)), T2I_BUG, "--batch");
     teardown(&f);
@@ -131,30 +131,30 @@ static void command_line_errors(void)
     static const struct {
         const char *word, *next, *says;
     } bad[] = {
-        {"--batch", "0", "--batch wants a whole number from 1 to 1048576, not '0'"},
+        {"--batch", "0", "--batch must be a whole number from 1 to 1048576, not '0'"},
         {"--batch", "1048577", "not '1048577'"},
-        {"--batch", "99999999999999999999", "--batch wants"},
-        {"--batch", "1e3", "--batch wants"},
-        {"--batch", "0x10", "--batch wants"},
-        {"--batch", " 4", "--batch wants"},
-        {"--batch", "4 ", "--batch wants"},
+        {"--batch", "99999999999999999999", "--batch must be"},
+        {"--batch", "1e3", "--batch must be"},
+        {"--batch", "0x10", "--batch must be"},
+        {"--batch", " 4", "--batch must be"},
+        {"--batch", "4 ", "--batch must be"},
         {"--batch", "", "not ''"},
-        {"--batch", "-", "--batch wants"},
-        {"--seed", "-1", "--seed wants a whole number from 0 up, not '-1'"},
-        {"--seed", "9223372036854775808", "--seed wants"},
-        {"--lr", "nan", "--lr wants a number from 0 to 10, not 'nan'"},
-        {"--lr", "inf", "--lr wants"},
-        {"--lr", "0x1p-3", "--lr wants"},
-        {"--lr", "1e999", "--lr wants"},
-        {"--lr", "0,1", "--lr wants"},
-        {"--lr", "1e", "--lr wants"},
-        {"--lr", "1.2.3", "--lr wants"},
-        {"--lr", "10.1", "--lr wants"},
+        {"--batch", "-", "--batch must be"},
+        {"--seed", "-1", "--seed must be a whole number from 0 up, not '-1'"},
+        {"--seed", "9223372036854775808", "--seed must be"},
+        {"--lr", "nan", "--lr must be a number from 0 to 10, not 'nan'"},
+        {"--lr", "inf", "--lr must be"},
+        {"--lr", "0x1p-3", "--lr must be"},
+        {"--lr", "1e999", "--lr must be"},
+        {"--lr", "0,1", "--lr must be"},
+        {"--lr", "1e", "--lr must be"},
+        {"--lr", "1.2.3", "--lr must be"},
+        {"--lr", "10.1", "--lr must be"},
         {"--lr=", NULL, "not ''"},
         {"--schedule", "cosin",
-         "--schedule wants constant or cosine, not 'cosin': did you mean 'cosine'?"},
-        {"--schedule", "", "--schedule wants"},
-        {"--schedule", "constant|cosine", "--schedule wants"},
+         "--schedule must be constant or cosine, not 'cosin': did you mean 'cosine'?"},
+        {"--schedule", "", "--schedule must be"},
+        {"--schedule", "constant|cosine", "--schedule must be"},
         {"--json=true", NULL, "--json takes no value"},
         {"--help=x", NULL, "--help takes no value"},
         {"--lr", NULL, "--lr needs a value"},
@@ -165,12 +165,12 @@ static void command_line_errors(void)
         {"--quite-another", NULL, "unknown option '--quite-another' (--help-all lists all)"},
         {"--=x", NULL, "unknown option '--'"},
         {"-h", NULL, "unknown option '-h': options have long names"},
-        {"--data", "a\nb", "--data wants text without control characters, not 'a?b'"},
-        {"--data", "a\xff", "--data wants UTF-8"},
-        {"--data", " a", "that a job file can keep"},
-        {"--data", "a ", "that a job file can keep"},
-        {"--data", "a ;b", "that a job file can keep"},
-        {"--data", ";b", "that a job file can keep"},
+        {"--data", "a\nb", "--data must be text without control characters, not 'a?b'"},
+        {"--data", "a\xff", "--data must be UTF-8"},
+        {"--data", " a", "that a job file can hold"},
+        {"--data", "a ", "that a job file can hold"},
+        {"--data", "a ;b", "that a job file can hold"},
+        {"--data", ";b", "that a job file can hold"},
     };
     fixture f;
     t2i_error err;
@@ -181,11 +181,11 @@ static void command_line_errors(void)
     f.row[5].choices = "constant|cosine|linear";
     FAILS(parse(&f, &err, WORDS("--schedule", "x")), T2I_USAGE, "constant, cosine or linear, not");
     f.row[3].min = -DBL_MAX;
-    FAILS(parse(&f, &err, WORDS("--lr", "11")), T2I_USAGE, "wants a number up to 10, not '11'");
+    FAILS(parse(&f, &err, WORDS("--lr", "11")), T2I_USAGE, "must be a number up to 10, not '11'");
     f.row[3].max = DBL_MAX;
-    FAILS(parse(&f, &err, WORDS("--lr", "x")), T2I_USAGE, "--lr wants a number, not 'x'");
+    FAILS(parse(&f, &err, WORDS("--lr", "x")), T2I_USAGE, "--lr must be a number, not 'x'");
     f.row[3].max = HUGE_VAL;
-    FAILS(parse(&f, &err, WORDS("--lr", "1e999")), T2I_USAGE, "--lr wants a number");
+    FAILS(parse(&f, &err, WORDS("--lr", "1e999")), T2I_USAGE, "--lr must be a number");
     teardown(&f);
 }
 
@@ -248,18 +248,18 @@ static void job_file_errors(void)
         {"\n\nlrr = 1\n", "/a.ini:3: unknown key 'lrr': did you mean 'lr'?"},
         {"hlep = 1\n", ":1: unknown key 'hlep' (--help-all lists all)"},
         {"help = true\n", ":1: unknown key 'help'"},
-        {"batch = 0\n", "/a.ini:1: batch wants a whole number from 1 to 1048576, not '0'"},
-        {"batch =\n", ":1: batch wants a whole number from 1 to 1048576, not ''"},
-        {"lr = 1 # no comment\n", ":1: lr wants a number from 0 to 10, not '1 # no comment'"},
-        {"json = yes\n", ":1: json wants true or false, not 'yes'"},
-        {"lr = 1\n[b]\nlr = 1\n", ":3: lr was set on line 1 already"},
+        {"batch = 0\n", "/a.ini:1: batch must be a whole number from 1 to 1048576, not '0'"},
+        {"batch =\n", ":1: batch must be a whole number from 1 to 1048576, not ''"},
+        {"lr = 1 # no comment\n", ":1: lr must be a number from 0 to 10, not '1 # no comment'"},
+        {"json = yes\n", ":1: json must be true or false, not 'yes'"},
+        {"lr = 1\n[b]\nlr = 1\n", ":3: lr is already set on line 1"},
         {"data = a\n  b\n", ":2: neither 'key = value'"},
         {"data = a\n\f\vlr = 1\nx\n", ":3: neither 'key = value'"},
         {"lr = 1\nnonsense\nlrr = 1\n", ":2: neither 'key = value'"},
         {"lr = 1\nlrr = 1\nnonsense\n", ":2: unknown key 'lrr'"},
         {"[train\nlr = 1", ":1: neither"},
         {"= 1\n", ":1: unknown key ''"},
-        {"data = a\tb\n", ":1: data wants text without control characters"},
+        {"data = a\tb\n", ":1: data must be text without control characters"},
         {"lr = 1\nx\xe9 = 2\n", ":2: the line is not UTF-8"},
     };
     fixture f;
@@ -270,8 +270,8 @@ static void job_file_errors(void)
     FAILS(job_bytes(&f, &err, "lr = 1\nseed = 1\0\n", 17), T2I_USAGE, ":2: the line holds a NUL");
     /* An overridden value is checked too; a wrong command line comes first. */
     OK(t2i_commit_file(f.path, "lr = x\n", 7, &err));
-    FAILS(parse(&f, &err, WORDS("@", "--lr", "1")), T2I_USAGE, ":1: lr wants a number");
-    FAILS(parse(&f, &err, WORDS("@", "--lr", "y")), T2I_USAGE, "--lr wants a number");
+    FAILS(parse(&f, &err, WORDS("@", "--lr", "1")), T2I_USAGE, ":1: lr must be a number");
+    FAILS(parse(&f, &err, WORDS("@", "--lr", "y")), T2I_USAGE, "--lr must be a number");
     FAILS(parse(&f, &err, WORDS("/nowhere/b.ini")), T2I_NOINPUT, "/nowhere/b.ini");
     char *big = t2i_alloc((1 << 20) + 1, 1);
     memset(big, '\n', (1 << 20) + 1);
@@ -311,7 +311,7 @@ static void long_lines(void)
     snprintf(text, sizeof text, "data = %s\nnonsense\nlr = 1\n", value);
     FAILS(job(&f, &err, text), T2I_USAGE, "/a.ini:2: neither");
     snprintf(text, sizeof text, "data = %s\nlr = x\n", value);
-    FAILS(job(&f, &err, text), T2I_USAGE, "/a.ini:2: lr wants");
+    FAILS(job(&f, &err, text), T2I_USAGE, "/a.ini:2: lr must be");
     snprintf(text, sizeof text, "seed = 1\n%s\n", value);
     FAILS(job(&f, &err, text), T2I_USAGE, "/a.ini:2:");
     memset(value, '#', sizeof value);
@@ -379,7 +379,7 @@ static void commands(void)
         {{"look", "a", "b"}, "look takes one file"},
         {{"compare", "a"}, "compare takes two files: t2i-test compare A B"},
         {{"make"}, "make needs --data: t2i-test make --data FILE [--key value]..."},
-        {{"make", "x", "--data=a"}, "what is 'x'? make takes options only"},
+        {{"make", "x", "--data=a"}, "unexpected 'x': make takes options only"},
     };
     fixture f;
     t2i_error err;
