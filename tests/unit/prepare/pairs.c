@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/string_table.h"
 #include "base/rng.h"
+#include "base/log.h"
 
 static t2i_error err;
 static char folder[512], path[600];
@@ -371,6 +372,7 @@ int main(void)
     const char *base = getenv("TMPDIR");
     snprintf(folder, sizeof folder, "%s/t2i-pairs-XXXXXX", base == NULL ? "/tmp" : base);
     if (mkdtemp(folder) == NULL) return 1;
+    t2i_log_program("t2i-test"); /* nothing is printed before */
     int failed = t2i_test_main("pairs", tests, sizeof tests / sizeof *tests);
     return rmdir(folder) != 0 || failed;
 }
