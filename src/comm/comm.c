@@ -145,7 +145,7 @@ static void warn_without_pmix(void)
 {
     if (knows_pmix_alone && getenv("SLURM_STEP_NUM_TASKS") != NULL && getenv("PMIX_RANK") == NULL &&
         t2i_comm_rank_before_start() == 0)
-        t2i_log_warn("this Slurm step has no PMIx; if MPI does not start: %s", hint);
+        t2i_log_warn("this step of Slurm has no PMIx; should MPI not start now: %s", hint);
 }
 
 /* If launcher and MPI library do not match, each of N processes is rank 0 of 1. */
@@ -156,7 +156,7 @@ static t2i_status check_launch(const t2i_comm *comm, t2i_error *err)
     int started = number_in_environment("OMPI_COMM_WORLD_SIZE", hydra);
     if (comm->size == 1 && started == 1 && getenv("SLURM_STEP_NUM_TASKS") == NULL &&
         number_in_environment("SLURM_NTASKS", 1) > 1)
-        t2i_log_warn("Slurm allocated %s tasks to this job, but this is a single rank; %s",
+        t2i_log_warn("Slurm gave this job %s tasks, but this is one rank alone; %s",
                      getenv("SLURM_NTASKS"), hint);
     if (comm->size > 1 || started <= 1) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM,

@@ -10,7 +10,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
-static const char after[] = "the job ends; the same command resumes from the newest checkpoint";
+static const char after[] = "the job ends, and the same command goes on from the newest checkpoint";
 
 /* ---- process and place of a rank ---- */
 
@@ -44,7 +44,7 @@ static const char *describe_state(char state)
     case 'S':
         return "sleeps";
     default:
-        return "exists";
+        return "is there";
     }
 }
 
