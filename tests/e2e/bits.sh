@@ -55,7 +55,7 @@ for case in "A=1 1 2" "A=1 1 4" "A=1 2 2" "A=1 3 1" "A=1 3 2" "T2I_NODE_RANKS=1 
     unset "${variable%=*}"
     cmp "$scratch"/{extras1,case}/$last || fail "$case (a variable, np, threads): other bits"
     grep -q "$threads threads\? each" "$scratch/train.log" || fail "$case: the threads were not mentioned"
-    case $case in T2I_NODE_MEMORY*) [ "$(grep -c 'no room' "$scratch/train.log")" -eq 1 ] || fail "missing room was not said once" ;; esac
+    case $case in T2I_NODE_MEMORY*) [ "$(grep -c 'has no space for' "$scratch/train.log")" -eq 1 ] || fail "missing room was not said once" ;; esac
     rm -r "$scratch/case"
 done
 train 1 $common --threads 16 --steps 3 --out "$scratch/case"
