@@ -40,8 +40,9 @@ static t2i_status print_report(const t2i_eval_report *report, int split, int jso
     for (size_t i = 0; i < report->results; i++) {
         const t2i_eval_result *r = &report->result[i];
         if (r->prompts < r->all_prompts)
-            t2i_log_note("%s: asks %zu of %zu prompts, drawn by --seed; --sample 0 asks all",
-                         t2i_dataset_split_names[r->split], r->prompts, r->all_prompts);
+            t2i_log_note(
+                "%s: evaluates %zu of %zu prompts, drawn by --seed; --sample 0 evaluates all",
+                t2i_dataset_split_names[r->split], r->prompts, r->all_prompts);
         T2I_TRY(print_warnings(r, err));
     }
     t2i_status status = json ? t2i_eval_json(report, split == T2I_ALL_SPLITS, &text, err)
