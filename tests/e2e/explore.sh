@@ -16,7 +16,7 @@ grep -n '://' "$page" && fail "the page names an address"
     fail "pictures that are named are not those that are there"
 [ "$(stat -c %s "$page")" -lt 8000000 ] || fail "the page has $(stat -c %s "$page") bytes"
 grep -q 'right picture: no\. [0-9]* of 1296' "$page" || fail "no rank of the right picture"
-expect 64 "neither --json nor --out" "$B/t2i-generate" "$scratch/run" --html "$page" --json
+expect 64 "excludes --json and --out" "$B/t2i-generate" "$scratch/run" --html "$page" --json
 expect 64 "give a run folder" "$B/t2i-generate" "$scratch/run"
 "$B/t2i-generate" "$scratch/run" "a red star" --out "$scratch/x.png" | grep -q "$(printf '\033')" && fail "pictures in a pipe"
 
