@@ -1,4 +1,4 @@
-/* nearest.c - the three pictures of a dataset that a trained model finds for each prompt.
+/* nearest.c - prints the three pictures of a dataset that are nearest to each prompt.
  *
  *     cc nearest.c $(pkg-config --cflags --libs t2i) -o nearest
  *     ./nearest runs/shapes data/shapes.h5 "a small red circle"

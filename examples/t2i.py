@@ -1,4 +1,4 @@
-"""libt2i for Python: prompts in, numpy arrays out. Needs numpy; copy this file to where it is used.
+"""libt2i for Python: prompts in, numpy arrays out. Needs numpy; copy this file into your project.
 
     import t2i
     model = t2i.Predictor("runs/shapes")
@@ -8,8 +8,9 @@
     print([pictures.name(n) for n in numbers[0]])
     rgb = pictures.decode(features)                         # (1, H, W, 3) uint8
 
-The library is libt2i.so.1, or what T2I_LIBRARY in the environment names. An error is t2i.Error, with
-`status`. Run as a program it prints the nearest pictures: t2i.py RUN DATASET METRIC TOP PROMPT...
+The library is libt2i.so.1, or the path in T2I_LIBRARY in the environment. Errors raise t2i.Error,
+whose `status` is the t2i_status. As a program it prints the nearest pictures:
+t2i.py RUN DATASET METRIC TOP PROMPT...
 """
 import ctypes as c
 import os
@@ -67,7 +68,7 @@ def _pointer(array):
 
 
 class _Handle:
-    """Opened by its kind's function; info's numbers and texts are its attributes."""
+    """Base class. The members of the C structure that describes the handle are its attributes."""
 
     def __init__(self, path):
         self._handle = None
@@ -104,14 +105,14 @@ class Predictor(_Handle):
     _kind = "predictor"
 
     def predict(self, prompts):
-        """(n, features) float32."""
+        """Predicted features, (n, features) float32."""
         texts = (c.c_char_p * len(prompts))(*[p.encode() for p in prompts])
         out = np.empty((len(prompts), self.features), np.float32)
         _call("t2i_predictor_predict", self._handle, texts, c.c_size_t(len(prompts)), _pointer(out))
         return out
 
     def examine(self, prompt):
-        """Characters that are cut off, and those that the model does not know."""
+        """Returns the number of truncated characters, and the characters not in the vocabulary."""
         text = prompt.encode()
         cut, unknown = c.c_size_t(), c.create_string_buffer(len(text) + 1)
         _call("t2i_predictor_examine", self._handle, text, c.byref(cut), unknown)
@@ -125,7 +126,7 @@ class Index(_Handle):
     _kind = "index"
 
     def nearest(self, features, metric="euclidean", top=5):
-        """Numbers and distances of the nearest pictures, (n, top) each."""
+        """Numbers and distances of the nearest pictures, (n, top) each, nearest first."""
         array = self._matrix(features)
         near = np.empty((len(array), top), _near)
         _call("t2i_index_nearest", self._handle, METRICS[metric], _pointer(array), c.c_size_t(len(array)),
@@ -138,13 +139,13 @@ class Index(_Handle):
         return os.fsdecode(name.value)
 
     def picture(self, number):
-        """(height, width, 3) uint8."""
+        """A stored picture, (height, width, 3) uint8."""
         rgb = np.empty((self.height, self.width, 3), np.uint8)
         _call("t2i_index_picture", self._handle, c.c_size_t(int(number)), _pointer(rgb))
         return rgb
 
     def decode(self, features):
-        """(n, height, width, 3) uint8."""
+        """Pictures drawn from features, (n, height, width, 3) uint8."""
         array = self._matrix(features)
         rgb = np.empty((len(array), self.height, self.width, 3), np.uint8)
         _call("t2i_index_decode", self._handle, _pointer(array), c.c_size_t(len(array)), _pointer(rgb))

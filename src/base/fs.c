@@ -40,13 +40,13 @@ t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err)
         t2i_fs_out_drop(out);
         return T2I_SYSTEM;
     }
-    /* never into a file that another program is still writing under this name: it keeps its own,
-     * and notices when it commits */
+    /* another program may be writing a file with this name: it keeps its own file, and detects the
+     * conflict when it commits */
     unlink(out->temp);
     out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (out->fd < 0) {
         t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
-        t2i_free(out->temp); /* not ours: nothing to remove */
+        t2i_free(out->temp); /* not created: nothing to remove */
         out->temp = NULL;
         t2i_fs_out_drop(out);
         return T2I_CANTCREATE;
@@ -56,7 +56,7 @@ t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err)
 
 t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size, t2i_error *err)
 {
-    static const size_t most = 16u << 20; /* between two signs of life: a disk may be slow */
+    static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
     const char *at = bytes;
     while (size > 0) {
         t2i_heartbeat_beat();
@@ -70,22 +70,24 @@ t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size, t2i
     return T2I_OK;
 }
 
-/* Makes a name durable. Takes no memory: after a rename there must be no other reason to fail. */
+/* Makes the name of a file durable by an fsync of its folder. Allocates nothing: after a rename
+ * only the fsync may fail. */
 static t2i_status sync_folder_of(const char *path, t2i_error *err)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t size = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
-    if (size >= sizeof folder) size = sizeof folder - 1; /* it could not have been made */
+    if (size >= sizeof folder)
+        size = sizeof folder - 1; /* such a path could not be opened before */
     memcpy(folder, slash == NULL ? "." : path, size);
     folder[size] = '\0';
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Some file systems cannot fsync a folder and say so with EINVAL: nothing more can be done
-     * there. */
+    /* Some file systems do not support fsync of a folder and return EINVAL. This is not an error.
+     */
     int failed = fd < 0 || (fsync(fd) != 0 && errno != EINVAL);
     int why = errno;
     if (fd >= 0) close(fd);
-    return failed ? t2i_fail(err, T2I_IO, "cannot make %s durable: %s", path, strerror(why))
+    return failed ? t2i_fail(err, T2I_IO, "cannot fsync the folder of %s: %s", path, strerror(why))
                   : T2I_OK;
 }
 
@@ -102,7 +104,7 @@ t2i_status t2i_fs_out_close(t2i_fs_out *out, t2i_error *err)
     const char *step = "fsync";
     int failed = fsync(out->fd) != 0;
     if (!failed && !is_ours(out)) {
-        t2i_free(out->temp); /* the other one's */
+        t2i_free(out->temp); /* it belongs to the other program */
         out->temp = NULL;
         t2i_fail(err, T2I_IO, "cannot write %s: another program is writing it too", out->path);
         t2i_fs_out_drop(out);
@@ -125,7 +127,7 @@ t2i_status t2i_fs_out_rename(t2i_fs_out *out, t2i_error *err)
     if (rename(out->temp, out->path) != 0)
         status = t2i_fail(err, T2I_IO, "cannot write %s: rename: %s", out->path, strerror(errno));
     else {
-        t2i_free(out->temp); /* it has its final name now */
+        t2i_free(out->temp); /* the file has its final name now */
         out->temp = NULL;
         status = sync_folder_of(out->path, err);
     }
@@ -155,7 +157,8 @@ t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t siz
     }
     if (done == size) return T2I_OK;
     int why = errno;
-    const char *and = before < 0 || ftruncate(fd, before) != 0 ? "; a torn line stays" : "";
+    const char *and =
+        before < 0 || ftruncate(fd, before) != 0 ? "; an incomplete line remains" : "";
     return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", path, strerror(why), and);
 }
 
@@ -173,9 +176,8 @@ static t2i_status read_all(int fd, const char *path, size_t limit, t2i_text *tex
         if (got == 0) return t2i_text_add(text, "", 0, err);
         total += (size_t)got;
         if (total > limit)
-            return t2i_fail(err, T2I_DATA,
-                            "%s is longer than the %zu bytes that such a file may have", path,
-                            limit);
+            return t2i_fail(err, T2I_DATA, "%s is larger than %zu bytes, the limit for such a file",
+                            path, limit);
         T2I_TRY(t2i_text_add(text, piece, (size_t)got, err));
     }
 }
@@ -189,8 +191,8 @@ t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error
     return status;
 }
 
-/* One folder whose parent is there. Its name is made durable too: a file's fsync is worth nothing
- * in a folder that a power loss takes away. */
+/* Creates one folder, whose parent exists. Its name is made durable: otherwise a power loss could
+ * remove the folder with files that were fsynced. */
 static t2i_status make_folder(const char *path, t2i_error *err)
 {
     t2i_error why;
@@ -199,8 +201,8 @@ static t2i_status make_folder(const char *path, t2i_error *err)
         return t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
                         strerror(errno));
     t2i_status status = sync_folder_of(path, &why);
-    /* one that was there may be of a program that ended before this line; but some of the folders
-     * above can be neither opened nor changed */
+    /* An existing folder is fsynced too, since the program that created it may have ended before
+     * this line. A failure is ignored then: some parent folders cannot be opened. */
     return status == T2I_OK || !made ? T2I_OK : t2i_fail(err, status, "%s", why.text);
 }
 

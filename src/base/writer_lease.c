@@ -16,10 +16,9 @@
 enum {
     PATIENCE = 15,
     MOST = 512
-}; /* seconds for a process that is about to end; bytes of a note */
+}; /* PATIENCE: seconds to wait for the end of the holder; MOST: bytes of .writer */
 
-/* A process: its host, number, and when it started (in the kernel's ticks), since numbers are used
- * again. */
+/* A process: its host, its pid, and its start time in clock ticks, because pids are reused. */
 typedef struct {
     char host[256];
     long pid;
@@ -27,11 +26,11 @@ typedef struct {
 } writer;
 
 static struct {
-    char *folder, *path; /* owned; NULL: nothing is claimed */
+    char *folder, *path; /* owned; NULL: no lease */
     writer me;
 } claim;
 
-/* 0: there is no such process, or the system does not say. */
+/* Start time of a process; 0 if it does not exist or the time is unknown. */
 static unsigned long long began(long pid)
 {
     char path[64], line[1024] = "";
@@ -42,9 +41,9 @@ static unsigned long long began(long pid)
     size_t size = fread(line, 1, sizeof line - 1, file);
     fclose(file);
     line[size] = '\0';
-    const char *at = strrchr(line, ')'); /* the name before it may hold anything */
-    if (at == NULL || at[1] == '\0' || at[2] == 'Z') return 0; /* a zombie writes nothing more */
-    /* from the state on: began is the 20th field */
+    const char *at = strrchr(line, ')'); /* the name before it may contain any character */
+    if (at == NULL || at[1] == '\0' || at[2] == 'Z') return 0; /* a zombie does not write */
+    /* counted from the state, the start time is field 20 (proc(5)) */
     for (int field = 0; at != NULL && field < 20; field++) at = strchr(at + 1, ' ');
     if (at != NULL) when = strtoull(at, NULL, 10);
     return when;
@@ -62,7 +61,7 @@ static int same(const writer *a, const writer *b)
     return a->pid == b->pid && a->began == b->began && strcmp(a->host, b->host) == 0;
 }
 
-/* Who is named in the file: *named 0 when nobody is. T2I_IO, T2I_SYSTEM. */
+/* Reads the process that the file names; *named: 0 if it names none. T2I_IO, T2I_SYSTEM. */
 static t2i_status read_writer(const char *path, writer *out, int *named, t2i_error *err)
 {
     t2i_text text = {0};
@@ -70,12 +69,13 @@ static t2i_status read_writer(const char *path, writer *out, int *named, t2i_err
     *named = status == T2I_OK && text.size > 0 &&
              sscanf(text.data, "%255s %ld %llu", out->host, &out->pid, &out->began) == 3;
     t2i_text_free(&text);
-    if (status == T2I_NOINPUT && t2i_fs_exists(path)) /* and cannot be opened now */
-        return t2i_fail(err, T2I_IO, "cannot read %s, which says who writes to its folder", path);
+    if (status == T2I_NOINPUT && t2i_fs_exists(path)) /* it exists but cannot be opened */
+        return t2i_fail(err, T2I_IO,
+                        "cannot read %s, which names the process that writes to its folder", path);
     return status == T2I_NOINPUT || status == T2I_DATA ? T2I_OK : status;
 }
 
-/* A process of this host that is still there? */
+/* Is it another process of this host that still exists? */
 static int lives(const writer *w)
 {
     writer me = myself();
@@ -143,11 +143,12 @@ t2i_status t2i_writer_lease_check(t2i_error *err)
     T2I_TRY(read_writer(claim.path, &now, &named, err));
     if (named && same(&now, &claim.me)) return T2I_OK;
     if (!named)
-        return t2i_fail(err, T2I_CANTCREATE,
-                        "%s no longer says that this process writes to %s: it writes nothing more",
-                        claim.path, claim.folder);
+        return t2i_fail(
+            err, T2I_CANTCREATE,
+            "%s no longer names this process as writer of %s: this process writes nothing more",
+            claim.path, claim.folder);
     return t2i_fail(err, T2I_CANTCREATE,
-                    "%s was taken over by process %ld of host %s: this one writes nothing more",
+                    "%s was taken over by process %ld of host %s: this process writes nothing more",
                     claim.folder, now.pid, now.host);
 }
 

@@ -1,29 +1,28 @@
-/* writer_lease.h - which process writes to a run folder.
+/* writer_lease.h - the lease of a run folder: it names the process that may write there.
  *
- * Why: a job that was thought dead (a node that came back, a launcher that lost a rank) may still
- * write while its successor goes on from its checkpoint. So who writes leaves its name in the
- * folder, and looks before every rename and unlink there whether it still is the one; what is
- * committed (commit.h) below a claimed folder does so by itself. A process has one claim at most:
- * this module's state.
+ * A job that was assumed to be dead (its node came back, its launcher lost a rank) may still write
+ * while its successor continues from its checkpoint. Therefore the writer records itself in the
+ * folder's file .writer, and checks this file before every rename and unlink in the folder;
+ * t2i_commit (commit.h) does so for every file below the folder. A process has at most one lease,
+ * which is the state of this module.
  */
 #ifndef T2I_WRITER_LEASE_H
 #define T2I_WRITER_LEASE_H
 
 #include "base/error.h"
 
-/* Makes this process the one that writes to the folder, which is there. Whoever wrote to it before
- * has lost it, unless it is a live process of this host: that is waited for, for some seconds, and
- * then T2I_CANTCREATE tells of it. T2I_CANTCREATE and T2I_IO also when it cannot be written down.
- */
+/* Takes the lease of a folder, which must exist. The previous holder loses it, unless that is a
+ * live process of this host: then waits up to 15 seconds for its end, and fails with
+ * T2I_CANTCREATE. T2I_CANTCREATE and T2I_IO also if .writer cannot be written. */
 T2I_CHECKED t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err);
 
-/* T2I_CANTCREATE when another process has taken the folder since, T2I_IO when that cannot be read.
- * T2I_OK without a claim. */
+/* T2I_CANTCREATE if another process has taken the lease since, T2I_IO if .writer cannot be read.
+ * T2I_OK if this process has no lease. */
 T2I_CHECKED t2i_status t2i_writer_lease_check(t2i_error *err);
-/* The same for a path; T2I_OK for those that do not lie in the claimed folder. */
+/* The same for a path; T2I_OK if it is not below the folder of the lease. */
 T2I_CHECKED t2i_status t2i_writer_lease_check_path(const char *path, t2i_error *err);
 
-/* Gives it back: what was written down is removed, if it still is this process's. */
+/* Returns the lease: removes .writer if it still names this process. */
 void t2i_writer_lease_end(void);
 
 #endif

@@ -40,7 +40,7 @@ void t2i_checkpoint_free(t2i_checkpoint *checkpoint)
 
 /* ---- writing ---- */
 
-/* Adds key: the text of value, which is taken. */
+/* Adds key with the JSON text of value. Takes ownership of value. */
 static t2i_status put_json(t2i_json *meta, const char *key, t2i_json *value, t2i_error *err)
 {
     char *text = NULL;
@@ -117,7 +117,7 @@ static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, si
 
 typedef char part_name[T2I_NAME_MAX + 8];
 
-/* A file without a head has none of these. */
+/* Is it a tensor of a head that the file does not have? */
 static int is_absent(const t2i_checkpoint *c, const char *name)
 {
     return !c->has_head && strncmp(name, "head.", 5) == 0;
@@ -197,13 +197,13 @@ done:
 
 /* ---- reading ---- */
 
-/* A file that is being read. */
+/* A file being read. */
 typedef struct {
     t2i_tensors *file;
-    const t2i_st *st;   /* one of the two is NULL */
-    const t2i_py *tree; /* the tutorial's layout */
+    const t2i_st *st;   /* safetensors; NULL for the tutorial's layout */
+    const t2i_py *tree; /* the tutorial's layout; NULL for safetensors */
     const char *path;
-    t2i_json *digests; /* of files of ours */
+    t2i_json *digests; /* checksums of the tensors; NULL for files of other programs */
 } source;
 
 t2i_file_kind t2i_checkpoint_kind(const t2i_tensors *file)
@@ -240,14 +240,14 @@ static t2i_status read_config(const source *s, t2i_config *config, t2i_error *er
         int64_t value;
         if (!t2i_json_as_integer(t2i_json_get(json, t2i_model_size_name(i)), &value) ||
             !t2i_model_set_size(config, i, value))
-            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no proper '%s'", s->path,
+            status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no valid '%s'", s->path,
                               t2i_model_size_name(i));
     }
     t2i_json_free(json);
     return status;
 }
 
-/* The file's name of a tensor. */
+/* Name of a tensor in the file. */
 static void name_in(const source *s, const char *prefix, const char *ours, part_name out)
 {
     if (s->tree == NULL || !t2i_tutorial_model_name(ours, out))
@@ -261,7 +261,7 @@ static int has_tensor(const source *s, const char *ours)
     return t2i_tensors_find(s->file, name) != NULL;
 }
 
-/* The tensor of a layer, as the file names it. */
+/* Does the file have a tensor of a layer? out: its name in the file. */
 static int has_part(const source *s, size_t layer, const char *linear, const char *part,
                     part_name out)
 {
@@ -271,14 +271,14 @@ static int has_part(const source *s, size_t layer, const char *linear, const cha
     return t2i_tensors_find(s->file, out) != NULL;
 }
 
-/* A bias that a linear layer has in some layers only is one that was lost. */
+/* A linear module has a bias in all layers or in none. */
 static t2i_status read_bias(const source *s, const char *linear, size_t layers, int *has,
                             t2i_error *err)
 {
     part_name first, other, weight;
     *has = has_part(s, 0, linear, "bias", first);
     for (size_t i = 1; i < layers; i++) {
-        if (!has_part(s, i, linear, "weight", weight)) continue; /* refused later, by its name */
+        if (!has_part(s, i, linear, "weight", weight)) continue; /* refused later, with its name */
         if (has_part(s, i, linear, "bias", other) == *has) continue;
         return t2i_fail(err, T2I_DATA,
                         "%s has %s but no %s: such a bias must be in all layers or in none",
@@ -289,7 +289,7 @@ static t2i_status read_bias(const source *s, const char *linear, size_t layers, 
 
 static t2i_status read_biases(const source *s, t2i_config *config, t2i_error *err)
 {
-    /* more layers than tensors are refused later, by the name of one that is missing */
+    /* more layers than tensors are refused later, with the name of a missing tensor */
     size_t layers = t2i_tensors_count(s->file);
     if (layers > config->n_layers) layers = config->n_layers;
     T2I_TRY(read_bias(s, "qkv", layers, &config->qkv_bias, err));
@@ -316,7 +316,7 @@ static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i
                           "%s: t2i.vocab is not an array of vocab_size = %zu strings", path, size);
     for (size_t i = 0; status == T2I_OK && i < count; i++)
         if (!t2i_json_as_string(t2i_json_at(json, i), &name[i], NULL))
-            status = t2i_fail(err, T2I_DATA, "%s: entry %zu of t2i.vocab is no string", path, i);
+            status = t2i_fail(err, T2I_DATA, "%s: entry %zu of t2i.vocab is not a string", path, i);
     t2i_error why = {0};
     if (status == T2I_OK && t2i_vocab_new(vocab, name, count, &why) != T2I_OK)
         status = t2i_fail(err, why.status, "%s: %s", path, why.text);
@@ -325,7 +325,7 @@ static t2i_status read_vocab(const source *s, size_t size, t2i_vocab *vocab, t2i
     return status;
 }
 
-/* Of a run that skips spikes; else, or where it is no such thing, all zero. */
+/* Statistics of the loss; all zero if the run does not skip spikes or the value is malformed. */
 static t2i_loss_spike read_usual(const t2i_json *json)
 {
     double mean, variance;
@@ -351,7 +351,7 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
         shards > 1 << 20 || !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) ||
         strlen(dataset) >= T2I_HEX)
         status = t2i_fail(err, T2I_DATA,
-                          "%s: t2i.run lacks a proper step, updates, skipped, shards or dataset",
+                          "%s: t2i.run lacks a valid step, updates, skipped, shards or dataset",
                           s->path);
     *run = (t2i_run_state){.step = (long)step,
                            .updates = (long)updates,
@@ -368,7 +368,7 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
     return status;
 }
 
-/* The header against its own digest. */
+/* Verifies the checksum of the header. */
 static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *err)
 {
     size_t size;
@@ -378,18 +378,19 @@ static t2i_status check_header(const t2i_st *st, const char *path, t2i_error *er
     memcpy(copy, header, size);
     char *digits = strstr(copy, meta_mark);
     if (digits != NULL) digits += strlen(meta_mark);
-    /* another key may end like the mark, with less than so many digits behind it */
+    /* the mark may also match the end of another key, with fewer digits after it */
     if (digits != NULL && strlen(said) == T2I_HEX - 1 && strncmp(digits, said, T2I_HEX - 1) == 0) {
         memcpy(digits, no_digits, T2I_HEX - 1);
         t2i_hash_hex(copy, size, hex);
     }
     t2i_free(copy);
     if (strcmp(hex, said) != 0)
-        return t2i_fail(err, T2I_DATA, "%s is damaged: its header does not match its digest", path);
+        return t2i_fail(err, T2I_DATA, "%s is damaged: its header does not match its checksum",
+                        path);
     return T2I_OK;
 }
 
-/* One tensor of the model, under a prefix; its shape is checked. */
+/* Finds a tensor of the model under a prefix and checks its shape. */
 static t2i_status find_tensor(const t2i_tensor_info **out, const source *s, const char *prefix,
                               const t2i_tensor *tensor, t2i_error *err)
 {
@@ -410,7 +411,7 @@ static t2i_status find_tensor(const t2i_tensor_info **out, const source *s, cons
                     name, tensor->columns);
 }
 
-/* Its numbers, checked against digests where there are any. */
+/* Reads the values of a tensor; verifies its checksum, if there is one, and that all are finite. */
 static t2i_status read_tensor(const source *s, const t2i_tensor_info *found, float *out,
                               t2i_error *err)
 {
@@ -421,18 +422,18 @@ static t2i_status read_tensor(const source *s, const t2i_tensor_info *found, flo
         t2i_hash_hex(out, (size_t)found->count * sizeof(float), hex);
         if (!t2i_json_as_string(t2i_json_get(s->digests, found->name), &said, NULL) ||
             strcmp(said, hex) != 0)
-            return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest",
+            return t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its checksum",
                             s->path, found->name);
     }
     for (size_t i = 0; i < found->count; i++)
         if (!isfinite(out[i]))
-            return t2i_fail(err, T2I_DATA, "%s: number %zu of tensor %s is not finite", s->path, i,
+            return t2i_fail(err, T2I_DATA, "%s: element %zu of tensor %s is not finite", s->path, i,
                             found->name);
     return T2I_OK;
 }
 
-/* Views of a torch file may repeat what is stored once; a model's tensors do not, and no more
- * memory is asked for than the file is long. */
+/* Several tensors of a torch file may view the same storage. Tensors of a model do not, so the
+ * allocation is limited by the size of the file. */
 static t2i_status check_size(const source *s, const t2i_checkpoint *c, t2i_error *err)
 {
     uint64_t size;
@@ -441,7 +442,7 @@ static t2i_status check_size(const source *s, const t2i_checkpoint *c, t2i_error
     t2i_checkpoint_tensors(c, &numbers);
     if (numbers <= size) return T2I_OK;
     return t2i_fail(err, T2I_DATA,
-                    "%s has fewer bytes than its model has numbers: its tensors repeat themselves",
+                    "%s has fewer bytes than its model has parameters: its tensors share storage",
                     s->path);
 }
 
@@ -449,8 +450,8 @@ static t2i_status read_block(const source *s, const char *prefix, const t2i_chec
                              float **block, t2i_error *err)
 {
     const t2i_layout *layout = &c->model.layout;
-    /* once to see that all are there, so that no more memory is asked for than the file is long;
-     * then to read them */
+    /* the first pass only checks that all tensors are present, so that the allocation is limited by
+     * the size of the file; the second one reads them */
     for (int pass = 0; pass < 2; pass++) {
         if (pass == 1) T2I_TRY(check_size(s, c, err));
         if (pass == 1) *block = t2i_block_new(layout);
@@ -471,7 +472,7 @@ static t2i_status read_block(const source *s, const char *prefix, const t2i_chec
 static int is_of_model(const source *s, const t2i_string_table *model, const char *name)
 {
     char ours[T2I_NAME_MAX];
-    if (s->tree != NULL) /* what lies in other entries is told as those */
+    if (s->tree != NULL) /* other entries are listed by t2i_tutorial_model_unused */
         return !t2i_tutorial_model_ours(name, ours) ||
                t2i_string_table_find(model, ours) != SIZE_MAX;
     for (size_t i = 0; t2i_checkpoint_prefix(i) != NULL; i++) {
@@ -494,7 +495,7 @@ static t2i_status list_unused(const source *s, const t2i_string_table *model,
     return T2I_OK;
 }
 
-/* "a, b, c, ..." of what the file has beyond the model. */
+/* Lists the entries that the model does not use, as "a, b, c, ...". */
 static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *err)
 {
     enum { SHOWN = 4, LONGEST = 80 };
@@ -512,25 +513,26 @@ static t2i_status find_unused(const source *s, t2i_checkpoint *out, t2i_error *e
             status = t2i_text_add_plain(&text, name, size < LONGEST ? size : LONGEST, err);
     }
     out->unused = list.count;
-    out->unused_names = text.data; /* NULL when there was none */
+    out->unused_names = text.data; /* NULL if there are none */
     t2i_string_table_free(&model);
     t2i_string_table_free(&list);
     return status;
 }
 
-/* Is it a file of ours? Then its header must be as it was written. */
+/* Was the file written by t2i-train? Then verifies its header. */
 static t2i_status look_at_digests(source *s, t2i_checkpoint *out, t2i_error *err)
 {
     if (s->st == NULL) return T2I_OK;
-    /* any of the three: one damaged name must not make it a file from elsewhere, which nothing
-     * verifies */
+    /* one of the three keys is enough: a file in which the name of one is damaged must not pass as
+     * a file of another program, which is not verified */
     int run = t2i_st_meta(s->st, "t2i.run") != NULL,
         header = t2i_st_meta(s->st, "t2i.meta_xxh3") != NULL,
         tensors = t2i_st_meta(s->st, "t2i.xxh3") != NULL;
     out->ours = run || header || tensors;
     if (!out->ours) return T2I_OK;
     if (!run || !header || !tensors)
-        return t2i_fail(err, T2I_DATA, "%s is damaged: its run or its digests are gone", s->path);
+        return t2i_fail(err, T2I_DATA, "%s is damaged: t2i.run or the checksums are missing",
+                        s->path);
     T2I_TRY(check_header(s->st, s->path, err));
     T2I_TRY(read_run(s, &out->run, err));
     return parse_meta(s, "t2i.xxh3", &s->digests, err);
@@ -547,7 +549,7 @@ static t2i_status make_model(const source *s, t2i_checkpoint *out, size_t featur
         part_name name;
         name_in(s, "", "head.weight", name);
         if (config.head_bias)
-            return t2i_fail(err, T2I_DATA, "%s has the bias of a head, but no tensor %s", s->path,
+            return t2i_fail(err, T2I_DATA, "%s has a bias of the head, but no tensor %s", s->path,
                             name);
         if (features == 0)
             return t2i_fail(err, T2I_DATA,
@@ -566,7 +568,7 @@ static t2i_status load(t2i_checkpoint *out, source *s, int moments, size_t featu
 {
     if (t2i_checkpoint_kind(s->file) == T2I_FILE_TORCH)
         return t2i_fail(err, T2I_DATA,
-                        "%s is a file of PyTorch, but no model in the tutorial's layout: it lacks "
+                        "%s is a PyTorch file, but not a model in the tutorial's layout: it lacks "
                         "config, tokenizer or token_embedding_table",
                         s->path);
     T2I_TRY(look_at_digests(s, out, err));
@@ -599,7 +601,7 @@ t2i_status t2i_checkpoint_load(t2i_checkpoint *out, const char *path, int moment
 
 void t2i_checkpoint_log(const t2i_checkpoint *c, const char *path)
 {
-    if (!c->ours) t2i_log_note("%s carries no digests: its contents are not verified", path);
+    if (!c->ours) t2i_log_note("%s has no checksums: its contents are not verified", path);
     if (c->unused > 0)
         t2i_log_note("%s: %zu %s not used: %s", path, c->unused,
                      c->unused == 1 ? "entry is" : "entries are", c->unused_names);

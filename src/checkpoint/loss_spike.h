@@ -1,9 +1,9 @@
-/* loss_spike.h - how far a step's loss lies above those before it.
+/* loss_spike.h - detects a loss that lies far above those of the preceding steps.
  *
- * Why: a loss that jumps is the first sign of a learning rate that is too high, of a batch of
- * rubbish, or of an error that no check of bits sees. It is judged by its logarithm, as a loss
- * falls by powers of ten. Mean and variance fade over about a hundred steps. They are floats, so
- * that a checkpoint holds them exactly and a resumed run judges alike.
+ * A spike indicates a learning rate that is too high, bad data in a batch, or an error that
+ * checksums do not detect. The statistics are those of the loss's logarithm, because a loss falls
+ * by orders of magnitude: an exponential moving mean and variance over about T2I_LOSS_SPIKE_STEPS
+ * steps. They are floats, so that a checkpoint stores them exactly and a resumed run decides alike.
  */
 #ifndef T2I_LOSS_SPIKE_H
 #define T2I_LOSS_SPIKE_H
@@ -12,13 +12,13 @@ enum { T2I_LOSS_SPIKE_STEPS = 100 };
 
 typedef struct {
     float mean, variance;
-    long steps; /* that were counted */
+    long steps; /* number of losses added */
 } t2i_loss_spike;
 
-/* The standard deviations by which it lies above the mean; 0 for the first hundred steps, as long
- * as there is no usual loss. 5 % count as deviation at least. */
+/* Returns by how many standard deviations the loss lies above the mean (of logarithms); 0 if below,
+ * and for the first T2I_LOSS_SPIKE_STEPS steps. The deviation is increased by 0.05, that is 5 %. */
 double t2i_loss_spike_score(const t2i_loss_spike *spike, double loss);
-/* Counts a finite loss. */
+/* Adds a finite loss to the statistics. */
 void t2i_loss_spike_add(t2i_loss_spike *spike, double loss);
 
 #endif

@@ -275,7 +275,7 @@ static t2i_status add_model(const t2i_model_file *file, t2i_text *out, t2i_error
     const t2i_checkpoint *c = &file->model;
     T2I_TRY(t2i_text_addf(out, err, "  verified       %s\n",
                           c->ours ? "yes: header and tensors match their digests"
-                                  : "no: it carries no digests"));
+                                  : "no: it has no checksums"));
     T2I_TRY(t2i_text_addf(out, err, "  configuration  "));
     for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
         T2I_TRY(t2i_text_addf(out, err, "%s%s %zu", i == 0 ? "" : ", ", t2i_model_size_name(i),

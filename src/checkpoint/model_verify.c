@@ -37,7 +37,7 @@ static t2i_status check_digests(t2i_model_file *file, size_t *digests, t2i_error
             t2i_hash_hex(x, (size_t)tensor->count * sizeof *x, own);
             if (strcmp(own, hex) != 0)
                 status =
-                    t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its digest",
+                    t2i_fail(err, T2I_DATA, "%s is damaged: tensor %s does not match its checksum",
                              file->path, tensor->name);
             ++*digests;
         }
@@ -89,7 +89,7 @@ static t2i_status add_line(const t2i_model_file *file, size_t digests, size_t en
                           t2i_model_file_kind_name(file), tensors));
     if (entries > 0)
         T2I_TRY(t2i_text_addf(line, err, ", checksums of %zu archive entries match", entries));
-    return t2i_text_addf(line, err, "; carries no digests\n");
+    return t2i_text_addf(line, err, "; has no checksums\n");
 }
 
 static t2i_status verify_file(const char *path, t2i_text *line, t2i_error *err)

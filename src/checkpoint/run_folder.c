@@ -26,7 +26,7 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* N of "step-N.safetensors", -1 for any other name (temporary ones too). */
+/* N of "step-N.safetensors"; -1 for any other name, temporary files included. */
 static long step_of(const char *name, const char *suffix)
 {
     char *end, again[64];
@@ -121,7 +121,7 @@ t2i_status t2i_run_folder_model(const char *run_or_file, char **path, t2i_error 
     }
     t2i_free(steps);
     if (*path != NULL) return T2I_OK;
-    /* without memory a sound one looks no better than a damaged one */
+    /* if memory was lacking, the checkpoints may be valid */
     if (status == T2I_SYSTEM) return t2i_fail(err, status, "%s", why.text);
     if (count > 0)
         return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);

@@ -1,7 +1,7 @@
-/* run_folder.h - where the files of a run folder are.
+/* run_folder.h - locates the files of a run folder.
  *
  * RUN/checkpoints/step-N.safetensors, RUN/samples/step-N.png, RUN/model.safetensors, RUN/job.ini
- * and others (docs/file-formats.md). Names of temporary files and of anything else are passed over.
+ * and others (docs/file-formats.md). Temporary files and files with other names are ignored.
  */
 #ifndef T2I_RUN_FOLDER_H
 #define T2I_RUN_FOLDER_H
@@ -9,26 +9,26 @@
 #include <stddef.h>
 #include "base/error.h"
 
-/* The model file of a run folder: model.safetensors, else the newest checkpoint that loads; a path
- * to a file is itself. Newly allocated. T2I_NOINPUT when there is none, T2I_DATA when none is
- * sound. */
+/* *path: the model file of a run folder: model.safetensors, or else the newest checkpoint that can
+ * be loaded; the path of a file is copied. The caller frees it. T2I_NOINPUT if there is no model,
+ * T2I_DATA if no checkpoint can be loaded. */
 T2I_CHECKED t2i_status t2i_run_folder_model(const char *run_or_file, char **path, t2i_error *err);
 
-/* Steps of checkpoints/step-N.safetensors in a run folder, newest first; newly allocated, count may
- * be 0. */
+/* Steps of checkpoints/step-N.safetensors in a run folder, newest first. The caller frees *steps;
+ * count may be 0. */
 T2I_CHECKED t2i_status t2i_run_folder_checkpoints(const char *run, long **steps, size_t *count,
                                                   t2i_error *err);
-/* The same of samples/step-N.png. */
+/* The same for samples/step-N.png. */
 T2I_CHECKED t2i_status t2i_run_folder_samples(const char *run, long **steps, size_t *count,
                                               t2i_error *err);
-/* "RUN/checkpoints/step-N.safetensors", as t2i_fs_join makes it. */
+/* Returns "RUN/checkpoints/step-N.safetensors", which the caller frees; NULL without memory. */
 char *t2i_run_folder_checkpoint(const char *run, long step, t2i_error *err);
 
-/* Removes temporary files that a killed run left in its folder and nothing would write again. */
+/* Removes the temporary files that a killed run left in its folder. */
 void t2i_run_folder_sweep(const char *run);
 
-/* The value of `data` in RUN/job.ini (newly allocated), for programs that are given a run only;
- * T2I_NOINPUT; T2I_DATA when it names none. */
+/* *path: the value of `data` in RUN/job.ini, for programs whose only operand is a run. The caller
+ * frees it. T2I_NOINPUT; T2I_DATA if job.ini names no dataset. */
 T2I_CHECKED t2i_status t2i_run_folder_dataset(const char *run, char **path, t2i_error *err);
 
 #endif

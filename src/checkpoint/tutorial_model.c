@@ -10,7 +10,7 @@
 #include "formats/torchfile.h"
 #include "formats/torchfile_out.h"
 
-/* Modules of the model, as we name them and as the file does. */
+/* Modules outside the layers: our name and the name in the file. */
 typedef struct {
     const char *ours, *theirs;
 } module_name;
@@ -18,7 +18,7 @@ typedef struct {
 static const module_name whole_modules[] = {{"embedding", "token_embedding_table"},
                                             {"final_ln", "final_layer_norm"},
                                             {"head", "text_to_image_feature_layer"}};
-/* One a layer, in a list; in the file's order. */
+/* Modules of a layer, one list per module; in the file's order. */
 static const module_name layer_modules[] = {
     {"ln1", "layer_norms_1"}, {"qkv", "mha_qkv_linears"}, {"out", "mha_output_linears"},
     {"ln2", "layer_norms_2"}, {"ffn1", "ffn_linear_1"},   {"ffn2", "ffn_linear_2"},
@@ -36,21 +36,21 @@ int t2i_tutorial_model_is(const t2i_py *root)
 
 /* ---- names ---- */
 
-/* What comes after "word." at the start of text, or NULL. */
+/* The rest of a text that begins with "word.", or NULL. */
 static const char *after(const char *text, const char *word)
 {
     size_t size = strlen(word);
     return strncmp(text, word, size) == 0 && text[size] == '.' ? text + size + 1 : NULL;
 }
 
-/* Length of a layer's number with the dot after it, 0 when there is none. */
+/* Length of a layer's number and the dot after it; 0 if there is none. */
 static size_t number_size(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
     return digits > 0 && text[digits] == '.' ? digits + 1 : 0;
 }
 
-/* snprintf that says whether all of it fitted; else out is as it was. */
+/* Joins the parts of a name. Returns 0 and leaves out unchanged if it is too long. */
 static int put_name(char out[T2I_NAME_MAX], const char *a, const char *number, size_t digits,
                     const char *b, const char *c)
 {
@@ -100,7 +100,7 @@ t2i_status t2i_tutorial_model_config(const t2i_py *root, const char *path, t2i_c
         const t2i_py *value = t2i_py_get(config, t2i_model_size_name(i));
         if (value == NULL || value->kind != T2I_PY_INT ||
             !t2i_model_set_size(out, i, value->integer))
-            return t2i_fail(err, T2I_DATA, "%s: config has no proper '%s'", path,
+            return t2i_fail(err, T2I_DATA, "%s: config has no valid '%s'", path,
                             t2i_model_size_name(i));
     }
     return T2I_OK;
@@ -108,7 +108,7 @@ t2i_status t2i_tutorial_model_config(const t2i_py *root, const char *path, t2i_c
 
 /* ---- vocabulary ---- */
 
-/* A token as a C string; NULL when it is no text or has a zero byte in it. */
+/* A token as a C string; NULL if it is not a string or contains a NUL byte. */
 static const char *token_of(const t2i_py *value)
 {
     int fine = value != NULL && value->kind == T2I_PY_TEXT && strlen(value->text) == value->size;
@@ -136,7 +136,8 @@ static t2i_status check_table(const t2i_py *table, const char *key, const char *
     return T2I_OK;
 }
 
-/* Fills the tokens by id. As many entries as ids, none of them twice: all are there. */
+/* Fills the tokens by id. There are as many entries as ids, and none occurs twice, so none is
+ * missing. */
 static t2i_status read_char_to_int(const t2i_py *table, const char *path, const char **token,
                                    t2i_error *err)
 {
@@ -144,7 +145,7 @@ static t2i_status read_char_to_int(const t2i_py *table, const char *path, const 
         size_t id;
         const char *text = token_of(table->key[i]);
         if (text == NULL)
-            return t2i_fail(err, T2I_DATA, "%s: entry %zu of tokenizer.char_to_int is no text",
+            return t2i_fail(err, T2I_DATA, "%s: entry %zu of tokenizer.char_to_int is not a string",
                             path, i);
         if (!id_of(table->item[i], table->size, &id))
             return t2i_fail(err, T2I_DATA,
@@ -152,7 +153,7 @@ static t2i_status read_char_to_int(const t2i_py *table, const char *path, const 
                             text, table->size - 1);
         if (token[id] != NULL)
             return t2i_fail(err, T2I_DATA,
-                            "%s: tokenizer.char_to_int gives '%s' and '%s' the same number %zu",
+                            "%s: tokenizer.char_to_int assigns '%s' and '%s' the same number %zu",
                             path, token[id], text, id);
         token[id] = text;
     }
@@ -173,7 +174,7 @@ static t2i_status check_int_to_char(const t2i_py *table, const char *path, const
             return t2i_fail(
                 err, T2I_DATA,
                 "%s: tokenizer.int_to_char[%zu] is '%s', but char_to_int has '%s' for it", path, id,
-                text == NULL ? "(no text)" : text, token[id]);
+                text == NULL ? "(not a string)" : text, token[id]);
         if (seen[id]++)
             return t2i_fail(err, T2I_DATA, "%s: tokenizer.int_to_char has %zu twice", path, id);
     }
@@ -209,7 +210,7 @@ t2i_status t2i_tutorial_model_positions(t2i_tensors *file, const char *path, con
                                         t2i_error *err)
 {
     static const char name[] = "positional_encoding";
-    const double rounding = 1.2e-7; /* of a rate of at most 1, in float: 2^-23 */
+    const double rounding = 1.2e-7; /* of a frequency of at most 1, as a float: 2^-23 */
     size_t block = model->config.block_size, d = model->config.d_model;
     const t2i_tensor_info *found = t2i_tensors_find(file, name);
     if (found == NULL) return t2i_fail(err, T2I_DATA, "%s has no tensor %s", path, name);
@@ -223,18 +224,18 @@ t2i_status t2i_tutorial_model_positions(t2i_tensors *file, const char *path, con
                             : t2i_tensors_floats(file, found, table, err);
     for (size_t i = 0; status == T2I_OK && i < block * d; i++) {
         double off = fabs((double)table[i] - (double)model->position[i]);
-        if (!(off <= 1e-5 + rounding * (double)(i / d))) /* not a number is no agreement */
+        if (!(off <= 1e-5 + rounding * (double)(i / d))) /* also true for NaN */
             status =
                 t2i_fail(err, T2I_DATA,
-                         "%s: %s at position %zu, dimension %zu is %g, but the model's "
-                         "sinusoids have %g there: another kind of positions",
+                         "%s: %s at position %zu, dimension %zu is %g, not %g: only the "
+                         "tutorial's sinusoidal encoding is supported",
                          path, name, i / d, i % d, (double)table[i], (double)model->position[i]);
     }
     t2i_free(table);
     return status;
 }
 
-/* ---- what is not used ---- */
+/* ---- unused entries ---- */
 
 static int is_known(const char *key)
 {
@@ -258,7 +259,7 @@ static int is_table(const char *key)
     return strcmp(key, "char_to_int") == 0 || strcmp(key, "int_to_char") == 0;
 }
 
-/* The keys of a dict that are not known, as "PREFIXkey". */
+/* Adds the unknown keys of a dict, as "PREFIXkey". */
 static t2i_status add_unknown(const t2i_py *dict, const char *prefix, int (*known)(const char *),
                               t2i_string_table *out, t2i_error *err)
 {
@@ -268,7 +269,7 @@ static t2i_status add_unknown(const t2i_py *dict, const char *prefix, int (*know
         const char *key = token_of(dict->key[i]);
         if (key != NULL && known(key)) continue;
         snprintf(name, sizeof name, "%s%.200s", prefix,
-                 key == NULL ? "(a key that is no text)" : key);
+                 key == NULL ? "(a key that is not a string)" : key);
         T2I_TRY(t2i_string_table_add(out, name, &number, err));
     }
     return T2I_OK;
@@ -283,7 +284,7 @@ t2i_status t2i_tutorial_model_unused(const t2i_py *root, t2i_string_table *out, 
 
 /* ---- writing ---- */
 
-/* A state_dict: the weight and, where the model has one, the bias of the module PREFIX. */
+/* Makes the state_dict of the module PREFIX: its weight and, if the model has one, its bias. */
 static t2i_py *module_dict(t2i_py_arena *arena, const t2i_checkpoint *c, const char *prefix)
 {
     static const char *const parts[] = {"weight", "bias"};

@@ -31,22 +31,23 @@ int t2i_dataset_split_find(const char *name)
     return -1;
 }
 
-/* ---- opening: nothing of the file is believed ---- */
+/* ---- opening: the file is untrusted ---- */
 
 static t2i_status other_schema(const t2i_dataset *dataset, const char *what, t2i_error *err)
 {
-    return t2i_fail(err, T2I_DATA,
-                    "%s is not a sound t2i dataset: %s; build it with t2i-data, or restore it",
-                    dataset->path, what);
+    return t2i_fail(
+        err, T2I_DATA,
+        "%s is not a valid t2i dataset: %s; build it again with t2i-data, or restore it",
+        dataset->path, what);
 }
 
-/* A text of the file: terminated, UTF-8. */
+/* Copies a string of the file, which must be NUL-terminated UTF-8. */
 static t2i_status take_text(const t2i_dataset *dataset, const char *name, const char *claimed,
                             char *out, size_t room, t2i_error *err)
 {
     if (memchr(claimed, '\0', room) == NULL ||
         t2i_utf8_valid(claimed, strlen(claimed)) != strlen(claimed))
-        return t2i_column_bad(dataset->path, name, "is missing, too long or no text", err);
+        return t2i_column_bad(dataset->path, name, "is missing, too long or not a string", err);
     memcpy(out, claimed, room);
     return T2I_OK;
 }
@@ -57,7 +58,7 @@ static int is_hex(const char *text)
     return (size == 0 || size == T2I_HEX - 1) && strspn(text, "0123456789abcdef") == size;
 }
 
-/* The encoder as the attribute describes it; 0 when it is not exactly that. */
+/* Parses the attribute encoder; returns 0 if it is malformed. */
 static int parse_encoder(const t2i_json *json, t2i_encoder_info *out, uint64_t *features)
 {
     const char *name, *weights;
@@ -93,11 +94,10 @@ static t2i_status take_attributes(t2i_dataset *dataset, const t2i_claims *claims
     T2I_TRY(t2i_json_parse(&json, dataset->encoder, strlen(dataset->encoder), dataset->path, err));
     int fits = parse_encoder(json, &info->encoder, &info->features);
     t2i_json_free(json);
-    return fits ? T2I_OK
-                : other_schema(dataset, "its attribute encoder is not as it should be", err);
+    return fits ? T2I_OK : other_schema(dataset, "its attribute encoder is malformed", err);
 }
 
-/* Offsets must begin at 0 and end at the end of the bytes. */
+/* The first offset must be 0, and the last one the number of bytes. */
 static t2i_status check_ends(t2i_dataset *dataset, int offsets, int bytes, t2i_error *err)
 {
     t2i_column *column = &dataset->column[offsets];
@@ -106,10 +106,10 @@ static t2i_status check_ends(t2i_dataset *dataset, int offsets, int bytes, t2i_e
     T2I_TRY(t2i_column_read(column, column->rows - 1, 1, &last, err));
     if (first == 0 && last == dataset->column[bytes].rows) return T2I_OK;
     return t2i_column_bad(dataset->path, column->spec->path,
-                          "does not fit the bytes that it divides", err);
+                          "does not match the bytes that it points into", err);
 }
 
-/* All sizes against each other. */
+/* Checks that all sizes are consistent. */
 static t2i_status check_shape(t2i_dataset *dataset, t2i_error *err)
 {
     const t2i_column *column = dataset->column;
@@ -125,19 +125,19 @@ static t2i_status check_shape(t2i_dataset *dataset, t2i_error *err)
         shape.images > shape.pairs || shape.features > FEATURES_MAX)
         return other_schema(dataset, "it has no pairs, or an impossible number of them", err);
     if (info->has_pixels != (shape.height > 0) || info->has_decoder > info->has_pixels)
-        return other_schema(dataset, "its pictures do not fit its encoder", err);
+        return other_schema(dataset, "its pictures do not match its encoder", err);
     for (int i = 0; i < COLUMNS; i++) {
         uint64_t dim[RANK_MAX];
         t2i_column_dims(&shape, i, dim);
         if (column[i].present && memcmp(dim, column[i].dim, sizeof dim) != 0)
             return t2i_column_bad(dataset->path, t2i_columns[i].path,
-                                  "has a size that does not fit the rest", err);
+                                  "has a size that does not match the other columns", err);
     }
     T2I_TRY(check_ends(dataset, PROMPT_OFFSETS, PROMPT_BYTES, err));
     return check_ends(dataset, NAME_OFFSETS, NAME_BYTES, err);
 }
 
-/* What the reader says of the file, held against itself. Nothing of it is believed. */
+/* Validates the claims of the file. */
 static t2i_status take_claims(t2i_dataset *dataset, const t2i_claims *claims, uint64_t file_size,
                               t2i_error *err)
 {
@@ -199,22 +199,23 @@ const char *t2i_dataset_path(const t2i_dataset *dataset)
 
 /* ---- ranges ---- */
 
-/* count + 1 offsets, ascending, no string over 1 MiB; in the schema the bytes stand just before. */
+/* Reads count + 1 offsets, which must ascend, with strings of at most 1 MiB. In the schema the
+ * bytes are the column before the offsets. */
 static t2i_status read_offsets(t2i_dataset *dataset, int which, uint64_t first, uint64_t count,
                                uint64_t *out, t2i_error *err)
 {
     t2i_column *column = &dataset->column[which];
-    if (count == UINT64_MAX) return t2i_fail(err, T2I_BUG, "too many offsets were asked for");
+    if (count == UINT64_MAX) return t2i_fail(err, T2I_BUG, "too many offsets were requested");
     T2I_TRY(t2i_column_read(column, first, count + 1, out, err));
     for (uint64_t i = 0; i < count; i++)
         if (out[i] > out[i + 1] || out[i + 1] - out[i] > STRING_MAX)
             return t2i_fail(
                 err, T2I_DATA,
-                "%s is not a sound t2i dataset: row %llu of %s has an impossible length",
+                "%s is not a valid t2i dataset: row %llu of %s has an impossible length",
                 dataset->path, (unsigned long long)(first + i), column->spec->path);
     if (out[count] <= dataset->column[which - 1].rows) return T2I_OK;
-    return t2i_column_bad(dataset->path, column->spec->path,
-                          "points beyond the bytes that it divides", err);
+    return t2i_column_bad(dataset->path, column->spec->path, "points beyond the end of its bytes",
+                          err);
 }
 
 t2i_status t2i_dataset_prompt_offsets(t2i_dataset *dataset, uint64_t first, uint64_t count,
@@ -232,7 +233,7 @@ t2i_status t2i_dataset_prompt_bytes(t2i_dataset *dataset, uint64_t first, uint64
 static t2i_status bad_pair(const t2i_dataset *dataset, uint64_t pair, const char *what,
                            t2i_error *err)
 {
-    return t2i_fail(err, T2I_DATA, "%s is not a sound t2i dataset: pair %llu %s", dataset->path,
+    return t2i_fail(err, T2I_DATA, "%s is not a valid t2i dataset: pair %llu %s", dataset->path,
                     (unsigned long long)pair, what);
 }
 
@@ -245,9 +246,9 @@ t2i_status t2i_dataset_pairs(t2i_dataset *dataset, uint64_t first, uint64_t coun
     if (split != NULL) T2I_TRY(t2i_column_read(&column[PAIR_SPLIT], first, count, split, err));
     for (uint64_t i = 0; i < count; i++) {
         if (image != NULL && image[i] >= dataset->info.images)
-            return bad_pair(dataset, first + i, "names a picture that is not there", err);
+            return bad_pair(dataset, first + i, "names a picture that does not exist", err);
         if (split != NULL && split[i] >= T2I_SPLITS)
-            return bad_pair(dataset, first + i, "is of an unknown split", err);
+            return bad_pair(dataset, first + i, "has an unknown split", err);
     }
     return T2I_OK;
 }
@@ -306,7 +307,7 @@ t2i_status t2i_dataset_check_digest(t2i_dataset *dataset, t2i_error *err)
     T2I_TRY(t2i_dataset_digest(dataset->column, dataset->info.tool, dataset->encoder, digest, err));
     if (strcmp(digest, dataset->info.digest) == 0) return T2I_OK;
     return t2i_fail(err, T2I_DATA,
-                    "%s is damaged: its digest does not fit what is in it; restore the file or "
+                    "%s is damaged: its digest does not match its contents; restore the file or "
                     "build it again",
                     dataset->path);
 }

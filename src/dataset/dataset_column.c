@@ -11,7 +11,7 @@
 enum { AHEAD = 1 << 20 }; /* bytes of a column kept */
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "checksums and digest are over little-endian bytes, as ours are");
+               "checksums and digests are computed over little-endian bytes");
 
 static unsigned number_of(const t2i_column *column)
 {
@@ -20,7 +20,7 @@ static unsigned number_of(const t2i_column *column)
 
 static t2i_status load_table(t2i_column *column, t2i_error *err)
 {
-    if (column->table != NULL) return T2I_OK; /* always so where it is written */
+    if (column->table != NULL) return T2I_OK; /* always when writing */
     uint64_t *table = t2i_alloc((size_t)column->blocks, sizeof *table);
     if (table == NULL)
         return t2i_fail_memory(err, (size_t)column->blocks * sizeof *table, "checksums");
@@ -58,8 +58,8 @@ static t2i_status check_block(const t2i_column *column, uint64_t block, const vo
     return column->spec->kind == T2I_F32 ? check_finite(column, block, bytes, err) : T2I_OK;
 }
 
-/* How many blocks to fetch at once: twice as many as before while they are read in sequence, as
- * each turn of the reader costs two switches of processes; one where somebody jumps. */
+/* Number of blocks to read at once. Each request costs two process switches, so the number is
+ * doubled while blocks are read in sequence; it is 1 after a jump. */
 static uint64_t blocks_at_once(const t2i_column *column, uint64_t block, uint64_t most)
 {
     int goes_on = column->cached_blocks > 0 && block == column->cached + column->cached_blocks;
@@ -68,7 +68,7 @@ static uint64_t blocks_at_once(const t2i_column *column, uint64_t block, uint64_
     return count < column->blocks - block ? count : column->blocks - block;
 }
 
-/* Reads from a block on into the cache, and checks all that came. */
+/* Reads blocks into the cache, beginning with `block`, and verifies them. */
 static t2i_status fill_cache(t2i_column *column, uint64_t block, t2i_error *err)
 {
     uint64_t block_bytes = column->block_rows * column->row_bytes;
@@ -93,7 +93,7 @@ static t2i_status fill_cache(t2i_column *column, uint64_t block, t2i_error *err)
     return T2I_OK;
 }
 
-/* A block's bytes, checked; good until another block of the column is asked for. */
+/* The bytes of a block, verified; valid until another block of the column is requested. */
 static t2i_status load_block(t2i_column *column, uint64_t block, const uint8_t **out,
                              t2i_error *err)
 {
@@ -108,7 +108,7 @@ t2i_status t2i_column_read(t2i_column *column, uint64_t first, uint64_t count, v
 {
     uint8_t *to = out;
     if (!column->present || first > column->rows_put || count > column->rows_put - first)
-        return t2i_fail(err, T2I_BUG, "%s: rows beyond the end of %s were asked for", column->file,
+        return t2i_fail(err, T2I_BUG, "%s: rows beyond the end of %s were requested", column->file,
                         column->spec->path);
     while (count > 0) {
         uint64_t block = first / column->block_rows, skip = first % column->block_rows;
@@ -174,7 +174,7 @@ t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *
     t2i_status status = t2i_hash_new(&hash, err);
     for (int i = 0; i < COLUMNS; i++)
         if (column[i].present) read.all += (double)column[i].rows_put * (double)column[i].row_bytes;
-    t2i_progress_begin(&read.progress, "reading all of it for its digest");
+    t2i_progress_begin(&read.progress, "computing the digest");
     for (int i = 0; i < COLUMNS && status == T2I_OK; i++)
         if (column[i].present) status = digest_column(hash, &column[i], &read, err);
     if (status == T2I_OK) t2i_progress_end(&read.progress);

@@ -1,19 +1,21 @@
-/* dataset_column.h - the rows of a column, fetched in blocks, checked and kept.
+/* dataset_column.h - reads rows of a column: blocks, verified and cached.
  *
- * Why: a block is decoded once for many small ranges in sequence, and none is handed out whose
- * checksum differs. Blocks come from the reader (reader_file.h); of a file that is being written,
- * from t2i_column.read_back. Private to dataset.
+ * A block is decoded once for many small ranges in sequence, and is returned only if its checksum
+ * matches. Blocks come from the reader (reader_file.h) or, while a file is being written, from
+ * t2i_column.read_back. Private to dataset.
  */
 #ifndef T2I_DATASET_COLUMN_H
 #define T2I_DATASET_COLUMN_H
 
 #include "dataset/dataset_schema.h"
 
-/* Rows [first, first + count), each block checked against its checksum and floats to be finite. */
+/* Reads rows [first, first + count). Verifies the checksum of each block, and that floats are
+ * finite. */
 T2I_CHECKED t2i_status t2i_column_read(t2i_column *column, uint64_t first, uint64_t count,
                                        void *out, t2i_error *err);
 
-/* Over all columns that are present; see dataset.h for what it covers. */
+/* The digest of a dataset: over all columns that are present, and these attributes
+ * (docs/file-formats.md). */
 T2I_CHECKED t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *encoder,
                                           char out[T2I_HEX], t2i_error *err);
 

@@ -45,13 +45,13 @@ static int kind_is(hid_t type, t2i_kind kind)
 #if H5_VERSION_GE(1, 10, 7)
 #define SET_LOCKING(access) H5Pset_file_locking(access, 0, 1)
 #else
-#define SET_LOCKING(access) 0 /* older: the user sets HDF5_USE_FILE_LOCKING where it matters */
+#define SET_LOCKING(access) 0 /* older versions: the user sets HDF5_USE_FILE_LOCKING if needed */
 #endif
 
 hid_t t2i_h5_access(void)
 {
-    H5dont_atexit(); /* it would write, and crash, again: see t2i_dataset_writer_drop */
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* we report errors, HDF5 prints none */
+    H5dont_atexit(); /* it would write again, and crash: see t2i_dataset_writer_drop */
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* HDF5 prints no errors */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access >= 0 && SET_LOCKING(access) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
@@ -71,7 +71,7 @@ t2i_status t2i_h5_fail(t2i_error *err, t2i_status status, const char *file, cons
     static const char mark[] = "error message = '";
     char reason[512] = "no reason given";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
-    char *text = strstr(reason, mark); /* what the system said, among a dozen numbers */
+    char *text = strstr(reason, mark); /* the system's message, among many numbers */
     if (text != NULL) {
         text += strlen(mark);
         text[strcspn(text, "'")] = '\0';
@@ -80,7 +80,7 @@ t2i_status t2i_h5_fail(t2i_error *err, t2i_status status, const char *file, cons
     return t2i_fail(err, status, "%s: cannot %s: %s", file, what, text != NULL ? text : reason);
 }
 
-/* What is linked must lie in this very file: no soft and no external links. */
+/* Is it a hard link? Soft and external links are refused. */
 static int is_hard(hid_t file, const char *path)
 {
     H5L_info_t info;
@@ -88,7 +88,7 @@ static int is_hard(hid_t file, const char *path)
            H5Lget_info(file, path, &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_HARD;
 }
 
-/* The dimensions of a simple space of that rank; 0 when it is another. */
+/* dim: the dimensions of a simple dataspace of that rank. Returns 0 for any other dataspace. */
 static int get_dims(hid_t id, unsigned rank, uint64_t dim[RANK_MAX])
 {
     hsize_t found[H5S_MAX_RANK];
@@ -124,7 +124,8 @@ static int has_known_filters(hid_t plist)
     return filters >= 0;
 }
 
-/* What is wrong with how a dataset is stored, or NULL. A chunked one tells its chunk. */
+/* Returns what is wrong with the storage of a dataset, or NULL. chunk NULL: it must be contiguous;
+ * otherwise chunked, and chunk receives the dimensions of a chunk. */
 static const char *check_storage(hid_t id, unsigned rank, hsize_t chunk[RANK_MAX])
 {
     hid_t plist = H5Dget_create_plist(id);
@@ -136,15 +137,15 @@ static const char *check_storage(hid_t id, unsigned rank, hsize_t chunk[RANK_MAX
     else if (!has_known_filters(plist))
         problem = "uses a filter other than shuffle, deflate and fletcher32";
     else if (H5Pget_layout(plist) != (chunk == NULL ? H5D_CONTIGUOUS : H5D_CHUNKED))
-        problem = "has another storage layout";
+        problem = "has an unsupported storage layout";
     else if (chunk != NULL && H5Pget_chunk(plist, (int)rank, chunk) != (int)rank)
-        problem = "has other chunks";
+        problem = "has chunks of another rank";
     if (plist >= 0) H5Pclose(plist);
     return problem;
 }
 
-/* A scalar attribute: of that kind, or with room > 0 a UTF-8 string of fixed length below room. 0
- * when it is missing or anything else. */
+/* Reads a scalar attribute: of that kind or, if room > 0, a UTF-8 string of fixed length below
+ * room. Returns 0 if it is missing or of another type. */
 static int read_attribute(hid_t object, const char *name, t2i_kind kind, void *out, size_t room)
 {
     if (H5Aexists(object, name) <= 0) return 0;
@@ -169,7 +170,8 @@ static t2i_status bad(const t2i_h5_file *file, const char *name, const char *wha
     return t2i_column_bad(file->path, name, what, err);
 }
 
-/* The checksums of a column: one a block, really stored. Fills *id in any case. */
+/* Opens the checksums of a column: one per block, all stored in the file. Sets *id also on failure.
+ */
 static t2i_status open_table(const t2i_h5_file *file, int which, hid_t *id,
                              t2i_column_claims *claims, t2i_error *err)
 {
@@ -180,7 +182,7 @@ static t2i_status open_table(const t2i_h5_file *file, int which, hid_t *id,
     *id = H5Dopen2(file->file, name, H5P_DEFAULT);
     if (*id < 0) return bad(file, name, "is not a dataset", err);
     if (!has_kind(*id, T2I_U64) || !get_dims(*id, 1, dim))
-        return bad(file, name, "has another type or rank", err);
+        return bad(file, name, "has the wrong type or rank", err);
     const char *problem = check_storage(*id, 1, NULL);
     if (problem != NULL) return bad(file, name, problem, err);
     if (!read_attribute(*id, BLOCK_ROWS, T2I_U64, &claims->block_rows, 0))
@@ -190,7 +192,7 @@ static t2i_status open_table(const t2i_h5_file *file, int which, hid_t *id,
     return T2I_OK;
 }
 
-/* Fills *id in any case. */
+/* Opens the values of a column. Sets *id also on failure. */
 static t2i_status open_values(const t2i_h5_file *file, int which, hid_t *id,
                               t2i_column_claims *claims, t2i_error *err)
 {
@@ -200,13 +202,13 @@ static t2i_status open_values(const t2i_h5_file *file, int which, hid_t *id,
     if (!is_hard(file->file, group) || !is_hard(file->file, spec->path))
         return bad(file, spec->path, "is missing", err);
     hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
-    /* the last block is kept by who asked for it: HDF5 need not */
+    /* no chunk cache: dataset_column.h caches blocks */
     if (access >= 0 && H5Pset_chunk_cache(access, 1, 0, 1) >= 0)
         *id = H5Dopen2(file->file, spec->path, access);
     if (access >= 0) H5Pclose(access);
     if (*id < 0) return bad(file, spec->path, "is not a dataset", err);
     if (!has_kind(*id, spec->kind) || !get_dims(*id, spec->rank, claims->dim))
-        return bad(file, spec->path, "has another type or rank", err);
+        return bad(file, spec->path, "has the wrong type or rank", err);
     hsize_t chunk[RANK_MAX] = {0};
     const char *problem = check_storage(*id, spec->rank, claims->dim[0] > 0 ? chunk : NULL);
     if (problem != NULL) return bad(file, spec->path, problem, err);
@@ -234,7 +236,7 @@ static t2i_status read_text(const t2i_h5_file *file, const char *name, char *out
 {
     memset(out, 0, room);
     if (read_attribute(file->file, name, T2I_U8, out, room)) return T2I_OK;
-    return bad(file, name, "is missing, too long or no text", err);
+    return bad(file, name, "is missing, too long or not a string", err);
 }
 
 static t2i_status read_attributes(const t2i_h5_file *file, t2i_claims *claims, t2i_error *err)
@@ -248,8 +250,8 @@ static t2i_status read_attributes(const t2i_h5_file *file, t2i_claims *claims, t
                         file->path);
     if (!read_attribute(file->file, "format_version", T2I_U32, &version, 0))
         return t2i_fail(err, T2I_DATA,
-                        "%s is not a sound t2i dataset: it has no format_version; build it with "
-                        "t2i-data, or restore it",
+                        "%s is not a valid t2i dataset: it has no format_version; build it again "
+                        "with t2i-data, or restore it",
                         file->path);
     if (version != FORMAT_VERSION)
         return t2i_fail(err, T2I_DATA, "%s has format version %u; this program reads version %d",
@@ -262,13 +264,13 @@ static t2i_status read_attributes(const t2i_h5_file *file, t2i_claims *claims, t
 static t2i_status open_file(t2i_h5_file *file, t2i_error *err)
 {
     hid_t access = t2i_h5_access();
-    if (access < 0) return t2i_fail(err, T2I_SYSTEM, "HDF5 cannot be set up");
+    if (access < 0) return t2i_fail(err, T2I_SYSTEM, "HDF5 cannot be initialised");
     file->file = H5Fopen(file->path, H5F_ACC_RDONLY, access);
     t2i_status status = T2I_OK;
     if (file->file < 0) {
         t2i_error why;
         status = t2i_h5_fail(&why, T2I_OK, file->path,
-                             "open it as an HDF5 file (is it another file, cut or damaged?)");
+                             "open it as an HDF5 file (is it another file, cut off or damaged?)");
         status = t2i_fail(err, status == T2I_IO ? T2I_NOINPUT : status, "%s", why.text);
     }
     H5Pclose(access);
@@ -330,7 +332,7 @@ const t2i_column *t2i_h5_column(const t2i_h5_file *file, unsigned which)
     return &file->column[which];
 }
 
-/* Rows [start, start + count) of a column (table: of its checksums) from or to data. */
+/* Reads or writes rows [start, start + count) of a column (table: of its checksums). */
 static t2i_status transfer(const t2i_column *column, int table, uint64_t start, uint64_t count,
                            int writing, void *data, t2i_error *err)
 {

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-/* gzip shrinks at most 1,032-fold: a dataset that claims more than this is a lie. */
+/* The largest compression ratio of deflate is 1,032: a larger claim is false. */
 enum { MOST_SHRUNK = 1100 };
 
 const t2i_column_spec t2i_columns[COLUMNS] = {
@@ -88,7 +88,7 @@ t2i_status t2i_column_init(t2i_column *column, const char *file, int which,
 
 t2i_status t2i_column_bad(const char *file, const char *column, const char *what, t2i_error *err)
 {
-    return t2i_fail(err, T2I_DATA, "%s is not a sound t2i dataset: %s %s", file, column, what);
+    return t2i_fail(err, T2I_DATA, "%s is not a valid t2i dataset: %s %s", file, column, what);
 }
 
 t2i_status t2i_column_accept(t2i_column *column, const char *file, int which,
@@ -106,11 +106,11 @@ t2i_status t2i_column_accept(t2i_column *column, const char *file, int which,
     set_blocks(column, block_rows);
     if (claims->sums > file_size / sizeof(uint64_t) || claims->sums != column->blocks ||
         claims->sum_bytes != column->blocks * sizeof(uint64_t))
-        return t2i_column_bad(file, name, "has another number of checksums than blocks", err);
+        return t2i_column_bad(file, name, "does not have one checksum per block", err);
     int fits = column->rows == 0 || claims->chunk[0] == block_rows;
     for (unsigned i = 1; i < column->spec->rank && column->rows > 0; i++)
         fits = fits && claims->chunk[i] == claims->dim[i];
-    if (!fits) return t2i_column_bad(file, path, "has other chunks than its checksums", err);
+    if (!fits) return t2i_column_bad(file, path, "has chunks that do not match its checksums", err);
     if (column->rows > (file_size * MOST_SHRUNK + BLOCK_MAX) / column->row_bytes)
         return t2i_column_bad(file, path, "claims more than the file can hold", err);
     return T2I_OK;

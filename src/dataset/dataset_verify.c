@@ -22,7 +22,7 @@ typedef struct {
 static t2i_status bad(const t2i_dataset *dataset, const char *what, uint64_t number,
                       const char *why, t2i_error *err)
 {
-    return t2i_fail(err, T2I_DATA, "%s is not a sound t2i dataset: %s %llu %s",
+    return t2i_fail(err, T2I_DATA, "%s is not a valid t2i dataset: %s %llu %s",
                     t2i_dataset_path(dataset), what, (unsigned long long)number, why);
 }
 

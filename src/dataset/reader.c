@@ -1,4 +1,4 @@
-/* dladdr: GNU's name, not in POSIX. */
+/* For dladdr, a GNU extension. */
 #define _GNU_SOURCE
 #include "dataset/reader.h"
 
@@ -27,12 +27,12 @@ enum { SECONDS = 60, SECONDS_MAX = 86400 };
 
 /* The one reader of this process. */
 static struct {
-    pid_t pid, owner; /* owner: who started it; a fork of ours has none of its own yet */
-    int running, fd;  /* the socket, while it is running */
+    pid_t pid, owner; /* owner: the process that started it; a fork of that has no reader yet */
+    int running, fd;  /* fd: the socket, while it is running */
     unsigned long birth;
     int used[READER_FILES];
 } reader;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over reader and every exchange */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards reader and every exchange */
 
 static int seconds_to_wait(void)
 {
@@ -43,7 +43,7 @@ static int seconds_to_wait(void)
 
 /* ---- the program ---- */
 
-/* FOLDER of path, "below" it and t2i-reader in out; 1 when such a program is there. */
+/* out: FOLDER/BELOWt2i-reader, with the folder of path. Returns 1 if that program exists. */
 static int is_beside(const char *path, const char *below, char out[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
@@ -52,7 +52,7 @@ static int is_beside(const char *path, const char *below, char out[PATH_MAX])
     return size < PATH_MAX && access(out, X_OK) == 0;
 }
 
-/* The order is told in reader.h. */
+/* Searches in the order that reader.h documents. */
 static t2i_status find_program(char out[PATH_MAX], t2i_error *err)
 {
     static const char *const below[] = {"", "../libexec/t2i/", "../../libexec/t2i/"};
@@ -72,13 +72,13 @@ static t2i_status find_program(char out[PATH_MAX], t2i_error *err)
         if (is_beside(program, below[i], out)) return T2I_OK;
     return t2i_fail(err, T2I_SYSTEM,
                     "there is no t2i-reader, which reads datasets: neither beside %s nor in "
-                    "../libexec/t2i; T2I_READER in the environment can name it",
+                    "../libexec/t2i; install it, or set T2I_READER to its path",
                     known && strchr(here.dli_fname, '/') != NULL ? here.dli_fname : program);
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
-/* Above the numbers of the reader's descriptors. */
+/* Moves a descriptor above the numbers of those that the reader gets. */
 static int lift(int fd)
 {
     if (fd < 0 || fd > READER_SOCKET) return fd;
@@ -94,7 +94,7 @@ static void forget(void)
     reader.running = 0;
 }
 
-/* Killed, if it is still ours: a caller that waits for any child may have had it already. */
+/* Kills the reader if it is still a child: the caller may have waited for any child. */
 static void kill_it(void)
 {
     siginfo_t info;
@@ -102,7 +102,7 @@ static void kill_it(void)
         kill(reader.pid, SIGKILL);
 }
 
-/* It is not waited for longer than a moment: it may hang on a disk. */
+/* Kills the reader and waits at most 0.1 s for its end: it may hang on a disk. */
 static void finish(void)
 {
     kill_it();
@@ -111,7 +111,7 @@ static void finish(void)
     forget();
 }
 
-/* 0, or an errno. Begins with all signals blocked, as it is not ready for them. */
+/* Returns 0 or an errno. All signals are blocked until the reader has set up its own handling. */
 static int spawn(const char *program, const char *path, int socket, pid_t *pid)
 {
     char *argv[] = {"t2i-reader", T2I_VERSION, (char *)path, NULL};
@@ -136,14 +136,14 @@ static int spawn(const char *program, const char *path, int socket, pid_t *pid)
     return why;
 }
 
-/* Starts the reader where there is none; path is what it will open first. */
+/* Starts the reader if there is none. path: the first file that it will open. */
 static t2i_status begin(const char *path, t2i_error *err)
 {
     int ends[2];
     char program[PATH_MAX];
     pid_t me = getpid();
     if (reader.running && reader.owner == me) return T2I_OK;
-    if (reader.running) forget(); /* that one is our parent's */
+    if (reader.running) forget(); /* it belongs to the parent process */
     T2I_TRY(find_program(program, err));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ends[0] = ends[1] = -1;
     for (int i = 0; i < 2; i++) ends[i] = lift(ends[i]);
@@ -171,17 +171,17 @@ void t2i_reader_end(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* No answer in time: it hangs on a disk, or was stopped. */
+/* The reader did not answer in time: it hangs on a disk, or was stopped. */
 static t2i_status stalled(const char *path, int seconds, t2i_error *err)
 {
     finish();
     return t2i_fail(err, T2I_IO,
-                    "cannot read %s: nothing came for %d s; is its disk gone, or slow? "
-                    "T2I_READER_SECONDS in the environment waits longer",
+                    "cannot read %s: no answer for %d s; is its disk slow or unreachable? "
+                    "A larger T2I_READER_SECONDS in the environment waits longer",
                     path, seconds);
 }
 
-/* It is dead, or (not nothing came, but nonsense) must die. */
+/* The reader has ended, or (came > 0: its answer was invalid) is killed. */
 static t2i_status died(const char *path, ssize_t came, t2i_error *err)
 {
     int end = 0;
@@ -195,21 +195,23 @@ static t2i_status died(const char *path, ssize_t came, t2i_error *err)
                         "memory?)",
                         path);
     if (came <= 0 && known > 0 && WIFEXITED(end) && WEXITSTATUS(end) == T2I_USAGE)
-        return t2i_fail(err, T2I_SYSTEM,
-                        "cannot read %s: the t2i-reader that was found is not of version %s", path,
-                        T2I_VERSION);
+        return t2i_fail(
+            err, T2I_SYSTEM,
+            "cannot read %s: t2i-reader is not of version %s; install both from one build", path,
+            T2I_VERSION);
     if (number == SIGXCPU)
-        return t2i_fail(err, T2I_DATA,
-                        "%s is damaged: HDF5 comes to no end with it; restore the file or build it "
-                        "again",
-                        path);
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s is damaged: HDF5 does not finish reading it; restore the file or build it "
+            "again",
+            path);
     return t2i_fail(err, T2I_DATA,
                     "%s is damaged: HDF5 crashes on it (signal %d); restore the file or build it "
                     "again",
                     path, number);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 static int is_known(t2i_status status)
 {
@@ -225,8 +227,8 @@ static t2i_status receive(const char *path, void *out, size_t size, t2i_error *e
         if (got > 0) {
             done += (size_t)got;
         } else if (got < 0 && errno == EAGAIN) {
-            /* whole seconds in which nothing came are counted, not the clock: that goes on while
-             * the job is suspended */
+            /* counts timeouts of one second and does not read the clock, which continues while the
+             * job is suspended */
             if (++seconds >= most) return stalled(path, most, err);
         } else if (got == 0 || errno != EINTR) {
             return died(path, got, err);
@@ -235,7 +237,8 @@ static t2i_status receive(const char *path, void *out, size_t size, t2i_error *e
     return T2I_OK;
 }
 
-/* Names with READER_OPEN only. Exactly so many bytes must come. */
+/* Sends a request and receives its answer, which must have exactly `bytes` bytes. names: for
+ * READER_OPEN only. */
 static t2i_status exchange(const char *path, t2i_reader_request *ask, const t2i_reader_names *names,
                            void *out, size_t bytes, t2i_error *err)
 {
@@ -254,21 +257,21 @@ static t2i_status exchange(const char *path, t2i_reader_request *ask, const t2i_
     return t2i_fail(err, status, "%s", said.error.text);
 }
 
-/* The file is open in this very reader. */
+/* Is the file open in the reader that is running? */
 static int is_open(const t2i_reader_file *file)
 {
     return file->birth != 0 && reader.running && file->birth == reader.birth &&
            reader.owner == getpid();
 }
 
-/* Asks for bytes of an open file. */
+/* Requests bytes of an open file. */
 static t2i_status fetch(const t2i_reader_file *file, t2i_reader_request *ask, void *out,
                         size_t bytes, t2i_error *err)
 {
     if (bytes > READER_MOST)
-        return t2i_fail(err, T2I_BUG, "a block of %zu bytes was asked for", bytes);
+        return t2i_fail(err, T2I_BUG, "a block of %zu bytes was requested", bytes);
     if (!is_open(file))
-        return t2i_fail(err, T2I_IO, "cannot read %s: the process that read it is gone",
+        return t2i_fail(err, T2I_IO, "cannot read %s: the process that read it has ended",
                         file->path);
     return exchange(file->path, ask, NULL, out, bytes, err);
 }
@@ -280,8 +283,9 @@ static t2i_status open_file(t2i_reader_file *out, uint64_t file_size, t2i_claims
     T2I_TRY(begin(out->path, err));
     while (out->slot < READER_FILES && reader.used[out->slot]) out->slot++;
     if (out->slot == READER_FILES || strlen(out->path) >= sizeof names.path)
-        return t2i_fail(err, T2I_SYSTEM, "cannot open %s: its name is too long, or %d are open",
-                        out->path, READER_FILES);
+        return t2i_fail(err, T2I_SYSTEM,
+                        "cannot open %s: its name is too long, or %d datasets are open", out->path,
+                        READER_FILES);
     t2i_reader_request ask = {.verb = READER_OPEN, .slot = out->slot, .first = file_size};
     if (getcwd(names.folder, sizeof names.folder) == NULL) names.folder[0] = '\0';
     strcpy(names.path, out->path);
@@ -334,7 +338,7 @@ void t2i_reader_close(t2i_reader_file *file)
     t2i_reader_request ask = {.verb = READER_CLOSE, .slot = file->slot};
     pthread_mutex_lock(&lock);
     if (is_open(file)) {
-        t2i_error later; /* if it dies of this, whoever opens a dataset next gets another */
+        t2i_error later; /* ignored: if the reader crashes, the next dataset starts another */
         t2i_status status = exchange(file->path, &ask, NULL, NULL, 0, &later);
         reader.used[file->slot] = 0;
         (void)status;

@@ -1,33 +1,32 @@
 /* reader.h - the process that reads dataset files for this one.
  *
- * Why: HDF5 1.10 crashes on about one of 400 damaged files, and can loop without end. So it is
- * never called to read in a process that would be missed, as a rank of a job: t2i-reader
- * (reader_server.h), started by posix_spawn when a dataset is first opened, opens the files, and
- * hands over blocks by a socket. It is confined: no core file, 1 GiB of memory beyond what it
- * began with, 10 s of processor time a request (a block, or opening a file). When it crashes, or
- * comes to no end, that is one error of the file ("FILE is damaged: ..."); when it gives no answer
- * for 60 s, one of the disk. T2I_READER_SECONDS in the environment changes the 60 (and the 10,
- * which is a sixth of it).
+ * HDF5 1.10 crashes on about one of 400 damaged files, and can loop forever. Therefore a rank never
+ * reads by HDF5 itself. A separate program, t2i-reader (reader_server.h), opens the files and sends
+ * blocks through a socket; it is started by posix_spawn when a dataset is first opened. Its limits:
+ * no core file, 1 GiB of memory beyond its initial use, and 10 s of processor time per request (to
+ * read blocks or to open a file). If it crashes or exceeds its processor time, that is T2I_DATA
+ * ("FILE is damaged: ..."); if it does not answer for 60 s, T2I_IO. T2I_READER_SECONDS in the
+ * environment replaces the 60 s, and a sixth of it the 10 s.
  *
- * One reader per process serves all datasets that are open (at most 8), and one thread at a time:
- * a lock is simpler than a reader per dataset, and HDF5 works for one thread at a time, too. It
- * ignores the signals that are meant for the job, and ends when its parent has, whose end of the
- * socket is then closed; that a thread ends changes nothing. Threads, signals, rounding and files
- * of the caller are left as they are. A relative name is of the caller's current folder.
+ * One reader per process serves all open datasets (at most 8), one request at a time under a lock:
+ * HDF5 itself serves one thread at a time. The reader ignores signals that are sent to the job, and
+ * ends when its parent process ends and thereby closes the socket; the end of a single thread has
+ * no effect. Threads, signals, rounding mode and files of the caller remain unchanged. A relative
+ * path is relative to the caller's current folder.
  *
- * The program is looked for in this order:
- *   1. what T2I_READER in the environment names;
- *   2. from the folder of the file that holds this code, libt2i.so or the program: there, in
- *      ../libexec/t2i and in ../../libexec/t2i;
- *   3. the same from the folder of the running program.
- * It must be of the same version.
+ * The program is searched in this order:
+ *   1. the path in T2I_READER in the environment;
+ *   2. relative to the file that contains this code (libt2i.so or the program): its folder,
+ *      ../libexec/t2i and ../../libexec/t2i;
+ *   3. the same relative to the running program.
+ * It must have the same version.
  */
 #ifndef T2I_READER_H
 #define T2I_READER_H
 
-/* Ends the reader, and waits a moment so that no zombie is left to whoever adopts it. Datasets that
- * are still open cannot be read any more. Legal where there is none; the next dataset that is
- * opened starts another. Without this call it goes with its parent. */
+/* Ends the reader, and waits up to 0.1 s for its end, so that it does not remain as a zombie.
+ * Datasets that are still open can no longer be read; opening another dataset starts a new reader.
+ * Has no effect without a reader. Without this call the reader ends with its parent. */
 void t2i_reader_end(void);
 
 #endif

@@ -1,8 +1,9 @@
-/* reader_protocol.h - what reader.c (asks) and reader_server.c (answers) share. Private to dataset.
+/* reader_protocol.h - the protocol between reader.c (client) and reader_server.c (server). Private
+ * to dataset.
  *
- * Over one stream socket goes a request (and with OPEN the names), then comes an answer and so many
- * bytes as it tells. No shared memory: one that outlives exec counts as a file, and a limit of file
- * sizes (ulimit -f) would forbid it.
+ * Over one stream socket the client sends a request, with OPEN followed by the names; the server
+ * sends an answer, followed by `bytes` bytes. Shared memory is not used: memory that survives exec
+ * counts as a file, which a limit of file sizes (ulimit -f) may forbid.
  */
 #ifndef T2I_READER_PROTOCOL_H
 #define T2I_READER_PROTOCOL_H
@@ -14,8 +15,8 @@
 
 enum {
     READER_SOCKET = 3,      /* descriptor of t2i-reader */
-    READER_FILES = 8,       /* datasets that one reader has open */
-    READER_MOST = BLOCK_MAX /* bytes behind an answer */
+    READER_FILES = 8,       /* largest number of datasets that a reader has open */
+    READER_MOST = BLOCK_MAX /* largest number of bytes after an answer */
 };
 
 typedef enum { READER_OPEN, READER_BLOCKS, READER_SUMS, READER_CLOSE } t2i_reader_verb;
@@ -23,16 +24,16 @@ typedef enum { READER_OPEN, READER_BLOCKS, READER_SUMS, READER_CLOSE } t2i_reade
 typedef struct {
     t2i_reader_verb verb;
     unsigned slot, column;
-    int seconds;           /* of processor time */
-    uint64_t first, count; /* BLOCKS and SUMS: which; OPEN: the file's size is first */
+    int seconds;           /* limit of processor time */
+    uint64_t first, count; /* BLOCKS and SUMS: the range; OPEN: first is the size of the file */
 } t2i_reader_request;
 
-/* Terminated. A relative path is of the folder. */
+/* NUL-terminated. A relative path is relative to folder. */
 typedef struct {
     char folder[PATH_MAX], path[PATH_MAX];
 } t2i_reader_names;
 
-/* Of OPEN come t2i_claims, of BLOCKS the blocks, of SUMS the checksums. */
+/* Followed by t2i_claims (OPEN), the blocks (BLOCKS) or the checksums (SUMS). */
 typedef struct {
     t2i_error error;
     uint64_t bytes;

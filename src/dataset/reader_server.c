@@ -1,4 +1,4 @@
-/* rlimits and prctl: Linux's names, not in POSIX. */
+/* For rlimits and prctl of Linux. */
 #define _DEFAULT_SOURCE
 #include "dataset/reader_server.h"
 
@@ -17,8 +17,8 @@
 #include "dataset/dataset_h5.h"
 #include "dataset/reader_protocol.h"
 
-/* It was started with all signals blocked. Those to the job are not for it (who asks decides when
- * it ends); what HDF5 does to itself ends it at once. */
+/* All signals are blocked at the start. Signals to the job are ignored, because the parent decides
+ * when the reader ends; a crash of HDF5 ends it at once. */
 static void set_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
@@ -29,7 +29,7 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* What was inherited: nobody who waits for the end of a pipe should wait for us. */
+/* Closes inherited files, so that the reader does not keep a pipe open. */
 static void close_files(void)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -41,7 +41,7 @@ static void close_files(void)
     closedir(folder);
 }
 
-/* Counted from what is there already: sanitizers begin with terabytes of address space. */
+/* The limit is relative to the initial use: sanitizers reserve terabytes of address space. */
 static void limit_memory(void)
 {
     unsigned long pages = 0;
@@ -54,7 +54,7 @@ static void limit_memory(void)
     fclose(file);
 }
 
-/* So much processor time from now on; SIGXCPU ends us then. */
+/* Limits the processor time from now on; SIGXCPU then ends the process. */
 static void limit_time(int seconds)
 {
     struct rusage used;
@@ -65,7 +65,7 @@ static void limit_time(int seconds)
     setrlimit(RLIMIT_CPU, &limit);
 }
 
-/* All of it, or 0. Interrupted when it was stopped and continued. */
+/* Receives size bytes; returns 0 on failure. EINTR: the process was stopped and continued. */
 static int receive(void *out, size_t size)
 {
     for (size_t done = 0; done < size;) {
@@ -97,7 +97,7 @@ static t2i_status open_file(t2i_h5_file **file, uint64_t file_size, const t2i_re
     return t2i_h5_open(file, names->path, file_size, claims, err);
 }
 
-/* out has room for READER_MOST bytes; *bytes of it are filled. */
+/* Executes a request. out has room for READER_MOST bytes; *bytes: number of bytes of the answer. */
 static t2i_status act(const t2i_reader_request *ask, const t2i_reader_names *names,
                       t2i_h5_file **file, uint8_t *out, uint64_t *bytes, t2i_error *err)
 {
@@ -142,8 +142,8 @@ int t2i_reader_server_run(int argc, char **argv)
 {
     if (argc != 3 || strcmp(argv[1], T2I_VERSION) != 0) {
         fprintf(stderr,
-                "t2i-reader: reads datasets for programs of t2i-train %s, which start it; it does "
-                "nothing by itself\n",
+                "t2i-reader: reads datasets for the programs of t2i-train %s, which start it; it "
+                "cannot be run by hand\n",
                 T2I_VERSION);
         return T2I_USAGE;
     }
@@ -151,7 +151,7 @@ int t2i_reader_server_run(int argc, char **argv)
     close_files();
     limit_memory();
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    prctl(PR_SET_DUMPABLE, 0); /* no core file where cores go to a program, either */
+    prctl(PR_SET_DUMPABLE, 0); /* also no core dump where core_pattern is a program */
     serve();
     return T2I_OK;
 }

@@ -42,7 +42,7 @@ static t2i_status get(t2i_pickle_reader *r, void *out, size_t size)
     return T2I_OK;
 }
 
-/* A little-endian number of size bytes. */
+/* Reads a little-endian number of size bytes. */
 static t2i_status get_number(t2i_pickle_reader *r, size_t size, uint64_t *out)
 {
     unsigned char bytes[8];
@@ -64,7 +64,7 @@ static t2i_status push(t2i_pickle_reader *r, t2i_py *value)
     if (value == NULL) return no_memory(r);
     if (r->size == r->room) {
         size_t room = r->room == 0 ? 256 : r->room * 2;
-        if (room > STACK_MAX) return t2i_pickle_reader_refuse(r, "its stack grows too high");
+        if (room > STACK_MAX) return t2i_pickle_reader_refuse(r, "its stack is too deep");
         if (t2i_grow(&r->stack, r->room, room, sizeof(t2i_py *)) != 0) return no_memory(r);
         r->room = room;
     }
@@ -72,7 +72,7 @@ static t2i_status push(t2i_pickle_reader *r, t2i_py *value)
     return T2I_OK;
 }
 
-/* How many values may be taken: those above the last mark. */
+/* Number of values that may be popped: those above the last mark. */
 static size_t above(const t2i_pickle_reader *r)
 {
     return r->size - (r->marks == 0 ? 0 : r->mark[r->marks - 1]);
@@ -80,11 +80,12 @@ static size_t above(const t2i_pickle_reader *r)
 
 static t2i_status need(t2i_pickle_reader *r, size_t count)
 {
-    return above(r) >= count ? T2I_OK
-                             : t2i_pickle_reader_refuse(r, "it takes values that are not there");
+    return above(r) >= count
+               ? T2I_OK
+               : t2i_pickle_reader_refuse(r, "it takes more values than its stack has");
 }
 
-/* The count of values that it made so far is bounded, as each takes memory. */
+/* Counts a new value. The number is limited, because each takes memory. */
 static t2i_status count_value(t2i_pickle_reader *r)
 {
     return ++r->to->values <= VALUES_MAX
@@ -140,7 +141,7 @@ static t2i_status op_bool(t2i_pickle_reader *r, int value)
     return push(r, r->to->boolean[value]);
 }
 
-/* A whole number of size bytes; those of four have a sign. */
+/* An integer of size bytes; those of four bytes are signed. */
 static t2i_status op_int(t2i_pickle_reader *r, int size)
 {
     uint64_t value;
@@ -153,7 +154,7 @@ static t2i_status op_long(t2i_pickle_reader *r, int argument)
     uint64_t size, value;
     (void)argument;
     T2I_TRY(get_number(r, 1, &size));
-    if (size > 8) return t2i_pickle_reader_refuse(r, "a whole number has more than 64 bits");
+    if (size > 8) return t2i_pickle_reader_refuse(r, "an integer has more than 64 bits");
     T2I_TRY(get_number(r, (size_t)size, &value));
     if (size > 0 && size < 8 && (value >> (8 * size - 1) & 1) != 0) value |= UINT64_MAX << 8 * size;
     int64_t integer;
@@ -174,7 +175,7 @@ static t2i_status get_line(t2i_pickle_reader *r, char line[LINE_MAX_BYTES])
     return t2i_pickle_reader_refuse(r, "a line is too long");
 }
 
-/* A line of digits: how Python 2 wrote what needs more than 32 bits. */
+/* A line of digits: Python 2 wrote integers of more than 32 bits so. */
 static t2i_status op_int_text(t2i_pickle_reader *r, int argument)
 {
     char line[LINE_MAX_BYTES], *end;
@@ -183,7 +184,7 @@ static t2i_status op_int_text(t2i_pickle_reader *r, int argument)
     errno = 0;
     long long value = strtoll(line, &end, 10);
     if (errno != 0 || end == line || *end != '\0')
-        return t2i_pickle_reader_refuse(r, "a whole number is none, or has more than 64 bits");
+        return t2i_pickle_reader_refuse(r, "an integer is malformed, or has more than 64 bits");
     return push_int(r, value);
 }
 
@@ -194,26 +195,26 @@ static t2i_status op_float(t2i_pickle_reader *r, int argument)
     double real;
     (void)argument;
     T2I_TRY(get(r, bytes, sizeof bytes));
-    for (size_t i = 0; i < 8; i++) bits = bits << 8 | bytes[i]; /* this one is big-endian */
+    for (size_t i = 0; i < 8; i++) bits = bits << 8 | bytes[i]; /* unlike the others, big-endian */
     memcpy(&real, &bits, sizeof real);
     T2I_TRY(count_value(r));
     return push(r, t2i_py_float(r->to->arena, real));
 }
 
-/* A text whose length is a number of so many bytes. Python 2's byte strings come here too. */
+/* A string after its length, a number of `argument` bytes. Also for byte strings of Python 2. */
 static t2i_status op_text(t2i_pickle_reader *r, int length_bytes)
 {
     uint64_t size;
     T2I_TRY(get_number(r, (size_t)length_bytes, &size));
     if (size > r->end - r->at) return t2i_pickle_reader_refuse(r, "it is cut off");
-    if (size > PICKLE_MAX) return t2i_pickle_reader_refuse(r, "a text is too long");
+    if (size > PICKLE_MAX) return t2i_pickle_reader_refuse(r, "a string is too long");
     T2I_TRY(count_value(r));
     t2i_py *value = t2i_py_value(r->to->arena, T2I_PY_TEXT);
     char *text = t2i_py_room(r->to->arena, (size_t)size);
     if (value == NULL || text == NULL) return no_memory(r);
     T2I_TRY(get(r, text, (size_t)size));
     if (t2i_utf8_valid(text, (size_t)size) != size)
-        return t2i_pickle_reader_refuse(r, "a text is not UTF-8");
+        return t2i_pickle_reader_refuse(r, "a string is not UTF-8");
     value->text = text;
     value->size = (size_t)size;
     return push(r, value);
@@ -227,16 +228,17 @@ static t2i_status op_mark(t2i_pickle_reader *r, int argument)
     return T2I_OK;
 }
 
-/* How many values lie above the last mark, which goes. */
+/* Removes the last mark. *count: number of values above it. */
 static t2i_status take_mark(t2i_pickle_reader *r, size_t *count)
 {
-    if (r->marks == 0) return t2i_pickle_reader_refuse(r, "it takes values that are not there");
+    if (r->marks == 0)
+        return t2i_pickle_reader_refuse(r, "it takes more values than its stack has");
     *count = above(r);
     r->marks--;
     return T2I_OK;
 }
 
-/* A tuple of so many values, or -1: of all above the mark. */
+/* Makes a tuple of the top `argument` values, or of all above the mark if it is -1. */
 static t2i_status op_tuple(t2i_pickle_reader *r, int argument)
 {
     size_t count = argument < 0 ? 0 : (size_t)argument;
@@ -254,7 +256,8 @@ static t2i_status op_tuple(t2i_pickle_reader *r, int argument)
 
 enum { ONE = 1, PAIRS = 2 };
 
-/* Adds the top values to the list or dict under them: one (or one pair), or all above the mark. */
+/* Adds the top values to the list or dict below them: one value (or pair), or all above the mark.
+ */
 static t2i_status op_add(t2i_pickle_reader *r, int argument)
 {
     size_t step = argument & PAIRS ? 2 : 1, count = step;
@@ -282,7 +285,7 @@ static t2i_status op_pop(t2i_pickle_reader *r, int to_mark)
 {
     size_t count = 1;
     if (to_mark) T2I_TRY(take_mark(r, &count));
-    /* POP without a value above the mark takes the mark */
+    /* POP removes the mark if there is no value above it */
     if (!to_mark && r->marks > 0 && above(r) == 0) return take_mark(r, &count);
     T2I_TRY(need(r, count));
     r->size -= count;
@@ -292,7 +295,7 @@ static t2i_status op_pop(t2i_pickle_reader *r, int to_mark)
 static t2i_status remember(t2i_pickle_reader *r, size_t place)
 {
     T2I_TRY(need(r, 1));
-    if (place >= MEMO_MAX) return t2i_pickle_reader_refuse(r, "it remembers too many values");
+    if (place >= MEMO_MAX) return t2i_pickle_reader_refuse(r, "its memo has too many values");
     if (place >= r->memo_room) {
         size_t room = r->memo_room == 0 ? 256 : r->memo_room;
         while (room <= place) room *= 2;
@@ -322,7 +325,7 @@ static t2i_status op_get(t2i_pickle_reader *r, int bytes)
     uint64_t place;
     T2I_TRY(get_number(r, (size_t)bytes, &place));
     if (place >= r->memo_room || r->memo[place] == NULL)
-        return t2i_pickle_reader_refuse(r, "it recalls a value that it never remembered");
+        return t2i_pickle_reader_refuse(r, "it reads a memo entry that it never wrote");
     return push(r, r->memo[place]);
 }
 
@@ -350,12 +353,12 @@ static t2i_status op_stack_global(t2i_pickle_reader *r, int argument)
     const t2i_py *module = r->stack[r->size - 2], *name = r->stack[r->size - 1];
     if (module->kind != T2I_PY_TEXT || name->kind != T2I_PY_TEXT ||
         strlen(module->text) != module->size || strlen(name->text) != name->size)
-        return t2i_pickle_reader_refuse(r, "a function's name is no text");
+        return t2i_pickle_reader_refuse(r, "a function's name is not a string");
     r->size -= 2;
     return push_global(r, module->text, name->text);
 }
 
-/* Replaces the top value by the storage that it names. */
+/* Replaces the top value, a persistent id, by the storage that it refers to. */
 static t2i_status op_persistent(t2i_pickle_reader *r, int argument)
 {
     (void)argument;
@@ -366,7 +369,7 @@ static t2i_status op_persistent(t2i_pickle_reader *r, int argument)
     return push(r, out);
 }
 
-/* Takes a function and its arguments, or a value and its attributes, and leaves what they make. */
+/* Pops a function and its arguments, or a value and its attributes, and pushes the result. */
 static t2i_status op_call(t2i_pickle_reader *r, int build)
 {
     t2i_py *out = NULL;
@@ -449,8 +452,7 @@ static t2i_status run(t2i_pickle_reader *r)
             return t2i_pickle_reader_refuse(r, "it does not begin as protocols 2 to 4 do");
         if (r->at - r->begin > PICKLE_MAX) return t2i_pickle_reader_refuse(r, "it is too long");
         if (instruction[code].run == NULL)
-            return t2i_pickle_reader_refuse(
-                r, "the instruction 0x%02x is not one that weights need", code);
+            return t2i_pickle_reader_refuse(r, "the instruction 0x%02x is not allowed", code);
         r->name = instruction[code].name;
         T2I_TRY(instruction[code].run(r, instruction[code].argument));
     }

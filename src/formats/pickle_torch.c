@@ -11,7 +11,7 @@ enum { DEPTH_MAX = 64, VISITS_MAX = 1000000 };
 
 typedef enum { ORDERED_DICT, TENSOR, PARAMETER, OLD_PARAMETER, STORAGE_TYPE, TENSOR_TYPE } function;
 
-/* The allow-list. What is old stands in files of 2016 to 2018. */
+/* The allow-list. Entries marked "old" occur in files of 2016 to 2018. */
 static const struct {
     const char *module, *name;
     function what;
@@ -53,7 +53,7 @@ const char *t2i_pickle_torch_kind_name(const t2i_py *value)
 t2i_status t2i_pickle_torch_global(t2i_pickle_reader *r, const char *module, const char *name,
                                    t2i_py **out)
 {
-    /* only the tables of old files name types of tensors, and there the device does not matter */
+    /* only tables of old files contain types of tensors; the device is ignored there */
     if (r->kind == T2I_PICKLE_TABLE && strcmp(module, "torch.cuda") == 0) module = "torch";
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if (strcmp(functions[i].module, module) != 0 || strcmp(functions[i].name, name) != 0)
@@ -64,8 +64,8 @@ t2i_status t2i_pickle_torch_global(t2i_pickle_reader *r, const char *module, con
         return T2I_OK;
     }
     return t2i_pickle_reader_refuse(r,
-                                    "it wants %.200s.%.200s, which is not allowed: only what plain "
-                                    "weights need is (save a state_dict)",
+                                    "it uses %.200s.%.200s, which is not allowed: only plain "
+                                    "weights are read (save a state_dict)",
                                     module, name);
 }
 
@@ -79,7 +79,7 @@ static int is_function(const t2i_py *value, function what)
     return (int)value->kind == KIND_FUNCTION && functions[value->integer].what == what;
 }
 
-/* A whole number that is not negative. */
+/* Is it an integer of at least 0? */
 static int as_count(const t2i_py *value, uint64_t *out)
 {
     if (!is(value, T2I_PY_INT) || value->integer < 0) return 0;
@@ -96,7 +96,7 @@ static int multiply(uint64_t a, uint64_t b, uint64_t *out)
 
 /* ---- storages ---- */
 
-/* The place of a key in the hash table: where it is, or the free one where it belongs. */
+/* Slot of a key in the hash table: the one that has it, or the free one for it. */
 static size_t place_of(const t2i_pickle *p, const char *key, size_t size, size_t *steps)
 {
     size_t at = (size_t)t2i_hash_64(key, size) & (p->slots - 1);
@@ -114,7 +114,7 @@ size_t t2i_pickle_torch_find(const t2i_pickle *pickle, const char *key, size_t s
     return pickle->slot[place_of(pickle, key, size, &steps)] - 1; /* 0 - 1: none */
 }
 
-/* Room for one more storage, and a table at most half full. */
+/* Makes room for one more storage, and keeps the hash table at most half full. */
 static int make_room(t2i_pickle *p)
 {
     if (p->storages < p->room) return 1;
@@ -161,7 +161,7 @@ const char *t2i_pickle_torch_dtype(const t2i_py *value)
     return is_function(value, STORAGE_TYPE) ? functions[value->integer].dtype : NULL;
 }
 
-/* A number or its text names what was read before. */
+/* The persistent id is the number of a value, or its digits as a string. */
 static t2i_status find_named(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
 {
     char *end = NULL;
@@ -179,31 +179,31 @@ static t2i_status find_named(t2i_pickle_reader *r, const t2i_py *id, t2i_py **ou
         else
             high = middle;
     }
-    return t2i_pickle_reader_refuse(r, "it wants a tensor that is not there");
+    return t2i_pickle_reader_refuse(r, "it refers to a tensor that does not exist");
 }
 
-/* ('storage', type, key, location, count): of a stream with a view (key, offset, count) or None.
- * One key means one type and count. */
+/* ('storage', type, key, location, count); in a stream followed by a view (key, offset, count) or
+ * None. Type and count must be equal for all uses of a key. */
 t2i_status t2i_pickle_torch_persistent(t2i_pickle_reader *r, const t2i_py *id, t2i_py **out)
 {
     uint64_t count, bytes, begin = 0, seen;
     size_t items = r->kind == T2I_PICKLE_ZIP ? 5 : 6, steps = 0;
     if (r->kind == T2I_PICKLE_NAMED) return find_named(r, id, out);
     if (r->kind == T2I_PICKLE_PLAIN || r->kind == T2I_PICKLE_TABLE)
-        return t2i_pickle_reader_refuse(r, "it has tensors where none belong");
+        return t2i_pickle_reader_refuse(r, "it has tensors where only plain values are allowed");
     if (!is(id, T2I_PY_TUPLE) || id->size != items || !is(id->item[0], T2I_PY_TEXT) ||
         strcmp(id->item[0]->text, "storage") != 0 || !is_function(id->item[1], STORAGE_TYPE) ||
         !is(id->item[2], T2I_PY_TEXT) || !is(id->item[3], T2I_PY_TEXT))
         return t2i_pickle_reader_refuse(r, "a persistent id is not that of a storage");
     const char *dtype = t2i_pickle_torch_dtype(id->item[1]);
     if (!as_count(id->item[4], &count) || !multiply(count, t2i_dtype_size(dtype), &bytes))
-        return t2i_pickle_reader_refuse(r, "the size of a storage cannot be");
+        return t2i_pickle_reader_refuse(r, "the size of a storage is impossible");
     seen = count;
     if (items == 6 && !is(id->item[5], T2I_PY_NONE)) {
         const t2i_py *view = id->item[5];
         if (!is(view, T2I_PY_TUPLE) || view->size != 3 || !as_count(view->item[1], &begin) ||
             !as_count(view->item[2], &seen) || begin > count || seen > count - begin)
-            return t2i_pickle_reader_refuse(r, "a view of a storage goes beyond it");
+            return t2i_pickle_reader_refuse(r, "a view of a storage extends beyond it");
     }
     size_t index = t2i_pickle_torch_add(r->to, id->item[2], dtype, count, &steps);
     if (index == SIZE_MAX) return t2i_fail_memory(r->err, 1, "a list of storages");
@@ -218,7 +218,7 @@ t2i_status t2i_pickle_torch_persistent(t2i_pickle_reader *r, const t2i_py *id, t
 
 /* ---- tensors ---- */
 
-/* Are all numbers of the view within a storage of `count`? */
+/* Are all elements of the view within a storage of `count` elements? */
 static int within(const t2i_py_tensor *t, uint64_t count)
 {
     uint64_t last = t->offset, step;
@@ -238,10 +238,10 @@ t2i_py *t2i_pickle_torch_view(t2i_pickle *pickle, const t2i_py *storage, const t
     t.count = 1;
     int empty = 0;
     for (size_t i = 0; i < t.dims; i++) empty |= t.dim[i] == 0;
-    *problem = "the shape of a tensor cannot be";
+    *problem = "the shape of a tensor is impossible";
     for (size_t i = 0; i < t.dims; i++)
         if (!multiply(t.count, t.dim[i], &t.count)) return NULL;
-    *problem = "a tensor goes beyond its storage";
+    *problem = "a tensor extends beyond its storage";
     if (empty)
         t.offset = 0;
     else if (!within(&t, storage->tensor.count))
@@ -253,7 +253,7 @@ t2i_py *t2i_pickle_torch_view(t2i_pickle *pickle, const t2i_py *storage, const t
     return value;
 }
 
-/* No hooks, as an empty dict or None. */
+/* Hooks are absent: an empty dict or None. */
 static int no_hooks(const t2i_py *value)
 {
     return is(value, T2I_PY_NONE) || (is(value, T2I_PY_DICT) && value->size == 0);
@@ -264,15 +264,15 @@ static t2i_status rebuild_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_p
 {
     const char *problem;
     if (args->size != 4 && args->size != 6 && args->size != 7)
-        return t2i_pickle_reader_refuse(r, "a tensor is made of %zu arguments", args->size);
+        return t2i_pickle_reader_refuse(r, "a tensor has %zu arguments", args->size);
     const t2i_py *storage = args->item[0], *size = args->item[2], *stride = args->item[3];
     if ((int)storage->kind != KIND_STORAGE || !is(size, T2I_PY_TUPLE) ||
         !is(stride, T2I_PY_TUPLE) || (args->size > 4 && !is(args->item[4], T2I_PY_BOOL)))
-        return t2i_pickle_reader_refuse(r, "a tensor is made of arguments of other types");
+        return t2i_pickle_reader_refuse(r, "a tensor has arguments of wrong types");
     if (args->size > 4 && !no_hooks(args->item[5]))
         return t2i_pickle_reader_refuse(r, "a tensor has hooks");
     if (args->size == 7 && !no_hooks(args->item[6]))
-        return t2i_pickle_reader_refuse(r, "a tensor is to be read negated or conjugated");
+        return t2i_pickle_reader_refuse(r, "a tensor is marked as negated or conjugated");
     if (size->size != stride->size || size->size > T2I_PY_DIMS)
         return t2i_pickle_reader_refuse(r,
                                         "a tensor has %zu dimensions and %zu strides (at most %d)",
@@ -281,18 +281,19 @@ static t2i_status rebuild_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_p
     int sound = as_count(args->item[1], &t.offset);
     for (size_t i = 0; i < t.dims && sound; i++)
         sound = as_count(size->item[i], &t.dim[i]) && as_count(stride->item[i], &t.stride[i]);
-    if (!sound) return t2i_pickle_reader_refuse(r, "the shape or strides of a tensor cannot be");
+    if (!sound)
+        return t2i_pickle_reader_refuse(r, "the shape or strides of a tensor are impossible");
     *out = t2i_pickle_torch_view(r->to, storage, &t, &problem);
     return problem == NULL ? T2I_OK : t2i_pickle_reader_refuse(r, "%s", problem);
 }
 
-/* Of 2016 and 2017: Parameter() and BUILD with (data, gradient, hooks, requires_grad, volatile), or
- * Parameter(data) and BUILD with (requires_grad, volatile, hooks). */
+/* Files of 2016 and 2017: Parameter() and BUILD with (data, gradient, hooks, requires_grad,
+ * volatile), or Parameter(data) and BUILD with (requires_grad, volatile, hooks). */
 static t2i_status old_parameter(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
 {
     if (args->size > 2 || (args->size > 0 && !is(args->item[0], T2I_PY_TENSOR)) ||
         (args->size > 1 && !is(args->item[1], T2I_PY_BOOL)))
-        return t2i_pickle_reader_refuse(r, "a parameter is made of other arguments");
+        return t2i_pickle_reader_refuse(r, "a parameter has unexpected arguments");
     *out = t2i_py_value(r->to->arena, (t2i_py_kind)KIND_PARAMETER);
     if (*out != NULL && args->size > 0) **out = *args->item[0];
     return T2I_OK;
@@ -303,27 +304,26 @@ static t2i_status build_parameter(t2i_pickle_reader *r, t2i_py *value, const t2i
     int whole = (int)value->kind == KIND_PARAMETER;
     if (!is(state, T2I_PY_TUPLE) || state->size != (whole ? 5 : 3) || !no_hooks(state->item[2]) ||
         (whole && !is(state->item[0], T2I_PY_TENSOR)))
-        return t2i_pickle_reader_refuse(r, "a parameter is made of other attributes");
+        return t2i_pickle_reader_refuse(r, "a parameter has unexpected attributes");
     if (whole) *value = *state->item[0];
     return T2I_OK;
 }
 
 /* ---- functions ---- */
 
-/* OrderedDict() or, as Python 2 wrote it, OrderedDict([[key, value], ...]). */
+/* OrderedDict(), or OrderedDict([[key, value], ...]) of Python 2. */
 static t2i_status ordered_dict(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
 {
     t2i_py *dict = *out = t2i_py_dict(r->to->arena, 1);
     if (args->size == 0) return T2I_OK;
     const t2i_py *pairs = args->item[0];
     if (args->size != 1 || !is(pairs, T2I_PY_LIST))
-        return t2i_pickle_reader_refuse(r, "an OrderedDict is made of something else than pairs");
+        return t2i_pickle_reader_refuse(r, "an OrderedDict is not made of pairs");
     T2I_TRY(t2i_pickle_reader_count_items(r, pairs->size + 1));
     for (size_t i = 0; i < pairs->size; i++) {
         const t2i_py *pair = pairs->item[i];
         if ((!is(pair, T2I_PY_LIST) && !is(pair, T2I_PY_TUPLE)) || pair->size != 2)
-            return t2i_pickle_reader_refuse(r,
-                                            "an OrderedDict is made of something else than pairs");
+            return t2i_pickle_reader_refuse(r, "an OrderedDict is not made of pairs");
         t2i_py_set_pair(r->to->arena, dict, pair->item[0], pair->item[1]);
     }
     return t2i_py_arena_failed(r->to->arena) ? t2i_fail_memory(r->err, 1, "a dict") : T2I_OK;
@@ -342,12 +342,12 @@ t2i_status t2i_pickle_torch_reduce(t2i_pickle_reader *r, const t2i_py *what, con
         return t2i_pickle_reader_refuse(r, "it calls a %s", t2i_pickle_torch_kind_name(what));
     if (args->size != 3 || !is(args->item[0], T2I_PY_TENSOR) || !is(args->item[1], T2I_PY_BOOL) ||
         !no_hooks(args->item[2]))
-        return t2i_pickle_reader_refuse(r, "a parameter is made of other arguments");
+        return t2i_pickle_reader_refuse(r, "a parameter has unexpected arguments");
     *out = args->item[0];
     return T2I_OK;
 }
 
-/* The attributes of a state_dict: {'_metadata': versions of modules}, which we need not know. */
+/* The attributes of a state_dict are {'_metadata': versions of modules}, which are ignored. */
 t2i_status t2i_pickle_torch_build(t2i_pickle_reader *r, t2i_py *value, const t2i_py *state,
                                   t2i_py **out)
 {
@@ -355,10 +355,10 @@ t2i_status t2i_pickle_torch_build(t2i_pickle_reader *r, t2i_py *value, const t2i
     if (is(value, T2I_PY_TENSOR) || (int)value->kind == KIND_PARAMETER)
         return build_parameter(r, value, state);
     if (!is(value, T2I_PY_DICT) || !value->ordered)
-        return t2i_pickle_reader_refuse(r, "it gives attributes to a %s",
+        return t2i_pickle_reader_refuse(r, "it sets attributes of a %s",
                                         t2i_pickle_torch_kind_name(value));
     if (!is(state, T2I_PY_DICT) || state->size != 1 || t2i_py_get(state, "_metadata") == NULL)
-        return t2i_pickle_reader_refuse(r, "an OrderedDict has other attributes than _metadata");
+        return t2i_pickle_reader_refuse(r, "an OrderedDict has attributes other than _metadata");
     return T2I_OK;
 }
 
@@ -369,7 +369,7 @@ static int sign(int64_t a, int64_t b)
     return (a > b) - (a < b);
 }
 
-/* True and 1 are the same key in Python. */
+/* True and 1 are equal keys in Python. */
 static int by_key(const void *a, const void *b)
 {
     const t2i_py *x = *(t2i_py *const *)a, *y = *(t2i_py *const *)b;
@@ -411,10 +411,10 @@ static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
 static t2i_status visit(t2i_pickle_reader *r, t2i_py *value, int depth, size_t *visits)
 {
     if (++*visits > VISITS_MAX)
-        return t2i_pickle_reader_refuse(r, "as a tree it has more than %d values", VISITS_MAX);
+        return t2i_pickle_reader_refuse(r, "its tree has more than %d values", VISITS_MAX);
     if (value->kind > T2I_PY_TENSOR &&
         !(r->kind == T2I_PICKLE_TABLE && (int)value->kind == KIND_FUNCTION))
-        return t2i_pickle_reader_refuse(r, "a %s stands where a value belongs",
+        return t2i_pickle_reader_refuse(r, "a %s stands in place of a value",
                                         t2i_pickle_torch_kind_name(value));
     if (!is(value, T2I_PY_LIST) && !is(value, T2I_PY_TUPLE) && !is(value, T2I_PY_DICT))
         return T2I_OK;

@@ -15,16 +15,16 @@ enum { NAMES_MAX = 1 << 26, NAME_MAX_BYTES = 4096, HEAD = 16 };
 
 struct t2i_tensors {
     char *path;
-    t2i_torchfile *torch; /* one of the two */
+    t2i_torchfile *torch; /* one of st and torch is NULL */
     t2i_st *st;
     t2i_tensor_info *info;
-    const t2i_py_tensor **view; /* of a torch file: what the infos stand for */
+    const t2i_py_tensor **view; /* torch file: the tensor of each info */
     size_t count, room;
-    size_t *sorted; /* indices in order of names */
-    t2i_text name;  /* of all tensors of a torch file, end to end */
+    size_t *sorted; /* indices, sorted by name */
+    t2i_text name;  /* torch file: names of all tensors, concatenated */
 };
 
-/* Where the walk through a tree is. */
+/* State of the walk through a tree. */
 typedef struct {
     t2i_tensors *to;
     char name[NAME_MAX_BYTES];
@@ -53,8 +53,7 @@ static t2i_status add_tensor(walk *w, const t2i_py_tensor *view)
     return T2I_OK;
 }
 
-/* Appends a key to the name at `size`; the new size, or SIZE_MAX when it is too
- * long. */
+/* Appends a key to the name at `size`. Returns the new size, or SIZE_MAX if it is too long. */
 static size_t add_key(walk *w, size_t size, const t2i_py *key, size_t position)
 {
     char number[32];
@@ -73,7 +72,7 @@ static size_t add_key(walk *w, size_t size, const t2i_py *key, size_t position)
     return size + dot + more;
 }
 
-/* The tree is not deep (torchfile.h), so this may call itself. */
+/* Recursive: the depth of the tree is limited (torchfile.h). */
 static t2i_status walk_tree(walk *w, const t2i_py *value, size_t size)
 {
     if (value->kind == T2I_PY_TENSOR) return add_tensor(w, &value->tensor);
@@ -144,7 +143,7 @@ static t2i_status sort_names(t2i_tensors *to, t2i_error *err)
     for (size_t i = 0; i < to->count && status == T2I_OK; i++) {
         to->sorted[i] = list[i].index;
         if (i > 0 && strcmp(list[i - 1].name, list[i].name) == 0)
-            status = t2i_fail(err, T2I_DATA, "%s has two tensors of the name %.200s", to->path,
+            status = t2i_fail(err, T2I_DATA, "%s has two tensors with the name %.200s", to->path,
                               list[i].name);
     }
     t2i_free(list);

@@ -27,7 +27,7 @@ static int is_zip(const void *bytes, size_t size)
 
 int t2i_torchfile_is(const void *bytes, size_t size)
 {
-    /* a tar archive begins with the name of an entry, perhaps of an extended header */
+    /* a tar archive begins with the name of an entry, which may be an extended header */
     return is_stream(bytes, size) || is_zip(bytes, size) ||
            (size >= 9 && memcmp(bytes, "sys_info", 9) == 0) ||
            (size >= 15 && memcmp(bytes, "././@PaxHeader", 15) == 0);
@@ -35,7 +35,7 @@ int t2i_torchfile_is(const void *bytes, size_t size)
 
 /* ---- the zip archive ---- */
 
-/* The entry that holds a storage; NULL when there is none. */
+/* The entry of a storage; NULL if there is none. */
 static const t2i_zip_entry *storage_entry(const t2i_torchfile *file, const t2i_pickle_storage *s)
 {
     char name[ENTRY_MAX_BYTES];
@@ -51,12 +51,12 @@ static t2i_status place_entries(t2i_torchfile *file, t2i_error *err)
         const t2i_zip_entry *entry = storage_entry(file, s);
         if (entry == NULL)
             return t2i_fail(err, T2I_DATA,
-                            "%s is not a sound file of torch.save: it has no data/%.100s, which a "
+                            "%s is not a valid file of torch.save: it has no data/%.100s, which a "
                             "tensor needs",
                             file->source.name, s->key);
         if (entry->size != s->count * t2i_dtype_size(s->dtype))
             return t2i_fail(err, T2I_DATA,
-                            "%s is not a sound file of torch.save: data/%.100s has %llu bytes "
+                            "%s is not a valid file of torch.save: data/%.100s has %llu bytes "
                             "where %llu numbers of type %s are needed",
                             file->source.name, s->key, (unsigned long long)entry->size,
                             (unsigned long long)s->count, s->dtype);
@@ -72,11 +72,11 @@ static t2i_status check_byte_order(const t2i_torchfile *file, t2i_error *err)
     if (entry == NULL) return T2I_OK; /* before PyTorch 2.1 */
     T2I_TRY(t2i_zip_check(file->zip, entry, err));
     if (entry->size != sizeof order)
-        return t2i_torchfile_common_bad(file, "its byte order is not little", err);
+        return t2i_torchfile_common_bad(file, "its byte order is not little-endian", err);
     T2I_TRY(t2i_byte_source_read(&file->source, entry->begin, order, sizeof order, err));
     return memcmp(order, "little", sizeof order) == 0
                ? T2I_OK
-               : t2i_torchfile_common_bad(file, "its byte order is not little", err);
+               : t2i_torchfile_common_bad(file, "its byte order is not little-endian", err);
 }
 
 static t2i_status check_no_script(const t2i_torchfile *file, t2i_error *err)
@@ -109,14 +109,14 @@ static t2i_status read_zip(t2i_torchfile *file, t2i_error *err)
 
 /* ---- the legacy stream ---- */
 
-/* A pickle of plain values at *at. */
+/* Reads a pickle of plain values at *at. */
 static t2i_status read_plain(t2i_torchfile *file, uint64_t *at, t2i_py **root, t2i_error *err)
 {
     return t2i_pickle_read(&file->pickle, T2I_PICKLE_PLAIN, &file->source, at, file->source.size,
                            root, err);
 }
 
-/* The data of one storage at *at: its count, then its numbers. */
+/* The data of one storage at *at: the number of elements, then the elements. */
 static t2i_status place_data(t2i_torchfile *file, const t2i_py *key, uint64_t *at, t2i_error *err)
 {
     unsigned char bytes[8];
@@ -131,8 +131,8 @@ static t2i_status place_data(t2i_torchfile *file, const t2i_py *key, uint64_t *a
     T2I_TRY(t2i_byte_source_read(&file->source, *at, bytes, sizeof bytes, err));
     for (size_t i = sizeof bytes; i-- > 0;) count = count << 8 | bytes[i];
     if (count != s->count)
-        return t2i_torchfile_common_bad(file, "a storage has another size than its tensors say",
-                                        err);
+        return t2i_torchfile_common_bad(
+            file, "the size of a storage differs from what its tensors need", err);
     s->begin = *at + sizeof bytes;
     s->known = 1;
     s->checked = 1; /* a stream has no checksums */
@@ -156,7 +156,7 @@ static t2i_status read_stream(t2i_torchfile *file, t2i_error *err)
                             &file->root, err));
     T2I_TRY(read_plain(file, &at, &value, err));
     if (value->kind != T2I_PY_LIST)
-        return t2i_torchfile_common_bad(file, "its list of storages is none", err);
+        return t2i_torchfile_common_bad(file, "its list of storages is not a list", err);
     for (size_t i = 0; i < value->size; i++) T2I_TRY(place_data(file, value->item[i], &at, err));
     if (value->size != file->pickle.storages)
         return t2i_torchfile_common_bad(file, "it lacks a storage", err);
@@ -180,7 +180,7 @@ static t2i_status read_file(t2i_torchfile *file, t2i_error *err)
                     file->source.name);
 }
 
-/* Takes the source. */
+/* Takes ownership of the source. */
 static t2i_status open_source(t2i_torchfile **out, t2i_byte_source *source, t2i_error *err)
 {
     t2i_torchfile *file = t2i_alloc(1, sizeof *file);
@@ -228,13 +228,13 @@ const t2i_py *t2i_torchfile_root(const t2i_torchfile *file)
     return file->root;
 }
 
-/* ---- numbers ---- */
+/* ---- elements of tensors ---- */
 
-/* count numbers of a storage from `from`, as floats. */
+/* Reads count elements of a storage from element `from`, as floats. */
 static t2i_status read_run(const t2i_torchfile *file, const t2i_pickle_storage *s, uint64_t from,
                            uint64_t count, float *out, t2i_error *err)
 {
-    double piece[8192]; /* aligned for all */
+    double piece[8192]; /* aligned for every type */
     size_t wide = t2i_dtype_size(s->dtype);
     uint64_t at = s->begin + from * wide;
     if (strcmp(s->dtype, "F32") == 0)
@@ -258,7 +258,7 @@ static int is_dense(const t2i_py_tensor *t)
     return 1;
 }
 
-/* The numbers of a view, picked from the run of its storage that it spans. */
+/* Reads a view: the part of its storage that it spans, then its elements from it. */
 static void pick(const t2i_py_tensor *t, const float *from, float *out)
 {
     uint64_t index[T2I_PY_DIMS] = {0};

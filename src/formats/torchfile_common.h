@@ -1,4 +1,4 @@
-/* torchfile_common.h - what torchfile.c (zip, stream, numbers) and torchfile_tar.c share. */
+/* torchfile_common.h - shared by torchfile.c (zip, stream, elements) and torchfile_tar.c. */
 #ifndef T2I_TORCHFILE_COMMON_H
 #define T2I_TORCHFILE_COMMON_H
 
@@ -9,15 +9,15 @@
 
 struct t2i_torchfile {
     t2i_byte_source source;
-    t2i_zip *zip; /* NULL for the older kinds */
+    t2i_zip *zip; /* NULL for the stream and the tar archive */
     t2i_pickle pickle;
     t2i_py *root;
 };
 
-/* "FILE is not a sound file of torch.save: ..." */
+/* Returns T2I_DATA: "FILE is not a valid file of torch.save: ...". */
 t2i_status t2i_torchfile_common_bad(const t2i_torchfile *file, const char *what, t2i_error *err);
 
-/* Says sys_info that numbers are little-endian? T2I_DATA if not. */
+/* T2I_DATA unless sys_info says that numbers are little-endian. */
 t2i_status t2i_torchfile_common_little(const t2i_torchfile *file, const t2i_py *sys_info,
                                        t2i_error *err);
 

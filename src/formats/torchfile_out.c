@@ -11,7 +11,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian, as we are");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "the format and therefore the host is little-endian");
 
 enum { ALIGN = 64, DEPTH_MAX = 64, STEM_MAX_BYTES = 200, NAME_ROOM = 300 };
 
@@ -24,7 +25,7 @@ static t2i_status put_number(t2i_text *text, uint64_t value, size_t bytes, t2i_e
     return t2i_text_add(text, out, bytes, err);
 }
 
-/* `what` is pairs: a width in bytes, then the value; it ends with a width of 0. */
+/* `what` has pairs of a width in bytes and a value, and ends with a width of 0. */
 static t2i_status put_record(t2i_text *text, const uint64_t *what, t2i_error *err)
 {
     for (; what[0] != 0; what += 2) T2I_TRY(put_number(text, what[1], (size_t)what[0], err));
@@ -33,7 +34,7 @@ static t2i_status put_record(t2i_text *text, const uint64_t *what, t2i_error *er
 
 /* ---- the pickle ---- */
 
-/* A pickle being written, and the tensors in it: the place of each is its storage's key. */
+/* A pickle being written, and its tensors: the index of a tensor is the key of its storage. */
 typedef struct {
     t2i_text text;
     const t2i_py_tensor **tensor;
@@ -55,7 +56,7 @@ static t2i_status put_op(pickler *p, int code, uint64_t value, size_t bytes)
 static t2i_status put_text(pickler *p, const char *text, size_t size)
 {
     if (size > UINT32_MAX)
-        return t2i_fail(p->err, T2I_BUG, "a text of %zu bytes is too long for a pickle", size);
+        return t2i_fail(p->err, T2I_BUG, "a string of %zu bytes is too long for a pickle", size);
     T2I_TRY(put_op(p, 'X', size, 4));
     return t2i_text_add(&p->text, text, size, p->err);
 }
@@ -118,12 +119,12 @@ static t2i_status put_value(pickler *p, const t2i_py *value, int depth);
 static t2i_status put_list(pickler *p, const t2i_py *value, int depth)
 {
     int tuple = value->kind == T2I_PY_TUPLE;
-    T2I_TRY(put(p, tuple ? "(" : "](")); /* a tuple may be made of nothing: "(t" */
+    T2I_TRY(put(p, tuple ? "(" : "](")); /* an empty tuple is "(t" */
     for (size_t i = 0; i < value->size; i++) T2I_TRY(put_value(p, value->item[i], depth + 1));
     return put(p, tuple ? "t" : "e");
 }
 
-/* A state_dict is an OrderedDict whose attribute _metadata holds versions of modules. */
+/* A state_dict is an OrderedDict with an attribute _metadata: versions of modules. */
 static t2i_status put_metadata(pickler *p)
 {
     T2I_TRY(put(p, "}"));
@@ -150,7 +151,7 @@ static t2i_status put_dict(pickler *p, const t2i_py *value, int depth)
     return value->ordered ? put_metadata(p) : T2I_OK;
 }
 
-/* Nothing is remembered (no BINPUT), so what is shared is written again. */
+/* The memo is not used (no BINPUT), so a shared value is written once per use. */
 static t2i_status put_value(pickler *p, const t2i_py *value, int depth)
 {
     if (depth > DEPTH_MAX)
@@ -174,12 +175,12 @@ static t2i_status put_value(pickler *p, const t2i_py *value, int depth)
     case T2I_PY_TENSOR:
         return put_tensor(p, &value->tensor);
     }
-    return t2i_fail(p->err, T2I_BUG, "a value to be written is of no kind");
+    return t2i_fail(p->err, T2I_BUG, "a value to be written has an unknown type");
 }
 
-/* ---- the zip archive, laid out as PyTorch lays it out: bit 3, data descriptors, padding ---- */
+/* ---- the zip archive, in PyTorch's layout: bit 3, data descriptors, padding ---- */
 
-#define FULL32 0xffffffffu /* from here on, values stand in a zip64 field */
+#define FULL32 0xffffffffu /* this value and larger ones are in a zip64 field */
 
 typedef struct {
     t2i_fs_out out;
@@ -197,8 +198,8 @@ static t2i_status append(archive *a, const void *bytes, size_t size)
     return T2I_OK;
 }
 
-/* The root folder: the file's name without its ending, as PyTorch does. It must be plain: PyTorch
- * takes "archive" for names that are not ASCII. */
+/* The root folder: the file's name without its suffix, as in PyTorch; "archive" for a name that is
+ * not plain ASCII. */
 static void name_root(char root[STEM_MAX_BYTES + 1], const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash == NULL ? path : slash + 1;
@@ -215,7 +216,7 @@ static void name_root(char root[STEM_MAX_BYTES + 1], const char *path)
     root[size] = '\0';
 }
 
-/* The zip64 field: sizes and place, as far as they are too large for 32 bits. */
+/* The zip64 field: those of the sizes and the offset that are too large for 32 bits. */
 static t2i_status put_zip64(t2i_text *text, uint64_t size, uint64_t place, t2i_error *err)
 {
     uint64_t bytes = (size >= FULL32 ? 16u : 0u) + (place >= FULL32 ? 8u : 0u);
@@ -225,7 +226,7 @@ static t2i_status put_zip64(t2i_text *text, uint64_t size, uint64_t place, t2i_e
     return place >= FULL32 ? put_number(text, place, 8, err) : T2I_OK;
 }
 
-/* The extra field "FB", whose length lets the data begin at a multiple of 64. */
+/* The extra field "FB", whose length aligns the data to a multiple of 64. */
 static t2i_status put_padding(t2i_text *extra, uint64_t begin, t2i_error *err)
 {
     static const char filler[ALIGN + 1] =
@@ -279,7 +280,7 @@ static t2i_status append_entry(archive *a, const char *in_root, const void *byte
 {
     char name[NAME_ROOM];
     const unsigned char *at = bytes;
-    uint64_t place = a->at, flags = size > 0 ? 0x808 : 0x800; /* UTF-8; what is empty needs no */
+    uint64_t place = a->at, flags = size > 0 ? 0x808 : 0x800; /* UTF-8; an empty entry has no */
     uLong crc = crc32(0, NULL, 0);                            /* descriptor */
     int wide = size >= FULL32 || place >= FULL32;
     snprintf(name, sizeof name, "%s/%s", a->root, in_root);
@@ -304,7 +305,7 @@ static t2i_status append_entry(archive *a, const char *in_root, const void *byte
     return put_central(a, name, flags, crc, size, place);
 }
 
-/* The directory, and both kinds of end record, as PyTorch always does. */
+/* The directory and both kinds of end record, which PyTorch always writes. */
 static t2i_status append_end(archive *a)
 {
     uint64_t begin = a->at, size = a->directory.size, end = begin + size;

@@ -1,7 +1,7 @@
-/* The oldest kind: a tar archive (PyTorch up to 0.1.9, among them torchvision's resnet18-5c106cde).
- * Its entries are `sys_info`, a pickle of plain values; `storages`, a table of numbers and of views
- * into them; `tensors`, a table of shapes; and `pickle`, the tree, which names tensors of the
- * table. A table is a pickle that counts, then for each row a pickle and binary numbers.
+/* Tar archives of PyTorch up to 0.1.9, among them torchvision's resnet18-5c106cde. The entries are
+ * `sys_info`, a pickle of plain values; `storages`, a table of storages and of views of them;
+ * `tensors`, a table of shapes; and `pickle`, the tree, which refers to tensors of the table. A
+ * table is a pickle of its number of rows, then for each row a pickle and binary numbers.
  */
 #include "formats/torchfile_tar.h"
 
@@ -14,15 +14,15 @@
 
 enum { BLOCK = 512, ROWS_MAX = 1 << 16, PAX_MAX = 1 << 14 };
 
-/* Where the entries lie. */
+/* Positions of the entries. */
 enum { SYS_INFO, PICKLE, TENSORS, STORAGES, ENTRIES };
 static const char *const entry_name[ENTRIES] = {"sys_info", "pickle", "tensors", "storages"};
 
 typedef struct {
     t2i_torchfile *file;
-    uint64_t begin[ENTRIES], end[ENTRIES]; /* end is 0 until it was found */
-    size_t room;                           /* of the pickle's names */
-    size_t sorted;                         /* so many of them are, and can be found */
+    uint64_t begin[ENTRIES], end[ENTRIES]; /* end is 0 until the entry is found */
+    size_t room;                           /* allocated size of pickle.named */
+    size_t sorted;                         /* number of sorted elements, which can be found */
     t2i_error *err;
 } tar;
 
@@ -38,7 +38,7 @@ int t2i_torchfile_tar_is(const unsigned char *bytes, size_t size)
     return size >= BLOCK && memcmp(bytes + 257, "ustar", 5) == 0;
 }
 
-/* An octal number, which a space or NUL ends; 0 when it is none. */
+/* Parses an octal number that ends with a space or NUL; returns 0 if it is malformed. */
 static int octal(const unsigned char *at, size_t size, uint64_t *out)
 {
     size_t i = 0;
@@ -49,7 +49,7 @@ static int octal(const unsigned char *at, size_t size, uint64_t *out)
     return i < size && (at[i] == '\0' || at[i] == ' ');
 }
 
-/* The sum of the header's bytes, with its own field as spaces, must be in that field. */
+/* Does the checksum match: the sum of the header's bytes, with its own field as spaces? */
 static int sums_up(const unsigned char block[BLOCK])
 {
     uint64_t sum = 0, wanted;
@@ -57,7 +57,7 @@ static int sums_up(const unsigned char block[BLOCK])
     return octal(block + 148, 8, &wanted) && sum == wanted;
 }
 
-/* Extended headers may say when a file was changed, but not rename it or change its size. */
+/* Extended headers may have times of a file, but not another name or size. */
 static t2i_status check_extended(const tar *t, uint64_t at, uint64_t size)
 {
     static const char *const words[] = {"path=", "size=", "GNU.", "hdrcharset="};
@@ -66,7 +66,7 @@ static t2i_status check_extended(const tar *t, uint64_t at, uint64_t size)
     T2I_TRY(t2i_byte_source_read(&t->file->source, at, text, (size_t)size, t->err));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(text) != size || strstr(text, words[i]) != NULL)
-            return bad(t, "an extended header says what it may not");
+            return bad(t, "an extended header has a key that is not allowed");
     return T2I_OK;
 }
 
@@ -93,12 +93,12 @@ static t2i_status find_entries(tar *t)
     for (uint64_t at = 0; at < source->size;) {
         uint64_t size, blocks;
         T2I_TRY(t2i_byte_source_read(source, at, block, BLOCK, t->err));
-        if (block[0] == '\0') break; /* the end: nothing but zeros */
+        if (block[0] == '\0') break; /* a block of zeros ends the archive */
         if (!t2i_torchfile_tar_is(block, BLOCK) || !sums_up(block) ||
             !octal(block + 124, 12, &size))
             return bad(t, "a header of its archive is damaged");
         at += BLOCK;
-        blocks = (size + BLOCK - 1) / BLOCK; /* size has 36 bits at most */
+        blocks = (size + BLOCK - 1) / BLOCK; /* size has at most 36 bits */
         if (blocks > (source->size - at) / BLOCK) return bad(t, "it is cut off");
         if (block[156] == 'x' || block[156] == 'g')
             T2I_TRY(check_extended(t, at, size));
@@ -119,7 +119,7 @@ static t2i_status read_pickle(tar *t, int entry, t2i_pickle_kind kind, t2i_py **
                            t->end[entry], root, t->err);
 }
 
-/* A little-endian whole number of an entry, which must not be negative. */
+/* Reads a little-endian integer of an entry, which must not be negative. */
 static t2i_status read_count(tar *t, int entry, size_t bytes, uint64_t *out)
 {
     unsigned char raw[8];
@@ -131,13 +131,13 @@ static t2i_status read_count(tar *t, int entry, size_t bytes, uint64_t *out)
     return raw[bytes - 1] < 0x80 ? T2I_OK : bad(t, "a table holds a negative number");
 }
 
-/* How many rows follow. */
+/* Reads the number of rows of a table. */
 static t2i_status read_rows(tar *t, int entry, int64_t *rows)
 {
     t2i_py *value;
     T2I_TRY(read_pickle(t, entry, T2I_PICKLE_PLAIN, &value));
     if (value->kind != T2I_PY_INT || value->integer < 0 || value->integer > ROWS_MAX)
-        return bad(t, "the length of a table cannot be");
+        return bad(t, "the length of a table is impossible");
     *rows = value->integer;
     return T2I_OK;
 }
@@ -167,11 +167,12 @@ static t2i_status sort_names(tar *t)
     if (p->names > 0) qsort(p->named, p->names, sizeof *p->named, by_key);
     t->sorted = p->names;
     for (size_t i = 0; i + 1 < p->names; i++)
-        if (p->named[i].key == p->named[i + 1].key) return bad(t, "two tensors have one number");
+        if (p->named[i].key == p->named[i + 1].key)
+            return bad(t, "two tensors have the same number");
     return T2I_OK;
 }
 
-/* The storage value of a key; NULL when there is none. */
+/* The storage value with that key; NULL if there is none. */
 static t2i_py *find_storage(const tar *t, const t2i_py *key)
 {
     const t2i_pickle *p = &t->file->pickle;
@@ -182,7 +183,7 @@ static t2i_py *find_storage(const tar *t, const t2i_py *key)
     return found != NULL && (int)found->value->kind == KIND_STORAGE ? found->value : NULL;
 }
 
-/* (key, location, type), then a count and as many numbers. */
+/* (key, location, type), then the number of elements and the elements. */
 static t2i_status read_storage(tar *t)
 {
     t2i_pickle *p = &t->file->pickle;
@@ -203,7 +204,7 @@ static t2i_status read_storage(tar *t)
     if (name == NULL) return t2i_fail_memory(t->err, sizeof *name, "a storage");
     size_t before = p->storages, index = t2i_pickle_torch_add(p, name, dtype, count, &steps);
     if (index == SIZE_MAX) return t2i_fail_memory(t->err, sizeof *p->storage, "storages");
-    if (p->storages == before) return bad(t, "two storages have one number");
+    if (p->storages == before) return bad(t, "two storages have the same number");
     p->storage[index].begin = t->begin[STORAGES];
     p->storage[index].checked = 1; /* there are no checksums */
     t->begin[STORAGES] += count * wide;
@@ -227,7 +228,7 @@ static t2i_status read_views(tar *t)
         uint64_t begin = sound ? (uint64_t)row->item[2]->integer : 0;
         uint64_t count = sound ? (uint64_t)row->item[3]->integer : 0;
         if (root == NULL || begin > root->tensor.count || count > root->tensor.count - begin)
-            return bad(t, "a view of a storage goes beyond it");
+            return bad(t, "a view of a storage extends beyond it");
         T2I_TRY(add_name(
             t, row->item[0]->integer,
             t2i_pickle_torch_storage_value(&t->file->pickle, root->tensor.storage, begin, count)));
@@ -235,9 +236,8 @@ static t2i_status read_views(tar *t)
     return sort_names(t);
 }
 
-/* (key, key of a storage, type); then dimensions, 4 bytes that mean nothing, sizes, strides,
- * offset.
- */
+/* (key, key of a storage, type); then the number of dimensions, 4 unused bytes, sizes, strides and
+ * the offset. */
 static t2i_status read_tensor(tar *t)
 {
     t2i_py *row;
@@ -279,6 +279,6 @@ t2i_status t2i_torchfile_tar_read(t2i_torchfile *file, t2i_error *err)
     T2I_TRY(sort_names(&t));
     T2I_TRY(read_pickle(&t, PICKLE, T2I_PICKLE_NAMED, &file->root));
     for (size_t i = 0; i < ENTRIES; i++)
-        if (t.begin[i] != t.end[i]) return bad(&t, "bytes follow what an entry should hold");
+        if (t.begin[i] != t.end[i]) return bad(&t, "bytes follow the contents of an entry");
     return T2I_OK;
 }

@@ -1,4 +1,4 @@
-/* torchfile_tar.h - the oldest kind of file of torch.save: a tar archive. */
+/* torchfile_tar.h - reads the oldest kind of file of torch.save, a tar archive. */
 #ifndef T2I_TORCHFILE_TAR_H
 #define T2I_TORCHFILE_TAR_H
 
@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "formats/torchfile_common.h"
 
-/* Does a file of `size` bytes that begin so (512 or fewer) look like a tar archive? */
+/* Do the first bytes of a file (512 or fewer) identify a tar archive? */
 int t2i_torchfile_tar_is(const unsigned char *bytes, size_t size);
-/* Reads the tables and the tree of the oldest kind. */
+/* Reads the tables and the tree. T2I_DATA, T2I_IO, T2I_SYSTEM. */
 t2i_status t2i_torchfile_tar_read(t2i_torchfile *file, t2i_error *err);
 
 #endif

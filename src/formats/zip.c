@@ -14,7 +14,7 @@ enum {
     END = 22,
     LOCATOR = 20,
     END64 = 56,
-    DIRECTORY_MAX = 1 << 26, /* a directory is read whole */
+    DIRECTORY_MAX = 1 << 26, /* bytes; the directory is read as a whole */
     NAME_MAX_BYTES = 1024,
     STREAMED = 8, /* flag: sizes and CRC follow the data */
     UTF8 = 0x800  /* flag: the name is UTF-8 */
@@ -29,7 +29,7 @@ struct t2i_zip {
     size_t entries;
 };
 
-/* What the end of the archive says. */
+/* Contents of the end record. */
 typedef struct {
     uint64_t entries, begin, size; /* of the central directory */
 } directory;
@@ -56,17 +56,17 @@ static int is_record(const unsigned char *at, char a, char b)
 
 static t2i_status unsound(const t2i_zip *zip, const char *what, t2i_error *err)
 {
-    return t2i_fail(err, T2I_DATA, "%s is not a sound zip archive: %s", zip->source->name, what);
+    return t2i_fail(err, T2I_DATA, "%s is not a valid zip archive: %s", zip->source->name, what);
 }
 
 static t2i_status bad_entry(const t2i_zip *zip, const char *name, const char *what, t2i_error *err)
 {
-    return t2i_fail(err, T2I_DATA, "%s is not a sound zip archive: entry %.*s: %s",
+    return t2i_fail(err, T2I_DATA, "%s is not a valid zip archive: entry %.*s: %s",
                     zip->source->name, 200, name, what);
 }
 
-/* The zip64 end record, which a locator before the plain one announces. *limit is where the central
- * directory must end. */
+/* Reads the zip64 end record if there is a locator before the plain one. *limit: offset at which
+ * the central directory must end. */
 static t2i_status read_end64(const t2i_zip *zip, const unsigned char *end, directory *out,
                              uint64_t *limit, t2i_error *err)
 {
@@ -98,20 +98,20 @@ static t2i_status read_end(const t2i_zip *zip, directory *out, t2i_error *err)
     uint64_t limit = zip->source->size - END;
     T2I_TRY(t2i_byte_source_read(zip->source, limit, end, END, err));
     if (!is_record(end, 5, 6) || u16(end + 20) != 0)
-        return unsound(zip, "it does not end with an end record (the file may be cut)", err);
+        return unsound(zip, "it does not end with an end record (the file may be cut off)", err);
     if (u16(end + 4) != 0 || u16(end + 6) != 0 || u16(end + 8) != u16(end + 10))
-        return unsound(zip, "it is one of several disks", err);
+        return unsound(zip, "it is a part of a multi-disk archive", err);
     *out = (directory){u16(end + 10), u32(end + 16), u32(end + 12)};
     T2I_TRY(read_end64(zip, end, out, &limit, err));
     if (out->begin > limit || out->size != limit - out->begin)
         return unsound(zip, "its directory does not lie right before its end", err);
     if (out->size > DIRECTORY_MAX || out->entries > out->size / CENTRAL)
-        return unsound(zip, "its number of entries cannot be", err);
+        return unsound(zip, "its number of entries is impossible", err);
     return T2I_OK;
 }
 
-/* The zip64 field among the extra fields; NULL when there is none, *broken when they do not end
- * where they should. */
+/* The zip64 field among the extra fields; NULL if there is none. *broken: 1 if the fields do not
+ * fill their space exactly. */
 static const unsigned char *find_zip64(const unsigned char *extra, size_t size, size_t *field_size,
                                        int *broken)
 {
@@ -132,8 +132,8 @@ static const unsigned char *find_zip64(const unsigned char *extra, size_t size, 
     return found;
 }
 
-/* Replaces values that are too large for 32 bits by those of the zip64 field, which holds only
- * those, in this order. */
+/* Replaces values that are too large for 32 bits by those of the zip64 field, which has only these,
+ * in order. */
 static int widen(uint64_t *value, const unsigned char **field, size_t *size)
 {
     if (*value != FULL32) return 1;
@@ -144,25 +144,26 @@ static int widen(uint64_t *value, const unsigned char **field, size_t *size)
     return 1;
 }
 
-/* What is wrong with a name, or NULL: one folder, then parts that are not empty, "." or "..". */
+/* Returns what is wrong with a name, or NULL. A name is one folder, then parts that are not empty,
+ * "." or "..". */
 static const char *check_name(const char *name, size_t size)
 {
     if (size == 0 || size > NAME_MAX_BYTES) return "its name is empty or too long";
     if (memchr(name, '\0', size) != NULL || memchr(name, '\\', size) != NULL ||
         t2i_utf8_valid(name, size) != size)
-        return "its name holds what a name cannot";
+        return "its name contains a character that is not allowed";
     size_t parts = 0;
     for (size_t begin = 0, end; begin <= size; begin = end + 1, parts++) {
         for (end = begin; end < size && name[end] != '/';) end++;
         size_t length = end - begin;
         if (length == 0 || (length == 1 && name[begin] == '.') ||
             (length == 2 && name[begin] == '.' && name[begin + 1] == '.'))
-            return "its name leaves its folder";
+            return "its name points outside its folder";
     }
-    return parts < 2 ? "it is in no folder" : NULL;
+    return parts < 2 ? "it is not in a folder" : NULL;
 }
 
-/* Keeps the name without the root folder, which the first entry decides. */
+/* Stores the name without the root folder, which is that of the first entry. */
 static t2i_status take_name(t2i_zip *zip, t2i_zip_entry *entry, const unsigned char *bytes,
                             size_t size, t2i_error *err)
 {
@@ -171,7 +172,7 @@ static t2i_status take_name(t2i_zip *zip, t2i_zip_entry *entry, const unsigned c
     memcpy(name, bytes, kept);
     name[kept] = '\0';
     const char *problem = check_name((const char *)bytes, size);
-    if (t2i_utf8_valid(name, kept) != kept) name[0] = '\0'; /* nothing that could be printed */
+    if (t2i_utf8_valid(name, kept) != kept) name[0] = '\0'; /* not printable */
     if (problem != NULL) return bad_entry(zip, name, problem, err);
     if (zip->root == NULL) {
         zip->root_size = (size_t)(strchr(name, '/') + 1 - name);
@@ -185,7 +186,7 @@ static t2i_status take_name(t2i_zip *zip, t2i_zip_entry *entry, const unsigned c
     return entry->name != NULL ? T2I_OK : t2i_fail_memory(err, size, "a name");
 }
 
-/* One entry of the central directory at *at; moves it on. */
+/* Reads one entry of the central directory at *at, and advances *at. */
 static t2i_status read_central(t2i_zip *zip, const unsigned char **at, size_t *left, t2i_error *err)
 {
     const unsigned char *c = *at;
@@ -222,15 +223,15 @@ static t2i_status read_central(t2i_zip *zip, const unsigned char **at, size_t *l
     return T2I_OK;
 }
 
-/* Does a size or CRC of the local header agree with the central one? A streamed entry may have 0
+/* Does a size or CRC of the local header match the central directory? A streamed entry may have 0
  * there. */
 static int agrees(uint64_t local, uint64_t central, unsigned flags)
 {
     return local == central || ((flags & STREAMED) && local == 0);
 }
 
-/* Fixes where the data begins and compares the local header with the central one. end: where the
- * central directory begins. */
+/* Finds the beginning of the data and compares the local header with the central directory, which
+ * begins at `end`. */
 static t2i_status read_local(const t2i_zip *zip, t2i_zip_entry *entry, uint64_t end, t2i_error *err)
 {
     unsigned char head[LOCAL], rest[0x10000];
@@ -256,7 +257,7 @@ static t2i_status read_local(const t2i_zip *zip, t2i_zip_entry *entry, uint64_t 
     if (entry->size > end - entry->begin)
         return bad_entry(zip, entry->name, "it lies beyond the directory", err);
     uint64_t stored = u32(head + 18), size = u32(head + 22);
-    int broken; /* the padding that aligns data need not be well-formed */
+    int broken; /* ignored: padding that aligns data need not be well-formed */
     const unsigned char *field = find_zip64(rest, extra_size, &field_size, &broken);
     if (!widen(&size, &field, &field_size) || !widen(&stored, &field, &field_size) ||
         !agrees(size, entry->size, entry->flags) || !agrees(stored, entry->size, entry->flags) ||
@@ -265,8 +266,8 @@ static t2i_status read_local(const t2i_zip *zip, t2i_zip_entry *entry, uint64_t 
     return T2I_OK;
 }
 
-/* Where the entry ends: after its data descriptor, if it has one, which lies before `next`. It may
- * begin with a signature, and have sizes of 32 or 64 bits. */
+/* Finds the end of the entry: after its data descriptor, if it has one, which lies before `next`.
+ * The descriptor may begin with a signature, and has sizes of 32 or 64 bits. */
 static t2i_status find_end(const t2i_zip *zip, const t2i_zip_entry *entry, uint64_t next,
                            uint64_t *out, t2i_error *err)
 {

@@ -15,7 +15,7 @@
 
 typedef struct {
     const t2i_generate_options *options;
-    t2i_loaded_model trained;
+    t2i_loaded_model model;
     t2i_prompts prompts;
     t2i_html page;
     size_t top, shown,
@@ -37,18 +37,18 @@ static void free_explorer(explorer *x)
     t2i_free(x->used);
     t2i_prompts_free(&x->prompts);
     t2i_html_free(&x->page);
-    t2i_loaded_model_close(&x->trained);
+    t2i_loaded_model_close(&x->model);
 }
 
 static t2i_status make_room(explorer *x, t2i_error *err)
 {
-    size_t M = x->trained.gallery.images, most = 1;
+    size_t M = x->model.gallery.images, most = 1;
     for (size_t p = 0; p < x->prompts.count; p++) {
         size_t pairs = x->prompts.first[p + 1] - x->prompts.first[p];
         if (pairs > most) most = pairs;
     }
     x->top = x->options->top < M ? x->options->top : M;
-    x->prediction = t2i_alloc(x->trained.gallery.features, sizeof *x->prediction);
+    x->prediction = t2i_alloc(x->model.gallery.features, sizeof *x->prediction);
     x->distance = t2i_alloc(M, sizeof *x->distance);
     x->near = t2i_alloc(x->top, sizeof *x->near);
     x->fitting = t2i_alloc(most, sizeof *x->fitting);
@@ -76,7 +76,7 @@ static t2i_status make_small(t2i_image *picture, t2i_error *err)
 static t2i_status put_drawing(explorer *x, t2i_error *err)
 {
     t2i_image drawn;
-    T2I_TRY(t2i_gallery_draw(&x->trained.gallery, x->prediction, &drawn, err));
+    T2I_TRY(t2i_gallery_draw(&x->model.gallery, x->prediction, &drawn, err));
     t2i_status status = make_small(&drawn, err);
     if (status == T2I_OK) {
         t2i_html_put(&x->page, "<figure><i style=\"background-image:url(");
@@ -98,7 +98,7 @@ static t2i_status put_near(explorer *x, size_t k, size_t fitting, t2i_error *err
 {
     char *name = NULL;
     size_t image = x->near[k].image;
-    T2I_TRY(t2i_dataset_image_name(x->trained.dataset, image, &name, err));
+    T2I_TRY(t2i_dataset_image_name(x->model.dataset, image, &name, err));
     t2i_html_put(&x->page, "<figure%s>", is_right(x, fitting, image) ? " class=\"right\"" : "");
     t2i_html_put(&x->page, "<i class=\"p%zu\"></i>%.4f<br/>", image, x->near[k].distance);
     t2i_html_word(&x->page, name);
@@ -112,7 +112,7 @@ static t2i_status put_near(explorer *x, size_t k, size_t fitting, t2i_error *err
 /* Writes the rank of the nearest picture that fits the prompt. */
 static void put_rank(explorer *x, size_t fitting)
 {
-    size_t M = x->trained.gallery.images, rank = 1;
+    size_t M = x->model.gallery.images, rank = 1;
     if (fitting == 0) return;
     double best = x->distance[x->fitting[0].image];
     for (size_t i = 1; i < fitting; i++)
@@ -125,8 +125,8 @@ static void put_rank(explorer *x, size_t fitting)
 static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, const char *note,
                              t2i_error *err)
 {
-    const t2i_checkpoint *c = &x->trained.checkpoint;
-    t2i_gallery *gallery = &x->trained.gallery;
+    const t2i_checkpoint *c = &x->model.checkpoint;
+    t2i_gallery *gallery = &x->model.gallery;
     T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, &prompt, 1, x->prediction, NULL, err));
     t2i_gallery_distances(gallery, x->options->metric, x->prediction, 1, x->distance);
     t2i_gallery_nearest(x->distance, gallery->images, x->top, x->near);
@@ -155,7 +155,7 @@ static t2i_status put_dataset(explorer *x, t2i_error *err)
     for (size_t i = 0; i < some && status == T2I_OK; i++) {
         size_t p = i * count / some, pair = x->prompts.first[p];
         if (x->pictures + x->top > T2I_EXPLORE_PICTURES) break;
-        status = t2i_prompts_text(x->trained.dataset, pair, &text, err);
+        status = t2i_prompts_text(x->model.dataset, pair, &text, err);
         int split = x->prompts.split[pair];
         size_t fitting = t2i_prompts_fitting(&x->prompts, p, split, x->fitting);
         if (status == T2I_OK)
@@ -185,7 +185,7 @@ static t2i_status put_own(explorer *x, t2i_error *err)
 /* Writes each picture once, however many prompts show it. */
 static t2i_status put_pictures(explorer *x, t2i_error *err)
 {
-    const t2i_gallery *gallery = &x->trained.gallery;
+    const t2i_gallery *gallery = &x->model.gallery;
     t2i_status status = T2I_OK;
     t2i_html_put(&x->page, "<style>\n");
     for (size_t m = 0; m < gallery->images && t2i_gallery_shows(gallery) && status == T2I_OK; m++) {
@@ -217,15 +217,15 @@ static void put_head(explorer *x)
         "<div class=\"ask\"><input type=\"search\" placeholder=\"type to filter the "
         "prompts\" aria-label=\"filter\" hidden=\"hidden\"/> <small "
         "id=\"count\"></small></div>\n",
-        x->trained.checkpoint.run.step, x->trained.gallery.images,
+        x->model.checkpoint.run.step, x->model.gallery.images,
         x->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
 }
 
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
 {
-    T2I_TRY(t2i_loaded_model_open(&x->trained, x->options->source, x->options->data, err));
-    T2I_TRY(t2i_gallery_load(&x->trained.gallery, err));
-    T2I_TRY(t2i_prompts_new(&x->prompts, x->trained.dataset, err));
+    T2I_TRY(t2i_loaded_model_open(&x->model, x->options->source, x->options->data, err));
+    T2I_TRY(t2i_gallery_load(&x->model.gallery, err));
+    T2I_TRY(t2i_prompts_new(&x->prompts, x->model.dataset, err));
     T2I_TRY(make_room(x, err));
     put_head(x);
     T2I_TRY(put_own(x, err));
@@ -233,7 +233,7 @@ static t2i_status explore(explorer *x, const char *path, t2i_error *err)
     t2i_html_put(&x->page,
                  "<p class=\"pale\">The page has %zu of the %zu distinct prompts and %zu of the "
                  "%zu pictures of the dataset.</p>\n",
-                 x->shown, x->prompts.count, x->pictures, x->trained.gallery.images);
+                 x->shown, x->prompts.count, x->pictures, x->model.gallery.images);
     T2I_TRY(put_pictures(x, err));
     t2i_html_end(&x->page);
     double size = (double)x->page.text.size / 1e6;
@@ -241,7 +241,7 @@ static t2i_status explore(explorer *x, const char *path, t2i_error *err)
     t2i_log_note(
         "wrote %s: %.1f MB, %zu prompts of yours, %zu of %zu prompts and %zu of %zu pictures of "
         "the dataset",
-        path, size, x->own, x->shown, x->prompts.count, x->pictures, x->trained.gallery.images);
+        path, size, x->own, x->shown, x->prompts.count, x->pictures, x->model.gallery.images);
     return T2I_OK;
 }
 

@@ -32,13 +32,13 @@ typedef struct {
     char *sheet;       /* path of the sheet */
     float *prediction; /* (prompts, D) */
     answer *answer;    /* prompts */
-} job;
+} session;
 
-static void free_answers(job *j)
+static void free_answers(session *s)
 {
-    for (size_t i = 0; j->answer != NULL && i < j->options->prompts; i++) {
-        answer *a = &j->answer[i];
-        for (size_t k = 0; a->shown != NULL && k < j->top; k++) t2i_image_free(&a->shown[k]);
+    for (size_t i = 0; s->answer != NULL && i < s->options->prompts; i++) {
+        answer *a = &s->answer[i];
+        for (size_t k = 0; a->shown != NULL && k < s->top; k++) t2i_image_free(&a->shown[k]);
         t2i_image_free(&a->decoded);
         t2i_free(a->unknown);
         t2i_free(a->near);
@@ -46,12 +46,12 @@ static void free_answers(job *j)
         t2i_free(a->shown);
         t2i_free(a->file);
     }
-    t2i_free(j->answer);
-    t2i_free(j->prediction);
-    t2i_free(j->sheet);
-    j->answer = NULL;
-    j->prediction = NULL;
-    j->sheet = NULL;
+    t2i_free(s->answer);
+    t2i_free(s->prediction);
+    t2i_free(s->sheet);
+    s->answer = NULL;
+    s->prediction = NULL;
+    s->sheet = NULL;
 }
 
 static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *err)
@@ -70,9 +70,9 @@ static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *
 
 /* ---- unknown characters ---- */
 
-static t2i_status warn_unknown(const job *j, size_t number, const char *unknown, t2i_error *err)
+static t2i_status warn_unknown(const session *s, size_t number, const char *unknown, t2i_error *err)
 {
-    const t2i_vocab *vocab = &t2i_predictor_checkpoint(j->model)->vocab;
+    const t2i_vocab *vocab = &t2i_predictor_checkpoint(s->model)->vocab;
     t2i_text list = {0};
     t2i_status status = T2I_OK;
     uint32_t code = 0;
@@ -92,19 +92,19 @@ static t2i_status warn_unknown(const job *j, size_t number, const char *unknown,
     return status;
 }
 
-static t2i_status tell_about_prompts(job *j, t2i_error *err)
+static t2i_status warn_about_prompts(session *s, t2i_error *err)
 {
-    size_t limit = t2i_predictor_get_info(j->model)->prompt_length, cut;
-    for (size_t i = 0; i < j->options->prompts; i++) {
-        const char *prompt = j->options->prompt[i];
-        char *unknown = j->answer[i].unknown = t2i_alloc(strlen(prompt) + 1, 1);
+    size_t limit = t2i_predictor_get_info(s->model)->prompt_length, cut;
+    for (size_t i = 0; i < s->options->prompts; i++) {
+        const char *prompt = s->options->prompt[i];
+        char *unknown = s->answer[i].unknown = t2i_alloc(strlen(prompt) + 1, 1);
         if (unknown == NULL) return t2i_fail_memory(err, strlen(prompt), "a prompt");
-        T2I_TRY(t2i_predictor_examine(j->model, prompt, &cut, unknown, err));
+        T2I_TRY(t2i_predictor_examine(s->model, prompt, &cut, unknown, err));
         if (cut > 0)
             t2i_log_warn("prompt %zu is truncated to its first %zu characters, the model's "
                          "block-size; %zu are left out",
                          i + 1, limit, cut);
-        if (unknown[0] != '\0') T2I_TRY(warn_unknown(j, i + 1, unknown, err));
+        if (unknown[0] != '\0') T2I_TRY(warn_unknown(s, i + 1, unknown, err));
     }
     return T2I_OK;
 }
@@ -117,68 +117,68 @@ static size_t stem_size(const char *path)
     return size > 4 && strcmp(path + size - 4, ".png") == 0 ? size - 4 : size;
 }
 
-static t2i_status name_files(job *j, t2i_error *err)
+static t2i_status name_files(session *s, t2i_error *err)
 {
-    const t2i_generate_options *o = j->options;
+    const t2i_generate_options *o = s->options;
     if (o->out != NULL)
-        j->sheet = t2i_fs_copy_path(o->out, err);
+        s->sheet = t2i_fs_copy_path(o->out, err);
     else
-        j->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png", err);
-    if (j->sheet == NULL) return T2I_SYSTEM;
-    size_t stem = stem_size(j->sheet), room = stem + 32;
-    for (size_t i = 0; i < o->prompts && j->pictures->has_decoder; i++) {
-        char *file = j->answer[i].file = t2i_alloc(room, 1);
+        s->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png", err);
+    if (s->sheet == NULL) return T2I_SYSTEM;
+    size_t stem = stem_size(s->sheet), room = stem + 32;
+    for (size_t i = 0; i < o->prompts && s->pictures->has_decoder; i++) {
+        char *file = s->answer[i].file = t2i_alloc(room, 1);
         if (file == NULL) return t2i_fail_memory(err, room, "a file's name");
-        memcpy(file, j->sheet, stem);
+        memcpy(file, s->sheet, stem);
         snprintf(file + stem, room - stem, "-%zu.png", i + 1);
     }
     return T2I_OK;
 }
 
-static t2i_status make_room(job *j, t2i_error *err)
+static t2i_status make_room(session *s, t2i_error *err)
 {
-    size_t n = j->options->prompts, D = j->pictures->features;
-    j->prediction = t2i_alloc(n, D * sizeof *j->prediction);
-    j->answer = t2i_alloc(n, sizeof *j->answer);
-    if (j->prediction == NULL || j->answer == NULL)
-        return t2i_fail_memory(err, n * D * sizeof *j->prediction, "the predictions");
+    size_t n = s->options->prompts, D = s->pictures->features;
+    s->prediction = t2i_alloc(n, D * sizeof *s->prediction);
+    s->answer = t2i_alloc(n, sizeof *s->answer);
+    if (s->prediction == NULL || s->answer == NULL)
+        return t2i_fail_memory(err, n * D * sizeof *s->prediction, "the predictions");
     for (size_t i = 0; i < n; i++) {
-        answer *a = &j->answer[i];
-        a->near = t2i_alloc(j->top, sizeof *a->near);
-        a->name = t2i_alloc(j->top, sizeof *a->name);
-        a->shown = t2i_alloc(j->top, sizeof *a->shown);
+        answer *a = &s->answer[i];
+        a->near = t2i_alloc(s->top, sizeof *a->near);
+        a->name = t2i_alloc(s->top, sizeof *a->name);
+        a->shown = t2i_alloc(s->top, sizeof *a->shown);
         if (a->near == NULL || a->name == NULL || a->shown == NULL)
-            return t2i_fail_memory(err, j->top * sizeof *a->shown, "the nearest pictures");
+            return t2i_fail_memory(err, s->top * sizeof *a->shown, "the nearest pictures");
     }
     return T2I_OK;
 }
 
-static t2i_status draw(const job *j, const float *prediction, answer *a, t2i_error *err)
+static t2i_status draw(const session *s, const float *prediction, answer *a, t2i_error *err)
 {
-    T2I_TRY(t2i_image_new(&a->decoded, j->pictures->width, j->pictures->height, err));
-    T2I_TRY(t2i_index_decode(j->index, prediction, 1, a->decoded.rgb, err));
+    T2I_TRY(t2i_image_new(&a->decoded, s->pictures->width, s->pictures->height, err));
+    T2I_TRY(t2i_index_decode(s->index, prediction, 1, a->decoded.rgb, err));
     return t2i_image_file_write(&a->decoded, a->file, err);
 }
 
-/* Name and, where there are any, pixels of a nearest picture. */
-static t2i_status show(const job *j, answer *a, size_t k, t2i_error *err)
+/* Reads the name of a nearest picture and, if the dataset has any, its pixels. */
+static t2i_status show(const session *s, answer *a, size_t k, t2i_error *err)
 {
     size_t image = a->near[k].image;
-    T2I_TRY(t2i_index_name(j->index, image, &a->name[k], err));
-    if (!j->pictures->has_pixels) return T2I_OK;
-    T2I_TRY(t2i_image_new(&a->shown[k], j->pictures->width, j->pictures->height, err));
-    return t2i_index_picture(j->index, image, a->shown[k].rgb, err);
+    T2I_TRY(t2i_index_name(s->index, image, &a->name[k], err));
+    if (!s->pictures->has_pixels) return T2I_OK;
+    T2I_TRY(t2i_image_new(&a->shown[k], s->pictures->width, s->pictures->height, err));
+    return t2i_index_picture(s->index, image, a->shown[k].rgb, err);
 }
 
-static t2i_status find_answers(job *j, t2i_error *err)
+static t2i_status find_answers(session *s, t2i_error *err)
 {
-    for (size_t i = 0; i < j->options->prompts; i++) {
-        answer *a = &j->answer[i];
-        const float *prediction = j->prediction + i * j->pictures->features;
+    for (size_t i = 0; i < s->options->prompts; i++) {
+        answer *a = &s->answer[i];
+        const float *prediction = s->prediction + i * s->pictures->features;
         T2I_TRY(
-            t2i_index_nearest(j->index, j->options->metric, prediction, 1, j->top, a->near, err));
-        if (a->file != NULL) T2I_TRY(draw(j, prediction, a, err));
-        for (size_t k = 0; k < j->top; k++) T2I_TRY(show(j, a, k, err));
+            t2i_index_nearest(s->index, s->options->metric, prediction, 1, s->top, a->near, err));
+        if (a->file != NULL) T2I_TRY(draw(s, prediction, a, err));
+        for (size_t k = 0; k < s->top; k++) T2I_TRY(show(s, a, k, err));
     }
     return T2I_OK;
 }
@@ -193,44 +193,44 @@ typedef struct {
     char (*word)[T2I_NOTE]; /* ranks, then distances */
 } words;
 
-static void fill_words(const job *j, words *w, size_t columns, size_t from)
+static void fill_words(const session *s, words *w, size_t columns, size_t from)
 {
-    char(*rank)[T2I_NOTE] = w->word, (*distance)[T2I_NOTE] = w->word + j->top;
+    char(*rank)[T2I_NOTE] = w->word, (*distance)[T2I_NOTE] = w->word + s->top;
     snprintf(w->title, sizeof w->title, "The nearest of %zu pictures, by %s distance",
-             j->pictures->pictures, j->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
+             s->pictures->pictures, s->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
     if (from > 0) w->heading[0] = "decoded";
-    for (size_t k = 0; k < j->top; k++) {
+    for (size_t k = 0; k < s->top; k++) {
         snprintf(rank[k], sizeof rank[k], k == 0 ? "nearest" : "%zu", k + 1);
         w->heading[from + k] = rank[k];
     }
-    for (size_t i = 0; i < j->options->prompts; i++) {
-        const answer *a = &j->answer[i];
+    for (size_t i = 0; i < s->options->prompts; i++) {
+        const answer *a = &s->answer[i];
         t2i_tile *tile = w->tile + i * columns;
         if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, NULL};
-        for (size_t k = 0; k < j->top; k++, distance++) {
+        for (size_t k = 0; k < s->top; k++, distance++) {
             t2i_contact_sheet_distance(*distance, a->near[k].distance);
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
         }
     }
 }
 
-static t2i_status write_sheet(const job *j, t2i_error *err)
+static t2i_status write_sheet(const session *s, t2i_error *err)
 {
-    size_t from = j->pictures->has_decoder ? 1 : 0, columns = from + j->top,
-           n = j->options->prompts;
+    size_t from = s->pictures->has_decoder ? 1 : 0, columns = from + s->top,
+           n = s->options->prompts;
     words w = {.heading = t2i_alloc(columns, sizeof *w.heading),
                .tile = t2i_alloc(n * columns, sizeof *w.tile),
-               .word = t2i_alloc((n + 1) * j->top, sizeof *w.word)};
+               .word = t2i_alloc((n + 1) * s->top, sizeof *w.word)};
     t2i_image picture = {0};
     t2i_status status;
     if (w.heading == NULL || w.tile == NULL || w.word == NULL) {
         status = t2i_fail_memory(err, n * columns * sizeof *w.tile, "the sheet");
     } else {
-        fill_words(j, &w, columns, from);
+        fill_words(s, &w, columns, from);
         const t2i_contact_sheet sheet = {w.title, w.heading,          columns,
-                                         n,       j->options->prompt, w.tile};
+                                         n,       s->options->prompt, w.tile};
         status = t2i_contact_sheet_draw(&picture, &sheet, err);
-        if (status == T2I_OK) status = t2i_image_file_write(&picture, j->sheet, err);
+        if (status == T2I_OK) status = t2i_image_file_write(&picture, s->sheet, err);
     }
     t2i_image_free(&picture);
     t2i_free(w.heading);
@@ -241,12 +241,12 @@ static t2i_status write_sheet(const job *j, t2i_error *err)
 
 /* ---- the report ---- */
 
-static t2i_json *answer_json(const job *j, size_t number)
+static t2i_json *answer_json(const session *s, size_t number)
 {
-    const answer *a = &j->answer[number];
+    const answer *a = &s->answer[number];
     t2i_json *object = t2i_json_object(), *nearest = t2i_json_array(), *unknown = t2i_json_array();
     uint32_t code;
-    for (size_t k = 0; k < j->top; k++) {
+    for (size_t k = 0; k < s->top; k++) {
         t2i_json *near = t2i_json_object();
         t2i_json_set_string(near, "image", a->name[k]);
         t2i_json_set_real(near, "distance", a->near[k].distance);
@@ -256,9 +256,9 @@ static t2i_json *answer_json(const job *j, size_t number)
         length = t2i_utf8_decode(a->unknown + at, size - at, &code);
         t2i_json_append(unknown, t2i_json_string(a->unknown + at, length));
     }
-    t2i_json_set_string(object, "prompt", j->options->prompt[number]);
+    t2i_json_set_string(object, "prompt", s->options->prompt[number]);
     t2i_json_set_string(object, "metric",
-                        j->options->metric == T2I_COSINE ? "cosine" : "euclidean");
+                        s->options->metric == T2I_COSINE ? "cosine" : "euclidean");
     t2i_json_set(object, "nearest", nearest);
     t2i_json_set(object, "decoded",
                  a->file == NULL ? t2i_json_null() : t2i_json_string(a->file, strlen(a->file)));
@@ -266,11 +266,11 @@ static t2i_json *answer_json(const job *j, size_t number)
     return object;
 }
 
-static t2i_status report_json(const job *j, t2i_text *report, t2i_error *err)
+static t2i_status report_json(const session *s, t2i_text *report, t2i_error *err)
 {
     char *text = NULL;
     t2i_json *array = t2i_json_array();
-    for (size_t i = 0; i < j->options->prompts; i++) t2i_json_append(array, answer_json(j, i));
+    for (size_t i = 0; i < s->options->prompts; i++) t2i_json_append(array, answer_json(s, i));
     t2i_status status = t2i_json_text(array, 2, &text, err);
     t2i_json_free(array);
     if (status == T2I_OK) status = t2i_text_addf(report, err, "%s\n", text);
@@ -279,31 +279,31 @@ static t2i_status report_json(const job *j, t2i_text *report, t2i_error *err)
 }
 
 /* Shows the decoded picture and as many of the nearest as fit into 80 columns. */
-static t2i_status show_pictures(const job *j, const answer *a, t2i_text *report, t2i_error *err)
+static t2i_status show_pictures(const session *s, const answer *a, t2i_text *report, t2i_error *err)
 {
     enum { MOST = 4 };
     const t2i_image *picture[MOST];
     size_t count = 0, drawn = a->file != NULL;
-    if (j->options->pictures == T2I_NO_PICTURES) return T2I_OK;
+    if (s->options->pictures == T2I_NO_PICTURES) return T2I_OK;
     if (drawn) picture[count++] = &a->decoded;
-    for (size_t k = 0; k < j->top && count < MOST; k++) picture[count++] = &a->shown[k];
-    T2I_TRY(t2i_terminal_row(report, j->options->pictures, picture, count, err));
+    for (size_t k = 0; k < s->top && count < MOST; k++) picture[count++] = &a->shown[k];
+    T2I_TRY(t2i_terminal_row(report, s->options->pictures, picture, count, err));
     if (drawn) T2I_TRY(t2i_text_addf(report, err, "%-*s", T2I_CELLS_STEP, "drawn"));
     for (size_t k = 1; k + drawn <= count; k++)
         T2I_TRY(t2i_text_addf(report, err, "%-*zu", T2I_CELLS_STEP, k));
     return t2i_text_addf(report, err, "\n");
 }
 
-static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
+static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err)
 {
-    for (size_t i = 0; i < j->options->prompts; i++) {
-        const answer *a = &j->answer[i];
+    for (size_t i = 0; i < s->options->prompts; i++) {
+        const answer *a = &s->answer[i];
         T2I_TRY(t2i_text_addf(report, err, "\""));
         T2I_TRY(
-            t2i_text_add_plain(report, j->options->prompt[i], strlen(j->options->prompt[i]), err));
+            t2i_text_add_plain(report, s->options->prompt[i], strlen(s->options->prompt[i]), err));
         T2I_TRY(t2i_text_addf(report, err, "\"\n"));
-        T2I_TRY(show_pictures(j, a, report, err));
-        for (size_t k = 0; k < j->top; k++) {
+        T2I_TRY(show_pictures(s, a, report, err));
+        for (size_t k = 0; k < s->top; k++) {
             T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, a->near[k].distance));
             T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
             T2I_TRY(t2i_text_addf(report, err, "\n"));
@@ -312,62 +312,62 @@ static t2i_status report_text(const job *j, t2i_text *report, t2i_error *err)
         T2I_TRY(t2i_text_addf(report, err, "\n"));
     }
     return t2i_text_addf(report, err, "%s distance to %zu pictures. Sheet: %s\n",
-                         j->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
-                         j->pictures->pictures, j->sheet);
+                         s->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
+                         s->pictures->pictures, s->sheet);
 }
 
-static t2i_status open_job(job *j, t2i_error *err)
+static t2i_status open_session(session *s, t2i_error *err)
 {
-    const t2i_generate_options *o = j->options;
+    const t2i_generate_options *o = s->options;
     char *path;
-    T2I_TRY(t2i_predictor_open(&j->model, o->source, err));
+    T2I_TRY(t2i_predictor_open(&s->model, o->source, err));
     T2I_TRY(t2i_loaded_model_dataset(o->source, o->data, &path, err));
-    t2i_status status = t2i_index_open(&j->index, path, err);
+    t2i_status status = t2i_index_open(&s->index, path, err);
     t2i_free(path);
     T2I_TRY(status);
-    j->pictures = t2i_index_get_info(j->index);
-    j->top = o->top < j->pictures->pictures ? o->top : j->pictures->pictures;
-    return t2i_loaded_model_check(t2i_predictor_checkpoint(j->model),
-                                  t2i_predictor_get_info(j->model)->path,
-                                  t2i_index_dataset(j->index), err);
+    s->pictures = t2i_index_get_info(s->index);
+    s->top = o->top < s->pictures->pictures ? o->top : s->pictures->pictures;
+    return t2i_loaded_model_check(t2i_predictor_checkpoint(s->model),
+                                  t2i_predictor_get_info(s->model)->path,
+                                  t2i_index_dataset(s->index), err);
 }
 
-static void close_job(job *j)
+static void close_session(session *s)
 {
-    t2i_index_close(j->index);
-    t2i_predictor_close(j->model);
+    t2i_index_close(s->index);
+    t2i_predictor_close(s->model);
 }
 
-static t2i_status answer_all(job *j, t2i_text *report, t2i_error *err)
+static t2i_status answer_all(session *s, t2i_text *report, t2i_error *err)
 {
-    const t2i_generate_options *o = j->options;
-    T2I_TRY(make_room(j, err));
-    T2I_TRY(name_files(j, err));
-    T2I_TRY(t2i_predictor_predict(j->model, o->prompt, o->prompts, j->prediction, err));
-    T2I_TRY(tell_about_prompts(j, err));
-    T2I_TRY(find_answers(j, err));
-    T2I_TRY(write_sheet(j, err));
-    return o->json ? report_json(j, report, err) : report_text(j, report, err);
+    const t2i_generate_options *o = s->options;
+    T2I_TRY(make_room(s, err));
+    T2I_TRY(name_files(s, err));
+    T2I_TRY(t2i_predictor_predict(s->model, o->prompt, o->prompts, s->prediction, err));
+    T2I_TRY(warn_about_prompts(s, err));
+    T2I_TRY(find_answers(s, err));
+    T2I_TRY(write_sheet(s, err));
+    return o->json ? report_json(s, report, err) : report_text(s, report, err);
 }
 
 t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t2i_error *err)
 {
     T2I_ASSERT(options->top >= 1);
-    job j = {.options = options};
+    session s = {.options = options};
     t2i_status status = check_prompts(options, err);
-    if (status == T2I_OK) status = open_job(&j, err);
-    if (status == T2I_OK) status = answer_all(&j, report, err);
-    free_answers(&j);
-    close_job(&j);
+    if (status == T2I_OK) status = open_session(&s, err);
+    if (status == T2I_OK) status = answer_all(&s, report, err);
+    free_answers(&s);
+    close_session(&s);
     return status;
 }
 
 /* Answers one line of input, without its line end. */
-static t2i_status answer_line(job *j, char *line, t2i_error *err)
+static t2i_status answer_line(session *s, char *line, t2i_error *err)
 {
     const char *prompt = line;
-    t2i_generate_options options = *j->options;
-    const t2i_generate_options *all = j->options;
+    t2i_generate_options options = *s->options;
+    const t2i_generate_options *all = s->options;
     t2i_text report = {0};
     options.prompt = &prompt;
     options.prompts = 1;
@@ -377,28 +377,28 @@ static t2i_status answer_line(job *j, char *line, t2i_error *err)
         t2i_log_warn("%s", why.text);
         return T2I_OK;
     }
-    j->options = &options;
-    status = answer_all(j, &report, err);
+    s->options = &options;
+    status = answer_all(s, &report, err);
     if (status == T2I_OK) status = t2i_log_print(report.data, err);
-    free_answers(j);
-    j->options = all;
+    free_answers(s);
+    s->options = all;
     t2i_text_free(&report);
     return status;
 }
 
-t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *err)
+t2i_status t2i_generate_interactive(const t2i_generate_options *options, t2i_error *err)
 {
     T2I_ASSERT(options->top >= 1);
-    job j = {.options = options};
+    session s = {.options = options};
     char line[4096];
-    t2i_status status = open_job(&j, err);
+    t2i_status status = open_session(&s, err);
     while (status == T2I_OK) {
         status = t2i_log_print("prompt> ", err);
         if (status != T2I_OK || fgets(line, sizeof line, stdin) == NULL) break;
         line[strcspn(line, "\n")] = '\0';
-        if (line[0] != '\0') status = answer_line(&j, line, err);
+        if (line[0] != '\0') status = answer_line(&s, line, err);
     }
     if (status == T2I_OK) status = t2i_log_print("\n", err);
-    close_job(&j);
+    close_session(&s);
     return status;
 }

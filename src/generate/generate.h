@@ -30,8 +30,9 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report,
                                     t2i_error *err);
 
-/* Reads prompts from standard input, one per line, until its end, and prints the report of each.
- * Warns of a line that is not a valid prompt. Ignores the prompts of the options. */
-T2I_CHECKED t2i_status t2i_generate_asked(const t2i_generate_options *options, t2i_error *err);
+/* Interactive: reads prompts from standard input, one per line, until its end, and prints the
+ * report of each. Warns about a line that is not UTF-8. Ignores the prompts of the options. */
+T2I_CHECKED t2i_status t2i_generate_interactive(const t2i_generate_options *options,
+                                                t2i_error *err);
 
 #endif

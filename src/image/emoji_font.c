@@ -18,10 +18,10 @@ struct t2i_emoji_font {
     FT_Face face;
     hb_font_t *shaper;
     hb_buffer_t *buffer;
-    hb_codepoint_t unknown; /* glyph of flags that it does not have; 0: none */
+    hb_codepoint_t unknown; /* glyph that the font shows for unknown flags; 0: none */
 };
 
-/* Debian and Ubuntu, Fedora, openSUSE, Arch, own installations. */
+/* Paths of Debian and Ubuntu, Fedora, openSUSE, Arch, and local installations. */
 static const char *const places[] = {
     "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
     "/usr/share/fonts/google-noto-color-emoji-fonts/NotoColorEmoji.ttf",

@@ -21,8 +21,8 @@ t2i_status t2i_image_new(t2i_image *out, size_t width, size_t height, t2i_error 
     *out = (t2i_image){0};
     if (width == 0 || height == 0 || !t2i_image_size_fits(width, height))
         return t2i_fail(err, T2I_DATA,
-                        "a picture of %zu x %zu pixels cannot be made: the limit is 1 to %u a side "
-                        "and %u in all",
+                        "a picture of %zu x %zu pixels cannot be made: the limits are 1 to %u "
+                        "pixels per side and %u in total",
                         width, height, T2I_IMAGE_SIDE_MAX, T2I_IMAGE_AREA_MAX);
     uint8_t *rgb = t2i_alloc(width * height, 3);
     if (rgb == NULL) return t2i_fail_memory(err, width * height * 3, "a picture");

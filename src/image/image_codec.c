@@ -4,11 +4,12 @@ t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file, uint64
                                       uint64_t height, t2i_error *err)
 {
     if (t2i_image_size_fits(width, height) && width * height <= file->area_max) return T2I_OK;
-    return t2i_fail(err, T2I_DATA,
-                    "%s has %llu x %llu pixels, over the limit of %u a side and %zu in all: make "
-                    "it smaller",
-                    file->name, (unsigned long long)width, (unsigned long long)height,
-                    T2I_IMAGE_SIDE_MAX, file->area_max);
+    return t2i_fail(
+        err, T2I_DATA,
+        "%s has %llu x %llu pixels, over the limit of %u per side and %zu in total: make "
+        "it smaller",
+        file->name, (unsigned long long)width, (unsigned long long)height, T2I_IMAGE_SIDE_MAX,
+        file->area_max);
 }
 
 t2i_status t2i_image_codec_damaged(const t2i_image_codec_source *file, const char *kind,

@@ -1,7 +1,7 @@
-/* image_codec.h - what the readers of each kind of picture share.
+/* image_codec.h - common parts of the decoders of picture formats.
  *
- * A reader checks the size that the header tells (t2i_image_codec_check_size) before it takes
- * memory for it, and keeps *out empty on failure.
+ * A decoder checks the size in the file's header (t2i_image_codec_check_size) before it allocates
+ * memory for the pixels, and leaves *out empty on failure.
  */
 #ifndef T2I_IMAGE_CODEC_H
 #define T2I_IMAGE_CODEC_H
@@ -19,9 +19,10 @@ typedef struct {
     size_t area_max;  /* pixels */
 } t2i_image_codec_source;
 
+/* T2I_DATA if a side is over the limit of image.h or the area over area_max. */
 T2I_CHECKED t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file,
                                                   uint64_t width, uint64_t height, t2i_error *err);
-/* T2I_DATA: "NAME is a damaged KIND (WHY): ..." and "NAME is cut off: ...". */
+/* Return T2I_DATA: "NAME is a damaged KIND (WHY): ..." and "NAME is cut off after N bytes: ...". */
 t2i_status t2i_image_codec_damaged(const t2i_image_codec_source *file, const char *kind,
                                    const char *why, t2i_error *err);
 t2i_status t2i_image_codec_cut(const t2i_image_codec_source *file, t2i_error *err);

@@ -10,9 +10,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define FILE_MAX ((size_t)640 << 20) /* bytes: the largest picture at 16 bits RGBA, and a bit */
+#define FILE_MAX ((size_t)640 << 20) /* bytes: the largest picture as 16-bit RGBA, and a margin */
 
-/* Do the bytes from `at` on begin with magic, as far as there are any? */
+/* Do the bytes from `at` on begin with magic? Compares the bytes that exist. */
 static int begins(const t2i_image_codec_source *file, size_t at, const char *magic)
 {
     if (file->size <= at) return 0;
@@ -22,7 +22,7 @@ static int begins(const t2i_image_codec_source *file, size_t at, const char *mag
 
 static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *err)
 {
-    /* The first that fits; where two begin alike, the longer one is above. */
+    /* The first match is used, so a longer signature precedes a shorter one that is its prefix. */
     static const struct {
         size_t at;
         const char *magic, *what;
@@ -34,7 +34,7 @@ static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *e
         {4, "ftypavi", "an AVIF"},
         {4, "ftyphe", "a HEIC"},
         {4, "ftypmif1", "a HEIF (AVIF or HEIC)"},
-        {4, "ftyp", "a film"},
+        {4, "ftyp", "a video"},
         {4, "JXL ", "a JPEG XL"},
         {0, "\xff\x0a", "a JPEG XL"},
         {4, "jP  ", "a JPEG 2000"},
@@ -51,12 +51,13 @@ static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *e
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (file->size >= known[i].at + strlen(known[i].magic) &&
             begins(file, known[i].at, known[i].magic))
-            return t2i_fail(err, T2I_DATA,
-                            "%s is no PNG, JPEG or WebP but looks like %s: convert it to PNG or "
-                            "leave it out",
-                            file->name, known[i].what);
+            return t2i_fail(
+                err, T2I_DATA,
+                "%s is not a PNG, JPEG or WebP picture, but looks like %s: convert it to PNG or "
+                "leave it out",
+                file->name, known[i].what);
     return t2i_fail(err, T2I_DATA,
-                    "%s is no PNG, JPEG or WebP picture: convert it to PNG or leave it out",
+                    "%s is not a PNG, JPEG or WebP picture: convert it to PNG or leave it out",
                     file->name);
 }
 
@@ -83,7 +84,7 @@ t2i_status t2i_image_file_read(t2i_image *out, const char *path, t2i_error *err)
 {
     t2i_text file = {0};
     *out = (t2i_image){0};
-    uint64_t bytes; /* a pipe or a device could keep us for ever */
+    uint64_t bytes; /* a pipe or a device might never end */
     t2i_status status = t2i_fs_size(path, &bytes, err);
     if (status == T2I_OK) status = t2i_fs_read(path, FILE_MAX, &file, err);
     if (status == T2I_OK) status = t2i_image_file_decode(out, file.data, file.size, path, err);

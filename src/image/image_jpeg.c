@@ -1,7 +1,7 @@
-/* image_jpeg.c - JPEG through libjpeg, set up as Pillow does: the exact DCT, smooth upsampling.
+/* image_jpeg.c - decodes JPEG by libjpeg with Pillow's settings: the exact DCT, smooth upsampling.
  *
- * A library that finds the data damaged goes on with grey, which Pillow accepts; so do we. A file
- * that ends before its last row is refused, as there.
+ * libjpeg fills damaged data with grey, which is accepted, as in Pillow. A file that ends before
+ * its last row is refused, as in Pillow.
  */
 #include "image/image_jpeg.h"
 
@@ -12,15 +12,15 @@
 
 #include <jerror.h>
 
-/* A scan costs the time of the whole picture and may be a few bytes long; real files have some ten.
- * The largest pictures may have fewer. */
+/* A scan of a few bytes takes the time of the whole picture; real files have about ten scans. The
+ * limit is lower for the largest pictures. */
 #define SCANS_MAX     500u
 #define SCANS_LARGEST 32u
-/* What libjpeg may hold: 16-bit coefficients of four components, and a bit. */
+/* Memory limit of libjpeg: 16-bit coefficients of four components, and a margin. */
 #define MEMORY_MAX ((long)T2I_IMAGE_AREA_MAX * 8 + (64l << 20))
 
-/* All that changes between setjmp and longjmp lives here, in the caller's frame, so that no local
- * variable has to be volatile. */
+/* All state that changes between setjmp and longjmp is here, in the caller's frame, so that no
+ * local variable must be volatile. */
 typedef struct {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
@@ -58,7 +58,7 @@ static void on_begin(j_decompress_ptr jpeg)
     (void)jpeg;
 }
 
-/* The whole file lay in the buffer: there is no more. */
+/* Called at the end of the buffer, which held the whole file. */
 static boolean on_empty(j_decompress_ptr jpeg)
 {
     (void)jpeg;
@@ -73,7 +73,7 @@ static void on_skip(j_decompress_ptr jpeg, long count)
     jpeg->src->bytes_in_buffer -= size;
 }
 
-/* 0, or -1 with c saying why. */
+/* Returns 0, or -1 with the reason in c. */
 static int read_header(codec *c)
 {
     if (setjmp(c->back) != 0) return -1;
@@ -107,8 +107,8 @@ static unsigned times(unsigned a, unsigned b)
     return (t + (t >> 8)) >> 8;
 }
 
-/* Four channels to RGB. Adobe's programs store them inverted (255 is no ink), and Pillow takes
- * every such file for theirs. */
+/* Converts CMYK to RGB. Adobe's programs store the channels inverted (255 is no ink), and Pillow
+ * assumes this for all such files. */
 static void add_inks(uint8_t *rgb, const uint8_t *cmyk, size_t width)
 {
     for (size_t x = 0; x < width; x++, rgb += 3, cmyk += 4)
@@ -135,11 +135,11 @@ static int read_rows(codec *c)
         if (c->cut) return -1;
         if (inks) add_inks(to, row[0], c->image.width);
     }
-    (void)jpeg_finish_decompress(&c->jpeg); /* a missing end mark is no harm */
+    (void)jpeg_finish_decompress(&c->jpeg); /* a missing end marker is accepted */
     return 0;
 }
 
-/* Sound, but of a kind that the library does not read. */
+/* Is it an error of a valid file that libjpeg does not support? */
 static int is_unusual(int code)
 {
     return code == JERR_SOF_UNSUPPORTED || code == JERR_BAD_PRECISION ||
@@ -152,16 +152,18 @@ static t2i_status tell(codec *c, t2i_error *err)
     char why[JMSG_LENGTH_MAX];
     if (c->cut) return t2i_image_codec_cut(c->file, err);
     if (c->endless)
-        return t2i_fail(err, T2I_DATA,
-                        "%s is a JPEG of too many scans (%d so far): save it anew or leave it out",
-                        c->file->name, c->jpeg.input_scan_number);
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s is a JPEG with too many scans (%d so far): save it again or leave it out",
+            c->file->name, c->jpeg.input_scan_number);
     if (c->errors.msg_code == JERR_OUT_OF_MEMORY)
         return t2i_fail_memory(err, c->file->size, "libjpeg");
     c->errors.format_message((j_common_ptr)&c->jpeg, why);
     if (is_unusual(c->errors.msg_code))
-        return t2i_fail(err, T2I_DATA,
-                        "%s is a JPEG of an unusual kind (%s): convert it to PNG or leave it out",
-                        c->file->name, why);
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s is a JPEG of an unsupported kind (%s): convert it to PNG or leave it out",
+            c->file->name, why);
     return t2i_image_codec_damaged(c->file, "JPEG", why, err);
 }
 

@@ -1,11 +1,12 @@
-/* image_jpeg.h - JPEG in. */
+/* image_jpeg.h - decodes JPEG. */
 #ifndef T2I_IMAGE_JPEG_H
 #define T2I_IMAGE_JPEG_H
 
 #include "base/error.h"
 #include "image/image_codec.h"
 
-/* T2I_DATA when it is damaged, cut or over the limits of the source. *out is empty on failure. */
+/* T2I_DATA if the file is damaged, cut off or over the limits of the source. *out is empty on
+ * failure. */
 T2I_CHECKED t2i_status t2i_image_jpeg_decode(t2i_image *out, const t2i_image_codec_source *file,
                                              t2i_error *err);
 

@@ -1,8 +1,8 @@
-/* image_png.c - PNG in and out through libpng's row interface.
+/* image_png.c - decodes and encodes PNG by libpng's row interface.
  *
- * Why rows: png_image_* reads with limits and messages that are not ours. The size is taken from
- * the header by hand first, so that a lying file costs no memory and is named in words; libpng then
- * reads the same bytes under the same limits.
+ * The simplified interface, png_image_*, has limits and messages of its own. The size is first read
+ * from the header here, so that a file with a false size is refused with a clear message before
+ * memory is allocated. libpng then reads the same bytes under the same limits.
  */
 #include "image/image_png.h"
 
@@ -14,20 +14,20 @@
 #include "base/text.h"
 
 #define CHUNK_MAX    ((size_t)16 << 20) /* bytes of one chunk that is not pixels */
-#define DEFLATE_MAX  1032u              /* bytes that one byte of deflate can stand for, at most */
+#define DEFLATE_MAX  1032u              /* largest expansion: bytes per byte of deflate data */
 #define HEADER_BYTES 29u                /* signature, then IHDR up to its last field */
 
-/* All that changes between setjmp and longjmp lives here, in the caller's frame, so that no local
- * variable has to be volatile. */
+/* All state that changes between setjmp and longjmp is here, in the caller's frame, so that no
+ * local variable must be volatile. */
 typedef struct {
     png_structp png;
     png_infop info;
-    const uint8_t *bytes; /* reading: what is left of the file */
+    const uint8_t *bytes; /* reading: the rest of the file */
     size_t size;
-    t2i_text *text; /* writing: where it goes */
+    t2i_text *text; /* writing: the output */
     const char *key, *note;
     t2i_image image;
-    char why[128]; /* libpng's words */
+    char why[128]; /* libpng's message */
 } codec;
 
 static void on_error(png_structp png, png_const_charp why)
@@ -63,7 +63,7 @@ static void on_flush(png_structp png)
     (void)png;
 }
 
-/* Whatever the file holds becomes 8-bit RGB. No gamma: Pillow knows none. */
+/* Converts every kind of pixels to 8-bit RGB, without gamma correction, as in Pillow. */
 static void ask_for_rgb(codec *c)
 {
     int type = png_get_color_type(c->png, c->info);
@@ -74,7 +74,7 @@ static void ask_for_rgb(codec *c)
     png_set_strip_alpha(c->png);
 }
 
-/* 0, or -1 with c->why filled. */
+/* Returns 0, or -1 with the reason in c->why. */
 static int read_rows(codec *c)
 {
     if (setjmp(png_jmpbuf(c->png)) != 0) return -1;
@@ -82,7 +82,7 @@ static int read_rows(codec *c)
     png_set_user_limits(c->png, T2I_IMAGE_SIDE_MAX, T2I_IMAGE_SIDE_MAX);
     png_set_chunk_cache_max(c->png, 16);
     png_set_chunk_malloc_max(c->png, CHUNK_MAX);
-    /* Text, profiles and the rest are skipped unread: nothing to unpack, nothing to go wrong. */
+    /* Texts, profiles and other chunks are skipped: they are never unpacked. */
     png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(c->png, c->info);
     ask_for_rgb(c);
@@ -91,7 +91,7 @@ static int read_rows(codec *c)
     if (png_get_image_width(c->png, c->info) != c->image.width ||
         png_get_image_height(c->png, c->info) != c->image.height ||
         png_get_rowbytes(c->png, c->info) != c->image.width * 3)
-        png_error(c->png, "its header contradicts itself");
+        png_error(c->png, "its header is inconsistent");
     for (int pass = 0; pass < passes; pass++)
         for (size_t y = 0; y < c->image.height; y++)
             png_read_row(c->png, c->image.rgb + y * c->image.width * 3, NULL);
@@ -104,7 +104,7 @@ static uint32_t big_endian(const uint8_t *b)
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-/* Size by the header, after every check that needs no memory. */
+/* Reads the size from the header, after all checks that need no memory. */
 static t2i_status read_header(const t2i_image_codec_source *file, size_t *width, size_t *height,
                               t2i_error *err)
 {
@@ -113,7 +113,7 @@ static t2i_status read_header(const t2i_image_codec_source *file, size_t *width,
     if (file->size < HEADER_BYTES) return t2i_image_codec_cut(file, err);
     uint64_t w = big_endian(b + 16), h = big_endian(b + 20);
     if (memcmp(b + 12, "IHDR", 4) != 0 || w == 0 || h == 0)
-        return t2i_image_codec_damaged(file, "PNG", "its header makes no sense", err);
+        return t2i_image_codec_damaged(file, "PNG", "its header is not valid", err);
     T2I_TRY(t2i_image_codec_check_size(file, w, h, err));
     uint64_t bits = w * h * b[24] * channels[b[25] & 7];
     if (bits / 8 / DEFLATE_MAX > file->size)
@@ -192,7 +192,7 @@ t2i_status t2i_image_png_encode(const t2i_image *image, t2i_text *out, t2i_error
 int t2i_image_png_find_note(const void *png, size_t size, const char *key,
                             char note[T2I_IMAGE_PNG_NOTE + 1])
 {
-    enum { SIGNATURE = 8, AROUND = 12 }; /* bytes; of a chunk: length, type, checksum */
+    enum { SIGNATURE = 8, AROUND = 12 }; /* bytes; AROUND: length, type and checksum of a chunk */
     const uint8_t *bytes = png;
     size_t named = strlen(key) + 1;
     for (size_t at = SIGNATURE; at + AROUND <= size;) {

@@ -1,11 +1,11 @@
-/* image_webp.c - WebP through libwebp: the first frame of an animation, on its black canvas. */
+/* image_webp.c - decodes WebP by libwebp; of an animation the first frame, on a black canvas. */
 #include "image/image_webp.h"
 
 #include <string.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-#define CHUNKS_MAX 65536u /* libwebpdemux takes memory for each */
+#define CHUNKS_MAX 65536u /* libwebpdemux allocates memory for each */
 
 static t2i_status tell(const t2i_image_codec_source *file, VP8StatusCode why, t2i_error *err)
 {
@@ -17,7 +17,7 @@ static t2i_status tell(const t2i_image_codec_source *file, VP8StatusCode why, t2
     case VP8_STATUS_UNSUPPORTED_FEATURE:
         return t2i_image_codec_damaged(file, "WebP", "it has an unknown feature", err);
     default:
-        return t2i_image_codec_damaged(file, "WebP", "its data makes no sense", err);
+        return t2i_image_codec_damaged(file, "WebP", "its data is not valid", err);
     }
 }
 
@@ -26,7 +26,7 @@ static uint32_t little_endian(const uint8_t *b)
     return (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
 }
 
-/* The size by the header, after every check that needs no memory. */
+/* Reads the size from the header, after all checks that need no memory. */
 static t2i_status read_header(const t2i_image_codec_source *file, WebPBitstreamFeatures *features,
                               t2i_error *err)
 {
@@ -37,7 +37,7 @@ static t2i_status read_header(const t2i_image_codec_source *file, WebPBitstreamF
     uint64_t at = 12;
     for (unsigned chunks = 0; at + 8 <= file->size; chunks++) {
         if (chunks == CHUNKS_MAX)
-            return t2i_image_codec_damaged(file, "WebP", "it has too many parts", err);
+            return t2i_image_codec_damaged(file, "WebP", "it has too many chunks", err);
         uint32_t size = little_endian(file->bytes + at + 4);
         at += 8 + (uint64_t)size + (size & 1);
     }
@@ -54,7 +54,7 @@ static t2i_status draw_frame(t2i_image *image, const t2i_image_codec_source *fil
     size_t x = (size_t)frame->x_offset, y = (size_t)frame->y_offset;
     size_t w = (size_t)frame->width, h = (size_t)frame->height;
     if (x + w > image->width || y + h > image->height)
-        return t2i_image_codec_damaged(file, "WebP", "a frame leaves its canvas", err);
+        return t2i_image_codec_damaged(file, "WebP", "a frame extends beyond its canvas", err);
     if (w < image->width || h < image->height)
         memset(image->rgb, 0, image->width * image->height * 3);
     config.output.colorspace = MODE_RGB;
@@ -72,11 +72,12 @@ t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *f
     WebPIterator frame = {0};
     T2I_TRY(read_header(file, &features, err));
     const WebPData data = {file->bytes, file->size};
-    WebPDemuxer *demuxer = WebPDemux(&data); /* NULL when not whole, too */
-    if (demuxer == NULL) return t2i_image_codec_damaged(file, "WebP", "its parts do not fit", err);
+    WebPDemuxer *demuxer = WebPDemux(&data); /* also NULL if incomplete */
+    if (demuxer == NULL)
+        return t2i_image_codec_damaged(file, "WebP", "its chunks are inconsistent", err);
     t2i_status status = T2I_OK;
     if (!WebPDemuxGetFrame(demuxer, 1, &frame))
-        status = t2i_image_codec_damaged(file, "WebP", "it has no picture", err);
+        status = t2i_image_codec_damaged(file, "WebP", "it contains no picture", err);
     if (status == T2I_OK)
         status = t2i_image_new(out, (size_t)features.width, (size_t)features.height, err);
     if (status == T2I_OK) status = draw_frame(out, file, &frame, err);

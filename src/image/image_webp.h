@@ -1,11 +1,12 @@
-/* image_webp.h - WebP in. */
+/* image_webp.h - decodes WebP. */
 #ifndef T2I_IMAGE_WEBP_H
 #define T2I_IMAGE_WEBP_H
 
 #include "base/error.h"
 #include "image/image_codec.h"
 
-/* T2I_DATA when it is damaged, cut or over the limits of the source. *out is empty on failure. */
+/* T2I_DATA if the file is damaged, cut off or over the limits of the source. *out is empty on
+ * failure. */
 T2I_CHECKED t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *file,
                                              t2i_error *err);
 

@@ -102,7 +102,7 @@ static void pack(double *to, t2i_dmatrix b, size_t columns, size_t K)
             for (size_t n = 0; n < PANEL; n++) to[n] = n < columns ? b.at[n * b.column] : 0;
 }
 
-/* The last columns, fewer than a panel has: through a block of whole ones. */
+/* The last columns, fewer than PANEL: computed in a block of whole panels and copied. */
 static void run_part(const strip *t, size_t M, size_t columns)
 {
     double block[BLOCK * PANEL] = {0};

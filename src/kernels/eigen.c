@@ -12,30 +12,30 @@ enum {
     LANES = 8,        /* of a sum */
     STRIP = 32,       /* columns of the eigenvectors that rotations pass over together */
     TOGETHER = 4,     /* vectors that are reflected together */
-    ROTATIONS = 8192, /* at least so many are collected before they are applied */
-    ITERATIONS = 100  /* of one eigenvalue: three are usual */
+    ROTATIONS = 8192, /* minimum number that is collected before they are applied */
+    ITERATIONS = 100  /* limit per eigenvalue; three are usual */
 };
 
-/* Squares, beside a largest entry of about 1. */
+/* A square that is negligible relative to a largest entry of about 1. */
 static const double NOTHING = DBL_EPSILON * DBL_EPSILON / 64;
 
-/* Row i + 1 and row i of the eigenvectors are turned into each other. */
+/* Givens rotation of rows i + 1 and i of the eigenvectors. */
 typedef struct {
     double cosine, sine;
 } rotation;
 
 /* Rotations of rows first + count, ..., first, in this order. */
 typedef struct {
-    size_t first, count, at; /* at: of the first one, among those collected */
+    size_t first, count, at; /* at: index of the first one among the collected rotations */
 } sweep;
 
 typedef struct {
     double *a; /* row k: reflection k, from column k + 1 on */
     size_t n;
-    double floor;           /* squares below it are nothing beside the matrix */
+    double floor;           /* squares below it are negligible relative to the matrix */
     double *scale;          /* n: of each reflection: 2 / its squares */
     double *diagonal, *off; /* n: the tridiagonal matrix; off[i] is beside i and i + 1 */
-    double *v, *w;          /* n: the update of a that is still to be made */
+    double *v, *w;          /* n: the pending update of a */
     double *z;              /* eigenvectors of it: strips of (n, STRIP) */
     rotation *turn;         /* ROTATIONS + n */
     sweep *sweeps;          /* ROTATIONS + 1 */
@@ -67,7 +67,7 @@ T2I_STATIC_KERNEL(double, update_and_dot,
            ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-/* A sweep over one strip; z: its row s->first. */
+/* Applies a sweep to one strip; z: its row s->first. */
 T2I_STATIC_KERNEL(void, rotate_strip, (double *restrict z, const rotation *turn, size_t count),
                   (z, turn, count))
 {
@@ -102,7 +102,7 @@ static double reflect(double *x, size_t n, double *scale)
 static void make_tridiagonal(eigen *e)
 {
     size_t n = e->n;
-    double *p = e->off; /* until it is set, room for the product */
+    double *p = e->off; /* holds the product until off is set */
     for (size_t k = 0; k + 1 < n; k++) {
         double *row = e->a + k * n, *x = row + k + 1;
         size_t left = n - k - 1;
@@ -164,7 +164,7 @@ static void iterate(eigen *e, size_t l, size_t m)
         double f = s * off[i], b = c * off[i];
         r = length_of(f, g);
         off[i + 1] = r;
-        if (r == 0) { /* it falls apart here */
+        if (r == 0) { /* the matrix decouples here */
             d[i + 1] -= p;
             off[m] = 0;
             break;
@@ -208,7 +208,7 @@ static t2i_status solve_tridiagonal(eigen *e, t2i_error *err)
     return T2I_OK;
 }
 
-/* ---- those of the whole matrix ---- */
+/* ---- eigenvectors of the whole matrix ---- */
 
 /* The first `vectors` eigenvectors, in order, into out. */
 static void reflect_back(eigen *e, size_t vectors)
@@ -227,7 +227,7 @@ static void reflect_back(eigen *e, size_t vectors)
         }
 }
 
-/* Descending; of equal ones the first stays first. */
+/* Sorts in descending order; stable. */
 static void sort(eigen *e, double *value)
 {
     for (size_t i = 0; i < e->n; i++) {

@@ -1,4 +1,4 @@
-/* index.c - t2i_index of t2i.h: a dataset's pictures, to be found and drawn. */
+/* index.c - t2i_index of t2i.h: the pictures of a dataset. */
 #include "library/library_internal.h"
 
 #include <math.h>
@@ -11,11 +11,11 @@ struct t2i_index {
     t2i_dataset *dataset; /* owned */
     t2i_gallery gallery;
     t2i_index_info info;
-    char **name;          /* owned: (pictures) each once it was asked for */
-    pthread_mutex_t lock; /* over dataset, name and the gallery's decoder */
+    char **name;          /* owned: (pictures); NULL until requested */
+    pthread_mutex_t lock; /* guards dataset, name and the gallery's decoder */
 };
 
-/* Of this process: the reader of datasets ends with the last. */
+/* Number of open indexes of the process: the reader ends with the last one. */
 static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
 static size_t indexes;
 
@@ -105,8 +105,8 @@ t2i_status t2i_index_nearest(const t2i_index *x, t2i_metric metric, const float 
     size_t M = x->info.pictures, D = x->info.features;
     if (top < 1 || top > M || (metric != T2I_EUCLIDEAN && metric != T2I_COSINE))
         return t2i_fail(err, T2I_USAGE,
-                        "the nearest %zu of %zu pictures by metric %d were asked for", top, M,
-                        (int)metric);
+                        "top is %zu and metric is %d: top must be 1 to %zu, metric 0 or 1", top,
+                        (int)metric, M);
     T2I_TRY(check_features(x, features, number, err));
     double *distance = t2i_alloc(M, sizeof *distance);
     if (distance == NULL) return t2i_fail_memory(err, M * sizeof *distance, "the distances");
@@ -123,8 +123,8 @@ t2i_status t2i_index_nearest(const t2i_index *x, t2i_metric metric, const float 
 static t2i_status check_picture(const t2i_index *x, size_t picture, t2i_error *err)
 {
     if (picture < x->info.pictures) return T2I_OK;
-    return t2i_fail(err, T2I_USAGE, "%s has no picture %zu: there are %zu", x->info.path, picture,
-                    x->info.pictures);
+    return t2i_fail(err, T2I_USAGE, "%s has no picture %zu: it has %zu, numbered from 0",
+                    x->info.path, picture, x->info.pictures);
 }
 
 t2i_status t2i_index_name(t2i_index *x, size_t picture, const char **name, t2i_error *err)

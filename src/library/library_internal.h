@@ -1,8 +1,7 @@
-/* library_internal.h - what predictor.c and index.c share, and what t2i-generate asks beyond t2i.h.
+/* library_internal.h - shared by predictor.c and index.c; access for t2i-generate beyond t2i.h.
  *
- * Every function of the interface that computes does so between t2i_library_enter and
- * t2i_library_leave: the caller's rounding mode and exceptions must not change results, nor be
- * changed.
+ * Functions of the interface compute between t2i_library_enter and t2i_library_leave, so that the
+ * caller's rounding mode and floating-point exceptions neither affect results nor are changed.
  */
 #ifndef T2I_LIBRARY_INTERNAL_H
 #define T2I_LIBRARY_INTERNAL_H
@@ -24,7 +23,7 @@ static inline void t2i_library_leave(const fenv_t *caller)
     fesetenv(caller);
 }
 
-/* For what is to be said of a model and its dataset (loaded_model.h). */
+/* The checkpoint of a predictor and the dataset of an index, both borrowed (for loaded_model.h). */
 const t2i_checkpoint *t2i_predictor_checkpoint(const t2i_predictor *predictor);
 t2i_dataset *t2i_index_dataset(const t2i_index *index);
 

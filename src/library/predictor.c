@@ -48,7 +48,7 @@ static t2i_status open_model(t2i_predictor *p, const char *path, t2i_error *err)
     T2I_TRY(t2i_checkpoint_load(&p->checkpoint, p->path, 0, 0, err));
     T2I_TRY(t2i_packed_weights_new(&p->packed, &p->checkpoint.model, 0, NULL, err));
     t2i_packed_weights_fill(&p->packed, p->checkpoint.weights, 0, 1);
-    t2i_error none; /* a run folder need not name its dataset */
+    t2i_error none; /* ignored: a run folder need not name its dataset */
     if (t2i_fs_is_folder(path) && t2i_run_folder_dataset(path, &p->dataset, &none) == T2I_SYSTEM)
         return t2i_fail(err, T2I_SYSTEM, "%s", none.text);
     p->info = describe(p);
@@ -109,7 +109,7 @@ t2i_status t2i_predictor_predict(const t2i_predictor *p, const char *const *prom
     fenv_t caller;
     t2i_status status = T2I_OK;
     t2i_library_enter(&caller);
-    /* one at a time, so that a row does not depend on what else is asked */
+    /* one at a time, so that a row does not depend on the other prompts */
     for (size_t i = 0; i < prompts && status == T2I_OK; i++) {
         status = check_prompt(prompt[i], i, err);
         const t2i_prompt one = {prompt[i], strlen(prompt[i])};

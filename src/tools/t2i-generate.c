@@ -41,7 +41,7 @@ static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err
     if (s->html != NULL && (s->json || s->out != NULL))
         return t2i_fail(err, T2I_USAGE, "--html excludes --json and --out");
     if (s->html != NULL) return t2i_explore(&options, s->html, err);
-    if (interactive) return t2i_generate_asked(&options, err);
+    if (interactive) return t2i_generate_interactive(&options, err);
     t2i_text report = {0};
     t2i_status status = t2i_generate(&options, &report, err);
     if (status == T2I_OK) status = t2i_log_print(report.data, err);

@@ -56,7 +56,7 @@ done
 
 # the tutorial's result answers as in PyTorch
 quietly 0 "$B/t2i-generate" $g/text_to_image_model.pt --data "$scratch/seed.h5" "a blue square shape" --json --out "$scratch/x.png"
-notes "carries no digests"
+notes "has no checksums"
 [ "$(grep -c '"distance"' "$scratch/stdout")" -eq 3 ] || fail "not three pictures"
 paste -d ' ' <(sed -n 's/.*"distance": *\([0-9.]*\).*/\1/p' "$scratch/stdout") <(sed -n 's/.*"euclidean": *\([0-9.]*\).*/\1/p' $g/expected.json) |
     awk '{ d = ($1 - $2) / $2; if (NF != 2 || d > 1e-5 || d < -1e-5) { print; bad = 1 } } END { exit bad || NR != 3 }' || fail "other distances than PyTorch's"
@@ -77,13 +77,13 @@ says '"kind": "model"' '"kind": "tutorial"' '"verified": true' '"verified": fals
 
 quietly 0 "$model" verify "$scratch/run" $g/text_to_image_model.pt $g/initial.safetensors
 says "$scratch/run/model.safetensors: sound (38 tensors, 39 digests)" "step-20.safetensors: sound (114 tensors, 115 digests)" \
-    "text_to_image_model.pt: readable: a torch model" "archive entries match; carries no digests" "a safetensors model of another program"
+    "text_to_image_model.pt: readable: a torch model" "archive entries match; has no checksums" "a safetensors model of another program"
 spoil() { # FROM TO BYTES_FROM_THE_END
     cp "$1" "$2"
     printf '\xff\xff\xff' | dd of="$2" bs=1 seek=$(($(stat -c %s "$1") - $3)) conv=notrunc 2>/dev/null
 }
 spoil "$scratch/run/model.safetensors" "$scratch/bad.safetensors" 2100
-expect 65 "tensor head.weight does not match its digest" "$model" verify "$scratch/bad.safetensors"
+expect 65 "tensor head.weight does not match its checksum" "$model" verify "$scratch/bad.safetensors"
 spoil "$scratch/run/model.safetensors" "$scratch/header.safetensors" $(($(stat -c %s "$scratch/run/model.safetensors") - 3000))
 expect 65 "header.safetensors" "$model" verify "$scratch/header.safetensors"
 spoil $g/text_to_image_model.pt "$scratch/bad.pt" 100000

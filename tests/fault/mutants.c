@@ -45,7 +45,7 @@ static void look(tally *t, const char *what, size_t number)
     t->same += status == T2I_OK && !wrong;
     t->told += status != T2I_OK && !wrong;
     t->crashed += strstr(why.text, "HDF5 crashes on it (signal") != NULL;
-    t->endless += strstr(why.text, "HDF5 comes to no end") != NULL;
+    t->endless += strstr(why.text, "HDF5 does not finish") != NULL;
     t->wrong += wrong != 0;
     if (wrong) fprintf(stderr, "%s %zu: status %d, \"%s\"\n", what, number, (int)status, why.text);
 }

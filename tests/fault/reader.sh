@@ -52,7 +52,7 @@ hurt() { # SIGNAL TEXT
     none_left "SIG$1"
 }
 hurt KILL "was killed"
-hurt STOP "nothing came for 3 s"
+hurt STOP "no answer for 3 s"
 
 # a rank is killed: its reader goes at once
 "$B/tests/fault/alone" --data "$scratch/d.h5" --out "$scratch/killed" --steps 1000000 --batch 12 >"$scratch/log" 2>&1 &

@@ -130,7 +130,7 @@ static void scans(void)
     const size_t area = image.width * image.height;
     t2i_image_free(&image);
     FAILS(t2i_image_file_decode(&image, many.data, many.size, "many", &err), T2I_DATA,
-          "many is a JPEG of too many scans (501 so far)");
+          "many is a JPEG with too many scans (501 so far)");
     /* for a picture as large as may be, fewer are too many */
     FAILS(t2i_image_file_decode_within(&image, few.data, few.size, area, "few", &err), T2I_DATA,
           "too many scans (33 so far)");
@@ -159,7 +159,7 @@ static void limits(void)
     static const char wide[] = "RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff";
     static const char large[] = "RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xfe\x3f\0\xfe\x3f\0";
     static const char lossless[] = "RIFF\x12\0\0\0WEBPVP8L\x05\0\0\0/\xfe\xbf\xff\x0f";
-    refuse(jpeg, sizeof jpeg - 1, "big has 40000 x 25000 pixels, over the limit of 32768 a side");
+    refuse(jpeg, sizeof jpeg - 1, "big has 40000 x 25000 pixels, over the limit of 32768 per side");
     refuse(wide, sizeof wide - 1, "big is ");
     refuse(large, sizeof large - 1, "big has 16383 x 16383 pixels, over the limit");
     refuse(lossless, sizeof lossless, "big has 16383 x 16383 pixels, over the limit");
@@ -177,7 +177,7 @@ static void parts(void)
     OK(t2i_text_add(&many, file.data + 12, file.size - 12, &err));
     for (int i = 0; i < 4; i++) many.data[4 + i] = (char)((many.size - 8) >> 8 * i);
     FAILS(t2i_image_file_decode(&image, many.data, many.size, "a", &err), T2I_DATA,
-          "too many parts");
+          "too many chunks");
     t2i_text_free(&file);
     t2i_text_free(&many);
 }
@@ -192,10 +192,11 @@ static void unusual(void)
     while (at + 8 < file.size && memcmp(file.data + at, "\xff\xc0", 2) != 0) at++;
     file.data[at + 4] = 12; /* bits */
     FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", &err), T2I_DATA,
-          "a is a JPEG of an unusual kind (Unsupported JPEG data precision 12)");
+          "a is a JPEG of an unsupported kind (Unsupported JPEG data precision 12)");
     file.data[at + 4] = 8;
     file.data[at + 1] = '\xc3'; /* lossless */
-    FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", &err), T2I_DATA, "unusual kind");
+    FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", &err), T2I_DATA,
+          "unsupported kind");
     t2i_text_free(&file);
 }
 

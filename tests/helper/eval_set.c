@@ -1,11 +1,11 @@
-/* eval_set: writes a dataset and a model of random weights for t2i-eval, of any size.
+/* eval_set: writes a dataset of any size and a model with random weights for t2i-eval.
  * Usage: eval_set FOLDER PICTURES PROMPTS [FEATURES]
- * FOLDER/set.h5 has PICTURES pictures (FEATURES numbers each, 512 by default), each with a training
- * prompt, and PROMPTS prompts in each other split, each with a picture. Every tenth picture equals
- * the one before it. Below 10,000 pictures prompts are short, so that many fit several pictures,
- * also of other splits. FOLDER/model.safetensors is a small model of fresh weights.
+ * FOLDER/set.h5 has PICTURES pictures (FEATURES features each, default 512), each with one training
+ * prompt, and PROMPTS prompts in each other split, each with one picture. Every tenth picture is
+ * equal to the one before it. With fewer than 10,000 pictures prompts are short, so that many fit
+ * several pictures, also of other splits. FOLDER/model.safetensors is a small untrained model.
  *
- * How long a million pictures take: eval_set /tmp/big 1000000 1000, then
+ * To measure the time for a million pictures: eval_set /tmp/big 1000000 1000, then
  * mpirun -np 2 t2i-eval /tmp/big/model.safetensors --data /tmp/big/set.h5 --split validation
  */
 #include <stdio.h>

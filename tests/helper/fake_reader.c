@@ -1,6 +1,6 @@
-/* fake_reader.c - t2i-reader with another HDF5 in it (this file's t2i_h5_*, which the linker takes
- * before the project's): one that crashes, loops, hangs and lies, as the name of the file tells it
- * to. For tests/unit/dataset/reader.c. */
+/* fake_reader.c - t2i-reader with a replacement of HDF5: this file's t2i_h5_*, which the linker
+ * finds before the project's. It crashes, loops, hangs or returns false claims, depending on the
+ * name of the file. For tests/unit/dataset/reader.c. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "dataset/dataset_h5.h"
 #include "dataset/reader_server.h"
 
-/* What a sanitizer does about too much memory is not of interest here. */
+/* Allocations beyond the limit must fail as without a sanitizer. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

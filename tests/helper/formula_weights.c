@@ -1,9 +1,11 @@
-/* formula_weights: writes ResNet-18 weights made by the formula, as ImageNet's cannot be fetched in
- * tests. Usage: formula_weights FILE.pth|FILE.safetensors [PREFIX [NAME LEFT OUT [GAIN]]]
- * GAIN multiplies the convolutions; at 0.5 the features are of the size that trained weights give.
+/* formula_weights: writes ResNet-18 weights computed by a formula (golden/resnet_formula.h),
+ * because tests cannot download those of ImageNet. Usage: formula_weights FILE.pth|FILE.safetensors
+ * [PREFIX [OMITTED [GAIN]]] PREFIX precedes the names; OMITTED is the name of a tensor that is not
+ * written. GAIN multiplies the convolutions; with 0.5 the features have the magnitude of those of
+ * trained weights.
  *
- * A .pth is what torch.save makes of a state_dict, with `fc` and the counters' place taken by one
- * tensor of another kind, so that readers must pass it over.
+ * A .pth is a state_dict in the format of torch.save. One other tensor takes the place of `fc` and
+ * the counters of batches; readers must ignore it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
-/* library_threads.c - libt2i.so as a program with threads uses it: several handles in several
- * threads, and one handle in all of them; every answer must be that of a single thread. Also what
- * the library must leave alone: rounding, exceptions, signals, children, standard output and error.
+/* library_threads.c - uses libt2i.so from several threads: with one handle per thread, and with one
+ * handle for all; every result must be equal to that of a single thread. Also checks what the
+ * library must not change: rounding mode, floating-point exceptions, signals, child processes,
+ * standard output and error.
  *
  * Linked with the public library only. Usage: library_threads RUN DATASET PROMPT...
- * Prints for either metric the three nearest pictures of each prompt, as examples/nearest.c does.
+ * Prints the three nearest pictures of each prompt for each metric, as examples/nearest.c does.
  */
 #include <errno.h>
 #include <fenv.h>

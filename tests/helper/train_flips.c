@@ -1,12 +1,14 @@
-/* train_flips.c - t2i-train, in whose memory a bit flips: for tests/fault/flip.sh.
+/* train_flips.c - t2i-train with a bit flip in memory, for tests/fault/flip.sh.
  *
- * T2I_FLIP=RANK:STEP:WHAT. At that step of that rank, before its slice is updated: "weights" or
- * "moment" of the slice; or, after the update, "replica": a weight of another rank's slice. Or in
- * the gradients of its shards: "own", those of its own, "other", that which it computes again for
- * another rank, "core", all.
+ * T2I_FLIP=RANK:STEP:WHAT flips a bit on that rank at that step. WHAT is
+ *   weights, moment   a weight or moment of the rank's slice, before its update;
+ *   replica           a weight of another rank's slice, after the update;
+ *   own               the gradients of the rank's own shards;
+ *   other             the gradient that it recomputes for another rank;
+ *   core              all gradients that it computes.
  *
- * step.c is included and not linked: what is flipped are private fields of a step, and a hook for
- * that in step.c would be code that only this test calls. */
+ * step.c is included instead of linked, because the flipped fields are private to it; a hook in
+ * step.c would be code that only this test calls. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -25,7 +25,7 @@ static void test_read(void)
     OK(t2i_fs_read(path, 5, &text, &err));
     OK(t2i_fs_read(path, 6, &text, &err)); /* appends */
     CU_ASSERT_STRING_EQUAL(text.data, "1234512345");
-    FAILS(t2i_fs_read(path, 4, &text, &err), T2I_DATA, "longer than the 4 bytes");
+    FAILS(t2i_fs_read(path, 4, &text, &err), T2I_DATA, "larger than 4 bytes");
     FAILS(t2i_fs_read(in_scratch("none"), 4, &text, &err), T2I_NOINPUT, "none: No such file");
     FAILS(t2i_fs_read(scratch, 4, &text, &err), T2I_NOINPUT, scratch);
     if (access("/proc/self/mem", R_OK) == 0) /* opens, but its first bytes cannot be read */

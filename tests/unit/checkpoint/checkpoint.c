@@ -133,9 +133,9 @@ static void test_not_finite(void)
     for (int which = 0; which < 3; which++) {
         t2i_checkpoint c = sample(3, 1);
         float *block[] = {c.weights, c.m, c.v};
-        static const char *const name[] = {"number 1 of tensor head.bias is not finite",
-                                           "number 1 of tensor adamw.m.head.bias is not finite",
-                                           "number 1 of tensor adamw.v.head.bias is not finite"};
+        static const char *const name[] = {"element 1 of tensor head.bias is not finite",
+                                           "element 1 of tensor adamw.m.head.bias is not finite",
+                                           "element 1 of tensor adamw.v.head.bias is not finite"};
         block[which][c.model.head_bias + 1] = which == 1 ? INFINITY : NAN;
         OK(t2i_checkpoint_save(&c, path, &err));
         expect_refused(path, 1, 0, T2I_DATA, name[which]);
@@ -297,8 +297,8 @@ static void test_foreign_refused(void)
         {NULL, "head.weight", NULL, 0, "tensor head.weight does not have the shape (2, 2)"},
         {NULL, NULL, "d_ff", 4, "tensor layers.0.ffn1.weight does not have the shape (4, 2)"},
         {NULL, NULL, "n_layers", 2, "has no tensor layers.1.ln1.weight"},
-        {NULL, NULL, "n_layers", 0, "no proper 'n_layers'"},
-        {NULL, NULL, "d_model", -2, "no proper 'd_model'"},
+        {NULL, NULL, "n_layers", 0, "no valid 'n_layers'"},
+        {NULL, NULL, "d_model", -2, "no valid 'd_model'"},
         {NULL, NULL, "n_heads", 3, "not a multiple of heads"},
         {NULL, NULL, "vocab_size", 4, "t2i.vocab is not an array of vocab_size = 4"},
         {NULL, NULL, "block_size", 1000000, "too large"},
@@ -307,7 +307,7 @@ static void test_foreign_refused(void)
         {NULL, NULL, "d_ff", 1 << 20, "does not have the shape"},
         {NULL, NULL, "d_model", 1 << 20, "does not have the shape"},
         {NULL, NULL, "vision_feature_dim", 1 << 20, "head.weight does not have the shape"},
-        {NULL, NULL, "block_size", (int64_t)1 << 40, "no proper 'block_size'"},
+        {NULL, NULL, "block_size", (int64_t)1 << 40, "no valid 'block_size'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_foreign(path, bad[i].without, bad[i].bent, bad[i].key, bad[i].value);
@@ -334,7 +334,7 @@ static void test_some_biases(void)
         {NULL, "layers.1.qkv.bias", "has layers.1.qkv.bias but no layers.0.qkv.bias"},
         {NULL, "layers.0.out.bias", "has layers.0.out.bias but no layers.1.out.bias"},
         {NULL, "layers.2.ffn2.bias", "has layers.2.ffn2.bias but no layers.0.ffn2.bias"},
-        {"head.weight", NULL, "has the bias of a head, but no tensor head.weight"},
+        {"head.weight", NULL, "has a bias of the head, but no tensor head.weight"},
     };
     t2i_checkpoint c;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

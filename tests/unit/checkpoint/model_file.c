@@ -339,7 +339,7 @@ static void test_verify_more(void)
     fseek(file, -1, SEEK_END);
     fputc(1, file);
     fclose(file);
-    FAILS(t2i_model_verify(&path, 1, &err), T2I_DATA, "ema.head.bias does not match its digest");
+    FAILS(t2i_model_verify(&path, 1, &err), T2I_DATA, "ema.head.bias does not match its checksum");
 }
 
 static void test_verify(void)

@@ -248,13 +248,13 @@ static void test_small(void)
 static void test_refused(void)
 {
     static const bend bad[] = {
-        {"config", 'd', 0, NULL, "no model in the tutorial's layout"},
-        {"token_embedding_table", 'd', 0, NULL, "no model in the tutorial's layout"},
-        {"config", 'n', 0, NULL, "config has no proper 'vocab_size'"},
-        {"config.d_model", 'd', 0, NULL, "config has no proper 'd_model'"},
-        {"config.n_layers", 'i', 0, NULL, "config has no proper 'n_layers'"},
-        {"config.n_layers", 'i', 1L << 40, NULL, "config has no proper 'n_layers'"},
-        {"config.n_heads", 't', 0, "1", "config has no proper 'n_heads'"},
+        {"config", 'd', 0, NULL, "not a model in the tutorial's layout"},
+        {"token_embedding_table", 'd', 0, NULL, "not a model in the tutorial's layout"},
+        {"config", 'n', 0, NULL, "config has no valid 'vocab_size'"},
+        {"config.d_model", 'd', 0, NULL, "config has no valid 'd_model'"},
+        {"config.n_layers", 'i', 0, NULL, "config has no valid 'n_layers'"},
+        {"config.n_layers", 'i', 1L << 40, NULL, "config has no valid 'n_layers'"},
+        {"config.n_heads", 't', 0, "1", "config has no valid 'n_heads'"},
         {"config.n_heads", 'i', 3, NULL, "not a multiple of heads"},
         {"config.n_layers", 'i', 3, NULL, "has no tensor layer_norms_1.2.weight"},
         {"config.n_layers", 'i', 1000, NULL, "has no tensor layer_norms_1.2.weight"},
@@ -275,10 +275,11 @@ static void test_refused(void)
         {"tokenizer.char_to_int.a", 't', 0, "0",
          "tokenizer.char_to_int['a'] is not a number from 0 to 2"},
         {"tokenizer.char_to_int.<PAD>", 'i', 0, NULL, "'a' and '<PAD>' the same number 0"},
-        {"tokenizer.char_to_int.a", 'k', 5, NULL, "entry 0 of tokenizer.char_to_int is no text"},
+        {"tokenizer.char_to_int.a", 'k', 5, NULL,
+         "entry 0 of tokenizer.char_to_int is not a string"},
         {"tokenizer.int_to_char.0", 't', 0, "b",
          "tokenizer.int_to_char[0] is 'b', but char_to_int has 'a' for it"},
-        {"tokenizer.int_to_char.0", 'n', 0, NULL, "tokenizer.int_to_char[0] is '(no text)'"},
+        {"tokenizer.int_to_char.0", 'n', 0, NULL, "tokenizer.int_to_char[0] is '(not a string)'"},
         {"tokenizer.int_to_char.0", 'k', 9, NULL,
          "key 0 of tokenizer.int_to_char is not a number from 0 to 2"},
         {"tokenizer.int_to_char.2", 'd', 0, NULL, "tokenizer.int_to_char has 2 entries"},
@@ -295,9 +296,9 @@ static void test_refused(void)
         {"token_embedding_table.weight", 's', 0, NULL,
          "tensor token_embedding_table.weight does not have the shape (3, 2)"},
         {"layer_norms_2.0.bias", 'x', 0, NULL,
-         "number 1 of tensor layer_norms_2.0.bias is not finite"},
+         "element 1 of tensor layer_norms_2.0.bias is not finite"},
         {"text_to_image_feature_layer.weight", 'd', 0, NULL,
-         "has the bias of a head, but no tensor text_to_image_feature_layer.weight"},
+         "has a bias of the head, but no tensor text_to_image_feature_layer.weight"},
         {"text_to_image_feature_layer", 'd', 0, NULL,
          "has no text_to_image_feature_layer.weight: it cannot predict"},
     };
@@ -374,7 +375,7 @@ static void test_repeated(void)
     find(root, "config.d_ff", &holder, &place)->integer = MANY;
     OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
-    expect_refused(path, 0, "its tensors repeat themselves");
+    expect_refused(path, 0, "its tensors share storage");
 }
 
 /* A flipped bit anywhere is found, or it changes nothing that is read (dates, padding). */
@@ -432,13 +433,13 @@ static void test_unused(void)
     t2i_py_set(arena, root, "epoch", t2i_py_int(arena, 3));
     t2i_py_set_pair(arena, root, t2i_py_int(arena, 5), t2i_py_none(arena));
     OK(t2i_torchfile_out_save(path, arena, root, &err));
-    unused_are(path, 3, "optimizer?, epoch, (a key that is no text)");
+    unused_are(path, 3, "optimizer?, epoch, (a key that is not a string)");
     t2i_py_set(arena, find(root, "config", &holder, &place), "dropout", t2i_py_float(arena, 0.1));
     t2i_py_set(arena, find(root, "tokenizer", &holder, &place), "unk", t2i_py_int(arena, 1));
     t2i_py_append(arena, find(root, "ffn_linear_2", &holder, &place), module(arena, 2, 3, 0));
     t2i_py_set(arena, find(root, "final_layer_norm", &holder, &place), "eps", tensor(arena, 0, 1));
     OK(t2i_torchfile_out_save(path, arena, root, &err));
-    unused_are(path, 7, "optimizer?, epoch, (a key that is no text), config.dropout, ...");
+    unused_are(path, 7, "optimizer?, epoch, (a key that is not a string), config.dropout, ...");
     t2i_py_arena_free(arena);
     unused_are(GOLDEN "multimodal_model.pt", 2, "output_linear_layer, vision_projection_layer");
     unused_are(GOLDEN "text_to_image_model.pt", 0, "");

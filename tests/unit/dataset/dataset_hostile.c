@@ -224,9 +224,9 @@ static void refuses_other_attributes(void)
              "a tool whose name is so long that there is no room for it at all", 64);
     refused_after(file, "tool is missing, too long");
     set_text(file = fresh(), "tool", "\xff", 1);
-    refused_after(file, "no text");
+    refused_after(file, "not a string");
     set_text(file = fresh(), "tool", "t2i", H5T_VARIABLE);
-    refused_after(file, "no text");
+    refused_after(file, "not a string");
     set_text(file = fresh(), "digest", "0123456789abcdef0123456789abcde", 31);
     refused_after(file, "32 hex digits");
     set_text(file = fresh(), "digest", "0123456789abcdef0123456789abcdeF", 32);
@@ -243,17 +243,18 @@ static void refuses_other_encoders(void)
         const char *text, *why;
     } bad[] = {
         {"pca", "not valid JSON"},
-        {"[]", "encoder is not as it should be"},
-        {ENCODER("pca", "5", "4", "3", ""), "encoder is not"},
-        {ENCODER("pca", "5", "4", "3", WEIGHTS("") ",\"x\":1"), "encoder is not"},
-        {ENCODER("pca", "5", "4", "3", WEIGHTS("12")), "encoder is not"},
-        {ENCODER("pca", "5.5", "4", "3", WEIGHTS("")), "encoder is not"},
-        {ENCODER("pca", "0", "4", "3", WEIGHTS("")), "encoder is not"},
-        {ENCODER("pca", "5", "-4", "3", WEIGHTS("")), "encoder is not"},
-        {ENCODER("pca", "5", "4", "0", WEIGHTS("")), "encoder is not"},
-        {ENCODER("pca", "5", "4097", "3", WEIGHTS("")), "encoder is not"},
-        {ENCODER("a name that is far too long here", "5", "4", "3", WEIGHTS("")), "encoder is not"},
-        {ENCODER("pca", "5", "0", "0", WEIGHTS("")), "pictures do not fit its encoder"},
+        {"[]", "encoder is malformed"},
+        {ENCODER("pca", "5", "4", "3", ""), "encoder is malformed"},
+        {ENCODER("pca", "5", "4", "3", WEIGHTS("") ",\"x\":1"), "encoder is malformed"},
+        {ENCODER("pca", "5", "4", "3", WEIGHTS("12")), "encoder is malformed"},
+        {ENCODER("pca", "5.5", "4", "3", WEIGHTS("")), "encoder is malformed"},
+        {ENCODER("pca", "0", "4", "3", WEIGHTS("")), "encoder is malformed"},
+        {ENCODER("pca", "5", "-4", "3", WEIGHTS("")), "encoder is malformed"},
+        {ENCODER("pca", "5", "4", "0", WEIGHTS("")), "encoder is malformed"},
+        {ENCODER("pca", "5", "4097", "3", WEIGHTS("")), "encoder is malformed"},
+        {ENCODER("a name that is far too long here", "5", "4", "3", WEIGHTS("")),
+         "encoder is malformed"},
+        {ENCODER("pca", "5", "0", "0", WEIGHTS("")), "pictures do not match its encoder"},
         {ENCODER("pca", "6", "4", "3", WEIGHTS("")), "/images/features has a size"},
         {ENCODER("pca", "70000", "4", "3", WEIGHTS("")), "impossible number"},
         {ENCODER("pca", "5", "3", "4", WEIGHTS("")), "/images/pixels has a size"},
@@ -288,7 +289,7 @@ static void refuses_missing_and_linked(void)
     }
     hid_t file = fresh();
     CU_ASSERT(H5Ldelete(file, "/images/pixels", H5P_DEFAULT) >= 0);
-    refused_after(file, "pictures do not fit its encoder");
+    refused_after(file, "pictures do not match its encoder");
     CU_ASSERT(H5Ldelete(file = fresh(), "/pairs/image", H5P_DEFAULT) >= 0);
     H5Gclose(H5Gcreate2(file, "/pairs/image", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     refused_after(file, "is not a dataset");
@@ -299,23 +300,23 @@ static void refuses_other_types(void)
     static const hsize_t seven = PAIRS, three = IMAGES, two[2] = {PAIRS, 1}, wide[2] = {3, 5};
     hid_t file = fresh();
     replace(file, "/pairs/image", H5T_STD_I32LE, 1, &seven, &seven, 0);
-    refused_after(file, "/pairs/image has another type");
+    refused_after(file, "/pairs/image has the wrong type");
     replace(file = fresh(), "/pairs/image", H5T_STD_U64LE, 1, &seven, &seven, 0);
-    refused_after(file, "/pairs/image has another type");
+    refused_after(file, "/pairs/image has the wrong type");
     replace(file = fresh(), "/images/group", H5T_IEEE_F32LE, 1, &three, &three, 0);
-    refused_after(file, "/images/group has another type");
+    refused_after(file, "/images/group has the wrong type");
     replace(file = fresh(), "/images/features", H5T_IEEE_F64LE, 2, wide, wide, 0);
-    refused_after(file, "/images/features has another type");
+    refused_after(file, "/images/features has the wrong type");
     replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 2, two, two, 0);
-    refused_after(file, "/pairs/image has another type");
+    refused_after(file, "/pairs/image has the wrong type");
     replace(file = fresh(), "/pairs/image_xxh3", H5T_STD_U32LE, 1, &seven, NULL, 0);
-    refused_after(file, "/pairs/image_xxh3 has another type");
+    refused_after(file, "/pairs/image_xxh3 has the wrong type");
     replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 1, &seven, NULL, 0);
-    refused_after(file, "another storage layout");
+    refused_after(file, "an unsupported storage layout");
     hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_layout(plist, H5D_COMPACT);
     replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 1, &seven, NULL, plist);
-    refused_after(file, "another storage layout");
+    refused_after(file, "an unsupported storage layout");
     plist = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(plist, 1, &seven);
     H5Pset_scaleoffset(plist, H5Z_SO_INT, 0);
@@ -335,9 +336,9 @@ static void refuses_other_sizes(void)
     replace(file, "/pairs/row", H5T_STD_U32LE, 1, &six, &six, 0);
     refused_after(file, "has an impossible block_rows");
     replace(file = fresh(), "/pairs/row", H5T_STD_U32LE, 1, &eight, &seven, 0);
-    refused_after(file, "another number of checksums");
+    refused_after(file, "does not have one checksum per block");
     replace(file = fresh(), "/pairs/row", H5T_STD_U32LE, 1, &seven, &five, 0);
-    refused_after(file, "other chunks than its checksums");
+    refused_after(file, "chunks that do not match its checksums");
     replace(file = fresh(), "/pairs/row", H5T_STD_U32LE, 1, &six, &six, 0);
     replace_table(file, "/pairs/row_xxh3", 1, 6);
     refused_after(file, "/pairs/row has a size that does not fit");
@@ -346,7 +347,7 @@ static void refuses_other_sizes(void)
     replace_table(file = fresh(), "/pairs/row_xxh3", 1, UINT64_MAX);
     refused_after(file, "impossible block_rows");
     replace_table(file = fresh(), "/pairs/row_xxh3", 2, 7);
-    refused_after(file, "another number of checksums");
+    refused_after(file, "does not have one checksum per block");
     replace(file = fresh(), "/pairs/row_xxh3", H5T_STD_U64LE, 1, one, NULL, 0);
     refused_after(file, "lacks its attribute");
     replace(file = fresh(), "/prompts/bytes", H5T_STD_U8LE, 1, &huge, &chunk, 0);
@@ -355,7 +356,8 @@ static void refuses_other_sizes(void)
     hid_t id = H5Dopen2(file, "/prompts/bytes_xxh3", H5P_DEFAULT);
     set_number(id, "block_rows", H5T_STD_U64LE, chunk);
     H5Dclose(id);
-    refused_after(file, "another number of checksums"); /* the table is not stored at all */
+    refused_after(file,
+                  "does not have one checksum per block"); /* the table is not stored at all */
     static const hsize_t much = (hsize_t)1 << 27;
     replace(file = fresh(), "/prompts/bytes", H5T_STD_U8LE, 1, &much, &chunk, 0);
     replace_table(file, "/prompts/bytes_xxh3", much / chunk, chunk);
@@ -434,10 +436,10 @@ static void finds_wrong_attributes(void)
     hid_t file = fresh();
     set_text(file, "tool", "t2i-data 2", 10);
     done(file);
-    unverified("its digest does not fit");
+    unverified("its digest does not match");
     set_text(file = fresh(), "digest", "0123456789abcdef0123456789abcdef", 32);
     done(file);
-    unverified("its digest does not fit");
+    unverified("its digest does not match");
 }
 
 static void finds_bad_prompts(void)
@@ -469,13 +471,14 @@ static void finds_bad_prompts(void)
     forge(file = fresh(), "/prompts/offsets", H5T_NATIVE_UINT64, over, sizeof over);
     done(file);
     OK(t2i_dataset_open(&dataset, path, &err));
-    FAILS(t2i_dataset_prompt_offsets(dataset, 4, 2, offset, &err), T2I_DATA, "beyond the bytes");
+    FAILS(t2i_dataset_prompt_offsets(dataset, 4, 2, offset, &err), T2I_DATA,
+          "beyond the end of its bytes");
     FAILS(t2i_dataset_prompt_offsets(dataset, 4, 3, offset, &err), T2I_DATA, "row 6 of");
     t2i_dataset_close(dataset);
     forge(file = fresh(), "/prompts/offsets", H5T_NATIVE_UINT64, start, sizeof start);
-    refused_after(file, "does not fit the bytes");
+    refused_after(file, "does not match the bytes");
     forge(file = fresh(), "/prompts/offsets", H5T_NATIVE_UINT64, end, sizeof end);
-    refused_after(file, "does not fit the bytes");
+    refused_after(file, "does not match the bytes");
 }
 
 static void finds_bad_pairs(void)
@@ -510,7 +513,7 @@ static void finds_bad_pairs(void)
     forge(file, "/pairs/split", H5T_NATIVE_UINT8, split, sizeof split);
     sign(file);
     done(file);
-    unverified("pair 4 names a picture that is not there");
+    unverified("pair 4 names a picture that does not exist");
     OK(t2i_dataset_open(&dataset, path, &err));
     FAILS(t2i_dataset_pairs(dataset, 4, 1, image, NULL, NULL, &err), T2I_DATA, "pair 4 names");
     FAILS(t2i_dataset_pairs(dataset, 3, 4, NULL, NULL, read, &err), T2I_DATA, "pair 4 is of an");

@@ -87,21 +87,21 @@ static void refuses_lies(void)
         const char *lie, *why;
     } bad[] = {
         {"tool", "tool is missing, too long"},
-        {"latin", "no text"},
+        {"latin", "not a string"},
         {"digest", "digest is missing, too long"},
         {"short-digest", "not 32 hex digits"},
         {"encoder", "encoder is missing, too long"},
         {"wide", "is empty or larger than 16 MiB"},
         {"empty", "is empty or larger than 16 MiB"},
-        {"none", "another number of checksums"},
-        {"long", "another number of checksums"},
-        {"many", "another number of checksums"},
+        {"none", "does not have one checksum per block"},
+        {"long", "does not have one checksum per block"},
+        {"many", "does not have one checksum per block"},
         {"zero-block", "impossible block_rows"},
         {"huge-block", "impossible block_rows"},
-        {"no-sums", "another number of checksums"},
-        {"sums", "another number of checksums"},
-        {"unstored", "another number of checksums"},
-        {"chunk", "other chunks"},
+        {"no-sums", "does not have one checksum per block"},
+        {"sums", "does not have one checksum per block"},
+        {"unstored", "does not have one checksum per block"},
+        {"chunk", "chunks that do not match"},
         {"absent", "is empty or larger"},
         {"pixels", "is empty or larger"},
         {"decoder", "is empty or larger"},
@@ -130,8 +130,8 @@ static const struct {
     {"unknown", T2I_DATA, "is damaged: HDF5 crashes on it (signal 0)"},
     {"bug", T2I_DATA, "is damaged: HDF5 crashes on it (signal 0)"},
     {"killed", T2I_IO, "was killed"},
-    {"stopped", T2I_IO, "nothing came for 4 s"},
-    {"endless", T2I_DATA, "is damaged: HDF5 comes to no end"},
+    {"stopped", T2I_IO, "no answer for 4 s"},
+    {"endless", T2I_DATA, "is damaged: HDF5 does not finish"},
     {"greedy", T2I_SYSTEM, "greed"},
     {"babble", T2I_DATA, "?xxxx"},
 };
@@ -141,7 +141,7 @@ static const struct {
 static int was_too_slow(size_t i)
 {
     return strcmp(deaths[i].how, "endless") == 0 && err.status == T2I_IO &&
-           strstr(err.text, "nothing came for") != NULL;
+           strstr(err.text, "no answer for") != NULL;
 }
 
 /* As FAILS; call is made once. */

@@ -124,11 +124,11 @@ static void refuses_broken_instructions(void)
     REFUSE("", "it ends with 0 values instead of one");
     REFUSE("NN", "it ends with 2 values instead of one");
     REFUSE("N(", "it ends with 1 values instead of one");
-    REFUSE("\x8a\x9\0\0\0\0\0\0\0\0\0", "a whole number has more than 64 bits");
-    REFUSE("I12x\n", "a whole number is none");
-    REFUSE("I\n", "a whole number is none");
+    REFUSE("\x8a\x9\0\0\0\0\0\0\0\0\0", "an integer has more than 64 bits");
+    REFUSE("I12x\n", "an integer is malformed");
+    REFUSE("I\n", "an integer is malformed");
     REFUSE("I9223372036854775808\n", "more than 64 bits");
-    REFUSE("X\2\0\0\0\xc3(", "a text is not UTF-8");
+    REFUSE("X\2\0\0\0\xc3(", "a string is not UTF-8");
     REFUSE("X\xff\xff\xff\xff", "it is cut");
     REFUSE("\x8d\xff\xff\xff\xff\xff\xff\xff\xff", "it is cut");
     REFUSE("\x95\xff\xff\xff\xff\xff\xff\xff\xff", "it is cut");
@@ -145,15 +145,15 @@ static void refuses_values_that_are_not_there(void)
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
         char code[16];
         int size = snprintf(code, sizeof code, PROTO "%s.", empty[i]);
-        refuse_as(T2I_PICKLE_ZIP, code, (size_t)size, "it takes values that are not there");
+        refuse_as(T2I_PICKLE_ZIP, code, (size_t)size, "it takes more values than its stack has");
     }
-    REFUSE("](K\1\x86t", "it takes values that are not there"); /* not beneath a mark */
-    REFUSE("N(a", "it takes values that are not there");
-    REFUSE("K\1(q\1", "it takes values that are not there");
-    REFUSE("h\0", "a value that it never remembered");
-    REFUSE("Nq\5h\4", "a value that it never remembered");
-    REFUSE("j\xff\xff\xff\xff", "a value that it never remembered");
-    REFUSE("Nr\xff\xff\xff\xff", "it remembers too many values");
+    REFUSE("](K\1\x86t", "it takes more values than its stack has"); /* not beneath a mark */
+    REFUSE("N(a", "it takes more values than its stack has");
+    REFUSE("K\1(q\1", "it takes more values than its stack has");
+    REFUSE("h\0", "a memo entry that it never wrote");
+    REFUSE("Nq\5h\4", "a memo entry that it never wrote");
+    REFUSE("j\xff\xff\xff\xff", "a memo entry that it never wrote");
+    REFUSE("Nr\xff\xff\xff\xff", "its memo has too many values");
 }
 
 static void refuses_wrong_types(void)
@@ -175,30 +175,30 @@ static void refuses_wrong_types(void)
     REFUSE("NNR", "a function's arguments are a None");
     REFUSE("N)R", "it calls a None");
     REFUSE("ctorch\nFloatStorage\n)R", "it calls a function");
-    REFUSE("N}b", "it gives attributes to a None");
-    REFUSE("}}b", "it gives attributes to a dict");
-    REFUSE(ODICT ")RNb", "an OrderedDict has other attributes than _metadata");
-    REFUSE(ODICT ")R}b", "an OrderedDict has other attributes than _metadata");
-    REFUSE(ODICT ")R}\x8c\5__x__Nsb", "an OrderedDict has other attributes than _metadata");
-    REFUSE(ODICT, "a function stands where a value belongs");
-    REFUSE("]" ODICT "a", "a function stands where a value belongs");
+    REFUSE("N}b", "it sets attributes of a None");
+    REFUSE("}}b", "it sets attributes of a dict");
+    REFUSE(ODICT ")RNb", "an OrderedDict has attributes other than _metadata");
+    REFUSE(ODICT ")R}b", "an OrderedDict has attributes other than _metadata");
+    REFUSE(ODICT ")R}\x8c\5__x__Nsb", "an OrderedDict has attributes other than _metadata");
+    REFUSE(ODICT, "a function stands in place of a value");
+    REFUSE("]" ODICT "a", "a function stands in place of a value");
     REFUSE("(\x8c\7storagectorch\nFloatStorage\n" KEY_CPU "K\6tQ",
-           "a storage stands where a value belongs");
+           "a storage stands in place of a value");
 }
 
 static void refuses_functions_by_name(void)
 {
-    REFUSE("cbuiltins\neval\n", "it wants builtins.eval, which is not allowed");
-    REFUSE("cos\nsystem\n", "it wants os.system, which is not allowed");
-    REFUSE("ctorch\nOrderedDict\n", "it wants torch.OrderedDict, which");
-    REFUSE("ctorch._utils\n_rebuild_tensor_v3\n", "it wants torch._utils._rebuild_tensor_v3");
-    REFUSE("cnumpy.core.multiarray\nscalar\n", "it wants numpy.core.multiarray.scalar");
-    REFUSE("ctorch\nComplexFloatStorage\n", "it wants torch.ComplexFloatStorage");
-    REFUSE("ctorch\nFloatTensor\n", "it wants torch.FloatTensor");
-    REFUSE("ctorch.cuda\nFloatStorage\n", "it wants torch.cuda.FloatStorage");
-    REFUSE("\x8c\2os\x8c\6system\x93", "it wants os.system, which is not allowed");
-    REFUSE("\x8c\2osK\1\x93", "a function's name is no text");
-    REFUSE("\x8c\14collections\0\x8c\13OrderedDict\x93", "a function's name is no text");
+    REFUSE("cbuiltins\neval\n", "it uses builtins.eval, which is not allowed");
+    REFUSE("cos\nsystem\n", "it uses os.system, which is not allowed");
+    REFUSE("ctorch\nOrderedDict\n", "it uses torch.OrderedDict, which");
+    REFUSE("ctorch._utils\n_rebuild_tensor_v3\n", "it uses torch._utils._rebuild_tensor_v3");
+    REFUSE("cnumpy.core.multiarray\nscalar\n", "it uses numpy.core.multiarray.scalar");
+    REFUSE("ctorch\nComplexFloatStorage\n", "it uses torch.ComplexFloatStorage");
+    REFUSE("ctorch\nFloatTensor\n", "it uses torch.FloatTensor");
+    REFUSE("ctorch.cuda\nFloatStorage\n", "it uses torch.cuda.FloatStorage");
+    REFUSE("\x8c\2os\x8c\6system\x93", "it uses os.system, which is not allowed");
+    REFUSE("\x8c\2osK\1\x93", "a function's name is not a string");
+    REFUSE("\x8c\14collections\0\x8c\13OrderedDict\x93", "a function's name is not a string");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\2ccollections\nOrdered"), "it is cut");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\2cos\0\nsystem\n."), "a line is too long");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\2cos\xff\nsystem\n."), "a line is not UTF-8");
@@ -213,10 +213,10 @@ static void reads_ordered_dicts(void)
     gives(ZIP(ODICT ")R"), "O{}");
     gives(ZIP(ODICT ")R(K\1K\2u}\x8c\x9_metadata" ODICT ")R\x8c\0}\x8c\7versionK\1sssb"), "O{1:2}");
     gives(ZIP(ODICT "]](\x8c\1aK\1ea(\x8c\1bK\2ta\x85R"), "O{'a':1,'b':2}"); /* of Python 2 */
-    REFUSE(ODICT "K\1\x85R", "an OrderedDict is made of something else");
-    REFUSE(ODICT "]K\1a\x85R", "an OrderedDict is made of something else");
-    REFUSE(ODICT "])a\x85R", "an OrderedDict is made of something else");
-    REFUSE(ODICT "]]\x86R", "an OrderedDict is made of something else");
+    REFUSE(ODICT "K\1\x85R", "an OrderedDict is not made of pairs");
+    REFUSE(ODICT "]K\1a\x85R", "an OrderedDict is not made of pairs");
+    REFUSE(ODICT "])a\x85R", "an OrderedDict is not made of pairs");
+    REFUSE(ODICT "]]\x86R", "an OrderedDict is not made of pairs");
 }
 
 static void check_tensor(const t2i_py *v, size_t dims, uint64_t count, uint64_t offset)
@@ -258,40 +258,43 @@ static void reads_tensors(void)
 
 static void refuses_tensors(void)
 {
-    REFUSE(TENSOR("K\0K\7\x85K\1\x85"), "a tensor goes beyond its storage");
-    REFUSE(TENSOR("K\1K\6\x85K\1\x85"), "a tensor goes beyond its storage");
-    REFUSE(TENSOR("K\6))"), "a tensor goes beyond its storage");
-    REFUSE(TENSOR("K\0K\3\x85K\3\x85"), "a tensor goes beyond its storage");
-    REFUSE(TENSOR("K\0K\3K\2\x86K\2K\2\x86"), "a tensor goes beyond its storage");
+    REFUSE(TENSOR("K\0K\7\x85K\1\x85"), "a tensor extends beyond its storage");
+    REFUSE(TENSOR("K\1K\6\x85K\1\x85"), "a tensor extends beyond its storage");
+    REFUSE(TENSOR("K\6))"), "a tensor extends beyond its storage");
+    REFUSE(TENSOR("K\0K\3\x85K\3\x85"), "a tensor extends beyond its storage");
+    REFUSE(TENSOR("K\0K\3K\2\x86K\2K\2\x86"), "a tensor extends beyond its storage");
     REFUSE(TENSOR("\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7fK\2\x85"
                   "\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f\x85"),
-           "a tensor goes beyond its storage");
+           "a tensor extends beyond its storage");
     REFUSE(TENSOR("K\2K\3K\3\x86\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f"
                   "\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f\x86"),
-           "a tensor goes beyond its storage"); /* 2 + 2 * (2^63 - 1) * 2 is 2^65 - 2 */
+           "a tensor extends beyond its storage"); /* 2 + 2 * (2^63 - 1) * 2 is 2^65 - 2 */
     REFUSE(TENSOR("K\0\x8a\5\0\0\0\0\1\x8a\5\0\0\0\0\1\x86K\0K\0\x86"),
-           "the shape of a tensor cannot be"); /* 2^32 * 2^32 */
-    REFUSE(TENSOR("J\xff\xff\xff\xffK\1\x85K\1\x85"), "the shape or strides of a tensor cannot be");
-    REFUSE(TENSOR("K\0J\xff\xff\xff\xff\x85K\1\x85"), "the shape or strides of a tensor cannot be");
-    REFUSE(TENSOR("K\0K\1\x85J\xff\xff\xff\xff\x85"), "the shape or strides of a tensor cannot be");
-    REFUSE(TENSOR("NK\1\x85K\1\x85"), "the shape or strides of a tensor cannot be");
-    REFUSE(TENSOR("K\0N\x85K\1\x85"), "the shape or strides of a tensor cannot be");
-    REFUSE(TENSOR("K\0\x88\x85K\1\x85"), "the shape or strides of a tensor cannot be");
+           "the shape of a tensor is impossible"); /* 2^32 * 2^32 */
+    REFUSE(TENSOR("J\xff\xff\xff\xffK\1\x85K\1\x85"),
+           "the shape or strides of a tensor are impossible");
+    REFUSE(TENSOR("K\0J\xff\xff\xff\xff\x85K\1\x85"),
+           "the shape or strides of a tensor are impossible");
+    REFUSE(TENSOR("K\0K\1\x85J\xff\xff\xff\xff\x85"),
+           "the shape or strides of a tensor are impossible");
+    REFUSE(TENSOR("NK\1\x85K\1\x85"), "the shape or strides of a tensor are impossible");
+    REFUSE(TENSOR("K\0N\x85K\1\x85"), "the shape or strides of a tensor are impossible");
+    REFUSE(TENSOR("K\0\x88\x85K\1\x85"), "the shape or strides of a tensor are impossible");
     REFUSE(TENSOR("K\0K\1\x85)"), "a tensor has 1 dimensions and 0 strides");
     REFUSE(TENSOR("K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1tq\1h\1"), "9 dimensions and 9 strides");
-    REFUSE(TENSOR("K\0K\1K\1"), "arguments of other types");
-    REFUSE(TENSOR("K\0)"), "a tensor is made of 5 arguments");
-    REFUSE(REBUILD "(NK\0))\x89}tR", "arguments of other types");
-    REFUSE(REBUILD STORAGE KEY_CPU "K\6tQK\0))N}tR", "arguments of other types");
+    REFUSE(TENSOR("K\0K\1K\1"), "arguments of wrong types");
+    REFUSE(TENSOR("K\0)"), "a tensor has 5 arguments");
+    REFUSE(REBUILD "(NK\0))\x89}tR", "arguments of wrong types");
+    REFUSE(REBUILD STORAGE KEY_CPU "K\6tQK\0))N}tR", "arguments of wrong types");
     REFUSE(REBUILD STORAGE KEY_CPU "K\6tQK\0))\x89}K\1NstR", "a tensor has hooks");
     REFUSE(REBUILD STORAGE KEY_CPU "K\6tQK\0))\x89}}\x8c\3neg\x88stR", "negated or conjugated");
-    REFUSE("ctorch._utils\n_rebuild_parameter\n(N\x88}tR", "made of other arguments");
-    REFUSE("ctorch._utils\n_rebuild_parameter\n)R", "made of other arguments");
-    REFUSE("ctorch.nn.parameter\nParameter\nN\x85R", "made of other arguments");
+    REFUSE("ctorch._utils\n_rebuild_parameter\n(N\x88}tR", "has unexpected arguments");
+    REFUSE("ctorch._utils\n_rebuild_parameter\n)R", "has unexpected arguments");
+    REFUSE("ctorch.nn.parameter\nParameter\nN\x85R", "has unexpected arguments");
     REFUSE("ctorch.nn.parameter\nParameter\n)\x81", "a parameter without data stands");
-    REFUSE("ctorch.nn.parameter\nParameter\n)\x81(NN}\x88\x89tb", "made of other attributes");
-    REFUSE("ctorch.nn.parameter\nParameter\n)\x81}b", "made of other attributes");
-    REFUSE(TENSOR("K\0))") "K\1b", "made of other attributes");
+    REFUSE("ctorch.nn.parameter\nParameter\n)\x81(NN}\x88\x89tb", "has unexpected attributes");
+    REFUSE("ctorch.nn.parameter\nParameter\n)\x81}b", "has unexpected attributes");
+    REFUSE(TENSOR("K\0))") "K\1b", "has unexpected attributes");
 }
 
 static void refuses_storages(void)
@@ -308,26 +311,31 @@ static void refuses_storages(void)
     REFUSE(ID("\x8c\7storageN" KEY_CPU "K\6"), ELSE);
     REFUSE(ID("\x8c\7storagectorch\nFloatStorage\nK\1\x8c\3cpuK\6"), ELSE);
     REFUSE(ID("\x8c\7storagectorch\nFloatStorage\n\x8c\1kNK\6"), ELSE);
-    REFUSE(ID("\x8c\7storagectorch\nFloatStorage\n" KEY_CPU "N"), "the size of a storage cannot");
+    REFUSE(ID("\x8c\7storagectorch\nFloatStorage\n" KEY_CPU "N"),
+           "the size of a storage is impossible");
     REFUSE(ID("\x8c\7storagectorch\nFloatStorage\n" KEY_CPU "J\xff\xff\xff\xff"),
-           "the size of a storage cannot");
+           "the size of a storage is impossible");
     REFUSE(ID("\x8c\7storagectorch\nFloatStorage\n" KEY_CPU "\x8a\x8\0\0\0\0\0\0\0\x40"),
-           "the size of a storage cannot"); /* 2^62 * 4 */
+           "the size of a storage is impossible"); /* 2^62 * 4 */
     REFUSE("(" TENSOR("K\0))") REBUILD STORAGE KEY_CPU "K\7tQK\0))\x89}tRt",
            "storage k has two types or sizes");
     REFUSE("(" TENSOR("K\0))") REBUILD "((\x8c\7storagectorch\nIntStorage\n" KEY_CPU
                                        "K\6tQK\0))\x89}tRt",
            "storage k has two types or sizes");
-    refuse_as(T2I_PICKLE_PLAIN, B(PROTO TENSOR("K\0))") "."), "tensors where none belong");
+    refuse_as(T2I_PICKLE_PLAIN, B(PROTO TENSOR("K\0))") "."),
+              "tensors where only plain values are allowed");
     /* of a stream: with a view or None */
 #define VIEWED(view)                                                                               \
     PROTO REBUILD STORAGE KEY_CPU "K\6" view "tQK\1K\2\x85K\1\x85\x89" ODICT ")RtR."
     refuse_as(T2I_PICKLE_STREAM, B(VIEWED("")), ELSE);
-    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("K\1")), "a view of a storage goes beyond it");
-    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\3K\4t")), "a view of a storage goes beyond");
-    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\7K\0t")), "a view of a storage goes beyond");
+    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("K\1")), "a view of a storage extends beyond it");
+    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\3K\4t")),
+              "a view of a storage extends beyond");
+    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\7K\0t")),
+              "a view of a storage extends beyond");
     refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vJ\xff\xff\xff\xffK\1t")), "a view of a storage");
-    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\3K\2t")), "a tensor goes beyond its storage");
+    refuse_as(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\3K\2t")),
+              "a tensor extends beyond its storage");
     check_tensor(value_of(T2I_PICKLE_STREAM, B(VIEWED("N"))), 1, 2, 1);
     check_tensor(value_of(T2I_PICKLE_STREAM, B(VIEWED("(\x8c\1vK\2K\3t"))), 1, 2, 3);
 }
@@ -350,7 +358,7 @@ static void refuse_many(const char *begin, const char *piece, size_t piece_size,
 static void bounds_what_it_holds(void)
 {
     refuse_many("", B("]"), 1000001, ".", "it has more than 1000000 values");
-    refuse_many("", B("N"), 2100000, ".", "its stack grows too high");
+    refuse_many("", B("N"), 2100000, ".", "its stack is too deep");
     refuse_many("", B("("), 1025, ".", "it is nested too deeply");
     refuse_many("]q\1", B("Na"), 4000001, ".", "its containers have more than 4000000 items");
     size_t size = ((size_t)1 << 26) + 100; /* a text just short of the longest, and what follows */
@@ -361,7 +369,7 @@ static void bounds_what_it_holds(void)
     memset(bytes + size - 94, 'N', 94);
     refuse_as(T2I_PICKLE_ZIP, bytes, size, "it is too long");
     memcpy(bytes, B(PROTO "X\1\0\0\4"));
-    refuse_as(T2I_PICKLE_ZIP, bytes, size, "a text is too long");
+    refuse_as(T2I_PICKLE_ZIP, bytes, size, "a string is too long");
     free(bytes);
     /* one list of 2,000 pairs, made into a dict again and again */
     t2i_text code = {0};
@@ -399,7 +407,7 @@ static void bounds_the_tree(void)
     for (int i = 0; i < 30; i++) OK(t2i_text_add(&code, B("](h\1h\1eq\1"), &err));
     for (int i = 0; i < 30; i++) OK(t2i_text_add(&code, B("\x86"), &err));
     OK(t2i_text_add(&code, B("."), &err));
-    refuse_as(T2I_PICKLE_ZIP, code.data, code.size, "as a tree it has more than 1000000 values");
+    refuse_as(T2I_PICKLE_ZIP, code.data, code.size, "its tree has more than 1000000 values");
     t2i_text_free(&code);
 }
 

@@ -96,7 +96,7 @@ static void refuses_two_of_one_name(void)
     t2i_py_set(a, root, "a.b", one(a));
     OK(t2i_torchfile_out_save(in_scratch("twice.pt"), a, root, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("twice.pt"), &err), T2I_DATA,
-          "has two tensors of the name a.b");
+          "has two tensors with the name a.b");
     CU_ASSERT_PTR_NULL(file);
     t2i_py_arena_free(a);
 }
@@ -130,7 +130,7 @@ static void refuses_other_files(void)
     OK(t2i_commit_file(in_scratch("empty"), "", 0, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("empty"), &err), T2I_DATA, "is neither");
     OK(t2i_commit_file(in_scratch("zip"), "PK\3\4aaaa{}", 10, &err));
-    FAILS(t2i_tensors_open(&file, in_scratch("zip"), &err), T2I_DATA, "not a sound zip archive");
+    FAILS(t2i_tensors_open(&file, in_scratch("zip"), &err), T2I_DATA, "not a valid zip archive");
     OK(t2i_commit_file(in_scratch("st"), "\2\0\0\0\0\0\0\0{]", 10, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("st"), &err), T2I_DATA, "JSON");
     CU_ASSERT_PTR_NULL(file);

@@ -97,12 +97,12 @@ static void refuses_archives(void)
     build(B(SIMPLE), two_floats, 8, &code, 1);
     refuse_zip("is a TorchScript archive");
     build(B(SIMPLE), two_floats, 8, &big, 1);
-    refuse_zip("its byte order is not little");
+    refuse_zip("its byte order is not little-endian");
     build(B(SIMPLE), two_floats, 8, &odd, 1);
-    refuse_zip("its byte order is not little");
+    refuse_zip("its byte order is not little-endian");
     const zip_part longer = part("a/byteorder", "littlest", 8);
     build(B(SIMPLE), two_floats, 8, &longer, 1);
-    refuse_zip("its byte order is not little");
+    refuse_zip("its byte order is not little-endian");
     zip_patch(&z, z.data[2], 1, 'L');
     refuse_zip("the checksum of its entry byteorder does not match");
     build(B(SIMPLE "N"), two_floats, 8, NULL, 0);
@@ -111,7 +111,7 @@ static void refuses_archives(void)
     zip_patch(&z, z.data[0] + 10, 1, 'x');
     refuse_zip("the checksum of its entry data.pkl does not match");
     build(B("\x80\2cos\nsystem\n."), two_floats, 8, NULL, 0);
-    refuse_zip("it wants os.system, which is not allowed");
+    refuse_zip("it uses os.system, which is not allowed");
     const zip_part alone = part("a/data/k", two_floats, 8);
     zip_build(&z, &alone, 1, PLAIN);
     refuse_zip("it has no data.pkl");
@@ -224,10 +224,10 @@ static void refuses_streams(void)
     refuse_bytes(B(MAGIC_PICKLE "\x80\2M\xe8\3." LITTLE), "its protocol is not 1001");
     refuse_bytes(B(MAGIC_PICKLE "\x80\2N." LITTLE), "its protocol is not 1001");
     refuse_bytes(B(MAGIC_PICKLE PROTOCOL_IS "\x80\2}(X\r\0\0\0little_endian\x89u."),
-                 "its byte order is not little");
-    refuse_bytes(B(MAGIC_PICKLE PROTOCOL_IS "\x80\2}."), "its byte order is not little");
-    refuse_bytes(B(MAGIC_PICKLE PROTOCOL_IS "\x80\2N."), "its byte order is not little");
-    refuse_bytes(B(AFTER_LITTLE STREAM_TREE "\x80\2N." DATA), "its list of storages is none");
+                 "its byte order is not little-endian");
+    refuse_bytes(B(MAGIC_PICKLE PROTOCOL_IS "\x80\2}."), "its byte order is not little-endian");
+    refuse_bytes(B(MAGIC_PICKLE PROTOCOL_IS "\x80\2N."), "its byte order is not little-endian");
+    refuse_bytes(B(AFTER_LITTLE STREAM_TREE "\x80\2N." DATA), "its list of storages is not a list");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE "\x80\2]."), "it lacks a storage");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE "\x80\2]X\1\0\0\0xa." DATA), "that no tensor needs");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE "\x80\2]K\1a." DATA), "that no tensor needs");
@@ -235,11 +235,11 @@ static void refuses_streams(void)
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE "\x80\2](X\1\0\0\0kX\1\0\0\0ke." DATA DATA),
                  "it lists a storage twice");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE KEYS "\3\0\0\0\0\0\0\0xxxxxxxxxxxx"),
-                 "a storage has another size than its tensors say");
+                 "the size of a storage differs from what its tensors need");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE KEYS "\2\0\0\0\0\0\0\0xxxxxxx"), "it is cut");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE KEYS "\2\0\0"), "is cut");
     refuse_bytes(B(AFTER_LITTLE STREAM_TREE KEYS DATA "x"), "bytes follow its last storage");
-    refuse_bytes(B(AFTER_LITTLE "\x80\2cos\nsystem\n." KEYS DATA), "it wants os.system");
+    refuse_bytes(B(AFTER_LITTLE "\x80\2cos\nsystem\n." KEYS DATA), "it uses os.system");
 }
 
 /* ---- the tar archive ---- */
@@ -355,9 +355,9 @@ static void refuses_tars(void)
     refuse_bytes(tar, tar_size, "a header of its archive is damaged");
     build_tar(sound, 5);
     refuse_bytes(tar, tar_size - 1024 - 500, "it is cut");
-    refuse_part(0, B("15 path=storage\n"), "an extended header says what it may not");
-    refuse_part(0, B("11 size=12\n"), "an extended header says what it may not");
-    refuse_part(0, B("9 a=\0b=1\n"), "an extended header says what it may not");
+    refuse_part(0, B("15 path=storage\n"), "an extended header has a key that is not allowed");
+    refuse_part(0, B("11 size=12\n"), "an extended header has a key that is not allowed");
+    refuse_part(0, B("9 a=\0b=1\n"), "an extended header has a key that is not allowed");
     static const char longest[1 << 14 | 1];
     refuse_part(0, longest, sizeof longest, "an extended header is too long");
 }
@@ -366,9 +366,9 @@ enum { SYS = 1, TREE = 2, TENSORS = 3, STORAGES = 4 }; /* of the sound archive *
 
 static void refuses_storages_of_tars(void)
 {
-    refuse_part(STORAGES, B("\x80\2N."), "the length of a table cannot be");
-    refuse_part(STORAGES, B("\x80\2J\xff\xff\xff\xff."), "the length of a table cannot be");
-    refuse_part(STORAGES, B("\x80\2J\1\0\1\0."), "the length of a table cannot be");
+    refuse_part(STORAGES, B("\x80\2N."), "the length of a table is impossible");
+    refuse_part(STORAGES, B("\x80\2J\xff\xff\xff\xff."), "the length of a table is impossible");
+    refuse_part(STORAGES, B("\x80\2J\1\0\1\0."), "the length of a table is impossible");
     refuse_part(STORAGES, B("\x80\2K\1.\x80\2N."), "a row of its storages is damaged");
     refuse_part(STORAGES, B("\x80\2K\1.\x80\2NNctorch\nFloatStorage\n\x87."),
                 "a row of its storages is damaged");
@@ -388,38 +388,39 @@ static void refuses_storages_of_tars(void)
     refuse_part(STORAGES,
                 B("\x80\2K\2.\x80\2K\5Nctorch\nFloatStorage\n\x87." DATA
                   "\x80\2K\5Nctorch\nFloatStorage\n\x87." DATA "\x80\2]."),
-                "two storages have one number");
+                "two storages have the same number");
 #define VIEW(row) "\x80\2K\1.\x80\2K\5Nctorch\nFloatStorage\n\x87." DATA "\x80\2](" row "ta."
-    refuse_part(STORAGES, B(VIEW("K\6K\5K\2K\1")), "a view of a storage goes beyond it");
-    refuse_part(STORAGES, B(VIEW("K\6K\5K\3K\0")), "a view of a storage goes beyond it");
-    refuse_part(STORAGES, B(VIEW("K\6K\5J\xff\xff\xff\xffK\1")), "a view of a storage goes beyond");
-    refuse_part(STORAGES, B(VIEW("K\6K\4K\0K\1")), "a view of a storage goes beyond it");
-    refuse_part(STORAGES, B(VIEW("K\6K\6K\0K\1")), "a view of a storage goes beyond it");
-    refuse_part(STORAGES, B(VIEW("K\6K\5K\0")), "a view of a storage goes beyond it");
-    refuse_part(STORAGES, B(VIEW("K\5K\5K\0K\1")), "two tensors have one number");
+    refuse_part(STORAGES, B(VIEW("K\6K\5K\2K\1")), "a view of a storage extends beyond it");
+    refuse_part(STORAGES, B(VIEW("K\6K\5K\3K\0")), "a view of a storage extends beyond it");
+    refuse_part(STORAGES, B(VIEW("K\6K\5J\xff\xff\xff\xffK\1")),
+                "a view of a storage extends beyond");
+    refuse_part(STORAGES, B(VIEW("K\6K\4K\0K\1")), "a view of a storage extends beyond it");
+    refuse_part(STORAGES, B(VIEW("K\6K\6K\0K\1")), "a view of a storage extends beyond it");
+    refuse_part(STORAGES, B(VIEW("K\6K\5K\0")), "a view of a storage extends beyond it");
+    refuse_part(STORAGES, B(VIEW("K\5K\5K\0K\1")), "two tensors have the same number");
     refuse_part(STORAGES, B(VIEW("K\6K\5K\0K\1") "x"), "the end of its storages is damaged");
 }
 
 static void refuses_the_rest_of_tars(void)
 {
-    refuse_part(SYS, B("\x80\2}."), "its byte order is not little");
-    refuse_part(SYS, B(LITTLE "x"), "bytes follow what an entry should hold");
+    refuse_part(SYS, B("\x80\2}."), "its byte order is not little-endian");
+    refuse_part(SYS, B(LITTLE "x"), "bytes follow the contents of an entry");
     refuse_part(TREE,
                 B("\x80\2X\1\0\0\0"
                   "8Q."),
-                "it wants a tensor that is not there");
+                "it refers to a tensor that does not exist");
     refuse_part(TREE,
                 B("\x80\2X\1\0\0\0"
                   "5Q."),
-                "a storage stands where a value belongs");
-    refuse_part(TREE, B("\x80\2cos\nsystem\n."), "it wants os.system");
-    refuse_part(TREE, B(TAR_TREE "x"), "bytes follow what an entry should hold");
+                "a storage stands in place of a value");
+    refuse_part(TREE, B("\x80\2cos\nsystem\n."), "it uses os.system");
+    refuse_part(TREE, B(TAR_TREE "x"), "bytes follow the contents of an entry");
     refuse_part(TENSORS, B("\x80\2K\1.\x80\2N."), "a row of its tensors is damaged");
 #define ROW(dims, rest) "\x80\2K\1." TAR_ROW dims "zzzz" rest
     refuse_part(TENSORS, B(ROW("\1\0\0\0", EIGHT("\2") EIGHT("\1") EIGHT("\0"))),
-                "a tensor goes beyond its storage");
+                "a tensor extends beyond its storage");
     refuse_part(TENSORS, B(ROW("\1\0\0\0", EIGHT("\1") EIGHT("\1") EIGHT("\1"))),
-                "a tensor goes beyond its storage");
+                "a tensor extends beyond its storage");
     refuse_part(TENSORS, B(ROW("\1\0\0\0", EIGHT("\1") EIGHT("\1"))), "a table is cut");
     refuse_part(TENSORS, B("\x80\2K\1." TAR_ROW "\1\0\0\0zz"), "a table is cut");
     refuse_part(TENSORS, B(ROW("\x9\0\0\0", "")), "more than 8 dimensions");
@@ -433,8 +434,8 @@ static void refuses_the_rest_of_tars(void)
                 "a tensor has no storage");
     refuse_part(TENSORS,
                 B("\x80\2K\1.\x80\2K\6K\6ctorch\nFloatTensor\n\x87.\0\0\0\0zzzz" EIGHT("\0")),
-                "two tensors have one number");
-    refuse_part(TENSORS, B(TAR_TENSORS "x"), "bytes follow what an entry should hold");
+                "two tensors have the same number");
+    refuse_part(TENSORS, B(TAR_TENSORS "x"), "bytes follow the contents of an entry");
 }
 
 /* ---- kinds and paths ---- */
@@ -452,7 +453,7 @@ static void knows_the_kinds(void)
     CU_ASSERT_FALSE(t2i_torchfile_is("", 0));
     refuse_bytes("", 0, "is not a file of torch.save (or it is cut off)");
     refuse_bytes(B("PK\5\6"), "is not a file of torch.save");
-    refuse_bytes(B("PK\3\4"), "is not a sound zip archive");
+    refuse_bytes(B("PK\3\4"), "is not a valid zip archive");
     refuse_bytes(B("\x80\2N."), "is not a file of torch.save");
 }
 

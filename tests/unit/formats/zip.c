@@ -217,16 +217,16 @@ static void refuses_names(void)
         {2, "m/data/0", "entry data/0: the name occurs twice"},
         {1, "n/data/0", "it lies outside the folder of the others"},
         {1, "mm/ata/0", "it lies outside the folder of the others"},
-        {1, "/mdata/0", "its name leaves its folder"},
-        {1, "m/../a/0", "its name leaves its folder"},
-        {1, "m/./ta/0", "its name leaves its folder"},
-        {1, "m/data//", "its name leaves its folder"},
-        {1, "m//ata/0", "its name leaves its folder"},
-        {1, "m/data/.", "its name leaves its folder"},
+        {1, "/mdata/0", "its name points outside its folder"},
+        {1, "m/../a/0", "its name points outside its folder"},
+        {1, "m/./ta/0", "its name points outside its folder"},
+        {1, "m/data//", "its name points outside its folder"},
+        {1, "m//ata/0", "its name points outside its folder"},
+        {1, "m/data/.", "its name points outside its folder"},
         {1, "m/data..", NULL},
-        {1, "m\\data0/", "its name holds what a name cannot"},
-        {1, "m/data/\xff", "its name holds what a name cannot"},
-        {0, "m_data.pkl", "it is in no folder"},
+        {1, "m\\data0/", "its name contains a character that is not allowed"},
+        {1, "m/data/\xff", "its name contains a character that is not allowed"},
+        {0, "m_data.pkl", "it is not in a folder"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         zip_build(&z, part, PARTS, TORCH);
@@ -236,7 +236,7 @@ static void refuses_names(void)
     zip_build(&z, part, PARTS, TORCH);
     zip_patch(&z, z.local[1] + 33, 1, 0);
     zip_patch(&z, z.central[1] + 49, 1, 0);
-    refuse("its name holds what a name cannot");
+    refuse("its name contains a character that is not allowed");
     static char longest[1100];
     memset(longest, 'a', sizeof longest - 1);
     longest[1] = '/';
@@ -267,9 +267,9 @@ static void refuses_ends(void)
 {
     static const damage torch[] = {
         {END_AT, 0, 0, 4, 0x06054b51, "it does not end with an end record"},
-        {END_AT, 0, 4, 2, 1, "it is one of several disks"},
-        {END_AT, 0, 6, 2, 1, "it is one of several disks"},
-        {END_AT, 0, 8, 2, 1, "it is one of several disks"},
+        {END_AT, 0, 4, 2, 1, "it is a part of a multi-disk archive"},
+        {END_AT, 0, 6, 2, 1, "it is a part of a multi-disk archive"},
+        {END_AT, 0, 8, 2, 1, "it is a part of a multi-disk archive"},
         {END_AT, 0, 8, 4, 0x50005, "its two end records contradict each other"},
         {END_AT, 0, 12, 4, 1, "its two end records contradict each other"},
         {END_AT, 0, 16, 4, 1, "its two end records contradict each other"},
@@ -289,7 +289,7 @@ static void refuses_ends(void)
     static const damage plain[] = {
         {END_AT, 0, 8, 4, 0, "it is empty"},
         {END_AT, 0, 8, 4, 0x30003, "its directory is damaged"},
-        {END_AT, 0, 8, 4, 0x50005, "its number of entries cannot be"},
+        {END_AT, 0, 8, 4, 0x50005, "its number of entries is impossible"},
         {END_AT, 0, 12, 4, 1, "its directory does not lie right before its end"},
         {END_AT, 0, 12, 4, 0xfffffffe, "its directory does not lie right before its end"},
         {END_AT, 0, 16, 4, 0, "its directory does not lie right before its end"},
@@ -301,7 +301,7 @@ static void refuses_ends(void)
     zip_patch(&z, z.end64 + 24, 8, (uint64_t)1 << 60);
     zip_patch(&z, z.end64 + 32, 8, (uint64_t)1 << 60);
     zip_patch(&z, z.end + 8, 4, 0xffffffff);
-    refuse("its number of entries cannot be");
+    refuse("its number of entries is impossible");
     zip_build(&z, part, PARTS, PLAIN); /* anything after the end, or before the beginning */
     zip_put(&z, 0, 1);
     refuse("it does not end with an end record");

@@ -253,7 +253,7 @@ static void limits(void)
 {
     t2i_error err;
     t2i_image image;
-    refuse_size(40000, 25000, "big.png has 40000 x 25000 pixels, over the limit of 32768 a side");
+    refuse_size(40000, 25000, "big.png has 40000 x 25000 pixels, over the limit of 32768 per side");
     refuse_size(32768, 32768, "67108864 in all");
     refuse_size(32769, 1, "32769 x 1 pixels");
     refuse_size(0x7fffffff, 0x7fffffff, "over the limit");
@@ -291,7 +291,7 @@ static void other_kinds(void)
          "a HEIC", 12},
         {"\0\0\0\x1c"
          "ftypisom",
-         "a film", 12},
+         "a video", 12},
         {"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "a JPEG XL", 12},
         {"<svg xmlns=\"http://www.w3.org/2000/svg\">", "an SVG", 40},
         {"<!DOCTYPE html>", "a web page", 15},
@@ -300,12 +300,12 @@ static void other_kinds(void)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         refuse_kind(kinds[i].bytes, kinds[i].size, kinds[i].what);
     refuse_kind("", 0, "a.png is empty");
-    refuse_kind("hello", 5, "a.png is no PNG, JPEG or WebP picture");
-    refuse_kind("\0", 1, "a.png is no PNG, JPEG or WebP picture");
+    refuse_kind("hello", 5, "a.png is not a PNG, JPEG or WebP picture");
+    refuse_kind("\0", 1, "a.png is not a PNG, JPEG or WebP picture");
     refuse_kind("\xff\xd8\xff\xe0", 4, "a.png is cut off after 4 bytes");
     refuse_kind("\xff\xd8", 2, "a.png is cut off after 2 bytes");
     refuse_kind("RIFF\x10\0\0\0WE", 10, "a.png is cut off after 10 bytes");
-    refuse_kind("RIFF\x10\0\0\0WAVEfmt ", 16, "a.png is no PNG, JPEG or WebP picture");
+    refuse_kind("RIFF\x10\0\0\0WAVEfmt ", 16, "a.png is not a PNG, JPEG or WebP picture");
 }
 
 static void files(void)
