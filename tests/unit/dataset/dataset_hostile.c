@@ -341,7 +341,7 @@ static void refuses_other_sizes(void)
     refused_after(file, "chunks that do not match its checksums");
     replace(file = fresh(), "/pairs/row", H5T_STD_U32LE, 1, &six, &six, 0);
     replace_table(file, "/pairs/row_xxh3", 1, 6);
-    refused_after(file, "/pairs/row has a size that does not fit");
+    refused_after(file, "/pairs/row has a size that does not match");
     replace_table(file = fresh(), "/pairs/row_xxh3", 1, 0);
     refused_after(file, "impossible block_rows");
     replace_table(file = fresh(), "/pairs/row_xxh3", 1, UINT64_MAX);
@@ -516,7 +516,8 @@ static void finds_bad_pairs(void)
     unverified("pair 4 names a picture that does not exist");
     OK(t2i_dataset_open(&dataset, path, &err));
     FAILS(t2i_dataset_pairs(dataset, 4, 1, image, NULL, NULL, &err), T2I_DATA, "pair 4 names");
-    FAILS(t2i_dataset_pairs(dataset, 3, 4, NULL, NULL, read, &err), T2I_DATA, "pair 4 is of an");
+    FAILS(t2i_dataset_pairs(dataset, 3, 4, NULL, NULL, read, &err), T2I_DATA,
+          "pair 4 has an unknown split");
     OK(t2i_dataset_pairs(dataset, 5, 2, image, NULL, read, &err));
     t2i_dataset_close(dataset);
 }

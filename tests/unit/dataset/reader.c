@@ -185,9 +185,9 @@ static void others_are_told(void)
     uint32_t images[PAIRS];
     CU_ASSERT_EQUAL(reader_of(other), reader_of(bad));
     FAILS(t2i_dataset_pairs(bad, 0, 1, images, NULL, NULL, &err), T2I_DATA, "crashes");
-    FAILS(t2i_dataset_pairs(bad, 0, 1, images, NULL, NULL, &err), T2I_IO, "is gone");
+    FAILS(t2i_dataset_pairs(bad, 0, 1, images, NULL, NULL, &err), T2I_IO, "has ended");
     t2i_dataset *later = open_one("sound"); /* by another reader, in the same place of it */
-    FAILS(t2i_dataset_pairs(other, 0, 1, images, NULL, NULL, &err), T2I_IO, "is gone");
+    FAILS(t2i_dataset_pairs(other, 0, 1, images, NULL, NULL, &err), T2I_IO, "has ended");
     t2i_dataset_close(other);
     t2i_dataset_close(bad);
     CU_ASSERT(is_sound(later));
@@ -198,7 +198,7 @@ static void serves_eight(void)
 {
     t2i_dataset *dataset[9] = {NULL};
     for (int i = 0; i < 8; i++) dataset[i] = open_one("sound");
-    FAILS(t2i_dataset_open(&dataset[8], name_of("sound"), &err), T2I_SYSTEM, "8 are open");
+    FAILS(t2i_dataset_open(&dataset[8], name_of("sound"), &err), T2I_SYSTEM, "8 datasets are open");
     t2i_dataset_close(dataset[3]);
     dataset[3] = open_one("sound");
     for (int i = 0; i < 8; i++) CU_ASSERT(is_sound(dataset[i]));

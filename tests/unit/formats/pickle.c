@@ -114,7 +114,7 @@ static void refuses_broken_instructions(void)
     refuse_as(T2I_PICKLE_ZIP, B("N."), "does not begin as protocols 2 to 4 do");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\1N."), "protocol 1 is not one of");
     refuse_as(T2I_PICKLE_ZIP, B("\x80\5N."), "protocol 5 is not one of");
-    REFUSE("\xff", "(at byte 2): the instruction 0xff is not one");
+    REFUSE("\xff", "(at byte 2): the instruction 0xff is not allowed");
     REFUSE("N\x98", "(at byte 3): the instruction 0x98");
     REFUSE("i", "the instruction 0x69"); /* INST */
     REFUSE("o", "the instruction 0x6f"); /* OBJ */

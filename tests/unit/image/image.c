@@ -254,7 +254,7 @@ static void limits(void)
     t2i_error err;
     t2i_image image;
     refuse_size(40000, 25000, "big.png has 40000 x 25000 pixels, over the limit of 32768 per side");
-    refuse_size(32768, 32768, "67108864 in all");
+    refuse_size(32768, 32768, "67108864 in total");
     refuse_size(32769, 1, "32769 x 1 pixels");
     refuse_size(0x7fffffff, 0x7fffffff, "over the limit");
     refuse_size(8192, 8192, "cannot hold");
