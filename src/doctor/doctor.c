@@ -13,7 +13,7 @@
 #include "train/initial_state.h"
 #include "train/step.h"
 
-/* ---- what all ranks see ---- */
+/* ---- data of all ranks ---- */
 
 static int count_hosts(const t2i_exam *e)
 {
@@ -26,14 +26,14 @@ static int count_hosts(const t2i_exam *e)
     return hosts;
 }
 
-/* Collective. threads: of each rank. */
+/* Collective. threads: per rank. */
 static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *options, int threads,
                         t2i_error *err)
 {
     *e = (t2i_exam){.options = options, .rank = t2i_comm_rank(comm), .size = t2i_comm_size(comm)};
     e->info = t2i_alloc((size_t)e->size, sizeof *e->info);
     t2i_status mine =
-        e->info == NULL ? t2i_fail_memory(err, sizeof *e->info, "what the ranks see") : T2I_OK;
+        e->info == NULL ? t2i_fail_memory(err, sizeof *e->info, "the data of the ranks") : T2I_OK;
     T2I_TRY(t2i_comm_agree(comm, mine, err));
     t2i_host_info *own = &e->info[e->rank];
     t2i_host_info_look(own);
@@ -47,9 +47,9 @@ static t2i_status begin(t2i_exam *e, t2i_comm *comm, const t2i_train_options *op
     return T2I_OK;
 }
 
-/* ---- what a run would do ---- */
+/* ---- sizes of the run ---- */
 
-/* A run as far as its sizes are known. */
+/* A run, prepared as far as needed for its sizes. */
 typedef struct {
     t2i_dataset *dataset;
     char *result_options; /* owned */
@@ -58,7 +58,7 @@ typedef struct {
     t2i_run_sizes sizes;
 } study;
 
-/* Characters of the longest prompt, at most. */
+/* An upper bound of the longest prompt in characters. */
 static t2i_status find_longest(study *s, t2i_error *err)
 {
     enum { BLOCK = 4096 };
@@ -107,7 +107,7 @@ static t2i_status look_at_run(study *s, t2i_comm *comm, const t2i_train_options 
     return t2i_comm_agree(comm, mine, err);
 }
 
-/* Collective. A run that would not start is a finding. */
+/* Collective. An error of the run is recorded as a finding. */
 static void study_run(study *s, t2i_exam *e, t2i_comm *comm, const t2i_train_options *options)
 {
     t2i_error why = {0};
@@ -134,8 +134,8 @@ typedef struct {
     t2i_json *json, *list; /* owned; NULL: text */
     t2i_text text;
     int count[3];
-    const char *first; /* that fails */
-    t2i_status status; /* its */
+    const char *first; /* name of the first failing check */
+    t2i_status status; /* its status */
 } report;
 
 static t2i_status add_finding(report *r, const char *name, const char *why, const t2i_finding *f,
@@ -204,7 +204,7 @@ static void begin_report(report *r, int json)
     }
 }
 
-/* Prints it, and frees it. exam NULL: nothing was measured. */
+/* Prints and frees the report. exam NULL: nothing was measured. */
 static t2i_status end_report(report *r, const t2i_exam *e, t2i_error *err)
 {
     static const char form[] = "%d check%s: %d ok, %d warning%s, %d failure%s\n";
@@ -261,7 +261,7 @@ t2i_status t2i_doctor_refused(const t2i_error *why, int json, t2i_error *err)
     t2i_finding finding = {.grade = T2I_FAILING, .status = why->status};
     snprintf(finding.found, sizeof finding.found, "%.*s", (int)sizeof finding.found - 1, why->text);
     snprintf(finding.todo, sizeof finding.todo,
-             "start it as that says, and ask again: nothing else was looked at");
+             "correct the start command and run t2i-doctor again: no other check was made");
     begin_report(&r, json);
     t2i_status status =
         add_finding(&r, t2i_doctor_checks[0].name, t2i_doctor_checks[0].why, &finding, err);

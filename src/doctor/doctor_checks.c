@@ -1,4 +1,5 @@
-/* doctor_checks.c - the checks: what was found, how good that is, what to do. Pure functions. */
+/* doctor_checks.c - the checks: pure functions from the collected data to a finding, its grade and
+ * the remedy. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,13 +8,13 @@
 
 #include "doctor/doctor.h"
 
-/* ---- saying it ---- */
+/* ---- findings ---- */
 
 static void found(t2i_finding *f, const char *format, ...) T2I_PRINTF(2, 3);
 static void doubt(t2i_finding *f, const char *todo, ...) T2I_PRINTF(2, 3);
 static void failing(t2i_finding *f, t2i_status status, const char *todo, ...) T2I_PRINTF(3, 4);
 
-/* Adds to what was found. */
+/* Appends to the text of the finding. */
 static void found(t2i_finding *f, const char *format, ...)
 {
     size_t used = strlen(f->found);
@@ -63,7 +64,7 @@ static const char *plural(int count)
 
 /* ---- ranks and cores ---- */
 
-/* A node's ranks and what they have together. */
+/* Totals over the ranks of a node. */
 typedef struct {
     int first, ranks, workers, cores, offered;
 } node;
@@ -102,11 +103,12 @@ static void judge_launcher(const t2i_exam *e, t2i_finding *f)
     found(f, "%d rank%s on %d host%s, started by %s", e->size, plural(e->size), e->hosts,
           plural(e->hosts),
           e->size == 1 && own->launcher == T2I_BY_OTHER ? "hand" : by[own->launcher]);
-    if (fewest != most) found(f, ", %d to %d a node", fewest, most);
+    if (fewest != most) found(f, ", %d to %d per node", fewest, most);
     if (e->size > 1 || own->tasks <= 1) return;
-    found(f, "; Slurm gave this job %d tasks", own->tasks);
-    doubt(f, "start it with srun --mpi=pmix, or with the mpirun of the MPI library that it was "
-             "built with");
+    found(f, "; Slurm allocated %d tasks to this job", own->tasks);
+    doubt(
+        f,
+        "start it with srun --mpi=pmix, or with mpirun of the MPI library that it was built with");
 }
 
 static void judge_mpi(const t2i_exam *e, t2i_finding *f)
@@ -121,7 +123,7 @@ static void judge_mpi(const t2i_exam *e, t2i_finding *f)
         }
     if (own->mpi_built[0] == '\0' || strcmp(own->mpi_built, own->mpi) == 0) return;
     found(f, ", built with %s", own->mpi_built);
-    doubt(f, "load the module it was built with, or build it again with this one");
+    doubt(f, "load the MPI module that it was built with, or rebuild it with this one");
 }
 
 static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
@@ -134,12 +136,12 @@ static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
         found(f, "%u.%u.%u", is[0], is[1], is[2]);
         if (!differs) continue;
         found(f, ", built with %u.%u.%u", was[0], was[1], was[2]);
-        failing(f, T2I_SYSTEM, "load the HDF5 module it was built with, or build it again");
+        failing(f, T2I_SYSTEM, "load the HDF5 module that it was built with, or rebuild it");
         return;
     }
 }
 
-/* Are a node's ranks kept from cores that they could use? */
+/* Are the ranks of a node bound to fewer cores than they could use? */
 static int is_tied(const t2i_exam *e, const node *n)
 {
     int automatic = e->options->threads == 0 && !e->info[n->first].threads_set;
@@ -159,11 +161,11 @@ static void judge_binding(const t2i_exam *e, t2i_finding *f)
         if (!tied) continue;
         found(f, " of %d", n.offered);
         if (e->info[0].launcher == T2I_BY_MPIRUN)
-            doubt(f, "mpirun ties each of two ranks or fewer to one core: give it --bind-to none");
+            doubt(f, "with at most two ranks, mpirun binds each to one core: add --bind-to none");
         else if (e->info[0].launcher == T2I_BY_SRUN)
-            doubt(f, "give srun --cpus-per-task (or SRUN_CPUS_PER_TASK), or --cpu-bind=none");
+            doubt(f, "add --cpus-per-task to srun (or set SRUN_CPUS_PER_TASK), or --cpu-bind=none");
         else
-            doubt(f, "start it without binding to cores");
+            doubt(f, "disable core binding in the launcher");
         return;
     }
 }
@@ -179,8 +181,9 @@ static void judge_threads(const t2i_exam *e, t2i_finding *f)
         found(f, "%d rank%s x %d thread%s %s %d core%s on %s", n.ranks, plural(n.ranks),
               e->info[r].threads, plural(e->info[r].threads), crowded ? "share" : "have", n.cores,
               plural(n.cores), e->info[r].host);
-        if (!crowded || is_tied(e, &n)) continue; /* then the binding is why */
-        doubt(f, "start %d rank%s there, or fewer with more --threads: the result is the same",
+        if (!crowded || is_tied(e, &n)) continue; /* otherwise judge_binding reports it */
+        doubt(f,
+              "start %d rank%s there, or fewer ranks with more --threads; the result is the same",
               n.cores, plural(n.cores));
         return;
     }
@@ -190,10 +193,9 @@ static void judge_waiting(const t2i_exam *e, t2i_finding *f)
 {
     static const double slow = 2e-3;
     found(f, "waiting ranks %s; a barrier takes %.2f ms",
-          e->info[0].crowded ? "give their core away at once" : "spin for 0.2 ms",
-          1e3 * e->meeting);
+          e->info[0].crowded ? "yield their core at once" : "spin for 0.2 ms", 1e3 * e->meeting);
     if (e->meeting > slow && e->hosts == 1)
-        doubt(f, "something else uses these cores: look at the load, and start fewer ranks");
+        doubt(f, "other processes use these cores: check the load, or start fewer ranks");
 }
 
 static void judge_cpu(const t2i_exam *e, t2i_finding *f)
@@ -205,7 +207,7 @@ static void judge_cpu(const t2i_exam *e, t2i_finding *f)
         if (strcmp(other->cpu, own->cpu) == 0 && strcmp(other->blas, own->blas) == 0) continue;
         found(f, " on %s; %s, %s on %s (rank %d)", own->host, other->cpu, other->blas, other->host,
               r);
-        doubt(f, "ask for nodes of one kind (--constraint); the bits are the same on any");
+        doubt(f, "request nodes of one type (--constraint); the result is the same on all types");
         return;
     }
 }
@@ -239,23 +241,23 @@ static void judge_speed(const t2i_exam *e, t2i_finding *f)
         if (e->info[r].core_share < e->info[robbed].core_share) robbed = r;
     }
     const t2i_host_info *s = &e->info[slowest], *p = &e->info[robbed];
-    found(f, "%.1f GF/s a thread", median);
+    found(f, "%.1f GFLOP/s per thread", median);
     if (e->size > 1) found(f, "; slowest: rank %d on %s with %.1f", slowest, s->host, s->gflops);
     if (s->gflops < part * median)
         doubt(f,
-              "every step waits for rank %d: look at what runs on %s, at its CPU's type and clock, "
-              "or leave the node out (--exclude)",
+              "every step waits for rank %d: check the load, CPU type and clock rate of %s, or "
+              "exclude the node (--exclude)",
               slowest, s->host);
     else if (!p->crowded && p->core_share < part) {
         found(f, "; rank %d on %s got %.0f %% of a core", robbed, p->host, 100 * p->core_share);
-        doubt(f, "another job runs on the same cores (two mpiruns on a node tie their ranks to the "
-                 "same ones: --bind-to none)");
+        doubt(f, "another job uses the same cores (two mpirun jobs on a node bind to the same "
+                 "cores: add --bind-to none)");
     }
 }
 
 static void judge_sum(const t2i_exam *e, t2i_finding *f)
 {
-    static const double slow = 50e6; /* bytes a second */
+    static const double slow = 50e6; /* bytes per second */
     double speed = 0;
     found(f, "over %d ranks: ", e->size);
     for (int i = 0; i < T2I_EXAM_SUMS; i++) {
@@ -266,13 +268,14 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
     }
     found(f, " (%.2f GB/s)", speed / 1e9);
     if (e->hosts > 1 && speed < slow)
-        doubt(f, "the network is slow, or MPI chose a slow interface: name the fast one (Open MPI: "
-                 "--mca btl_tcp_if_include), or use fewer nodes");
+        doubt(f,
+              "the network is slow, or MPI chose a slow interface: select the fast one (Open MPI: "
+              "--mca btl_tcp_if_include), or use fewer nodes");
 }
 
 /* ---- memory ---- */
 
-/* What a node's ranks need: their own, and to share. */
+/* Private and shared memory needed by the ranks of a node. */
 static t2i_rank_estimate estimate_of(const t2i_exam *e, int first)
 {
     t2i_rank_estimate sum = {0, 0};
@@ -304,9 +307,9 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
         if (all > at->memory && e->run != NULL)
             failing(f, T2I_SYSTEM,
                     "use more nodes, fewer ranks or threads on each, a smaller "
-                    "model or batch, or ask for more memory (--mem)");
+                    "model or batch, or request more memory (--mem)");
         else if (all > at->memory_free)
-            doubt(f, "end what else runs there, or ask for more memory (--mem)");
+            doubt(f, "stop other processes there, or request more memory (--mem)");
         if (f->grade != T2I_FINE) return;
     }
 }
@@ -323,7 +326,7 @@ static void judge_shared(const t2i_exam *e, t2i_finding *f)
         found(f, "/dev/shm of %s has %s", at->host, bytes_of(at->shared).text);
         if (e->run != NULL) found(f, ", and the run needs %s", bytes_of(need).text);
         if (need < at->shared) continue;
-        doubt(f, "give it more: mount -o remount,size=... /dev/shm, in a container --shm-size");
+        doubt(f, "enlarge it: mount -o remount,size=... /dev/shm; in a container, --shm-size");
         return;
     }
 }
@@ -337,7 +340,7 @@ static void judge_run(const t2i_exam *e, t2i_finding *f)
               (double)e->run->model->layout.count, e->run->sampler->shards, e->run->sampler->batch);
     else {
         found(f, "%s", e->start_problem);
-        failing(f, e->start_status, "mend that: t2i-train would end with the same words");
+        failing(f, e->start_status, "correct this: t2i-train would fail with the same error");
     }
 }
 
@@ -345,16 +348,18 @@ static void judge_folder(const t2i_exam *e, t2i_finding *f)
 {
     const t2i_fs_probe *at = &e->probe;
     found(f, "%s%s on %s", at->path,
-          at->is_there || e->options->out == NULL ? "" : " (above it: it will be made)",
-          at->type[0] != '\0' ? at->type : "nothing");
+          at->is_there || e->options->out == NULL
+              ? ""
+              : " (parent folder; the run folder will be created)",
+          at->type[0] != '\0' ? at->type : "an unknown file system");
     if (at->status != T2I_OK) {
         found(f, ": %s", at->problem);
-        failing(f, at->status, "give another --out, on a file system that you may write to");
+        failing(f, at->status, "choose another --out, on a writable file system");
     } else if (at->kind == T2I_FS_MEMORY)
-        doubt(f, "it is gone with the node's next start: give an --out on a disk");
+        doubt(f, "its contents are lost when the node restarts: choose an --out on a disk");
     else if (at->kind == T2I_FS_LOCAL && e->hosts > 1 && !e->hosts_looked)
-        doubt(f, "a disk of one host, it seems (t2i-doctor on these nodes tries it): give an --out "
-                 "on a file system that all nodes see");
+        doubt(f, "probably a local disk (t2i-doctor on these nodes tests it): choose an --out on a "
+                 "file system that all nodes share");
 }
 
 static void judge_space(const t2i_exam *e, t2i_finding *f)
@@ -363,20 +368,20 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
     const t2i_fs_probe *at = &e->probe;
     double need = e->run != NULL ? t2i_resource_estimate_disk(e->run) : little;
     if (at->status != T2I_OK) {
-        found(f, "not known");
+        found(f, "unknown");
         return;
     }
     found(f, "%s free", bytes_of(at->free_bytes).text);
     if (e->run != NULL)
-        found(f, "; the run needs %s (a checkpoint %s, keep %ld)", bytes_of(need).text,
+        found(f, "; the run needs %s (%s per checkpoint, keep %ld)", bytes_of(need).text,
               bytes_of(t2i_resource_estimate_checkpoint(e->run)).text, e->options->keep);
     if (e->run != NULL && at->free_bytes < t2i_resource_estimate_checkpoint(e->run))
-        failing(f, T2I_CANTCREATE, "make room, or give another --out: no checkpoint fits");
+        failing(f, T2I_CANTCREATE, "free disk space, or choose another --out: no checkpoint fits");
     else if (at->free_bytes < need)
-        doubt(f, "make room, lower keep, or give another --out");
+        doubt(f, "free disk space, lower keep, or choose another --out");
     else if (at->free_files >= 0 && at->free_files < files) {
         found(f, ", and room for %.0f files", at->free_files);
-        doubt(f, "remove files there (inodes run out), or give another --out");
+        doubt(f, "remove files there (inodes are nearly exhausted), or choose another --out");
     }
 }
 
@@ -386,28 +391,27 @@ static void judge_save(const t2i_exam *e, t2i_finding *f)
     const t2i_fs_probe *at = &e->probe;
     if (at->save_status != T2I_OK) {
         found(f, "%s", at->save_problem);
-        failing(f, at->save_status, "make room, or give an --out on a disk that works");
+        failing(f, at->save_status, "free disk space, or choose an --out on a working disk");
         return;
     }
     if (at->bytes <= 0) {
-        found(f, "not tried");
+        found(f, "not tested");
         return;
     }
     found(f, "%.0f MB written and fsynced in %.3f s", at->bytes / 1e6, at->save_seconds);
     if (at->save_seconds > slow)
-        doubt(f,
-              "give an --out on a faster file system, or save less often (checkpoint-every), and "
-              "leave USR1 time enough (--signal=B:USR1@SECONDS)");
+        doubt(f, "choose an --out on a faster file system, or save less often (checkpoint-every), "
+                 "and send USR1 early enough (--signal=B:USR1@SECONDS)");
 }
 
 static void judge_locks(const t2i_exam *e, t2i_finding *f)
 {
     if (e->probe.lock_error == 0)
-        found(f, "%s", e->probe.status == T2I_OK ? "files can be locked" : "not known");
+        found(f, "%s", e->probe.status == T2I_OK ? "files can be locked" : "unknown");
     else {
         found(f, "files cannot be locked: %s", strerror(e->probe.lock_error));
-        doubt(f, "training locks nothing; write datasets elsewhere, and let h5py read with "
-                 "HDF5_USE_FILE_LOCKING=FALSE");
+        doubt(f, "training needs no locks; write datasets elsewhere, and set "
+                 "HDF5_USE_FILE_LOCKING=FALSE for h5py");
     }
 }
 
@@ -415,14 +419,14 @@ static void judge_visible(const t2i_exam *e, t2i_finding *f)
 {
     for (int r = 0; r < e->size; r++)
         if (e->info[r].blind) {
-            found(f, "%s of rank 0 is not seen on %s", e->probe.path, e->info[r].host);
-            doubt(f, "give an --out on a file system that all nodes see");
+            found(f, "%s of rank 0 is not visible on %s", e->probe.path, e->info[r].host);
+            doubt(f, "choose an --out on a file system that all nodes share");
             return;
         }
     if (e->hosts_looked)
-        found(f, "all hosts see %s", e->probe.path);
+        found(f, "%s is visible on all hosts", e->probe.path);
     else
-        found(f, "not known");
+        found(f, "unknown");
 }
 
 /* ---- several hosts ---- */
@@ -438,7 +442,8 @@ static void judge_clock(const t2i_exam *e, t2i_finding *f)
     double off = e->info[worst].clock;
     found(f, "at most %.3f s apart (%s)", off < 0 ? -off : off, e->info[worst].host);
     if (off > most || off < -most)
-        doubt(f, "set the clocks by NTP (chronyc tracking): munge, and so Slurm, refuses minutes");
+        doubt(f, "synchronise the clocks by NTP (chronyc tracking): munge, and therefore Slurm, "
+                 "rejects differences of minutes");
 }
 
 static void judge_links(const t2i_exam *e, t2i_finding *f)
@@ -446,41 +451,46 @@ static void judge_links(const t2i_exam *e, t2i_finding *f)
     static const double most = 15.0;
     double after = e->info[0].dead_link;
     if (after <= 0) {
-        found(f, "not by mpirun: the watchdog alone ends the job, after %.0f s",
+        found(f, "not detected by mpirun: only the watchdog ends the job, after %.0f s",
               e->options->watchdog);
         return;
     }
-    found(f, "mpirun notices a dead link after %.0f s", after);
+    found(f, "mpirun detects a dead connection after %.0f s", after);
     if (after > most)
-        doubt(f, "give mpirun --mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepalive_intvl 2 --mca "
-                 "oob_tcp_keepalive_probes 3");
+        doubt(f,
+              "add to mpirun: --mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepalive_intvl 2 --mca "
+              "oob_tcp_keepalive_probes 3");
 }
 
 /* ---- the table ---- */
 
 const t2i_check t2i_doctor_checks[] = {
-    {"launcher", "ranks that do not see each other would each train alone", 0, judge_launcher},
-    {"mpi", "libraries that do not fit the program crash it or hang", T2I_IN_SHORT, judge_mpi},
-    {"hdf5", "HDF5 ends a program that meets another version of it", T2I_IN_SHORT, judge_hdf5},
-    {"binding", "cores that no rank may use do nothing", T2I_IN_SHORT, judge_binding},
-    {"threads", "more threads than cores wait for each other's turn", T2I_IN_SHORT, judge_threads},
-    {"waiting", "ranks wait for each other three times a step", T2I_WITH_RANKS, judge_waiting},
-    {"cpu", "all ranks go at the pace of the slowest", T2I_IN_SHORT | T2I_WITH_RANKS, judge_cpu},
-    {"speed", "all ranks go at the pace of the slowest", 0, judge_speed},
-    {"sum", "gradients are added and new weights handed out in every step", T2I_WITH_RANKS,
+    {"launcher", "ranks that are not connected would train separately", 0, judge_launcher},
+    {"mpi", "an MPI library of another version can crash or hang the program", T2I_IN_SHORT,
+     judge_mpi},
+    {"hdf5", "HDF5 aborts a program that was built with another version", T2I_IN_SHORT, judge_hdf5},
+    {"binding", "cores to which no rank is bound stay idle", T2I_IN_SHORT, judge_binding},
+    {"threads", "threads that share a core slow each other down", T2I_IN_SHORT, judge_threads},
+    {"waiting", "the ranks synchronise three times per step", T2I_WITH_RANKS, judge_waiting},
+    {"cpu", "the slowest rank sets the speed of all ranks", T2I_IN_SHORT | T2I_WITH_RANKS,
+     judge_cpu},
+    {"speed", "the slowest rank sets the speed of all ranks", 0, judge_speed},
+    {"sum", "each step sums the gradients and distributes the updated weights", T2I_WITH_RANKS,
      judge_sum},
-    {"memory", "a node without memory kills ranks", T2I_IN_SHORT, judge_memory},
-    {"shared-memory", "without it the ranks of a node send messages and keep copies",
+    {"memory", "a node that runs out of memory kills ranks", T2I_IN_SHORT, judge_memory},
+    {"shared-memory", "without it, the ranks of a node exchange messages and keep separate copies",
      T2I_WITH_RANKS, judge_shared},
-    {"job", "what is wrong with a job ends it at its start", T2I_WITH_DATA, judge_run},
-    {"folder", "checkpoints must outlive the job, and be found by the next",
+    {"job", "an error in the job ends it at its start", T2I_WITH_DATA, judge_run},
+    {"folder", "checkpoints must outlive the job and be visible to the next one",
      T2I_IN_SHORT | T2I_WITH_OUT, judge_folder},
-    {"space", "a checkpoint that does not fit is lost", T2I_IN_SHORT | T2I_WITH_OUT, judge_space},
-    {"save", "a save must fit between the signal and the end of the job", 0, judge_save},
-    {"locks", "t2i-data build locks what it writes, h5py what it reads", 0, judge_locks},
+    {"space", "a checkpoint that does not fit cannot be saved", T2I_IN_SHORT | T2I_WITH_OUT,
+     judge_space},
+    {"save", "a checkpoint must be saved between the signal and the end of the job", 0, judge_save},
+    {"locks", "t2i-data build locks files that it writes, h5py files that it reads", 0,
+     judge_locks},
     {"shared-folder", "a requeued job may start on another node", T2I_WITH_HOSTS, judge_visible},
-    {"clock", "times in logs and files of several nodes are compared", T2I_WITH_HOSTS, judge_clock},
-    {"dead-links", "until a dead link is noticed the job stands still",
+    {"clock", "timestamps of several nodes are compared", T2I_WITH_HOSTS, judge_clock},
+    {"dead-links", "the job hangs until a dead connection is detected",
      T2I_IN_SHORT | T2I_WITH_HOSTS, judge_links},
 };
 const size_t t2i_doctor_checks_count = sizeof t2i_doctor_checks / sizeof *t2i_doctor_checks;

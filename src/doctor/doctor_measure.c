@@ -1,4 +1,4 @@
-/* doctor_measure.c - what takes time to find out, by all ranks together. */
+/* doctor_measure.c - measurements by all ranks together. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,9 @@
 #include "base/mem.h"
 #include "base/thread_pool.h"
 
-/* ---- a thread's products ---- */
+/* ---- matrix products per thread ---- */
 
-enum { M = 256, N = 512, K = 128 }; /* as a feed-forward layer of a usual model */
+enum { M = 256, N = 512, K = 128 }; /* the size of a feed-forward layer of a typical model */
 
 static double thread_seconds(void)
 {
@@ -25,7 +25,7 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* By the thread's own time, so that ranks which share cores can be compared. */
+/* Measures CPU time of the thread, so that ranks which share cores can be compared. */
 static void time_products(t2i_host_info *f, float *out, const float *a, const float *packed)
 {
     static const double span = 0.3;
@@ -74,7 +74,7 @@ static void take_sum(void *context, size_t chunk, float *weights, const float *g
     memcpy(weights, gradient, T2I_CHUNK * sizeof *weights);
 }
 
-/* Collective. One sum, every rank having it afterwards. */
+/* Collective. One sum, which all ranks have afterwards. */
 static void sum_once(t2i_reduce *reduce, t2i_comm *comm)
 {
     t2i_leaf total;
@@ -91,7 +91,7 @@ static void sum_once(t2i_reduce *reduce, t2i_comm *comm)
     t2i_reduce_update(reduce, comm, take_sum, NULL);
 }
 
-/* Collective. The fastest of some. */
+/* Collective. The fastest of several sums. */
 static t2i_status time_sum(t2i_exam *e, int i, t2i_comm *comm, t2i_thread_pool *pool,
                            t2i_error *err)
 {
@@ -139,8 +139,8 @@ static int is_first_of_host(const t2i_exam *e, int rank)
     return 1;
 }
 
-/* Collective. Rank 0 asks the first rank of every other host for the time; the quickest answer is
- * taken to lie in the middle. */
+/* Collective. Rank 0 asks the first rank of every other host for the time. Of the quickest reply,
+ * the time is assumed to be that of the middle of the round trip. */
 static void measure_clocks(t2i_exam *e, t2i_comm *comm)
 {
     enum { TIMES = 8 };
@@ -168,7 +168,7 @@ static void measure_clocks(t2i_exam *e, t2i_comm *comm)
     }
 }
 
-/* Collective. Does every host see what rank 0 writes? */
+/* Collective. Is a file written by rank 0 visible on every host? */
 static void measure_visible(t2i_exam *e, t2i_comm *comm)
 {
     char name[sizeof e->probe.path + 64] = "";

@@ -19,11 +19,11 @@
 #include "base/opts.h"
 
 enum {
-    HOST = 64,       /* bytes of a name */
-    HOSTS = 64,      /* that are named */
-    TELLS = 4,       /* numbers that a rank tells: t2i_seconds */
-    WARNINGS = 1000, /* of a session: what comes more often is on stderr */
-    PAUSE = 60       /* seconds */
+    HOST = 64,       /* bytes per host name */
+    HOSTS = 64,      /* maximum number of hosts listed */
+    TELLS = 4,       /* numbers per rank: t2i_seconds */
+    WARNINGS = 1000, /* maximum per session; further ones are on stderr only */
+    PAUSE = 60       /* seconds between `ranks` events */
 };
 
 /* ---- lines ---- */
@@ -41,7 +41,7 @@ static t2i_json *new_line(const t2i_events *events, const char *event)
     return json;
 }
 
-/* Takes json. */
+/* Takes ownership of json. */
 static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
 {
     char *text;
@@ -53,7 +53,7 @@ static t2i_status add_line(t2i_events *events, t2i_json *json, t2i_error *err)
     return status;
 }
 
-/* Takes json. A checkpoint may be written by another thread, which warns. */
+/* Takes ownership of json. May be called by the thread that writes a checkpoint, which may warn. */
 static void tell(t2i_events *events, t2i_json *json)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -61,10 +61,12 @@ static void tell(t2i_events *events, t2i_json *json)
     t2i_status status = T2I_OK;
     pthread_mutex_lock(&mutex);
     if (events->failed || (events->fd >= 0 && t2i_writer_lease_check(&err) != T2I_OK))
-        t2i_json_free(json); /* the folder is another's: the next save says so */
+        t2i_json_free(
+            json); /* another process has taken over the folder; the next save reports it */
     else
         status = add_line(events, json, &err);
-    if (status != T2I_OK) events->failed = 1; /* first: the warning comes back here */
+    if (status != T2I_OK)
+        events->failed = 1; /* set first, because the warning calls this function again */
     pthread_mutex_unlock(&mutex);
     t2i_runlog_warn_failed(status, &err);
 }
@@ -123,7 +125,7 @@ static t2i_json *nodes_json(const char *host, int size)
     return nodes;
 }
 
-/* Its name as Linux has it; "" where it says none. */
+/* The CPU's model name from /proc/cpuinfo; "" if there is none. */
 static void name_processor(char *name, size_t size)
 {
     char line[256];
@@ -164,7 +166,7 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
     return json;
 }
 
-/* A line that a killed run left without its end must not spoil the next. */
+/* Opens the file; terminates an incomplete last line left by a killed run. */
 static t2i_status open_file(t2i_events *events, const char *run, t2i_error *err)
 {
     char last = '\n';
@@ -194,7 +196,7 @@ t2i_status t2i_events_open(t2i_events *events, t2i_comm *comm, const char *run, 
         host = t2i_alloc((size_t)size, HOST);
         events->seconds = t2i_alloc((size_t)size, TELLS * sizeof *events->seconds);
         if (host == NULL || events->seconds == NULL)
-            status = t2i_fail_memory(err, (size_t)size * HOST, "the ranks' names");
+            status = t2i_fail_memory(err, (size_t)size * HOST, "host names");
     }
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {

@@ -1,15 +1,14 @@
-/* events.h - RUN/events.jsonl: what happened to a run that no figure of log.jsonl tells.
+/* events.h - RUN/events.jsonl: the events of a run.
  *
- * One JSON object a line, each with `time` (UTC), `event` and `step`:
- *   start    a session began: ranks, threads, shards, nodes [{host, ranks}], versions and machine
- *   warning  `text`, as it was printed
- *   ranks    `elapsed` seconds of the session, and of each rank its `seconds` so far: an array of
- *            [rank, data, compute, sync, checkpoint]; of more than T2I_EVENTS_RANKS ranks so many,
- *            evenly spread; at most once a minute, and at the end
- *   samples  `prompts` that are drawn into samples/
- *   end      `state`, `exit` and `text` of status.json
- * A resume adds to it and cuts nothing back. Rank 0 writes; that a line cannot be written is said
- * once, and is no error.
+ * One JSON object per line, each with `time` (UTC), `event` and `step`:
+ *   start    start of a session: ranks, threads, shards, nodes [{host, ranks}], versions, machine
+ *   warning  `text` as printed
+ *   ranks    `elapsed` seconds of the session, and `seconds` so far: an array of [rank, data,
+ *            compute, sync, checkpoint] for each rank, or for T2I_EVENTS_RANKS ranks, evenly
+ * spread; at most once per minute, and at the end samples  `prompts` of the pictures in samples/
+ *   end      `state`, `exit` and `text` (the message) of status.json
+ * A resumed run appends; no line is removed. Rank 0 writes. A failure to write is reported once and
+ * is not an error.
  */
 #ifndef T2I_EVENTS_H
 #define T2I_EVENTS_H
@@ -23,34 +22,34 @@
 enum { T2I_EVENTS_RANKS = 64 };
 
 typedef struct {
-    const long *step; /* borrowed: the run's */
+    const long *step; /* borrowed: the step of the run */
     char *path;       /* owned */
-    int fd;           /* -1: there is no file yet */
+    int fd;           /* -1: not open yet */
     int warnings, failed;
-    t2i_text early;  /* owned: lines from before there was a file */
-    double *seconds; /* owned, rank 0: what all ranks tell */
-    double began;    /* of the session, on t2i_cpu_seconds' clock */
-    double told;     /* when `ranks` was written last */
+    t2i_text early;  /* owned: lines before the file was opened */
+    double *seconds; /* owned, rank 0: seconds of all ranks */
+    double began;    /* start of the session, by t2i_cpu_seconds */
+    double told;     /* time of the last `ranks` event */
 } t2i_events;
 
-/* Rank 0: collects warnings from here to t2i_events_end. step: of the run, read when something
- * happens. */
+/* Rank 0: collects warnings until t2i_events_end. step: the step of the run, read at each event. */
 void t2i_events_begin(t2i_events *events, const long *step);
-/* Legal for a zeroed one, as the other ranks have. */
+/* Legal for a zeroed struct, as on the other ranks. */
 void t2i_events_end(t2i_events *events);
 
-/* Collective. Rank 0 opens RUN/events.jsonl, whose folder is there, and writes the start. */
+/* Collective. Rank 0 opens RUN/events.jsonl in the existing folder `run` and writes the start
+ * event. */
 T2I_CHECKED t2i_status t2i_events_open(t2i_events *events, t2i_comm *comm, const char *run,
                                        int threads, size_t shards, t2i_error *err);
 
-/* Collective. Rank 0 writes what the ranks' seconds of this session are, if it did not do so within
- * the last minute, or this is the last time. */
+/* Collective. Rank 0 writes the seconds of all ranks in this session, unless it did so within the
+ * last minute; always if `last`. */
 void t2i_events_ranks(t2i_events *events, t2i_comm *comm, const t2i_seconds *seconds, int last);
 
-/* Rank 0: the prompts that samples are drawn for, an array of texts, which is taken. */
+/* Rank 0: writes the prompts of the samples, an array of strings, of which it takes ownership. */
 void t2i_events_samples(t2i_events *events, t2i_json *prompts);
 
-/* Rank 0: the end of the session. */
+/* Rank 0: writes the end of the session. */
 void t2i_events_stop(t2i_events *events, const t2i_run_status *status);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 static const char *const part_name[] = {"data", "compute", "sync", "checkpoint"};
-enum { PARTS = 4, ROWS = 40 }; /* of t2i_seconds; of a table of values */
+enum { PARTS = 4, ROWS = 40 }; /* members of t2i_seconds; maximum rows of a table of values */
 
 /* ---- the top ---- */
 
@@ -70,7 +70,7 @@ static void put_tiles(t2i_html *page, const t2i_report *r)
         t2i_report_put_tile(page, "MRR", "%.3f <small>best %.3f</small>", c[CURVE_MRR].newest,
                             c[CURVE_MRR].highest);
     if (c[CURVE_SPEED].points > 0)
-        t2i_report_put_tile(page, "samples/s", "%.0f <small>most %.0f</small>",
+        t2i_report_put_tile(page, "samples/s", "%.0f <small>max. %.0f</small>",
                             c[CURVE_SPEED].newest, c[CURVE_SPEED].highest);
     if (t2i_report_seconds(r) > 0.0)
         t2i_report_put_tile(page, "time", "%s", t2i_log_duration(t2i_report_seconds(r), took));
@@ -87,14 +87,13 @@ static void put_tiles(t2i_html *page, const t2i_report *r)
 static void put_curves(t2i_html *page, const t2i_report *r)
 {
     const t2i_curve *c = r->curve;
-    const t2i_chart_line loss[] = {{"training (a batch)", &c[CURVE_LOSS], 1, 0},
+    const t2i_chart_line loss[] = {{"training (per batch)", &c[CURVE_LOSS], 1, 0},
                                    {"validation (all rows)", &c[CURVE_VALIDATION], 2, 1}};
     const t2i_chart_line scores[] = {
         {"R@1", &c[CURVE_R1], 1, 1}, {"R@10", &c[CURVE_R10], 3, 1}, {"MRR", &c[CURVE_MRR], 2, 1}};
     const t2i_chart_line norm[] = {{"norm", &c[CURVE_NORM], 4, 0}};
     const t2i_chart_line rate[] = {{"lr", &c[CURVE_RATE], 8, 0}};
-    const char *mean =
-        c[CURVE_LOSS].share > 1 ? "means, and what they range over, by step" : "by step";
+    const char *mean = c[CURVE_LOSS].share > 1 ? "mean and range, by step" : "by step";
     t2i_html_put(page, "<h2 id=\"loss\">Loss and scores</h2>\n");
     t2i_chart_put(page, &(t2i_chart){.title = "Loss",
                                      .note = mean,
@@ -102,15 +101,15 @@ static void put_curves(t2i_html *page, const t2i_report *r)
                                      .lines = c[CURVE_VALIDATION].points > 0 ? 2 : 1,
                                      .log_y = 1});
     if (c[CURVE_R10].points > 0)
-        t2i_chart_put(page,
-                      &(t2i_chart){.title = "Validation prompts that find their picture",
-                                   .note = "shares: first, among the first ten; mean of 1/rank",
-                                   .line = scores,
-                                   .lines = 3,
-                                   .from_zero = 1});
+        t2i_chart_put(page, &(t2i_chart){.title = "Validation retrieval",
+                                         .note = "R@1, R@10: share of prompts whose picture ranks "
+                                                 "first, in the top ten; MRR: mean of 1/rank",
+                                         .line = scores,
+                                         .lines = 3,
+                                         .from_zero = 1});
     t2i_html_put(page, "<div class=\"two\">\n");
-    t2i_chart_put(
-        page, &(t2i_chart){.title = "Norm of the gradient", .line = norm, .lines = 1, .log_y = 1});
+    t2i_chart_put(page,
+                  &(t2i_chart){.title = "Gradient norm", .line = norm, .lines = 1, .log_y = 1});
     t2i_chart_put(page,
                   &(t2i_chart){.title = "Learning rate", .line = rate, .lines = 1, .from_zero = 1});
     t2i_html_put(page, "</div>\n");
@@ -132,7 +131,7 @@ static void put_row(t2i_html *page, const t2i_report *r, const report_curve *col
     t2i_html_put(page, "</tr>\n");
 }
 
-/* The numbers of curves whose points come together, at most ROWS of them. */
+/* A table of curves that have common points, with at most ROWS rows. */
 static void put_table(t2i_html *page, const t2i_report *r, const char *title, const char *heads,
                       const report_curve *column, size_t columns)
 {
@@ -150,7 +149,7 @@ static void put_values(t2i_html *page, const t2i_report *r)
 {
     static const report_curve step[] = {CURVE_RATE, CURVE_NORM, CURVE_SPEED}, loss[] = {CURVE_LOSS},
                               validation[] = {CURVE_VALIDATION, CURVE_R1, CURVE_R10, CURVE_MRR};
-    t2i_html_put(page, "<details><summary>The values as tables</summary>\n");
+    t2i_html_put(page, "<details><summary>Values as tables</summary>\n");
     put_table(page, r, "Validation",
               "<th class=\"n\">loss</th><th class=\"n\">R@1, %</th><th class=\"n\">R@10, %</th><th "
               "class=\"n\">MRR</th>",
@@ -175,7 +174,7 @@ static void put_bar(t2i_html *page, const double seconds[PARTS], double most)
     t2i_html_put(page, "</div>");
 }
 
-/* [rank, data, compute, sync, checkpoint]; 0 when it is something else. */
+/* Reads [rank, data, compute, sync, checkpoint]; returns 0 if row is anything else. */
 static int read_rank(const t2i_json *row, double *rank, double seconds[PARTS])
 {
     int good = t2i_json_as_real(t2i_json_at(row, 0), rank);
@@ -195,12 +194,11 @@ static void put_ranks(t2i_html *page, const t2i_report *r)
         if (read_rank(t2i_json_at(rows, i), &rank, seconds))
             for (int k = 0; k < PARTS; k++)
                 if (seconds[k] > most) most = seconds[k];
-    t2i_html_put(
-        page,
-        "<h3>By rank</h3><p class=\"pale\">Seconds of the newest session, of %.1f: what is "
-        "missing went into validation, samples and the start.</p>\n"
-        "<div class=\"wide\"><table><tr><th class=\"n\">rank</th><th></th>",
-        r->elapsed);
+    t2i_html_put(page,
+                 "<h3>By rank</h3><p class=\"pale\">Seconds in the latest session (%.1f s in "
+                 "total). The rest was spent on start-up, validation and samples.</p>\n"
+                 "<div class=\"wide\"><table><tr><th class=\"n\">rank</th><th></th>",
+                 r->elapsed);
     for (int k = 0; k < PARTS; k++) t2i_html_put(page, "<th class=\"n\">%s</th>", part_name[k]);
     t2i_html_put(page, "</tr>\n");
     for (size_t i = 0; i < count && i < T2I_EVENTS_RANKS; i++) {
@@ -220,8 +218,7 @@ static void put_speed(t2i_html *page, const t2i_report *r)
     t2i_chart_line part[PARTS];
     for (int k = 0; k < PARTS; k++)
         part[k] = (t2i_chart_line){part_name[k], &r->curve[CURVE_DATA + k], k + 1, 0};
-    t2i_html_put(page,
-                 "<h2 id=\"speed\">Speed, and where the time went</h2>\n<div class=\"two\">\n");
+    t2i_html_put(page, "<h2 id=\"speed\">Speed and time</h2>\n<div class=\"two\">\n");
     t2i_chart_put(page,
                   &(t2i_chart){.title = "Throughput", .line = speed, .lines = 1, .from_zero = 1});
     t2i_chart_put(page, &(t2i_chart){.title = "Time of rank 0",
@@ -233,7 +230,7 @@ static void put_speed(t2i_html *page, const t2i_report *r)
     put_ranks(page, r);
 }
 
-/* ---- what it was told, and where it ran ---- */
+/* ---- configuration and environment ---- */
 
 static void put_option(t2i_html *page, const report_option *option)
 {
@@ -249,11 +246,11 @@ static void put_option(t2i_html *page, const report_option *option)
 static void put_options(t2i_html *page, const t2i_report *r)
 {
     static const char head[] =
-        "<div class=\"wide\"><table><tr><th>key</th><th>value</th><th>from</th></tr>\n";
+        "<div class=\"wide\"><table><tr><th>option</th><th>value</th><th>source</th></tr>\n";
     size_t defaults = 0;
     t2i_html_put(page, "<h2 id=\"options\">Configuration</h2>\n");
     if (r->options == 0) {
-        t2i_html_put(page, "<p class=\"none\">there is no job.ini</p>\n");
+        t2i_html_put(page, "<p class=\"none\">no job.ini in the run folder</p>\n");
         return;
     }
     t2i_html_put(page, "%s", head);
@@ -262,14 +259,14 @@ static void put_options(t2i_html *page, const t2i_report *r)
         if (r->option[i].origin[0] != '\0') put_option(page, &r->option[i]);
     }
     t2i_html_put(page,
-                 "</table></div>\n<details><summary>%zu options as they are by default</summary>%s",
+                 "</table></div>\n<details><summary>%zu options with default values</summary>%s",
                  defaults, head);
     for (size_t i = 0; i < r->options; i++)
         if (r->option[i].origin[0] == '\0') put_option(page, &r->option[i]);
     t2i_html_put(page, "</table></div></details>\n");
 }
 
-/* A row of the environment, of a text or a number of the newest start. */
+/* A row of the environment: a string or number of the latest start event. */
 static void put_fact(t2i_html *page, const t2i_report *r, const char *key, const char *name)
 {
     const t2i_json *value = t2i_json_get(r->start, key);
@@ -301,12 +298,12 @@ static void put_nodes(t2i_html *page, const t2i_report *r)
 
 static void put_environment(t2i_html *page, const t2i_report *r)
 {
-    static const char *const fact[][2] = {{"time", "since"},
+    static const char *const fact[][2] = {{"time", "started"},
                                           {"ranks", "ranks"},
-                                          {"threads", "threads of a rank"},
+                                          {"threads", "threads per rank"},
                                           {"shards", "shards"},
                                           {"cores", "cores of rank 0"},
-                                          {"vectors", "vectors"},
+                                          {"vectors", "vector instructions"},
                                           {"processor", "processor"},
                                           {"system", "system"},
                                           {"version", "t2i-train"},
@@ -315,17 +312,17 @@ static void put_environment(t2i_html *page, const t2i_report *r)
                                           {"hdf5", "HDF5"}};
     t2i_html_put(page, "<h2 id=\"environment\">Environment</h2>\n");
     if (r->start == NULL)
-        t2i_html_put(page, "<p class=\"none\">no start is written down in events.jsonl</p>\n");
+        t2i_html_put(page, "<p class=\"none\">no start is recorded in events.jsonl</p>\n");
     t2i_html_put(page, "<table>\n");
     for (size_t i = 0; r->start != NULL && i < sizeof fact / sizeof *fact; i++)
         put_fact(page, r, fact[i][0], fact[i][1]);
     if (r->start != NULL) put_nodes(page, r);
     if (r->own > 0.0)
         t2i_html_put(page,
-                     "<tr><th>memory of rank 0</th><td>%.0f MB, and %.0f MB shared</td></tr>\n",
+                     "<tr><th>memory of rank 0</th><td>%.0f MB private, %.0f MB shared</td></tr>\n",
                      r->own / 1e6, r->shared / 1e6);
     if (r->dataset[0] != '\0') {
-        t2i_html_put(page, "<tr><th>dataset's digest</th><td>");
+        t2i_html_put(page, "<tr><th>dataset digest</th><td>");
         t2i_html_word(page, r->dataset);
         t2i_html_put(page, "</td></tr>\n");
     }
@@ -347,7 +344,8 @@ static void put_events(t2i_html *page, const t2i_report *r)
     for (size_t i = 0; i < r->events; i++) {
         const report_event *event = &r->event[i];
         if (i == REPORT_FIRST && r->left_out > 0)
-            t2i_html_put(page, "<tr><td></td><td></td><td class=\"none\">%zu more</td></tr>\n",
+            t2i_html_put(page,
+                         "<tr><td></td><td></td><td class=\"none\">%zu events omitted</td></tr>\n",
                          r->left_out);
         t2i_html_put(page, "<tr><td class=\"time\">");
         t2i_html_word(page, event->time);

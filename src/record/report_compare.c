@@ -12,9 +12,9 @@ static void put_curves(t2i_html *page, t2i_report *const *run, size_t runs)
         int log_y, dots;
     } chart[] = {
         {CURVE_VALIDATION, "Validation loss", "all rows", 1, 1},
-        {CURVE_R10, "R@10 of the validation", "share whose picture is among the first ten", 0, 1},
-        {CURVE_MRR, "MRR of the validation", "mean of 1/rank", 0, 1},
-        {CURVE_LOSS, "Training loss", "a batch", 1, 0},
+        {CURVE_R10, "Validation R@10", "share of prompts whose picture is in the top ten", 0, 1},
+        {CURVE_MRR, "Validation MRR", "mean of 1/rank", 0, 1},
+        {CURVE_LOSS, "Training loss", "per batch", 1, 0},
         {CURVE_SPEED, "Throughput", "samples/s", 0, 0},
         {CURVE_RATE, "Learning rate", NULL, 0, 0}};
     t2i_chart_line line[T2I_REPORT_RUNS];
@@ -33,7 +33,7 @@ static void put_curves(t2i_html *page, t2i_report *const *run, size_t runs)
     t2i_html_put(page, "</div>\n");
 }
 
-/* A cell; nothing where there is no point. */
+/* A table cell; empty if the curve has no points. */
 static void put_number(t2i_html *page, const t2i_curve *curve, double value)
 {
     if (curve->points > 0)
@@ -98,11 +98,11 @@ static void put_difference(t2i_html *page, t2i_report *const *run, size_t runs, 
     t2i_html_put(page, "</tr>\n");
 }
 
-/* Keys of any of them whose values are not all the same, each once. */
+/* Lists once each option of any run whose values are not all equal. */
 static void put_differences(t2i_html *page, t2i_report *const *run, size_t runs)
 {
-    t2i_html_put(page, "<h2 id=\"options\">Options in which they differ</h2>\n<div class=\"wide\">"
-                       "<table><tr><th>key</th>");
+    t2i_html_put(page, "<h2 id=\"options\">Options that differ</h2>\n<div class=\"wide\">"
+                       "<table><tr><th>option</th>");
     for (size_t i = 0; i < runs; i++) {
         t2i_html_put(page, "<th>");
         t2i_html_word(page, run[i]->run);

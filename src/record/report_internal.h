@@ -1,5 +1,5 @@
-/* What the files of the report share: a run folder as it was read (report_read.c), and the parts of
- * a page (report.c, report_samples.c, report_compare.c). */
+/* Shared by the sources of the report: the contents of a run folder (report_read.c), and the parts
+ * of a page (report.c, report_samples.c, report_compare.c). */
 #ifndef T2I_REPORT_INTERNAL_H
 #define T2I_REPORT_INTERNAL_H
 
@@ -8,11 +8,11 @@
 #include "record/report.h"
 
 enum {
-    REPORT_EVENTS = 200, /* that are kept: */
-    REPORT_FIRST = 20,   /* so many of the first, and the last ones */
+    REPORT_EVENTS = 200, /* maximum kept: */
+    REPORT_FIRST = 20,   /* this many of the first, and the last */
     REPORT_OPTIONS = 128,
-    REPORT_STRIPS = 7, /* sheets of samples that are shown, */
-    REPORT_ROWS = 8,   /* and at most so many of their rows */
+    REPORT_STRIPS = 7, /* maximum sheets of samples shown, */
+    REPORT_ROWS = 8,   /* and maximum rows of each */
     REPORT_TEXT = 400  /* bytes of an event's text */
 };
 
@@ -37,17 +37,17 @@ typedef struct {
     long step;
 } report_event;
 
-/* A file that grows, as far as it was read. */
+/* A growing file and how far it was read. */
 typedef struct {
     char *path; /* owned */
-    long at;    /* where the first line begins that was not read */
+    long at;    /* offset of the first unread line */
 } report_file;
 
 typedef struct {
-    const char *key, *value, *origin; /* within the options' text; origin "": the default */
+    const char *key, *value, *origin; /* pointers into `ini`; origin "": the default */
 } report_option;
 
-/* A sheet of samples, cut into its pictures: a page's piece a row and column. */
+/* A sheet of samples as its pictures, each a piece of a page. */
 typedef struct {
     long step;
     size_t rows, columns;
@@ -58,13 +58,13 @@ struct t2i_report {
     char *run; /* owned, like all below */
     report_file log, happened;
     t2i_curve curve[CURVES];
-    long step, lines, skipped, strange; /* of log.jsonl; strange: lines of both that say nothing */
+    long step, lines, skipped, strange; /* of log.jsonl; strange: unreadable lines of both files */
     double tokens, saved;               /* of the logged steps */
-    double own, shared;                 /* memory, newest */
-    double before, elapsed;             /* seconds of the sessions before, and of the newest */
+    double own, shared;                 /* latest memory use */
+    double before, elapsed;             /* seconds of earlier sessions, and of the latest */
     report_event event[REPORT_EVENTS];
     size_t events, left_out;
-    t2i_json *start, *ranks, *prompts; /* the newest line of each kind; NULL: none */
+    t2i_json *start, *ranks, *prompts; /* the latest line of each kind; NULL: none */
     char state[16], message[REPORT_TEXT], dataset[40]; /* of status.json; "" */
     long told, exit;                                   /* its step and exit code */
     t2i_text ini;
@@ -74,20 +74,21 @@ struct t2i_report {
     size_t strips, sheets; /* sheets in samples/ */
 };
 
-/* Reads what is new in log.jsonl and events.jsonl, and the small files again. status NULL: from
+/* Reads the new lines of log.jsonl and events.jsonl, and all of the small files. status NULL: read
  * status.json. */
 t2i_status t2i_report_read(t2i_report *report, const t2i_run_status *status, t2i_error *err);
-/* NULL when there is no such option. */
+/* NULL if there is no such option. */
 const report_option *t2i_report_find(const t2i_report *report, const char *key);
-/* Seconds that all sessions took, as far as they were written down. */
+/* Total seconds of all sessions, as recorded. */
 double t2i_report_seconds(const t2i_report *report);
 
-/* Chooses sheets of samples/, and cuts the pictures of those out that it does not have yet. */
+/* Chooses sheets of samples/ and extracts the pictures of those not yet held. */
 t2i_status t2i_report_read_samples(t2i_report *report, t2i_error *err);
 void t2i_report_free_samples(t2i_report *report);
 void t2i_report_put_samples(t2i_html *page, const t2i_report *report);
 
-/* One of the numbers at the top; value is markup of ours. */
+/* Adds one of the figures at the top of a page. The formatted value is markup and is not
+ * escaped. */
 void t2i_report_put_tile(t2i_html *page, const char *name, const char *format, ...)
     T2I_PRINTF(3, 4);
 

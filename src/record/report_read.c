@@ -1,4 +1,4 @@
-/* report_read.c - what the files of a run folder say; nothing in them is trusted. */
+/* report_read.c - reads the files of a run folder, whose contents are not trusted. */
 #include "record/report_internal.h"
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/heartbeat.h"
 
-enum { PIECE = 1 << 16 }; /* bytes; a longer line is not ours */
+enum { PIECE = 1 << 16 }; /* bytes; longer lines are skipped */
 
 static const char *text_of(const t2i_json *json, const char *key)
 {
@@ -19,7 +19,7 @@ static const char *text_of(const t2i_json *json, const char *key)
     return text;
 }
 
-/* As much of it as there is room for, and no half of a character. */
+/* Copies as much as fits, without splitting a character. */
 static void copy_text(char *to, size_t room, const char *from)
 {
     size_t size = strlen(from);
@@ -63,7 +63,7 @@ static void add_points(t2i_report *r, const t2i_json *json, long step)
 static void hear_log(t2i_report *r, const t2i_json *json)
 {
     long step = step_of(json, "step"), skipped = step_of(json, "skipped");
-    if (step < r->step) { /* a line of another run, or hand-made */
+    if (step < r->step) { /* steps must not decrease */
         r->strange++;
         return;
     }
@@ -92,7 +92,7 @@ static void add_event(t2i_report *r, const t2i_json *json, const char *kind, con
     }
     report_event *event = &r->event[r->events++];
     copy_text(event->time, sizeof event->time, text_of(json, "time"));
-    if (strlen(event->time) == 20) { /* from ISO 8601 to what people write */
+    if (strlen(event->time) == 20) { /* from ISO 8601 to a readable form */
         event->time[10] = ' ';
         event->time[19] = '\0';
     }
@@ -107,16 +107,16 @@ static void hear_start(t2i_report *r, const t2i_json *json)
     const t2i_json *nodes = t2i_json_get(json, "nodes");
     size_t count = t2i_json_size(nodes);
     long ranks = step_of(json, "ranks"), threads = step_of(json, "threads");
-    snprintf(text, sizeof text, "%s: %ld rank%s of %ld thread%s on %s%s",
+    snprintf(text, sizeof text, "%s: %ld rank%s x %ld thread%s on %s%s",
              step_of(json, "step") > 0 ? "resumed" : "started", ranks, ranks == 1 ? "" : "s",
              threads, threads == 1 ? "" : "s", text_of(t2i_json_at(nodes, 0), "host"),
-             count > 1 ? " and others" : "");
+             count > 1 ? " and other nodes" : "");
     add_event(r, json, "start", text);
     r->before += r->elapsed;
     r->elapsed = 0.0;
 }
 
-/* 1 when *json was kept. */
+/* Returns 1 if it took ownership of json. */
 static int hear_event(t2i_report *r, t2i_json *json)
 {
     const char *kind = text_of(json, "event");
@@ -160,12 +160,12 @@ static t2i_status hear_line(t2i_report *r, int log, const char *line, size_t siz
     return T2I_OK;
 }
 
-/* The whole lines from file->at on; a last one without its end is left for the next time. */
+/* Reads complete lines from file->at on; an incomplete last line is left for the next call. */
 static t2i_status hear_lines(t2i_report *r, int log, report_file *file, int fd, char *piece,
                              t2i_error *err)
 {
     size_t held = 0;
-    int skip = 0; /* within a line that is too long */
+    int skip = 0; /* inside a line that is too long */
     for (;;) {
         ssize_t got = pread(fd, piece + held, PIECE - held, file->at + (off_t)held);
         if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s", file->path);
@@ -178,7 +178,7 @@ static t2i_status hear_lines(t2i_report *r, int log, report_file *file, int fd, 
             skip = 0;
             at = newline + 1;
         }
-        if (at == piece && held == PIECE) { /* the line goes on and on */
+        if (at == piece && held == PIECE) { /* the line is too long */
             r->strange += !skip;
             skip = 1;
             at = end;
@@ -203,7 +203,7 @@ static t2i_status read_lines(t2i_report *r, int log, report_file *file, t2i_erro
 
 /* ---- the small files ---- */
 
-/* The contents of RUN/name into *text; empty when it cannot be read. */
+/* Reads RUN/name into *text; empty if it cannot be read. */
 static t2i_status read_small(const t2i_report *r, const char *name, t2i_text *text, t2i_error *err)
 {
     char *path = t2i_fs_join(r->run, name, err);
@@ -233,7 +233,7 @@ static t2i_status read_status(t2i_report *r, t2i_error *err)
     return status == T2I_DATA ? T2I_OK : status;
 }
 
-/* `key = value` lines, each perhaps below a comment that tells its origin. */
+/* Reads `key = value` lines; a comment before a line names the origin of the value. */
 static t2i_status read_options(t2i_report *r, t2i_error *err)
 {
     const char *origin = "";

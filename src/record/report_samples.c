@@ -1,4 +1,4 @@
-/* report_samples.c - what a run drew on the way, side by side: a row a prompt, a column a step. */
+/* report_samples.c - the samples of a run side by side: one row per prompt, one column per step. */
 #include "image/image_file.h"
 #include "image/image_resize.h"
 #include "record/report_internal.h"
@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "retrieval/contact_sheet.h"
 
-enum { SIDE = 64, MOST = 16 << 20 }; /* pixels of a picture in the page; bytes of a sheet */
+enum { SIDE = 64, MOST = 16 << 20 }; /* pixels of a picture in the page; maximum bytes of a sheet */
 
 static void free_strip(report_strip *strip)
 {
@@ -28,7 +28,7 @@ void t2i_report_free_samples(t2i_report *r)
     r->strips = 0;
 }
 
-/* A picture of the sheet, SIDE pixels wide, as a piece of a page. */
+/* Extracts a picture of the sheet, scaled to SIDE pixels, as a piece of a page. */
 static t2i_status cut_picture(t2i_html *out, const t2i_image *sheet, size_t x, size_t y,
                               size_t tile, t2i_error *err)
 {
@@ -50,7 +50,7 @@ static t2i_status cut_picture(t2i_html *out, const t2i_image *sheet, size_t x, s
     return status;
 }
 
-/* One that is no sheet of ours, or does not tell its grid (as those of version 1.0), has no rows.
+/* A file that is not a sheet, or does not record its grid (version 1.0), yields no rows.
  */
 static t2i_status read_strip(report_strip *strip, const char *run, long step, t2i_error *err)
 {
@@ -83,8 +83,8 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
     return status;
 }
 
-/* Sheet i of n, oldest first: every so many-th, and the newest. The distance doubles as a run goes
- * on, so hardly any is read twice. */
+/* Is sheet i of n, oldest first, shown? Chosen are every 2^k-th and the newest. k grows with n, so
+ * that few sheets are read twice. */
 static int chosen(size_t i, size_t n)
 {
     size_t every = 1;
@@ -92,7 +92,7 @@ static int chosen(size_t i, size_t n)
     return i % every == 0 || i + 1 == n;
 }
 
-/* Moves the strip of that step out of the old ones, if it is there. */
+/* Moves the strip of that step out of the report, if it is there. */
 static int take_strip(report_strip *out, t2i_report *r, long step)
 {
     for (size_t i = 0; i < r->strips; i++)
@@ -174,17 +174,18 @@ void t2i_report_put_samples(t2i_html *page, const t2i_report *r)
     if (r->strips == 0 && r->sheets > 0)
         t2i_html_put(page,
                      "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"none\">%zu sheet%s in "
-                     "samples/, not shown here: a sheet of t2i-train 1.0 does not record where its "
-                     "pictures are</p>\n",
+                     "samples/, not shown: sheets of t2i-train 1.0 do not record the positions of "
+                     "their pictures</p>\n",
                      r->sheets, r->sheets == 1 ? "" : "s");
     if (r->strips == 0) return;
     const report_strip *newest = &r->strip[r->strips - 1];
     int draws = newest->columns == 3;
-    t2i_html_put(page,
-                 "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"pale\">What the model %s "
-                 "for the same prompts at several steps; %zu of %zu sheets in samples/.</p>\n"
-                 "<div class=\"strips\">",
-                 draws ? "draws" : "finds", r->strips, r->sheets);
+    t2i_html_put(
+        page,
+        "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"pale\">Pictures that the model %s "
+        "for the same prompts at different steps (%zu of %zu sheets in samples/).</p>\n"
+        "<div class=\"strips\">",
+        draws ? "draws" : "retrieves", r->strips, r->sheets);
     put_prompts(page, r, newest->rows);
     for (size_t i = 0; i < r->strips; i++) put_column(page, &r->strip[i], 0, NULL);
     if (draws) put_column(page, newest, 1, "nearest");

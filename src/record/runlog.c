@@ -27,7 +27,7 @@ struct t2i_runlog {
     char *run, *path; /* owned */
     int fd;
     curve train, validation;
-    t2i_tfevents board; /* closed where it is not wanted */
+    t2i_tfevents board; /* closed if not wanted */
 };
 
 static t2i_status add_point(curve *c, double x, double y, t2i_error *err)
@@ -58,8 +58,8 @@ void t2i_runlog_close(t2i_runlog *log)
     t2i_free(log);
 }
 
-/* Keeps the whole lines of steps up to last_step, and their losses. A torn last line (no newline)
- * is dropped. */
+/* Keeps the complete lines of steps up to last_step, and their losses. An incomplete last line (no
+ * newline) is dropped. */
 static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_step, t2i_text *kept,
                              t2i_error *err)
 {
@@ -120,7 +120,7 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     return status;
 }
 
-/* Takes json. */
+/* Takes ownership of json. */
 static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 {
     char *text;
@@ -140,7 +140,7 @@ t2i_status t2i_runlog_tensorboard(t2i_runlog *log, long last_step, t2i_error *er
     return status;
 }
 
-/* Also where TensorBoard looks, if that is wanted. */
+/* Writes scalars for TensorBoard, if wanted. */
 static t2i_status show(const t2i_runlog *log, long step, const t2i_scalar *scalar, size_t count,
                        t2i_error *err)
 {
@@ -222,13 +222,13 @@ t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *err)
 
 void t2i_runlog_warn_failed(t2i_status status, const t2i_error *err)
 {
-    if (status != T2I_OK) t2i_log_warn("%s; training goes on", err->text);
+    if (status != T2I_OK) t2i_log_warn("%s; training continues", err->text);
 }
 
 t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err)
 {
     const t2i_series series[] = {
-        {"train (a batch)", log->train.x, log->train.y, log->train.count, 0},
+        {"training (per batch)", log->train.x, log->train.y, log->train.count, 0},
         {"validation (all rows)", log->validation.x, log->validation.y, log->validation.count, 1},
     };
     t2i_plot plot = {
@@ -292,7 +292,8 @@ t2i_status t2i_runlog_owner(const char *run, char **dataset, char **options, t2i
     if (status == T2I_OK && t2i_fs_exists(path)) status = t2i_fs_read(path, 1 << 20, &text, err);
     if (status == T2I_OK && text.size > 0)
         status = t2i_json_parse(&json, text.data, text.size, path, err);
-    if (status == T2I_DATA) status = T2I_OK; /* it says nothing then; the checkpoints still do */
+    if (status == T2I_DATA)
+        status = T2I_OK; /* not readable; the checkpoints still identify the run */
     const char *digest;
     if (t2i_json_as_string(t2i_json_get(json, "dataset"), &digest, NULL)) {
         *dataset = t2i_strdup(digest);

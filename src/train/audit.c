@@ -14,7 +14,8 @@ static size_t shards_of(size_t shards, int rank, int size)
     return t2i_comm_share(shards, rank + 1, size) - t2i_comm_share(shards, rank, size);
 }
 
-/* Ranks with shards have numbers of their own: all of them, or with too many one a shard. */
+/* Ranks with shards are numbered: all ranks, or one per shard if there are more ranks than
+ * shards. */
 static int busy_ranks(size_t shards, int size)
 {
     return (size_t)size < shards ? size : (int)shards;
@@ -53,9 +54,9 @@ int t2i_audit_third(size_t shards, int size, int one, int two)
     return -1;
 }
 
-/* ---- a batch on its way ---- */
+/* ---- batches as messages ---- */
 
-/* The next `size` bytes of what is sent. */
+/* The next `size` bytes of the message. */
 static void *cut(t2i_audit_batch *p, size_t *at, size_t size)
 {
     enum { LINE = 64 };

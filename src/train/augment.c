@@ -25,7 +25,7 @@ static size_t below(dice *d, size_t n)
     return (size_t)t2i_rng_below(d->seed, d->stream, d->next++, n);
 }
 
-/* 0 when there are more than fit. */
+/* Returns 0 if there are more than WORDS_MAX. */
 static size_t find_words(const uint16_t *ids, size_t length, long space, word words[WORDS_MAX])
 {
     size_t count = 0;
@@ -87,7 +87,7 @@ size_t t2i_augment(const t2i_augment_options *options, uint64_t step, uint64_t p
                    const uint16_t *ids, size_t length, uint16_t *out)
 {
     word words[WORDS_MAX];
-    /* a prompt's numbers lie far enough apart that those of the next are not reached */
+    /* positions are far enough apart that random numbers of two prompts do not overlap */
     dice d = {options->seed, T2I_STREAM_AUGMENT + step, position * 4 * WORDS_MAX};
     if (uniform(&d) >= options->fraction) {
         memcpy(out, ids, length * sizeof *ids);

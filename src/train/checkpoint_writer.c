@@ -19,8 +19,9 @@ struct t2i_checkpoint_writer {
     const t2i_train_state *state;
     const char *run;
     long keep;
-    float *weights;      /* owned: the copy that is written; NULL: all is written at once */
-    t2i_checkpoint copy; /* of what is being written: borrows all */
+    float
+        *weights; /* owned: the copy that is written; NULL: checkpoints are written synchronously */
+    t2i_checkpoint copy; /* the checkpoint being written; borrows everything */
     pthread_t thread;
     int begun, threaded;
     atomic_int done;
@@ -59,7 +60,7 @@ void t2i_checkpoint_writer_free(t2i_checkpoint_writer *s)
     t2i_free(s);
 }
 
-/* Removes what is older than the newest `keep` checkpoints up to the one that was written. */
+/* Removes checkpoints older than the `keep` newest, counting from the one just written. */
 static void prune(const t2i_checkpoint_writer *s)
 {
     long *steps;
@@ -98,7 +99,7 @@ void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *s)
     if (s->weights != NULL) {
         memcpy(s->weights, s->copy.weights, s->copy.model.layout.floats * sizeof *s->weights);
         s->copy.weights = s->weights;
-        sigset_t all, before; /* signals are the main thread's */
+        sigset_t all, before; /* signals are handled by the main thread */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         s->threaded = pthread_create(&s->thread, NULL, write_it, s) == 0;

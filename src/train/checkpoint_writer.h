@@ -1,9 +1,9 @@
-/* checkpoint_writer.h - rank 0 writes checkpoints, large ones while training goes on.
+/* checkpoint_writer.h - writes checkpoints on rank 0, large ones in the background.
  *
- * Why: a gigabyte takes a disk seconds. So the weights of a large checkpoint are copied (the
- * moments lie on rank 0 for a checkpoint only), and a thread writes it; nobody counts on that file
- * before t2i_checkpoint_writer_end has said that it is durable. A small one is written at once, so
- * that a run that is killed repeats no more than an interval. Nothing here is collective.
+ * Writing a gigabyte takes seconds. The weights of a large checkpoint are therefore copied (the
+ * moments are gathered on rank 0 for checkpoints only), and a thread writes the file; it counts as
+ * saved only when t2i_checkpoint_writer_end has returned T2I_OK. A small checkpoint is written
+ * synchronously, so that a killed run repeats at most one interval. Nothing here is collective.
  */
 #ifndef T2I_CHECKPOINT_WRITER_H
 #define T2I_CHECKPOINT_WRITER_H
@@ -12,27 +12,27 @@
 #include "base/error.h"
 #include "train/train_state.h"
 
-/* Is a checkpoint of so many bytes large? From 64 MB on; T2I_ASIDE_MB in the environment says
- * otherwise, for tests. */
+/* Is a checkpoint of this size written in the background? True from 64 MB on. T2I_ASIDE_MB in the
+ * environment sets another limit, for tests. */
 int t2i_checkpoint_writer_aside(size_t bytes);
 
 typedef struct t2i_checkpoint_writer t2i_checkpoint_writer;
 
-/* run: the folder; keep: how many checkpoints stay when one was written. Both are borrowed, and so
- * is the state, whose moments and averages must not change between begin and end. T2I_SYSTEM.
- * NULL on failure. */
+/* run: the run folder; keep: number of newest checkpoints to keep; aside: write in the background.
+ * run and state are borrowed; the moments and averages of state must not change between begin and
+ * end. T2I_SYSTEM: out of memory. *out is NULL on failure. */
 T2I_CHECKED t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out,
                                                  const t2i_train_state *state, const char *run,
                                                  long keep, int aside, t2i_error *err);
-/* Waits for what is under way. NULL is legal. */
+/* Waits for a write in progress. NULL is legal. */
 void t2i_checkpoint_writer_free(t2i_checkpoint_writer *checkpoint_writer);
 
-/* Begins to write the state as it is now; then end, before the next begin. */
+/* Starts to write the current state. Each begin must be followed by end before the next begin. */
 void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *checkpoint_writer);
-/* Would end not wait? 0 when nothing was begun. */
+/* Has the write completed, so that end does not wait? 0 if none was begun. */
 int t2i_checkpoint_writer_done(const t2i_checkpoint_writer *checkpoint_writer);
-/* Waits, with signs of life as long as there are some. T2I_OK: it is there and durable, and older
- * ones are removed. Else as t2i_checkpoint_save. */
+/* Waits for the write, passing on the heartbeats of the writing thread. T2I_OK: the checkpoint is
+ * durable and older ones are removed. Otherwise a status of t2i_checkpoint_save. */
 T2I_CHECKED t2i_status t2i_checkpoint_writer_end(t2i_checkpoint_writer *checkpoint_writer,
                                                  t2i_error *err);
 

@@ -12,7 +12,7 @@
 
 enum { LANES = 16 };
 #define NOT_THERE UINT32_MAX
-static const float excluded = -1e30f; /* a score that counts for nothing, at any temperature */
+static const float excluded = -1e30f; /* a score of weight 0, at any temperature */
 
 struct t2i_contrastive_loss {
     t2i_contrastive_loss_options options;
@@ -25,7 +25,7 @@ struct t2i_contrastive_loss {
     float *chosen;             /* owned: (count, D): their features, each of length 1 */
     float *to_score, *to_pull; /* owned: packed: chosen transposed (D, count), and as it is */
     uint32_t *taken;           /* owned: which pictures of the dataset they are */
-    uint32_t *slot;            /* owned: where each picture is among them; NOT_THERE */
+    uint32_t *slot;            /* owned: index of each picture among them, or NOT_THERE */
     int filled;
     size_t most_rows;
     float *p, *goal; /* owned: (threads, most_rows, D): predictions and targets of length 1 */
@@ -40,7 +40,7 @@ static t2i_status list_pictures(t2i_contrastive_loss *c, t2i_error *err)
     for (size_t i = 0; i < c->images; i++) c->pictures += c->trains[i / 8] >> i % 8 & 1;
     c->picture = t2i_alloc(c->pictures, sizeof *c->picture);
     if (c->picture == NULL)
-        return t2i_fail_memory(err, c->pictures * sizeof *c->picture, "pictures");
+        return t2i_fail_memory(err, c->pictures * sizeof *c->picture, "the training pictures");
     for (size_t i = 0, k = 0; i < c->images; i++)
         if (c->trains[i / 8] >> i % 8 & 1) c->picture[k++] = (uint32_t)i;
     return T2I_OK;
@@ -119,7 +119,7 @@ size_t t2i_contrastive_loss_bytes(const t2i_contrastive_loss *c)
     return c->bytes;
 }
 
-/* ---- which pictures are right for a row ---- */
+/* ---- matching pictures of a row ---- */
 
 static int same_prompt(const t2i_row *a, const t2i_row *b)
 {
@@ -133,8 +133,9 @@ static void put_right(t2i_rights *out, size_t *used, const t2i_contrastive_loss 
     if (c->trains[image / 8] >> image % 8 & 1) out->right[(*used)++] = image;
 }
 
-/* Rows just before (or after) ours in the split that have the prompt of our first (last) one, so
- * that what is right does not depend on where a rank's rows end. edge: that row. */
+/* Loads the rows just before (or after) this rank's rows in the split that have the prompt of its
+ * first (last) row, so that the matching pictures do not depend on how rows are divided among
+ * ranks. edge: that first (last) row. */
 static t2i_status load_beyond(t2i_rows *out, size_t *same, const t2i_row_range *ours,
                               const t2i_row *edge, int before, uint64_t in_split, t2i_error *err)
 {
@@ -164,12 +165,12 @@ static t2i_status fill_rights(t2i_rights *out, const t2i_contrastive_loss *c, co
     out->begin = t2i_alloc(rows->count + 1, sizeof *out->begin);
     out->right = t2i_alloc(most, sizeof *out->right);
     if (out->run == NULL || out->begin == NULL || out->right == NULL)
-        return t2i_fail_memory(err, most * 16, "the right pictures");
+        return t2i_fail_memory(err, most * 16, "matching pictures");
     for (size_t i = 0; i < same_before; i++)
         put_right(out, &used, c, before, before->count - 1 - i);
     for (size_t i = 0; i < rows->count; i++) {
         if (i == 0)
-            runs = 1; /* its begin is 0: what lies before is of it too */
+            runs = 1; /* begins at 0: the rows before belong to it */
         else if (!same_prompt(&rows->row[i], &rows->row[i - 1]))
             out->begin[runs++] = used;
         out->run[i] = (uint32_t)(runs - 1);
@@ -244,7 +245,7 @@ T2I_STATIC_KERNEL(void, scale_into, (float *out, const float *x, double factor, 
     for (size_t i = 0; i < D; i++) out[i] = (float)((double)x[i] * factor);
 }
 
-/* out = x / |x|, or 0 for what has no length. */
+/* out = x / |x|, or 0 if |x| is 0. */
 static void normalise(float *out, const float *x, size_t D)
 {
     double length = sqrt(dot(x, x, D));
@@ -270,7 +271,8 @@ void t2i_contrastive_loss_begin(t2i_contrastive_loss *c, uint64_t step)
     c->filled = 1;
 }
 
-/* score becomes score / temperature - the largest of these and of right, which is returned. */
+/* Replaces score by score / temperature - top, where top is the maximum of these quotients and of
+ * right. Returns top. */
 T2I_STATIC_KERNEL(double, below_top, (float *score, size_t count, float temperature, double right),
                   (score, count, temperature, right))
 {
@@ -297,7 +299,8 @@ T2I_STATIC_KERNEL(double, sum_up, (const float *x, size_t count), (x, count))
     return fold_lanes(sum);
 }
 
-/* Scores become the softmax' weights; *own that of the row's picture less 1. The cross-entropy. */
+/* Replaces scores by softmax weights; *own is that of the row's own picture minus 1. Returns the
+ * cross-entropy. */
 static double soften(float *score, size_t count, double temperature, double right, double *own)
 {
     double top = below_top(score, count, (float)temperature, right);
@@ -344,7 +347,7 @@ double t2i_contrastive_loss_add(t2i_contrastive_loss *c, int thread,
         scale_into(goal, goal, own, D);
     }
     if (dprediction == NULL) return sum;
-    /* the row's own picture pulls by `own`, the others by their weights */
+    /* the gradient: the row's own picture weighted by `own`, the others by their softmax weights */
     t2i_gemm(goals, D, scores, K, c->to_pull, count, D, K, &(t2i_gemm_end){.add = 1});
     for (size_t i = 0; i < count; i++) {
         const float *pull = goals + i * D, *p = ps + i * D;

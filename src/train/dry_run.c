@@ -22,13 +22,14 @@ t2i_status t2i_dry_run_shards(t2i_text *out, size_t shards, int size, t2i_error 
     return T2I_OK;
 }
 
-/* Collective. What the ranks have in memory now. */
+/* Collective. Reports the current memory use of the ranks. */
 static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     t2i_memory *all = t2i_alloc((size_t)size, sizeof *all);
-    t2i_status mine =
-        all == NULL ? t2i_fail_memory(err, (size_t)size * sizeof *all, "the ranks") : T2I_OK;
+    t2i_status mine = all == NULL ? t2i_fail_memory(err, (size_t)size * sizeof *all,
+                                                    "the memory use of the ranks")
+                                  : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         double least = 1e300, most = 0;
@@ -38,8 +39,8 @@ static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
             if (all[r].own < least) least = all[r].own;
             if (all[r].own > most) most = all[r].own;
         }
-        t2i_log_note("in memory now: %.1f to %.1f MB of its own a rank, rank 0 %.1f MB, of its "
-                     "node's shared memory %.1f MB",
+        t2i_log_note("memory in use: %.1f to %.1f MB private per rank; rank 0: %.1f MB private, "
+                     "%.1f MB shared within its node",
                      least / 1e6, most / 1e6, all[0].own / 1e6, all[0].shared / 1e6);
     }
     t2i_free(all);
@@ -58,7 +59,8 @@ t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
     t2i_step_scatter(step, comm);
     for (int i = 0; i < steps; i++) {
         t2i_step_result result = {0};
-        if (i == 0 || i == steps - counted) { /* the first step touches its memory anew */
+        if (i == 0 || i == steps - counted) { /* the first step is not timed: it touches its memory
+                                                 for the first time */
             began = t2i_cpu_seconds();
             spent = (t2i_seconds){0};
         }
@@ -71,9 +73,9 @@ t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
         t2i_log_note("shards: %s", text.data);
         status = log_memory(comm, err);
         t2i_log_note(
-            "trial of %d steps, nothing of it kept: %.3g ms a step (%.0f %% of it for other "
-            "ranks); %ld steps take about %s, and validations and checkpoints",
-            steps, 1e3 * each, all > 0 ? 100 * spent.sync / all : 0.0, left,
+            "trial of %d step%s, discarded: %.3g ms per step (%.0f %% of it synchronisation); "
+            "estimated time for %ld steps: %s, plus validation and checkpoints",
+            steps, steps == 1 ? "" : "s", 1e3 * each, all > 0 ? 100 * spent.sync / all : 0.0, left,
             t2i_log_duration(each * (double)left, time));
     }
     t2i_text_free(&text);

@@ -19,7 +19,7 @@ void t2i_initial_state_free(t2i_initial_state *initial)
 
 /* ---- rank 0 decides ---- */
 
-/* With a model from a file its configuration holds; a key that says otherwise is a mistake. */
+/* The configuration of a model file applies; an option that contradicts it is an error. */
 static t2i_status check_shape(const t2i_train_options *options, const t2i_config *c,
                               const char *path, t2i_error *err)
 {
@@ -36,7 +36,7 @@ static t2i_status check_shape(const t2i_train_options *options, const t2i_config
         if (t2i_train_options_gave(options, keys[i].key) && keys[i].wanted != (long)keys[i].is)
             return t2i_fail(
                 err, T2I_USAGE,
-                "%s = %ld, but the model in %s has %zu; leave the key out, or train a fresh model",
+                "%s = %ld, but the model in %s has %zu; omit the option, or train a new model",
                 keys[i].key, keys[i].wanted, path, keys[i].is);
     return T2I_OK;
 }
@@ -47,39 +47,45 @@ static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset
     uint64_t features = t2i_dataset_get_info(dataset)->features;
     if (c->vision_feature_dim == features) return T2I_OK;
     return t2i_fail(err, T2I_DATA,
-                    "the model in %s predicts %zu features, but the pictures of %s have %llu", path,
-                    c->vision_feature_dim, t2i_dataset_path(dataset), (unsigned long long)features);
+                    "the model in %s predicts %zu features, but the pictures of %s have %llu; give "
+                    "the dataset that it was trained on, or train a new model",
+                    path, c->vision_feature_dim, t2i_dataset_path(dataset),
+                    (unsigned long long)features);
 }
 
-/* Is a loaded checkpoint one of this very run? */
+/* Checks that a loaded checkpoint belongs to this run. */
 static t2i_status check_same_run(const t2i_train_options *options, const t2i_checkpoint *c,
                                  const t2i_dataset *dataset, const char *result_options,
                                  const char *path, t2i_error *err)
 {
     if (!c->ours || c->m == NULL)
-        return t2i_fail(err, T2I_DATA,
-                        "%s is a model, not a checkpoint that a run can go on from; use --init",
+        return t2i_fail(err, T2I_DATA, "%s is a model, not a checkpoint to resume from; use --init",
                         path);
     T2I_TRY(t2i_train_options_same_result(c->run.options, result_options, path, err));
     if (options->ema > 0 && c->ema == NULL)
-        return t2i_fail(err, T2I_DATA, "%s lacks the averaged weights of a run with ema", path);
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s has no averaged weights, which ema needs; restore the file, or give another out",
+            path);
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
         return t2i_fail(err, T2I_USAGE,
-                        "%s was trained on another dataset than %s (key data); give another out",
+                        "%s was trained on another dataset than %s (option data); give another out",
                         path, t2i_dataset_path(dataset));
     T2I_TRY(check_shape(options, &c->model.config, path, err));
     if (t2i_train_options_gave(options, "shards") && options->shards != 0 &&
         options->shards != c->run.shards)
-        return t2i_fail(err, T2I_USAGE,
-                        "shards = %ld, but %s was begun with %ld, which holds for the run's life",
-                        options->shards, path, c->run.shards);
+        return t2i_fail(
+            err, T2I_USAGE,
+            "shards = %ld, but %s has %ld, which is fixed for the life of a run; omit shards",
+            options->shards, path, c->run.shards);
     if (c->run.step > options->steps)
-        return t2i_fail(err, T2I_USAGE, "%s is at step %ld, beyond steps = %ld", path, c->run.step,
-                        options->steps);
+        return t2i_fail(err, T2I_USAGE,
+                        "%s is at step %ld, beyond steps = %ld; give a larger steps", path,
+                        c->run.step, options->steps);
     return check_features(&c->model.config, dataset, path, err);
 }
 
-/* The newest sound checkpoint of the run folder; *found = 0 when there is none at all. */
+/* Loads the newest intact checkpoint of the run folder; *found = 0 if there is none. */
 static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path, int *found,
                               t2i_error *err)
 {
@@ -96,19 +102,18 @@ static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path,
         status = *path == NULL ? T2I_SYSTEM : t2i_checkpoint_load(out, *path, 1, 0, err);
         *found = status == T2I_OK;
         if (status == T2I_DATA || status == T2I_IO)
-            t2i_log_warn("%s; trying the checkpoint before it", err->text);
+            t2i_log_warn("%s; trying the previous checkpoint", err->text);
     }
     t2i_free(steps);
     if (count > 0 && !*found && status == T2I_DATA)
         return t2i_fail(err, T2I_DATA,
-                        "none of the %zu checkpoints in %s/checkpoints is sound; restore one, or "
-                        "move them away to start "
-                        "afresh",
+                        "none of the %zu checkpoints in %s/checkpoints is intact; restore one, or "
+                        "move them away to start a new run",
                         count, run);
     return status;
 }
 
-/* A folder without checkpoints may still belong to another run. */
+/* Checks that a folder without checkpoints does not belong to another run. */
 static t2i_status check_owner(const char *run, const t2i_dataset *dataset,
                               const char *result_options, t2i_error *err)
 {
@@ -118,15 +123,16 @@ static t2i_status check_owner(const char *run, const t2i_dataset *dataset,
         status = t2i_train_options_same_result(theirs, result_options, run, err);
     if (status == T2I_OK && digest != NULL &&
         strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
-        status = t2i_fail(err, T2I_USAGE,
-                          "%s holds a run on another dataset than %s (key data); give another out",
-                          run, t2i_dataset_path(dataset));
+        status =
+            t2i_fail(err, T2I_USAGE,
+                     "%s holds a run on another dataset than %s (option data); give another out",
+                     run, t2i_dataset_path(dataset));
     t2i_free(digest);
     t2i_free(theirs);
     return status;
 }
 
-/* A model without any checkpoint cannot be gone on from, and a fresh start would overwrite it. */
+/* A run cannot resume from a model without checkpoints, and a new run would overwrite it. */
 static t2i_status check_no_model(const char *run, t2i_error *err)
 {
     char *path = t2i_fs_join(run, "model.safetensors", err);
@@ -134,15 +140,15 @@ static t2i_status check_no_model(const char *run, t2i_error *err)
     t2i_status status = T2I_OK;
     if (t2i_fs_exists(path))
         status = t2i_fail(err, T2I_USAGE,
-                          "%s holds a model but no checkpoint to go on from; give another out, or "
-                          "move model.safetensors away to train afresh",
+                          "%s holds a model but no checkpoint to resume from; give another out, or "
+                          "move model.safetensors away to start a new run",
                           run);
     t2i_free(path);
     return status;
 }
 
-/* Is the model of the last step there and sound? One of fewer steps may lie there when a run has
- * grown. */
+/* Is the model of the last step there and intact? There may be one of fewer steps if `steps` was
+ * increased. */
 static int has_model(const t2i_train_options *options)
 {
     t2i_checkpoint model;
@@ -164,11 +170,14 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
         T2I_TRY(find_newest(out, named, path, &found, err));
         return found ? T2I_OK
                      : t2i_fail(err, T2I_NOINPUT,
-                                "%s holds no checkpoint to go on from (resume = %s)", named, named);
+                                "%s holds no checkpoint to resume from (resume = %s); name a "
+                                "checkpoint or another run folder",
+                                named, named);
     }
     *path = t2i_fs_copy_path(named, err);
     if (*path == NULL) return T2I_SYSTEM;
-    /* a width, so that a model without a head is told to be a model, not to lack its head */
+    /* a width is given, so that a model without a head is reported as a model, not as lacking a
+     * head */
     return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
@@ -200,17 +209,17 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
         out->resumed = 1;
         out->finished = status == T2I_OK && c->run.step == options->steps && has_model(options) &&
                         t2i_runlog_ended(options->out);
-        if (status == T2I_OK && !out->finished) t2i_log_note("going on from %s", path);
+        if (status == T2I_OK && !out->finished) t2i_log_note("resuming from %s", path);
     }
     t2i_free(path);
     return status;
 }
 
-/* Weights that the file lacks are made as for a fresh model. */
+/* Initialises an output head that the file lacks, as in a new model. */
 static void fill_head(t2i_checkpoint *c, uint64_t seed, const char *path)
 {
     if (c->has_head) return;
-    t2i_log_note("%s has no head: head.weight and head.bias get fresh weights", path);
+    t2i_log_note("%s has no head: head.weight and head.bias are initialised at random", path);
     for (size_t i = 0; i < c->model.layout.tensors; i++)
         if (strncmp(c->model.layout.tensor[i].name, "head.", 5) == 0)
             t2i_model_init_tensor(&c->model, &c->model.layout.tensor[i], seed, c->weights);
@@ -271,7 +280,7 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *option
     if (out->resumed) return T2I_OK;
     T2I_TRY(options->init != NULL ? from_file(c, options, dataset, err)
                                   : fresh(c, options, dataset, err));
-    t2i_free(c->run.options); /* of the file that init named */
+    t2i_free(c->run.options); /* those of the file named by init */
     c->run = (t2i_run_state){.best = -1.0, .options = t2i_strdup(result_options)};
     memcpy(c->run.dataset, t2i_dataset_get_info(dataset)->digest, T2I_HEX);
     t2i_free(c->m);
@@ -288,9 +297,9 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *option
     return T2I_OK;
 }
 
-/* ---- everyone gets it ---- */
+/* ---- broadcast ---- */
 
-/* Names of a vocabulary as one run of NUL-terminated strings. */
+/* The names of a vocabulary as consecutive NUL-terminated strings. */
 static t2i_status pack_names(const t2i_vocab *vocab, t2i_text *out, t2i_error *err)
 {
     for (size_t i = 0; i < vocab->size; i++)
@@ -301,14 +310,14 @@ static t2i_status pack_names(const t2i_vocab *vocab, t2i_text *out, t2i_error *e
 static t2i_status unpack_names(t2i_vocab *vocab, const char *names, size_t count, t2i_error *err)
 {
     const char **name = t2i_alloc(count, sizeof *name);
-    if (name == NULL) return t2i_fail_memory(err, count * sizeof *name, "a vocabulary");
+    if (name == NULL) return t2i_fail_memory(err, count * sizeof *name, "the vocabulary");
     for (size_t i = 0; i < count; i++, names += strlen(names) + 1) name[i] = names;
     t2i_status status = t2i_vocab_new(vocab, name, count, err);
     t2i_free(name);
     return status;
 }
 
-/* What has a fixed size, as bytes. */
+/* The part of fixed size. */
 typedef struct {
     t2i_config config;
     int resumed, finished;
@@ -339,7 +348,7 @@ static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *e
     t2i_comm_bcast(comm, 0, &h, sizeof h);
     if (!root) {
         names.data = t2i_alloc(h.names + 1, 1);
-        if (names.data == NULL) mine = t2i_fail_memory(err, h.names, "a vocabulary");
+        if (names.data == NULL) mine = t2i_fail_memory(err, h.names, "the vocabulary");
     }
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {

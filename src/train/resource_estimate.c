@@ -18,7 +18,7 @@ static double rows_of_rank(const t2i_run_sizes *run, int rank)
                     t2i_sampler_first_row(p, t2i_comm_share(p->shards, rank, run->size)));
 }
 
-/* Ids of a prompt, and its row (rows.h). */
+/* Prompt ids and rows (rows.h). */
 static double bytes_of_rows(const t2i_run_sizes *run, int rank)
 {
     double rows = rows_of_rank(run, rank);
@@ -34,7 +34,7 @@ static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
     return run->options->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
 }
 
-/* Candidates and buffers of all threads (contrastive_loss.h), and which pictures are right. */
+/* Negatives and buffers of all threads (contrastive_loss.h), and the matching pictures. */
 static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
 {
     const t2i_train_options *o = run->options;
@@ -48,7 +48,7 @@ static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
            run->pictures / 4.0 + rows_of_rank(run, rank) * 16.0;
 }
 
-/* Subtrees that come from other nodes, if all have as many ranks. */
+/* Subtrees received from other nodes, if all nodes have the same number of ranks. */
 static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
 {
     int nodes = (run->size + node_ranks - 1) / node_ranks;
@@ -63,7 +63,7 @@ static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
 
 t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks)
 {
-    static const double process = 25e6; /* libraries, and what they take */
+    static const double process = 25e6; /* the libraries and their allocations */
     const t2i_model *m = run->model;
     double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
     size_t chunks = m->layout.floats / T2I_CHUNK,
@@ -75,8 +75,8 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
     t2i_rank_estimate estimate = {.own = process + bytes_of_rows(run, rank) +
                                          bytes_of_audits(run, rows)};
     estimate.own += slice * (2.0 + averages) + block * averages;
-    estimate.own += block; /* the weights it starts with, before it has those of its node; on rank 0
-                          later the copy that is saved */
+    estimate.own += block; /* the initial weights, until they are moved to the shared memory of the
+                          node; on rank 0 later the copy that is saved */
     if (rank == 0) estimate.own += block * (2.0 + averages); /* a checkpoint is gathered there */
     if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
     for (int w = 0; w < workers; w++) {
@@ -108,7 +108,7 @@ double t2i_resource_estimate_disk(const t2i_run_sizes *run)
 {
     static const double records = 4 << 20; /* log, pictures, status */
     double weights = (double)run->model->layout.count * FLOAT;
-    /* one more checkpoint than are kept, while it is written; the model, and the best one */
+    /* one checkpoint more than `keep` while it is written; the model and the best model */
     return t2i_resource_estimate_checkpoint(run) * (double)(run->options->keep + 1) + 3 * weights +
            records;
 }

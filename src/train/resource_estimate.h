@@ -1,8 +1,7 @@
-/* resource_estimate.h - what a run will take, before it takes it: memory of its ranks and nodes,
- * and the disk.
+/* resource_estimate.h - estimates of the memory and disk space that a run needs.
  *
- * Estimates from above, as prompts and pictures are not counted one by one; what a run really has
- * is in its log (`memory`), and printed by --dry-run.
+ * The estimates are upper bounds, because prompts and pictures are not counted one by one. The
+ * actual memory use is in the log (`memory`) and printed by --dry-run.
  */
 #ifndef T2I_RESOURCE_ESTIMATE_H
 #define T2I_RESOURCE_ESTIMATE_H
@@ -17,22 +16,22 @@ typedef struct {
     const t2i_model *model;
     const t2i_sampler *sampler;
     int size, threads;
-    size_t longest;      /* characters of a prompt */
+    size_t longest;      /* maximum prompt length in characters */
     double prompt_bytes; /* of all training prompts */
     double pictures;     /* of the dataset */
 } t2i_run_sizes;
 
-/* Bytes of a rank at its peak: its own, and what it puts into the shared memory of its node, which
- * has node_ranks of the job. */
+/* Peak bytes of a rank: private memory, and its part of the shared memory of its node, which has
+ * node_ranks ranks of the job. */
 typedef struct {
     double own, shared;
 } t2i_rank_estimate;
 t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks);
 
-/* What a node's ranks share besides: weights, packed ones, and features. */
+/* Further shared memory per node: weights, packed weights and features. */
 double t2i_resource_estimate_node(const t2i_run_sizes *run);
 
-/* Bytes of a checkpoint; of all that the run folder holds at once. */
+/* Bytes of one checkpoint; and the maximum size of the run folder. */
 double t2i_resource_estimate_checkpoint(const t2i_run_sizes *run);
 double t2i_resource_estimate_disk(const t2i_run_sizes *run);
 

@@ -18,7 +18,7 @@ void t2i_rows_free(t2i_rows *rows)
     *rows = (t2i_rows){0};
 }
 
-/* ---- passing over the pairs, a block at a time ---- */
+/* ---- reading pairs in blocks ---- */
 
 typedef struct {
     uint64_t first; /* pair */
@@ -42,7 +42,7 @@ static void pass_free(pass *p)
     t2i_free(p);
 }
 
-/* Goes to the block from pair `first` on, and reads its splits. */
+/* Reads the splits of the block that begins at pair `first`. */
 static t2i_status pass_splits(pass *p, t2i_dataset *dataset, uint64_t first, t2i_error *err)
 {
     uint64_t left = t2i_dataset_get_info(dataset)->pairs - first;
@@ -109,7 +109,7 @@ t2i_status t2i_rows_vocab(t2i_vocab *out, t2i_dataset *dataset, size_t min_count
 
 /* ---- loading ---- */
 
-/* Bytes of the prompts of the wanted rows, and the pair to begin and end at: sizes before memory.
+/* The range of pairs that contains the wanted rows, and the total bytes of their prompts.
  */
 typedef struct {
     uint64_t begin, end; /* pairs */
@@ -128,7 +128,7 @@ static t2i_status measure(extent *out, pass *p, const t2i_row_range *range, t2i_
         T2I_TRY(pass_splits(p, dataset, at, err));
         for (size_t i = 0; i < p->count; i++)
             here += split == T2I_ANY_SPLIT || p->split[i] == split;
-        if (seen + here <= first) { /* another rank's */
+        if (seen + here <= first) { /* rows of another rank */
             seen += here;
             continue;
         }
@@ -158,8 +158,7 @@ static t2i_status add_row(t2i_rows *r, size_t *used, const pass *p, size_t i,
         t2i_utf8_encode(e.first_unknown, shown);
         return t2i_fail(err, T2I_DATA,
                         "%s: row %u has the character '%s' (U+%04X), which is not in the model's "
-                        "vocabulary; train a "
-                        "fresh model, or leave that row out",
+                        "vocabulary; train a new model, or leave the row out",
                         t2i_dataset_path(range->dataset), (unsigned)p->user_row[i], shown,
                         (unsigned)e.first_unknown);
     }

@@ -13,7 +13,8 @@ static uint64_t first_row(size_t batch, size_t shards, uint64_t rows, size_t v)
     return rows / batch * c + rows % batch * c / batch; /* floor(rows c / batch) without overflow */
 }
 
-/* Has every shard a row to draw? With fewer rows than the batch, uneven cuts can leave one without.
+/* Does every shard have a row to draw? If there are fewer rows than the batch, rounding can leave a
+ * shard without rows.
  */
 static int all_have_rows(size_t batch, size_t shards, uint64_t rows)
 {
@@ -26,7 +27,9 @@ t2i_status t2i_sampler_shards(size_t *shards, size_t wanted, size_t ranks, size_
                               size_t batch, uint64_t rows, t2i_error *err)
 {
     size_t least = batch < rows ? batch : (size_t)rows;
-    if (rows == 0) return t2i_fail(err, T2I_DATA, "the dataset has no training rows");
+    if (rows == 0)
+        return t2i_fail(err, T2I_DATA,
+                        "the dataset has no training rows; build it with pairs of the split train");
     if (wanted == 0) {
         size_t v = 8;
         while (v < workers && v < (size_t)1 << 20) v *= 2;
@@ -39,17 +42,16 @@ t2i_status t2i_sampler_shards(size_t *shards, size_t wanted, size_t ranks, size_
                         wanted);
     if (wanted < ranks)
         return t2i_fail(err, T2I_USAGE,
-                        "shards = %zu is below the %zu ranks; a rank needs a shard of its own",
+                        "shards = %zu is below the %zu ranks; each rank needs at least one shard",
                         wanted, ranks);
     if (wanted > least)
         return t2i_fail(err, T2I_USAGE,
-                        "shards = %zu is above %s = %zu; a shard needs a row of its own", wanted,
+                        "shards = %zu is above %s = %zu; each shard needs at least one row", wanted,
                         batch < rows ? "batch" : "the training rows", least);
     if (!all_have_rows(batch, wanted, rows))
         return t2i_fail(err, T2I_USAGE,
                         "shards = %zu leaves a shard without rows (batch %zu, %llu training rows); "
-                        "use fewer shards, or "
-                        "a batch that is a multiple of them",
+                        "use fewer shards, or a batch that is a multiple of their number",
                         wanted, batch, (unsigned long long)rows);
     *shards = wanted;
     return T2I_OK;

@@ -29,7 +29,7 @@ static t2i_status read_line(const char *at, const char *end, size_t batch, uint6
             value = value * 10 + (uint64_t)(*at++ - '0');
         if (at == first || (at < end && strchr(" \t\r,", *at) == NULL) || value > UINT32_MAX)
             return t2i_fail(
-                err, T2I_DATA, "%s:%ld: '%.*s' is no row number", path, line,
+                err, T2I_DATA, "%s:%ld: '%.*s' is not a row number", path, line,
                 (int)(strcspn(first, " \t\r\n,") < 20 ? strcspn(first, " \t\r\n,") : 20), first);
         if (count < batch) row[count] = value;
         count++;
@@ -117,7 +117,7 @@ t2i_status t2i_sampler_file_map(t2i_sampler_file *sampler_file, const uint32_t *
     for (size_t i = 0; status == T2I_OK && i < sampler_file->count; i++) {
         uint64_t row = sampler_file->rows[i];
         if (row > most || index[row] == 0)
-            status = t2i_fail(err, T2I_DATA, "%s names row %llu, which the dataset does not have",
+            status = t2i_fail(err, T2I_DATA, "%s names row %llu, which is not in the dataset",
                               sampler_file->path, (unsigned long long)row);
         else
             sampler_file->rows[i] = index[row] - 1;

@@ -32,8 +32,8 @@ static t2i_status place_pictures(t2i_shared_features *s, t2i_dataset *dataset,
     return T2I_OK;
 }
 
-/* This rank's share: a contiguous part of the file, so that a chunk is read by one rank, or by two
- * at the seams. */
+/* Reads this rank's share: a contiguous part of the file, so that each chunk is read by one rank,
+ * or by two at a boundary. */
 static t2i_status read_slice(t2i_shared_features *s, t2i_dataset *dataset, int turn, int sharers,
                              t2i_error *err)
 {

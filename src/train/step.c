@@ -13,7 +13,7 @@
 #include "kernels/optim.h"
 #include "base/heartbeat.h"
 
-/* What a shard's loss is computed from. */
+/* The inputs of a shard's loss. */
 typedef struct {
     const t2i_row *row;
     size_t rows;
@@ -22,13 +22,13 @@ typedef struct {
     const size_t *index;
 } batch;
 
-/* What a thread needs for a shard. */
+/* The buffers of a thread. */
 typedef struct {
     t2i_work *work;
     uint64_t *draw; /* owned: most_rows each */
     size_t *index;  /* of the rows of a shard's batch, in rows */
     t2i_row *batch;
-    uint16_t *changed;           /* owned: ids of prompts that are augmented; NULL: none are */
+    uint16_t *changed;           /* owned: ids of augmented prompts; NULL: no augmentation */
     float *target, *dprediction; /* owned: (most_rows, D) */
 } worker;
 
@@ -37,34 +37,32 @@ struct t2i_step {
     int threads;
     t2i_thread_pool *pool;
     t2i_reduce *reduce;
-    t2i_packed_weights
-        packed; /* in the node's memory; of its `weights`, NULL: they have changed since */
-    const float *unpacked; /* while they are packed */
-    int packer, packers;   /* this rank's place among those that have it in common */
-    worker *worker;        /* owned: threads */
+    t2i_packed_weights packed; /* in memory shared by the node; packed.weights NULL: out of date */
+    const float *unpacked;     /* the weights being packed */
+    int packer, packers; /* this rank's index among the ranks that share packed, and their number */
+    worker *worker;      /* owned: threads */
     size_t work_bytes;
-    size_t chunks, first_chunk, slice_floats; /* of all; of this rank's slice */
+    size_t chunks, first_chunk, slice_floats; /* chunks in total; the first of this rank's slice */
     float *m, *v;                             /* owned: moments of this rank's slice */
-    float *ema;      /* owned: averaged weights of this rank's slice; NULL: none are kept */
-    float *averaged; /* owned: a whole block, as of the last call of t2i_step_model */
+    float *ema;      /* owned: averaged weights of this rank's slice; NULL: no averaging */
+    float *averaged; /* owned: all averaged weights, of the last call of t2i_step_model */
     t2i_augment_options augment;
-    uint64_t *replica; /* owned: a hash a chunk of the weights, while they are compared */
-    uint32_t *sums;    /* owned: of the bits of each chunk of the slice, as the last update left
-                          them; NULL: memory is not verified */
+    uint64_t *replica; /* owned: one hash per chunk of the weights */
+    uint32_t *sums;    /* owned: checksums of each chunk of the slice after the last update;
+                          NULL: memory is not verified */
     int summed;
-    atomic_int damaged; /* a sum was another one before the next update */
-    t2i_audit_batch mine,
-        theirs;            /* shards that are computed twice: this rank's, and another one's */
-    t2i_audit_turn turn;   /* of the step that is going on */
-    int auditor;           /* the thread that computes theirs: the first that has a shard */
-    uint64_t shard, again; /* hashes of both, 0: of none */
+    atomic_int damaged;           /* a checksum did not match */
+    t2i_audit_batch mine, theirs; /* audited shards: this rank's, and that of another rank */
+    t2i_audit_turn turn;          /* of the current step */
+    int auditor;                  /* the thread that computes theirs: the first that has a shard */
+    uint64_t shard, again;        /* hashes of mine and theirs; 0: no audit in this step */
     t2i_schedule schedule;
     t2i_adamw adamw;
-    t2i_adamw_factors factors; /* of the update that is going on */
-    long number;               /* the step that is going on */
-    double clock;              /* the first thread's */
+    t2i_adamw_factors factors; /* of the current update */
+    long number;               /* the current step */
+    double clock;              /* of the first thread */
     t2i_loss_spike
-        usual; /* the loss so far, where it changes nothing and a checkpoint need not know */
+        usual; /* statistics of the loss, if skip-spikes is 0 and they need not be in checkpoints */
     t2i_seconds *spent; /* while a step is taken */
 };
 
@@ -105,7 +103,7 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
     return T2I_OK;
 }
 
-/* Room for shards of any rank. */
+/* Allocates batches large enough for the shards of any rank. */
 static t2i_status begin_audits(t2i_step *s, t2i_error *err)
 {
     const t2i_step_input *in = &s->in;
@@ -118,7 +116,7 @@ static t2i_status begin_audits(t2i_step *s, t2i_error *err)
     return t2i_audit_batch_new(&s->theirs, err);
 }
 
-/* What is local. */
+/* Allocates what needs no communication except agreement. */
 static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     const t2i_train_options *options = s->in.options;
@@ -157,7 +155,8 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
     return T2I_OK;
 }
 
-/* Collective. Weights and their packed form come to lie in memory that ranks share. */
+/* Collective. Moves the weights and the packed weights to memory shared by the ranks of the
+ * node. */
 static t2i_status move_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     t2i_train_state *state = s->in.state;
@@ -176,7 +175,7 @@ static t2i_status move_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
 {
     t2i_step *s = *out = t2i_alloc(1, sizeof *s);
-    t2i_status mine = s == NULL ? t2i_fail_memory(err, sizeof *s, "a step") : T2I_OK;
+    t2i_status mine = s == NULL ? t2i_fail_memory(err, sizeof *s, "the training step") : T2I_OK;
     if (mine == T2I_OK) {
         s->in = *input;
         s->threads = input->threads;
@@ -274,7 +273,7 @@ static void pack_slice(void *context, int thread)
                             (size_t)(s->packers * s->threads));
 }
 
-/* Collective over the node, when nobody there reads what was packed before. */
+/* Collective over the ranks of the node, none of which reads the packed weights meanwhile. */
 static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
 {
     s->unpacked = weights;
@@ -298,7 +297,7 @@ float *t2i_step_model(t2i_step *s, t2i_comm *comm)
 
 /* ---- a step ---- */
 
-/* Adds the time since the last call to *sum; the clock is the first thread's. */
+/* Adds the time since the last call to *sum; called by the first thread. */
 static void clock_into(t2i_step *s, double *sum)
 {
     double now = t2i_cpu_seconds();
@@ -331,7 +330,8 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
     return (batch){w->batch, rows, w->target, in->rights, w->index};
 }
 
-/* Loss and gradient, the latter in the thread's next leaf. hash (NULL: it is not wanted): of them.
+/* Computes loss and gradient; the gradient is stored in the thread's next leaf. hash (NULL: not
+ * wanted) receives their hash.
  */
 static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uint64_t *hash)
 {
@@ -360,9 +360,9 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     return leaf;
 }
 
-/* ---- shards that are computed twice ---- */
+/* ---- audits ---- */
 
-/* Sends this rank's batch to rank `to`, or takes one from rank `from`, or both. */
+/* Sends this rank's batch to rank `to` (-1: none) and receives one from rank `from` (-1: none). */
 static void trade_batches(t2i_step *s, t2i_comm *comm, int to, int from)
 {
     if (to == from && to == t2i_comm_rank(comm))
@@ -375,8 +375,7 @@ static void trade_batches(t2i_step *s, t2i_comm *comm, int to, int from)
     if (from >= 0) t2i_audit_batch_open(&s->theirs);
 }
 
-/* Collective. Is this a step in which ranks compute a shard of one another? Then they tell each
- * other what it is computed from. */
+/* Collective. If this step is audited, the ranks exchange the batches of the audited shards. */
 static void begin_audit(t2i_step *s, t2i_comm *comm)
 {
     long every = s->in.options->audit_every;
@@ -393,7 +392,8 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
                   s->turn.takes_part ? s->turn.of : -1);
 }
 
-/* By the auditor, in the place of its next leaf: it is not added. */
+/* Recomputes the shard of another rank in the auditor's next leaf, which is not added to the
+ * sum. */
 static uint64_t compute_theirs(const t2i_step *s)
 {
     const t2i_audit_batch *p = &s->theirs;
@@ -416,9 +416,9 @@ int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_step_status *step_sta
     return hash == step_status->shard ? two : hash == step_status->again ? one : T2I_UNKNOWN;
 }
 
-/* ---- memory that changes by itself ---- */
+/* ---- memory errors ---- */
 
-/* A flipped bit changes it. */
+/* Sum of the bit patterns of a chunk: any flipped bit changes it. */
 T2I_STATIC_KERNEL(uint32_t, sum_of_bits, (const float *x), (x))
 {
     enum { LANES = 16 };
@@ -432,8 +432,8 @@ T2I_STATIC_KERNEL(uint32_t, sum_of_bits, (const float *x), (x))
     return sum;
 }
 
-/* Of all that this rank alone has of a chunk of its slice: as t2i_bit_sums, and 7 times the
- * averages. */
+/* Checksum of weights, moments and averages of a chunk of this rank's slice: as t2i_bit_sums, plus
+ * 7 times the sum of the averages. */
 static uint32_t sum_of_chunk(const t2i_step *s, const float *weights, size_t at)
 {
     uint32_t sum = sum_of_bits(weights) + 3 * sum_of_bits(s->m + at) + 5 * sum_of_bits(s->v + at);
@@ -449,7 +449,7 @@ int t2i_step_damaged(const t2i_step *s)
     return 0;
 }
 
-/* Is this a step at which copies of the weights are compared, and this rank has one? */
+/* Does this rank compare its copy of the weights in this step? */
 static int compares(const t2i_step *s)
 {
     return s->replica != NULL && s->number % s->in.options->verify_every == 0 &&
@@ -531,13 +531,13 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
                    ((double)s->in.sampler->batch * (double)state->model.config.vision_feature_dim);
     result->norm = sqrt(squares);
     result->lr = t2i_optim_schedule_lr(&s->schedule, s->number);
-    /* as a float: AdamW squares in float, and a moment that is not finite could never be loaded
-     * again */
+    /* as a float: AdamW squares in float, and a checkpoint with a non-finite moment cannot be
+     * loaded */
     result->skipped = !isfinite(result->total.loss) || !isfinite((float)squares);
     t2i_loss_spike *usual = s->in.options->skip_spikes > 0 ? &state->run.usual : &s->usual;
     result->spike = result->skipped ? 0.0 : t2i_loss_spike_score(usual, result->loss);
     if (result->skipped)
-        result->step_status.disputed = T2I_NOBODY; /* which NaN it is means nothing */
+        result->step_status.disputed = T2I_NOBODY; /* NaNs may differ in their bits */
     if (result->step_status.disputed != T2I_NOBODY) return;
     if (s->in.options->skip_spikes > 0 && result->spike > s->in.options->skip_spikes)
         result->skipped = 1;

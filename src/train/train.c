@@ -30,9 +30,9 @@
 #include "train/dry_run.h"
 #include "train/validation.h"
 
-/* So many in a row without effect, and a run is given up. */
+/* Number of consecutive skipped steps after which a run ends. */
 enum { SKIPS_IN_A_ROW = 50 };
-/* A loss so many deviations above what is usual is told. */
+/* A loss this many standard deviations above the recent mean is reported. */
 static const double logged_spike = 8.0;
 
 struct t2i_train {
@@ -40,40 +40,40 @@ struct t2i_train {
     t2i_comm *comm;
     int rank, size;
     t2i_dataset *dataset;
-    char *result_options;      /* owned: what changes the result, as JSON */
+    char *result_options;      /* owned: the options that change the result, as JSON */
     t2i_initial_state initial; /* whose checkpoint became the state */
     t2i_train_state state;
     t2i_run_sizes sizes;             /* once the run is prepared */
     uint64_t split_rows[T2I_SPLITS]; /* of the dataset */
     t2i_sampler sampler;
     t2i_sampler_file sampler_file;
-    t2i_rows rows;       /* of this rank's shards; of all pairs for the other samplers */
-    t2i_row_range range; /* they are that; its first: number (of N) of rows.row[0] */
+    t2i_rows rows;       /* T2I_SHARDED: of this rank's shards; other samplers: all rows */
+    t2i_row_range range; /* the range of rows; range.first is the number (of N) of rows.row[0] */
     t2i_validation validation;
     int threads;
     t2i_step *step;
-    size_t most_rows;                  /* of a call of the model */
-    t2i_shared_features features;      /* features of the pictures that the node's ranks name */
-    t2i_contrastive_loss *contrastive; /* owned: NULL: squared error alone */
-    uint8_t *trains; /* owned: for it: the pictures of training pairs, a bit a picture */
+    size_t most_rows;                  /* maximum rows per call of the model */
+    t2i_shared_features features;      /* of the pictures that the ranks of the node need */
+    t2i_contrastive_loss *contrastive; /* owned; NULL: squared error only */
+    uint8_t *trains;                   /* owned: one bit per picture: those of training pairs */
     t2i_rights rights;
     t2i_runlog *log; /* rank 0 */
     t2i_events events;
-    t2i_report *report;   /* rank 0; NULL: there is none (yet) */
-    int mute;             /* that it cannot be written was said */
-    t2i_seconds seconds;  /* since the last logged line, */
-    t2i_seconds seconds0; /* and before it, in this session */
+    t2i_report *report;   /* rank 0; NULL: not opened yet */
+    int mute;             /* a failure to write it was reported */
+    t2i_seconds seconds;  /* since the last logged line */
+    t2i_seconds seconds0; /* earlier in this session */
     double began, line_began, shown;
     long line_step, first_step; /* of the last logged line; of this session */
     t2i_traffic line_sent;
-    int skips;       /* steps in a row that were skipped */
-    int lost;        /* the folder, to another process: nothing is written any more */
-    long sound_step; /* of the newest checkpoint that can be gone on from, -1: none */
-    long saved_step; /* newest checkpoint of this session, -1: none */
+    int skips;       /* consecutive skipped steps */
+    int lost;        /* another process has taken over the folder: nothing more is written */
+    long sound_step; /* step of the newest checkpoint to resume from, -1: none */
+    long saved_step; /* step of the newest checkpoint of this session, -1: none */
     t2i_checkpoint_writer *checkpoint_writer; /* rank 0 */
-    int aside;                                /* are checkpoints written while training goes on? */
-    long saving; /* the step of the one that is under way, -1: none is */
-    int running; /* is status.json ours? */
+    int aside;                                /* are checkpoints written in the background? */
+    long saving;                              /* step of the checkpoint being written, -1: none */
+    int running;                              /* has this run written status.json? */
 };
 
 /* ---- set-up ---- */
@@ -132,10 +132,9 @@ static t2i_status write_status(const t2i_train *t, const char *state, int code, 
     return t2i_runlog_status(t->options->out, &status, err);
 }
 
-/* Collective. Every rank has read the command line and the job file by itself; ranks that read
- * different things (several programs in one mpirun, an old copy of a file) would wait for one
- * another forever. Only the dataset may have another name on another node: its contents are
- * compared. */
+/* Collective. Each rank reads the command line and the job file by itself; ranks with different
+ * options (several programs in one mpirun, an old copy of a file) would deadlock. Only the path of
+ * the dataset may differ between nodes: its contents are compared. */
 static t2i_status check_options(t2i_comm *comm, const t2i_train_options *options, t2i_error *err)
 {
     char hex[T2I_HEX] = "";
@@ -150,21 +149,26 @@ static t2i_status check_options(t2i_comm *comm, const t2i_train_options *options
     t2i_text_free(&text);
     int same = t2i_comm_same(comm, hex, sizeof hex);
     if (mine == T2I_OK && !same)
-        mine = t2i_fail(err, T2I_USAGE, "the ranks were started with different options");
+        mine = t2i_fail(err, T2I_USAGE,
+                        "the ranks were started with different options: give all of them the same "
+                        "command line");
     return t2i_comm_agree(comm, mine, err);
 }
 
-/* Collective. The machines may differ: nothing in a step depends on the CPU. */
+/* Collective. Only the contents must be equal; the machines may differ, as no result depends on the
+ * CPU. */
 static t2i_status check_dataset(t2i_comm *comm, t2i_dataset *dataset, t2i_error *err)
 {
     t2i_status mine = T2I_OK;
     if (!t2i_comm_same(comm, t2i_dataset_get_info(dataset)->digest, T2I_HEX))
-        mine = t2i_fail(err, T2I_DATA, "the ranks see different contents of %s",
-                        t2i_dataset_path(dataset));
+        mine = t2i_fail(
+            err, T2I_DATA,
+            "the ranks see different contents of %s: put it on a file system that all nodes share",
+            t2i_dataset_path(dataset));
     return t2i_comm_agree(comm, mine, err);
 }
 
-/* V, and the rows that are drawn from. */
+/* Chooses the number of shards V and the rows from which they draw. */
 static t2i_status make_sampler(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
@@ -183,11 +187,12 @@ static t2i_status make_sampler(t2i_train *t, t2i_error *err)
                                    (size_t)t->size * (size_t)t->threads, t->sampler.batch,
                                    t->sampler.rows, err));
     if (t->sampler.shards > t->sampler.batch || (t->sampler.shards & (t->sampler.shards - 1)) != 0)
-        return t2i_fail(err, T2I_DATA, "the checkpoint's %zu shards do not go with batch %zu",
+        return t2i_fail(err, T2I_DATA,
+                        "the checkpoint has %zu shards, which do not fit batch = %zu",
                         t->sampler.shards, t->sampler.batch);
     run->shards = (long)t->sampler.shards;
     if ((size_t)t->size > t->sampler.shards)
-        t2i_log_warn("%d ranks, but the run has %zu shards: %zu ranks will idle", t->size,
+        t2i_log_warn("%d ranks exceed the %zu shards of the run: %zu of them will be idle", t->size,
                      t->sampler.shards, (size_t)t->size - t->sampler.shards);
     return T2I_OK;
 }
@@ -209,7 +214,7 @@ static t2i_status load_rows(t2i_train *t, t2i_error *err)
     if (first == end) t->range.end = t->range.first; /* an idle rank */
     T2I_TRY(t2i_rows_load(&t->rows, &t->range, err));
     if (t->sampler.kind == T2I_SAMPLER_FILE &&
-        t->rows.count > 0) /* from the user's row numbers to rows in memory */
+        t->rows.count > 0) /* converts the user's row numbers to rows in memory */
         T2I_TRY(t2i_sampler_file_map(&t->sampler_file, t->rows.user_row, t->rows.count, err));
     return t2i_validation_new(&t->validation, t->options, t->dataset, &t->state, t->split_rows,
                               t->rank, t->size, err);
@@ -237,7 +242,7 @@ static t2i_status open_features(t2i_train *t, t2i_error *err)
     return status;
 }
 
-/* What tells a row's picture from the others. */
+/* The contrastive loss, if it is chosen. */
 static t2i_status open_contrastive(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
@@ -253,13 +258,14 @@ static t2i_status open_contrastive(t2i_train *t, t2i_error *err)
                                            err);
 }
 
-/* Collective. No more than shards can keep busy. */
+/* Collective. Limits the number of threads to the number of shards per rank. */
 static void choose_threads(t2i_train *t)
 {
     int most = t2i_step_threads(&t->sampler, t->size, t->threads);
     if (most == t->threads) return;
     if (t->options->threads > 0)
-        t2i_log_warn("threads = %d, but a rank has %d of %zu shards at most: it gets %d thread%s",
+        t2i_log_warn("threads = %d exceeds the maximum of %d shards per rank (%zu in all): using "
+                     "%d thread%s",
                      t->threads, most, t->sampler.shards, most, most == 1 ? "" : "s");
     t->threads = t2i_comm_threads(t->comm, most);
 }
@@ -303,7 +309,7 @@ static void print_run(const t2i_train *t)
 {
     const t2i_train_state *state = &t->state;
     const t2i_config *m = &state->model.config;
-    t2i_log_note("%s: %llu training rows, %llu for validation, %llu pictures of %zu features",
+    t2i_log_note("%s: %llu training rows, %llu validation rows, %llu pictures of %zu features",
                  t->options->data, (unsigned long long)t->split_rows[T2I_TRAIN],
                  (unsigned long long)t->split_rows[T2I_VALIDATION],
                  (unsigned long long)t2i_dataset_get_info(t->dataset)->images,
@@ -312,7 +318,7 @@ static void print_run(const t2i_train *t)
                  "%zu, block-size %zu)",
                  state->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers,
                  m->d_ff, m->block_size);
-    t2i_log_note("%d rank%s (%d on this node, %d core%s each may use), %d thread%s each, %zu "
+    t2i_log_note("%d rank%s (%d on this node, %d core%s available to each), %d thread%s each, %zu "
                  "shards, batch %zu, "
                  "steps %ld..%ld; vectors %s",
                  t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
@@ -321,7 +327,7 @@ static void print_run(const t2i_train *t)
                  t2i_cpu_vectors_name());
 }
 
-/* What rank 0 holds; the others hold less by the moments of a checkpoint. */
+/* Memory of rank 0; the other ranks do not hold the moments of a checkpoint. */
 static void print_memory(const t2i_train *t)
 {
     const t2i_model *model = &t->state.model;
@@ -331,16 +337,16 @@ static void print_memory(const t2i_train *t)
     size_t work = t2i_step_work_bytes(t->step) +
                   (t->contrastive == NULL ? 0 : t2i_contrastive_loss_bytes(t->contrastive)),
            reduce = t2i_step_reduce_bytes(t->step);
-    t2i_log_note(
-        "memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
-        "activations %.1f MB, rows %.1f MB; pictures' features on its node %.1f MB; a checkpoint "
-        "has %.1f MB%s",
-        (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size), (double)reduce / 1e6,
-        (double)work / 1e6, (double)rows / 1e6, (double)features / 1e6, (double)block * 3e-6,
-        t->aside ? ", and is written from a copy of the weights while training goes on" : "");
+    t2i_log_note("memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
+                 "activations %.1f MB, rows %.1f MB; picture features on its node %.1f MB; "
+                 "checkpoint %.1f MB%s",
+                 (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size),
+                 (double)reduce / 1e6, (double)work / 1e6, (double)rows / 1e6,
+                 (double)features / 1e6, (double)block * 3e-6,
+                 t->aside ? ", written in the background from a copy of the weights" : "");
 }
 
-/* What memory and disk will have to hold. */
+/* The sizes from which memory and disk space are estimated. */
 static t2i_run_sizes sizes_of(const t2i_train *t)
 {
     const t2i_dataset_info *info = t2i_dataset_get_info(t->dataset);
@@ -369,7 +375,7 @@ static t2i_status open_checkpoint_writer(t2i_train *t, t2i_error *err)
     return t2i_comm_agree(t->comm, mine, err);
 }
 
-/* Collective. The start of the run and this rank's rows: all that its sizes depend on. */
+/* Collective. The initial state and this rank's rows, which determine the sizes of the run. */
 static t2i_status prepare(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
@@ -395,8 +401,8 @@ static t2i_status prepare(t2i_train *t, t2i_error *err)
     return T2I_OK;
 }
 
-/* Collective. The memory of the run and its folder: everything up to the first step. With dry-run
- * the trial instead of the folder. */
+/* Collective. Allocates memory and creates the run folder: everything before the first step. With
+ * dry-run, the trial steps are computed instead. */
 static t2i_status begin(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
@@ -405,13 +411,13 @@ static t2i_status begin(t2i_train *t, t2i_error *err)
     T2I_TRY(open_step(t, err));
     T2I_TRY(open_checkpoint_writer(t, err));
     int64_t cut = (int64_t)t->rows.cut;
-    /* with the other samplers every rank that is not idle has all rows */
+    /* with the other samplers every rank that has shards has all rows */
     cut = t->sampler.kind == T2I_SHARDED ? t2i_comm_sum(t->comm, cut) : t2i_comm_max(t->comm, cut);
     if (cut > 0)
-        t2i_log_warn("%lld training prompts are longer than block-size %zu and are cut",
+        t2i_log_warn("%lld training prompts are longer than block-size %zu and are truncated",
                      (long long)cut, t->state.model.config.block_size);
     if (options->validate_every > 0 && t->validation.validated == 0)
-        t2i_log_note("the dataset has no validation rows: nothing is validated");
+        t2i_log_note("the dataset has no validation rows: validation is off");
     print_run(t);
     t2i_validation_log(&t->validation, t->comm);
     if (options->dry_run) print_memory(t);
@@ -447,7 +453,7 @@ static void tear_down(t2i_train *t)
     t2i_writer_lease_end();
 }
 
-/* ---- now and then ---- */
+/* ---- logs, checkpoints, reports ---- */
 
 /* Of this session. */
 static t2i_seconds all_seconds(const t2i_train *t)
@@ -489,7 +495,7 @@ static t2i_status log_step(t2i_train *t, const t2i_step_result *result, t2i_erro
     return t2i_runlog_step(t->log, &line, err);
 }
 
-/* The weights, `blocks` times as many numbers, are going to be written. */
+/* Announces a write of `blocks` times the size of the weights, for the limit of the watchdog. */
 static void begin_writing(const t2i_train *t, t2i_phase phase, long step, unsigned blocks)
 {
     size_t block = t->state.model.layout.floats * sizeof(float);
@@ -504,9 +510,9 @@ static t2i_status end_save(t2i_train *t, t2i_error *err)
     if (step < 0) return T2I_OK;
     begin_writing(t, T2I_AT_SAVE, step, 4);
     t2i_status mine = t->rank == 0 ? t2i_checkpoint_writer_end(t->checkpoint_writer, err) : T2I_OK;
-    if (mine == T2I_OK) t2i_log_detail("step %ld: a checkpoint is saved", step);
+    if (mine == T2I_OK) t2i_log_detail("step %ld: checkpoint saved", step);
     t2i_status status = t2i_comm_agree(t->comm, mine, err);
-    if (status == T2I_CANTCREATE) { /* for which there may be a reason that does not pass */
+    if (status == T2I_CANTCREATE) { /* has another process taken over the folder? */
         t2i_error why = {0};
         mine = t2i_comm_agree(t->comm, t->rank == 0 ? t2i_writer_lease_check(&why) : T2I_OK, &why);
         t->lost = mine != T2I_OK;
@@ -517,7 +523,7 @@ static t2i_status end_save(t2i_train *t, t2i_error *err)
     return status;
 }
 
-/* Collective. The same for a periodic checkpoint, without which training can go on. */
+/* Collective. The same for a periodic checkpoint: a failure is a warning. */
 static void try_end_save(t2i_train *t)
 {
     t2i_error err = {0};
@@ -525,8 +531,8 @@ static void try_end_save(t2i_train *t)
     if (!t->lost) t2i_runlog_warn_failed(saved, &err);
 }
 
-/* Collective. Gathers the moments and lets rank 0 write, after which everyone goes on: a checkpoint
- * that is not large is written then. */
+/* Collective. Gathers the moments and starts the write on rank 0. A checkpoint that is not written
+ * in the background is complete on return. */
 static t2i_status begin_save(t2i_train *t, t2i_error *err)
 {
     long step = t->state.run.step;
@@ -534,11 +540,10 @@ static t2i_status begin_save(t2i_train *t, t2i_error *err)
     t2i_status mine = T2I_OK;
     begin_writing(t, T2I_AT_SAVE, step, 4);
     if (t2i_step_damaged(t->step))
-        mine =
-            t2i_fail(err, T2I_SYSTEM,
-                     "a bit flipped in memory by step %ld: weights or moments are not as it left "
-                     "them; nothing is saved",
-                     step);
+        mine = t2i_fail(err, T2I_SYSTEM,
+                        "a bit flipped in memory after step %ld: weights or moments do not match "
+                        "their checksums; nothing is saved",
+                        step);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t2i_step_gather(t->step, t->comm);
     if (t->rank == 0) t2i_checkpoint_writer_begin(t->checkpoint_writer);
@@ -547,7 +552,7 @@ static t2i_status begin_save(t2i_train *t, t2i_error *err)
     return t->aside ? T2I_OK : end_save(t, err);
 }
 
-/* Collective. A checkpoint of this step is there afterwards, or why not. */
+/* Collective. Saves a checkpoint of this step, unless it exists, and waits for it. */
 static t2i_status save(t2i_train *t, t2i_error *err)
 {
     try_end_save(t);
@@ -556,7 +561,7 @@ static t2i_status save(t2i_train *t, t2i_error *err)
     return end_save(t, err);
 }
 
-/* Rank 0. When it fails, that is said once; what is in its place stays. */
+/* Rank 0. A failure is reported once; an existing report stays. */
 static void write_report(t2i_train *t, const t2i_run_status *ends)
 {
     t2i_error err = {0};
@@ -567,8 +572,8 @@ static void write_report(t2i_train *t, const t2i_run_status *ends)
     t->mute = t->mute || status != T2I_OK;
 }
 
-/* Collective. What people look at: where the ranks' time went, and the report. ends: what
- * status.json will say at the end of the session; NULL: it goes on. */
+/* Collective. Records the time spent by each rank and writes the report. ends: the final contents
+ * of status.json; NULL: the session continues. */
 static void write_records(t2i_train *t, const t2i_run_status *ends)
 {
     double clock = t2i_cpu_seconds();
@@ -594,12 +599,12 @@ static void show_progress(t2i_train *t, const t2i_step_result *result, int last)
     t2i_log_progress(
         last, "step %ld/%ld | loss %.5f%s | norm %.3f | lr %.2e | %.0f samples/s | %s %s",
         run->step, t->options->steps, result->loss, validation, result->norm, result->lr,
-        rate * (double)t->sampler.batch, last ? "took" : "left",
+        rate * (double)t->sampler.batch, last ? "elapsed" : "remaining",
         t2i_log_duration(last ? now - t->began : (double)(t->options->steps - run->step) / rate,
                          eta));
 }
 
-/* A step that was skipped, or a loss that jumps. */
+/* Warns of a skipped step or a loss spike. */
 static void log_anomaly(const t2i_train *t, const t2i_step_result *result)
 {
     const t2i_run_state *run = &t->state.run;
@@ -607,8 +612,8 @@ static void log_anomaly(const t2i_train *t, const t2i_step_result *result)
     if (result->skipped)
         snprintf(skipped, sizeof skipped, "; the step is skipped (%ld so far)", run->skipped);
     if (is_spike(result))
-        t2i_log_warn("step %ld: the loss jumps to %.5g, %.0f deviations above the last steps' "
-                     "(gradient's norm %.3g)%s",
+        t2i_log_warn("step %ld: the loss jumps to %.5g, %.0f standard deviations above the recent "
+                     "mean (gradient norm %.3g)%s",
                      run->step, result->loss, result->spike, result->norm, skipped);
     else if (result->skipped)
         t2i_log_warn("step %ld: the %s is not finite%s", run->step,
@@ -629,7 +634,7 @@ static void draw_samples(t2i_train *t, const float *weights)
     t2i_runlog_warn_failed(status, &err);
 }
 
-/* Collective. What a step may be followed by. */
+/* Collective. Logs, validates, samples and saves after a step, as due. */
 static void after_step(t2i_train *t, const t2i_step_result *result)
 {
     const t2i_train_options *options = t->options;
@@ -641,8 +646,8 @@ static void after_step(t2i_train *t, const t2i_step_result *result)
     if (t->rank == 0 &&
         (due(step, options->log_every) || last || result->skipped || step == 1 || is_spike(result)))
         t2i_runlog_warn_failed(log_step(t, result, &err), &err);
-    /* the validation after the last step does not count for the best unless it was due: a run that
-     * grows would remember it */
+    /* an extra validation after the last step does not count for the best model, so that a run that
+     * is continued with more steps gives the same result */
     if (t->validation.validated > 0 && (due(step, options->validate_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
         t2i_validation_validate(&t->validation, t->comm, t2i_step_model(t->step, t->comm),
@@ -662,36 +667,40 @@ static void after_step(t2i_train *t, const t2i_step_result *result)
     show_progress(t, result, last);
 }
 
-/* This rank says why the step that was to come is not taken. */
+/* The error of the rank that reports why the next step was not taken. */
 static t2i_status refuse_step(const t2i_train *t, const char *why, t2i_error *err)
 {
-    char from[112] = "no checkpoint was saved yet";
+    char from[112] = "no checkpoint has been saved yet";
     if (t->sound_step >= 0)
         snprintf(from, sizeof from,
-                 "the checkpoint of step %ld is from before: the same command goes on from it",
+                 "run the same command again to resume from the checkpoint of step %ld",
                  t->sound_step);
     t2i_status status =
         t2i_fail(err, t->sound_step >= 0 ? T2I_STOPPED : T2I_SYSTEM, "%s; %s", why, from);
-    if (t->rank == 0 && t->size > 1) t2i_comm_add_host(t->comm, err); /* others are named anyway */
+    if (t->rank == 0 && t->size > 1)
+        t2i_comm_add_host(t->comm, err); /* t2i_comm_agree names other ranks */
     return status;
 }
 
-/* Collective. A rank's memory changed by itself. */
+/* Collective. Fails if the memory of a rank was corrupted. */
 static t2i_status check_memory(t2i_train *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[200];
     int unknown = step_status->culprit == T2I_UNKNOWN;
     if (step_status->culprit == T2I_NOBODY) return T2I_OK;
-    try_end_save(t); /* it is from before */
-    snprintf(why, sizeof why, "a bit flipped in memory before step %ld: %s", t->state.run.step + 1,
-             unknown ? "the weights of the ranks differ, and no majority tells which are right"
-             : step_status->damaged > 0 ? "weights or moments are not as the last step left them"
-                                        : "these weights are not those of the other ranks");
+    try_end_save(t); /* it was written before the error */
+    snprintf(
+        why, sizeof why, "a bit flipped in memory before step %ld: %s", t->state.run.step + 1,
+        unknown
+            ? "the weights of the ranks differ, and there is no majority to tell which are correct"
+        : step_status->damaged > 0
+            ? "weights or moments do not match the checksums of the last step"
+            : "the weights of this rank differ from those of the other ranks");
     int speaks = t->rank == (unknown ? 0 : step_status->culprit);
     return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
 }
 
-/* Collective. A shard came out otherwise when it was computed a second time. */
+/* Collective. Fails if recomputing a shard gave a different result. */
 static t2i_status check_audit(t2i_train *t, const t2i_step_status *step_status, t2i_error *err)
 {
     char why[224], whose[96];
@@ -700,34 +709,33 @@ static t2i_status check_audit(t2i_train *t, const t2i_step_status *step_status, 
     int one = (int)step_status->disputed, two = (int)step_status->by;
     int culprit = t2i_step_settle(t->step, t->comm, step_status);
     if (one == two)
-        snprintf(whose, sizeof whose, "one of the two times it was wrong");
+        snprintf(whose, sizeof whose, "one of the two results is wrong");
     else if (culprit == T2I_UNKNOWN)
-        snprintf(whose, sizeof whose, "no third rank tells whether rank %d or rank %d is wrong",
-                 one, two);
+        snprintf(whose, sizeof whose,
+                 "there is no third rank to tell whether rank %d or rank %d is wrong", one, two);
     else
-        snprintf(whose, sizeof whose, "rank %d is wrong, as two others say", culprit);
-    snprintf(why, sizeof why,
-             "a shard of step %ld came out otherwise when it was computed again: %s",
+        snprintf(whose, sizeof whose, "rank %d is wrong, because two other ranks agree", culprit);
+    snprintf(why, sizeof why, "recomputing a shard of step %ld gave a different result: %s",
              t->state.run.step + 1, whose);
     int speaks = t->rank == (culprit == T2I_UNKNOWN ? one : culprit);
     return t2i_comm_agree(t->comm, speaks ? refuse_step(t, why, err) : T2I_OK, err);
 }
 
-/* Steps without effect: told the same on all ranks. */
+/* Fails, with the same error on all ranks, after too many consecutive skipped steps. */
 static t2i_status check_skips(t2i_train *t, const t2i_step_result *result, t2i_error *err)
 {
     t->skips = result->skipped ? t->skips + 1 : 0;
     if (t->skips < SKIPS_IN_A_ROW) return T2I_OK;
     return t2i_fail(
         err, T2I_DATA,
-        "the %s of the last %d steps was %s, so step %ld is the end of it: the "
-        "weights are those of step %ld; train with a lower lr, a longer warmup, or clip",
-        isfinite(result->total.loss) && !is_spike(result) ? "gradient" : "loss", SKIPS_IN_A_ROW,
-        is_spike(result) ? "far above what it had been" : "not finite", t->state.run.step,
-        t->state.run.step - SKIPS_IN_A_ROW);
+        "training diverged: the %s was %s in each of the last %d steps; stopped at step %ld with "
+        "the weights of step %ld; use a lower lr, a longer warmup, or clip",
+        isfinite(result->total.loss) && !is_spike(result) ? "gradient" : "loss",
+        is_spike(result) ? "far above the recent mean" : "not finite", SKIPS_IN_A_ROW,
+        t->state.run.step, t->state.run.step - SKIPS_IN_A_ROW);
 }
 
-/* Collective. All steps; *stopped when told to stop before the last. */
+/* Collective. Computes all steps; *stopped is set if a signal or max-time ended the loop early. */
 static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
@@ -754,7 +762,7 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
     return save(t, err);
 }
 
-/* Rank 0. The model without moments, and the last records. */
+/* Rank 0. Writes the model without moments, and the last plot. */
 static t2i_status write_end(t2i_train *t, float *weights, t2i_error *err)
 {
     t2i_status status =
@@ -764,7 +772,7 @@ static t2i_status write_end(t2i_train *t, float *weights, t2i_error *err)
     return status;
 }
 
-/* Collective. Durable work first, status.json last. */
+/* Collective. Writes the model and the records, status.json last. */
 static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error *err)
 {
     try_end_save(t);
@@ -776,8 +784,8 @@ static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error
     long step = t->state.run.step;
     if (status == T2I_OK && stopped)
         status = t2i_fail(err, T2I_STOPPED,
-                          "stopped at step %ld of %ld with a sound checkpoint; run the same "
-                          "command again to go on",
+                          "stopped at step %ld of %ld after saving a checkpoint; run the same "
+                          "command again to resume",
                           step, t->options->steps);
     t2i_status mine = T2I_OK;
     t2i_error why = {0};
@@ -795,12 +803,11 @@ static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error
         status = mine;
     }
     if (status == T2I_OK)
-        t2i_log_note("done: %s/model.safetensors; report.html beside it shows how it went",
-                     t->options->out);
+        t2i_log_note("finished: wrote %s/model.safetensors and report.html", t->options->out);
     return status;
 }
 
-/* Told by the watchdog: the job is being ended, by whichever rank saw why. */
+/* Called by the watchdog when any rank ends the job. */
 static void note_end(void *context, const t2i_error *what)
 {
     const t2i_train *t = context;
@@ -814,7 +821,7 @@ t2i_status t2i_train_open(t2i_train **out, t2i_comm *comm, const t2i_train_optio
                           t2i_error *err)
 {
     t2i_train *t = *out = t2i_alloc(1, sizeof *t);
-    t2i_status mine = t == NULL ? t2i_fail_memory(err, sizeof *t, "a run") : T2I_OK;
+    t2i_status mine = t == NULL ? t2i_fail_memory(err, sizeof *t, "the state of the run") : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status != T2I_OK) {
         t2i_free(t);
@@ -830,7 +837,7 @@ t2i_status t2i_train_open(t2i_train **out, t2i_comm *comm, const t2i_train_optio
                      .saving = -1};
     if (t->rank == 0) t2i_events_begin(&t->events, &t->state.run.step);
     t2i_cpu_set_rounding();
-    t2i_blas_begin(); /* the search of a validation */
+    t2i_blas_begin(); /* used by the search in validations */
     status = t2i_comm_watch(comm, options->watchdog, note_end, t, err);
     if (status == T2I_OK) status = prepare(t, err);
     if (status == T2I_OK) return T2I_OK;
@@ -858,7 +865,8 @@ t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
         t2i_log_note("dry run: everything is in order");
         return T2I_OK;
     }
-    int own = t->options->resume == T2I_RESUME_AUTO; /* a named one may lie in another folder */
+    int own =
+        t->options->resume == T2I_RESUME_AUTO; /* a named checkpoint may be in another folder */
     if (t->initial.resumed && own) t->saved_step = t->sound_step = t->state.run.step;
     t2i_status status = run_steps(t, &stopped, err);
     return finish(t, status, stopped, err);

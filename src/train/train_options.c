@@ -299,7 +299,7 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
     t2i_json *json = t2i_json_object();
     t2i_status status =
         put_values(options, always, sizeof always / sizeof *always, json, T2I_OK, err);
-    /* options that are off are left out, so that runs from before they existed can be resumed */
+    /* options that are off are omitted, so that runs of earlier versions can be resumed */
     if (options->schedule == T2I_SCHEDULE_COSINE)
         status = put_values(options, (const char *[]){"steps"}, 1, json, status, err);
     if (options->loss == T2I_LOSS_CONTRASTIVE)
@@ -320,7 +320,7 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
     return status;
 }
 
-/* The first key of a whose value in b differs, or NULL. */
+/* The first key of a whose value differs in b, or NULL. */
 static const char *first_difference(const t2i_json *a, const t2i_json *b)
 {
     for (const char *key = NULL; (key = t2i_json_next_key(a, key)) != NULL;) {

@@ -1,4 +1,4 @@
-/* train_options.h - what a training run is asked to do: the keys of t2i-train. */
+/* train_options.h - the options of t2i-train. */
 #ifndef T2I_TRAIN_OPTIONS_H
 #define T2I_TRAIN_OPTIONS_H
 
@@ -15,7 +15,7 @@ typedef enum { T2I_RESUME_AUTO, T2I_RESUME_NEVER, T2I_RESUME_NAMED } t2i_resume_
 
 typedef struct {
     char *data, *out, *init;
-    struct { /* options that are words, as given; parsing reads them into the fields below */
+    struct { /* word options as given; parsing converts them to the members below */
         char *resume, *schedule, *loss, *sampler, *trie, *tensorboard;
     } word;
     t2i_resume_kind resume;
@@ -36,29 +36,29 @@ typedef struct {
     t2i_opt opt[T2I_TRAIN_OPTIONS];
 } t2i_train_options;
 
-/* Fills the table, parses, and checks what a table cannot say (keys that need one another).
- * T2I_USAGE, T2I_NOINPUT. t2i_train_options_free is legal afterwards in every case. */
+/* Fills the table, parses the command line and the job file, and checks combinations of options.
+ * T2I_USAGE: invalid options; T2I_NOINPUT: no such job file. The caller calls
+ * t2i_train_options_free in any case. */
 T2I_CHECKED t2i_status t2i_train_options_parse(t2i_train_options *options, int argc, char **argv,
                                                t2i_error *err);
-/* The same for t2i-doctor, which looks at options that may be incomplete, or at none: nothing must
- * be given, and there is --json. */
+/* The same for t2i-doctor: no option is required, and --json is added. */
 T2I_CHECKED t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, int argc,
                                                     char **argv, t2i_error *err);
 void t2i_train_options_free(t2i_train_options *options);
 
-/* Did the job file or the command line give this key? */
+/* Was this option given in the job file or on the command line? */
 int t2i_train_options_gave(const t2i_train_options *options, const char *key);
 
-/* The options that change a run's result, as a JSON object of texts (newly allocated): what a
- * checkpoint remembers, and what a resumed run must not change. `steps` is among them only where
- * the schedule depends on it. sampler: how the sampler is named there ("sharded", "uniform", or a
- * digest of the file's contents). */
+/* The options that change the result of a run, as a newly allocated JSON object of strings. They
+ * are stored in checkpoints, and a resumed run must not change them. `steps` is included only if
+ * the schedule depends on it. sampler: the name of the sampler ("sharded", "uniform" or a digest of
+ * the sampler file). */
 T2I_CHECKED t2i_status t2i_train_options_result_options(const t2i_train_options *options,
                                                         const char *sampler, char **out,
                                                         t2i_error *err);
 
-/* Compares two such objects: T2I_USAGE with the first key that differs named; where says whose the
- * old one is. */
+/* Compares two such objects. T2I_USAGE: they differ; the error names the first option that differs.
+ * where: the file or folder of old_options, for the error. */
 T2I_CHECKED t2i_status t2i_train_options_same_result(const char *old_options,
                                                      const char *new_options, const char *where,
                                                      t2i_error *err);

@@ -16,7 +16,7 @@
 
 /* ---- set-up ---- */
 
-/* Rows of a split, whose prompts may have characters that the model does not know. */
+/* Rows of a split; characters outside the vocabulary are allowed. */
 static t2i_row_range range_of(const t2i_validation *validation, int split, uint64_t first,
                               uint64_t end)
 {
@@ -148,7 +148,7 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
     return loss;
 }
 
-/* Collective. The loss; and place. */
+/* Collective. Returns the loss and fills place. */
 static double validate(t2i_validation *validation, t2i_comm *comm)
 {
     size_t end = t2i_comm_share(validation->blocks, validation->rank + 1, validation->size);
@@ -172,7 +172,7 @@ static double validate(t2i_validation *validation, t2i_comm *comm)
                   (double)validation->state->model.config.vision_feature_dim);
 }
 
-/* As a checkpoint writes it, so that a resumed run compares with the very same number. */
+/* Rounds as a checkpoint does, so that a resumed run compares with the same number. */
 static double nine_digits(double value)
 {
     char text[32];
@@ -214,7 +214,7 @@ t2i_status t2i_validation_save_model(const t2i_validation *validation, const cha
     return status;
 }
 
-/* ---- drawn prompts ---- */
+/* ---- samples ---- */
 
 static t2i_status read_sample(t2i_dataset *dataset, uint64_t pair, char **text, t2i_prompt *prompt,
                               uint32_t *truth, t2i_error *err)
@@ -238,7 +238,7 @@ t2i_status t2i_validation_prompts(const t2i_validation *validation, t2i_json **o
         char *text = NULL;
         status =
             read_sample(validation->dataset, validation->sample[i], &text, &prompt, &truth, err);
-        /* more than that is nobody's to read beside a picture */
+        /* the report shows no longer prompts */
         if (status == T2I_OK)
             t2i_json_append(*out, t2i_json_string(text, prompt.size < 500 ? prompt.size : 500));
         t2i_free(text);

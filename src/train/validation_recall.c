@@ -7,20 +7,21 @@
 #include "base/heartbeat.h"
 #include "retrieval/feature_cache.h"
 
-enum { TOGETHER = 256 }; /* questions that are compared at a time */
+enum { TOGETHER = 256 }; /* queries per search */
 
-/* ---- what is asked ---- */
+/* ---- queries ---- */
 
-/* Of `count` things, `most` evenly spread or all: is this one of them? */
+/* Is item `which` one of `most` evenly spread items of `count` (or of all, if there are no
+ * more)? */
 static int is_chosen(uint64_t which, uint64_t count, uint64_t most)
 {
     if (count <= most) return 1;
-    uint64_t k = (which * most + count - 1) / count; /* the first whose place is not before it */
+    uint64_t k = (which * most + count - 1) / count; /* the first chosen item not before it */
     return k * count / most == which;
 }
 
-/* *out: how many pairs on one side of `pair` have its prompt, out of `room` there. In leaps that
- * double, then by halves: prompts of a hundred thousand pairs are legal. */
+/* *out: number of pairs on one side of `pair` that have its prompt, of at most `room`. Uses
+ * galloping search, because a prompt may have a hundred thousand pairs. */
 static t2i_status reach(uint64_t *out, t2i_dataset *dataset, uint64_t pair, const t2i_text *prompt,
                         t2i_text *other, uint64_t room, int back, t2i_error *err)
 {
@@ -41,7 +42,7 @@ static t2i_status reach(uint64_t *out, t2i_dataset *dataset, uint64_t pair, cons
     return T2I_OK;
 }
 
-/* The pairs of a prompt; text is room for two. */
+/* The pairs of a prompt; text: two prompts to compare. */
 typedef struct {
     t2i_text text[2];
     t2i_prompts one;
@@ -49,8 +50,8 @@ typedef struct {
     size_t fits; /* pictures that recall->fit has room for */
 } reading;
 
-/* All pairs that have the prompt of this pair, of whatever split; *before: those of the validation
- * split before it. */
+/* Reads all pairs, of any split, that have the prompt of this pair; *before: number of those before
+ * it in the validation split. */
 static t2i_status read_prompt(reading *r, t2i_dataset *dataset, uint64_t pair, uint64_t *before,
                               t2i_error *err)
 {
@@ -72,7 +73,7 @@ static t2i_status read_prompt(reading *r, t2i_dataset *dataset, uint64_t pair, u
     return T2I_OK;
 }
 
-/* Where a picture is in the gallery, or would be. */
+/* Index of a picture in the gallery, or where it would be inserted. */
 static size_t place_of(const t2i_validation_recall *recall, uint32_t image)
 {
     size_t from = 0, end = recall->pictures;
@@ -92,14 +93,14 @@ static int shown(const t2i_validation_recall *recall, uint32_t image)
     return place < recall->pictures && recall->picture[place] == image;
 }
 
-/* Adds a question: its pictures that are right, and those of the gallery that do not count. */
+/* Adds a query: its relevant pictures, and the excluded pictures of the gallery. */
 static t2i_status ask(t2i_validation_recall *recall, reading *r, size_t row, t2i_error *err)
 {
     size_t q = recall->questions, used = recall->begin[q], pairs = r->one.first[1];
     if (used + pairs > r->fits) {
         size_t room = 2 * (used + pairs);
         if (t2i_grow(&recall->fit, used, room, sizeof *recall->fit) != 0)
-            return t2i_fail_memory(err, room * sizeof *recall->fit, "the right pictures");
+            return t2i_fail_memory(err, room * sizeof *recall->fit, "matching pictures");
         r->fits = room;
     }
     t2i_fitting *fit = recall->fit + used;
@@ -119,7 +120,7 @@ static t2i_status ask_rows(t2i_validation_recall *recall, t2i_dataset *dataset,
         uint64_t row = first + i, before = 0;
         if (!is_chosen(row, in_split, T2I_VALIDATION_RECALL_MOST)) continue;
         T2I_TRY(read_prompt(r, dataset, rows->pair[i], &before, err));
-        int asked = 0; /* by an earlier row */
+        int asked = 0; /* is the prompt already a query, of an earlier row? */
         for (uint64_t k = row; k > row - before && !asked; k--)
             asked = is_chosen(k - 1, in_split, T2I_VALIDATION_RECALL_MOST);
         if (!asked) T2I_TRY(ask(recall, r, i, err));
@@ -132,7 +133,8 @@ static t2i_status choose_pictures(t2i_validation_recall *recall, t2i_dataset *da
 {
     size_t images = (size_t)t2i_dataset_get_info(dataset)->images, count = 0, at = 0;
     uint8_t *wanted = t2i_alloc(images / 8 + 1, 1);
-    t2i_status status = wanted == NULL ? t2i_fail_memory(err, images / 8, "the gallery") : T2I_OK;
+    t2i_status status =
+        wanted == NULL ? t2i_fail_memory(err, images / 8, "the validation gallery") : T2I_OK;
     if (status == T2I_OK) status = t2i_shared_features_want_split(wanted, dataset, T2I_TRAIN, err);
     if (status == T2I_OK)
         status = t2i_shared_features_want_split(wanted, dataset, T2I_VALIDATION, err);
@@ -140,7 +142,7 @@ static t2i_status choose_pictures(t2i_validation_recall *recall, t2i_dataset *da
     size_t room = count < T2I_VALIDATION_RECALL_PICTURES ? count : T2I_VALIDATION_RECALL_PICTURES;
     recall->picture = t2i_alloc(room, sizeof *recall->picture);
     if (status == T2I_OK && recall->picture == NULL)
-        status = t2i_fail_memory(err, room * sizeof *recall->picture, "the gallery");
+        status = t2i_fail_memory(err, room * sizeof *recall->picture, "the validation gallery");
     for (size_t i = 0; status == T2I_OK && i < images; i++)
         if ((wanted[i / 8] >> i % 8 & 1) && is_chosen(at++, count, T2I_VALIDATION_RECALL_PICTURES))
             recall->picture[recall->pictures++] = (uint32_t)i;
@@ -160,7 +162,7 @@ t2i_status t2i_validation_recall_new(t2i_validation_recall *out, t2i_dataset *da
     out->begin = t2i_alloc(most + 1, sizeof *out->begin);
     r.one.first = t2i_alloc(2, sizeof *r.one.first);
     t2i_status status = out->row == NULL || out->begin == NULL || r.one.first == NULL
-                            ? t2i_fail_memory(err, most * 16, "the questions")
+                            ? t2i_fail_memory(err, most * 16, "validation prompts")
                             : choose_pictures(out, dataset, err);
     if (status == T2I_OK) status = ask_rows(out, dataset, rows, first, in_split, &r, err);
     t2i_text_free(&r.text[0]);
@@ -200,11 +202,11 @@ t2i_status t2i_validation_recall_begin(t2i_validation_recall *recall,
     recall->none = t2i_alloc(rows, 1);
     if (recall->distance == NULL || recall->prediction == NULL || recall->found == NULL ||
         recall->block == NULL || recall->none == NULL)
-        return t2i_fail_memory(err, (n + rows) * recall->D * sizeof(float), "the questions");
+        return t2i_fail_memory(err, (n + rows) * recall->D * sizeof(float), "validation prompts");
     return t2i_search_new(&recall->search, rows, n < TOGETHER ? n : TOGETHER, recall->D, NULL, err);
 }
 
-/* ---- an answer ---- */
+/* ---- ranking ---- */
 
 void t2i_validation_recall_add_predictions(t2i_validation_recall *recall, size_t first,
                                            size_t count, const float *prediction)
@@ -216,8 +218,8 @@ void t2i_validation_recall_add_predictions(t2i_validation_recall *recall, size_t
                    recall->D * sizeof *prediction);
 }
 
-/* The nearest right picture is what the others will be compared with; nobody, where the prediction
- * is not finite. */
+/* Sets the limit to the distance of the nearest relevant picture; none if the prediction is not
+ * finite. */
 static void set_limit(t2i_validation_recall *recall, size_t q)
 {
     const float *x = recall->prediction + q * recall->D;
@@ -256,8 +258,8 @@ static void compare_all(t2i_validation_recall *recall)
     }
 }
 
-/* All closer pictures were counted, also those that are left out; no right one is closer than the
- * limit. */
+/* The count of closer pictures includes excluded ones, which are subtracted here. No relevant
+ * picture is closer than the limit. */
 static uint32_t rank_of(const t2i_validation_recall *recall, size_t q)
 {
     const t2i_search_count *c = &recall->found[q].by[T2I_COSINE];

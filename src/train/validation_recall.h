@@ -1,15 +1,14 @@
-/* validation_recall.h - how many held-out prompts find their picture, asked again and again while a
- * run trains.
+/* validation_recall.h - retrieval scores of validation prompts during training.
  *
- * Asked are distinct prompts of the validation split: those of its rows, or of
- * T2I_VALIDATION_RECALL_MOST of them evenly spread. Each ranks the gallery by cosine distance,
- * exactly (search.h); a picture is right as in t2i-eval: any picture that the prompt has in the
- * split, the best of them counts, and pictures that fit it by another split only are left out. The
- * gallery are the pictures of training and validation, or T2I_VALIDATION_RECALL_PICTURES of them
- * evenly spread, and what is right.
+ * The queries are the distinct prompts of the validation rows, or of T2I_VALIDATION_RECALL_MOST
+ * rows, evenly spread. Each query ranks the gallery by cosine distance, exactly (search.h). As in
+ * t2i-eval, every picture that the prompt has in the split is relevant, the best rank counts, and
+ * pictures that the prompt has only in other splits are excluded. The gallery consists of the
+ * training and validation pictures, or T2I_VALIDATION_RECALL_PICTURES of them, evenly spread, and
+ * the relevant pictures.
  *
- * All is a function of the dataset and the weights: a rank asks the prompts of its own rows, and
- * its node has the whole gallery. Nothing here is collective.
+ * The result is a function of dataset and weights: each rank evaluates the prompts of its own rows,
+ * and each node holds the whole gallery. Nothing here is collective.
  */
 #ifndef T2I_VALIDATION_RECALL_H
 #define T2I_VALIDATION_RECALL_H
@@ -30,38 +29,38 @@ typedef struct {
     size_t D;
     uint32_t *picture; /* owned: the gallery, ascending */
     size_t pictures;
-    size_t questions;  /* of this rank's rows */
-    size_t *row;       /* owned: which of the rows asks each, ascending */
-    size_t *begin;     /* owned: questions + 1; where the pictures that fit each begin in fit */
-    t2i_fitting *fit;  /* owned: the right ones, and those of the gallery that are left out */
-    double *distance;  /* owned: of each of these */
+    size_t questions;  /* number of queries of this rank */
+    size_t *row;       /* owned: the row of each query, ascending */
+    size_t *begin;     /* owned: questions + 1; where the pictures of each query begin in fit */
+    t2i_fitting *fit;  /* owned: the relevant pictures, and the excluded ones of the gallery */
+    double *distance;  /* owned: of each picture in fit */
     float *prediction; /* owned: (questions, D) */
-    t2i_search_result *found;            /* owned: questions */
-    t2i_search *search;                  /* owned */
-    float *block;                        /* owned: features that are compared at a time */
-    uint8_t *none;                       /* owned: zeros; no picture is one to train on here */
+    t2i_search_result *found; /* owned: questions */
+    t2i_search *search;       /* owned */
+    float *block;             /* owned: features of a block of the gallery */
+    uint8_t *none;            /* owned: zeros: no picture is marked as a training picture */
     const t2i_shared_features *features; /* borrowed */
 } t2i_validation_recall;
 
-/* rows: this rank's rows of the validation split, from its row `first` on, of `in_split` in all.
- * Empty on failure. */
+/* rows: this rank's rows of the validation split, which begin at row `first` of `in_split`. *out is
+ * empty on failure. */
 T2I_CHECKED t2i_status t2i_validation_recall_new(t2i_validation_recall *out, t2i_dataset *dataset,
                                                  const t2i_rows *rows, uint64_t first,
                                                  uint64_t in_split, t2i_error *err);
 void t2i_validation_recall_free(t2i_validation_recall *recall);
-/* Adds the pictures whose features it needs. */
+/* Adds the pictures whose features are needed (shared_features.h). */
 void t2i_validation_recall_want(const t2i_validation_recall *recall, uint8_t *wanted);
-/* Takes its memory, once the features (borrowed) are there. */
+/* Allocates memory. features (borrowed) holds the wanted pictures. */
 T2I_CHECKED t2i_status t2i_validation_recall_begin(t2i_validation_recall *recall,
                                                    const t2i_shared_features *features,
                                                    t2i_error *err);
 
-/* The predictions (count, D) of rows first ... of this rank's; those that nobody asks are passed
- * over. */
+/* Stores the predictions (count, D) of this rank's rows first .. first + count - 1; rows that are
+ * not queries are ignored. */
 void t2i_validation_recall_add_predictions(t2i_validation_recall *recall, size_t first,
                                            size_t count, const float *prediction);
-/* Once all were heard: rank (rows.count) of each row's right picture, from 1 on; 0: not asked;
- * T2I_RANK_NONE: its prediction was not finite. */
+/* After all predictions were added: rank (rows.count) of the best relevant picture of each row,
+ * from 1; 0: the row is not a query; T2I_RANK_NONE: its prediction is not finite. */
 void t2i_validation_recall_rank(t2i_validation_recall *recall, uint32_t *rank);
 
 #endif

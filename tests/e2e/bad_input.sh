@@ -44,7 +44,7 @@ expect 65 "has 2 lines" $run $d --sampler "$scratch/few.txt"
 for i in 1 2 3; do echo 0 1 2 3 4 5 6 7 8 9 10 999; done >"$scratch/range.txt"
 expect 65 "names row 999" $run $d --sampler "$scratch/range.txt"
 for i in 1 2 3; do echo 0 1 2 3 4 5 6 7 8 9 10 x; done >"$scratch/letters.txt"
-expect 65 "'x' is no row number" $run $d --sampler "$scratch/letters.txt"
+expect 65 "'x' is not a row number" $run $d --sampler "$scratch/letters.txt"
 
 # ranks that were told different things do not wait for one another
 one="-np 1 $B/t2i-train $d $small_model --out $scratch/out"

@@ -59,12 +59,12 @@ for case in "A=1 1 2" "A=1 1 4" "A=1 2 2" "A=1 3 1" "A=1 3 2" "T2I_NODE_RANKS=1 
     rm -r "$scratch/case"
 done
 train 1 $common --threads 16 --steps 3 --out "$scratch/case"
-grep -q 'it gets 8 threads' "$scratch/train.log" || fail "idle threads were not mentioned"
+grep -q 'using 8 threads' "$scratch/train.log" || fail "idle threads were not mentioned"
 
 # 3 shards' worth of idle ranks: V = 4 at np 7
 train 1 $common --steps 5 --shards 4 --out "$scratch/v4"
 train 7 $common --steps 25 --out "$scratch/v4"
-grep -q 'will idle' "$scratch/train.log" || fail "idle ranks were not mentioned"
+grep -q 'will be idle' "$scratch/train.log" || fail "idle ranks were not mentioned"
 train 2 $common --steps 25 --shards 4 --out "$scratch/v4np2"
 cmp "$scratch"/{v4,v4np2}/$last || fail "idle ranks changed bits"
 finish

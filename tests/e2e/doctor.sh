@@ -31,7 +31,7 @@ says ok sum "over 3 ranks: 0.25 MiB"
 says ok job "8 shards, batch 12"
 says ok memory "the run needs about"
 says ok shared-memory "and the run needs"
-says ok space "a checkpoint"
+says ok space "per checkpoint"
 [ -z "$(ls -A "$scratch/out")" ] || fail "it left something behind: $(ls -A "$scratch/out")"
 
 # cores
@@ -90,7 +90,7 @@ for variable in OMPI_COMM_WORLD_SIZE=4 SLURM_STEP_NUM_TASKS=3; do
     grep -q '"verdict": "failure"' "$scratch/report" || fail "$variable: no failure in JSON"
 done
 doctor 0 env SLURM_NTASKS=3 --
-says warning launcher "Slurm gave this job 3 tasks"
+says warning launcher "Slurm allocated 3 tasks to this job"
 
 # JSON
 doctor 0 $MPIRUN -np 2 -- $job --json
@@ -122,13 +122,13 @@ grep 'warning' "$scratch/stderr" && fail "a warning, where all is well"
 touch "$scratch/now"
 for np in 1 3; do
     timeout 60 $MPIRUN -np $np "$B/t2i-train" $job --out "$scratch/dry" --dry-run 2>"$scratch/stderr" || fail "no dry run at np $np"
-    grep -q 'trial of 3 steps, .* ms a step .*; 50 steps take about' "$scratch/stderr" || { fail "no time to expect"; cat "$scratch/stderr"; }
+    grep -q 'trial of 3 steps, .* ms per step .*; estimated time for 50 steps: ' "$scratch/stderr" || { fail "no time to expect"; cat "$scratch/stderr"; }
 done
 grep -q 'shards: rank 0: 0..1, rank 1: 2..4, rank 2: 5..7' "$scratch/stderr" || { fail "no shards"; cat "$scratch/stderr"; }
-grep -q 'in memory now: ' "$scratch/stderr" || fail "no memory"
+grep -q 'memory in use: ' "$scratch/stderr" || fail "no memory"
 train 1 $job --steps 9 --out "$scratch/half"
 touch "$scratch/now"
-expect 0 "trial of 1 steps" "$B/t2i-train" $job --steps 10 --out "$scratch/half" --dry-run
+expect 0 "trial of 1 step, discarded" "$B/t2i-train" $job --steps 10 --out "$scratch/half" --dry-run
 changed=$(find "$scratch" -newer "$scratch/now" ! -name std* ! -name said ! -path "$scratch")
 [ -z "$changed" ] && [ ! -e "$scratch/dry" ] || fail "a dry run wrote: $changed"
 finish

@@ -27,7 +27,7 @@ notes() {
 
 # the text part is taken as it is: with a rate of zero nothing moves, and only the head is new
 quietly 0 "$B/t2i-train" $common --init $g/multimodal_model.pt --lr 0 --steps 2 --out "$scratch/still"
-notes "not verified" "2 entries are not used: output_linear_layer, vision_projection_layer" "has no head: head.weight and head.bias get fresh weights"
+notes "not verified" "2 entries are not used: output_linear_layer, vision_projection_layer" "has no head: head.weight and head.bias are initialised at random"
 quietly 65 "$model" diff "$scratch/still" $g/multimodal_model.pt
 says "tensor head.weight: only in A" "tensor head.bias: only in A" "36 tensors are equal, 0 have different values"
 [ "$(grep -c 'only in' "$scratch/stdout")" -eq 2 ] || { fail "more than the head differs"; cat "$scratch/stdout"; }
@@ -44,10 +44,10 @@ says "only B has AdamW's moments (does not count)" "no difference was found"
 # from run folders
 quietly 0 "$B/t2i-train" $common --init "$scratch/run" --steps 1 --out "$scratch/from_run"
 quietly 0 "$B/t2i-train" $common --resume "$scratch/run" --steps 20 --out "$scratch/resumed"
-notes "going on from $scratch/run/checkpoints/step-20.safetensors"
+notes "resuming from $scratch/run/checkpoints/step-20.safetensors"
 cmp "$scratch"/{run,resumed}/checkpoints/step-20.safetensors || fail "a run folder is resumed to other bits"
 mkdir "$scratch/empty"
-expect 66 "holds no checkpoint to go on from" "$B/t2i-train" $common --resume "$scratch/empty" --steps 20 --out "$scratch/none"
+expect 66 "holds no checkpoint to resume from" "$B/t2i-train" $common --resume "$scratch/empty" --steps 20 --out "$scratch/none"
 expect 66 "holds no model yet" "$B/t2i-train" $common --init "$scratch/empty" --steps 20 --out "$scratch/none"
 for file in $g/multimodal_model.pt $g/text_to_image_model.pt $g/initial.safetensors; do
     expect 65 "use --init" $MPIRUN -np 2 "$B/t2i-train" $common --resume $file --steps 20 --out "$scratch/none"

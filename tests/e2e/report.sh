@@ -24,11 +24,11 @@ has() {
 # stopped, and gone on with at another number of ranks
 train 2 $common --steps 1000000 --checkpoint-every 5 --max-time 2 --out "$out" 2>/dev/null && fail "max-time did not stop it"
 alone "$out/report.html"
-has "$out/report.html" 'class="state stopped"' 'run the same command again' '2 ranks of 1 thread'
+has "$out/report.html" 'class="state stopped"' 'run the same command again' '2 ranks x 1 thread'
 step=$(sed -n 's/.*"step": \([0-9]*\),.*/\1/p' "$out/status.json")
 train 3 $common --steps $((step + 10)) --checkpoint-every 5 --out "$out"
 alone "$out/report.html"
-has "$out/report.html" 'class="state finished"' '2 ranks of 1 thread' 'resumed: 3 ranks' 'command line' "of $((step + 10))" 'R@10' 'step 5<' \
+has "$out/report.html" 'class="state finished"' '2 ranks x 1 thread' 'resumed: 3 ranks' 'command line' "of $((step + 10))" 'R@10' 'step 5<' \
     "$(sed -n 's/^{"step":[0-9]*,"val_loss":\(0\.[0-9]\{3\}\).*/\1/p' "$out/log.jsonl" | tail -n 1)"
 [ "$(grep -c '"event":"start"' "$out/events.jsonl")" -eq 2 ] || fail "not two starts in events.jsonl"
 tail -n 2 "$out/events.jsonl" | grep '"event":"ranks"' | grep -q '\[0,[^]]*\],\[1,[^]]*\],\[2,' || fail "not the time of three ranks"
@@ -51,7 +51,7 @@ expect 73 "no/such/page.html" "$B/t2i-model" report "$out" --out "$scratch/no/su
 rm "$scratch/other/report.html" && mkdir "$scratch/other/report.html"
 touch "$scratch/other/report.html/in-the-way"
 train 1 $common --steps 40 --lr 2e-3 --checkpoint-every 5 --out "$scratch/other" || fail "no report, no run"
-[ "$(grep -c 'report.html.*training goes on' "$scratch/train.log")" -eq 1 ] || { fail "not said once"; cat "$scratch/train.log"; }
+[ "$(grep -c 'report.html.*training continues' "$scratch/train.log")" -eq 1 ] || { fail "not said once"; cat "$scratch/train.log"; }
 ls "$scratch/other" | grep -q tmp && fail "a temporary file was left"
 
 [ "$failures" -eq 0 ] && command -v chromium >/dev/null || { finish; echo "no chromium here: the pages were not looked at by a browser"; exit 77; }

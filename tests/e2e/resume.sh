@@ -67,7 +67,7 @@ train 2 $common --steps 45 --keep 3 --out "$out"
 rm "$out/model.safetensors"
 printf 'x' | dd of="$out/checkpoints/step-45.safetensors" bs=1 seek=$(($(stat -c %s "$out/checkpoints/step-45.safetensors") - 5000)) conv=notrunc 2>/dev/null
 train 2 $common --steps 45 --keep 3 --out "$out"
-grep -q 'step-45.*damaged.*trying the checkpoint before it' "$scratch/train.log" || { fail "damage was not mentioned"; cat "$scratch/train.log"; }
+grep -q 'step-45.*damaged.*trying the previous checkpoint' "$scratch/train.log" || { fail "damage was not mentioned"; cat "$scratch/train.log"; }
 train 1 $common --steps 45 --out "$scratch/straight"
 cmp "$scratch/straight/model.safetensors" "$out/model.safetensors" || fail "other bits after damage"
 truncate -s 100 "$out"/checkpoints/*
@@ -85,7 +85,7 @@ expect 64 "already holds" "$B/t2i-train" $common --resume never --steps 40 --out
 expect 64 "beyond steps" "$B/t2i-train" $common --steps 30 --out "$out"
 mkdir "$scratch/kept"
 mv "$out"/checkpoints/* "$scratch/kept/"
-expect 64 "no checkpoint to go on from" "$B/t2i-train" $common --steps 40 --out "$out" # nor is its model overwritten
+expect 64 "no checkpoint to resume from" "$B/t2i-train" $common --steps 40 --out "$out" # nor is its model overwritten
 mv "$scratch"/kept/* "$out/checkpoints/"
 rm -rf "$out"/checkpoints/* # even without checkpoints it is somebody's
 expect 64 "lr is" "$B/t2i-train" $common --lr 2e-3 --steps 40 --out "$out"

@@ -8,7 +8,7 @@ MODEL=tests/golden/seed/multimodal_model.pt WEIGHTS=$scratch/resnet18.pth OUT=$s
     >"$scratch/stdout" 2>"$scratch/stderr" || { fail "jobs/tutorial.sh"; cat "$scratch/stderr"; }
 grep -q '^ *1 .* blue_square.png$' "$scratch/stdout" || { fail "not the blue square"; cat "$scratch/stdout"; }
 for file in generated.png generated-1.png tutorial/model.safetensors; do [ -s "$scratch/$file" ] || fail "no $file"; done
-grep -q 'head.weight and head.bias get fresh weights' "$scratch/stderr" || { fail "the fresh head was not told"; cat "$scratch/stderr"; }
+grep -q 'head.weight and head.bias are initialised at random' "$scratch/stderr" || { fail "the initialised head was not reported"; cat "$scratch/stderr"; }
 grep -q 'over 80 dB' "$scratch/stderr" || fail "the decoder does not draw the three pictures that it was fitted to"
 # the loss of the last steps is a small part of the first
 awk -F'[:,]' '/"loss"/ { for (i = 1; i < NF; i++) if ($i ~ /"loss"/) { if (!first) first = $(i + 1); last = $(i + 1) } }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The N-th allocation of a program fails, once or for ever: ours (t2i_alloc) and those of libraries. One line, exit code
-# 71, no output; or what failed was not needed, and nothing differs. Leaks show under MODE=asan.
+# The N-th allocation of a program fails, once or permanently: those of t2i_alloc and those of libraries. Expected: one
+# error line, exit code 71 and no output; or, if the memory was optional, the same result. MODE=asan also finds leaks.
 . tests/fault/fault.sh.inc
 case $B in *asan*) export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=1" asan=yes ;; *) asan= ;; esac
 in=$scratch/in

@@ -1,8 +1,8 @@
 #!/bin/bash
 # TIMEOUT: 300
-# All ranks take part in the same calls of MPI in the same order (shim_mpi.c, collectives.awk); and when something fails
-# on one rank, in whichever agreement, all end alike: one line, one code, the same calls. SOAK=1 for each agreement on
-# each rank, and each allocation.
+# All ranks make the same MPI calls in the same order (shim_mpi.c, collectives.awk). If an operation fails on one rank, in
+# any agreement, all ranks end alike: one error line, one exit code, the same calls. SOAK=1 tests each agreement on each
+# rank, and each allocation.
 . tests/fault/fault.sh.inc
 shim_mpi=${shim%.so}_mpi.so
 mkdir -p "$below"
@@ -46,7 +46,7 @@ for ((n = 2; n <= agreements; n++)); do # the first is t2i_comm_open's
         [ "$(grep -c 'made to fail' "$scratch/said")" -eq 1 ] || { fail "$what: not said once"; cat "$scratch/said"; }
         fits >/dev/null || fail "$what: $(fits)"
         if [ $rc -eq 0 ]; then # a checkpoint that was not needed
-            grep -q 'made to fail.*; training goes on$' "$scratch/said" || fail "$what: exit code 0"
+            grep -q 'made to fail.*; training continues$' "$scratch/said" || fail "$what: exit code 0"
             went_on=$((went_on + 1))
         else
             [ $rc -eq 74 ] || fail "$what: exit code $rc"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 200
-# Every byte of a small checkpoint flipped, and random bits of a larger one: found before use, or without effect
-# (damage.c); a run then takes the checkpoint before, and ends in the same bits.
+# Each byte of a small checkpoint is flipped, and random bits of a larger one (damage.c): the damage is detected before use,
+# or has no effect. A run then resumes from the previous checkpoint and ends in the same bits.
 . tests/fault/fault.sh.inc
 mkdir "$below"
 alone() { fault "none 0 none" "$B/tests/fault/alone" "$@" >"$scratch/said" 2>&1 || { rc=$?; cat "$scratch/said"; return $rc; }; }
@@ -30,7 +30,7 @@ for at in 0 5 9 $((header / 2)) $((header + 7)) $((header + 8)) $((size - 1)) cu
     fi
     rm "$below/least/model.safetensors"
     alone $least --steps 2 --out "$below/least" || fail "$at: no resume"
-    grep -q "step-2.*; trying the checkpoint before it" "$scratch/said" && grep -q "going on from .*step-1.safetensors" "$scratch/said" ||
+    grep -q "step-2.*; trying the previous checkpoint" "$scratch/said" && grep -q "resuming from .*step-1.safetensors" "$scratch/said" ||
         { fail "$at: not the checkpoint before"; cat "$scratch/said"; }
     cmp "$below"/{sound,least}/$file && cmp "$below"/{sound,least}/model.safetensors || fail "$at: other bits"
 done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 200
-# A checkpoint that cannot be written: training goes on with a warning, the old one stays sound, and a last one that
-# cannot be written ends the run with 74 on all ranks; with room again the run goes on to the same bits.
+# A checkpoint cannot be written: training continues with a warning, and the previous checkpoint stays intact. If the last
+# checkpoint cannot be written, the run ends with 74 on all ranks; with free space it resumes and ends in the same bits.
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 common="--data $scratch/d.h5 --d-model 192 --heads 4 --layers 3 --d-ff 768 --block-size 40 --batch 8 --checkpoint-every 10 --keep 9 --log-every 50"
@@ -12,7 +12,7 @@ check_after() { # OUT STDERR
     ls "$1"/checkpoints/*.tmp 2>/dev/null && fail "a temporary file was left"
     cmp "$scratch/whole/checkpoints/step-10.safetensors" "$1/checkpoints/step-10.safetensors" || fail "the old checkpoint is not intact"
     grep -q '"exit": 74' "$1/status.json" || fail "status.json: $(cat "$1/status.json")"
-    grep -q 'step-20.*training goes on' "$2" || { fail "the failed periodic checkpoint was not mentioned"; cat "$2"; }
+    grep -q 'step-20.*training continues' "$2" || { fail "the failed periodic checkpoint was not mentioned"; cat "$2"; }
 }
 
 # a file-size limit after the first checkpoint: every later one fails; MPI's own files are smaller

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 240
-# A bit flips in a rank's weights or moments, or in the gradient of a shard: the run stops before it is used, names the
-# rank, saves nothing of it, and the same command ends in the bits of a run in which nothing happened.
+# A bit flips in the weights or moments of a rank, or in the gradient of a shard: the run stops before the value is used,
+# names the rank and saves nothing of it; run again, the same command ends in the bits of an undisturbed run.
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 common="--data $scratch/d.h5 $small_model --steps 20 --checkpoint-every 5 --validate-every 0 --verify-every 1 --audit-every 4 --shards 8"
@@ -22,17 +22,17 @@ flipped() {
     cmp "$scratch/run/checkpoints/step-20.safetensors" "$right" || fail "other bits after a $what flipped"
 }
 flipped 3 1 7 weights 75 "rank 1 on"
-flipped 3 2 7 moment 75 "a bit flipped in memory before step 8: weights or moments are not as the last step left them; the checkpoint of step 5"
+flipped 3 2 7 moment 75 "a bit flipped in memory before step 8: weights or moments do not match the checksums of the last step; run the same command again to resume from the checkpoint of step 5"
 # the weights of a node lie there once: their owner finds it, of whichever rank it came
-flipped 3 2 7 replica 75 "a bit flipped in memory before step 9: weights or moments are not as the last step left them"
+flipped 3 2 7 replica 75 "a bit flipped in memory before step 9: weights or moments do not match the checksums of the last step"
 flipped 2 1 7 replica 75 "a bit flipped in memory before step 9"
 # copies of several nodes are compared
-T2I_NODE_RANKS=2 flipped 5 3 7 replica 75 "a bit flipped in memory before step 8: these weights are not those of the other ranks"
+T2I_NODE_RANKS=2 flipped 5 3 7 replica 75 "a bit flipped in memory before step 8: the weights of this rank differ from those of the other ranks"
 grep -q "(rank 2 on" "$scratch/log" || fail "the wrong copy was named"
-T2I_NODE_RANKS=1 flipped 3 2 7 replica 75 "a bit flipped in memory before step 8: these weights are not those of the other ranks"
-T2I_NODE_RANKS=1 flipped 2 1 7 replica 75 "no majority tells which are right"
+T2I_NODE_RANKS=1 flipped 3 2 7 replica 75 "a bit flipped in memory before step 8: the weights of this rank differ from those of the other ranks"
+T2I_NODE_RANKS=1 flipped 2 1 7 replica 75 "there is no majority to tell which are correct"
 flipped 1 0 7 moment 75 "before step 8"
-flipped 2 1 3 weights 71 "no checkpoint was saved yet"
+flipped 2 1 3 weights 71 "no checkpoint has been saved yet"
 flipped 2 1 10 moment 75 "before step 11" # a save is due: it must not happen
 flipped 2 0 20 moment 71 "nothing is saved"
 grep -q '"state": "' "$scratch/run/status.json" || fail "no status.json"
@@ -40,14 +40,14 @@ train 2 $common --out "$scratch/off" --verify-every 0 --audit-every 0
 cmp "$scratch/off/checkpoints/step-20.safetensors" "$right" || fail "verify-every or audit-every changes bits"
 
 # of ranks that compute a shard twice a third says which one is wrong; a flip between audits is not seen
-wrong="a shard of step 8 came out otherwise when it was computed again"
-flipped 3 1 8 own 75 "$wrong: rank 1 is wrong, as two others say; the checkpoint of step 5"
+wrong="recomputing a shard of step 8 gave a different result"
+flipped 3 1 8 own 75 "$wrong: rank 1 is wrong, because two other ranks agree; run the same command again to resume from the checkpoint of step 5"
 flipped 3 1 8 other 75 "$wrong: rank 1 is wrong"
 flipped 4 0 8 core 75 "(rank 0 on "
 flipped 4 2 8 core 75 "(rank 2 on "
-flipped 2 1 8 core 75 "$wrong: no third rank tells whether rank "
-flipped 1 0 8 other 75 "$wrong: one of the two times it was wrong"
-flipped 2 0 4 own 71 "no checkpoint was saved yet"
+flipped 2 1 8 core 75 "$wrong: there is no third rank to tell whether rank "
+flipped 1 0 8 other 75 "$wrong: one of the two results is wrong"
+flipped 2 0 4 own 71 "no checkpoint has been saved yet"
 
 # every step audited, whatever a shard is computed from: no word of it, and the same bits
 for more in "--sampler uniform --augment 0.5" "--loss contrastive --shards 4 --augment 0.5 --ema 0.9 --threads 2" "--batch 2 --shards 0 --trie off"; do

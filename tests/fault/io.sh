@@ -1,8 +1,8 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The N-th open, read, write, fsync, close, rename, unlink, mkdir or allocation of a run fails, once or for ever, or the
-# run is killed in it. What is there stays whole, one line says why, the exit code is documented, nothing half-written
-# has a final name, and the same command then ends in the bits of an undisturbed run.
+# The N-th open, read, write, fsync, close, rename, unlink, mkdir or allocation of a run fails, once or permanently, or the
+# run is killed in it. Existing files stay complete, one line gives the reason, the exit code is documented, no incomplete
+# file has a final name, and the same command then ends in the bits of an undisturbed run.
 . tests/fault/fault.sh.inc
 "$B/t2i-data" seed --out "$scratch/seed.h5" 2>/dev/null
 options="$tiny --steps 8 --checkpoint-every 2 --validate-every 2 --sample-every 4"
@@ -43,7 +43,7 @@ check_run() {
         warnings=$(grep ' warning: ' "$scratch/said" | grep -vc 'warning: threads: ' || true) # three ranks may be more than the cores
         case $what in
         "write "*" EIO" | "write "*" torn" | "rename "*" EIO")
-            [ "$warnings" -eq 1 ] && grep -q '; training goes on$' "$scratch/said" || { fail "$what: not said once"; cat "$scratch/said"; }
+            [ "$warnings" -eq 1 ] && grep -q '; training continues$' "$scratch/said" || { fail "$what: not said once"; cat "$scratch/said"; }
             ;;
         *" EINTR" | *" short") case $what in write* | read*) [ "$warnings" -eq 0 ] || fail "$what: a warning" ;; esac ;;
         esac

@@ -1,10 +1,9 @@
 #!/bin/bash
 # CORES: 2
 # TIMEOUT: 200
-# SIGKILL at a random moment of a run at 2 to 4 ranks: of one rank, of mpirun, of all at once. The run goes on from its
-# newest checkpoint every time, repeats at most one interval (and, where checkpoints are written while training goes on, as
-# large ones are, the steps made meanwhile, which are one more interval at most), and ends in the bits of one that nobody
-# disturbed; no process stays. KILLS=1000 for more of them, KINDS="rank" for these only.
+# SIGKILL at a random moment of a run with 2 to 4 ranks: to one rank, to mpirun, or to all. The run resumes from its newest
+# checkpoint every time and repeats at most one interval (with checkpoints in the background, at most one interval more). It
+# ends in the bits of an undisturbed run, and no process remains. KILLS=1000 for more kills, KINDS="rank" for these only.
 . tests/fault/fault.sh.inc
 kills=${KILLS:-$(long_or 300 10)}
 every=7
@@ -99,7 +98,7 @@ while [ $killed -lt $kills ]; do
     kill -9 $victims 2>/dev/null || true
     end
     what="kill $killed: $kind of $np after $delay ms from step $from, aside $aside"
-    if going=$(sed -n 's/.*going on from .*step-\([0-9]*\)\.safetensors$/\1/p' "$scratch/said") && [ -n "$going" ]; then
+    if going=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors$/\1/p' "$scratch/said") && [ -n "$going" ]; then
         resumed=$((resumed + 1))
         [ "$going" -eq "$from" ] || fail "$what: it went on from $going"
     fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # TIMEOUT: 200
-# Power loss after any file operation of a run: what was announced is there and whole, whatever of the rest reached the
-# disk (powerloss.c). A run that is killed at its first fsync, begun again, and then grown, with checkpoints that are
-# written while it goes on; and a dataset.
+# Power loss after any file operation of a run: what was reported as saved is there and complete, whatever else reached the
+# disk (powerloss.c). The run is killed at its first fsync, started again, and then extended, with checkpoints in the
+# background. The same for a dataset.
 . tests/fault/fault.sh.inc
 mkdir "$below" "$scratch/states"
 out=$below/run

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 200
-# What reads a dataset for a rank dies, hangs, or meets a file that crashes HDF5: one line, 65 or 74 on all ranks, no hang,
-# and nothing of it is left.
+# The process that reads a dataset for a rank dies, hangs, or reads a file that crashes HDF5: one error line, 65 or 74 on
+# all ranks, no hang, and no process remains.
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Two processes and one run folder: a second one on the same host waits, then is refused; one that was thought dead and
-# comes back after another has taken over changes nothing and ends.
 # TIMEOUT: 200
+# Two processes write to one run folder. On the same host the second one waits and is then refused. A process that was
+# believed dead and resumes after another has taken over changes nothing and ends.
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 common="--data $scratch/d.h5 $small_model --checkpoint-every 5 --log-every 5 --validate-every 0 --keep 3"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # ALONE
 # TIMEOUT: 300
-# A rank that dies or stops: the job ends, one line names the rank and where it was, nothing stays, and the same command
-# goes on. A rank that is only slow, or waits for a slow disk, is left alone. N=200 for more deaths and stops.
+# A rank dies or stops: the job ends, one line names the rank and its phase, no process remains, and the same command
+# resumes. A rank that is only slow, or waits for a slow disk, does not end the job. N=200 for more deaths and stops.
 . tests/fault/fault.sh.inc
 options="$tiny --keep 2 --checkpoint-every 5 --validate-every 0"
 out=$below/run

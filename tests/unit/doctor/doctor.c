@@ -98,13 +98,13 @@ static void test_ranks(void)
     expect("launcher", T2I_FINE, "4 ranks on 2 hosts, started by Open MPI's mpirun", "");
     exam.size = 1;
     info[0].tasks = 4;
-    expect("launcher", T2I_DOUBTFUL, "gave this job 4 tasks", "srun --mpi=pmix");
+    expect("launcher", T2I_DOUBTFUL, "Slurm allocated 4 tasks", "srun --mpi=pmix");
     info[3].node_first = 3;
-    expect("launcher", T2I_FINE, "1 to 2 a node", "");
+    expect("launcher", T2I_FINE, "1 to 2 per node", "");
     info[3].mpi[10] = '5';
     expect("mpi", T2I_FAILING, "Open MPI v5.1.4 on rank 3 (node1)", "same MPI module");
     for (int r = 0; r < RANKS; r++) info[r].mpi[10] = '5';
-    expect("mpi", T2I_DOUBTFUL, "v5.1.4, built with Open MPI v4.1.4", "build it again");
+    expect("mpi", T2I_DOUBTFUL, "v5.1.4, built with Open MPI v4.1.4", "rebuild it");
     for (int r = 0; r < RANKS; r++) info[r].mpi_built[0] = '\0';
     expect("mpi", T2I_FINE, "Open MPI v4.1.4", "");
     info[2].hdf5[2] = 7;
@@ -151,7 +151,7 @@ static void test_speed(void)
     info[1].gflops = 60;
     expect("speed", T2I_DOUBTFUL, "slowest: rank 1 on node0 with 60.0", "waits for rank 1");
     info[2].core_share = 0.5;
-    expect("speed", T2I_DOUBTFUL, "rank 2 on node1 got 50 % of a core", "two mpiruns");
+    expect("speed", T2I_DOUBTFUL, "rank 2 on node1 got 50 % of a core", "two mpirun jobs");
     info[2].core_share = 0.5;
     info[2].crowded = 1;
     expect("speed", T2I_FINE, "", "");
@@ -165,7 +165,7 @@ static void test_files(void)
     exam.probe.kind = T2I_FS_MEMORY;
     expect("folder", T2I_DOUBTFUL, "/work on NFS", "on a disk");
     exam.probe.kind = T2I_FS_LOCAL;
-    expect("folder", T2I_DOUBTFUL, "", "all nodes see");
+    expect("folder", T2I_DOUBTFUL, "", "all nodes share");
     exam.probe.kind = T2I_FS_LOCAL;
     exam.hosts_looked = 1; /* one host's disk that it lends to the others */
     expect("folder", T2I_FINE, "", "");
@@ -176,24 +176,25 @@ static void test_files(void)
     snprintf(exam.probe.problem, sizeof exam.probe.problem, "Permission denied");
     expect("folder", T2I_FAILING, "Permission denied", "another --out");
     exam.probe.free_bytes = 1e8;
-    expect("space", T2I_DOUBTFUL, "100.0 MB free", "make room");
+    expect("space", T2I_DOUBTFUL, "100.0 MB free", "free disk space");
     exam.probe.free_files = 3;
     expect("space", T2I_DOUBTFUL, "room for 3 files", "inodes");
     exam.probe.save_status = T2I_IO;
     snprintf(exam.probe.save_problem, sizeof exam.probe.save_problem, "disk full");
-    expect("save", T2I_FAILING, "disk full", "make room");
+    expect("save", T2I_FAILING, "disk full", "free disk space");
     exam.probe.save_seconds = 5;
     expect("save", T2I_DOUBTFUL, "5.000 s", "--signal=B:USR1");
     exam.probe.lock_error = 38;
     expect("locks", T2I_DOUBTFUL, "cannot be locked", "HDF5_USE_FILE_LOCKING=FALSE");
     info[2].blind = 1;
-    expect("shared-folder", T2I_DOUBTFUL, "/work of rank 0 is not seen on node1", "all nodes see");
+    expect("shared-folder", T2I_DOUBTFUL, "/work of rank 0 is not visible on node1",
+           "all nodes share");
     info[2].clock = -7;
     expect("clock", T2I_DOUBTFUL, "7.000 s apart (node1)", "NTP");
     info[0].dead_link = 480;
     expect("dead-links", T2I_DOUBTFUL, "480 s", "oob_tcp_keepalive_time 5");
     info[0].dead_link = 0;
-    expect("dead-links", T2I_FINE, "watchdog alone", "");
+    expect("dead-links", T2I_FINE, "only the watchdog", "");
     exam.start_status = T2I_NOINPUT;
     snprintf(exam.start_problem, sizeof exam.start_problem, "no d.h5");
     expect("job", T2I_FAILING, "no d.h5", "t2i-train");
@@ -263,7 +264,7 @@ static void test_need(void)
     expect("space", T2I_DOUBTFUL, "keep 2", "lower keep");
     exam.run = &run;
     exam.probe.free_bytes = 0.5 * checkpoint;
-    expect("space", T2I_FAILING, "a checkpoint", "no checkpoint fits");
+    expect("space", T2I_FAILING, "per checkpoint", "no checkpoint fits");
     t2i_model_free(&model);
 }
 

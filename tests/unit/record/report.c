@@ -128,7 +128,7 @@ static void tells_all(void)
                                          "12.5, 50.0 %",
                                          "0.250",
                                          "25 %",
-                                         "2 ranks of 3",
+                                         "2 ranks x 3",
                                          "not finite",
                                          "40.5",
                                          "30.2",
@@ -149,7 +149,7 @@ static void tells_all(void)
             CU_FAIL("something is missing");
         }
     CU_ASSERT(times(&page, "class=\"state stopped\"") == 1 && times(&page, "of 40") == 1);
-    CU_ASSERT(times(&page, "2 options as they are by default") == 1);
+    CU_ASSERT(times(&page, "2 options with default values") == 1);
     t2i_text_free(&page);
 }
 

@@ -43,9 +43,9 @@ static void test_refused(void)
     } known[] = {
         {"1 2\n1 2 3\n", ":1: 2 row numbers, but batch is 3"},
         {"1 2 3\n1 2 3 4\n", ":2: 4 row numbers, but batch is 3"},
-        {"1 2 x\n1 2 3\n", "'x' is no row number"},
-        {"1 2 -3\n1 2 3\n", "'-3' is no row number"},
-        {"1 2 4294967296\n1 2 3\n", "'4294967296' is no row number"},
+        {"1 2 x\n1 2 3\n", "'x' is not a row number"},
+        {"1 2 -3\n1 2 3\n", "'-3' is not a row number"},
+        {"1 2 4294967296\n1 2 3\n", "'4294967296' is not a row number"},
         {"1 2 3\n", "has 1 lines, but the run has 2 steps"},
         {"", "has 0 lines"},
     };
