@@ -37,9 +37,9 @@ train 3 $jumps --skip-spikes 8 --max-time 0.02 --out "$scratch/parts" || rc=$?
 train 2 $jumps --skip-spikes 8 --out "$scratch/parts"
 cmp "$scratch"/{skips,parts}/checkpoints/step-800.safetensors || fail "skipped jumps: other bits at another number of ranks, or after a resume"
 lines 710 "6 6 6 6" >"$scratch/rows"
-expect_warned 65 "the loss of the last 50 steps was far above what it had been" $MPIRUN -np 2 "$B/t2i-train" $jumps --skip-spikes 8 --out "$scratch/stays" --quiet
+expect_warned 65 "training diverged: the loss was far above the recent mean in each of the last 50 steps" $MPIRUN -np 2 "$B/t2i-train" $jumps --skip-spikes 8 --out "$scratch/stays" --quiet
 
 # a run that can only skip is given up, alike on all ranks; what it says fits its folder
-expect_warned 65 "the gradient of the last 50 steps was not finite" $MPIRUN -np 2 "$B/t2i-train" $common --steps 1000 --out "$scratch/two" --quiet
+expect_warned 65 "training diverged: the gradient was not finite in each of the last 50 steps" $MPIRUN -np 2 "$B/t2i-train" $common --steps 1000 --out "$scratch/two" --quiet
 grep -q '"state": "failed"' "$scratch/two/status.json" && grep -q '"exit": 65' "$scratch/two/status.json" || fail "status.json does not tell that it failed"
 finish
