@@ -5,7 +5,7 @@
 #include "retrieval/contact_sheet.h"
 #include "base/fs.h"
 
-#include "unit/retrieval/trained_sample.h"
+#include "unit/retrieval/loaded_model_sample.h"
 
 static size_t count_colour(const t2i_image *image, unsigned r, unsigned g, unsigned b)
 {

@@ -1,4 +1,4 @@
-/* eval, trained, generate: a model that answers everything alike (trained_sample.h), whose scores
+/* eval, trained, generate: a model that answers everything alike (loaded_model_sample.h), whose scores
  * were worked out by hand. Pictures by distance to the prediction: 1, 0, 5 (equal to 0), 3, 4, 2;
  * to the mean training feature: 1, 3, 0, 5, 2, 4.
  */
@@ -14,7 +14,7 @@
 #include "formats/json.h"
 #include "kernels/blas.h"
 #include "retrieval/psnr.h"
-#include "unit/retrieval/trained_sample.h"
+#include "unit/retrieval/loaded_model_sample.h"
 
 #define NEAR(a, b) CU_ASSERT(fabs((a) - (b)) < 1e-9)
 

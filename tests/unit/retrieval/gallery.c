@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "unit/retrieval/trained_sample.h"
+#include "unit/retrieval/loaded_model_sample.h"
 
 /* ---- distances, on a gallery made by hand ---- */
 

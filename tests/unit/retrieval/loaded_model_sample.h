@@ -1,4 +1,4 @@
-/* trained_sample.h - a dataset of six pictures and a model that predicts the same vector for every
+/* loaded_model_sample.h - a dataset of six pictures and a model that predicts the same vector for every
  * prompt, so that ranks, distances and pictures can be worked out by hand.
  *
  * A picture is four quadrants of one colour each; its features are the quadrants' channels less
