@@ -1,6 +1,6 @@
-/* eval, trained, generate: a model that answers everything alike (loaded_model_sample.h), whose scores
- * were worked out by hand. Pictures by distance to the prediction: 1, 0, 5 (equal to 0), 3, 4, 2;
- * to the mean training feature: 1, 3, 0, 5, 2, 4.
+/* eval, trained, generate: a model that answers everything alike (loaded_model_sample.h), whose
+ * scores were worked out by hand. Pictures by distance to the prediction: 1, 0, 5 (equal to 0), 3,
+ * 4, 2; to the mean training feature: 1, 3, 0, 5, 2, 4.
  */
 #include "base/fs.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
-/* loaded_model_sample.h - a dataset of six pictures and a model that predicts the same vector for every
- * prompt, so that ranks, distances and pictures can be worked out by hand.
+/* loaded_model_sample.h - a dataset of six pictures and a model that predicts the same vector for
+ * every prompt, so that ranks, distances and pictures can be worked out by hand.
  *
  * A picture is four quadrants of one colour each; its features are the quadrants' channels less
  * 0.5, so the decoder gives every picture back. All pictures here are of one colour: grey, but for
