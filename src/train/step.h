@@ -46,7 +46,7 @@ typedef struct {
     double norm, lr;
     double spike; /* standard deviations of the loss above the recent mean (loss_spike.h) */
     int skipped;  /* the loss or gradient is not finite, or the loss is a spike above skip-spikes:
-                     the weights  and moments are unchanged */
+                     the weights and moments are unchanged */
 } t2i_step_result;
 
 typedef struct t2i_step t2i_step;

@@ -16,12 +16,12 @@ doctor() { srun -N2 --ntasks-per-node=2 "$B/t2i-doctor" --threads 1 "$@" >"$scra
 says() { grep -q "^$1" "$scratch/doctor.log" || { fail "no '$1'"; cat "$scratch/doctor.log"; }; }
 doctor --data "$scratch/d.h5" --out "$scratch/none"
 says "ok *launcher *4 ranks on 2 hosts, started by srun"
-says "ok *shared-folder *all hosts see"
+says "ok *shared-folder *.* is visible on all hosts"
 says "ok *folder *"
 says "ok *clock *at most 0"
-says "ok *dead-links *not by mpirun"
+says "ok *dead-links *not detected by mpirun"
 doctor --out /tmp/none
-says "warning *shared-folder */tmp of rank 0 is not seen on n2"
+says "warning *shared-folder */tmp of rank 0 is not visible on n2"
 cat >"$scratch/job.ini" <<END
 data = $scratch/d.h5
 d-model = 32
