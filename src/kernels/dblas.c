@@ -67,12 +67,6 @@ static void run(const strip *t, size_t M)
 
 /* ---- vectors ---- */
 
-T2I_INLINE double add_lanes(const double lane[T2I_DBLAS_LANES])
-{
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-}
-
 T2I_KERNEL(double, t2i_dblas_dot, (const double *x, const double *y, size_t n), (x, y, n))
 {
     double lane[T2I_DBLAS_LANES] = {0};
@@ -80,7 +74,7 @@ T2I_KERNEL(double, t2i_dblas_dot, (const double *x, const double *y, size_t n), 
     for (; i + T2I_DBLAS_LANES <= n; i += T2I_DBLAS_LANES)
         for (size_t l = 0; l < T2I_DBLAS_LANES; l++) lane[l] += x[i + l] * y[i + l];
     for (size_t l = 0; i + l < n; l++) lane[l] += x[i + l] * y[i + l];
-    return add_lanes(lane);
+    return t2i_dblas_add_lanes(lane);
 }
 
 T2I_KERNEL(void, t2i_dblas_axpy,

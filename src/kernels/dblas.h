@@ -10,6 +10,7 @@
 #define T2I_DBLAS_H
 
 #include <stddef.h>
+#include "base/cpu.h"
 
 /* A matrix: element (i, j) is at[i * row + j * column]. Its transpose has row and column exchanged.
  */
@@ -25,6 +26,11 @@ void t2i_dblas_gemm(double *out, size_t out_row, t2i_dmatrix a, t2i_dmatrix b, s
 
 /* The sum of x[i] y[i]: element i is added to lane i % T2I_DBLAS_LANES. */
 enum { T2I_DBLAS_LANES = 8 };
+T2I_INLINE double t2i_dblas_add_lanes(const double lane[T2I_DBLAS_LANES])
+{
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
 double t2i_dblas_dot(const double *x, const double *y, size_t n);
 /* y += factor x; they must not overlap. */
 void t2i_dblas_axpy(double *y, double factor, const double *x, size_t n);

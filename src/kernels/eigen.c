@@ -9,7 +9,7 @@
 #include "kernels/dblas.h"
 
 enum {
-    LANES = 8,        /* of a sum */
+    LANES = T2I_DBLAS_LANES,
     STRIP = 32,       /* columns of the eigenvectors that rotations pass over together */
     TOGETHER = 4,     /* vectors that are reflected together */
     ROTATIONS = 8192, /* minimum number that is collected before they are applied */
@@ -32,10 +32,9 @@ typedef struct {
 typedef struct {
     double *a; /* row k: reflection k, from column k + 1 on */
     size_t n;
-    double floor;           /* squares below it are negligible relative to the matrix */
     double *scale;          /* n: of each reflection: 2 / its squares */
     double *diagonal, *off; /* n: the tridiagonal matrix; off[i] is beside i and i + 1 */
-    double *v, *w;          /* n: the pending update of a */
+    double *v, *w;          /* n: the pending update of a; zeros at first */
     double *z;              /* eigenvectors of it: strips of (n, STRIP) */
     rotation *turn;         /* ROTATIONS + n */
     sweep *sweeps;          /* ROTATIONS + 1 */
@@ -63,8 +62,7 @@ T2I_STATIC_KERNEL(double, update_and_dot,
         row[i + l] -= vi * w[i + l] + wi * v[i + l];
         lane[l] += row[i + l] * x[i + l];
     }
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+    return t2i_dblas_add_lanes(lane);
 }
 
 /* Applies a sweep to one strip; z: its row s->first. */
@@ -106,16 +104,13 @@ static void make_tridiagonal(eigen *e)
     for (size_t k = 0; k + 1 < n; k++) {
         double *row = e->a + k * n, *x = row + k + 1;
         size_t left = n - k - 1;
-        if (k > 0) {
-            t2i_dblas_axpy(row + k, -e->v[k], e->w + k, n - k);
-            t2i_dblas_axpy(row + k, -e->w[k], e->v + k, n - k);
-        }
+        t2i_dblas_axpy(row + k, -e->v[k], e->w + k, n - k);
+        t2i_dblas_axpy(row + k, -e->w[k], e->v + k, n - k);
         e->diagonal[k] = row[k];
         double beside = reflect(x, left, &e->scale[k]);
         for (size_t i = k + 1; i < n; i++)
-            p[i] = e->scale[k] * update_and_dot(e->a + i * n + k + 1, k > 0 ? e->v[i] : 0,
-                                                e->w + k + 1, k > 0 ? e->w[i] : 0, e->v + k + 1, x,
-                                                left);
+            p[i] = e->scale[k] * update_and_dot(e->a + i * n + k + 1, e->v[i], e->w + k + 1,
+                                                e->w[i], e->v + k + 1, x, left);
         double half = e->scale[k] / 2 * t2i_dblas_dot(p + k + 1, x, left);
         for (size_t i = k + 1; i < n; i++) {
             e->v[i] = row[i];
@@ -124,7 +119,7 @@ static void make_tridiagonal(eigen *e)
         p[k] = beside;
     }
     size_t last = n * n - 1;
-    e->diagonal[n - 1] = e->a[last] - (n > 1 ? 2 * e->v[n - 1] * e->w[n - 1] : 0);
+    e->diagonal[n - 1] = e->a[last] - 2 * e->v[n - 1] * e->w[n - 1];
     e->off[n - 1] = 0;
 }
 

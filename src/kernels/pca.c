@@ -97,6 +97,14 @@ static t2i_status choose_dim(const fit *f, t2i_pca *pca, const double *values, s
     return t2i_fail_memory(err, pca->dim * pca->width * sizeof *pca->basis, "components");
 }
 
+/* Columns [first, first + count) of the basis. */
+static void put_columns(t2i_pca *pca, size_t first, size_t count, const double *row)
+{
+    for (size_t d = 0; d < pca->dim; d++)
+        for (size_t j = 0; j < count; j++)
+            pca->basis[d * pca->width + first + j] = (float)row[d * count + j];
+}
+
 /* ---- few pictures: the Gram matrix ---- */
 
 /* The sum of products of two rows of bytes: less than 2^31 for TILE of them. */
@@ -171,9 +179,7 @@ static t2i_status fit_gram_in(fit *f, t2i_pca *pca, uint8_t *pixels, double *gra
         centre_tile(f, pixels, first, count, x);
         t2i_dblas_gemm(row, count, (t2i_dmatrix){gram, n, 1}, (t2i_dmatrix){x, count, 1}, pca->dim,
                        count, n, 0);
-        for (size_t d = 0; d < pca->dim; d++)
-            for (size_t j = 0; j < count; j++)
-                pca->basis[d * width + first + j] = (float)row[d * count + j];
+        put_columns(pca, first, count, row);
         advance(f, 2 * (double)count / (double)width);
     }
     finish(f, pca, values);
@@ -221,17 +227,15 @@ static void centre(float *x, const uint8_t *pixels, const double *mean, size_t c
             x[i * width + j] = (float)(pixels[i * width + j] / 255.0 - mean[j]);
 }
 
-/* Rows [first, first + count) of q, less what they have in common with its rows [from, first). */
-static void project_out(range *r, size_t width, size_t from, size_t first, size_t count)
+/* Projects the rows before `first` out of rows [first, first + count) of q. */
+static void project_out(range *r, size_t width, size_t first, size_t count)
 {
     double *row = r->q + first * width;
-    const double *before = r->q + from * width;
-    size_t rows = first - from;
-    t2i_dblas_gemm(r->overlap, rows, (t2i_dmatrix){row, width, 1}, (t2i_dmatrix){before, 1, width},
-                   count, rows, width, 0);
-    for (size_t i = 0; i < count * rows; i++) r->overlap[i] = -r->overlap[i];
-    t2i_dblas_gemm(row, width, (t2i_dmatrix){r->overlap, rows, 1}, (t2i_dmatrix){before, width, 1},
-                   count, width, rows, 1);
+    t2i_dblas_gemm(r->overlap, first, (t2i_dmatrix){row, width, 1}, (t2i_dmatrix){r->q, 1, width},
+                   count, first, width, 0);
+    for (size_t i = 0; i < count * first; i++) r->overlap[i] = -r->overlap[i];
+    t2i_dblas_gemm(row, width, (t2i_dmatrix){r->overlap, first, 1}, (t2i_dmatrix){r->q, width, 1},
+                   count, width, first, 1);
 }
 
 /* The rows of q become orthonormal, in their order; 0 where one depends on those before. Gram-
@@ -247,7 +251,7 @@ static void orthonormalise(range *r, size_t width)
             before[i] = t2i_dblas_dot(row, row, width);
         }
         for (int again = 0; again < 2; again++) {
-            project_out(r, width, 0, first, count);
+            project_out(r, width, first, count);
             for (size_t i = 0; i < count; i++) {
                 double *row = r->q + (first + i) * width;
                 for (size_t j = 0; j < i; j++) {
@@ -263,8 +267,8 @@ static void orthonormalise(range *r, size_t width)
     }
 }
 
-/* One pass over the pictures: next = covariance x directions or, if next is NULL, small =
- * covariance within the directions. */
+/* One pass over the pictures: next = covariance x directions or, if within, small = covariance
+ * within the directions. */
 static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
 {
     size_t width = f->source->width, n = r->count;
@@ -309,9 +313,7 @@ static t2i_status fit_range_in(fit *f, t2i_pca *pca, range *r, t2i_error *err)
         size_t count = smaller(TILE, width - first);
         t2i_dblas_gemm(row, count, (t2i_dmatrix){r->small, n, 1},
                        (t2i_dmatrix){r->q + first, width, 1}, pca->dim, count, n, 0);
-        for (size_t d = 0; d < pca->dim; d++)
-            for (size_t j = 0; j < count; j++)
-                pca->basis[d * width + first + j] = (float)row[d * count + j];
+        put_columns(pca, first, count, row);
     }
     t2i_free(row);
     finish(f, pca, r->values);
