@@ -107,15 +107,18 @@ t2i_status t2i_predictor_predict(const t2i_predictor *p, const char *const *prom
                                  float *features, t2i_error *err)
 {
     fenv_t caller;
+    t2i_prompt block[T2I_PREDICT_BLOCK];
     t2i_status status = T2I_OK;
     t2i_library_enter(&caller);
-    /* one at a time, so that a row does not depend on the other prompts */
-    for (size_t i = 0; i < prompts && status == T2I_OK; i++) {
-        status = check_prompt(prompt[i], i, err);
-        const t2i_prompt one = {prompt[i], strlen(prompt[i])};
+    for (size_t first = 0, count; first < prompts && status == T2I_OK; first += count) {
+        for (count = 0; count < T2I_PREDICT_BLOCK && first + count < prompts; count++) {
+            const char *text = prompt[first + count];
+            if (status == T2I_OK) status = check_prompt(text, first + count, err);
+            block[count] = (t2i_prompt){text, strlen(text)};
+        }
         if (status == T2I_OK)
-            status = t2i_predict_packed(&p->packed, &p->checkpoint.vocab, &one, 1,
-                                        features + i * p->info.features, NULL, err);
+            status = t2i_predict_packed(&p->packed, &p->checkpoint.vocab, block, count,
+                                        features + first * p->info.features, NULL, err);
     }
     t2i_library_leave(&caller);
     return status;

@@ -63,6 +63,24 @@ static void ask(const t2i_predictor *model, t2i_index *index, answers *out)
     free(features);
 }
 
+/* A row depends on its prompt alone, not on what is predicted with it. */
+static void check_rows(const t2i_predictor *model)
+{
+    enum { MANY = 70 };
+    const char *many[MANY];
+    t2i_error error;
+    size_t D = t2i_predictor_get_info(model)->features;
+    float *together = calloc(MANY * D, sizeof *together), *alone = calloc(D, sizeof *alone);
+    for (int i = 0; i < MANY; i++) many[i] = prompt[(i * 3 + i / 8) % PROMPTS];
+    CHECK(t2i_predictor_predict(model, many, MANY, together, &error) == T2I_OK);
+    for (int i = 0; i < MANY; i++) {
+        CHECK(t2i_predictor_predict(model, many + i, 1, alone, &error) == T2I_OK);
+        CHECK(memcmp(together + (size_t)i * D, alone, D * sizeof *alone) == 0);
+    }
+    free(together);
+    free(alone);
+}
+
 static void *work(void *own)
 {
     t2i_error error;
@@ -192,6 +210,7 @@ int main(int argc, char **argv)
         printf("%s\n", error.text);
         return 1;
     }
+    check_rows(shared_model);
     ask(shared_model, shared_index, &right);
     run_threads();
     round_up();
