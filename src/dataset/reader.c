@@ -24,6 +24,7 @@ extern char **environ;
 
 enum { SUMS_AT_ONCE = READER_MOST / sizeof(uint64_t) };
 enum { SECONDS = 60, SECONDS_MAX = 86400 };
+enum { CANNOT_RUN = 127 }; /* exit code of the dynamic loader, as of a shell */
 
 /* The one reader of this process. */
 static struct {
@@ -199,6 +200,11 @@ static t2i_status died(const char *path, ssize_t came, t2i_error *err)
             err, T2I_SYSTEM,
             "cannot read %s: t2i-reader is not of version %s; install both from one build", path,
             T2I_VERSION);
+    if (came <= 0 && known > 0 && WIFEXITED(end) && WEXITSTATUS(end) == CANNOT_RUN)
+        return t2i_fail(err, T2I_SYSTEM,
+                        "cannot read %s: t2i-reader does not start (exit code %d); are its shared "
+                        "libraries installed?",
+                        path, CANNOT_RUN);
     if (number == SIGXCPU)
         return t2i_fail(
             err, T2I_DATA,

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -369,6 +370,14 @@ static void tells_what_cannot_be_started(void)
     setenv("T2I_READER", usual, 1);
     FAILS(t2i_dataset_open(&dataset, name_of("sound"), &err), T2I_SYSTEM, "is not of version");
     unsetenv("T2I_FAKE_VERSION");
+    /* the exit code of a loader that misses a library: no fault of the file */
+    static const char script[] = "#!/bin/sh\nexit 127\n";
+    const char *loader = in_scratch("loader");
+    OK(t2i_commit_file(loader, script, sizeof script - 1, &err));
+    CU_ASSERT(chmod(loader, 0700) == 0);
+    setenv("T2I_READER", loader, 1);
+    FAILS(t2i_dataset_open(&dataset, name_of("sound"), &err), T2I_SYSTEM, "does not start");
+    setenv("T2I_READER", usual, 1);
     sound();
 }
 
