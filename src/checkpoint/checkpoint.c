@@ -55,7 +55,8 @@ static t2i_json *config_json(const t2i_config *config)
 {
     t2i_json *json = t2i_json_object();
     for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
-        t2i_json_set_integer(json, t2i_model_size_name(i), (int64_t)t2i_model_size(config, i));
+        if (i < T2I_MODEL_TUTORIAL_SIZES || t2i_model_size(config, i) > 0)
+            t2i_json_set_integer(json, t2i_model_size_name(i), (int64_t)t2i_model_size(config, i));
     return json;
 }
 
@@ -237,9 +238,10 @@ static t2i_status read_config(const source *s, t2i_config *config, t2i_error *er
     T2I_TRY(parse_meta(s, "t2i.config", &json, err));
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < T2I_MODEL_SIZES; i++) {
-        int64_t value;
-        if (!t2i_json_as_integer(t2i_json_get(json, t2i_model_size_name(i)), &value) ||
-            !t2i_model_set_size(config, i, value))
+        int64_t value = 0;
+        const t2i_json *size = t2i_json_get(json, t2i_model_size_name(i));
+        if (size == NULL && i >= T2I_MODEL_TUTORIAL_SIZES) continue;
+        if (!t2i_json_as_integer(size, &value) || !t2i_model_set_size(config, i, value))
             status = t2i_fail(err, T2I_DATA, "%s: t2i.config has no valid '%s'", s->path,
                               t2i_model_size_name(i));
     }

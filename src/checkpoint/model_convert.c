@@ -59,6 +59,13 @@ static t2i_status write_model(t2i_checkpoint *c, const char *from, const char *t
                               t2i_error *err)
 {
     T2I_TRY(check_target(from, to, err));
+    for (size_t i = 0; torch && i < c->model.layout.tensors; i++)
+        if (t2i_model_is_addition(&c->model.layout.tensor[i]))
+            return t2i_fail(
+                err, T2I_DATA,
+                "%s has tensor %s, for which the tutorial's layout has no place; export "
+                "to a .safetensors file",
+                from, c->model.layout.tensor[i].name);
     t2i_checkpoint_log(c, from);
     if (!c->has_head) t2i_log_note("%s has no head, so %s has none", from, to);
     if (!torch) T2I_TRY(make_ours(c, err));

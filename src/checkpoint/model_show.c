@@ -91,7 +91,8 @@ static t2i_json *config_json(const t2i_config *config)
 {
     t2i_json *json = t2i_json_object();
     for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
-        t2i_json_set_integer(json, t2i_model_size_name(i), (int64_t)t2i_model_size(config, i));
+        if (i < T2I_MODEL_TUTORIAL_SIZES || t2i_model_size(config, i) > 0)
+            t2i_json_set_integer(json, t2i_model_size_name(i), (int64_t)t2i_model_size(config, i));
     return json;
 }
 
@@ -278,8 +279,9 @@ static t2i_status add_model(const t2i_model_file *file, t2i_text *out, t2i_error
                                   : "no: it has no checksums"));
     T2I_TRY(t2i_text_addf(out, err, "  configuration  "));
     for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
-        T2I_TRY(t2i_text_addf(out, err, "%s%s %zu", i == 0 ? "" : ", ", t2i_model_size_name(i),
-                              t2i_model_size(&c->model.config, i)));
+        if (i < T2I_MODEL_TUTORIAL_SIZES || t2i_model_size(&c->model.config, i) > 0)
+            T2I_TRY(t2i_text_addf(out, err, "%s%s %zu", i == 0 ? "" : ", ", t2i_model_size_name(i),
+                                  t2i_model_size(&c->model.config, i)));
     size_t numbers, tensors = t2i_checkpoint_tensors(c, &numbers);
     T2I_TRY(t2i_text_addf(out, err, "\n  parameters     %zu in %zu tensors%s%s\n", numbers, tensors,
                           c->m == NULL ? "" : ", with AdamW's moments",

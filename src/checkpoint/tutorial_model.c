@@ -96,7 +96,7 @@ t2i_status t2i_tutorial_model_config(const t2i_py *root, const char *path, t2i_c
                                      t2i_error *err)
 {
     const t2i_py *config = t2i_py_get(root, "config");
-    for (size_t i = 0; i < T2I_MODEL_SIZES; i++) {
+    for (size_t i = 0; i < T2I_MODEL_TUTORIAL_SIZES; i++) {
         const t2i_py *value = t2i_py_get(config, t2i_model_size_name(i));
         if (value == NULL || value->kind != T2I_PY_INT ||
             !t2i_model_set_size(out, i, value->integer))
@@ -250,7 +250,8 @@ static int is_known(const char *key)
 static int is_config_key(const char *key)
 {
     int known = 0;
-    for (size_t i = 0; i < T2I_MODEL_SIZES; i++) known |= !strcmp(key, t2i_model_size_name(i));
+    for (size_t i = 0; i < T2I_MODEL_TUTORIAL_SIZES; i++)
+        known |= !strcmp(key, t2i_model_size_name(i));
     return known;
 }
 
@@ -306,7 +307,7 @@ static t2i_py *module_dict(t2i_py_arena *arena, const t2i_checkpoint *c, const c
 static t2i_py *config_dict(t2i_py_arena *arena, const t2i_config *config)
 {
     t2i_py *dict = t2i_py_dict(arena, 0);
-    for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
+    for (size_t i = 0; i < T2I_MODEL_TUTORIAL_SIZES; i++)
         t2i_py_set(arena, dict, t2i_model_size_name(i),
                    t2i_py_int(arena, (int64_t)t2i_model_size(config, i)));
     return dict;

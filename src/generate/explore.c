@@ -127,7 +127,8 @@ static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, con
 {
     const t2i_checkpoint *c = &x->model.checkpoint;
     t2i_gallery *gallery = &x->model.gallery;
-    T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, &prompt, 1, x->prediction, NULL, err));
+    T2I_TRY(
+        t2i_predict(&c->model, c->weights, &c->vocab, &prompt, 1, x->prediction, NULL, NULL, err));
     t2i_gallery_distances(gallery, x->options->metric, x->prediction, 1, x->distance);
     t2i_gallery_nearest(x->distance, gallery->images, x->top, x->near);
     t2i_html_put(&x->page, "<section class=\"answer\"><h3>");

@@ -63,6 +63,14 @@ T2I_INLINE float t2i_reduce_lanes(const float lane[LANES])
     return t2i_reduce_halves(half);
 }
 
+/* Sum of the lanes, in pairs: 8, 4, 2, 1. */
+T2I_INLINE double t2i_fold_lanes(double lane[LANES])
+{
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
+    return lane[0];
+}
+
 /* The maximum, with vectors to the end: a branch here would often be mispredicted. */
 T2I_INLINE float t2i_largest(const t2i_half *half)
 {

@@ -26,6 +26,36 @@ T2I_KERNEL(void, t2i_ops_embed_back,
     }
 }
 
+T2I_KERNEL(void, t2i_ops_embed_bag,
+           (float *restrict out, const float *restrict table, const uint32_t *ids, size_t T,
+            size_t G, size_t C, float scale),
+           (out, table, ids, T, G, C, scale))
+{
+    for (size_t t = 0; t < T; t++) {
+        float *to = out + t * C;
+        memset(to, 0, C * sizeof *to);
+        for (size_t g = 0; g < G; g++) {
+            if (ids[t * G + g] == T2I_NO_ROW) continue;
+            const float *row = table + (size_t)ids[t * G + g] * C;
+            for (size_t c = 0; c < C; c++) to[c] += row[c];
+        }
+        for (size_t c = 0; c < C; c++) to[c] *= scale;
+    }
+}
+
+T2I_KERNEL(void, t2i_ops_embed_bag_back,
+           (float *restrict dtable, const float *restrict dout, const uint32_t *ids, size_t T,
+            size_t G, size_t C, float scale),
+           (dtable, dout, ids, T, G, C, scale))
+{
+    for (size_t t = 0; t < T; t++)
+        for (size_t g = 0; g < G; g++) {
+            if (ids[t * G + g] == T2I_NO_ROW) continue;
+            float *row = dtable + (size_t)ids[t * G + g] * C;
+            for (size_t c = 0; c < C; c++) row[c] += scale * dout[t * C + c];
+        }
+}
+
 T2I_KERNEL(void, t2i_ops_layer_norm,
            (float *restrict out, float *restrict mean, float *restrict rstd,
             const float *restrict x, const float *restrict weight, const float *restrict bias,
@@ -130,7 +160,27 @@ T2I_KERNEL(double, t2i_ops_squared_error,
         dprediction[i + l] = scale * d;
         sum[l] += (double)d * (double)d;
     }
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
-    return sum[0];
+    return t2i_fold_lanes(sum);
+}
+
+T2I_KERNEL(double, t2i_ops_dot, (const float *a, const float *b, size_t count), (a, b, count))
+{
+    double sum[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (size_t l = 0; l < LANES; l++) sum[l] += (double)a[i + l] * (double)b[i + l];
+    for (size_t l = 0; i + l < count; l++) sum[l] += (double)a[i + l] * (double)b[i + l];
+    return t2i_fold_lanes(sum);
+}
+
+T2I_KERNEL(void, t2i_ops_scale, (float *out, const float *x, double factor, size_t count),
+           (out, x, factor, count))
+{
+    for (size_t i = 0; i < count; i++) out[i] = (float)((double)x[i] * factor);
+}
+
+void t2i_ops_normalise(float *out, const float *x, size_t count)
+{
+    double length = sqrt(t2i_ops_dot(x, x, count));
+    t2i_ops_scale(out, x, length > 1e-12 ? 1 / length : 0, count);
 }

@@ -19,6 +19,15 @@ void t2i_ops_embed(float *out, const float *embedding, const float *position, co
 void t2i_ops_embed_back(float *dembedding, const float *dout, const uint16_t *ids, size_t T,
                         size_t C);
 
+/* out (T, C) = scale x the sum of up to G rows of table (rows, C), added in order: row ids[t * G]
+ * .. ids[t * G + G - 1]; T2I_NO_ROW: none. As torch.nn.EmbeddingBag. */
+#define T2I_NO_ROW UINT32_MAX
+void t2i_ops_embed_bag(float *out, const float *table, const uint32_t *ids, size_t T, size_t G,
+                       size_t C, float scale);
+/* dtable (rows, C) += scale x dout rows, in the order of t. */
+void t2i_ops_embed_bag_back(float *dtable, const float *dout, const uint32_t *ids, size_t T,
+                            size_t G, size_t C, float scale);
+
 /* Layer norm over C with eps 1e-5 (Ba, Kiros, Hinton 2016): out = (x - mean) * rstd * weight +
  * bias. mean, rstd (T) are kept for the backward pass. */
 void t2i_ops_layer_norm(float *out, float *mean, float *rstd, const float *x, const float *weight,
@@ -39,6 +48,13 @@ void t2i_ops_add(float *x, const float *y, size_t count);
  * target). */
 double t2i_ops_squared_error(float *dprediction, const float *prediction, const float *target,
                              float scale, size_t count);
+
+/* Inner product of a and b in double. */
+double t2i_ops_dot(const float *a, const float *b, size_t count);
+/* out = factor x x, computed in double. out may be x. */
+void t2i_ops_scale(float *out, const float *x, double factor, size_t count);
+/* out = x / |x|, or 0 if |x| is 0. out may be x. */
+void t2i_ops_normalise(float *out, const float *x, size_t count);
 
 /* x = exp(x) for x <= 0, as t2i_exp_half of lanes.h. */
 void t2i_ops_exp(float *x, size_t count);

@@ -118,7 +118,7 @@ t2i_status t2i_predictor_predict(const t2i_predictor *p, const char *const *prom
         }
         if (status == T2I_OK)
             status = t2i_predict_packed(&p->packed, &p->checkpoint.vocab, block, count,
-                                        features + first * p->info.features, NULL, err);
+                                        features + first * p->info.features, NULL, NULL, err);
     }
     t2i_library_leave(&caller);
     return status;

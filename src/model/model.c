@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
+static const double row_deviation = 0.01; /* of initial n-gram rows */
+
 static const struct {
     const char *key;
     size_t offset;
@@ -19,6 +21,9 @@ static const struct {
     {"d_ff", offsetof(t2i_config, d_ff)},
     {"block_size", offsetof(t2i_config, block_size)},
     {"vision_feature_dim", offsetof(t2i_config, vision_feature_dim)},
+    {"ngram_buckets", offsetof(t2i_config, ngram_buckets)},
+    {"ngram_hidden", offsetof(t2i_config, ngram_hidden)},
+    {"embed_dim", offsetof(t2i_config, embed_dim)},
 };
 
 const char *t2i_model_size_name(size_t index)
@@ -35,7 +40,7 @@ size_t t2i_model_size(const t2i_config *config, size_t index)
 
 int t2i_model_set_size(t2i_config *config, size_t index, int64_t value)
 {
-    if (value < 1 || value > INT32_MAX) return 0;
+    if (value < (index < T2I_MODEL_TUTORIAL_SIZES) || value > INT32_MAX) return 0;
     size_t size = (size_t)value;
     memcpy((char *)config + sizes[index].offset, &size, sizeof size);
     return 1;
@@ -51,6 +56,10 @@ static t2i_status check_config(const t2i_config *c, t2i_error *err)
         c->vocab_size > 65535 || c->vision_feature_dim > most ||
         c->block_size * c->d_model > (size_t)1 << 28) /* limit of the position table: 1 GiB */
         return t2i_fail(err, T2I_USAGE, "a size of the model is too large");
+    if (c->ngram_buckets > (size_t)1 << 26 || c->ngram_hidden > most || c->embed_dim > most)
+        return t2i_fail(err, T2I_USAGE, "a size of the model is too large");
+    if ((c->ngram_buckets == 0) != (c->ngram_hidden == 0))
+        return t2i_fail(err, T2I_USAGE, "n-grams need both ngram_buckets and ngram_hidden");
     if (c->d_model % c->n_heads != 0)
         return t2i_fail(err, T2I_USAGE, "d-model %zu is not a multiple of heads %zu", c->d_model,
                         c->n_heads);
@@ -99,6 +108,22 @@ static t2i_status add_layer(t2i_model *model, size_t number, t2i_error *err)
     return add_bias(l, &a->ffn2_bias, c->ffn2_bias, d, p, "ffn2.bias", err);
 }
 
+static t2i_status add_ngrams(t2i_model *model, t2i_error *err)
+{
+    static const char p[] = "ngram.";
+    const t2i_config *c = &model->config;
+    t2i_layout *l = &model->layout;
+    size_t d = c->d_model, units = c->ngram_hidden;
+    T2I_TRY(add(l, &model->ngram_weight, c->ngram_buckets, d, p, "weight", err));
+    T2I_TRY(add(l, &model->ngram_ln_weight, 0, d, p, "ln.weight", err));
+    T2I_TRY(add(l, &model->ngram_ln_bias, 0, d, p, "ln.bias", err));
+    T2I_TRY(add(l, &model->ngram_ffn1_weight, units, d, p, "ffn1.weight", err));
+    T2I_TRY(add(l, &model->ngram_ffn1_bias, 0, units, p, "ffn1.bias", err));
+    T2I_TRY(add(l, &model->ngram_head_weight, c->vision_feature_dim, units, p, "head.weight", err));
+    if (c->embed_dim == 0) return T2I_OK;
+    return add(l, &model->ngram_query_weight, c->embed_dim, units, p, "query.weight", err);
+}
+
 static t2i_status add_tensors(t2i_model *model, t2i_error *err)
 {
     const t2i_config *c = &model->config;
@@ -108,8 +133,15 @@ static t2i_status add_tensors(t2i_model *model, t2i_error *err)
     T2I_TRY(add(l, &model->final_weight, 0, c->d_model, "", "final_ln.weight", err));
     T2I_TRY(add(l, &model->final_bias, 0, c->d_model, "", "final_ln.bias", err));
     T2I_TRY(add(l, &model->head_weight, c->vision_feature_dim, c->d_model, "", "head.weight", err));
-    return add_bias(l, &model->head_bias, c->head_bias, c->vision_feature_dim, "", "head.bias",
-                    err);
+    T2I_TRY(
+        add_bias(l, &model->head_bias, c->head_bias, c->vision_feature_dim, "", "head.bias", err));
+    if (c->embed_dim > 0) {
+        T2I_TRY(add(l, &model->query_weight, c->embed_dim, c->d_model, "", "query.weight", err));
+        T2I_TRY(add(l, &model->query_bias, 0, c->embed_dim, "", "query.bias", err));
+        T2I_TRY(add(l, &model->picture_weight, c->embed_dim, c->vision_feature_dim, "",
+                    "picture.weight", err));
+    }
+    return c->ngram_buckets > 0 ? add_ngrams(model, err) : T2I_OK;
 }
 
 /* Sinusoids in float32, in the order of operations of the tutorial's torch code. */
@@ -163,6 +195,14 @@ static size_t fan_in(const t2i_model *model, const t2i_tensor *tensor)
     return ends_with(tensor->name, "ffn2.bias") ? model->config.d_ff : model->config.d_model;
 }
 
+int t2i_model_is_addition(const t2i_tensor *tensor)
+{
+    static const char *const begins[] = {"ngram.", "query.", "picture."};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(tensor->name, begins[i], strlen(begins[i])) == 0) return 1;
+    return 0;
+}
+
 void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uint64_t seed,
                            float *weights)
 {
@@ -176,6 +216,8 @@ void t2i_model_init_tensor(const t2i_model *model, const t2i_tensor *tensor, uin
             out[i] = ends_with(tensor->name, ".weight") ? 1.0f : 0.0f;
         else if (tensor->offset == model->embedding)
             out[i] = (float)t2i_rng_normal(seed, stream, i);
+        else if (model->config.ngram_buckets > 0 && tensor->offset == model->ngram_weight)
+            out[i] = (float)(row_deviation * t2i_rng_normal(seed, stream, i));
         else
             out[i] = (float)((2.0 * t2i_rng_uniform(seed, stream, i) - 1.0) * bound);
     }

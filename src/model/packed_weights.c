@@ -3,29 +3,17 @@
 #include <string.h>
 
 #include "kernels/gemm.h"
+#include "base/carver.h"
 #include "base/mem.h"
 
-/* Allocates pieces of one block; with base NULL it only counts. */
-typedef struct {
-    float *base;
-    size_t used;
-} carver;
-
-static float *carve(carver *from, size_t count)
+static t2i_operand carve_operand(t2i_carver *from, size_t outputs, size_t inputs, int training)
 {
-    float *piece = from->base == NULL ? NULL : from->base + from->used;
-    from->used += (count + 15) / 16 * 16;
-    return piece;
-}
-
-static t2i_operand carve_operand(carver *from, size_t outputs, size_t inputs, int training)
-{
-    t2i_operand o = {.forward = carve(from, t2i_gemm_pack_floats(inputs, outputs))};
-    if (training) o.back = carve(from, t2i_gemm_pack_floats(outputs, inputs));
+    t2i_operand o = {.forward = t2i_carve(from, t2i_gemm_pack_floats(inputs, outputs))};
+    if (training) o.back = t2i_carve(from, t2i_gemm_pack_floats(outputs, inputs));
     return o;
 }
 
-static void carve_all(t2i_packed_weights *p, carver *from)
+static void carve_all(t2i_packed_weights *p, t2i_carver *from)
 {
     const t2i_config *c = &p->model->config;
     size_t d = c->d_model, dk = d / c->n_heads;
@@ -45,13 +33,23 @@ static void carve_all(t2i_packed_weights *p, carver *from)
         if (p->heads != NULL) p->heads[i] = o;
     }
     p->head = carve_operand(from, c->vision_feature_dim, d, p->training);
-    p->queries = carve(from, d * d);
+    if (c->embed_dim > 0) {
+        p->query_head = carve_operand(from, c->embed_dim, d, p->training);
+        p->picture = carve_operand(from, c->embed_dim, c->vision_feature_dim, 0);
+    }
+    if (c->ngram_buckets > 0) {
+        p->ngram_ffn1 = carve_operand(from, c->ngram_hidden, d, p->training);
+        p->ngram_head = carve_operand(from, c->vision_feature_dim, c->ngram_hidden, p->training);
+        if (c->embed_dim > 0)
+            p->ngram_query = carve_operand(from, c->embed_dim, c->ngram_hidden, p->training);
+    }
+    p->queries = t2i_carve(from, d * d);
 }
 
 size_t t2i_packed_weights_bytes(const t2i_model *model, int training)
 {
     t2i_packed_weights p = {.model = model, .training = training};
-    carver count = {0};
+    t2i_carver count = {0};
     carve_all(&p, &count);
     return count.used * sizeof(float);
 }
@@ -69,7 +67,7 @@ t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *mode
         t2i_packed_weights_free(out);
         return t2i_fail_memory(err, bytes, "the packed weights");
     }
-    carve_all(out, &(carver){.base = out->floats});
+    carve_all(out, &(t2i_carver){.base = out->floats});
     out->layer[c->n_layers - 1].key = out->heads;
     out->layer[c->n_layers - 1].value = out->heads + c->n_heads;
     return T2I_OK;
@@ -135,5 +133,14 @@ void t2i_packed_weights_fill(t2i_packed_weights *p, const float *weights, size_t
         fill(&t, &l->ffn1, weights + at->ffn1_weight, c->d_ff, d);
         fill(&t, &l->ffn2, weights + at->ffn2_weight, d, c->d_ff);
     }
-    fill(&t, &p->head, weights + m->head_weight, c->vision_feature_dim, d);
+    size_t D = c->vision_feature_dim, E = c->embed_dim, units = c->ngram_hidden;
+    fill(&t, &p->head, weights + m->head_weight, D, d);
+    if (E > 0) {
+        fill(&t, &p->query_head, weights + m->query_weight, E, d);
+        fill(&t, &p->picture, weights + m->picture_weight, E, D);
+    }
+    if (c->ngram_buckets == 0) return;
+    fill(&t, &p->ngram_ffn1, weights + m->ngram_ffn1_weight, units, d);
+    fill(&t, &p->ngram_head, weights + m->ngram_head_weight, D, units);
+    if (E > 0) fill(&t, &p->ngram_query, weights + m->ngram_query_weight, E, units);
 }

@@ -27,7 +27,9 @@ typedef struct {
     const float *weights;      /* borrowed: from the last fill */
     t2i_layer_operands *layer; /* owned: n_layers */
     t2i_operand head;
-    t2i_operand *heads; /* owned: the last layer's keys and values */
+    t2i_operand query_head, picture; /* with embed_dim; picture: for pictures F W^T */
+    t2i_operand ngram_ffn1, ngram_head, ngram_query; /* with n-grams */
+    t2i_operand *heads;                              /* owned: the last layer's keys and values */
     float *queries;     /* owned: (d, d) query rows of the last layer, head by head */
     float *floats;      /* memory of all of the above */
     int training, owns; /* owns: floats is owned */

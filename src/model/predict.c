@@ -31,12 +31,26 @@ typedef struct {
     uint16_t *ids;  /* owned: limit for each prompt of a block */
 } predictor;
 
+static t2i_status check_finite(const float *out, size_t width, const t2i_prompt *prompt,
+                               size_t prompts, t2i_error *err)
+{
+    for (size_t i = 0; i < prompts * width; i++)
+        if (!isfinite(out[i]))
+            return t2i_fail(err, T2I_DATA,
+                            "the model's prediction for '%.*s' is not finite: its weights "
+                            "cannot be used",
+                            prompt[i / width].size > 200 ? 200 : (int)prompt[i / width].size,
+                            prompt[i / width].bytes);
+    return T2I_OK;
+}
+
 /* At most T2I_PREDICT_BLOCK prompts. */
 static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, size_t prompts,
-                                float *prediction, t2i_encoded *encoded, t2i_error *err)
+                                float *features, float *place, t2i_encoded *encoded, t2i_error *err)
 {
     t2i_row row[T2I_PREDICT_BLOCK];
-    size_t D = p->packed->model->config.vision_feature_dim;
+    const t2i_config *c = &p->packed->model->config;
+    size_t D = c->vision_feature_dim;
     for (size_t i = 0; i < prompts; i++) {
         uint16_t *ids = p->ids + i * p->limit;
         t2i_encoded done =
@@ -44,24 +58,22 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
         row[i] = (t2i_row){ids, done.length};
         if (encoded != NULL) encoded[i] = done;
     }
-    const float *result = t2i_transformer_forward(p->packed, p->work, row, prompts, p->vocab->pad);
-    memcpy(prediction, result, prompts * D * sizeof *prediction);
-    for (size_t i = 0; i < prompts * D; i++)
-        if (!isfinite(prediction[i]))
-            return t2i_fail(err, T2I_DATA,
-                            "the model's prediction for '%.*s' is not finite: its weights "
-                            "cannot be used",
-                            prompt[i / D].size > 200 ? 200 : (int)prompt[i / D].size,
-                            prompt[i / D].bytes);
+    const t2i_outputs result = t2i_transformer_forward(p->packed, p->work, row, prompts, p->vocab);
+    T2I_TRY(check_finite(result.features, D, prompt, prompts, err));
+    if (result.query != NULL)
+        T2I_TRY(check_finite(result.query, c->embed_dim, prompt, prompts, err));
+    if (features != NULL) memcpy(features, result.features, prompts * D * sizeof *features);
+    if (place != NULL) t2i_search_space_prompts(c, place, &result, prompts);
     return T2I_OK;
 }
 
 t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab *vocab,
-                              const t2i_prompt *prompt, size_t prompts, float *prediction,
-                              t2i_encoded *encoded, t2i_error *err)
+                              const t2i_prompt *prompt, size_t prompts, float *features,
+                              float *place, t2i_encoded *encoded, t2i_error *err)
 {
     predictor p = {.packed = packed, .vocab = vocab};
-    size_t D = packed->model->config.vision_feature_dim;
+    size_t D = packed->model->config.vision_feature_dim,
+           dim = t2i_search_space_dim(&packed->model->config);
     if (prompts == 0) return T2I_OK;
     T2I_TRY(longest(packed->model, prompt, prompts, &p.limit, err));
     size_t rows = prompts < T2I_PREDICT_BLOCK ? prompts : T2I_PREDICT_BLOCK;
@@ -70,23 +82,24 @@ t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab 
         p.ids == NULL ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
                       : t2i_transformer_work_new(&p.work, packed->model, rows, p.limit, 1, err);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
-        status =
-            predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
-                          prediction + first * D, encoded == NULL ? NULL : encoded + first, err);
+        status = predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
+                               features == NULL ? NULL : features + first * D,
+                               place == NULL ? NULL : place + first * dim,
+                               encoded == NULL ? NULL : encoded + first, err);
     t2i_transformer_work_free(p.work);
     t2i_free(p.ids);
     return status;
 }
 
 t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_vocab *vocab,
-                       const t2i_prompt *prompt, size_t prompts, float *prediction,
+                       const t2i_prompt *prompt, size_t prompts, float *features, float *place,
                        t2i_encoded *encoded, t2i_error *err)
 {
     t2i_packed_weights packed;
     T2I_TRY(t2i_packed_weights_new(&packed, model, 0, NULL, err));
     t2i_packed_weights_fill(&packed, weights, 0, 1);
     t2i_status status =
-        t2i_predict_packed(&packed, vocab, prompt, prompts, prediction, encoded, err);
+        t2i_predict_packed(&packed, vocab, prompt, prompts, features, place, encoded, err);
     t2i_packed_weights_free(&packed);
     return status;
 }

@@ -5,8 +5,10 @@
 
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
+#include "base/carver.h"
 #include "base/mem.h"
 #include "kernels/ops.h"
+#include "model/ngrams.h"
 
 /* Sizes: N nodes (distinct prefixes) of a shard, P paths (distinct prompts), d = d_model, H heads.
  * Q is N, but P in the last layer. */
@@ -43,14 +45,16 @@ struct t2i_work {
     float *dquery_proj, *dcontext; /* (P, H, d) */
     float *top;                    /* (P, d) output of the last layer */
     float *mean, *rstd, *normal;   /* the final norm */
-    float *path_prediction;        /* (P, D) */
-    float *prediction;             /* (rows, D) */
-    float *dx, *dy;                /* (N, d) */
-    float *dqkv;                   /* (N, 3d) */
-    float *df;                     /* (MOST, d_ff), wide_row apart */
-    float *transposed;             /* (d_ff, d): gradient of ffn2's weight, transposed */
-    float *scratch;                /* of attention */
-    float *floats;                 /* owned: memory of all of the above */
+    float *path_features;          /* (P, D) */
+    float *path_query;             /* (P, E) */
+    t2i_outputs outputs;           /* (rows, D), (rows, E) */
+    t2i_ngrams ngrams;
+    float *dx, *dy;    /* (N, d) */
+    float *dqkv;       /* (N, 3d) */
+    float *df;         /* (MOST, d_ff), wide_row apart */
+    float *transposed; /* (d_ff, d): gradient of ffn2's weight, transposed */
+    float *scratch;    /* of attention */
+    float *floats;     /* owned: memory of all of the above */
 };
 
 /* Rows per block of the feed-forward layers (at most MOST): their activations of width d_ff stay in
@@ -76,20 +80,7 @@ static size_t wide_row(const t2i_config *c)
     return ((c->d_ff + 15) / 16 | 1) * 16;
 }
 
-/* Allocates pieces of one block; with base NULL it only counts. */
-typedef struct {
-    float *base;
-    size_t used;
-} carver;
-
-static void *carve(carver *from, size_t count)
-{
-    float *piece = from->base == NULL ? NULL : from->base + from->used;
-    from->used += (count + 15) / 16 * 16;
-    return piece;
-}
-
-static void carve_layers(const t2i_config *c, t2i_layer_work *layer, carver *from, size_t rows,
+static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver *from, size_t rows,
                          size_t longest)
 {
     size_t N = rows * longest, d = c->d_model;
@@ -97,57 +88,61 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, carver *fro
         int last = i + 1 == c->n_layers;
         size_t Q = last ? rows : N;
         t2i_layer_work unused, *l = layer == NULL ? &unused : &layer[i];
-        l->x = carve(from, N * d);
-        l->mean1 = carve(from, N);
-        l->rstd1 = carve(from, N);
-        l->h = carve(from, N * d);
-        l->qkv = last ? NULL : carve(from, N * 3 * d);
-        l->prob = carve(from, c->n_heads * Q * t2i_attention_row(longest));
-        l->o = carve(from, Q * d);
-        l->mid = carve(from, Q * d);
-        l->mean2 = carve(from, Q);
-        l->rstd2 = carve(from, Q);
-        l->h2 = carve(from, Q * d);
-        l->f = carve(from, Q * wide_row(c));
+        l->x = t2i_carve(from, N * d);
+        l->mean1 = t2i_carve(from, N);
+        l->rstd1 = t2i_carve(from, N);
+        l->h = t2i_carve(from, N * d);
+        l->qkv = last ? NULL : t2i_carve(from, N * 3 * d);
+        l->prob = t2i_carve(from, c->n_heads * Q * t2i_attention_row(longest));
+        l->o = t2i_carve(from, Q * d);
+        l->mid = t2i_carve(from, Q * d);
+        l->mean2 = t2i_carve(from, Q);
+        l->rstd2 = t2i_carve(from, Q);
+        l->h2 = t2i_carve(from, Q * d);
+        l->f = t2i_carve(from, Q * wide_row(c));
         size_t blocks = blocks_of(Q), words = t2i_gemm_zeros_words(MOST, c->d_ff);
-        l->zeros = carve(from, blocks * sizeof *l->zeros / sizeof(float));
-        l->words = carve(from, blocks * words * sizeof *l->words / sizeof(float));
+        l->zeros = t2i_carve(from, blocks * sizeof *l->zeros / sizeof(float));
+        l->words = t2i_carve(from, blocks * words * sizeof *l->words / sizeof(float));
     }
 }
 
-static void carve_all(const t2i_config *c, t2i_work *w, carver *from, size_t rows, size_t longest)
+static void carve_all(const t2i_config *c, t2i_work *w, t2i_carver *from, size_t rows,
+                      size_t longest)
 {
     size_t N = rows * longest, d = c->d_model, H = c->n_heads;
     size_t attention = t2i_attention_scratch(longest, d / H),
            reach = t2i_attention_reach_scratch(longest, H, d);
     t2i_work unused, *o = w == NULL ? &unused : w;
     carve_layers(c, w == NULL ? NULL : w->layer, from, rows, longest);
-    o->pair_x = carve(from, N * d);
-    o->end = carve(from, rows * d);
-    o->query = carve(from, rows * d);
-    o->query_proj = carve(from, rows * H * d);
-    o->context = carve(from, rows * H * d);
-    o->dquery = carve(from, rows * d);
-    o->dend = carve(from, rows * d);
-    o->dquery_proj = carve(from, rows * H * d);
-    o->dcontext = carve(from, rows * H * d);
-    o->top = carve(from, rows * d);
-    o->mean = carve(from, rows);
-    o->rstd = carve(from, rows);
-    o->normal = carve(from, rows * d);
-    o->path_prediction = carve(from, rows * c->vision_feature_dim);
-    o->prediction = carve(from, rows * c->vision_feature_dim);
-    o->dx = carve(from, N * d);
-    o->dy = carve(from, N * d);
-    o->dqkv = carve(from, N * 3 * d);
-    o->df = carve(from, MOST * wide_row(c));
-    o->transposed = carve(from, c->d_ff * d);
-    o->scratch = carve(from, attention > reach ? attention : reach);
+    o->pair_x = t2i_carve(from, N * d);
+    o->end = t2i_carve(from, rows * d);
+    o->query = t2i_carve(from, rows * d);
+    o->query_proj = t2i_carve(from, rows * H * d);
+    o->context = t2i_carve(from, rows * H * d);
+    o->dquery = t2i_carve(from, rows * d);
+    o->dend = t2i_carve(from, rows * d);
+    o->dquery_proj = t2i_carve(from, rows * H * d);
+    o->dcontext = t2i_carve(from, rows * H * d);
+    o->top = t2i_carve(from, rows * d);
+    o->mean = t2i_carve(from, rows);
+    o->rstd = t2i_carve(from, rows);
+    o->normal = t2i_carve(from, rows * d);
+    o->path_features = t2i_carve(from, rows * c->vision_feature_dim);
+    o->outputs.features = t2i_carve(from, rows * c->vision_feature_dim);
+    o->path_query = t2i_carve(from, rows * c->embed_dim);
+    o->outputs.query = c->embed_dim == 0 ? NULL : t2i_carve(from, rows * c->embed_dim);
+    if (c->ngram_buckets > 0) t2i_ngrams_carve(&o->ngrams, from, c, rows, longest);
+    o->dx = t2i_carve(from, N * d);
+    o->dy = t2i_carve(from, N * d);
+    o->dqkv = t2i_carve(from, N * 3 * d);
+    o->df = t2i_carve(from, MOST * wide_row(c));
+    o->transposed = t2i_carve(from, c->d_ff * d);
+    o->scratch = t2i_carve(from, attention > reach ? attention : reach);
 }
 
 size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest)
 {
-    carver count = {0};
+    t2i_carver count = {0};
     carve_all(&model->config, NULL, &count, rows, longest == 0 ? 1 : longest);
     return count.used * sizeof(float);
 }
@@ -169,7 +164,7 @@ t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size
                 err, bytes, "the activations of a shard; use more shards or a smaller batch");
     }
     if (status == T2I_OK) {
-        carve_all(&model->config, w, &(carver){.base = w->floats}, rows, longest);
+        carve_all(&model->config, w, &(t2i_carver){.base = w->floats}, rows, longest);
     } else {
         t2i_transformer_work_free(w);
         *out = NULL;
@@ -403,29 +398,53 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
     ffn_forward(packed, l, number, out, Q);
 }
 
-const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *w,
-                                     const t2i_row *row, size_t rows, uint16_t pad)
+/* Copies the output of each row's path. */
+static void spread_paths(float *out, const float *of_path, const t2i_trie *trie, size_t width)
+{
+    for (size_t r = 0; r < trie->rows; r++)
+        memcpy(out + r * width, of_path + trie->path_of[r] * width, width * sizeof *out);
+}
+
+/* The heads, from w->normal. */
+static void heads_forward(const t2i_packed_weights *packed, t2i_work *w)
+{
+    const t2i_model *model = packed->model;
+    const t2i_config *c = &model->config;
+    size_t d = c->d_model, D = c->vision_feature_dim, E = c->embed_dim, P = w->trie.paths;
+    t2i_gemm_end end = {.bias = at(packed->weights, model->head_bias)};
+    t2i_gemm(w->path_features, D, w->normal, d, packed->head.forward, P, D, d, &end);
+    if (E > 0) {
+        end.bias = packed->weights + model->query_bias;
+        t2i_gemm(w->path_query, E, w->normal, d, packed->query_head.forward, P, E, d, &end);
+    }
+    if (c->ngram_buckets > 0)
+        t2i_ngrams_direct(&w->ngrams, packed, P, w->path_features, w->path_query);
+    spread_paths(w->outputs.features, w->path_features, &w->trie, D);
+    if (E > 0) spread_paths(w->outputs.query, w->path_query, &w->trie, E);
+}
+
+t2i_outputs t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *w,
+                                    const t2i_row *row, size_t rows, const t2i_vocab *vocab)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
     const float *weights = packed->weights;
-    size_t d = c->d_model, D = c->vision_feature_dim;
-    t2i_trie_fill(&w->trie, row, rows, pad, w->share);
-    size_t P = w->trie.paths;
-    /* with more than nine tenths distinct pairs it does not pay */
-    w->pairs = c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
+    size_t d = c->d_model;
+    int ngrams = c->ngram_buckets > 0;
+    t2i_trie_fill(&w->trie, row, rows, vocab->pad, w->share);
+    /* with more than nine tenths distinct pairs it does not pay; with n-grams the input depends on
+     * more than the pair */
+    w->pairs =
+        !ngrams && c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
     t2i_ops_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id,
                   w->trie.pos, w->trie.nodes, d);
+    if (ngrams) t2i_ngrams_forward(&w->ngrams, packed, &w->trie, vocab, w->layer[0].x);
     for (size_t i = 0; i < c->n_layers; i++)
         layer_forward(packed, w, i, i + 1 < c->n_layers ? w->layer[i + 1].x : w->top);
     t2i_ops_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight,
-                       weights + model->final_bias, P, d);
-    t2i_gemm_end end = {.bias = at(weights, model->head_bias)};
-    t2i_gemm(w->path_prediction, D, w->normal, d, packed->head.forward, P, D, d, &end);
-    for (size_t r = 0; r < rows; r++)
-        memcpy(w->prediction + r * D, w->path_prediction + w->trie.path_of[r] * D,
-               D * sizeof(float));
-    return w->prediction;
+                       weights + model->final_bias, w->trie.paths, d);
+    heads_forward(packed, w);
+    return w->outputs;
 }
 
 /* ---- backward ---- */
@@ -531,45 +550,103 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
                             l->mean1, l->rstd1, weights + p->ln1_weight, N, d);
 }
 
-/* Gradient of the embedding, and the chunks of the block that were written. */
-static void embedding_back(const t2i_model *model, const t2i_work *w, float *gradient,
-                           uint8_t *used)
+/* A table of rows, few of which a shard uses: floats begin .. end - 1 of the block. */
+typedef struct {
+    size_t begin, end, width;
+} table;
+
+/* Marks the chunks that lie wholly in the table as unused. */
+static void begin_table(const table *t, uint8_t *used)
 {
-    size_t d = model->config.d_model, begin = model->embedding,
-           end = begin + model->config.vocab_size * d, chunks = model->layout.floats / T2I_CHUNK;
-    for (size_t k = 0; k < chunks; k++)
-        used[k] = k * T2I_CHUNK < begin || (k + 1) * T2I_CHUNK > end;
-    for (size_t n = 0; n < w->trie.nodes; n++) {
-        size_t row = begin + w->trie.id[n] * d;
-        for (size_t k = row / T2I_CHUNK; k <= (row + d - 1) / T2I_CHUNK; k++) used[k] = 1;
-    }
-    for (size_t k = begin / T2I_CHUNK; k * T2I_CHUNK < end; k++) {
-        size_t from = k * T2I_CHUNK < begin ? begin : k * T2I_CHUNK,
-               to = (k + 1) * T2I_CHUNK < end ? (k + 1) * T2I_CHUNK : end;
-        if (used[k]) memset(gradient + from, 0, (to - from) * sizeof *gradient);
-    }
-    t2i_ops_embed_back(gradient + begin, w->dx, w->pairs > 0 ? w->trie.pair_id : w->trie.id,
-                       w->pairs > 0 ? w->pairs : w->trie.nodes, d);
+    for (size_t k = (t->begin + T2I_CHUNK - 1) / T2I_CHUNK; (k + 1) * T2I_CHUNK <= t->end; k++)
+        used[k] = 0;
 }
 
-void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *w,
-                              const float *dprediction, float *gradient, uint8_t *used)
+static void use_row(const table *t, size_t row, uint8_t *used)
+{
+    size_t first = t->begin + row * t->width;
+    for (size_t k = first / T2I_CHUNK; k <= (first + t->width - 1) / T2I_CHUNK; k++) used[k] = 1;
+}
+
+/* Clears the table's floats in the used chunks. */
+static void clear_table(const table *t, float *gradient, const uint8_t *used)
+{
+    for (size_t k = t->begin / T2I_CHUNK; k * T2I_CHUNK < t->end; k++) {
+        size_t from = k * T2I_CHUNK < t->begin ? t->begin : k * T2I_CHUNK,
+               to = (k + 1) * T2I_CHUNK < t->end ? (k + 1) * T2I_CHUNK : t->end;
+        if (used[k]) memset(gradient + from, 0, (to - from) * sizeof *gradient);
+    }
+}
+
+/* Gradients of the embedding and of the n-gram table, and the chunks of the block that were
+ * written. */
+static void tables_back(const t2i_packed_weights *packed, t2i_work *w, float *gradient,
+                        uint8_t *used)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
-    size_t d = c->d_model, D = c->vision_feature_dim, P = w->trie.paths;
-    T2I_ASSERT(packed->training);
-    /* rows of one prompt share its prediction, so their gradients add up */
-    memset(w->path_prediction, 0, P * D * sizeof(float));
-    for (size_t r = 0; r < w->trie.rows; r++)
-        t2i_ops_add(w->path_prediction + w->trie.path_of[r] * D, dprediction + r * D, D);
-    linear_back(gradient, model->head_weight, model->head_bias, w->path_prediction, w->normal, P, D,
+    size_t d = c->d_model;
+    const table characters = {model->embedding, model->embedding + c->vocab_size * d, d},
+                pieces = {model->ngram_weight, model->ngram_weight + c->ngram_buckets * d, d};
+    memset(used, 1, model->layout.floats / T2I_CHUNK);
+    begin_table(&characters, used);
+    begin_table(&pieces, used);
+    for (size_t n = 0; n < w->trie.nodes; n++) use_row(&characters, w->trie.id[n], used);
+    const uint32_t *const rows[] = {w->ngrams.row, w->ngrams.end_row};
+    const size_t of[] = {w->trie.nodes * T2I_PIECES, w->trie.paths * T2I_PIECES};
+    for (size_t k = 0; c->ngram_buckets > 0 && k < 2; k++)
+        for (size_t i = 0; i < of[k]; i++)
+            if (rows[k][i] != T2I_NO_ROW) use_row(&pieces, rows[k][i], used);
+    clear_table(&characters, gradient, used);
+    clear_table(&pieces, gradient, used);
+    t2i_ops_embed_back(gradient + model->embedding, w->dx,
+                       w->pairs > 0 ? w->trie.pair_id : w->trie.id,
+                       w->pairs > 0 ? w->pairs : w->trie.nodes, d);
+    if (c->ngram_buckets > 0) t2i_ngrams_back(&w->ngrams, packed, &w->trie, w->dx, gradient);
+}
+
+/* out (P, width): gradients of the rows, added up for each path. */
+static void gather_paths(float *out, const float *of_row, const t2i_trie *trie, size_t width)
+{
+    memset(out, 0, trie->paths * width * sizeof *out);
+    for (size_t r = 0; r < trie->rows; r++)
+        t2i_ops_add(out + trie->path_of[r] * width, of_row + r * width, width);
+}
+
+/* The gradients of the heads; w->dy (P, d): that of w->normal. */
+static void heads_back(const t2i_packed_weights *packed, t2i_work *w, const t2i_outputs *doutputs,
+                       float *gradient)
+{
+    const t2i_model *model = packed->model;
+    const t2i_config *c = &model->config;
+    size_t d = c->d_model, D = c->vision_feature_dim, E = c->embed_dim, P = w->trie.paths;
+    gather_paths(w->path_features, doutputs->features, &w->trie, D);
+    linear_back(gradient, model->head_weight, model->head_bias, w->path_features, w->normal, P, D,
                 d);
-    t2i_gemm(w->dy, d, w->path_prediction, D, packed->head.back, P, d, D, NULL);
+    t2i_gemm(w->dy, d, w->path_features, D, packed->head.back, P, d, D, NULL);
+    if (E > 0) {
+        t2i_gemm_end add = {.add = 1};
+        gather_paths(w->path_query, doutputs->query, &w->trie, E);
+        linear_back(gradient, model->query_weight, model->query_bias, w->path_query, w->normal, P,
+                    E, d);
+        t2i_gemm(w->dy, d, w->path_query, E, packed->query_head.back, P, d, E, &add);
+    }
+    if (c->ngram_buckets > 0)
+        t2i_ngrams_direct_back(&w->ngrams, packed, P, w->path_features, w->path_query, gradient);
+}
+
+void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *w,
+                              const t2i_outputs *doutputs, float *gradient, uint8_t *used)
+{
+    const t2i_model *model = packed->model;
+    const t2i_config *c = &model->config;
+    size_t d = c->d_model, P = w->trie.paths;
+    T2I_ASSERT(packed->training);
+    heads_back(packed, w, doutputs, gradient);
     memset(w->dx, 0, P * d * sizeof *w->dx);
     t2i_ops_layer_norm_back(w->dx, gradient + model->final_weight, gradient + model->final_bias,
                             w->dy, w->top, w->mean, w->rstd, packed->weights + model->final_weight,
                             P, d);
     for (size_t i = c->n_layers; i-- > 0;) layer_back(packed, w, i, gradient);
-    embedding_back(model, w, gradient, used);
+    tables_back(packed, w, gradient, used);
 }

@@ -3,7 +3,8 @@
  * Model: pre-LN blocks with causal attention and ReLU; sinusoidal positions in float32; the rows of
  * `qkv` are q, k, v per head, without bias in a new model; the state of the last character passes
  * through a final layer norm and a linear head. An empty prompt is one <PAD> that attends to
- * nothing.
+ * nothing. Optional parts: embeddings of pieces of words (ngrams.h), and a second head, the query,
+ * for the space in which prompts are compared with pictures.
  *
  * The tokens of a shard are stored without padding, and nothing is computed twice: matrices have
  * one row per distinct prefix of the shard's prompts (trie.h). In the last layer only the last
@@ -22,6 +23,7 @@
 #include "model/model.h"
 #include "model/packed_weights.h"
 #include "model/trie.h"
+#include "model/vocab.h"
 
 /* Buffers for one shard at a time, allocated once for the largest shard. Each thread needs its own.
  */
@@ -33,16 +35,22 @@ T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model 
 void t2i_transformer_work_free(t2i_work *work);
 size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest);
 
-/* Forward pass. Returns the predictions (rows, D), which are valid until the next call with this
- * work. rows >= 1; pad: the id that represents an empty prompt. */
-const float *t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *work,
-                                     const t2i_row *row, size_t rows, uint16_t pad);
+/* What the heads predict for a number of prompts, or the gradient of it. */
+typedef struct {
+    float *features; /* (rows, D) */
+    float *query;    /* (rows, E): vectors to compare with pictures; NULL if embed_dim is 0 */
+} t2i_outputs;
+
+/* Forward pass. Returns the predictions, which are valid until the next call with this work.
+ * rows >= 1. */
+t2i_outputs t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *work,
+                                    const t2i_row *row, size_t rows, const t2i_vocab *vocab);
 /* Backward pass, after t2i_transformer_forward of the same rows with weights packed for training.
- * gradient: a whole block; dprediction: (rows, D). used: one byte per chunk of T2I_CHUNK floats; 0
- * for chunks of the embedding whose characters do not occur. These are not written, and their
- * gradient is zero. */
+ * gradient: a whole block; all of it is set, except picture.weight. used: one byte per chunk of
+ * T2I_CHUNK floats; 0 for chunks of the embedding and the n-gram table whose rows do not occur.
+ * These are not written, and their gradient is zero. */
 void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *work,
-                              const float *dprediction, float *gradient, uint8_t *used);
+                              const t2i_outputs *doutputs, float *gradient, uint8_t *used);
 
 /* Of the last forward pass. tokens: characters, and one per empty prompt; prefixes: the number of
  * tokens that were computed. */

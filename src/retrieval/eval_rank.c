@@ -75,7 +75,7 @@ static t2i_status predict_run(t2i_evaluation *e, group *g, prompt_batch *r, size
     for (size_t i = 0; i < run; i++)
         r->prompt[i] = (t2i_prompt){r->text.data + r->at[i], r->at[i + 1] - r->at[i]};
     T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, r->prompt, run,
-                        g->prediction + first * e->D, r->encoded, err));
+                        g->prediction + first * e->D, NULL, r->encoded, err));
     for (size_t i = 0; i < run; i++) {
         e->unknown[s] += r->encoded[i].unknown > 0;
         e->cut[s] += r->encoded[i].cut > 0;

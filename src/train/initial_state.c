@@ -31,7 +31,10 @@ static t2i_status check_shape(const t2i_train_options *options, const t2i_config
                 {"heads", options->heads, c->n_heads},
                 {"layers", options->layers, c->n_layers},
                 {"d-ff", options->d_ff, c->d_ff},
-                {"block-size", options->block_size, c->block_size}};
+                {"block-size", options->block_size, c->block_size},
+                {"ngram-buckets", options->ngram_buckets, c->ngram_buckets},
+                {"ngram-hidden", options->ngram_hidden, c->ngram_hidden},
+                {"embed-dim", options->embed_dim, c->embed_dim}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (t2i_train_options_gave(options, keys[i].key) && keys[i].wanted != (long)keys[i].is)
             return t2i_fail(
@@ -226,6 +229,54 @@ static void fill_head(t2i_checkpoint *c, uint64_t seed, const char *path)
     c->has_head = 1;
 }
 
+/* The sizes of what the model in the file lacks and the options ask for. */
+static t2i_config wanted_config(const t2i_config *of_file, const t2i_train_options *options)
+{
+    t2i_config wanted = *of_file;
+    if (wanted.ngram_buckets == 0 && options->ngram_buckets > 0) {
+        wanted.ngram_buckets = (size_t)options->ngram_buckets;
+        wanted.ngram_hidden = (size_t)options->ngram_hidden;
+    }
+    if (wanted.embed_dim == 0) wanted.embed_dim = (size_t)options->embed_dim;
+    return wanted;
+}
+
+/* Adds these parts to the model. n-gram rows and the last linear maps of their direct layer begin
+ * at zero, so that the first predictions are those of the file. */
+static t2i_status add_parts(t2i_checkpoint *c, const t2i_train_options *options, const char *path,
+                            t2i_error *err)
+{
+    const t2i_config wanted = wanted_config(&c->model.config, options);
+    int ngrams = wanted.ngram_buckets > c->model.config.ngram_buckets;
+    t2i_model model;
+    if (!ngrams && wanted.embed_dim == c->model.config.embed_dim) return T2I_OK;
+    T2I_TRY(t2i_model_new(&model, &wanted, err));
+    float *weights = t2i_block_new(&model.layout);
+    if (weights == NULL) {
+        t2i_model_free(&model);
+        return t2i_fail_memory(err, model.layout.floats * sizeof *weights, "the weights");
+    }
+    for (size_t i = 0; i < model.layout.tensors; i++) {
+        const t2i_tensor *t = &model.layout.tensor[i],
+                         *old = t2i_layout_find(&c->model.layout, t->name);
+        if (old != NULL)
+            memcpy(weights + t->offset, c->weights + old->offset,
+                   t2i_tensor_count(t) * sizeof *weights);
+        else if (t->offset != model.ngram_weight && t->offset != model.ngram_head_weight &&
+                 t->offset != model.ngram_query_weight)
+            t2i_model_init_tensor(&model, t, (uint64_t)options->seed, weights);
+        t2i_heartbeat_beat();
+    }
+    t2i_log_note("%s has no %s%s%s: added", path, ngrams ? "n-grams" : "",
+                 ngrams && wanted.embed_dim > c->model.config.embed_dim ? " and no " : "",
+                 wanted.embed_dim > c->model.config.embed_dim ? "embed-dim" : "");
+    t2i_model_free(&c->model);
+    t2i_free(c->weights);
+    c->model = model;
+    c->weights = weights;
+    return T2I_OK;
+}
+
 static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *options,
                             const t2i_dataset *dataset, t2i_error *err)
 {
@@ -236,8 +287,9 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *option
     if (status == T2I_OK) {
         t2i_checkpoint_log(out, path);
         fill_head(out, (uint64_t)options->seed, path);
-        status = check_shape(options, &out->model.config, path, err);
+        status = add_parts(out, options, path, err);
     }
+    if (status == T2I_OK) status = check_shape(options, &out->model.config, path, err);
     if (status == T2I_OK) status = check_features(&out->model.config, dataset, path, err);
     t2i_free(path);
     return status;
@@ -247,18 +299,21 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *options, t
                         t2i_error *err)
 {
     T2I_TRY(t2i_rows_vocab(&out->vocab, dataset, (size_t)options->min_count, err));
-    const t2i_config config = {.vocab_size = out->vocab.size,
-                               .d_model = (size_t)options->d_model,
-                               .n_heads = (size_t)options->heads,
-                               .n_layers = (size_t)options->layers,
-                               .d_ff = (size_t)options->d_ff,
-                               .block_size = (size_t)options->block_size,
-                               .vision_feature_dim =
-                                   (size_t)t2i_dataset_get_info(dataset)->features,
-                               .out_bias = 1,
-                               .ffn1_bias = 1,
-                               .ffn2_bias = 1,
-                               .head_bias = 1}; /* qkv has none, as in the tutorial */
+    const t2i_config config = {
+        .vocab_size = out->vocab.size,
+        .d_model = (size_t)options->d_model,
+        .n_heads = (size_t)options->heads,
+        .n_layers = (size_t)options->layers,
+        .d_ff = (size_t)options->d_ff,
+        .block_size = (size_t)options->block_size,
+        .ngram_buckets = (size_t)options->ngram_buckets,
+        .ngram_hidden = options->ngram_buckets > 0 ? (size_t)options->ngram_hidden : 0,
+        .embed_dim = (size_t)options->embed_dim,
+        .vision_feature_dim = (size_t)t2i_dataset_get_info(dataset)->features,
+        .out_bias = 1,
+        .ffn1_bias = 1,
+        .ffn2_bias = 1,
+        .head_bias = 1}; /* qkv has none, as in the tutorial */
     T2I_TRY(t2i_model_new(&out->model, &config, err));
     out->has_head = 1;
     out->weights = t2i_block_new(&out->model.layout);
@@ -280,6 +335,11 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *option
     if (out->resumed) return T2I_OK;
     T2I_TRY(options->init != NULL ? from_file(c, options, dataset, err)
                                   : fresh(c, options, dataset, err));
+    if (c->model.config.embed_dim > 0 && options->loss != T2I_LOSS_CONTRASTIVE)
+        return t2i_fail(err, T2I_USAGE,
+                        "the model in %s has a space of its own for search (embed-dim %zu), which "
+                        "only loss = contrastive trains",
+                        options->init, c->model.config.embed_dim);
     t2i_free(c->run.options); /* those of the file named by init */
     c->run = (t2i_run_state){.best = -1.0, .options = t2i_strdup(result_options)};
     memcpy(c->run.dataset, t2i_dataset_get_info(dataset)->digest, T2I_HEX);

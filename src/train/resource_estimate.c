@@ -42,8 +42,11 @@ static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
            rows = (run->sampler->batch + shards - 1) / shards;
     if (o->loss != T2I_LOSS_CONTRASTIVE) return 0.0;
     if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
+    const t2i_contrastive_loss_options c = {.negatives = (size_t)o->negatives,
+                                            .batch = run->sampler->batch,
+                                            .embed_dim = run->model->config.embed_dim};
     return (double)t2i_contrastive_loss_estimate(
-               pictures, pictures, run->model->config.vision_feature_dim, (size_t)o->negatives,
+               &c, pictures, run->model->config.vision_feature_dim, (size_t)run->threads,
                rows * (size_t)run->threads) +
            run->pictures / 4.0 + rows_of_rank(run, rank) * 16.0;
 }

@@ -28,8 +28,9 @@ typedef struct {
     uint64_t *draw; /* owned: most_rows each */
     size_t *index;  /* of the rows of a shard's batch, in rows */
     t2i_row *batch;
-    uint16_t *changed;           /* owned: ids of augmented prompts; NULL: no augmentation */
-    float *target, *dprediction; /* owned: (most_rows, D) */
+    uint16_t *changed;    /* owned: ids of augmented prompts; NULL: no augmentation */
+    float *target;        /* owned: (most_rows, D) */
+    t2i_outputs doutputs; /* owned: (most_rows, D), (most_rows, E) */
 } worker;
 
 struct t2i_step {
@@ -47,9 +48,13 @@ struct t2i_step {
     float *ema;      /* owned: averaged weights of this rank's slice; NULL: no averaging */
     float *averaged; /* owned: all averaged weights, of the last call of t2i_step_model */
     t2i_augment_options augment;
-    uint64_t *replica; /* owned: one hash per chunk of the weights */
-    uint32_t *sums;    /* owned: checksums of each chunk of the slice after the last update;
-                          NULL: memory is not verified */
+    size_t batch_most; /* with negatives = batch: maximum rows of a shard; */
+    uint32_t
+        *batch_image; /* owned: (shards, batch_most): the pictures of the batch, NULL otherwise */
+    float *batch_feature; /* owned: (shards, batch_most, D) */
+    uint64_t *replica;    /* owned: one hash per chunk of the weights */
+    uint32_t *sums;       /* owned: checksums of each chunk of the slice after the last update;
+                             NULL: memory is not verified */
     int summed;
     atomic_int damaged;           /* a checksum did not match */
     t2i_audit_batch mine, theirs; /* audited shards: this rank's, and that of another rank */
@@ -86,18 +91,21 @@ size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size)
 static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
 {
     const t2i_model *model = &s->in.state->model;
-    size_t D = model->config.vision_feature_dim, most = s->in.most_rows;
+    size_t D = model->config.vision_feature_dim, E = model->config.embed_dim,
+           most = s->in.most_rows;
     T2I_TRY(
         t2i_transformer_work_new(&w->work, model, most, s->in.longest, s->in.options->trie, err));
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);
     w->batch = t2i_alloc(most, sizeof *w->batch);
     w->target = t2i_alloc(most * D, sizeof *w->target);
-    w->dprediction = t2i_alloc(most * D, sizeof *w->dprediction);
+    w->doutputs.features = t2i_alloc(most * D, sizeof *w->doutputs.features);
+    if (E > 0) w->doutputs.query = t2i_alloc(most * E, sizeof *w->doutputs.query);
     size_t ids = s->in.options->augment > 0 ? most * s->in.rows->longest : 0;
     if (s->in.options->augment > 0) w->changed = t2i_alloc(ids, sizeof *w->changed);
     if (w->draw == NULL || w->index == NULL || w->batch == NULL || w->target == NULL ||
-        w->dprediction == NULL || (s->in.options->augment > 0 && w->changed == NULL))
+        w->doutputs.features == NULL || (E > 0 && w->doutputs.query == NULL) ||
+        (s->in.options->augment > 0 && w->changed == NULL))
         return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
     s->work_bytes += t2i_transformer_work_bytes(model, most, s->in.longest);
     return T2I_OK;
@@ -147,6 +155,16 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
             return t2i_fail_memory(err, s->chunks * sizeof *s->replica, "sums of the weights");
     }
     if (options->audit_every > 0) T2I_TRY(begin_audits(s, err));
+    if (s->in.contrastive != NULL && options->negatives == T2I_NEGATIVES_BATCH) {
+        const t2i_sampler *sampler = s->in.sampler;
+        size_t D = state->model.config.vision_feature_dim, shards = sampler->shards;
+        s->batch_most = (sampler->batch + shards - 1) / shards;
+        s->batch_image = t2i_alloc(shards * s->batch_most, sizeof *s->batch_image);
+        s->batch_feature = t2i_alloc(shards * s->batch_most, D * sizeof *s->batch_feature);
+        if (s->batch_image == NULL || s->batch_feature == NULL)
+            return t2i_fail_memory(err, shards * s->batch_most * D * sizeof(float),
+                                   "the pictures of a batch");
+    }
     if (options->ema <= 0) return T2I_OK;
     s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
     s->averaged = t2i_block_new(&state->model.layout);
@@ -207,7 +225,8 @@ void t2i_step_free(t2i_step *s)
         t2i_free(w->batch);
         t2i_free(w->changed);
         t2i_free(w->target);
-        t2i_free(w->dprediction);
+        t2i_free(w->doutputs.features);
+        t2i_free(w->doutputs.query);
     }
     t2i_packed_weights_free(&s->packed);
     if (s->reduce != NULL && s->in.state->weights == t2i_reduce_weights(s->reduce))
@@ -219,6 +238,8 @@ void t2i_step_free(t2i_step *s)
     t2i_free(s->v);
     t2i_free(s->ema);
     t2i_free(s->averaged);
+    t2i_free(s->batch_image);
+    t2i_free(s->batch_feature);
     t2i_free(s->replica);
     t2i_free(s->sums);
     t2i_audit_batch_free(&s->mine);
@@ -338,24 +359,29 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     worker *w = &s->worker[thread];
     const t2i_step_input *in = &s->in;
     const t2i_train_state *state = in->state;
-    size_t D = state->model.config.vision_feature_dim;
+    const t2i_model *model = &state->model;
+    size_t D = model->config.vision_feature_dim, E = model->config.embed_dim;
     double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
-    const float *prediction =
-        t2i_transformer_forward(&s->packed, w->work, b->row, b->rows, state->vocab.pad);
+    const t2i_outputs outputs =
+        t2i_transformer_forward(&s->packed, w->work, b->row, b->rows, &state->vocab);
     const t2i_contrastive_batch pictures = {b->rights, b->index, b->rows, b->target};
     t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_transformer_work_tokens(w->work),
                      .prefixes = (double)t2i_transformer_work_prefixes(w->work)};
-    leaf.loss = t2i_ops_squared_error(w->dprediction, prediction, b->target,
+    leaf.loss = t2i_ops_squared_error(w->doutputs.features, outputs.features, b->target,
                                       (float)(2.0 / (all * (double)D)), b->rows * D);
     /* in units of the squared error, which is divided by D at the end */
+    if (E > 0) memset(w->doutputs.query, 0, b->rows * E * sizeof(float));
     if (in->contrastive != NULL)
         leaf.loss += weight * (double)D *
-                     t2i_contrastive_loss_add(in->contrastive, thread, &pictures, prediction,
-                                              (float)(weight / all), w->dprediction);
-    t2i_transformer_backward(&s->packed, w->work, w->dprediction, gradient, used);
+                     t2i_contrastive_loss_add(in->contrastive, thread, &pictures,
+                                              E > 0 ? outputs.query : outputs.features,
+                                              (float)(weight / all),
+                                              E > 0 ? w->doutputs.query : w->doutputs.features,
+                                              gradient + model->picture_weight);
+    t2i_transformer_backward(&s->packed, w->work, &w->doutputs, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;
 }
@@ -467,6 +493,40 @@ static void hash_replica(void *context, int thread)
 
 /* ---- the parts of a step ---- */
 
+/* Collective with negatives = batch: sends the pictures of all shards around. */
+static void choose_negatives(t2i_step *s, t2i_comm *comm)
+{
+    const t2i_step_input *in = &s->in;
+    size_t D = in->state->model.config.vision_feature_dim, rows = 0;
+    if (s->batch_feature == NULL) {
+        t2i_contrastive_loss_begin(in->contrastive, &s->packed, (uint64_t)s->number);
+        return;
+    }
+    size_t shards = in->sampler->shards, most = s->batch_most;
+    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
+    worker *w = &s->worker[0];
+    for (size_t v = t2i_comm_share(shards, rank, size); v < t2i_comm_share(shards, rank + 1, size);
+         v++) {
+        t2i_sampler_sample(in->sampler, (uint64_t)s->number, v, w->draw);
+        for (size_t i = 0; i < t2i_sampler_draws(in->sampler, v); i++) {
+            uint32_t image = in->rows->image[w->draw[i] - in->first_row];
+            s->batch_image[v * most + i] = image;
+            memcpy(s->batch_feature + (v * most + i) * D,
+                   t2i_shared_features_feature(in->features, image), D * sizeof(float));
+        }
+    }
+    t2i_comm_allgather(comm, s->batch_image, most * sizeof *s->batch_image, shards);
+    t2i_comm_allgather(comm, s->batch_feature, most * D * sizeof *s->batch_feature, shards);
+    for (size_t v = 0; v < shards; v++) /* closes the gaps between the shards */
+        for (size_t i = 0; i < t2i_sampler_draws(in->sampler, v); i++, rows++) {
+            s->batch_image[rows] = s->batch_image[v * most + i];
+            memmove(s->batch_feature + rows * D, s->batch_feature + (v * most + i) * D,
+                    D * sizeof(float));
+        }
+    t2i_contrastive_loss_begin_batch(in->contrastive, &s->packed, s->batch_image, s->batch_feature,
+                                     rows);
+}
+
 static void compute_shards(void *context, int thread)
 {
     t2i_step *s = context;
@@ -513,8 +573,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
     begin_audit(s, comm);
     if (s->packed.weights != state->weights) pack(s, comm, state->weights);
     if (compares(s)) t2i_thread_pool_run(s->pool, hash_replica, s);
-    if (s->in.contrastive != NULL)
-        t2i_contrastive_loss_begin(s->in.contrastive, (uint64_t)s->number);
+    if (s->in.contrastive != NULL) choose_negatives(s, comm);
     clock_into(s, &seconds->compute);
     t2i_thread_pool_run(s->pool, compute_shards, s);
     result->step_status.damaged = atomic_load(&s->damaged);

@@ -231,7 +231,8 @@ static t2i_status open_features(t2i_train *t, t2i_error *err)
         mine = t->trains == NULL
                    ? t2i_fail_memory(err, bytes, "the pictures")
                    : t2i_shared_features_want_split(t->trains, t->dataset, T2I_TRAIN, err);
-        if (mine == T2I_OK) memcpy(wanted, t->trains, bytes);
+        if (mine == T2I_OK && t->options->negatives != T2I_NEGATIVES_BATCH)
+            memcpy(wanted, t->trains, bytes);
     }
     for (size_t i = 0; mine == T2I_OK && i < t->rows.count; i++) t2i_want(wanted, t->rows.image[i]);
     if (mine == T2I_OK) t2i_validation_want(&t->validation, wanted);
@@ -246,8 +247,11 @@ static t2i_status open_features(t2i_train *t, t2i_error *err)
 static t2i_status open_contrastive(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
+    size_t batch = t->sampler.batch < T2I_VALIDATION_ROWS ? T2I_VALIDATION_ROWS : t->sampler.batch;
     const t2i_contrastive_loss_options contrastive = {.temperature = options->temperature,
                                                       .negatives = (size_t)options->negatives,
+                                                      .batch = batch,
+                                                      .embed_dim = t->state.model.config.embed_dim,
                                                       .seed = (uint64_t)options->seed};
     int replays = t->sampler.kind == T2I_SAMPLER_FILE;
     if (options->loss != T2I_LOSS_CONTRASTIVE) return T2I_OK;

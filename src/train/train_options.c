@@ -2,9 +2,11 @@
 
 #include <float.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "comm/comm.h"
+#include "train/contrastive_loss.h"
 #include "formats/json.h"
 #include "base/mem.h"
 
@@ -61,9 +63,10 @@ static void fill_table(t2i_train_options *options)
         {"temperature", T2I_OPT_REAL, &options->temperature, "0.05", 1e-3, 1e3,
          .help = "contrastive: temperature, by which the cosine similarities are divided.",
          .rare = 1},
-        {"negatives", T2I_OPT_INT, &options->negatives, "4096", 1, 1 << 20,
+        {"negatives", T2I_OPT_TEXT, &options->word.negatives, "4096", .argument = "N|batch",
          .help = "contrastive: maximum number of pictures in the cross-entropy. If there are more "
-                 "training pictures, each step draws a new sample.",
+                 "training pictures, each step draws a new sample. batch: the pictures of the "
+                 "step's batch; a node then needs no features but those of its own rows.",
          .rare = 1},
         {"augment", T2I_OPT_REAL, &options->augment, "0", 0, 1,
          .help = "Fraction of the prompts that are augmented. An augmented prompt loses words, has "
@@ -96,6 +99,17 @@ static void fill_table(t2i_train_options *options)
          .help = "Width of the feed-forward layers."},
         {"block-size", T2I_OPT_INT, &options->block_size, "64", 1, 65535,
          .help = "Maximum prompt length in characters. Longer prompts are truncated."},
+        {"ngram-buckets", T2I_OPT_INT, &options->ngram_buckets, "0", 0, 1 << 26,
+         .help = "Rows of the n-gram table; 0: no n-grams. Pieces of words (2 to 6 characters, and "
+                 "the word so far) are hashed to these rows, which are added to the embeddings of "
+                 "the characters and whose sum also reaches the outputs directly."},
+        {"ngram-hidden", T2I_OPT_INT, &options->ngram_hidden, "512", 1, 1 << 20,
+         .help =
+             "ngram-buckets: width of the layer from the sum of a prompt's rows to the outputs.",
+         .rare = 1},
+        {"embed-dim", T2I_OPT_INT, &options->embed_dim, "0", 0, 1 << 20,
+         .help = "contrastive: width of a space of its own, in which prompts and pictures are "
+                 "compared; 0: they are compared by their features. Drawing uses the features."},
         {"min-count", T2I_OPT_INT, &options->min_count, "1", 1, 1e12,
          .help = "Minimum number of occurrences of a character. A character that occurs less often "
                  "in the training prompts is not in the vocabulary.",
@@ -194,12 +208,24 @@ static void read_words(t2i_train_options *options)
     if (options->sampler == T2I_SAMPLER_FILE) options->sampler_path = options->word.sampler;
 }
 
+static t2i_status read_negatives(t2i_train_options *options, t2i_error *err)
+{
+    const char *word = options->word.negatives;
+    char *end = NULL;
+    options->negatives = is(word, "batch") ? T2I_NEGATIVES_BATCH : strtol(word, &end, 10);
+    if (end == NULL || (*end == '\0' && options->negatives >= 1 && options->negatives <= 1 << 20))
+        return T2I_OK;
+    return t2i_fail(err, T2I_USAGE, "negatives = %s: give a number from 1 to %d, or batch", word,
+                    1 << 20);
+}
+
 /* Reads the command line by the table. */
 static t2i_status parse(t2i_train_options *options, int argc, char **argv, t2i_error *err)
 {
     T2I_TRY(t2i_opts_parse(&options->opts, argc, argv, err));
-    if (options->opts.asked == T2I_ASK_NOTHING) read_words(options);
-    return T2I_OK;
+    if (options->opts.asked != T2I_ASK_NOTHING) return T2I_OK;
+    read_words(options);
+    return read_negatives(options, err);
 }
 
 /* Checks the combination of the given options. */
@@ -213,6 +239,8 @@ static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
     if (options->heads > 0 && options->d_model % options->heads != 0)
         return t2i_fail(err, T2I_USAGE, "d-model %ld is not a multiple of heads %ld",
                         options->d_model, options->heads);
+    if (options->embed_dim > 0 && options->loss != T2I_LOSS_CONTRASTIVE)
+        return t2i_fail(err, T2I_USAGE, "embed-dim needs loss = contrastive, which trains it");
     return T2I_OK;
 }
 

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "train/sampler.h"
 
-enum { T2I_TRAIN_OPTIONS = 49 };
+enum { T2I_TRAIN_OPTIONS = 53 };
 
 typedef enum { T2I_SCHEDULE_CONSTANT, T2I_SCHEDULE_COSINE } t2i_schedule_kind;
 typedef enum { T2I_LOSS_MSE, T2I_LOSS_CONTRASTIVE } t2i_loss_kind;
@@ -16,7 +16,7 @@ typedef enum { T2I_RESUME_AUTO, T2I_RESUME_NEVER, T2I_RESUME_NAMED } t2i_resume_
 typedef struct {
     char *data, *out, *init;
     struct { /* word options as given; parsing converts them to the members below */
-        char *resume, *schedule, *loss, *sampler, *trie, *tensorboard;
+        char *resume, *schedule, *loss, *negatives, *sampler, *trie, *tensorboard;
     } word;
     t2i_resume_kind resume;
     t2i_schedule_kind schedule;
@@ -28,8 +28,9 @@ typedef struct {
     long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
     double contrastive_weight, temperature, augment, ema, watchdog, skip_spikes;
-    long negatives, min_count, verify_every, audit_every;
-    long d_model, heads, layers, d_ff, block_size;
+    long negatives; /* T2I_NEGATIVES_BATCH: those of the batch (contrastive_loss.h) */
+    long min_count, verify_every, audit_every;
+    long d_model, heads, layers, d_ff, block_size, ngram_buckets, ngram_hidden, embed_dim;
     long validate_every, sample_every, log_every, checkpoint_every, keep;
     int dry_run;
     t2i_opts opts; /* the table and what parsing found */

@@ -48,7 +48,8 @@ t2i_status t2i_validation_new(t2i_validation *out, const t2i_train_options *opti
     out->range = range_of(out, T2I_VALIDATION, first, end < out->validated ? end : out->validated);
     T2I_TRY(t2i_rows_load(&out->rows, &out->range, err));
     if (out->validated == 0) return T2I_OK;
-    return t2i_validation_recall_new(&out->recall, dataset, &out->rows, first, out->validated, err);
+    return t2i_validation_recall_new(&out->recall, dataset, &state->model.config, &out->rows, first,
+                                     out->validated, err);
 }
 
 void t2i_validation_free(t2i_validation *validation)
@@ -60,7 +61,7 @@ void t2i_validation_free(t2i_validation *validation)
     t2i_free(validation->block_loss);
     t2i_free(validation->index);
     t2i_free(validation->target);
-    t2i_free(validation->dprediction);
+    t2i_free(validation->unwanted);
     t2i_gallery_free(&validation->gallery);
 }
 
@@ -85,12 +86,12 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
         t2i_alloc(validation->blocks, T2I_VALIDATION_ROWS * sizeof *validation->place);
     validation->index = t2i_alloc(T2I_VALIDATION_ROWS, sizeof *validation->index);
     validation->target = t2i_alloc(T2I_VALIDATION_ROWS * D, sizeof *validation->target);
-    validation->dprediction = t2i_alloc(T2I_VALIDATION_ROWS * D, sizeof *validation->dprediction);
+    validation->unwanted = t2i_alloc(T2I_VALIDATION_ROWS * D, sizeof *validation->unwanted);
     if (validation->block_loss == NULL || validation->place == NULL || validation->index == NULL ||
-        validation->target == NULL || validation->dprediction == NULL)
+        validation->target == NULL || validation->unwanted == NULL)
         return t2i_fail_memory(err, validation->blocks * 8 + T2I_VALIDATION_ROWS * D * 8,
                                "validation");
-    T2I_TRY(t2i_validation_recall_begin(&validation->recall, features, err));
+    T2I_TRY(t2i_validation_recall_begin(&validation->recall, features, packed, err));
     if (contrastive == NULL) return T2I_OK;
     return t2i_contrastive_loss_rights_new(&validation->right, contrastive, &validation->rows,
                                            &validation->range,
@@ -127,32 +128,37 @@ void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm)
 static double loss_of_block(t2i_validation *validation, size_t first, size_t rows)
 {
     const t2i_train_state *state = validation->state;
+    const uint32_t *image = validation->rows.image + first;
     size_t D = state->model.config.vision_feature_dim;
-    const float *prediction = t2i_transformer_forward(
-        validation->packed, validation->work, validation->rows.row + first, rows, state->vocab.pad);
+    const t2i_outputs outputs = t2i_transformer_forward(
+        validation->packed, validation->work, validation->rows.row + first, rows, &state->vocab);
     for (size_t i = 0; i < rows; i++) {
         validation->index[i] = first + i;
         memcpy(validation->target + i * D,
-               t2i_shared_features_feature(validation->features, validation->rows.image[first + i]),
-               D * sizeof(float));
+               t2i_shared_features_feature(validation->features, image[i]), D * sizeof(float));
     }
-    t2i_validation_recall_add_predictions(&validation->recall, first, rows, prediction);
-    double loss = t2i_ops_squared_error(validation->dprediction, prediction, validation->target,
+    t2i_validation_recall_add_predictions(&validation->recall, first, rows, &outputs);
+    double loss = t2i_ops_squared_error(validation->unwanted, outputs.features, validation->target,
                                         0.0f, rows * D);
     const t2i_contrastive_batch pictures = {&validation->right, validation->index, rows,
                                             validation->target};
-    if (validation->contrastive != NULL)
-        loss +=
-            validation->options->contrastive_weight * (double)D *
-            t2i_contrastive_loss_add(validation->contrastive, 0, &pictures, prediction, 0.0f, NULL);
-    return loss;
+    if (validation->contrastive == NULL) return loss;
+    if (validation->options->negatives == T2I_NEGATIVES_BATCH)
+        t2i_contrastive_loss_begin_batch(validation->contrastive, validation->packed, image,
+                                         validation->target, rows);
+    return loss +
+           validation->options->contrastive_weight * (double)D *
+               t2i_contrastive_loss_add(validation->contrastive, 0, &pictures,
+                                        outputs.query != NULL ? outputs.query : outputs.features,
+                                        0.0f, NULL, NULL);
 }
 
 /* Collective. Returns the loss and fills place. */
 static double validate(t2i_validation *validation, t2i_comm *comm)
 {
     size_t end = t2i_comm_share(validation->blocks, validation->rank + 1, validation->size);
-    if (validation->contrastive != NULL) t2i_contrastive_loss_begin(validation->contrastive, 0);
+    if (validation->contrastive != NULL && validation->options->negatives != T2I_NEGATIVES_BATCH)
+        t2i_contrastive_loss_begin(validation->contrastive, validation->packed, 0);
     for (size_t b = validation->first_block; b < end; b++) {
         size_t first = (b - validation->first_block) * T2I_VALIDATION_ROWS,
                rows = validation->rows.count - first;
@@ -263,7 +269,7 @@ t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights,
                              &truth[i], err);
     if (status == T2I_OK)
         status = t2i_predict(&state->model, weights, &state->vocab, prompt, count, prediction, NULL,
-                             err);
+                             NULL, err);
     snprintf(name, sizeof name, "samples/step-%ld.png", state->run.step);
     snprintf(title, sizeof title, "After step %ld", state->run.step);
     char *path = t2i_fs_join(validation->options->out, name, err);

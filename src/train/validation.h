@@ -40,9 +40,10 @@ typedef struct {
     t2i_rights right;    /* owned: matching pictures of these rows, for contrastive */
     uint64_t split_rows[T2I_SPLITS], validated;
     size_t blocks, first_block;
-    double *block_loss;          /* owned: one per block */
-    size_t *index;               /* owned: T2I_VALIDATION_ROWS */
-    float *target, *dprediction; /* owned: (T2I_VALIDATION_ROWS, D) */
+    double *block_loss; /* owned: one per block */
+    size_t *index;      /* owned: T2I_VALIDATION_ROWS */
+    float *target;      /* owned: (T2I_VALIDATION_ROWS, D) */
+    float *unwanted;    /* owned: the same, for a gradient that is not used */
     t2i_validation_recall recall;
     uint32_t
         *place; /* owned: (blocks, T2I_VALIDATION_ROWS): retrieval ranks (validation_recall.h) */

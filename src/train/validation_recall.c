@@ -151,11 +151,12 @@ static t2i_status choose_pictures(t2i_validation_recall *recall, t2i_dataset *da
 }
 
 t2i_status t2i_validation_recall_new(t2i_validation_recall *out, t2i_dataset *dataset,
-                                     const t2i_rows *rows, uint64_t first, uint64_t in_split,
-                                     t2i_error *err)
+                                     const t2i_config *config, const t2i_rows *rows, uint64_t first,
+                                     uint64_t in_split, t2i_error *err)
 {
     reading r = {.room = 0};
-    *out = (t2i_validation_recall){.D = (size_t)t2i_dataset_get_info(dataset)->features};
+    *out = (t2i_validation_recall){.D = config->vision_feature_dim,
+                                   .dim = t2i_search_space_dim(config)};
     size_t most =
         rows->count < T2I_VALIDATION_RECALL_MOST ? rows->count : T2I_VALIDATION_RECALL_MOST;
     out->row = t2i_alloc(most, sizeof *out->row);
@@ -174,8 +175,9 @@ t2i_status t2i_validation_recall_new(t2i_validation_recall *out, t2i_dataset *da
 
 void t2i_validation_recall_free(t2i_validation_recall *recall)
 {
-    void *all[] = {recall->picture,    recall->row,   recall->begin, recall->fit, recall->distance,
-                   recall->prediction, recall->found, recall->block, recall->none};
+    void *all[] = {recall->picture,  recall->row,        recall->begin, recall->fit,
+                   recall->distance, recall->prediction, recall->found, recall->feature,
+                   recall->block,    recall->one,        recall->none};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     t2i_search_free(recall->search);
     *recall = (t2i_validation_recall){0};
@@ -189,41 +191,52 @@ void t2i_validation_recall_want(const t2i_validation_recall *recall, uint8_t *wa
 }
 
 t2i_status t2i_validation_recall_begin(t2i_validation_recall *recall,
-                                       const t2i_shared_features *features, t2i_error *err)
+                                       const t2i_shared_features *features,
+                                       const t2i_packed_weights *packed, t2i_error *err)
 {
     size_t n = recall->questions;
     recall->features = features;
+    recall->packed = packed;
     if (n == 0) return T2I_OK;
     size_t rows = t2i_feature_cache_rows(recall->D);
     recall->distance = t2i_alloc(recall->begin[n], sizeof *recall->distance);
-    recall->prediction = t2i_alloc(n * recall->D, sizeof *recall->prediction);
+    recall->prediction = t2i_alloc(n * recall->dim, sizeof *recall->prediction);
     recall->found = t2i_alloc(n, sizeof *recall->found);
-    recall->block = t2i_alloc(rows * recall->D, sizeof *recall->block);
+    recall->feature = t2i_alloc(rows * recall->D, sizeof *recall->feature);
+    recall->block = t2i_alloc(rows * recall->dim, sizeof *recall->block);
+    recall->one = t2i_alloc(recall->dim, sizeof *recall->one);
     recall->none = t2i_alloc(rows, 1);
     if (recall->distance == NULL || recall->prediction == NULL || recall->found == NULL ||
-        recall->block == NULL || recall->none == NULL)
-        return t2i_fail_memory(err, (n + rows) * recall->D * sizeof(float), "validation prompts");
-    return t2i_search_new(&recall->search, rows, n < TOGETHER ? n : TOGETHER, recall->D, NULL, err);
+        recall->feature == NULL || recall->block == NULL || recall->one == NULL ||
+        recall->none == NULL)
+        return t2i_fail_memory(err, (n + 2 * rows) * recall->D * sizeof(float),
+                               "validation prompts");
+    return t2i_search_new(&recall->search, rows, n < TOGETHER ? n : TOGETHER, recall->dim, NULL,
+                          err);
 }
 
 /* ---- ranking ---- */
 
 void t2i_validation_recall_add_predictions(t2i_validation_recall *recall, size_t first,
-                                           size_t count, const float *prediction)
+                                           size_t count, const t2i_outputs *outputs)
 {
-    for (size_t q = 0; q < recall->questions; q++)
-        if (recall->row[q] >= first && recall->row[q] < first + count)
-            memcpy(recall->prediction + q * recall->D,
-                   prediction + (recall->row[q] - first) * recall->D,
-                   recall->D * sizeof *prediction);
+    const t2i_config *c = &recall->packed->model->config;
+    for (size_t q = 0; q < recall->questions; q++) {
+        if (recall->row[q] < first || recall->row[q] >= first + count) continue;
+        size_t i = recall->row[q] - first;
+        const t2i_outputs one = {outputs->features + i * recall->D,
+                                 outputs->query == NULL ? NULL : outputs->query + i * recall->dim};
+        t2i_search_space_prompts(c, recall->prediction + q * recall->dim, &one, 1);
+    }
 }
 
 /* Sets the limit to the distance of the nearest relevant picture; none if the prediction is not
  * finite. */
 static void set_limit(t2i_validation_recall *recall, size_t q)
 {
-    const float *x = recall->prediction + q * recall->D;
-    double own = t2i_gallery_length(x, recall->D);
+    size_t dim = recall->dim;
+    const float *x = recall->prediction + q * dim;
+    double own = t2i_gallery_length(x, dim);
     t2i_search_count *c = &recall->found[q].by[T2I_COSINE];
     recall->found[q] = (t2i_search_result){.training = t2i_search_none()};
     recall->found[q].by[T2I_EUCLIDEAN].limit = t2i_search_none();
@@ -231,9 +244,11 @@ static void set_limit(t2i_validation_recall *recall, size_t q)
     if (!isfinite(own)) return;
     for (size_t k = recall->begin[q]; k < recall->begin[q + 1]; k++) {
         uint32_t image = recall->fit[k].image;
-        const float *feature = t2i_shared_features_feature(recall->features, image);
-        recall->distance[k] = t2i_gallery_distance(
-            T2I_COSINE, x, own, feature, t2i_gallery_length(feature, recall->D), recall->D);
+        float *y = recall->one;
+        t2i_search_space_pictures(recall->packed, y,
+                                  t2i_shared_features_feature(recall->features, image), 1);
+        recall->distance[k] =
+            t2i_gallery_distance(T2I_COSINE, x, own, y, t2i_gallery_length(y, dim), dim);
         if (recall->fit[k].right)
             t2i_search_nearer(&c->limit, (t2i_search_neighbour){recall->distance[k],
                                                                 (uint32_t)place_of(recall, image)});
@@ -247,12 +262,13 @@ static void compare_all(t2i_validation_recall *recall)
         size_t count = recall->pictures - at < rows ? recall->pictures - at : rows;
         t2i_heartbeat_beat();
         for (size_t i = 0; i < count; i++)
-            memcpy(recall->block + i * D,
+            memcpy(recall->feature + i * D,
                    t2i_shared_features_feature(recall->features, recall->picture[at + i]),
-                   D * sizeof *recall->block);
+                   D * sizeof *recall->feature);
+        t2i_search_space_pictures(recall->packed, recall->block, recall->feature, count);
         t2i_search_pictures(recall->search, recall->block, at, count, recall->none);
         for (size_t q = 0; q < recall->questions; q += TOGETHER)
-            t2i_search_compare(recall->search, recall->prediction + q * D,
+            t2i_search_compare(recall->search, recall->prediction + q * recall->dim,
                                recall->questions - q < TOGETHER ? recall->questions - q : TOGETHER,
                                recall->found + q);
     }

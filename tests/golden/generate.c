@@ -134,7 +134,7 @@ static void predicts(const t2i_loaded_model *trained, const char *prompt, const 
     if (t != NULL && t->count == D && prompt != NULL) {
         const t2i_prompt p = {prompt, strlen(prompt)};
         OK(t2i_st_floats(st, t, right, &err));
-        OK(t2i_predict(&c->model, c->weights, &c->vocab, &p, 1, ours, &encoded, &err));
+        OK(t2i_predict(&c->model, c->weights, &c->vocab, &p, 1, ours, NULL, &encoded, &err));
         if (!(difference(ours, right) < 1e-5)) {
             fprintf(stderr, "%s: off by %g\n", tensor, difference(ours, right));
             CU_FAIL("a prediction differs from PyTorch's");

@@ -138,10 +138,10 @@ static void test_run(void)
             memcpy(target[i], feature[batch[s][i]], sizeof target[i]);
         }
         t2i_packed_weights_fill(&packed, model.weights, 0, 1);
-        const float *p = t2i_transformer_forward(&packed, work, rows, BATCH, model.vocab.pad);
+        const float *p = t2i_transformer_forward(&packed, work, rows, BATCH, &model.vocab).features;
         loss[s] = t2i_ops_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
                   (BATCH * D);
-        t2i_transformer_backward(&packed, work, dprediction, g, used);
+        t2i_transformer_backward(&packed, work, &(t2i_outputs){.features = dprediction}, g, used);
         if (s == 0) check_gradients(g);
         const t2i_adamw_factors factors = t2i_optim_adamw_begin(&adamw, 1.0f, s + 1);
         t2i_optim_adamw_update(model.weights, m, v, g, layout->floats, &factors);

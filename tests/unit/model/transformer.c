@@ -7,6 +7,7 @@
 
 #include "kernels/ops.h"
 #include "base/rng.h"
+#include "model/ngrams.h"
 #include "model/transformer.h"
 
 enum { ROWS = 10, D = 6, LONGEST = 19 };
@@ -16,7 +17,10 @@ static const uint16_t ids[LONGEST] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 
 /* among them equal ones, one that another begins with, and two empty ones */
 static const t2i_row row[ROWS] = {{ids, 7}, {ids + 2, 1}, {ids, 0}, {ids, LONGEST}, {ids + 3, 16},
                                   {ids, 7}, {ids + 3, 5}, {ids, 0}, {ids + 1, 1},   {ids + 3, 16}};
-enum { PAD = 10 };
+enum { PAD = 10, SPACE = 5 };
+/* Characters a to j, of which f is a space, and <PAD>. */
+static uint32_t code[PAD + 1] = {'a', 'b', 'c', 'd', 'e', ' ', 'g', 'h', 'i', 'j', T2I_NO_CODE};
+static const t2i_vocab vocab = {.size = PAD + 1, .code = code, .pad = PAD, .unknown = PAD};
 
 /* ---- the reference: one prompt at a time, textbook loops ---- */
 
@@ -53,8 +57,43 @@ static void linear(const t2i_model *m, const double *w, const char *prefix, cons
     }
 }
 
-enum { MOST = 24 };
-static void reference_row(const t2i_model *m, const double *w, const t2i_row *r, double *prediction)
+enum { MOST = 24, E = 4 };
+
+/* y (d) += the rows of the pieces that end at position `at` of text, which has a space before it
+ * and behind it; at is T + 1 behind the prompt. */
+static void add_pieces(const t2i_model *m, const double *w, const uint32_t *text, size_t at,
+                       double *y)
+{
+    const double *table = tensor(m, w, "", "ngram", ".weight");
+    size_t d = m->config.d_model, buckets = m->config.ngram_buckets, first = at;
+    while (first > 0 && text[first - 1] != ' ') first--;
+    if (first == 0) first = 1; /* the space before the prompt */
+    for (size_t n = 2; n <= 7; n++) {
+        if (n <= 6 && n > at + 1) continue;
+        size_t piece = n <= 6 ? t2i_ngrams_row(text + at + 1 - n, n, 0, buckets)
+                              : t2i_ngrams_row(text + first, at + 1 - first, 1, buckets);
+        for (size_t i = 0; i < d; i++) y[i] += table[piece * d + i];
+    }
+}
+
+/* The direct layer: added to the features and to the query. */
+static void add_direct(const t2i_model *m, const double *w, const double *sum, double *features,
+                       double *query)
+{
+    size_t H = m->config.ngram_hidden;
+    double h[MOST], f[2 * MOST], y[MOST];
+    norm(m, w, "ngram.", "ln", sum, h);
+    linear(m, w, "ngram.", "ffn1", h, f, m->config.d_model, H);
+    for (size_t i = 0; i < H; i++) f[i] = fmax(f[i], 0.0);
+    linear(m, w, "ngram.", "head", f, y, H, D);
+    for (size_t i = 0; i < D; i++) features[i] += y[i];
+    if (m->config.embed_dim == 0) return;
+    linear(m, w, "ngram.", "query", f, y, H, E);
+    for (size_t i = 0; i < E; i++) query[i] += y[i];
+}
+
+static void reference_row(const t2i_model *m, const double *w, const t2i_row *r, double *prediction,
+                          double *query)
 {
     const t2i_config *c = &m->config;
     size_t d = c->d_model, dk = d / c->n_heads, T = r->length == 0 ? 1 : r->length;
@@ -65,6 +104,18 @@ static void reference_row(const t2i_model *m, const double *w, const t2i_row *r,
         for (size_t i = 0; i < d; i++)
             x[t][i] = embedding[(r->length == 0 ? PAD : r->ids[t]) * d + i] +
                       (double)m->position[t * d + i];
+    uint32_t text[LONGEST + 2] = {' '};
+    double bag[MOST] = {0};
+    for (size_t t = 0; t < r->length; t++) text[t + 1] = code[r->ids[t]];
+    text[r->length + 1] = ' ';
+    for (size_t t = 0; c->ngram_buckets > 0 && r->length > 0 && t <= r->length; t++) {
+        double pieces[MOST] = {0};
+        add_pieces(m, w, text, t + 1, pieces);
+        for (size_t i = 0; i < d; i++) {
+            bag[i] += pieces[i];
+            if (t < r->length) x[t][i] += pieces[i];
+        }
+    }
     for (size_t l = 0; l < c->n_layers; l++) {
         char p[32];
         snprintf(p, sizeof p, "layers.%zu.", l);
@@ -100,6 +151,8 @@ static void reference_row(const t2i_model *m, const double *w, const t2i_row *r,
     }
     norm(m, w, "", "final_ln", x[T - 1], h);
     linear(m, w, "", "head", h, prediction, d, c->vision_feature_dim);
+    if (c->embed_dim > 0) linear(m, w, "", "query", h, query, d, E);
+    if (c->ngram_buckets > 0) add_direct(m, w, bag, prediction, query);
 }
 
 static double target(size_t i)
@@ -109,10 +162,12 @@ static double target(size_t i)
 
 static double reference_loss(const t2i_model *m, const double *w)
 {
-    double prediction[D], sum = 0;
+    double prediction[D], query[E] = {0}, sum = 0;
     for (size_t r = 0; r < ROWS; r++) {
-        reference_row(m, w, &row[r], prediction);
+        reference_row(m, w, &row[r], prediction, query);
         for (size_t i = 0; i < D; i++) sum += pow(prediction[i] - target(r * D + i), 2);
+        for (size_t i = 0; m->config.embed_dim > 0 && i < E; i++)
+            sum += pow(query[i] - target(1000 + r * E + i), 2);
     }
     return sum / (ROWS * D);
 }
@@ -140,23 +195,30 @@ static void check_model(const t2i_config *config, int share)
 
     t2i_packed_weights_fill(&packed, w, 1, 2); /* by two threads */
     t2i_packed_weights_fill(&packed, w, 0, 2);
-    const float *prediction = t2i_transformer_forward(&packed, work, row, ROWS, PAD);
-    float wanted[ROWS * D], dprediction[ROWS * D];
+    const t2i_outputs got = t2i_transformer_forward(&packed, work, row, ROWS, &vocab);
+    float wanted[ROWS * D], dfeatures[ROWS * D], dquery[ROWS * E];
     for (size_t i = 0; i < ROWS * D; i++) wanted[i] = (float)target(i);
     for (size_t r = 0; r < ROWS; r++) {
-        double plain[D];
-        reference_row(&m, exact, &row[r], plain);
+        double plain[D], query[E];
+        reference_row(&m, exact, &row[r], plain, query);
         for (size_t i = 0; i < D; i++)
-            CU_ASSERT_DOUBLE_EQUAL((double)prediction[r * D + i], plain[i], 5e-6);
+            CU_ASSERT_DOUBLE_EQUAL((double)got.features[r * D + i], plain[i], 5e-6);
+        for (size_t i = 0; config->embed_dim > 0 && i < E; i++)
+            CU_ASSERT_DOUBLE_EQUAL((double)got.query[r * E + i], query[i], 5e-6);
     }
     double sum =
-        t2i_ops_squared_error(dprediction, prediction, wanted, 2.0f / (ROWS * D), ROWS * D);
+        t2i_ops_squared_error(dfeatures, got.features, wanted, 2.0f / (ROWS * D), ROWS * D);
+    if (config->embed_dim > 0) {
+        for (size_t i = 0; i < ROWS * E; i++) wanted[i] = (float)target(1000 + i);
+        sum += t2i_ops_squared_error(dquery, got.query, wanted, 2.0f / (ROWS * D), ROWS * E);
+    }
     CU_ASSERT_DOUBLE_EQUAL(sum / (ROWS * D), reference_loss(&m, exact), 1e-5);
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN; /* every tensor must be set */
-    t2i_transformer_backward(&packed, work, dprediction, g, used);
+    t2i_transformer_backward(&packed, work, &(t2i_outputs){dfeatures, dquery}, g, used);
 
     for (size_t i = 0; i < m.layout.tensors; i++) {
         const t2i_tensor *t = &m.layout.tensor[i];
+        if (strcmp(t->name, "picture.weight") == 0) continue; /* the loss sets it */
         size_t count = t2i_tensor_count(t);
         double largest = 0, worst = 0;
         for (size_t k = 0; k < count; k++) largest = fmax(largest, fabs((double)g[t->offset + k]));
@@ -209,6 +271,26 @@ static void test_every_bias(void)
     }
 }
 
+/* Pieces of words, the query head, and both, with one and two layers. */
+static void test_ngrams_and_query(void)
+{
+    for (unsigned bits = 1; bits < 8; bits++) {
+        t2i_config c = {.vocab_size = 11,
+                        .d_model = 12,
+                        .n_heads = 3,
+                        .n_layers = 1 + (bits >> 2),
+                        .d_ff = 20,
+                        .block_size = 24,
+                        .vision_feature_dim = D,
+                        .ngram_buckets = bits & 1 ? 29 : 0,
+                        .ngram_hidden = bits & 1 ? 17 : 0,
+                        .embed_dim = bits & 2 ? E : 0,
+                        .out_bias = 1,
+                        .head_bias = 1};
+        check(&c);
+    }
+}
+
 static void test_wide_heads_and_one_layer(void)
 {
     t2i_config c = {.vocab_size = 11,
@@ -250,18 +332,18 @@ static void test_rows_stand_alone(void)
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
     t2i_packed_weights_fill(&packed, w, 0, 1);
-    memcpy(first, t2i_transformer_forward(&packed, work, row, ROWS, PAD), sizeof first);
+    memcpy(first, t2i_transformer_forward(&packed, work, row, ROWS, &vocab).features, sizeof first);
     CU_ASSERT_EQUAL(t2i_transformer_work_tokens(work), 7 + 1 + 1 + 19 + 16 + 7 + 5 + 1 + 1 + 16);
     CU_ASSERT_EQUAL(t2i_transformer_work_prefixes(work),
                     1 + 1 + 19 + 16); /* the others are parts of these */
     size_t calls = t2i_alloc_calls();
     for (size_t r = 0; r < ROWS; r++) {
-        const float *alone = t2i_transformer_forward(&packed, work, &row[r], 1, PAD);
+        const float *alone = t2i_transformer_forward(&packed, work, &row[r], 1, &vocab).features;
         for (size_t i = 0; i < D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)alone[i], (double)first[r * D + i], 2e-6);
     }
-    CU_ASSERT_TRUE(
-        memcmp(first, t2i_transformer_forward(&packed, work, row, ROWS, PAD), sizeof first) == 0);
+    CU_ASSERT_TRUE(memcmp(first, t2i_transformer_forward(&packed, work, row, ROWS, &vocab).features,
+                          sizeof first) == 0);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls);
     t2i_free(w);
     t2i_packed_weights_free(&packed);
@@ -271,7 +353,7 @@ static void test_rows_stand_alone(void)
 
 /* Prompts with much in common: shared prefixes and pairs, or all prefixes of each prompt, or
  * prompts that are computed one at a time, whose gradients add up. */
-static void three_ways(size_t d_model)
+static void three_ways(size_t d_model, size_t buckets)
 {
     enum { MANY = 48, LENGTH = 14 };
     static uint16_t letter[MANY][LENGTH];
@@ -282,10 +364,12 @@ static void three_ways(size_t d_model)
                     .d_ff = 64,
                     .block_size = LENGTH,
                     .vision_feature_dim = D,
+                    .ngram_buckets = buckets,
+                    .ngram_hidden = buckets > 0 ? 48 : 0,
                     .qkv_bias = 1};
     t2i_row rows[MANY];
     float dprediction[MANY * D], predicted[MANY * D];
-    uint8_t used[512];
+    uint8_t used[1024];
     t2i_model m;
     t2i_packed_weights packed;
     OK(t2i_model_new(&m, &c, &err));
@@ -306,11 +390,11 @@ static void three_ways(size_t d_model)
         t2i_work *work = NULL;
         OK(t2i_transformer_work_new(&work, &m, MANY, LENGTH, share, &err));
         g[share] = t2i_block_new(&m.layout);
-        const float *p = t2i_transformer_forward(&packed, work, rows, MANY, PAD);
+        const float *p = t2i_transformer_forward(&packed, work, rows, MANY, &vocab).features;
         for (size_t i = 0; share == 1 && i < MANY * D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)p[i], (double)predicted[i], 2e-6);
         memcpy(predicted, p, sizeof predicted);
-        t2i_transformer_backward(&packed, work, dprediction, g[share], used);
+        t2i_transformer_backward(&packed, work, &(t2i_outputs){dprediction, NULL}, g[share], used);
         CU_ASSERT_TRUE(
             share ? 5 * t2i_transformer_work_prefixes(work) < 4 * t2i_transformer_work_tokens(work)
                   : t2i_transformer_work_prefixes(work) == t2i_transformer_work_tokens(work));
@@ -320,8 +404,10 @@ static void three_ways(size_t d_model)
     OK(t2i_transformer_work_new(&alone, &m, 1, LENGTH, 1, &err));
     g[2] = t2i_block_new(&m.layout);
     for (size_t r = 0; r < MANY; r++) {
-        t2i_transformer_forward(&packed, alone, &rows[r], 1, PAD);
-        t2i_transformer_backward(&packed, alone, dprediction + r * D, one, used);
+        memset(one, 0, m.layout.floats * sizeof *one); /* unused chunks are not written */
+        t2i_transformer_forward(&packed, alone, &rows[r], 1, &vocab);
+        t2i_transformer_backward(&packed, alone, &(t2i_outputs){dprediction + r * D, NULL}, one,
+                                 used);
         t2i_ops_add(g[2], one, m.layout.floats);
     }
     t2i_transformer_work_free(alone);
@@ -347,8 +433,10 @@ static void three_ways(size_t d_model)
 /* From 128 rows and columns on, zeros are skipped, the rows in blocks of about 192. */
 static void test_trie_on_and_off(void)
 {
-    three_ways(32);
-    three_ways(136);
+    three_ways(32, 0);
+    three_ways(136, 0);
+    three_ways(32, 1000);
+    three_ways(136, 1000);
 }
 
 /* Of a large embedding only the chunks with characters that occur are written. */
@@ -381,8 +469,8 @@ static void test_large_vocabulary(void)
     for (size_t i = 0; i < 2 * D; i++) dprediction[i] = 1.0f;
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN;
     t2i_packed_weights_fill(&packed, w, 0, 1);
-    t2i_transformer_forward(&packed, work, rows, 2, PAD);
-    t2i_transformer_backward(&packed, work, dprediction, g, used);
+    t2i_transformer_forward(&packed, work, rows, 2, &vocab);
+    t2i_transformer_backward(&packed, work, &(t2i_outputs){dprediction, NULL}, g, used);
     for (size_t k = 0; k < m.layout.floats / T2I_CHUNK; k++)
         CU_ASSERT_EQUAL(used[k], k == 0 || k == 6 || k >= CHUNKS);
     size_t written = 0, wrong = 0;
@@ -445,6 +533,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"gradients with every bias present or absent", test_every_bias},
+        {"gradients with n-grams and a query head", test_ngrams_and_query},
         {"gradients with other shapes", test_wide_heads_and_one_layer},
         {"rows stand alone, no allocation", test_rows_stand_alone},
         {"shared prefixes, or each prompt by itself", test_trie_on_and_off},

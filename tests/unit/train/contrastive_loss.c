@@ -148,9 +148,9 @@ static void check_rows(uint64_t first, uint64_t end_row)
         find_right(&rows, i, right);
         wanted += plain(p + i * D, target + i * D, all_trained, right, 0.2);
     }
-    t2i_contrastive_loss_begin(c, 1);
+    t2i_contrastive_loss_begin(c, NULL, 1);
     double got = t2i_contrastive_loss_add(
-        c, 0, &(t2i_contrastive_batch){&rights, row, count, target}, p, 0.5f, gradient);
+        c, 0, &(t2i_contrastive_batch){&rights, row, count, target}, p, 0.5f, gradient, NULL);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     for (size_t i = 0; i < count * D; i++) { /* central differences of the plain sum */
         uint8_t right[IMAGES];
@@ -205,9 +205,9 @@ static void test_validation(void)
                D * sizeof(float));
         wanted += plain(p + i * D, target + i * D, all_trained, none, 0.1);
     }
-    t2i_contrastive_loss_begin(c, 0);
+    t2i_contrastive_loss_begin(c, NULL, 0);
     double got = t2i_contrastive_loss_add(c, 0, &(t2i_contrastive_batch){&rights, row, 3, target},
-                                          p, 1, NULL);
+                                          p, 1, NULL, NULL);
     CU_ASSERT_DOUBLE_EQUAL(got, wanted, 1e-5 * wanted);
     t2i_contrastive_loss_rights_free(&rights);
     t2i_contrastive_loss_free(c);
@@ -241,13 +241,13 @@ static void test_sample(void)
     }
     double before = -1;
     for (uint64_t step = 1; step < 20; step++) {
-        t2i_contrastive_loss_begin(c, step);
-        t2i_contrastive_loss_begin(again, 40 - step); /* another history */
-        t2i_contrastive_loss_begin(again, step);
+        t2i_contrastive_loss_begin(c, NULL, step);
+        t2i_contrastive_loss_begin(again, NULL, 40 - step); /* another history */
+        t2i_contrastive_loss_begin(again, NULL, step);
         double x = t2i_contrastive_loss_add(
-            c, 0, &(t2i_contrastive_batch){&rights, row, count, target}, p, 1, NULL);
+            c, 0, &(t2i_contrastive_batch){&rights, row, count, target}, p, 1, NULL, NULL);
         double y = t2i_contrastive_loss_add(
-            again, 1, &(t2i_contrastive_batch){&rights, row, count, target}, p, 1, NULL);
+            again, 1, &(t2i_contrastive_batch){&rights, row, count, target}, p, 1, NULL, NULL);
         CU_ASSERT(x == y);
         differ += x != before;
         before = x;

@@ -17,6 +17,9 @@
 enum { D = 4, NAME = 32 };
 
 static t2i_error err;
+/* Without embed-dim only the sizes of a model matter. */
+static const t2i_model model = {.config = {.vision_feature_dim = D}};
+static const t2i_packed_weights packed = {.model = &model};
 
 /* A dataset of which everything is held here too. */
 typedef struct {
@@ -130,15 +133,16 @@ static void ask(set *s, uint64_t first, uint64_t end_row, uint32_t *rank, size_t
     OK(t2i_rows_load(&rows,
                      &(t2i_row_range){s->dataset, T2I_VALIDATION, first, end_row, &s->vocab, 16, 0},
                      &err));
-    OK(t2i_validation_recall_new(&recall, s->dataset, &rows, first, s->rows.count, &err));
+    OK(t2i_validation_recall_new(&recall, s->dataset, &model.config, &rows, first, s->rows.count,
+                                 &err));
     t2i_validation_recall_want(&recall, wanted);
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_shared_features_new(&store, comm, s->dataset, wanted, &err));
-    OK(t2i_validation_recall_begin(&recall, &store, &err));
+    OK(t2i_validation_recall_begin(&recall, &store, &packed, &err));
     for (size_t at = 0; at < rows.count; at += 5)
-        t2i_validation_recall_add_predictions(&recall, at,
-                                              rows.count - at < 5 ? rows.count - at : 5,
-                                              s->prediction + (first + at) * D);
+        t2i_validation_recall_add_predictions(
+            &recall, at, rows.count - at < 5 ? rows.count - at : 5,
+            &(t2i_outputs){.features = s->prediction + (first + at) * D});
     t2i_validation_recall_rank(&recall, rank + first);
     *pictures = recall.pictures;
     t2i_validation_recall_free(&recall);

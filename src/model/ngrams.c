@@ -1,0 +1,175 @@
+#include "model/ngrams.h"
+
+#include <string.h>
+
+#include "kernels/gemm.h"
+#include "kernels/ops.h"
+
+void t2i_ngrams_carve(t2i_ngrams *ngrams, t2i_carver *from, const t2i_config *config, size_t rows,
+                      size_t longest)
+{
+    size_t N = rows * longest, d = config->d_model, units = config->ngram_hidden;
+    ngrams->row = t2i_carve(from, N * T2I_PIECES);
+    ngrams->end_row = t2i_carve(from, rows * T2I_PIECES);
+    ngrams->sum = t2i_carve(from, N * d);
+    ngrams->path_sum = t2i_carve(from, rows * d);
+    ngrams->mean = t2i_carve(from, rows);
+    ngrams->rstd = t2i_carve(from, rows);
+    ngrams->normal = t2i_carve(from, rows * d);
+    ngrams->hidden = t2i_carve(from, rows * units);
+    ngrams->dhidden = t2i_carve(from, rows * units);
+    ngrams->dnormal = t2i_carve(from, rows * d);
+    ngrams->dsum = t2i_carve(from, rows * d);
+}
+
+/* ---- pieces ---- */
+
+/* The hash of a piece takes in its characters one by one, n-grams from the last to the first,
+ * words from the first to the last. */
+static const uint64_t hash_of_ngram = 0x6e6772616d000000u, hash_of_word = 0x776f726400000000u;
+
+static uint64_t take_in(uint64_t hash, uint32_t code)
+{
+    hash = (hash ^ code) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static uint32_t row_of(uint64_t hash, size_t buckets)
+{
+    hash *= 0xbf58476d1ce4e5b9u;
+    return (uint32_t)((hash >> 32) * buckets >> 32);
+}
+
+uint32_t t2i_ngrams_row(const uint32_t *code, size_t count, int word, size_t buckets)
+{
+    uint64_t hash = word ? hash_of_word : hash_of_ngram;
+    for (size_t i = 0; i < count; i++) hash = take_in(hash, code[word ? i : count - 1 - i]);
+    return row_of(hash, buckets);
+}
+
+/* The pieces that end at position `at` of code, which begins with a space; word: hash of the word
+ * so far. */
+static void find_pieces(uint32_t row[T2I_PIECES], const uint32_t *code, size_t at, uint64_t word,
+                        size_t buckets)
+{
+    uint64_t hash = take_in(hash_of_ngram, code[at]);
+    for (size_t n = T2I_NGRAM_LEAST; n <= T2I_NGRAM_MOST; n++) {
+        uint32_t *out = &row[n - T2I_NGRAM_LEAST];
+        *out = T2I_NO_ROW;
+        if (n > at + 1) continue;
+        hash = take_in(hash, code[at + 1 - n]);
+        *out = row_of(hash, buckets);
+    }
+    row[T2I_PIECES - 1] = row_of(word, buckets);
+}
+
+/* The rows of the nodes of a path, and of its end. */
+static void find_rows(t2i_ngrams *g, const t2i_trie *trie, const uint32_t *node, size_t path,
+                      const t2i_vocab *vocab, size_t buckets)
+{
+    enum { KEPT = T2I_NGRAM_MOST };
+    uint32_t code[2 * KEPT] = {' '}; /* the last characters, after the space before the prompt */
+    uint64_t word = hash_of_word;
+    size_t last = 0, T = trie->length[path];
+    for (size_t i = 0; i <= T; i++) {
+        int new_word = code[last] == ' ';
+        if (last + 1 == 2 * KEPT) {
+            memmove(code, code + KEPT, KEPT * sizeof *code);
+            last -= KEPT;
+        }
+        code[++last] = i < T ? vocab->code[trie->id[node[i]]] : ' ';
+        word = take_in(new_word ? hash_of_word : word, code[last]);
+        if (i == T)
+            find_pieces(g->end_row + path * T2I_PIECES, code, last, word, buckets);
+        else if (i >= trie->shared[path])
+            find_pieces(g->row + node[i] * T2I_PIECES, code, last, word, buckets);
+    }
+}
+
+static void no_rows(uint32_t row[T2I_PIECES])
+{
+    for (size_t k = 0; k < T2I_PIECES; k++) row[k] = T2I_NO_ROW;
+}
+
+void t2i_ngrams_forward(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_trie *trie,
+                        const t2i_vocab *vocab, float *x)
+{
+    const t2i_model *model = packed->model;
+    size_t d = model->config.d_model, N = trie->nodes, P = trie->paths;
+    const float *table = packed->weights + model->ngram_weight;
+    for (size_t p = 0; p < P; p++) {
+        const uint32_t *node = t2i_trie_walk(trie, p);
+        if (trie->none[p]) {
+            no_rows(g->row + node[0] * T2I_PIECES);
+            no_rows(g->end_row + p * T2I_PIECES);
+        } else {
+            find_rows(g, trie, node, p, vocab, model->config.ngram_buckets);
+        }
+    }
+    t2i_ops_embed_bag(g->sum, table, g->row, N, T2I_PIECES, d, 1.0f);
+    t2i_ops_embed_bag(g->path_sum, table, g->end_row, P, T2I_PIECES, d, 1.0f);
+    t2i_ops_add(x, g->sum, N * d);
+    for (size_t p = 0; p < P; p++) {
+        const uint32_t *node = t2i_trie_walk(trie, p);
+        for (size_t i = trie->shared[p]; i < trie->length[p]; i++)
+            if (i > 0) t2i_ops_add(g->sum + node[i] * d, g->sum + node[i - 1] * d, d);
+        t2i_ops_add(g->path_sum + p * d, g->sum + trie->last[p] * d, d);
+    }
+}
+
+void t2i_ngrams_back(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_trie *trie, float *dx,
+                     float *gradient)
+{
+    size_t d = packed->model->config.d_model;
+    float *table = gradient + packed->model->ngram_weight;
+    for (size_t p = 0; p < trie->paths; p++) {
+        const uint32_t *node = t2i_trie_walk(trie, p);
+        for (size_t i = 0; i < trie->length[p]; i++)
+            t2i_ops_add(dx + node[i] * d, g->dsum + p * d, d);
+    }
+    t2i_ops_embed_bag_back(table, dx, g->row, trie->nodes, T2I_PIECES, d, 1.0f);
+    t2i_ops_embed_bag_back(table, g->dsum, g->end_row, trie->paths, T2I_PIECES, d, 1.0f);
+}
+
+/* ---- the direct layer ---- */
+
+void t2i_ngrams_direct(t2i_ngrams *g, const t2i_packed_weights *packed, size_t paths,
+                       float *features, float *query)
+{
+    const t2i_model *m = packed->model;
+    const t2i_config *c = &m->config;
+    const float *weights = packed->weights;
+    size_t d = c->d_model, H = c->ngram_hidden, D = c->vision_feature_dim, E = c->embed_dim;
+    t2i_gemm_end first = {.bias = weights + m->ngram_ffn1_bias, .relu = 1}, second = {.add = 1};
+    t2i_ops_layer_norm(g->normal, g->mean, g->rstd, g->path_sum, weights + m->ngram_ln_weight,
+                       weights + m->ngram_ln_bias, paths, d);
+    t2i_gemm(g->hidden, H, g->normal, d, packed->ngram_ffn1.forward, paths, H, d, &first);
+    t2i_gemm(features, D, g->hidden, H, packed->ngram_head.forward, paths, D, H, &second);
+    if (E > 0) t2i_gemm(query, E, g->hidden, H, packed->ngram_query.forward, paths, E, H, &second);
+}
+
+void t2i_ngrams_direct_back(t2i_ngrams *g, const t2i_packed_weights *packed, size_t paths,
+                            const float *dfeatures, const float *dquery, float *gradient)
+{
+    const t2i_model *m = packed->model;
+    const t2i_config *c = &m->config;
+    size_t d = c->d_model, H = c->ngram_hidden, D = c->vision_feature_dim, E = c->embed_dim;
+    t2i_gemm_end only = {.mask = g->hidden}, more = {.add = 1, .mask = g->hidden};
+    t2i_gemm_outer(gradient + m->ngram_head_weight, H, dfeatures, D, g->hidden, H, D, H, paths, 0,
+                   NULL);
+    t2i_gemm(g->dhidden, H, dfeatures, D, packed->ngram_head.back, paths, H, D,
+             E > 0 ? NULL : &only);
+    if (E > 0) {
+        t2i_gemm_outer(gradient + m->ngram_query_weight, H, dquery, E, g->hidden, H, E, H, paths, 0,
+                       NULL);
+        t2i_gemm(g->dhidden, H, dquery, E, packed->ngram_query.back, paths, H, E, &more);
+    }
+    t2i_gemm_outer(gradient + m->ngram_ffn1_weight, d, g->dhidden, H, g->normal, d, H, d, paths, 0,
+                   NULL);
+    t2i_ops_bias_back(gradient + m->ngram_ffn1_bias, g->dhidden, H, paths, H, 0);
+    t2i_gemm(g->dnormal, d, g->dhidden, H, packed->ngram_ffn1.back, paths, d, H, NULL);
+    memset(g->dsum, 0, paths * d * sizeof *g->dsum);
+    t2i_ops_layer_norm_back(g->dsum, gradient + m->ngram_ln_weight, gradient + m->ngram_ln_bias,
+                            g->dnormal, g->path_sum, g->mean, g->rstd,
+                            packed->weights + m->ngram_ln_weight, paths, d);
+}
