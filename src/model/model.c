@@ -113,15 +113,15 @@ static t2i_status add_ngrams(t2i_model *model, t2i_error *err)
     static const char p[] = "ngram.";
     const t2i_config *c = &model->config;
     t2i_layout *l = &model->layout;
-    size_t d = c->d_model, units = c->ngram_hidden;
+    size_t d = c->d_model, units = c->ngram_hidden, wide = units + d;
     T2I_TRY(add(l, &model->ngram_weight, c->ngram_buckets, d, p, "weight", err));
     T2I_TRY(add(l, &model->ngram_ln_weight, 0, d, p, "ln.weight", err));
     T2I_TRY(add(l, &model->ngram_ln_bias, 0, d, p, "ln.bias", err));
     T2I_TRY(add(l, &model->ngram_ffn1_weight, units, d, p, "ffn1.weight", err));
     T2I_TRY(add(l, &model->ngram_ffn1_bias, 0, units, p, "ffn1.bias", err));
-    T2I_TRY(add(l, &model->ngram_head_weight, c->vision_feature_dim, units, p, "head.weight", err));
+    T2I_TRY(add(l, &model->ngram_head_weight, c->vision_feature_dim, wide, p, "head.weight", err));
     if (c->embed_dim == 0) return T2I_OK;
-    return add(l, &model->ngram_query_weight, c->embed_dim, units, p, "query.weight", err);
+    return add(l, &model->ngram_query_weight, c->embed_dim, wide, p, "query.weight", err);
 }
 
 static t2i_status add_tensors(t2i_model *model, t2i_error *err)

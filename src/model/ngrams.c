@@ -16,8 +16,8 @@ void t2i_ngrams_carve(t2i_ngrams *ngrams, t2i_carver *from, const t2i_config *co
     ngrams->mean = t2i_carve(from, rows);
     ngrams->rstd = t2i_carve(from, rows);
     ngrams->normal = t2i_carve(from, rows * d);
-    ngrams->hidden = t2i_carve(from, rows * units);
-    ngrams->dhidden = t2i_carve(from, rows * units);
+    ngrams->hidden = t2i_carve(from, rows * (units + d));
+    ngrams->dhidden = t2i_carve(from, rows * (units + d));
     ngrams->dnormal = t2i_carve(from, rows * d);
     ngrams->dsum = t2i_carve(from, rows * d);
 }
@@ -139,13 +139,17 @@ void t2i_ngrams_direct(t2i_ngrams *g, const t2i_packed_weights *packed, size_t p
     const t2i_model *m = packed->model;
     const t2i_config *c = &m->config;
     const float *weights = packed->weights;
-    size_t d = c->d_model, H = c->ngram_hidden, D = c->vision_feature_dim, E = c->embed_dim;
+    size_t d = c->d_model, H = c->ngram_hidden, D = c->vision_feature_dim, E = c->embed_dim,
+           wide = H + d;
     t2i_gemm_end first = {.bias = weights + m->ngram_ffn1_bias, .relu = 1}, second = {.add = 1};
     t2i_ops_layer_norm(g->normal, g->mean, g->rstd, g->path_sum, weights + m->ngram_ln_weight,
                        weights + m->ngram_ln_bias, paths, d);
-    t2i_gemm(g->hidden, H, g->normal, d, packed->ngram_ffn1.forward, paths, H, d, &first);
-    t2i_gemm(features, D, g->hidden, H, packed->ngram_head.forward, paths, D, H, &second);
-    if (E > 0) t2i_gemm(query, E, g->hidden, H, packed->ngram_query.forward, paths, E, H, &second);
+    t2i_gemm(g->hidden, wide, g->normal, d, packed->ngram_ffn1.forward, paths, H, d, &first);
+    for (size_t p = 0; p < paths; p++)
+        memcpy(g->hidden + p * wide + H, g->normal + p * d, d * sizeof *g->normal);
+    t2i_gemm(features, D, g->hidden, wide, packed->ngram_head.forward, paths, D, wide, &second);
+    if (E > 0)
+        t2i_gemm(query, E, g->hidden, wide, packed->ngram_query.forward, paths, E, wide, &second);
 }
 
 void t2i_ngrams_direct_back(t2i_ngrams *g, const t2i_packed_weights *packed, size_t paths,
@@ -153,21 +157,28 @@ void t2i_ngrams_direct_back(t2i_ngrams *g, const t2i_packed_weights *packed, siz
 {
     const t2i_model *m = packed->model;
     const t2i_config *c = &m->config;
-    size_t d = c->d_model, H = c->ngram_hidden, D = c->vision_feature_dim, E = c->embed_dim;
-    t2i_gemm_end only = {.mask = g->hidden}, more = {.add = 1, .mask = g->hidden};
-    t2i_gemm_outer(gradient + m->ngram_head_weight, H, dfeatures, D, g->hidden, H, D, H, paths, 0,
-                   NULL);
-    t2i_gemm(g->dhidden, H, dfeatures, D, packed->ngram_head.back, paths, H, D,
-             E > 0 ? NULL : &only);
+    size_t d = c->d_model, H = c->ngram_hidden, D = c->vision_feature_dim, E = c->embed_dim,
+           wide = H + d;
+    t2i_gemm_end add = {.add = 1};
+    t2i_gemm_outer(gradient + m->ngram_head_weight, wide, dfeatures, D, g->hidden, wide, D, wide,
+                   paths, 0, NULL);
+    t2i_gemm(g->dhidden, wide, dfeatures, D, packed->ngram_head.back, paths, wide, D, NULL);
     if (E > 0) {
-        t2i_gemm_outer(gradient + m->ngram_query_weight, H, dquery, E, g->hidden, H, E, H, paths, 0,
-                       NULL);
-        t2i_gemm(g->dhidden, H, dquery, E, packed->ngram_query.back, paths, H, E, &more);
+        t2i_gemm_outer(gradient + m->ngram_query_weight, wide, dquery, E, g->hidden, wide, E, wide,
+                       paths, 0, NULL);
+        t2i_gemm(g->dhidden, wide, dquery, E, packed->ngram_query.back, paths, wide, E, &add);
     }
-    t2i_gemm_outer(gradient + m->ngram_ffn1_weight, d, g->dhidden, H, g->normal, d, H, d, paths, 0,
-                   NULL);
-    t2i_ops_bias_back(gradient + m->ngram_ffn1_bias, g->dhidden, H, paths, H, 0);
-    t2i_gemm(g->dnormal, d, g->dhidden, H, packed->ngram_ffn1.back, paths, d, H, NULL);
+    for (size_t p = 0; p < paths; p++) {
+        float *dunit = g->dhidden + p * wide;
+        const float *unit = g->hidden + p * wide;
+        for (size_t i = 0; i < H; i++)
+            if (unit[i] == 0) dunit[i] = 0;
+        memcpy(g->dnormal + p * d, dunit + H, d * sizeof *dunit);
+    }
+    t2i_gemm_outer(gradient + m->ngram_ffn1_weight, d, g->dhidden, wide, g->normal, d, H, d, paths,
+                   0, NULL);
+    t2i_ops_bias_back(gradient + m->ngram_ffn1_bias, g->dhidden, wide, paths, H, 0);
+    t2i_gemm(g->dnormal, d, g->dhidden, wide, packed->ngram_ffn1.back, paths, d, H, &add);
     memset(g->dsum, 0, paths * d * sizeof *g->dsum);
     t2i_ops_layer_norm_back(g->dsum, gradient + m->ngram_ln_weight, gradient + m->ngram_ln_bias,
                             g->dnormal, g->path_sum, g->mean, g->rstd,

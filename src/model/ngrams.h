@@ -13,7 +13,7 @@
  * embedding. The sum over all positions of the prompt and the space after it passes through the
  * direct layer, whose output is added to that of the heads:
  *
- *     ngram.head (ReLU (ngram.ffn1 (ngram.ln (sum))))
+ *     x = ngram.ln (sum),  ngram.head [ReLU (ngram.ffn1 x), x]
  *
  * All of this is a function of the prefix alone, so prompts that share prefixes share it (trie.h).
  * An empty prompt has no pieces. Functions here allocate nothing and are pure, like those of
@@ -39,7 +39,7 @@ typedef struct {
     float *path_sum;    /* (P, d): the whole sum */
     float *mean, *rstd; /* (P) */
     float *normal;      /* (P, d) */
-    float *hidden;      /* (P, H) */
+    float *hidden;      /* (P, H + d): ReLU units, then a copy of normal */
     float *dhidden, *dnormal, *dsum;
 } t2i_ngrams;
 

@@ -38,10 +38,10 @@ static void carve_all(t2i_packed_weights *p, t2i_carver *from)
         p->picture = carve_operand(from, c->embed_dim, c->vision_feature_dim, 0);
     }
     if (c->ngram_buckets > 0) {
+        size_t wide = c->ngram_hidden + d;
         p->ngram_ffn1 = carve_operand(from, c->ngram_hidden, d, p->training);
-        p->ngram_head = carve_operand(from, c->vision_feature_dim, c->ngram_hidden, p->training);
-        if (c->embed_dim > 0)
-            p->ngram_query = carve_operand(from, c->embed_dim, c->ngram_hidden, p->training);
+        p->ngram_head = carve_operand(from, c->vision_feature_dim, wide, p->training);
+        if (c->embed_dim > 0) p->ngram_query = carve_operand(from, c->embed_dim, wide, p->training);
     }
     p->queries = t2i_carve(from, d * d);
 }
@@ -141,6 +141,6 @@ void t2i_packed_weights_fill(t2i_packed_weights *p, const float *weights, size_t
     }
     if (c->ngram_buckets == 0) return;
     fill(&t, &p->ngram_ffn1, weights + m->ngram_ffn1_weight, units, d);
-    fill(&t, &p->ngram_head, weights + m->ngram_head_weight, D, units);
-    if (E > 0) fill(&t, &p->ngram_query, weights + m->ngram_query_weight, E, units);
+    fill(&t, &p->ngram_head, weights + m->ngram_head_weight, D, units + d);
+    if (E > 0) fill(&t, &p->ngram_query, weights + m->ngram_query_weight, E, units + d);
 }

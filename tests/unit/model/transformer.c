@@ -85,6 +85,8 @@ static void add_direct(const t2i_model *m, const double *w, const double *sum, d
     norm(m, w, "ngram.", "ln", sum, h);
     linear(m, w, "ngram.", "ffn1", h, f, m->config.d_model, H);
     for (size_t i = 0; i < H; i++) f[i] = fmax(f[i], 0.0);
+    memcpy(f + H, h, m->config.d_model * sizeof *h);
+    H += m->config.d_model;
     linear(m, w, "ngram.", "head", f, y, H, D);
     for (size_t i = 0; i < D; i++) features[i] += y[i];
     if (m->config.embed_dim == 0) return;

@@ -10,7 +10,7 @@
 #include "prepare/pairs.h"
 #include "base/rng.h"
 
-enum { D = 6, IMAGES = 12, PAIRS = 22 };
+enum { D = 6, E = 4, IMAGES = 12, PAIRS = 22 };
 
 static t2i_error err;
 static t2i_dataset *dataset;
@@ -269,9 +269,161 @@ static void test_sample(void)
     end();
 }
 
+/* ---- a space of their own ---- */
+
+static t2i_model model;
+static float *weights;
+static t2i_packed_weights packed;
+
+static void begin_tower(void)
+{
+    const t2i_config c = {.vocab_size = 3,
+                          .d_model = 2,
+                          .n_heads = 1,
+                          .n_layers = 1,
+                          .d_ff = 2,
+                          .block_size = 2,
+                          .vision_feature_dim = D,
+                          .embed_dim = E};
+    begin();
+    OK(t2i_model_new(&model, &c, &err));
+    OK(t2i_packed_weights_new(&packed, &model, 1, NULL, &err));
+    weights = t2i_block_new(&model.layout);
+    for (size_t i = 0; i < E * D; i++)
+        weights[model.picture_weight + i] = (float)t2i_rng_normal(6, 0, i);
+    t2i_packed_weights_fill(&packed, weights, 0, 1);
+}
+
+static void end_tower(void)
+{
+    t2i_free(weights);
+    t2i_packed_weights_free(&packed);
+    t2i_model_free(&model);
+    end();
+}
+
+/* picture.weight x features, in double. */
+static void place_of(const float *x, double *y)
+{
+    for (size_t e = 0; e < E; e++) {
+        y[e] = 0;
+        for (size_t d = 0; d < D; d++)
+            y[e] += (double)weights[model.picture_weight + e * D + d] * (double)x[d];
+    }
+}
+
+static double cosine(const float *p, const float *x)
+{
+    double y[E], pp = 0, yy = 0, py = 0;
+    place_of(x, y);
+    for (size_t e = 0; e < E; e++) {
+        pp += (double)p[e] * (double)p[e];
+        yy += y[e] * y[e];
+        py += (double)p[e] * y[e];
+    }
+    return py / sqrt(pp * yy);
+}
+
+/* As plain, in the space of the pictures. */
+static double plain_in_space(const float *p, const float *target, const uint8_t *candidate,
+                             const uint8_t *right, double temperature)
+{
+    double own = cosine(p, target) / temperature, sum = exp(own);
+    for (size_t i = 0; i < IMAGES; i++)
+        if (candidate[i] && !right[i]) sum += exp(cosine(p, feature + i * D) / temperature);
+    return log(sum) - own;
+}
+
+/* The rows of a call and what is right for them. */
+typedef struct {
+    size_t count, row[PAIRS];
+    float p[PAIRS * E], target[PAIRS * D];
+    uint8_t candidate[IMAGES], right[PAIRS][IMAGES];
+} tower_case;
+
+static double plain_sum(const tower_case *t)
+{
+    double sum = 0;
+    for (size_t i = 0; i < t->count; i++)
+        sum += plain_in_space(t->p + i * E, t->target + i * D, t->candidate, t->right[i], 0.2);
+    return sum;
+}
+
+/* The loss, and its gradients by the queries and by picture.weight, against central differences. */
+static void check_tower(t2i_contrastive_loss *c, const t2i_rights *rights, tower_case *t)
+{
+    enum { PLACES = PAIRS * E + E * D };
+    float dquery[PAIRS * E] = {0}, dpicture[E * D], got[PLACES], *at[PLACES];
+    size_t places = 0;
+    double sum = t2i_contrastive_loss_add(
+        c, 1, &(t2i_contrastive_batch){rights, t->row, t->count, t->target}, t->p, 0.5f, dquery,
+        dpicture);
+    CU_ASSERT_DOUBLE_EQUAL(sum, plain_sum(t), 1e-5 * sum);
+    for (size_t i = 0; i < t->count * E; i++) {
+        got[places] = dquery[i];
+        at[places++] = &t->p[i];
+    }
+    for (size_t i = 0; i < E * D; i++) {
+        got[places] = dpicture[i];
+        at[places++] = &weights[model.picture_weight + i];
+    }
+    for (size_t k = 0; k < places; k++) {
+        float kept = *at[k];
+        *at[k] = kept + 1e-3f;
+        double up = plain_sum(t);
+        *at[k] = kept - 1e-3f;
+        double down = plain_sum(t);
+        *at[k] = kept;
+        CU_ASSERT_DOUBLE_EQUAL(got[k], 0.5 * (up - down) / 2e-3, 2e-3);
+    }
+}
+
+/* All training pictures; and the batch's own, one of them twice. */
+static void test_tower(void)
+{
+    for (int batch = 0; batch < 2; batch++) {
+        const t2i_contrastive_loss_options options = {.temperature = 0.2,
+                                                      .negatives =
+                                                          batch ? T2I_NEGATIVES_BATCH : 100,
+                                                      .batch = PAIRS,
+                                                      .embed_dim = E,
+                                                      .seed = 1};
+        static tower_case t;
+        t2i_contrastive_loss *c;
+        t2i_rights rights;
+        t2i_rows rows;
+        begin_tower();
+        t = (tower_case){.count = batch ? 9 : PAIRS - 3};
+        OK(t2i_rows_load(&rows, &(t2i_row_range){dataset, T2I_TRAIN, 0, PAIRS - 3, &vocab, 16, 1},
+                         &err));
+        OK(t2i_contrastive_loss_new(&c, dataset, trains, &store, &options, PAIRS, 2, &err));
+        OK(t2i_contrastive_loss_rights_new(
+            &rights, c, &rows, &(t2i_row_range){dataset, T2I_TRAIN, 0, rows.count, &vocab, 16, 0},
+            PAIRS - 3, &err));
+        for (size_t i = 0; i < t.count * E; i++) t.p[i] = (float)t2i_rng_normal(9, 3, i);
+        for (size_t i = 0; i < t.count; i++) {
+            t.row[i] = i;
+            memcpy(t.target + i * D, t2i_shared_features_feature(&store, rows.image[i]),
+                   D * sizeof(float));
+            find_right(&rows, i, t.right[i]);
+            t.candidate[rows.image[i]] = 1;
+        }
+        if (batch)
+            t2i_contrastive_loss_begin_batch(c, &packed, rows.image, t.target, t.count);
+        else
+            t2i_contrastive_loss_begin(c, &packed, 1);
+        check_tower(c, &rights, &t);
+        t2i_contrastive_loss_rights_free(&rights);
+        t2i_contrastive_loss_free(c);
+        t2i_rows_free(&rows);
+        end_tower();
+    }
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
+        {"a space of their own: loss and gradients", test_tower},
         {"loss and gradient, wherever the rows are cut", test_loss_and_gradient},
         {"rows of another split", test_validation},
         {"a sample of the pictures", test_sample},
