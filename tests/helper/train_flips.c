@@ -4,6 +4,8 @@
  *   weights, moment   a weight or moment of the rank's slice, before its update;
  *   replica           a weight of another rank's slice, after the update;
  *   own               the gradients of the rank's own shards;
+ *   query             the gradient of the query of the rank's own shards (embed-dim);
+ *   picture, ngram    the gradients of picture.weight, of ngram.head.weight of its own shards;
  *   other             the gradient that it recomputes for another rank;
  *   core              all gradients that it computes.
  *
@@ -19,7 +21,7 @@
 #include "model/transformer.h"
 
 static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
-                              const float *dprediction, float *gradient, uint8_t *used);
+                              const t2i_outputs *doutputs, float *gradient, uint8_t *used);
 static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
                             void *context);
 #define t2i_reduce_update        update_and_flip
@@ -47,15 +49,18 @@ static void wish_for(const t2i_step *s, char what[16])
 }
 
 static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
-                              const float *dprediction, float *gradient, uint8_t *used)
+                              const t2i_outputs *doutputs, float *gradient, uint8_t *used)
 {
     const t2i_step *s =
         (const t2i_step *)(const void *)((const char *)packed - offsetof(t2i_step, packed));
     char what[16] = "";
     wish_for(s, what);
     int again = s->turn.takes_part && work == s->worker[s->auditor].work && s->again == 0;
-    t2i_transformer_backward(packed, work, dprediction, gradient, used);
+    if (strcmp(what, "query") == 0 && !again) flip(doutputs->query);
+    t2i_transformer_backward(packed, work, doutputs, gradient, used);
     if (strcmp(what, "core") == 0 || strcmp(what, again ? "other" : "own") == 0) flip(gradient + 5);
+    if (strcmp(what, "picture") == 0 && !again) flip(gradient + packed->model->picture_weight + 5);
+    if (strcmp(what, "ngram") == 0 && !again) flip(gradient + packed->model->ngram_head_weight + 5);
 }
 
 static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
