@@ -138,6 +138,26 @@ size_t t2i_baseline_rank(const uint32_t *place, const t2i_fitting *fitting, size
     return rank;
 }
 
+static int is_before(const double *score, size_t a, size_t b)
+{
+    return score[a] > score[b] || (score[a] == score[b] && a < b);
+}
+
+size_t t2i_baseline_rank_scores(const double *score, size_t images, const t2i_fitting *fitting,
+                                size_t count)
+{
+    size_t first = SIZE_MAX, rank = 1;
+    for (size_t i = 0; i < count; i++)
+        if (fitting[i].right && (first == SIZE_MAX || is_before(score, fitting[i].image, first)))
+            first = fitting[i].image;
+    T2I_ASSERT(first != SIZE_MAX);
+    for (size_t m = 0; m < first; m++) rank += (size_t)(score[m] >= score[first]);
+    for (size_t m = first + 1; m < images; m++) rank += (size_t)(score[m] > score[first]);
+    for (size_t i = 0; i < count; i++)
+        rank -= (size_t)(!fitting[i].right && is_before(score, fitting[i].image, first));
+    return rank;
+}
+
 /* ---- the nearest training prompt ---- */
 
 typedef struct {

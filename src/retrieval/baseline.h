@@ -51,6 +51,10 @@ T2I_CHECKED t2i_status t2i_baseline_order(const double *value, size_t images, ui
 /* Rank of the first right picture in such an order. `fitting` (count) has a right picture. */
 size_t t2i_baseline_rank(const uint32_t *place, const t2i_fitting *fitting, size_t count);
 
+/* The same in descending order of score (images): of equal scores the lower number comes first. */
+size_t t2i_baseline_rank_scores(const double *score, size_t images, const t2i_fitting *fitting,
+                                size_t count);
+
 /* Rank of the first right picture by nearest training prompts. */
 T2I_CHECKED t2i_status t2i_baseline_nearest(t2i_baseline *baseline, const t2i_text *prompt,
                                             const t2i_fitting *fitting, size_t count, size_t *rank,

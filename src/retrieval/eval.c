@@ -11,9 +11,10 @@
 
 static void free_evaluation(t2i_evaluation *e)
 {
-    void *all[] = {e->in_training, e->query,         e->weight,    e->mean,
-                   e->sum,         e->mean_distance, e->mean_place};
+    void *all[] = {e->in_training, e->query,         e->weight,     e->mean,
+                   e->sum,         e->mean_distance, e->mean_place, e->text_score};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
+    t2i_text_index_free(&e->text_index);
     t2i_baseline_free(&e->base);
     t2i_prompts_free(&e->prompts);
     t2i_feature_cache_free(&e->cache);
@@ -49,10 +50,19 @@ static t2i_status open_cache(t2i_evaluation *e, t2i_error *err)
                                  err);
 }
 
+static t2i_status index_prompts(t2i_evaluation *e, t2i_error *err)
+{
+    e->text_score = t2i_alloc(e->images, sizeof *e->text_score);
+    if (e->text_score == NULL)
+        return t2i_fail_memory(err, e->images * sizeof *e->text_score, "the pictures");
+    T2I_TRY(t2i_baseline_index(&e->base, e->model->dataset, err));
+    return t2i_text_index_new(&e->text_index, e->model->dataset, &e->prompts, err);
+}
+
 static t2i_status prepare(t2i_evaluation *e, int threads, int spin, t2i_error *err)
 {
     T2I_TRY(t2i_eval_plan(e, err));
-    if (e->base.rows > 0) T2I_TRY(t2i_baseline_index(&e->base, e->model->dataset, err));
+    if (e->base.rows > 0) T2I_TRY(index_prompts(e, err));
     T2I_TRY(open_cache(e, err));
     T2I_TRY(t2i_thread_pool_new(&e->pool, threads, spin, err));
     T2I_TRY(t2i_search_new(&e->search, e->cache.rows, QUERIES, e->D, e->pool, err));
@@ -165,6 +175,22 @@ static t2i_status gather_ranks(const t2i_evaluation *e, size_t s, size_t methods
     return status;
 }
 
+/* Scores by both metrics less those of the text index, each with its interval. */
+static void compare_with_index(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
+{
+    double value[T2I_RESAMPLES];
+    for (size_t w = T2I_BY_EUCLIDEAN; w <= T2I_BY_COSINE; w++)
+        for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
+            t2i_eval_method *out = &r->minus_text_index[w];
+            for (size_t i = 0; i < T2I_RESAMPLES; i++)
+                value[i] = *t2i_scores_at(&drawn[i * methods + w], k) -
+                           *t2i_scores_at(&drawn[i * methods + T2I_BY_TEXT_INDEX], k);
+            *t2i_scores_at(&out->score, k) = *t2i_scores_at(&r->method[w].score, k) -
+                                             *t2i_scores_at(&r->method[T2I_BY_TEXT_INDEX].score, k);
+            t2i_scores_interval(value, t2i_scores_at(&out->low, k), t2i_scores_at(&out->high, k));
+        }
+}
+
 /* drawn (T2I_RESAMPLES, methods): scores of the resamples. */
 static void set_intervals(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
 {
@@ -201,6 +227,7 @@ static t2i_status score_methods(t2i_comm *comm, const t2i_evaluation *e, size_t 
     if (status == T2I_OK) {
         t2i_comm_allgather(comm, drawn, methods * sizeof *drawn, T2I_RESAMPLES);
         set_intervals(r, methods, drawn);
+        if (r->has_training) compare_with_index(r, methods, drawn);
     }
     t2i_scores_ranks_free(&ranks);
     t2i_free(drawn);

@@ -27,9 +27,10 @@
 enum {
     T2I_BY_EUCLIDEAN, /* by distance to the prediction; values as in t2i_metric */
     T2I_BY_COSINE,
-    T2I_BY_MEAN,     /* baselines: by distance to the mean feature of the training pairs */
-    T2I_BY_CONSTANT, /* the best constant order (baseline.h) */
-    T2I_BY_TRIGRAMS, /* nearest training prompts (baseline.h) */
+    T2I_BY_MEAN,       /* baselines: by distance to the mean feature of the training pairs */
+    T2I_BY_CONSTANT,   /* the best constant order (baseline.h) */
+    T2I_BY_TRIGRAMS,   /* nearest training prompts (baseline.h) */
+    T2I_BY_TEXT_INDEX, /* words and letters of the training prompts (text_index.h) */
     T2I_METHODS
 };
 
@@ -59,6 +60,9 @@ typedef struct {
     size_t prompts, all_prompts, gallery; /* evaluated prompts; prompts of the split; pictures */
     int has_training;                     /* 0: no training rows, so only the random baseline */
     t2i_eval_method method[T2I_METHODS];
+    /* By euclidean and by cosine: score less that of the text index. The interval is of the
+     * differences in the same resamples. */
+    t2i_eval_method minus_text_index[2];
     t2i_scores random; /* expected scores of a random order, computed exactly */
     /* Mean PSNR in dB against the true picture, or NaN where it cannot be computed: of the decoded
      * prediction, and of the picture of a training row that is nearest to the prediction. */

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "dataset/prompts.h"
 #include "retrieval/search.h"
+#include "retrieval/text_index.h"
 #include "retrieval/feature_cache.h"
 
 #define T2I_NO_PROMPT UINT32_MAX
@@ -37,6 +38,8 @@ typedef struct {
     size_t images, D;
     t2i_prompts prompts;
     t2i_baseline base;
+    t2i_text_index text_index;
+    double *text_score;   /* images: scores of the text index for one prompt */
     uint8_t *in_training; /* images: 1 if a training row uses it */
     /* queries: those of split[s] are begin[s] .. begin[s + 1] - 1, whole blocks */
     size_t splits, begin[T2I_SPLITS + 1];

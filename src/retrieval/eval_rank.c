@@ -333,35 +333,50 @@ static t2i_status rank_all(t2i_evaluation *e, group *g, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status rank_share_by_prompts(t2i_evaluation *e, group *g, uint32_t *rank, t2i_error *err)
+/* Ranks of a query by the baselines that read its prompt. */
+typedef struct {
+    uint32_t trigrams, text_index;
+} prompt_ranks;
+
+static t2i_status rank_prompt(t2i_evaluation *e, const group *g, size_t i, t2i_text *text,
+                              prompt_ranks *rank, t2i_error *err)
+{
+    const t2i_fitting *fit = g->fit + g->start[i];
+    size_t count = g->start[i + 1] - g->start[i], found;
+    T2I_TRY(t2i_prompts_text(e->model->dataset, e->prompts.first[g->q[i].prompt], text, err));
+    T2I_TRY(t2i_baseline_nearest(&e->base, text, fit, count, &found, err));
+    T2I_TRY(t2i_text_index_score(&e->text_index, text->data, text->size, e->text_score, err));
+    rank->trigrams = (uint32_t)found;
+    rank->text_index = (uint32_t)t2i_baseline_rank_scores(e->text_score, e->images, fit, count);
+    return T2I_OK;
+}
+
+static t2i_status rank_share_by_prompts(t2i_evaluation *e, const group *g, prompt_ranks *rank,
+                                        t2i_error *err)
 {
     t2i_text text = {0};
     t2i_status status = T2I_OK;
-    size_t end = t2i_comm_share(g->count, e->rank + 1, e->size), found;
-    for (size_t i = t2i_comm_share(g->count, e->rank, e->size); status == T2I_OK && i < end; i++) {
-        if (!is_query(g, i)) continue;
-        uint64_t pair = e->prompts.first[g->q[i].prompt];
-        status = t2i_prompts_text(e->model->dataset, pair, &text, err);
-        if (status == T2I_OK)
-            status = t2i_baseline_nearest(&e->base, &text, g->fit + g->start[i],
-                                          g->start[i + 1] - g->start[i], &found, err);
-        if (status == T2I_OK) rank[i] = (uint32_t)found;
-    }
+    size_t end = t2i_comm_share(g->count, e->rank + 1, e->size);
+    for (size_t i = t2i_comm_share(g->count, e->rank, e->size); status == T2I_OK && i < end; i++)
+        if (is_query(g, i)) status = rank_prompt(e, g, i, &text, &rank[i], err);
     t2i_text_free(&text);
     return status;
 }
 
-/* Collective. Ranks by nearest training prompts. */
+/* Collective. Ranks by nearest training prompts and by the text index. */
 static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
     if (e->base.rows == 0) return T2I_OK;
-    uint32_t *rank = t2i_alloc(g->count, sizeof *rank);
+    prompt_ranks *rank = t2i_alloc(g->count, sizeof *rank);
     t2i_status status = rank == NULL ? t2i_fail_memory(err, g->count * sizeof *rank, "the ranks")
                                      : rank_share_by_prompts(e, g, rank, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_allgather(comm, rank, sizeof *rank, g->count);
-        for (size_t i = 0; i < g->count; i++) g->q[i].rank[T2I_BY_TRIGRAMS] = rank[i];
+        for (size_t i = 0; i < g->count; i++) {
+            g->q[i].rank[T2I_BY_TRIGRAMS] = rank[i].trigrams;
+            g->q[i].rank[T2I_BY_TEXT_INDEX] = rank[i].text_index;
+        }
     }
     t2i_free(rank);
     return status;

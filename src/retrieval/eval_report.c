@@ -14,6 +14,7 @@ static const struct {
     {"mean", "mean feature", NULL},
     {"constant", "best constant", NULL},
     {"trigrams", "nearest prompt", NULL},
+    {"text_index", "text index", NULL},
 };
 
 /* ---- warnings ---- */
@@ -111,6 +112,8 @@ static t2i_json *model_json(const t2i_eval_result *r, int metric)
     }
     t2i_json_set(object, "hub", hub);
     t2i_json_set_integer(object, "tied", (int64_t)r->tied[metric]);
+    t2i_json_set(object, "minus_text_index",
+                 r->has_training ? method_json(&r->minus_text_index[metric]) : t2i_json_null());
     return object;
 }
 
@@ -187,6 +190,18 @@ static t2i_status add_row(t2i_text *out, const char *name, const t2i_scores *s,
     return t2i_text_addf(out, err, " %.3f %-13s %.10g%s\n", s->mrr, mrr, s->median_rank, median);
 }
 
+/* Scores by cosine less those of the text index: "R@10 +1.2 (-0.5..+2.9) points". */
+static t2i_status add_difference(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
+{
+    const t2i_eval_method *d = &r->minus_text_index[T2I_BY_COSINE];
+    return t2i_text_addf(
+        out, err,
+        "cosine less text index: R@1 %+.1f (%+.1f..%+.1f), R@10 %+.1f (%+.1f..%+.1f) points, "
+        "MRR %+.3f (%+.3f..%+.3f)\n",
+        100 * d->score.r1, 100 * d->low.r1, 100 * d->high.r1, 100 * d->score.r10, 100 * d->low.r10,
+        100 * d->high.r10, d->score.mrr, d->low.mrr, d->high.mrr);
+}
+
 static t2i_status add_psnr(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
 {
     if (isnan(r->decoded_psnr) && isnan(r->nearest_psnr)) return T2I_OK;
@@ -216,6 +231,7 @@ static t2i_status add_result(const t2i_eval_result *r, t2i_text *out, t2i_error 
         if (w <= T2I_BY_COSINE || r->has_training)
             T2I_TRY(add_row(out, methods[w].title, &r->method[w].score, &r->method[w], err));
     T2I_TRY(add_row(out, "random order", &r->random, NULL, err));
+    if (r->has_training) T2I_TRY(add_difference(r, out, err));
     return add_psnr(r, out, err);
 }
 

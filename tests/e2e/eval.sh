@@ -25,6 +25,8 @@ for np in 0 2; do
 done
 OMP_NUM_THREADS=1 eval_at 0 --split all --json 2>/dev/null | cmp - "$scratch/alone.json" || fail "one thread says something else"
 [ "$(grep -c '"split":' "$scratch/alone.json")" -eq 4 ] || fail "not four splits"
+[ "$(grep -c '"text_index": {' "$scratch/alone.json")" -eq 4 ] && [ "$(grep -c '"minus_text_index": {' "$scratch/alone.json")" -eq 8 ] ||
+    fail "no text index, or no difference"
 grep -q 'train: by Euclidean distance, .* prompts have a wrong picture exactly as close' "$scratch/alone.err" ||
     { fail "ties were not told"; cat "$scratch/alone.err"; }
 # a split says alone what it says among all
@@ -35,7 +37,8 @@ for split in train validation unseen-prompts unseen-pictures; do
 done
 eval_at 0 --json 2>/dev/null | grep -q '"split": "validation"' || fail "not validation by default"
 eval_at 2 >"$scratch/table" 2>/dev/null || fail "no table"
-[ "$(grep -c '^Split' "$scratch/table")" -eq 4 ] && grep -q '^nearest prompt' "$scratch/table" || { fail "not a table of all splits"; cat "$scratch/table"; }
+[ "$(grep -c '^Split' "$scratch/table")" -eq 4 ] && grep -q '^nearest prompt' "$scratch/table" && [ "$(grep -c '^text index ' "$scratch/table")" -eq 4 ] &&
+    [ "$(grep -c '^cosine less text index: R@1 ' "$scratch/table")" -eq 4 ] || { fail "not a table of all splits"; cat "$scratch/table"; }
 eval_at 0 --split train --json 2>/dev/null | tr -d ' \n' | grep -q '"trigrams":{"r1":1.0,"r5":1.0,' || fail "training prompts do not find themselves"
 
 # ---- a sample, said aloud ----

@@ -88,6 +88,10 @@ static void scores_validation(void)
     NEAR(r->method[T2I_BY_CONSTANT].score.mrr,
          (0.25 + 0.2) / 2); /* 0, 1, 2 once each, then 3, 4, 5 */
     NEAR(r->method[T2I_BY_TRIGRAMS].score.mrr, (0.25 + 0.2) / 2);
+    NEAR(r->method[T2I_BY_TEXT_INDEX].score.mrr, (0.25 + 0.2) / 2); /* nothing; ta$ of 1 and 2 */
+    /* the same ranks, 4 and 5: in pairs they differ in no resample */
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].low.mrr, 0.0);
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].high.mrr, 0.0);
     NEAR(r->random.r1, 1.0 / 6);
     NEAR(r->random.median_rank, 3.5);
     NEAR(r->decoded_psnr, (psnr_of(level(PREDICTED), 3) + psnr_of(level(PREDICTED), 4)) / 2);
@@ -106,6 +110,14 @@ static void scores_others(void)
     NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr, 1.5 / 2);
     NEAR(r->method[T2I_BY_EUCLIDEAN].score.median_rank, 1.5);
     NEAR(r->method[T2I_BY_TRIGRAMS].score.r1, 1.0);
+    NEAR(r->method[T2I_BY_TEXT_INDEX].score.r1, 1.0);
+    /* of two prompts drawn, none, one or both are "alpha", which the index finds and the model not
+     */
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].score.r1, -0.5);
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].low.r1, -1.0);
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].high.r1, 0.0);
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].score.mrr, -0.25);
+    NEAR(r->minus_text_index[T2I_BY_EUCLIDEAN].low.mrr, -0.5);
     NEAR(r->nearest_psnr, (psnr_of(level(0.4f), 0) + T2I_PSNR_MOST) / 2);
     CU_ASSERT(r->tied[0] == 1); /* 0 and 5 are equal */
     if ((r = ask(NULL, T2I_UNSEEN_PROMPTS)) == NULL) return;
@@ -282,8 +294,8 @@ static void reports(void)
     static const char *const keys[] = {"split",     "prompts", "all_prompts",  "gallery",
                                        "euclidean", "cosine",  "decoded_psnr", "nearest_psnr",
                                        "spread",    "unknown", "cut",          "baselines"};
-    static const char *const scores[] = {"r1",          "r5", "r10", "mrr",
-                                         "median_rank", "ci", "hub", "tied"};
+    static const char *const scores[] = {
+        "r1", "r5", "r10", "mrr", "median_rank", "ci", "hub", "tied", "minus_text_index"};
     t2i_text json = {0}, table = {0};
     t2i_json *parsed = NULL;
     if (ask(NULL, T2I_DEFAULT_SPLIT) == NULL) return;
@@ -291,16 +303,20 @@ static void reports(void)
     OK(t2i_json_parse(&parsed, json.data, json.size, "the report", &err));
     const t2i_json *baselines = t2i_json_get(parsed, "baselines");
     has_keys(parsed, keys, sizeof keys / sizeof *keys);
-    has_keys(t2i_json_get(parsed, "cosine"), scores, 8);
+    has_keys(t2i_json_get(parsed, "cosine"), scores, 9);
+    has_keys(t2i_json_get(t2i_json_get(parsed, "cosine"), "minus_text_index"), scores, 6);
     has_keys(t2i_json_get(t2i_json_get(parsed, "cosine"), "ci"), scores, 5);
     has_keys(t2i_json_get(baselines, "random"), scores, 5);
     has_keys(t2i_json_get(baselines, "mean"), scores, 6);
     has_keys(t2i_json_get(baselines, "constant"), scores, 6);
     has_keys(t2i_json_get(baselines, "trigrams"), scores, 6);
+    has_keys(t2i_json_get(baselines, "text_index"), scores, 6);
     OK(t2i_eval_table(&scored, &table, &err));
     CU_ASSERT(table.data != NULL && strstr(table.data, "Split 'validation': 2 prompts") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "gain") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "nearest prompt") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "\ntext index ") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "\ncosine less text index: R@1 ") != NULL);
     t2i_json_free(parsed);
     t2i_text_free(&json);
     t2i_text_free(&table);

@@ -263,6 +263,12 @@ static void constant_order(void)
     const t2i_fitting some[] = {{0, 1}, {1, 0}, {2, 1}, {3, 0}};
     CU_ASSERT(t2i_baseline_rank(place, some, 4) == 2); /* 3 and 1 do not count: 4, then 0 */
     CU_ASSERT(t2i_baseline_rank(place, some, 1) == 4);
+    /* descending: 0, 2, 1, 4, 3 */
+    CU_ASSERT(t2i_baseline_rank_scores(value, 5, some, 1) == 1);
+    CU_ASSERT(t2i_baseline_rank_scores(value, 5, some + 1, 2) == 2);
+    CU_ASSERT(t2i_baseline_rank_scores(value, 5, (t2i_fitting[]){{4, 1}}, 1) == 4);
+    CU_ASSERT(t2i_baseline_rank_scores(value, 5, (t2i_fitting[]){{1, 0}, {2, 0}, {4, 1}}, 3) == 2);
+    CU_ASSERT(t2i_baseline_rank_scores(value, 5, (t2i_fitting[]){{3, 1}, {4, 1}}, 2) == 4);
 }
 
 int main(void)
