@@ -2,11 +2,11 @@
 
     import t2i
     model = t2i.Predictor("runs/shapes")
-    pictures = t2i.Index(model.dataset)
-    features = model.predict(["a small red circle"])        # (1, D) float32
-    numbers, distances = pictures.nearest(features, top=3)  # (1, 3) each
+    pictures = t2i.Index(model.dataset, model)
+    features, places = model.place(["a small red circle"])       # (1, D) and (1, E) float32
+    numbers, distances = pictures.nearest_places(places, top=3)  # (1, 3) each
     print([pictures.name(n) for n in numbers[0]])
-    rgb = pictures.decode(features)                         # (1, H, W, 3) uint8
+    rgb = pictures.decode(features)                              # (1, H, W, 3) uint8
 
 The library is libt2i.so.1, or the path in T2I_LIBRARY in the environment. Errors raise t2i.Error,
 whose `status` is the t2i_status. As a program it prints the nearest pictures:
@@ -33,13 +33,13 @@ class _PredictorInfo(c.Structure):
     _fields_ = [("path", c.c_char_p), ("dataset", c.c_char_p)] + \
         [(name, c.c_size_t) for name in ("features", "prompt_length", "vocabulary", "parameters", "layers", "heads",
                                          "width", "hidden_width")] + \
-        [("step", c.c_long), ("verified", c.c_int)]
+        [("step", c.c_long), ("verified", c.c_int), ("place_size", c.c_size_t)]
 
 
 class _IndexInfo(c.Structure):
     _fields_ = [("path", c.c_char_p), ("digest", c.c_char_p), ("encoder", c.c_char_p)] + \
         [(name, c.c_size_t) for name in ("pictures", "features", "height", "width")] + \
-        [("has_pixels", c.c_int), ("has_decoder", c.c_int)]
+        [("has_pixels", c.c_int), ("has_decoder", c.c_int), ("place_size", c.c_size_t)]
 
 
 _near = np.dtype([("image", np.uintp), ("distance", np.float64)])
@@ -70,10 +70,10 @@ def _pointer(array):
 class _Handle:
     """Base class. The members of the C structure that describes the handle are its attributes."""
 
-    def __init__(self, path):
+    def __init__(self, path, *more):
         self._handle = None
         handle = c.c_void_p()
-        _call(f"t2i_{self._kind}_open", c.byref(handle), os.fsencode(path))
+        _call(self._open, c.byref(handle), os.fsencode(path), *more)
         self._handle = handle
         info = getattr(_lib, f"t2i_{self._kind}_get_info")(handle).contents
         for name, _ in info._fields_:
@@ -94,22 +94,27 @@ class _Handle:
     def __exit__(self, *_):
         self.close()
 
-    def _matrix(self, features):
-        array = np.ascontiguousarray(features, np.float32)
-        if array.ndim != 2 or array.shape[1] != self.features:
-            raise ValueError(f"features must have the shape (n, {self.features}), not {array.shape}")
+    def _matrix(self, rows, width):
+        array = np.ascontiguousarray(rows, np.float32)
+        if array.ndim != 2 or array.shape[1] != width:
+            raise ValueError(f"the shape must be (n, {width}), not {array.shape}")
         return array
 
 
 class Predictor(_Handle):
-    _kind = "predictor"
+    _kind, _open = "predictor", "t2i_predictor_open"
 
     def predict(self, prompts):
         """Predicted features, (n, features) float32."""
+        return self.place(prompts)[0]
+
+    def place(self, prompts):
+        """Predicted features, and the places of the prompts in the search space, (n, place_size) float32."""
         texts = (c.c_char_p * len(prompts))(*[p.encode() for p in prompts])
-        out = np.empty((len(prompts), self.features), np.float32)
-        _call("t2i_predictor_predict", self._handle, texts, c.c_size_t(len(prompts)), _pointer(out))
-        return out
+        features = np.empty((len(prompts), self.features), np.float32)
+        places = np.empty((len(prompts), self.place_size), np.float32)
+        _call("t2i_predictor_place", self._handle, texts, c.c_size_t(len(prompts)), _pointer(features), _pointer(places))
+        return features, places
 
     def examine(self, prompt):
         """Returns the number of truncated characters, and the characters not in the vocabulary."""
@@ -123,14 +128,24 @@ class Predictor(_Handle):
 
 
 class Index(_Handle):
-    _kind = "index"
+    """Without a predictor it is searched by features (nearest), with one by places (nearest_places)."""
+    _kind, _open = "index", "t2i_index_open_for"
+
+    def __init__(self, path, predictor=None):
+        super().__init__(path, predictor and predictor._handle)
 
     def nearest(self, features, metric="euclidean", top=5):
         """Numbers and distances of the nearest pictures, (n, top) each, nearest first."""
-        array = self._matrix(features)
+        return self._search("t2i_index_nearest", self._matrix(features, self.features), metric, top)
+
+    def nearest_places(self, places, metric="euclidean", top=5):
+        """The same for places of the predictor."""
+        return self._search("t2i_index_nearest_places", self._matrix(places, self.place_size), metric, top)
+
+    def _search(self, function, array, metric, top):
         near = np.empty((len(array), top), _near)
-        _call("t2i_index_nearest", self._handle, METRICS[metric], _pointer(array), c.c_size_t(len(array)),
-              c.c_size_t(top), _pointer(near))
+        _call(function, self._handle, METRICS[metric], _pointer(array), c.c_size_t(len(array)), c.c_size_t(top),
+              _pointer(near))
         return near["image"], near["distance"]
 
     def name(self, number):
@@ -146,15 +161,16 @@ class Index(_Handle):
 
     def decode(self, features):
         """Pictures drawn from features, (n, height, width, 3) uint8."""
-        array = self._matrix(features)
+        array = self._matrix(features, self.features)
         rgb = np.empty((len(array), self.height, self.width, 3), np.uint8)
         _call("t2i_index_decode", self._handle, _pointer(array), c.c_size_t(len(array)), _pointer(rgb))
         return rgb
 
 
 def _main(run, dataset, metric, top, *prompts):
-    model, pictures = Predictor(run), Index(dataset)
-    numbers, distances = pictures.nearest(model.predict(prompts), metric, int(top))
+    model = Predictor(run)
+    pictures = Index(dataset, model)
+    numbers, distances = pictures.nearest_places(model.place(prompts)[1], metric, int(top))
     for prompt, row, far in zip(prompts, numbers, distances):
         for number, distance in zip(row, far):
             print(prompt, "%.9g" % distance, pictures.name(number), sep="\t")

@@ -1,14 +1,17 @@
 /* t2i.h - libt2i: pictures for prompts, by a trained model.
  *
- * A predictor is a trained model: it predicts the features of a picture from a prompt. An index
- * holds the features of the pictures of a dataset: it finds the pictures that are nearest to a
- * prediction, and draws a prediction if the dataset has a decoder. The results are bit-identical to
- * those of t2i-generate.
+ * A predictor is a trained model. For a prompt it predicts the features of a picture, which can be
+ * drawn, and a place in the model's search space, in which prompts and pictures are compared. The
+ * search space of a model that was trained without embed-dim is the space of the features. An index
+ * holds the places of the pictures of a dataset: it finds the pictures that are nearest to a
+ * prompt, and draws features if the dataset has a decoder. The results are bit-identical to those
+ * of t2i-generate.
  *
- *     t2i_error error;
- *     t2i_predictor *model;
- *     if (t2i_predictor_open(&model, "runs/shapes", &error) != T2I_OK)
- *         fprintf(stderr, "%s\n", error.text);
+ *     t2i_predictor_open(&model, "runs/emoji", &error);
+ *     t2i_index_open_for(&index, "data/emoji.h5", model, &error);
+ *     t2i_predictor_place(model, &prompt, 1, features, place, &error);
+ *     t2i_index_nearest_places(index, T2I_COSINE, place, 1, 5, near, &error);
+ *     t2i_index_decode(index, features, 1, rgb, &error);
  *
  * Link with `pkg-config --cflags --libs t2i`. See docs/library.md, and examples/ for programs.
  *
@@ -67,7 +70,7 @@ typedef struct {
 /* Version of the library in use, as "MAJOR.MINOR.PATCH". */
 T2I_API const char *t2i_version(void);
 
-/* ---- predictor: prompts to features ---- */
+/* ---- predictor: prompts to features and places ---- */
 
 typedef struct t2i_predictor t2i_predictor;
 
@@ -82,6 +85,7 @@ typedef struct {
     size_t layers, heads, width, hidden_width;
     long step;    /* training step of a model of t2i-train; 0 otherwise */
     int verified; /* 1: the file has checksums, and they match; 0: a file of another program */
+    size_t place_size; /* numbers of a place in the search space */
 } t2i_predictor_info;
 
 /* Opens a model. path: a run folder of t2i-train (its model.safetensors, or else its newest sound
@@ -102,13 +106,20 @@ T2I_API const char *t2i_predictor_token(const t2i_predictor *predictor, size_t n
 T2I_API t2i_status t2i_predictor_predict(const t2i_predictor *predictor, const char *const *prompt,
                                          size_t prompts, float *features, t2i_error *error);
 
+/* The same features, and place (prompts, info.place_size): the prompts in the model's search space,
+ * for an index of t2i_index_open_for. Without embed-dim a place is a copy of the features. Either
+ * output may be NULL. */
+T2I_API t2i_status t2i_predictor_place(const t2i_predictor *predictor, const char *const *prompt,
+                                       size_t prompts, float *features, float *place,
+                                       t2i_error *error);
+
 /* Reports what the model ignores in a prompt. *cut: number of characters beyond info.prompt_length.
  * unknown (at least strlen(prompt) + 1 bytes): the distinct characters within info.prompt_length
  * that are not in the vocabulary, in order of appearance. T2I_USAGE: the prompt is not UTF-8. */
 T2I_API t2i_status t2i_predictor_examine(const t2i_predictor *predictor, const char *prompt,
                                          size_t *cut, char *unknown, t2i_error *error);
 
-/* ---- index: features to pictures ---- */
+/* ---- index: places and features to pictures ---- */
 
 typedef struct t2i_index t2i_index;
 
@@ -122,11 +133,19 @@ typedef struct {
     size_t height, width; /* of stored and drawn pictures, in pixels; 0: none */
     int has_pixels;       /* 1: the dataset stores pictures, see t2i_index_picture */
     int has_decoder;      /* 1: the dataset has a decoder, see t2i_index_decode */
+    size_t place_size;    /* numbers of a place: those of the predictor; features without one */
 } t2i_index_info;
 
-/* Opens a dataset of t2i-data and reads the features of all its pictures into memory. A process can
- * have at most 8 open indexes. T2I_NOINPUT, T2I_DATA, T2I_IO, T2I_SYSTEM. */
+/* Opens a dataset of t2i-data and reads the features of all its pictures into memory. The index is
+ * searched by features, with t2i_index_nearest. A process can have at most 8 open indexes.
+ * T2I_NOINPUT, T2I_DATA, T2I_IO, T2I_SYSTEM. */
 T2I_API t2i_status t2i_index_open(t2i_index **out, const char *dataset, t2i_error *error);
+/* The same for a predictor: the pictures are placed in its search space, and the index is searched
+ * with t2i_index_nearest_places. Memory holds info.place_size numbers per picture. The predictor is
+ * not used after the return. T2I_DATA if it predicts another number of features than the pictures
+ * have. */
+T2I_API t2i_status t2i_index_open_for(t2i_index **out, const char *dataset,
+                                      const t2i_predictor *predictor, t2i_error *error);
 /* NULL is legal. */
 T2I_API void t2i_index_close(t2i_index *index);
 T2I_API const t2i_index_info *t2i_index_get_info(const t2i_index *index);
@@ -143,10 +162,16 @@ typedef struct {
 
 /* near (count, top): the nearest pictures for each row of features (count, info.features), nearest
  * first. Pictures at equal distances are ordered by number. T2I_USAGE: top is 0 or more than
- * info.pictures, or a feature is not finite. */
+ * info.pictures, a feature is not finite, or the index was opened for a predictor whose search
+ * space is not the space of the features. */
 T2I_API t2i_status t2i_index_nearest(const t2i_index *index, t2i_metric metric,
                                      const float *features, size_t count, size_t top,
                                      t2i_near *near, t2i_error *error);
+/* The same for each row of place (count, info.place_size), of the predictor that the index was
+ * opened for. T2I_USAGE: also if it was opened for none. */
+T2I_API t2i_status t2i_index_nearest_places(const t2i_index *index, t2i_metric metric,
+                                            const float *place, size_t count, size_t top,
+                                            t2i_near *near, t2i_error *error);
 
 /* *name: the name of a picture, as in the list of pairs from which the dataset was built. */
 T2I_API t2i_status t2i_index_name(t2i_index *index, size_t picture, const char **name,

@@ -16,11 +16,13 @@
 typedef struct {
     const t2i_generate_options *options;
     t2i_loaded_model model;
+    t2i_packed_weights packed;
     t2i_prompts prompts;
     t2i_html page;
     size_t top, shown,
         own;              /* nearest pictures; prompts of the dataset and of the user on the page */
-    float *prediction;    /* D */
+    float *features;      /* D */
+    float *place;         /* the prompt in the search space */
     double *distance;     /* M */
     t2i_near *near;       /* top */
     t2i_fitting *fitting; /* room for the prompt with the most pairs */
@@ -30,13 +32,15 @@ typedef struct {
 
 static void free_explorer(explorer *x)
 {
-    t2i_free(x->prediction);
+    t2i_free(x->features);
+    t2i_free(x->place);
     t2i_free(x->distance);
     t2i_free(x->near);
     t2i_free(x->fitting);
     t2i_free(x->used);
     t2i_prompts_free(&x->prompts);
     t2i_html_free(&x->page);
+    t2i_packed_weights_free(&x->packed);
     t2i_loaded_model_close(&x->model);
 }
 
@@ -48,13 +52,14 @@ static t2i_status make_room(explorer *x, t2i_error *err)
         if (pairs > most) most = pairs;
     }
     x->top = x->options->top < M ? x->options->top : M;
-    x->prediction = t2i_alloc(x->model.gallery.features, sizeof *x->prediction);
+    x->features = t2i_alloc(x->model.gallery.features, sizeof *x->features);
+    x->place = t2i_alloc(x->model.gallery.dim, sizeof *x->place);
     x->distance = t2i_alloc(M, sizeof *x->distance);
     x->near = t2i_alloc(x->top, sizeof *x->near);
     x->fitting = t2i_alloc(most, sizeof *x->fitting);
     x->used = t2i_alloc(M, 1);
-    if (x->prediction == NULL || x->distance == NULL || x->near == NULL || x->fitting == NULL ||
-        x->used == NULL)
+    if (x->features == NULL || x->place == NULL || x->distance == NULL || x->near == NULL ||
+        x->fitting == NULL || x->used == NULL)
         return t2i_fail_memory(err, M * sizeof *x->distance, "the page");
     return T2I_OK;
 }
@@ -76,7 +81,7 @@ static t2i_status make_small(t2i_image *picture, t2i_error *err)
 static t2i_status put_drawing(explorer *x, t2i_error *err)
 {
     t2i_image drawn;
-    T2I_TRY(t2i_gallery_draw(&x->model.gallery, x->prediction, &drawn, err));
+    T2I_TRY(t2i_gallery_draw(&x->model.gallery, x->features, &drawn, err));
     t2i_status status = make_small(&drawn, err);
     if (status == T2I_OK) {
         t2i_html_put(&x->page, "<figure><i style=\"background-image:url(");
@@ -125,11 +130,10 @@ static void put_rank(explorer *x, size_t fitting)
 static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, const char *note,
                              t2i_error *err)
 {
-    const t2i_checkpoint *c = &x->model.checkpoint;
     t2i_gallery *gallery = &x->model.gallery;
-    T2I_TRY(
-        t2i_predict(&c->model, c->weights, &c->vocab, &prompt, 1, x->prediction, NULL, NULL, err));
-    t2i_gallery_distances(gallery, x->options->metric, x->prediction, 1, x->distance);
+    T2I_TRY(t2i_predict_packed(&x->packed, &x->model.checkpoint.vocab, &prompt, 1, x->features,
+                               x->place, NULL, err));
+    t2i_gallery_distances(gallery, x->options->metric, x->place, 1, x->distance);
     t2i_gallery_nearest(x->distance, gallery->images, x->top, x->near);
     t2i_html_put(&x->page, "<section class=\"answer\"><h3>");
     if (prompt.size == 0)
@@ -225,7 +229,9 @@ static void put_head(explorer *x)
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
 {
     T2I_TRY(t2i_loaded_model_open(&x->model, x->options->source, x->options->data, err));
-    T2I_TRY(t2i_gallery_load(&x->model.gallery, err));
+    T2I_TRY(t2i_packed_weights_new(&x->packed, &x->model.checkpoint.model, 0, NULL, err));
+    t2i_packed_weights_fill(&x->packed, x->model.checkpoint.weights, 0, 1);
+    T2I_TRY(t2i_gallery_load(&x->model.gallery, &x->packed, err));
     T2I_TRY(t2i_prompts_new(&x->prompts, x->model.dataset, err));
     T2I_TRY(make_room(x, err));
     put_head(x);

@@ -29,9 +29,10 @@ typedef struct {
     t2i_index *index;
     const t2i_index_info *pictures;
     size_t top;
-    char *sheet;       /* path of the sheet */
-    float *prediction; /* (prompts, D) */
-    answer *answer;    /* prompts */
+    char *sheet;     /* path of the sheet */
+    float *features; /* (prompts, D) */
+    float *place;    /* (prompts, place_size) */
+    answer *answer;  /* prompts */
 } session;
 
 static void free_answers(session *s)
@@ -47,10 +48,12 @@ static void free_answers(session *s)
         t2i_free(a->file);
     }
     t2i_free(s->answer);
-    t2i_free(s->prediction);
+    t2i_free(s->features);
+    t2i_free(s->place);
     t2i_free(s->sheet);
     s->answer = NULL;
-    s->prediction = NULL;
+    s->features = NULL;
+    s->place = NULL;
     s->sheet = NULL;
 }
 
@@ -138,10 +141,11 @@ static t2i_status name_files(session *s, t2i_error *err)
 static t2i_status make_room(session *s, t2i_error *err)
 {
     size_t n = s->options->prompts, D = s->pictures->features;
-    s->prediction = t2i_alloc(n, D * sizeof *s->prediction);
+    s->features = t2i_alloc(n, D * sizeof *s->features);
+    s->place = t2i_alloc(n, s->pictures->place_size * sizeof *s->place);
     s->answer = t2i_alloc(n, sizeof *s->answer);
-    if (s->prediction == NULL || s->answer == NULL)
-        return t2i_fail_memory(err, n * D * sizeof *s->prediction, "the predictions");
+    if (s->features == NULL || s->place == NULL || s->answer == NULL)
+        return t2i_fail_memory(err, n * D * sizeof *s->features, "the predictions");
     for (size_t i = 0; i < n; i++) {
         answer *a = &s->answer[i];
         a->near = t2i_alloc(s->top, sizeof *a->near);
@@ -153,10 +157,10 @@ static t2i_status make_room(session *s, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status draw(const session *s, const float *prediction, answer *a, t2i_error *err)
+static t2i_status draw(const session *s, const float *features, answer *a, t2i_error *err)
 {
     T2I_TRY(t2i_image_new(&a->decoded, s->pictures->width, s->pictures->height, err));
-    T2I_TRY(t2i_index_decode(s->index, prediction, 1, a->decoded.rgb, err));
+    T2I_TRY(t2i_index_decode(s->index, features, 1, a->decoded.rgb, err));
     return t2i_image_file_write(&a->decoded, a->file, err);
 }
 
@@ -174,10 +178,10 @@ static t2i_status find_answers(session *s, t2i_error *err)
 {
     for (size_t i = 0; i < s->options->prompts; i++) {
         answer *a = &s->answer[i];
-        const float *prediction = s->prediction + i * s->pictures->features;
+        const float *place = s->place + i * s->pictures->place_size;
         T2I_TRY(
-            t2i_index_nearest(s->index, s->options->metric, prediction, 1, s->top, a->near, err));
-        if (a->file != NULL) T2I_TRY(draw(s, prediction, a, err));
+            t2i_index_nearest_places(s->index, s->options->metric, place, 1, s->top, a->near, err));
+        if (a->file != NULL) T2I_TRY(draw(s, s->features + i * s->pictures->features, a, err));
         for (size_t k = 0; k < s->top; k++) T2I_TRY(show(s, a, k, err));
     }
     return T2I_OK;
@@ -322,7 +326,7 @@ static t2i_status open_session(session *s, t2i_error *err)
     char *path;
     T2I_TRY(t2i_predictor_open(&s->model, o->source, err));
     T2I_TRY(t2i_loaded_model_dataset(o->source, o->data, &path, err));
-    t2i_status status = t2i_index_open(&s->index, path, err);
+    t2i_status status = t2i_index_open_for(&s->index, path, s->model, err);
     t2i_free(path);
     T2I_TRY(status);
     s->pictures = t2i_index_get_info(s->index);
@@ -343,7 +347,7 @@ static t2i_status answer_all(session *s, t2i_text *report, t2i_error *err)
     const t2i_generate_options *o = s->options;
     T2I_TRY(make_room(s, err));
     T2I_TRY(name_files(s, err));
-    T2I_TRY(t2i_predictor_predict(s->model, o->prompt, o->prompts, s->prediction, err));
+    T2I_TRY(t2i_predictor_place(s->model, o->prompt, o->prompts, s->features, s->place, err));
     T2I_TRY(warn_about_prompts(s, err));
     T2I_TRY(find_answers(s, err));
     T2I_TRY(write_sheet(s, err));

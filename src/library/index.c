@@ -11,6 +11,8 @@ struct t2i_index {
     t2i_dataset *dataset; /* owned */
     t2i_gallery gallery;
     t2i_index_info info;
+    int for_predictor;    /* 1: searched by places of a predictor */
+    int own_space;        /* 1: which are not its features */
     char **name;          /* owned: (pictures); NULL until requested */
     pthread_mutex_t lock; /* guards dataset, name and the gallery's decoder */
 };
@@ -29,7 +31,20 @@ static void count(int more)
     pthread_mutex_unlock(&counting);
 }
 
-static t2i_status open_dataset(t2i_index *x, const char *path, t2i_error *err)
+static t2i_status check_predictor(const t2i_index *x, const t2i_predictor *predictor,
+                                  t2i_error *err)
+{
+    const t2i_predictor_info *info = t2i_predictor_get_info(predictor);
+    if (info->features == x->info.features) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "the model in %s predicts %zu features, but the pictures of %s have %zu: "
+                    "give the dataset that it was trained on",
+                    info->path, info->features, x->info.path, x->info.features);
+}
+
+/* predictor: NULL for an index that is searched by features. */
+static t2i_status open_dataset(t2i_index *x, const char *path, const t2i_predictor *predictor,
+                               t2i_error *err)
 {
     T2I_TRY(t2i_dataset_open(&x->dataset, path, err));
     const t2i_dataset_info *info = t2i_dataset_get_info(x->dataset);
@@ -45,10 +60,18 @@ static t2i_status open_dataset(t2i_index *x, const char *path, t2i_error *err)
     x->name = t2i_alloc(x->info.pictures, sizeof *x->name);
     if (x->name == NULL)
         return t2i_fail_memory(err, x->info.pictures * sizeof *x->name, "the pictures' names");
-    return t2i_gallery_new(&x->gallery, x->dataset, err);
+    if (predictor != NULL) T2I_TRY(check_predictor(x, predictor, err));
+    T2I_TRY(t2i_gallery_new(&x->gallery, x->dataset,
+                            predictor == NULL ? NULL : t2i_predictor_packed(predictor), err));
+    x->info.place_size = x->gallery.dim;
+    x->for_predictor = predictor != NULL;
+    x->own_space =
+        predictor != NULL && t2i_predictor_checkpoint(predictor)->model.config.embed_dim > 0;
+    return T2I_OK;
 }
 
-t2i_status t2i_index_open(t2i_index **out, const char *dataset, t2i_error *err)
+t2i_status t2i_index_open_for(t2i_index **out, const char *dataset, const t2i_predictor *predictor,
+                              t2i_error *err)
 {
     fenv_t caller;
     *out = NULL;
@@ -57,13 +80,18 @@ t2i_status t2i_index_open(t2i_index **out, const char *dataset, t2i_error *err)
     pthread_mutex_init(&x->lock, NULL);
     count(1);
     t2i_library_enter(&caller);
-    t2i_status status = open_dataset(x, dataset, err);
+    t2i_status status = open_dataset(x, dataset, predictor, err);
     t2i_library_leave(&caller);
     if (status == T2I_OK)
         *out = x;
     else
         t2i_index_close(x);
     return status;
+}
+
+t2i_status t2i_index_open(t2i_index **out, const char *dataset, t2i_error *err)
+{
+    return t2i_index_open_for(out, dataset, NULL, err);
 }
 
 void t2i_index_close(t2i_index *x)
@@ -88,36 +116,60 @@ t2i_dataset *t2i_index_dataset(const t2i_index *x)
     return x->dataset;
 }
 
-static t2i_status check_features(const t2i_index *x, const float *features, size_t number,
-                                 t2i_error *err)
+/* vector (number, size) */
+static t2i_status check_finite(const float *vector, size_t size, const char *what, size_t number,
+                               t2i_error *err)
 {
-    for (size_t i = 0; i < number * x->info.features; i++)
-        if (!isfinite(features[i]))
-            return t2i_fail(err, T2I_USAGE, "feature %zu of vector %zu is not finite",
-                            i % x->info.features + 1, i / x->info.features + 1);
+    for (size_t i = 0; i < number * size; i++)
+        if (!isfinite(vector[i]))
+            return t2i_fail(err, T2I_USAGE, "%s %zu of vector %zu is not finite", what,
+                            i % size + 1, i / size + 1);
+    return T2I_OK;
+}
+
+/* prompt (number, place_size) in the search space of the index */
+static t2i_status find_nearest(const t2i_index *x, t2i_metric metric, const float *prompt,
+                               size_t number, size_t top, t2i_near *near, t2i_error *err)
+{
+    fenv_t caller;
+    size_t M = x->info.pictures, dim = x->info.place_size;
+    if (top < 1 || top > M || (metric != T2I_EUCLIDEAN && metric != T2I_COSINE))
+        return t2i_fail(err, T2I_USAGE,
+                        "top is %zu and metric is %d: top must be 1 to %zu, metric 0 or 1", top,
+                        (int)metric, M);
+    T2I_TRY(check_finite(prompt, dim, x->own_space ? "number" : "feature", number, err));
+    double *distance = t2i_alloc(M, sizeof *distance);
+    if (distance == NULL) return t2i_fail_memory(err, M * sizeof *distance, "the distances");
+    t2i_library_enter(&caller);
+    for (size_t i = 0; i < number; i++) {
+        t2i_gallery_distances(&x->gallery, metric, prompt + i * dim, 1, distance);
+        t2i_gallery_nearest(distance, M, top, near + i * top);
+    }
+    t2i_library_leave(&caller);
+    t2i_free(distance);
     return T2I_OK;
 }
 
 t2i_status t2i_index_nearest(const t2i_index *x, t2i_metric metric, const float *features,
                              size_t number, size_t top, t2i_near *near, t2i_error *err)
 {
-    fenv_t caller;
-    size_t M = x->info.pictures, D = x->info.features;
-    if (top < 1 || top > M || (metric != T2I_EUCLIDEAN && metric != T2I_COSINE))
+    if (x->own_space)
         return t2i_fail(err, T2I_USAGE,
-                        "top is %zu and metric is %d: top must be 1 to %zu, metric 0 or 1", top,
-                        (int)metric, M);
-    T2I_TRY(check_features(x, features, number, err));
-    double *distance = t2i_alloc(M, sizeof *distance);
-    if (distance == NULL) return t2i_fail_memory(err, M * sizeof *distance, "the distances");
-    t2i_library_enter(&caller);
-    for (size_t i = 0; i < number; i++) {
-        t2i_gallery_distances(&x->gallery, metric, features + i * D, 1, distance);
-        t2i_gallery_nearest(distance, M, top, near + i * top);
-    }
-    t2i_library_leave(&caller);
-    t2i_free(distance);
-    return T2I_OK;
+                        "the index of %s is searched by places of %zu numbers and not by features: "
+                        "use t2i_predictor_place and t2i_index_nearest_places",
+                        x->info.path, x->info.place_size);
+    return find_nearest(x, metric, features, number, top, near, err);
+}
+
+t2i_status t2i_index_nearest_places(const t2i_index *x, t2i_metric metric, const float *place,
+                                    size_t number, size_t top, t2i_near *near, t2i_error *err)
+{
+    if (!x->for_predictor)
+        return t2i_fail(err, T2I_USAGE,
+                        "the index of %s is searched by features and not by places: open it with "
+                        "t2i_index_open_for",
+                        x->info.path);
+    return find_nearest(x, metric, place, number, top, near, err);
 }
 
 static t2i_status check_picture(const t2i_index *x, size_t picture, t2i_error *err)
@@ -155,7 +207,7 @@ t2i_status t2i_index_decode(t2i_index *x, const float *features, size_t number, 
     fenv_t caller;
     if (!x->info.has_decoder)
         return t2i_fail(err, T2I_USAGE, "%s has no decoder: it cannot draw", x->info.path);
-    T2I_TRY(check_features(x, features, number, err));
+    T2I_TRY(check_finite(features, x->info.features, "feature", number, err));
     pthread_mutex_lock(&x->lock);
     t2i_library_enter(&caller);
     t2i_status status = t2i_gallery_decode(&x->gallery, features, number, rgb, err);

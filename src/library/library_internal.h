@@ -25,6 +25,8 @@ static inline void t2i_library_leave(const fenv_t *caller)
 
 /* The checkpoint of a predictor and the dataset of an index, both borrowed (for loaded_model.h). */
 const t2i_checkpoint *t2i_predictor_checkpoint(const t2i_predictor *predictor);
+/* Its packed weights, borrowed. */
+const t2i_packed_weights *t2i_predictor_packed(const t2i_predictor *predictor);
 t2i_dataset *t2i_index_dataset(const t2i_index *index);
 
 #endif

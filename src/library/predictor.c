@@ -37,7 +37,8 @@ static t2i_predictor_info describe(const t2i_predictor *p)
                                .width = config->d_model,
                                .hidden_width = config->d_ff,
                                .step = c->run.step,
-                               .verified = c->ours};
+                               .verified = c->ours,
+                               .place_size = t2i_search_space_dim(config)};
     t2i_checkpoint_tensors(c, &info.parameters);
     return info;
 }
@@ -91,6 +92,11 @@ const t2i_checkpoint *t2i_predictor_checkpoint(const t2i_predictor *p)
     return &p->checkpoint;
 }
 
+const t2i_packed_weights *t2i_predictor_packed(const t2i_predictor *p)
+{
+    return &p->packed;
+}
+
 const char *t2i_predictor_token(const t2i_predictor *p, size_t number)
 {
     return number < p->checkpoint.vocab.size ? p->checkpoint.vocab.name[number] : NULL;
@@ -103,11 +109,12 @@ static t2i_status check_prompt(const char *prompt, size_t number, t2i_error *err
     return t2i_fail(err, T2I_USAGE, "prompt %zu is not UTF-8 (byte %zu)", number + 1, good + 1);
 }
 
-t2i_status t2i_predictor_predict(const t2i_predictor *p, const char *const *prompt, size_t prompts,
-                                 float *features, t2i_error *err)
+t2i_status t2i_predictor_place(const t2i_predictor *p, const char *const *prompt, size_t prompts,
+                               float *features, float *place, t2i_error *err)
 {
     fenv_t caller;
     t2i_prompt block[T2I_PREDICT_BLOCK];
+    size_t D = p->info.features, dim = p->info.place_size;
     t2i_status status = T2I_OK;
     t2i_library_enter(&caller);
     for (size_t first = 0, count; first < prompts && status == T2I_OK; first += count) {
@@ -118,10 +125,17 @@ t2i_status t2i_predictor_predict(const t2i_predictor *p, const char *const *prom
         }
         if (status == T2I_OK)
             status = t2i_predict_packed(&p->packed, &p->checkpoint.vocab, block, count,
-                                        features + first * p->info.features, NULL, NULL, err);
+                                        features == NULL ? NULL : features + first * D,
+                                        place == NULL ? NULL : place + first * dim, NULL, err);
     }
     t2i_library_leave(&caller);
     return status;
+}
+
+t2i_status t2i_predictor_predict(const t2i_predictor *p, const char *const *prompt, size_t prompts,
+                                 float *features, t2i_error *err)
+{
+    return t2i_predictor_place(p, prompt, prompts, features, NULL, err);
 }
 
 t2i_status t2i_predictor_examine(const t2i_predictor *p, const char *prompt, size_t *cut,

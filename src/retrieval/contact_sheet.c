@@ -247,14 +247,14 @@ static void free_samples(sample *row, size_t rows)
 }
 
 static t2i_status fill_sample(sample *row, t2i_gallery *gallery, t2i_prompt prompt,
-                              const float *prediction, size_t truth, double *distance,
-                              t2i_error *err)
+                              const float *prediction, const float *place, size_t truth,
+                              double *distance, t2i_error *err)
 {
     t2i_near near;
     row->label = t2i_alloc(prompt.size + 1, 1);
     if (row->label == NULL) return t2i_fail_memory(err, prompt.size, "a label");
     memcpy(row->label, prompt.bytes, prompt.size);
-    t2i_gallery_distances(gallery, T2I_EUCLIDEAN, prediction, 1, distance);
+    t2i_gallery_distances(gallery, T2I_EUCLIDEAN, place, 1, distance);
     t2i_gallery_nearest(distance, gallery->images, 1, &near);
     t2i_contact_sheet_distance(row->note, near.distance);
     if (t2i_gallery_decodes(gallery))
@@ -292,7 +292,8 @@ static t2i_status write_samples(const char *path, const char *title, const sampl
 
 t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_gallery *gallery,
                                      const t2i_prompt *prompt, size_t prompts,
-                                     const float *prediction, const uint32_t *truth, t2i_error *err)
+                                     const float *prediction, const float *place,
+                                     const uint32_t *truth, t2i_error *err)
 {
     sample *row = t2i_alloc(prompts, sizeof *row);
     double *distance = t2i_alloc(gallery->images, sizeof *distance);
@@ -301,7 +302,7 @@ t2i_status t2i_contact_sheet_samples(const char *path, const char *title, t2i_ga
                             : T2I_OK;
     for (size_t i = 0; i < prompts && status == T2I_OK; i++)
         status = fill_sample(&row[i], gallery, prompt[i], prediction + i * gallery->features,
-                             truth[i], distance, err);
+                             place + i * gallery->dim, truth[i], distance, err);
     if (status == T2I_OK)
         status = write_samples(path, title, row, prompts, t2i_gallery_decodes(gallery), err);
     free_samples(row, prompts);

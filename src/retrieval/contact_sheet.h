@@ -48,11 +48,13 @@ int t2i_contact_sheet_read_grid(t2i_contact_sheet_grid *out, const t2i_image *sh
 void t2i_contact_sheet_distance(char note[T2I_NOTE], double distance);
 
 /* Writes the samples of a training run as a PNG, one row per prompt: prompt, decoded (if the
- * dataset has a decoder), nearest, true. prediction (prompts, D); truth (prompts): the true
- * pictures. The file is complete or is not written. */
+ * dataset has a decoder), nearest, true. prediction (prompts, D): the predicted features; place
+ * (prompts, dim): the prompts in the gallery's search space; truth (prompts): the true pictures.
+ * The file is complete or is not written. */
 T2I_CHECKED t2i_status t2i_contact_sheet_samples(const char *path, const char *title,
                                                  t2i_gallery *gallery, const t2i_prompt *prompt,
                                                  size_t prompts, const float *prediction,
-                                                 const uint32_t *truth, t2i_error *err);
+                                                 const float *place, const uint32_t *truth,
+                                                 t2i_error *err);
 
 #endif

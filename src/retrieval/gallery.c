@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/heartbeat.h"
 #include "base/mem.h"
+#include "model/search_space.h"
 
 enum {
     LANES = 16,
-    TILE = 512,   /* channels of pixels decoded at a time, so that their sums stay in the cache */
-    TOGETHER = 32 /* pictures decoded at a time, so that the basis is read once for all of them */
+    TILE = 512,    /* channels of pixels decoded at a time, so that their sums stay in the cache */
+    TOGETHER = 32, /* pictures decoded at a time, so that the basis is read once for all of them */
+    BLOCK = 1024   /* pictures whose features are in memory while they are placed */
 };
 
 static double fold_lanes(double sum[LANES])
@@ -89,60 +92,90 @@ void t2i_gallery_open(t2i_gallery *out, t2i_dataset *dataset)
     *out = (t2i_gallery){.dataset = dataset,
                          .images = (size_t)info->images,
                          .features = (size_t)info->features,
+                         .dim = (size_t)info->features,
                          .height = (size_t)info->encoder.height,
                          .width = (size_t)info->encoder.width};
 }
 
-t2i_status t2i_gallery_load(t2i_gallery *gallery, t2i_error *err)
+/* place (M, dim) of all pictures. */
+static t2i_status read_places(const t2i_gallery *gallery, const t2i_packed_weights *packed,
+                              size_t dim, float *place, t2i_error *err)
 {
-    size_t M = gallery->images, D = gallery->features;
-    float *feature = D > SIZE_MAX / sizeof *feature ? NULL : t2i_alloc(M, D * sizeof *feature);
-    double *length = t2i_alloc(M, sizeof *length);
-    t2i_status status = feature == NULL || length == NULL
-                            ? t2i_fail_memory(err, M * D * sizeof *feature, "features")
-                            : t2i_dataset_features(gallery->dataset, 0, M, feature, err);
-    if (status != T2I_OK) {
-        t2i_free(feature);
-        t2i_free(length);
-        return status;
+    size_t M = gallery->images, D = gallery->features, block = M < BLOCK ? M : BLOCK;
+    if (packed == NULL || packed->model->config.embed_dim == 0)
+        return t2i_dataset_features(gallery->dataset, 0, M, place, err);
+    float *feature = t2i_alloc(block, D * sizeof *feature);
+    if (feature == NULL) return t2i_fail_memory(err, block * D * sizeof *feature, "features");
+    t2i_status status = T2I_OK;
+    for (size_t m = 0; m < M && status == T2I_OK; m += block) {
+        size_t count = M - m < block ? M - m : block;
+        status = t2i_dataset_features(gallery->dataset, m, count, feature, err);
+        if (status == T2I_OK) t2i_search_space_pictures(packed, place + m * dim, feature, count);
+        t2i_heartbeat_beat();
     }
-    for (size_t m = 0; m < M; m++) length[m] = t2i_gallery_length(feature + m * D, D);
-    gallery->feature = feature;
-    gallery->length = length;
-    return T2I_OK;
+    t2i_free(feature);
+    return status;
 }
 
-t2i_status t2i_gallery_new(t2i_gallery *out, t2i_dataset *dataset, t2i_error *err)
+static void unload(t2i_gallery *gallery)
+{
+    t2i_free(gallery->place);
+    t2i_free(gallery->length);
+    gallery->place = NULL;
+    gallery->length = NULL;
+}
+
+t2i_status t2i_gallery_load(t2i_gallery *gallery, const t2i_packed_weights *packed, t2i_error *err)
+{
+    size_t M = gallery->images, dim = gallery->features;
+    if (packed != NULL) {
+        T2I_ASSERT(packed->model->config.vision_feature_dim == gallery->features);
+        dim = t2i_search_space_dim(&packed->model->config);
+    }
+    unload(gallery);
+    gallery->dim = dim;
+    gallery->place = dim > SIZE_MAX / sizeof(float) ? NULL : t2i_alloc(M, dim * sizeof(float));
+    gallery->length = t2i_alloc(M, sizeof *gallery->length);
+    t2i_status status = gallery->place == NULL || gallery->length == NULL
+                            ? t2i_fail_memory(err, M * dim * sizeof(float), "features")
+                            : read_places(gallery, packed, dim, gallery->place, err);
+    for (size_t m = 0; m < M && status == T2I_OK; m++)
+        gallery->length[m] = t2i_gallery_length(gallery->place + m * dim, dim);
+    if (status != T2I_OK) unload(gallery);
+    return status;
+}
+
+t2i_status t2i_gallery_new(t2i_gallery *out, t2i_dataset *dataset, const t2i_packed_weights *packed,
+                           t2i_error *err)
 {
     t2i_gallery_open(out, dataset);
-    t2i_status status = t2i_gallery_load(out, err);
+    t2i_status status = t2i_gallery_load(out, packed, err);
     if (status != T2I_OK) t2i_gallery_free(out);
     return status;
 }
 
 void t2i_gallery_free(t2i_gallery *gallery)
 {
-    t2i_free(gallery->feature);
-    t2i_free(gallery->length);
+    unload(gallery);
     t2i_free(gallery->basis);
     t2i_free(gallery->mean);
     *gallery = (t2i_gallery){0};
 }
 
-void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const float *prediction,
+void t2i_gallery_distances(const t2i_gallery *gallery, t2i_metric metric, const float *prompt,
                            size_t count, double *distance)
 {
-    size_t M = gallery->images, D = gallery->features;
-    /* One picture at a time: its features are read once for all predictions. */
+    size_t M = gallery->images, dim = gallery->dim;
+    /* One picture at a time: it is read once for all prompts. */
     for (size_t m = 0; m < M; m++) {
-        const float *feature = gallery->feature + m * D;
+        const float *place = gallery->place + m * dim;
         if (metric == T2I_EUCLIDEAN)
-            squared_distances(distance + m, M, feature, prediction, count, D);
+            squared_distances(distance + m, M, place, prompt, count, dim);
         else
-            products(distance + m, M, feature, prediction, count, D);
+            products(distance + m, M, place, prompt, count, dim);
     }
     for (size_t c = 0; c < count; c++, distance += M) {
-        double length = t2i_gallery_length(prediction + c * D, D);
+        double length = t2i_gallery_length(prompt + c * dim, dim);
         for (size_t m = 0; m < M; m++)
             distance[m] = metric == T2I_EUCLIDEAN
                               ? sqrt(distance[m])

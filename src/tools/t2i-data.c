@@ -146,7 +146,7 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
     const t2i_opt_kind number = T2I_OPT_INT, text = T2I_OPT_TEXT, on = T2I_OPT_SWITCH;
     t2i_opt table[] = {
         {"out", text, &s->out, .argument = "FILE",
-         .help = "Random seed that selects the held-out pictures and prompts."},
+         .help = "Dataset to write; preview: the PNG, default: the dataset's name with .png."},
         {"pairs", text, &s->pairs, .argument = "FILE",
          .help = "List of prompts and pictures. CSV with a header or JSONL, by suffix (prompt, "
                  "image_path, [split], [group]); otherwise lines of prompt TAB file [TAB split]."},
@@ -161,11 +161,12 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
         {"weights", text, &s->weights, .argument = "FILE",
          .help = "Weights of resnet18: torchvision's resnet18-*.pth, or safetensors."},
         {"dim", number, &s->dim, "512", 1, 4096,
-         .help = "How many features pca makes of a picture, at most."},
+         .help = "Maximum number of features that pca computes per picture."},
         {"validation", T2I_OPT_REAL, &s->validation, "0.1", 0, 0.9,
          .help =
              "Fraction of the pictures (or groups) to hold out, if the pairs file names no split."},
-        {"seed", number, &s->seed, "1", 0, 1e9, .help = "Chooses what is held out of training."},
+        {"seed", number, &s->seed, "1", 0, 1e9,
+         .help = "Random seed that selects the held-out pictures and prompts."},
         {"skip-bad", on, &s->skip_bad,
          .help = "Skip bad rows. By default the build fails after all rows are read."},
         {"resume", on, &s->resume,

@@ -112,7 +112,9 @@ t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
         validation->sample[i] = one.pair[0];
         t2i_rows_free(&one);
     }
-    return t2i_gallery_new(&validation->gallery, validation->dataset, err);
+    t2i_gallery_open(&validation->gallery, validation->dataset);
+    if (validation->state->model.config.embed_dim > 0) return T2I_OK; /* placed at each drawing */
+    return t2i_gallery_load(&validation->gallery, NULL, err);
 }
 
 void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm)
@@ -255,29 +257,50 @@ t2i_status t2i_validation_prompts(const t2i_validation *validation, t2i_json **o
     return status;
 }
 
+/* features (count, D) and place (count, dim) of the prompts; places the gallery by the same
+ * weights. */
+static t2i_status predict_samples(t2i_validation *validation, const float *weights,
+                                  const t2i_prompt *prompt, float *features, float *place,
+                                  t2i_error *err)
+{
+    const t2i_train_state *state = validation->state;
+    t2i_packed_weights packed;
+    T2I_TRY(t2i_packed_weights_new(&packed, &state->model, 0, NULL, err));
+    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    t2i_status status = t2i_predict_packed(&packed, &state->vocab, prompt, validation->samples,
+                                           features, place, NULL, err);
+    if (status == T2I_OK && state->model.config.embed_dim > 0)
+        status = t2i_gallery_load(&validation->gallery, &packed, err);
+    t2i_packed_weights_free(&packed);
+    return status;
+}
+
 t2i_status t2i_validation_draw(t2i_validation *validation, const float *weights, t2i_error *err)
 {
     const t2i_train_state *state = validation->state;
-    size_t D = state->model.config.vision_feature_dim, count = validation->samples;
+    size_t D = state->model.config.vision_feature_dim,
+           dim = t2i_search_space_dim(&state->model.config), count = validation->samples;
     t2i_prompt prompt[T2I_VALIDATION_SAMPLES];
     uint32_t truth[T2I_VALIDATION_SAMPLES];
     char *text[T2I_VALIDATION_SAMPLES] = {0}, name[64], title[64];
-    float *prediction = t2i_alloc(T2I_VALIDATION_SAMPLES * D, sizeof *prediction);
-    t2i_status status = prediction == NULL ? t2i_fail_memory(err, D, "samples") : T2I_OK;
+    float *features = t2i_alloc(T2I_VALIDATION_SAMPLES * D, sizeof *features);
+    float *place = t2i_alloc(T2I_VALIDATION_SAMPLES * dim, sizeof *place);
+    t2i_status status =
+        features == NULL || place == NULL ? t2i_fail_memory(err, D, "samples") : T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < count; i++)
         status = read_sample(validation->dataset, validation->sample[i], &text[i], &prompt[i],
                              &truth[i], err);
     if (status == T2I_OK)
-        status = t2i_predict(&state->model, weights, &state->vocab, prompt, count, prediction, NULL,
-                             NULL, err);
+        status = predict_samples(validation, weights, prompt, features, place, err);
     snprintf(name, sizeof name, "samples/step-%ld.png", state->run.step);
     snprintf(title, sizeof title, "After step %ld", state->run.step);
     char *path = t2i_fs_join(validation->options->out, name, err);
     if (status == T2I_OK && path != NULL)
         status = t2i_contact_sheet_samples(path, title, &validation->gallery, prompt, count,
-                                           prediction, truth, err);
+                                           features, place, truth, err);
     t2i_free(path);
     for (size_t i = 0; i < T2I_VALIDATION_SAMPLES; i++) t2i_free(text[i]);
-    t2i_free(prediction);
+    t2i_free(features);
+    t2i_free(place);
     return status;
 }

@@ -8,6 +8,7 @@ export ASAN_OPTIONS="verify_asan_link_order=0:$ASAN_OPTIONS"
 case $B in *asan*) flags=-fsanitize=address,undefined ;; *) flags= ;; esac
 "$B/t2i-data" seed --out "$scratch/s.h5" 2>/dev/null
 train 1 --data "$scratch/s.h5" --out "$scratch/run" $small_model --batch 6 --steps 5
+train 1 --data "$scratch/s.h5" --out "$scratch/space" $small_model --batch 6 --steps 5 --loss contrastive --embed-dim 5 --ngram-buckets 64
 
 # what can be seen of it
 grep -o '\bt2i_[a-z_]*(' include/t2i/t2i.h | tr -d '(' | sort -u >"$scratch/interface"
@@ -28,28 +29,34 @@ $CC $flags -Wall -Wextra -Werror -Iinclude examples/nearest.c "$B/libt2i.a" -lja
 LD_LIBRARY_PATH=$(cd "$B" && pwd)
 export LD_LIBRARY_PATH
 
-# answers TOP METRIC PROMPT...: "prompt TAB distance TAB name" of what t2i-generate says
+# answers RUN TOP METRIC PROMPT...: "prompt TAB distance TAB name" of what t2i-generate says
 answers() {
-    "$B/t2i-generate" "$scratch/run" "${@:3}" --data "$scratch/s.h5" --top "$1" --metric "$2" --json --out "$scratch/g.png" 2>/dev/null |
+    "$B/t2i-generate" "$scratch/$1" "${@:4}" --data "$scratch/s.h5" --top "$2" --metric "$3" --json --out "$scratch/g.png" 2>/dev/null |
         sed -n 's/^ *"\(prompt\|distance\|image\)": "\{0,1\}\([^"]*\)"\{0,1\},\{0,1\}$/\1\t\2/p' |
         awk -F '\t' '$1 == "prompt" { held = 0; p = $2; for (i = 0; i < n; i++) print p "\t" d[i] "\t" name[i]; n = 0 }
             $1 == "image" { name[n] = $2 } $1 == "distance" { d[n] = sprintf("%.9g", $2) } name[n] != "" && d[n] != "" { n++ }
             END { for (i = 0; i < n; i++) print p "\t" d[i] "\t" name[i] }'
 }
 prompts=("a red square" "blue" "a green € circle")
-for prompt in "${prompts[@]}"; do answers 3 euclidean "$prompt"; done >"$scratch/euclidean"
-for prompt in "${prompts[@]}"; do answers 3 cosine "$prompt"; done >"$scratch/cosine"
+for metric in euclidean cosine; do
+    for prompt in "${prompts[@]}"; do answers run 3 $metric "$prompt"; done >"$scratch/$metric"
+    for prompt in "${prompts[@]}"; do answers space 3 $metric "$prompt"; done >"$scratch/space.$metric"
+done
 [ "$(wc -l <"$scratch/euclidean")" -eq 9 ] && [ "$(wc -l <"$scratch/cosine")" -eq 9 ] || { fail "t2i-generate says something else"; cat "$scratch/euclidean"; }
 "$scratch/shared" "$scratch/run" "$scratch/s.h5" "${prompts[@]}" 2>"$scratch/said" | diff - "$scratch/euclidean" || fail "other numbers than t2i-generate's"
 [ ! -s "$scratch/said" ] || { fail "the library prints"; cat "$scratch/said"; }
 T2I_READER=$B/t2i-reader "$scratch/static" "$scratch/run/model.safetensors" "$scratch/s.h5" "${prompts[@]}" | diff - "$scratch/euclidean" ||
     fail "other numbers of libt2i.a"
 
+"$scratch/shared" "$scratch/space" "$scratch/s.h5" "${prompts[@]}" | diff - "$scratch/space.euclidean" || fail "other numbers with embed-dim"
+
 # threads, rounding, errors, no child left: all in tests/helper/library_threads.c; both metrics
 "$B/tests/helper/library_threads" "$scratch/run" "$scratch/s.h5" "${prompts[@]}" >"$scratch/stdout" 2>"$scratch/stderr" ||
     { fail "library_threads"; grep ^line "$scratch/stdout"; cat "$scratch/stderr"; }
 [ ! -s "$scratch/stderr" ] || { fail "the library prints"; cat "$scratch/stderr"; }
 diff "$scratch/stdout" <(cat "$scratch/euclidean" "$scratch/cosine") || fail "other numbers in threads"
+"$B/tests/helper/library_threads" "$scratch/space" "$scratch/s.h5" "${prompts[@]}" >"$scratch/stdout" || { fail "library_threads with embed-dim"; grep ^line "$scratch/stdout"; }
+diff "$scratch/stdout" <(cat "$scratch"/space.{euclidean,cosine}) || fail "other numbers in threads with embed-dim"
 
 # wrong files: the code, and what the example itself prints
 wrong() { # CODE TEXT ARGUMENT...
@@ -83,6 +90,7 @@ else
     export T2I_LIBRARY=$LD_LIBRARY_PATH/libt2i.so.1
     for metric in euclidean cosine; do
         $PYTHON examples/t2i.py "$scratch/run" "$scratch/s.h5" $metric 3 "${prompts[@]}" | diff - "$scratch/$metric" || fail "Python, $metric"
+        $PYTHON examples/t2i.py "$scratch/space" "$scratch/s.h5" $metric 3 "${prompts[@]}" | diff - "$scratch/space.$metric" || fail "Python, embed-dim, $metric"
     done
     rc=0
     $PYTHON examples/t2i.py "$scratch/none" "$scratch/s.h5" cosine 3 red 2>"$scratch/said" || rc=$?
@@ -105,6 +113,33 @@ with t2i.Predictor(sys.argv[1]) as model, t2i.Index(sys.argv[2]) as index:
         assert error.status == 64
     else:
         raise AssertionError("no error")
+END
+    # distances in the search space, by numpy from the features of the dataset and the model's tensors
+    g=tests/golden/seed
+    "$B/t2i-data" build --pairs $g/pairs.tsv --features $g/features.safetensors --out "$scratch/g.h5" 2>/dev/null
+    train 1 --data "$scratch/g.h5" --out "$scratch/g" $small_model --batch 6 --steps 5 --loss contrastive --embed-dim 5
+    PYTHONPATH=examples $PYTHON - "$scratch/g" "$scratch/g.h5" $g/features.safetensors <<'END' || fail "Python: not the distances of the search space"
+import json
+import sys
+import numpy as np
+import t2i
+def tensors(path):
+    data = open(path, "rb").read()
+    size = int.from_bytes(data[:8], "little")
+    return {name: np.frombuffer(data[8 + size:][slice(*t["data_offsets"])], np.float32).reshape(t["shape"]).astype(float)
+            for name, t in json.loads(data[8:8 + size]).items() if name != "__metadata__" and t["dtype"] == "F32"}
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+model = t2i.Predictor(sys.argv[1])
+index, stored = t2i.Index(sys.argv[2], model), tensors(sys.argv[3])
+features, places = model.place(["red", "a blue square", ""])
+assert model.place_size == index.place_size == 5 and places.shape == (3, 5) and features.shape == (3, model.features)
+weight = tensors(model.path)["picture.weight"]
+pictures = np.stack([unit(weight @ stored[index.name(i)[:-4]].ravel()) for i in range(index.pictures)])
+assert np.allclose(np.linalg.norm(places, axis=1), 1, atol=1e-6)
+for metric, far in ("cosine", 1 - places @ pictures.T), ("euclidean", np.linalg.norm(places[:, None] - pictures[None], axis=2)):
+    numbers, distances = index.nearest_places(places, metric, index.pictures)
+    assert np.allclose(distances, np.sort(far, axis=1), atol=1e-6) and (numbers == np.argsort(far, axis=1)).all(), metric
 END
 fi
 finish

@@ -46,13 +46,13 @@ static void ask(const t2i_predictor *model, t2i_index *index, answers *out)
 {
     t2i_error error;
     const t2i_index_info *info = t2i_index_get_info(index);
-    size_t D = info->features;
-    float *features = calloc(PROMPTS * D, sizeof *features);
+    float *features = calloc(PROMPTS * info->features, sizeof *features);
+    float *place = calloc(PROMPTS * info->place_size, sizeof *place);
     memset(out, 0, sizeof *out);
-    CHECK(t2i_predictor_predict(model, prompt, PROMPTS, features, &error) == T2I_OK);
+    CHECK(t2i_predictor_place(model, prompt, PROMPTS, features, place, &error) == T2I_OK);
     for (int metric = 0; metric < 2; metric++)
-        CHECK(t2i_index_nearest(index, (t2i_metric)metric, features, PROMPTS, TOP,
-                                out->near[metric][0], &error) == T2I_OK);
+        CHECK(t2i_index_nearest_places(index, (t2i_metric)metric, place, PROMPTS, TOP,
+                                       out->near[metric][0], &error) == T2I_OK);
     for (int i = 0; i < PROMPTS; i++) {
         const char *name = "";
         CHECK(t2i_index_name(index, out->near[0][i][0].image, &name, &error) == T2I_OK);
@@ -60,6 +60,41 @@ static void ask(const t2i_predictor *model, t2i_index *index, answers *out)
     }
     if (info->has_decoder && 3 * info->height * info->width <= sizeof out->rgb)
         CHECK(t2i_index_decode(index, features, 1, out->rgb, &error) == T2I_OK);
+    free(place);
+    free(features);
+}
+
+/* An index for no model is searched by features alone, one for a model with embed-dim by places
+ * alone. */
+static void search_features(void)
+{
+    t2i_error error;
+    t2i_index *plain = NULL;
+    size_t D = t2i_predictor_get_info(shared_model)->features,
+           dim = t2i_predictor_get_info(shared_model)->place_size;
+    float *features = calloc(D, sizeof *features), *place = calloc(dim, sizeof *place);
+    t2i_near near[TOP], same[TOP];
+    CHECK(t2i_index_open(&plain, dataset, &error) == T2I_OK);
+    if (plain == NULL) return;
+    CHECK(t2i_index_get_info(plain)->place_size == D);
+    CHECK(t2i_index_get_info(shared_index)->place_size == dim);
+    CHECK(t2i_predictor_predict(shared_model, prompt, 1, features, &error) == T2I_OK);
+    CHECK(t2i_predictor_place(shared_model, prompt, 1, NULL, place, &error) == T2I_OK);
+    CHECK(t2i_index_nearest(plain, T2I_COSINE, features, 1, TOP, near, &error) == T2I_OK);
+    CHECK(t2i_index_nearest_places(plain, T2I_COSINE, place, 1, TOP, same, &error) == T2I_USAGE);
+    CHECK(strstr(error.text, "t2i_index_open_for") != NULL);
+    if (dim == D) {
+        CHECK(memcmp(place, features, D * sizeof *place) == 0);
+        CHECK(t2i_index_nearest(shared_index, T2I_COSINE, features, 1, TOP, same, &error) ==
+              T2I_OK);
+        CHECK(memcmp(near, same, sizeof near) == 0);
+    } else {
+        CHECK(t2i_index_nearest(shared_index, T2I_COSINE, features, 1, TOP, same, &error) ==
+              T2I_USAGE);
+        CHECK(strstr(error.text, "t2i_index_nearest_places") != NULL);
+    }
+    t2i_index_close(plain);
+    free(place);
     free(features);
 }
 
@@ -89,7 +124,7 @@ static void *work(void *own)
     answers got;
     for (int turn = 0; turn < TURNS; turn++) {
         if (own != NULL) CHECK(t2i_predictor_open(&model, run, &error) == T2I_OK);
-        if (own != NULL) CHECK(t2i_index_open(&index, dataset, &error) == T2I_OK);
+        if (own != NULL) CHECK(t2i_index_open_for(&index, dataset, model, &error) == T2I_OK);
         if (model == NULL || index == NULL) return NULL;
         ask(model, index, &got);
         CHECK(memcmp(&got, &right, sizeof got) == 0);
@@ -105,7 +140,7 @@ static void run_threads(void)
     t2i_error error;
     t2i_index *warm = shared_index;
     /* nothing is read so far of the one that they share */
-    CHECK(t2i_index_open(&shared_index, dataset, &error) == T2I_OK);
+    CHECK(t2i_index_open_for(&shared_index, dataset, shared_model, &error) == T2I_OK);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_create(&thread[i], NULL, work, i % 2 == 0 ? NULL : &right) == 0);
     for (int i = 0; i < THREADS; i++) CHECK(pthread_join(thread[i], NULL) == 0);
@@ -122,7 +157,7 @@ static void round_up(void)
     fesetround(FE_UPWARD);
     feclearexcept(FE_ALL_EXCEPT);
     CHECK(t2i_predictor_open(&model, run, &error) == T2I_OK);
-    CHECK(t2i_index_open(&index, dataset, &error) == T2I_OK);
+    CHECK(t2i_index_open_for(&index, dataset, model, &error) == T2I_OK);
     ask(model, index, &got);
     CHECK(fegetround() == FE_UPWARD && fetestexcept(FE_ALL_EXCEPT) == 0);
     fesetround(FE_TONEAREST);
@@ -138,6 +173,7 @@ static void refuse(void)
     t2i_index *index = (t2i_index *)&error;
     const t2i_index_info *info = t2i_index_get_info(shared_index);
     float *features = calloc(info->features, sizeof *features);
+    float *place = calloc(info->place_size, sizeof *place);
     t2i_near near[2];
     const char *name, *latin = "\xff";
     CHECK(t2i_predictor_open(&model, "no/such/run", &error) == T2I_NOINPUT && model == NULL);
@@ -146,13 +182,15 @@ static void refuse(void)
     CHECK(t2i_index_open(&index, "no/such/set", &error) == T2I_NOINPUT && index == NULL);
     CHECK(t2i_index_open(&index, "/proc/self/exe", &error) == T2I_DATA && index == NULL);
     CHECK(t2i_predictor_predict(shared_model, &latin, 1, features, &error) == T2I_USAGE);
-    CHECK(t2i_index_nearest(shared_index, T2I_EUCLIDEAN, features, 1, 0, near, &error) ==
+    CHECK(t2i_index_nearest_places(shared_index, T2I_EUCLIDEAN, place, 1, 0, near, &error) ==
           T2I_USAGE);
-    CHECK(t2i_index_nearest(shared_index, T2I_EUCLIDEAN, features, 1, info->pictures + 1, near,
-                            &error) == T2I_USAGE);
-    features[0] = NAN;
-    CHECK(t2i_index_nearest(shared_index, T2I_COSINE, features, 1, 1, near, &error) == T2I_USAGE);
+    CHECK(t2i_index_nearest_places(shared_index, T2I_EUCLIDEAN, place, 1, info->pictures + 1, near,
+                                   &error) == T2I_USAGE);
+    place[0] = NAN;
+    CHECK(t2i_index_nearest_places(shared_index, T2I_COSINE, place, 1, 1, near, &error) ==
+          T2I_USAGE);
     CHECK(t2i_index_name(shared_index, info->pictures, &name, &error) == T2I_USAGE);
+    free(place);
     free(features);
 }
 
@@ -178,21 +216,21 @@ static void examine(void)
 static void print_nearest(const char *const *asked, size_t count)
 {
     t2i_error error;
-    size_t D = t2i_index_get_info(shared_index)->features;
-    float *features = calloc(count * D + 1, sizeof *features);
-    CHECK(t2i_predictor_predict(shared_model, asked, count, features, &error) == T2I_OK);
+    size_t dim = t2i_index_get_info(shared_index)->place_size;
+    float *place = calloc(count * dim + 1, sizeof *place);
+    CHECK(t2i_predictor_place(shared_model, asked, count, NULL, place, &error) == T2I_OK);
     for (int metric = 0; metric < 2; metric++)
         for (size_t i = 0; i < count; i++) {
             t2i_near near[3] = {{0, 0.0}};
             const char *name = "";
-            CHECK(t2i_index_nearest(shared_index, (t2i_metric)metric, features + i * D, 1, 3, near,
-                                    &error) == T2I_OK);
+            CHECK(t2i_index_nearest_places(shared_index, (t2i_metric)metric, place + i * dim, 1, 3,
+                                           near, &error) == T2I_OK);
             for (int k = 0; k < 3; k++) {
                 CHECK(t2i_index_name(shared_index, near[k].image, &name, &error) == T2I_OK);
                 printf("%s\t%.9g\t%s\n", asked[i], near[k].distance, name);
             }
         }
-    free(features);
+    free(place);
 }
 
 int main(int argc, char **argv)
@@ -206,7 +244,7 @@ int main(int argc, char **argv)
     memset(&after, 0, sizeof after);
     sigprocmask(SIG_SETMASK, NULL, &before);
     if (t2i_predictor_open(&shared_model, run, &error) != T2I_OK ||
-        t2i_index_open(&shared_index, dataset, &error) != T2I_OK) {
+        t2i_index_open_for(&shared_index, dataset, shared_model, &error) != T2I_OK) {
         printf("%s\n", error.text);
         return 1;
     }
@@ -214,6 +252,7 @@ int main(int argc, char **argv)
     ask(shared_model, shared_index, &right);
     run_threads();
     round_up();
+    search_features();
     refuse();
     examine();
     print_nearest((const char *const *)argv + 3, (size_t)argc - 3);

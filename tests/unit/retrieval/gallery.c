@@ -1,4 +1,5 @@
-/* gallery: distances against a plain sum, ties, zero vectors, decoding. */
+/* gallery: distances against a plain sum, ties, zero vectors, decoding, places in a search space.
+ */
 #include "retrieval/gallery_image.h"
 
 #include <math.h>
@@ -43,7 +44,7 @@ static void distances(void)
     static float feature[MANY * WIDE], prediction[5 * WIDE];
     static double length[MANY], all[5 * MANY], one[MANY];
     make_features(feature, length);
-    const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
+    const t2i_gallery g = {.images = MANY, .dim = WIDE, .place = feature, .length = length};
     for (size_t i = 0; i < 5 * WIDE; i++) prediction[i] = value(i + 7777);
     for (int metric = T2I_EUCLIDEAN; metric <= T2I_COSINE; metric++) {
         t2i_gallery_distances(&g, (t2i_metric)metric, prediction, 5, all);
@@ -63,7 +64,7 @@ static void special_vectors(void)
 {
     float feature[3][3] = {{0, 0, 0}, {1e-20f, 2e-20f, -3e-20f}, {-10, -20, 30}};
     double length[3] = {0, sqrt(14.0) * 1e-20, sqrt(1400.0)}, distance[6];
-    const t2i_gallery g = {.images = 3, .features = 3, .feature = feature[0], .length = length};
+    const t2i_gallery g = {.images = 3, .dim = 3, .place = feature[0], .length = length};
     const float prediction[6] = {1, 2, -3, 0, 0, 0};
     t2i_gallery_distances(&g, T2I_COSINE, prediction, 2, distance);
     CU_ASSERT(distance[0] == 1.0);
@@ -92,7 +93,7 @@ static void nearest(void)
 static void open_gallery(t2i_gallery *gallery, t2i_dataset **dataset, const char *path)
 {
     OK(t2i_dataset_open(dataset, path, &err));
-    if (*dataset != NULL) OK(t2i_gallery_new(gallery, *dataset, &err));
+    if (*dataset != NULL) OK(t2i_gallery_new(gallery, *dataset, NULL, &err));
 }
 
 static void pictures(void)
@@ -102,7 +103,7 @@ static void pictures(void)
     t2i_image image;
     write_dataset(data_file, 1, D);
     open_gallery(&g, &dataset, data_file);
-    if (g.feature == NULL) return;
+    if (g.place == NULL) return;
     CU_ASSERT(g.images == PICTURES && g.features == D && g.height == SIDE && g.width == SIDE);
     CU_ASSERT(t2i_gallery_decodes(&g) && t2i_gallery_shows(&g));
     CU_ASSERT(fabs(g.length[4] - sqrt(12.0) * 0.45) < 1e-6);
@@ -117,6 +118,58 @@ static void pictures(void)
     t2i_dataset_close(dataset);
 }
 
+/* A model whose picture.weight (E, D) adds up each channel over the quadrants: places are the
+ * pictures' colours, with length 1. */
+static void own_space(void)
+{
+    enum { E = 3 };
+    const t2i_config config = {.vocab_size = 3,
+                               .d_model = 2,
+                               .n_heads = 1,
+                               .n_layers = 1,
+                               .d_ff = 2,
+                               .block_size = 2,
+                               .vision_feature_dim = D,
+                               .embed_dim = E};
+    t2i_model model;
+    t2i_packed_weights packed;
+    t2i_dataset *dataset = NULL;
+    t2i_gallery g = {0};
+    double distance[PICTURES], features[PICTURES];
+    OK(t2i_model_new(&model, &config, &err));
+    OK(t2i_packed_weights_new(&packed, &model, 0, NULL, &err));
+    float *weights = t2i_block_new(&model.layout);
+    for (size_t d = 0; d < D; d++) weights[model.picture_weight + d % 3 * D + d] = 1.0f;
+    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    write_dataset(data_file, 1, D);
+    OK(t2i_dataset_open(&dataset, data_file, &err));
+    OK(t2i_gallery_new(&g, dataset, &packed, &err));
+    CU_ASSERT(g.features == D && g.dim == E);
+    for (size_t m = 0; m < PICTURES; m++) {
+        double square = 0;
+        for (size_t e = 0; e < E; e++) square += pow((double)colour[m][e] - 0.5, 2);
+        for (size_t e = 0; e < E; e++)
+            CU_ASSERT(fabs((double)g.place[m * E + e] -
+                           ((double)colour[m][e] - 0.5) / sqrt(square)) < 1e-6);
+        CU_ASSERT(fabs(g.length[m] - 1.0) < 1e-6);
+    }
+    t2i_gallery_distances(&g, T2I_COSINE, g.place + 3 * E, 1, distance);
+    CU_ASSERT(distance[3] < 1e-7 && distance[0] > 1.0 && distance[2] < 1.0);
+    for (size_t i = 0; i < model.layout.floats; i++) weights[i] = -weights[i];
+    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    OK(t2i_gallery_load(&g, &packed, &err)); /* again, by other weights */
+    CU_ASSERT(fabs((double)g.place[3 * E] + 1.0) < 1e-6);
+    OK(t2i_gallery_load(&g, NULL, &err)); /* and in the space of the features */
+    CU_ASSERT(g.dim == D);
+    t2i_gallery_distances(&g, T2I_COSINE, g.place, 1, features);
+    CU_ASSERT(features[0] < 1e-7 && fabs(g.length[4] - sqrt(12.0) * 0.45) < 1e-6);
+    t2i_gallery_free(&g);
+    t2i_dataset_close(dataset);
+    t2i_free(weights);
+    t2i_packed_weights_free(&packed);
+    t2i_model_free(&model);
+}
+
 /* More than are decoded together, and values that must be clamped and rounded. */
 static void decodes(void)
 {
@@ -127,7 +180,7 @@ static void decodes(void)
     t2i_gallery g = {0};
     t2i_image image;
     open_gallery(&g, &dataset, data_file);
-    if (g.feature == NULL) return;
+    if (g.place == NULL) return;
     for (size_t i = 0; i < COUNT * D; i++) feature[i] = value(i);
     feature[0] = 100.4f / 255.0f - 0.5f;
     feature[1] = 100.6f / 255.0f - 0.5f;
@@ -155,7 +208,7 @@ static void without_pixels(void)
     t2i_image image;
     write_dataset(bare_file, 0, D);
     open_gallery(&g, &dataset, bare_file);
-    if (g.feature == NULL) return;
+    if (g.place == NULL) return;
     CU_ASSERT(!t2i_gallery_decodes(&g) && !t2i_gallery_shows(&g));
     OK(t2i_gallery_picture(&g, 2, &image, &err));
     CU_ASSERT(image.rgb == NULL && image.width == 0);
@@ -170,6 +223,7 @@ int main(void)
         {"zero, equal and opposite vectors", special_vectors},
         {"nearest, ties by number", nearest},
         {"pictures of a dataset", pictures},
+        {"places in a space of the model's own", own_space},
         {"features become pictures", decodes},
         {"a dataset of features only", without_pixels},
     };

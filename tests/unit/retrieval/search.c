@@ -81,7 +81,7 @@ static uint64_t check(const char *what)
     static t2i_search_result found[ASKED];
     uint64_t ties = 0;
     for (size_t m = 0; m < MANY; m++) length[m] = t2i_gallery_length(feature + m * WIDE, WIDE);
-    const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
+    const t2i_gallery g = {.images = MANY, .dim = WIDE, .place = feature, .length = length};
     for (size_t cut = 0; cut < 8; cut++) {
         t2i_thread_pool *pool;
         OK(t2i_thread_pool_new(&pool, (int)cut + 1, 0, &err));
@@ -198,7 +198,7 @@ static void others(void)
     t2i_search_distances(s, prediction, d);
     t2i_search_free(s);
     for (size_t m = 0; m < MANY; m++) length[m] = t2i_gallery_length(feature + m * WIDE, WIDE);
-    const t2i_gallery g = {.images = MANY, .features = WIDE, .feature = feature, .length = length};
+    const t2i_gallery g = {.images = MANY, .dim = WIDE, .place = feature, .length = length};
     t2i_gallery_distances(&g, T2I_EUCLIDEAN, prediction, 1, distance);
     CU_ASSERT(memcmp(d, distance, sizeof d) == 0);
 }
