@@ -4,7 +4,7 @@
 # file).
 declare -gA t2i_words
 _t2i() {
-    local program=${1##*/} word=$2 before=$3 command= list i
+    local program=${1##*/} word=$2 before=$3 command= list= i
     COMPREPLY=()
     # bash splits --key=value into three words
     if [[ $word == = ]]; then

@@ -72,8 +72,8 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
          .value = &s.metric,
          .preset = "euclidean",
          .choices = "euclidean|cosine",
-         .help = "Distance between a prediction and the features of a picture; cosine is 1 - "
-                 "similarity."},
+         .help = "Distance between a prompt and a picture in the model's search space, by default "
+                 "that of the features; cosine is 1 - similarity."},
         {.name = "out",
          .kind = T2I_OPT_TEXT,
          .value = &s.out,

@@ -3,6 +3,7 @@
 #include "comm/comm.h"
 #include "comm/reduce.h"
 #include "model/packed_weights.h"
+#include "model/search_space.h"
 #include "train/contrastive_loss.h"
 #include "train/step.h"
 #include "model/transformer.h"
@@ -34,7 +35,8 @@ static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
     return run->options->audit_every > 0 ? 2.0 * (double)rows * row : 0.0;
 }
 
-/* Negatives and buffers of all threads (contrastive_loss.h), and the matching pictures. */
+/* Negatives and buffers of all threads (contrastive_loss.h), the matching pictures, and the
+ * features of the pictures of a batch, which are sent round. */
 static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
 {
     const t2i_train_options *o = run->options;
@@ -42,13 +44,27 @@ static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
            rows = (run->sampler->batch + shards - 1) / shards;
     if (o->loss != T2I_LOSS_CONTRASTIVE) return 0.0;
     if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
+    double D = (double)run->model->config.vision_feature_dim;
     const t2i_contrastive_loss_options c = {.negatives = (size_t)o->negatives,
                                             .batch = run->sampler->batch,
                                             .embed_dim = run->model->config.embed_dim};
-    return (double)t2i_contrastive_loss_estimate(
+    double sent =
+        o->negatives != T2I_NEGATIVES_BATCH
+            ? 0.0
+            : (double)(shards * ((run->sampler->batch + shards - 1) / shards)) * (D + 1) * FLOAT;
+    return sent +
+           (double)t2i_contrastive_loss_estimate(
                &c, pictures, run->model->config.vision_feature_dim, (size_t)run->threads,
                rows * (size_t)run->threads) +
            run->pictures / 4.0 + rows_of_rank(run, rank) * 16.0;
+}
+
+/* The pictures that samples are compared with (validation.h). */
+static double bytes_of_samples(const t2i_run_sizes *run)
+{
+    if (run->options->sample_every == 0) return 0.0;
+    return run->pictures *
+           ((double)t2i_search_space_dim(&run->model->config) * FLOAT + sizeof(double));
 }
 
 /* Subtrees received from other nodes, if all nodes have the same number of ranks. */
@@ -68,7 +84,8 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
 {
     static const double process = 25e6; /* the libraries and their allocations */
     const t2i_model *m = run->model;
-    double block = (double)m->layout.floats * FLOAT, D = (double)m->config.vision_feature_dim;
+    double block = (double)m->layout.floats * FLOAT,
+           outputs = (double)(m->config.vision_feature_dim * 2 + m->config.embed_dim);
     size_t chunks = m->layout.floats / T2I_CHUNK,
            rows = t2i_step_rows(run->sampler, rank, run->size);
     double slice = (double)(t2i_comm_share(chunks, rank + 1, run->size) -
@@ -80,7 +97,8 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
     estimate.own += slice * (2.0 + averages) + block * averages;
     estimate.own += block; /* the initial weights, until they are moved to the shared memory of the
                           node; on rank 0 later the copy that is saved */
-    if (rank == 0) estimate.own += block * (2.0 + averages); /* a checkpoint is gathered there */
+    if (rank == 0)         /* a checkpoint is gathered there */
+        estimate.own += block * (2.0 + averages) + bytes_of_samples(run);
     if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
     for (int w = 0; w < workers; w++) {
         size_t published,
@@ -89,7 +107,7 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
         estimate.own += (double)(buffers - published) * block;
         estimate.shared += (double)published * block;
         estimate.own += (double)t2i_transformer_work_bytes(m, rows, run->longest) +
-                        2.0 * (double)rows * D * FLOAT;
+                        (double)rows * outputs * FLOAT;
     }
     estimate.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
     return estimate;

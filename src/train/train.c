@@ -313,15 +313,20 @@ static void print_run(const t2i_train *t)
 {
     const t2i_train_state *state = &t->state;
     const t2i_config *m = &state->model.config;
+    char ngrams[80] = "", embed[40] = "";
+    if (m->ngram_buckets > 0)
+        snprintf(ngrams, sizeof ngrams, ", ngram-buckets %zu, ngram-hidden %zu", m->ngram_buckets,
+                 m->ngram_hidden);
+    if (m->embed_dim > 0) snprintf(embed, sizeof embed, ", embed-dim %zu", m->embed_dim);
     t2i_log_note("%s: %llu training rows, %llu validation rows, %llu pictures of %zu features",
                  t->options->data, (unsigned long long)t->split_rows[T2I_TRAIN],
                  (unsigned long long)t->split_rows[T2I_VALIDATION],
                  (unsigned long long)t2i_dataset_get_info(t->dataset)->images,
                  m->vision_feature_dim);
     t2i_log_note("model: %zu parameters (vocabulary %zu, d-model %zu, heads %zu, layers %zu, d-ff "
-                 "%zu, block-size %zu)",
+                 "%zu, block-size %zu%s%s)",
                  state->model.layout.count, m->vocab_size, m->d_model, m->n_heads, m->n_layers,
-                 m->d_ff, m->block_size);
+                 m->d_ff, m->block_size, ngrams, embed);
     t2i_log_note("%d rank%s (%d on this node, %d core%s available to each), %d thread%s each, %zu "
                  "shards, batch %zu, "
                  "steps %ld..%ld; vectors %s",

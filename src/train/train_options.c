@@ -56,7 +56,7 @@ static void fill_table(t2i_train_options *options)
         {"clip", T2I_OPT_REAL, &options->clip, "0", 0, 1e9,
          .help = "Gradient clipping: largest global norm; 0: off."},
         {"loss", T2I_OPT_CHOICE, &options->word.loss, "mse", .choices = "mse|contrastive",
-         .help = "Loss function: mse, or contrastive (mse plus cross-entropy over pictures)."},
+         .help = "Loss function. contrastive: mse plus a cross-entropy over pictures."},
         {"contrastive-weight", T2I_OPT_REAL, &options->contrastive_weight, "0.2", 0, 1e6,
          .help = "contrastive: weight of the cross-entropy relative to the squared error.",
          .rare = 1},
@@ -108,8 +108,9 @@ static void fill_table(t2i_train_options *options)
              "ngram-buckets: width of the layer from the sum of a prompt's rows to the outputs.",
          .rare = 1},
         {"embed-dim", T2I_OPT_INT, &options->embed_dim, "0", 0, 1 << 20,
-         .help = "contrastive: width of a space of its own, in which prompts and pictures are "
-                 "compared; 0: they are compared by their features. Drawing uses the features."},
+         .help = "contrastive: width of the search space; 0: none. Prompts and pictures are "
+                 "compared in this space, or without it by their features. Drawing uses the "
+                 "features."},
         {"min-count", T2I_OPT_INT, &options->min_count, "1", 1, 1e12,
          .help = "Minimum number of occurrences of a character. A character that occurs less often "
                  "in the training prompts is not in the vocabulary.",

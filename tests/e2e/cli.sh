@@ -26,6 +26,8 @@ for program in $programs; do
         grep -q -e "^  $option\b" "$scratch/all" || fail "$program --help-all lacks $option"
         grep -q -F -e "\\fB$(echo "$option" | sed 's/-/\\-/g')\\fR" "$page" || fail "$page lacks $option"
     done <"$scratch/options"
+    awk -v p="$program" '/^  --/ { option = $1 } /Random seed/ != (/^  --/ && option == "--seed") { print p ": " $0; bad = 1 } END { exit bad }' \
+        "$scratch/all" || fail "$program: an option has the help of another"
     if command -v groff >/dev/null; then
         groff -ww -man -Tutf8 "$page" 2>"$scratch/stderr" >/dev/null || fail "groff $page"
         [ ! -s "$scratch/stderr" ] || fail "groff has something to say of $page: $(cat "$scratch/stderr")"

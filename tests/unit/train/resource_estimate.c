@@ -11,12 +11,16 @@ enum { D = 64, PICTURES = 5000, NEGATIVES = 2000, THREADS = 2 };
 
 static t2i_rank_estimate estimate(const t2i_train_options *options, int size, int rank)
 {
+    size_t buckets = (size_t)options->ngram_buckets;
     const t2i_config config = {.vocab_size = 20,
                                .d_model = 16,
                                .n_heads = 2,
                                .n_layers = 1,
                                .d_ff = 32,
                                .block_size = 16,
+                               .ngram_buckets = buckets,
+                               .ngram_hidden = buckets > 0 ? 8 : 0,
+                               .embed_dim = (size_t)options->embed_dim,
                                .vision_feature_dim = D};
     t2i_model model;
     t2i_sampler sampler = {.shards = 8, .batch = 512, .rows = 4000};
@@ -64,11 +68,45 @@ static void test_averages(void)
     CU_ASSERT_TRUE(audited > estimate(&options, 1, 0).own);
 }
 
+/* The n-gram table counts as weights do: moments, gradients, and on rank 0 a checkpoint. */
+static void test_ngrams(void)
+{
+    enum { BUCKETS = 100000 };
+    const double table = BUCKETS * 16.0 * sizeof(float);
+    t2i_train_options options = {.keep = 2};
+    const t2i_rank_estimate without = estimate(&options, 1, 0);
+    options.ngram_buckets = BUCKETS;
+    const t2i_rank_estimate with = estimate(&options, 1, 0);
+    CU_ASSERT_TRUE(with.own + with.shared > without.own + without.shared + 6 * table);
+}
+
+/* The pictures of a batch are sent round; samples compare with all pictures, by their features or,
+ * with embed_dim, in the search space. */
+static void test_pictures(void)
+{
+    enum { E = 16 };
+    t2i_train_options options = {
+        .keep = 2, .loss = T2I_LOSS_CONTRASTIVE, .negatives = 512, .embed_dim = E};
+    const double given = estimate(&options, 1, 0).own;
+    options.sample_every = 10;
+    CU_ASSERT_DOUBLE_EQUAL(estimate(&options, 1, 0).own - given, PICTURES * (E * 4.0 + 8), 1);
+    options.sample_every = 0;
+    options.negatives = T2I_NEGATIVES_BATCH;
+    CU_ASSERT_TRUE(estimate(&options, 1, 0).own > given + 512 * D * 4.0 - PICTURES * 4.0);
+    options.loss = T2I_LOSS_MSE;
+    options.embed_dim = 0;
+    const double plain = estimate(&options, 1, 0).own;
+    options.sample_every = 10;
+    CU_ASSERT_DOUBLE_EQUAL(estimate(&options, 1, 0).own - plain, PICTURES * (D * 4.0 + 8), 1);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
         {"contrastive loss", test_contrastive},
         {"averaged weights and audits", test_averages},
+        {"n-grams", test_ngrams},
+        {"pictures of batches and samples", test_pictures},
     };
     return t2i_test_main("resource_estimate", tests, sizeof tests / sizeof *tests);
 }
