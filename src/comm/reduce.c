@@ -500,7 +500,7 @@ static void add_pair(float *sum, const float *left, const float *right)
 static int fold_strip(const part *first, size_t parts, float *out, float *strips, size_t chunk,
                       size_t offset)
 {
-    const float *stack[NODES]; /* NULL: not used */
+    const float *stack[NODES]; /* stack[i]: NULL: not used; else a part's, or strip i + 1 */
     size_t depth = 0;
     for (const part *p = first; p < first + parts; p++) {
         stack[depth++] = p->used[chunk] ? p->sum + (chunk - p->from) * T2I_CHUNK + offset : NULL;
@@ -508,7 +508,10 @@ static int fold_strip(const part *first, size_t parts, float *out, float *strips
         for (size_t m = 0; m < p->merges && depth > 1; m++) {
             const float *right = stack[--depth], **left = &stack[depth - 1];
             float *sum = depth == 1 && p + 1 == first + parts ? out : strips + depth * STRIP;
-            if (*left == NULL)
+            if (*left == NULL && right == strips + (depth + 1) * STRIP) {
+                memcpy(sum, right, STRIP * sizeof *sum); /* the next sum there replaces it */
+                *left = sum;
+            } else if (*left == NULL)
                 *left = right;
             else if (right != NULL) {
                 add_pair(sum, *left, right);
