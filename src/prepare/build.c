@@ -221,7 +221,8 @@ static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error
                       o->resume, o->validation, (unsigned long long)o->seed);
     t2i_hash_hex(text.data, text.size, digest);
     t2i_text_free(&text);
-    if (!t2i_comm_same(comm, digest, sizeof digest) && mine == T2I_OK)
+    T2I_TRY(t2i_comm_agree(comm, mine, err));
+    if (!t2i_comm_same(comm, digest, sizeof digest))
         mine = t2i_fail(err, T2I_USAGE,
                         "the ranks were started with different options: give all of them the same "
                         "command line");

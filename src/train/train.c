@@ -147,8 +147,8 @@ static t2i_status check_options(t2i_comm *comm, const t2i_train_options *options
     }
     if (mine == T2I_OK) t2i_hash_hex(text.data, text.size, hex);
     t2i_text_free(&text);
-    int same = t2i_comm_same(comm, hex, sizeof hex);
-    if (mine == T2I_OK && !same)
+    T2I_TRY(t2i_comm_agree(comm, mine, err));
+    if (!t2i_comm_same(comm, hex, sizeof hex))
         mine = t2i_fail(err, T2I_USAGE,
                         "the ranks were started with different options: give all of them the same "
                         "command line");

@@ -46,6 +46,55 @@ cmp "$scratch"/{extras1,extras}/$last || fail "$extras: other bits after a resum
 "$B/t2i-model" show "$scratch/extras1/$last" --json | grep -q '"ema.head.weight"' || fail "a checkpoint without averaged weights"
 expect 64 "another run" $MPIRUN -np 1 "$B/t2i-train" $common $extras --ema 0.8 --steps 30 --out "$scratch/extras"
 
+# pieces of words, a space to search in, negatives that are a sample of the pictures and those of
+# the batch
+"$B/tests/helper/eval_set" "$scratch/set" 40 8 24
+pieces="--data $scratch/set/set.h5 $small_model --ngram-buckets 5000 --ngram-hidden 20 --embed-dim 16
+    --loss contrastive --augment 0.5 --ema 0.9 --shards 8 --log-every 1 --validate-every 7
+    --checkpoint-every 10 --keep 3"
+for negatives in 5 batch; do
+    new="$pieces --negatives $negatives" one=$scratch/new$negatives out=$scratch/case
+    train 1 $new --steps 25 --out "$one"
+    for case in "A=1 2 1" "A=1 3 2" "A=1 4 1" "A=1 8 1" "T2I_NODE_RANKS=1 2 2" \
+        "T2I_NODE_RANKS=2 5 1"; do
+        read -r variable np threads <<<"$case"
+        export "${variable?}"
+        train "$np" $new --threads "$threads" --steps 25 --out "$out"
+        unset "${variable%=*}"
+        case="negatives $negatives, $case (a variable, np, threads)"
+        for file in $last best.safetensors model.safetensors; do
+            cmp "$one/$file" "$out/$file" || fail "$case: another $file"
+        done
+        diff <(losses "$one") <(losses "$out") >/dev/null || fail "$case: another log"
+        rm -r "$out"
+    done
+    train 8 $new --steps 13 --out "$out"
+    train 2 $new --steps 25 --out "$out"
+    cmp "$one/$last" "$out/$last" || fail "negatives $negatives: other bits after a resume"
+    rm -r "$out"
+    # shared prefixes are computed once, or per prompt: the same up to rounding
+    train 1 $new --trie off --steps 10 --out "$out"
+    paste <(losses "$one" | grep -v val) <(losses "$out" | grep -v val) |
+        awk 'NF == 4 { n += $1 == $3; d = $2 / $4 - 1; if (d > 1e-5 || d < -1e-5) wrong = 1 }
+            END { exit wrong || n != 10 }' || fail "negatives $negatives: other losses, no trie"
+    cmp -s "$one/checkpoints/step-10.safetensors" "$out/checkpoints/step-10.safetensors" &&
+        fail "the trie changed no bit: the comparison means nothing"
+    "$B/t2i-model" verify "$out/model.safetensors" >"$scratch/log" 2>&1 ||
+        { cat "$scratch/log"; fail "negatives $negatives: verify"; }
+    rm -r "$out"
+done
+cmp -s "$scratch"/{new5,newbatch}/$last && fail "two kinds of negatives gave the same bits"
+
+# a node holds the pictures of its own rows if the negatives are those of the batch, else all
+"$B/tests/helper/eval_set" "$scratch/set" 20000 0 64
+for case in "batch 1 5.1" "batch 4 1.3" "4096 4 5.1"; do
+    read -r negatives np megabytes <<<"$case"
+    T2I_NODE_RANKS=1 train "$np" --data "$scratch/set/set.h5" $small_model --embed-dim 16 \
+        --loss contrastive --negatives "$negatives" --dry-run
+    grep -q "picture features on its node $megabytes MB" "$scratch/train.log" ||
+        { cat "$scratch/train.log"; fail "$case: other pictures are held"; }
+done
+
 # threads; several nodes (as T2I_NODE_RANKS makes them of one); no room to share
 for case in "A=1 1 2" "A=1 1 4" "A=1 2 2" "A=1 3 1" "A=1 3 2" "T2I_NODE_RANKS=1 3 1" "T2I_NODE_RANKS=2 3 2" "T2I_NODE_RANKS=2 5 1" \
     "T2I_NODE_MEMORY=0 2 2"; do

@@ -30,8 +30,9 @@ done
 rm -f "$scratch"/*.h5 "$scratch/w.safetensors"
 
 small_dataset "$scratch/d.h5"
+"$B/tests/helper/eval_set" "$scratch/set" 40 8 24
 # everything that a step may do
-common="--data $scratch/d.h5 --layers 2 --block-size 40 --lr 1e-3 --clip 1 --schedule cosine --warmup 5 --loss contrastive --augment 0.5 --ema 0.9
+common="--layers 2 --block-size 40 --lr 1e-3 --clip 1 --schedule cosine --warmup 5 --loss contrastive --augment 0.5 --ema 0.9
         --validate-every 7 --steps 20"
 last=checkpoints/step-20.safetensors
 
@@ -42,11 +43,16 @@ alike() {
     done
 }
 
-for negatives in 4096 2; do # all pictures, a sample of them
+# all pictures, a sample of them; the last two with pieces of words and a space to search in
+for negatives in 4096 2 5 batch; do
     # widths that fill no vector; and such that zeros are skipped, forward and backward, in shards of many rows
     case $negatives in
-        2) model="--d-model 132 --heads 3 --d-ff 150 --batch 52 --shards 4 --trie off" ;;
-        *) model="--d-model 36 --heads 3 --d-ff 50 --batch 12" ;;
+        2) model="--data $scratch/d.h5 --d-model 132 --heads 3 --d-ff 150 --batch 52 --shards 4 --trie off" ;;
+        4096) model="--data $scratch/d.h5 --d-model 36 --heads 3 --d-ff 50 --batch 12" ;;
+        *)
+            model="--data $scratch/set/set.h5 --d-model 36 --heads 3 --d-ff 50 --batch 12
+                --ngram-buckets 500 --ngram-hidden 21 --embed-dim 17"
+            ;;
     esac
     rm -rf "$scratch"/{plain,avx2,avx512,Haswell,Prescott,mixed}*
     levels=

@@ -22,6 +22,8 @@ more=
 for case in "2 A=1" "3 A=1" "4 A=1" "4 T2I_NODE_RANKS=2" "2 T2I_NODE_MEMORY=0"; do
     rm -rf "$out"
     [ "$case" != "4 A=1" ] || more="--loss contrastive --augment 0.5 --ema 0.9 --threads 1 --sampler uniform"
+    [ "$case" != "4 T2I_NODE_RANKS=2" ] ||
+        more="--loss contrastive --negatives batch --ngram-buckets 50 --embed-dim 4"
     run $case || { fail "$case: no run"; cat "$scratch/said"; }
     says=$(fits) || fail "$case"
     echo "np $case: $says"

@@ -1,24 +1,24 @@
 #!/bin/bash
-# TIMEOUT: 240
+# TIMEOUT: 360
 # A bit flips in the weights or moments of a rank, or in the gradient of a shard: the run stops before the value is used,
 # names the rank and saves nothing of it; run again, the same command ends in the bits of an undisturbed run.
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 common="--data $scratch/d.h5 $small_model --steps 20 --checkpoint-every 5 --validate-every 0 --verify-every 1 --audit-every 4 --shards 8"
 train 3 $common --out "$scratch/right"
-right="$scratch/right/checkpoints/step-20.safetensors"
+right="$scratch/right/checkpoints/step-20.safetensors" new=
 
 # flipped NP RANK STEP WHAT EXIT TEXT: then the rest of the run, unharmed
 flipped() {
     np=$1 rank=$2 step=$3 what=$4 rc=0
     rm -rf "$scratch/run"
-    T2I_FLIP="$rank:$step:$what" timeout 100 $MPIRUN -np "$np" "$B/tests/helper/train_flips" $common --out "$scratch/run" >"$scratch/log" 2>&1 || rc=$?
+    T2I_FLIP="$rank:$step:$what" timeout 100 $MPIRUN -np "$np" "$B/tests/helper/train_flips" $common $new --out "$scratch/run" >"$scratch/log" 2>&1 || rc=$?
     [ "$rc" -eq "$5" ] || { fail "exit code $rc, not $5: $what of rank $rank at step $step, np $np"; cat "$scratch/log"; }
     [ "$(grep -c -F -- "$6" "$scratch/log")" -eq 1 ] || { fail "not told once: $6 ($what of rank $rank at step $step, np $np)"; cat "$scratch/log"; }
     [ ! -e "$scratch/run/model.safetensors" ] || fail "a model was saved after a $what flipped"
     newest=$(ls "$scratch/run/checkpoints" | sed -n 's/^step-\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -1)
     [ "${newest:-0}" -lt "$step" ] || fail "step $newest was saved after a $what flipped at step $step"
-    train "$np" $common --out "$scratch/run"
+    train "$np" $common $new --out "$scratch/run"
     cmp "$scratch/run/checkpoints/step-20.safetensors" "$right" || fail "other bits after a $what flipped"
 }
 flipped 3 1 7 weights 75 "rank 1 on"
@@ -49,8 +49,22 @@ flipped 2 1 8 core 75 "$wrong: there is no third rank to tell whether rank "
 flipped 1 0 8 other 75 "$wrong: one of the two results is wrong"
 flipped 2 0 4 own 71 "no checkpoint has been saved yet"
 
+# the gradients of the query, of picture.weight and of the direct layer
+for negatives in 2 batch; do
+    new="--ngram-buckets 500 --ngram-hidden 20 --embed-dim 16
+        --loss contrastive --negatives $negatives"
+    train 1 $common $new --out "$scratch/right$negatives"
+    right="$scratch/right$negatives/checkpoints/step-20.safetensors"
+    for what in query picture ngram; do
+        flipped 3 1 8 $what 75 "$wrong: rank 1 is wrong, because two other ranks agree"
+    done
+done
+new=
+
 # every step audited, whatever a shard is computed from: no word of it, and the same bits
-for more in "--sampler uniform --augment 0.5" "--loss contrastive --shards 4 --augment 0.5 --ema 0.9 --threads 2" "--batch 2 --shards 0 --trie off"; do
+for more in "--sampler uniform --augment 0.5" "--loss contrastive --shards 4 --augment 0.5 --ema 0.9 --threads 2" "--batch 2 --shards 0 --trie off" \
+    "--loss contrastive --negatives 2 --ngram-buckets 500 --embed-dim 16" \
+    "--loss contrastive --negatives batch --ngram-buckets 500 --embed-dim 16 --threads 2"; do
     options="$common $more --steps 9 --checkpoint-every 0"
     train 1 $options --audit-every 0 --out "$scratch/none$more" || fail "$more: no run"
     for case in "1 0" "3 0" "4 2"; do

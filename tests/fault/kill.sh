@@ -7,7 +7,8 @@
 . tests/fault/fault.sh.inc
 kills=${KILLS:-$(long_or 300 10)}
 every=7
-options="$tiny --keep 2 --checkpoint-every $every --steps 150 --validate-every 25"
+options="$tiny --ngram-buckets 50 --ngram-hidden 8 --embed-dim 4 --loss contrastive
+    --negatives batch --ema 0.9 --keep 2 --checkpoint-every $every --steps 150 --validate-every 25"
 out=$scratch/run
 export TMPDIR=$scratch/tmp # Open MPI's own files
 mkdir "$TMPDIR"
