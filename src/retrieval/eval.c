@@ -17,7 +17,9 @@ static void free_evaluation(t2i_evaluation *e)
     t2i_text_index_free(&e->text_index);
     t2i_baseline_free(&e->base);
     t2i_prompts_free(&e->prompts);
-    t2i_feature_cache_free(&e->cache);
+    t2i_feature_cache_free(&e->features);
+    t2i_feature_cache_free(&e->mapped);
+    t2i_packed_weights_free(&e->packed);
     t2i_search_free(e->search);
     t2i_thread_pool_free(e->pool);
 }
@@ -38,16 +40,23 @@ static t2i_status check_same(t2i_comm *comm, const t2i_evaluation *e, t2i_error 
     return T2I_OK;
 }
 
-/* Caches the features that this rank reads repeatedly: those of its tasks. */
-static t2i_status open_cache(t2i_evaluation *e, t2i_error *err)
+/* Caches what this rank reads repeatedly: the blocks of its tasks. With a search space of its own,
+ * features and places share the memory by their widths. */
+static t2i_status open_caches(t2i_evaluation *e, t2i_error *err)
 {
     size_t rows = t2i_feature_cache_rows(e->D), blocks = e->images / rows + (e->images % rows > 0);
     size_t query_blocks = t2i_eval_query_blocks(e->group), tasks = blocks * query_blocks;
     size_t first = t2i_comm_share(tasks, e->rank, e->size);
     size_t end = t2i_comm_share(tasks, e->rank + 1, e->size);
-    return t2i_feature_cache_new(&e->cache, e->model->dataset, first / query_blocks,
-                                 (end + query_blocks - 1) / query_blocks, e->options->cache_bytes,
-                                 err);
+    size_t from = first / query_blocks, to = (end + query_blocks - 1) / query_blocks;
+    size_t E = e->model->checkpoint.model.config.embed_dim, bytes = e->options->cache_bytes;
+    size_t for_places = bytes / (e->D + E) * E;
+    T2I_TRY(
+        t2i_feature_cache_new(&e->features, e->model->dataset, from, to, bytes - for_places, err));
+    e->cache = &e->features;
+    if (E == 0) return T2I_OK;
+    e->cache = &e->mapped;
+    return t2i_feature_cache_map(&e->mapped, &e->features, &e->packed, from, to, for_places, err);
 }
 
 static t2i_status index_prompts(t2i_evaluation *e, t2i_error *err)
@@ -61,11 +70,15 @@ static t2i_status index_prompts(t2i_evaluation *e, t2i_error *err)
 
 static t2i_status prepare(t2i_evaluation *e, int threads, int spin, t2i_error *err)
 {
+    const t2i_checkpoint *c = &e->model->checkpoint;
+    T2I_TRY(t2i_packed_weights_new(&e->packed, &c->model, 0, NULL, err));
+    t2i_packed_weights_fill(&e->packed, c->weights, 0, 1);
+    e->dim = t2i_search_space_dim(&c->model.config);
     T2I_TRY(t2i_eval_plan(e, err));
     if (e->base.rows > 0) T2I_TRY(index_prompts(e, err));
-    T2I_TRY(open_cache(e, err));
+    T2I_TRY(open_caches(e, err));
     T2I_TRY(t2i_thread_pool_new(&e->pool, threads, spin, err));
-    T2I_TRY(t2i_search_new(&e->search, e->cache.rows, QUERIES, e->D, e->pool, err));
+    T2I_TRY(t2i_search_new(&e->search, e->cache->rows, QUERIES, e->dim, e->pool, err));
     e->sum = t2i_alloc(e->splits, e->D * sizeof *e->sum);
     e->mean_distance = e->base.rows > 0 ? t2i_alloc(e->images, sizeof *e->mean_distance) : NULL;
     e->mean_place = t2i_alloc(e->images, sizeof *e->mean_place);
@@ -244,6 +257,7 @@ static t2i_status finish(t2i_comm *comm, const t2i_evaluation *e, t2i_eval_repor
                                .prompts = e->sampled[s],
                                .all_prompts = e->all[s],
                                .gallery = e->images,
+                               .embed_dim = e->model->checkpoint.model.config.embed_dim,
                                .has_training = e->base.rows > 0,
                                .decoded_psnr = NAN,
                                .nearest_psnr = NAN};

@@ -7,6 +7,9 @@
  * pictures the lower number comes first. PSNR (psnr.h) is measured against the right picture that
  * is nearest to the prediction.
  *
+ * Pictures are ranked in the search space (search_space.h): by the predicted features, or with
+ * embed_dim by the query and the mapped pictures. The mean feature is compared with features.
+ *
  * Ranks and threads share the work in fixed blocks. Every figure is a count, or a sum in the order
  * of the prompts, so results are equal at any number of ranks and threads. Comparisons are exact
  * (search.h). Predictions are computed in blocks of T2I_PREDICT_BLOCK prompts of one split, so they
@@ -58,6 +61,7 @@ typedef struct {
 typedef struct {
     int split;
     size_t prompts, all_prompts, gallery; /* evaluated prompts; prompts of the split; pictures */
+    size_t embed_dim;                     /* of the model: 0: pictures are ranked by features */
     int has_training;                     /* 0: no training rows, so only the random baseline */
     t2i_eval_method method[T2I_METHODS];
     /* By euclidean and by cosine: score less that of the text index. The interval is of the

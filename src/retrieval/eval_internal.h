@@ -36,6 +36,8 @@ typedef struct {
     const t2i_eval_options *options;
     int rank, size;
     size_t images, D;
+    t2i_packed_weights packed; /* of the model */
+    size_t dim;                /* numbers of the search space (search_space.h) */
     t2i_prompts prompts;
     t2i_baseline base;
     t2i_text_index text_index;
@@ -49,8 +51,10 @@ typedef struct {
     size_t group;     /* queries per group, whole blocks */
     uint32_t *weight; /* (splits, images): number of queries that each picture is right for */
     /* pictures */
-    t2i_feature_cache cache;
-    t2i_thread_pool *pool; /* owned: threads of the search */
+    t2i_feature_cache features;
+    t2i_feature_cache mapped; /* the pictures in the search space; empty without embed_dim */
+    t2i_feature_cache *cache; /* pictures as they are searched: mapped, or features */
+    t2i_thread_pool *pool;    /* owned: threads of the search */
     t2i_search *search;
     float *mean;               /* D: mean feature of the training rows */
     double *mean_distance;     /* images */

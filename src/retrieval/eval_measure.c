@@ -15,8 +15,8 @@ static const uint32_t *weight_of(const t2i_evaluation *e, size_t set)
 /* Adds a block to sum (sets, D + 1): features, then squared lengths. */
 static void add_block(const t2i_evaluation *e, size_t block, const float *feature, double *sum)
 {
-    size_t D = e->D, first = block * e->cache.rows,
-           count = t2i_feature_cache_count(&e->cache, block);
+    size_t D = e->D, first = block * e->features.rows,
+           count = t2i_feature_cache_count(&e->features, block);
     for (size_t set = 0; set <= e->splits; set++, sum += D + 1) {
         const uint32_t *weight = weight_of(e, set) + first;
         for (size_t m = 0; m < count; m++) {
@@ -38,12 +38,12 @@ static t2i_status sum_spans(t2i_evaluation *e, size_t spans, size_t row, double 
     size_t first = t2i_comm_share(spans, e->rank, e->size),
            end = t2i_comm_share(spans, e->rank + 1, e->size);
     for (size_t i = first; i < end; i++) {
-        size_t last = t2i_comm_share(e->cache.blocks, (int)i + 1, (int)spans);
-        for (size_t b = t2i_comm_share(e->cache.blocks, (int)i, (int)spans); b < last; b++) {
+        size_t last = t2i_comm_share(e->features.blocks, (int)i + 1, (int)spans);
+        for (size_t b = t2i_comm_share(e->features.blocks, (int)i, (int)spans); b < last; b++) {
             const float *feature;
-            T2I_TRY(t2i_feature_cache_block(&e->cache, b, &feature, err));
+            T2I_TRY(t2i_feature_cache_block(&e->features, b, &feature, err));
             add_block(e, b, feature, all + i * row);
-            t2i_progress_at(&e->progress, (double)(b + 1) / (double)e->cache.blocks);
+            t2i_progress_at(&e->progress, (double)(b + 1) / (double)e->features.blocks);
         }
     }
     return T2I_OK;
@@ -71,7 +71,7 @@ t2i_status t2i_eval_measure(t2i_comm *comm, t2i_evaluation *e, t2i_error *err)
     /* the number of spans does not depend on the splits, nor does the mean */
     size_t most = SUMS / ((T2I_SPLITS + 1) * (e->D + 1)), row = (e->splits + 1) * (e->D + 1);
     most = most < 1 ? 1 : most > SPANS ? SPANS : most;
-    size_t spans = e->cache.blocks < most ? e->cache.blocks : most;
+    size_t spans = e->features.blocks < most ? e->features.blocks : most;
     double *all = t2i_alloc(spans, row * sizeof *all);
     e->mean = t2i_alloc(e->D, sizeof *e->mean);
     t2i_progress_begin(&e->progress, "reading features");

@@ -107,7 +107,8 @@ t2i_status t2i_eval_plan(t2i_evaluation *e, t2i_error *err)
     T2I_TRY(choose_splits(e, err));
     T2I_TRY(t2i_baseline_new(&e->base, &e->prompts, e->images, err));
     for (size_t s = 0; s < e->splits; s++) T2I_TRY(add_queries(e, s, err));
-    size_t blocks = GROUP_FLOATS / T2I_PREDICT_BLOCK / e->D;
+    size_t blocks =
+        GROUP_FLOATS / T2I_PREDICT_BLOCK / (e->D + e->model->checkpoint.model.config.embed_dim);
     blocks = blocks < 1 ? 1 : blocks > GROUP_BLOCKS ? GROUP_BLOCKS : blocks;
     e->group = blocks * T2I_PREDICT_BLOCK;
     if (e->group > e->begin[e->splits]) e->group = e->begin[e->splits];

@@ -15,7 +15,9 @@ enum {
 typedef struct {
     size_t first, count; /* queries of the group; whole blocks */
     t2i_eval_query *q;   /* borrowed: count */
-    float *prediction;   /* (e->group, D) */
+    float *prediction;   /* (e->group, D): predicted features */
+    float *place;        /* (e->group, dim): the prompts in the search space; without embed_dim the
+                            same memory */
     size_t *start;       /* count + 1: where the pictures of each query begin in `fit` */
     t2i_fitting *fit;    /* pictures that fit the queries */
     double (*distance)[T2I_METRICS]; /* distances of these pictures to the predictions */
@@ -62,7 +64,6 @@ static size_t split_of(const t2i_evaluation *e, size_t query)
 static t2i_status predict_run(t2i_evaluation *e, group *g, prompt_batch *r, size_t first,
                               size_t run, t2i_error *err)
 {
-    const t2i_checkpoint *c = &e->model->checkpoint;
     size_t s = split_of(e, g->first + first);
     r->text.size = 0;
     for (size_t i = 0; i < run; i++) {
@@ -74,8 +75,9 @@ static t2i_status predict_run(t2i_evaluation *e, group *g, prompt_batch *r, size
     r->at[run] = r->text.size;
     for (size_t i = 0; i < run; i++)
         r->prompt[i] = (t2i_prompt){r->text.data + r->at[i], r->at[i + 1] - r->at[i]};
-    T2I_TRY(t2i_predict(&c->model, c->weights, &c->vocab, r->prompt, run,
-                        g->prediction + first * e->D, NULL, r->encoded, err));
+    T2I_TRY(t2i_predict_packed(
+        &e->packed, &e->model->checkpoint.vocab, r->prompt, run, g->prediction + first * e->D,
+        g->place == g->prediction ? NULL : g->place + first * e->dim, r->encoded, err));
     for (size_t i = 0; i < run; i++) {
         e->unknown[s] += r->encoded[i].unknown > 0;
         e->cut[s] += r->encoded[i].cut > 0;
@@ -165,12 +167,12 @@ static t2i_status measure_share(t2i_evaluation *e, const group *g, distance_requ
 {
     size_t end = t2i_comm_share(count, e->rank + 1, e->size);
     for (size_t i = t2i_comm_share(count, e->rank, e->size); i < end; i++) {
-        const float *feature, *x = g->prediction + all[i].query * e->D;
-        T2I_TRY(t2i_feature_cache_picture(&e->cache, all[i].image, &feature, err));
-        double length = t2i_gallery_length(feature, e->D), own = t2i_gallery_length(x, e->D);
+        const float *picture, *x = g->place + all[i].query * e->dim;
+        T2I_TRY(t2i_feature_cache_picture(e->cache, all[i].image, &picture, err));
+        double length = t2i_gallery_length(picture, e->dim), own = t2i_gallery_length(x, e->dim);
         for (int metric = 0; metric < T2I_METRICS; metric++)
             all[i].distance[metric] =
-                t2i_gallery_distance((t2i_metric)metric, x, own, feature, length, e->D);
+                t2i_gallery_distance((t2i_metric)metric, x, own, picture, length, e->dim);
     }
     return T2I_OK;
 }
@@ -228,24 +230,39 @@ size_t t2i_eval_query_blocks(size_t queries)
     return (queries + QUERIES - 1) / QUERIES;
 }
 
+/* Distances of a block's features to the mean feature. */
+static t2i_status measure_to_mean(t2i_evaluation *e, size_t block, t2i_error *err)
+{
+    const float *feature;
+    double *distance = e->mean_distance + block * e->features.rows;
+    double own = t2i_gallery_length(e->mean, e->D);
+    T2I_TRY(t2i_feature_cache_block(&e->features, block, &feature, err));
+    for (size_t m = 0; m < t2i_feature_cache_count(&e->features, block); m++) {
+        const float *x = feature + m * e->D;
+        distance[m] =
+            t2i_gallery_distance(T2I_EUCLIDEAN, e->mean, own, x, t2i_gallery_length(x, e->D), e->D);
+    }
+    return T2I_OK;
+}
+
 static t2i_status compare_share(t2i_evaluation *e, group *g, t2i_error *err)
 {
-    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache.blocks;
-    size_t first = t2i_comm_share(tasks, e->rank, e->size), rows = e->cache.rows;
+    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache->blocks;
+    size_t first = t2i_comm_share(tasks, e->rank, e->size), rows = e->cache->rows;
     size_t end = t2i_comm_share(tasks, e->rank + 1, e->size);
     for (size_t task = first; task < end; task++) {
         size_t block = task / query_blocks, at = task % query_blocks * QUERIES;
         size_t count = g->count - at < QUERIES ? g->count - at : QUERIES;
         if (task == first || at == 0) {
-            const float *feature;
-            size_t pictures = t2i_feature_cache_count(&e->cache, block);
-            T2I_TRY(t2i_feature_cache_block(&e->cache, block, &feature, err));
-            t2i_search_pictures(e->search, feature, block * rows, pictures,
+            const float *picture;
+            T2I_TRY(t2i_feature_cache_block(e->cache, block, &picture, err));
+            t2i_search_pictures(e->search, picture, block * rows,
+                                t2i_feature_cache_count(e->cache, block),
                                 e->in_training + block * rows);
             if (at == 0 && e->mean_distance != NULL && g->first == 0)
-                t2i_search_distances(e->search, e->mean, e->mean_distance + block * rows);
+                T2I_TRY(measure_to_mean(e, block, err));
         }
-        t2i_search_compare(e->search, g->prediction + at * e->D, count, g->found + at);
+        t2i_search_compare(e->search, g->place + at * e->dim, count, g->found + at);
         show_progress(e, g, 0.5 + 0.5 * (double)(task + 1 - first) / (double)(end - first));
     }
     return T2I_OK;
@@ -276,12 +293,12 @@ static t2i_status merge_results(t2i_comm *comm, t2i_evaluation *e, group *g, t2i
  * ran. */
 static void share_mean_distances(t2i_comm *comm, t2i_evaluation *e, const group *g)
 {
-    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache.blocks;
+    size_t query_blocks = t2i_eval_query_blocks(g->count), tasks = query_blocks * e->cache->blocks;
     for (int r = 0; r < e->size; r++) {
         size_t first =
-            (t2i_comm_share(tasks, r, e->size) + query_blocks - 1) / query_blocks * e->cache.rows;
+            (t2i_comm_share(tasks, r, e->size) + query_blocks - 1) / query_blocks * e->cache->rows;
         size_t end = (t2i_comm_share(tasks, r + 1, e->size) + query_blocks - 1) / query_blocks *
-                     e->cache.rows;
+                     e->cache->rows;
         if (end > e->images) end = e->images;
         if (first < end)
             t2i_comm_bcast(comm, r, e->mean_distance + first, (end - first) * sizeof(double));
@@ -438,6 +455,9 @@ static t2i_status rank_group(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_er
     size_t block = T2I_PREDICT_BLOCK * e->D * sizeof *g->prediction;
     T2I_TRY(t2i_comm_agree(comm, predict_share(e, g, err), err));
     t2i_comm_allgather(comm, g->prediction, block, g->count / T2I_PREDICT_BLOCK);
+    if (g->place != g->prediction)
+        t2i_comm_allgather(comm, g->place, T2I_PREDICT_BLOCK * e->dim * sizeof *g->place,
+                           g->count / T2I_PREDICT_BLOCK);
     sum_predictions(e, g);
     T2I_TRY(measure_fitting(comm, e, g, err));
     T2I_TRY(t2i_comm_agree(comm, compare_share(e, g, err), err));
@@ -460,12 +480,14 @@ static void free_fitting(group *g)
 
 t2i_status t2i_eval_rank(t2i_comm *comm, t2i_evaluation *e, t2i_error *err)
 {
-    size_t queries = e->begin[e->splits];
+    size_t queries = e->begin[e->splits], embed_dim = e->model->checkpoint.model.config.embed_dim;
     group g = {.prediction = t2i_alloc(e->group, e->D * sizeof *g.prediction),
                .found = t2i_alloc(e->group, sizeof *g.found)};
-    t2i_status status = g.prediction == NULL || g.found == NULL
-                            ? t2i_fail_memory(err, e->group * e->D * 4, "the predictions")
-                            : T2I_OK;
+    g.place = embed_dim > 0 ? t2i_alloc(e->group, e->dim * sizeof *g.place) : g.prediction;
+    t2i_status status =
+        g.prediction == NULL || g.place == NULL || g.found == NULL
+            ? t2i_fail_memory(err, e->group * (e->D + embed_dim) * 4, "the predictions")
+            : T2I_OK;
     status = t2i_comm_agree(comm, status, err);
     t2i_progress_begin(&e->progress, "predicting and ranking");
     for (size_t at = 0; status == T2I_OK && at < queries; at += e->group) {
@@ -473,10 +495,12 @@ t2i_status t2i_eval_rank(t2i_comm *comm, t2i_evaluation *e, t2i_error *err)
         g.count = queries - at < e->group ? queries - at : e->group;
         g.q = e->query + at;
         memset(g.prediction, 0, g.count * e->D * sizeof *g.prediction);
+        memset(g.place, 0, g.count * e->dim * sizeof *g.place);
         status = rank_group(comm, e, &g, err);
         free_fitting(&g);
     }
     if (status == T2I_OK) t2i_progress_end(&e->progress);
+    if (g.place != g.prediction) t2i_free(g.place);
     t2i_free(g.prediction);
     t2i_free(g.found);
     return status;

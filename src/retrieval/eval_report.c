@@ -30,19 +30,24 @@ static int is_hub(const t2i_eval_result *r, const t2i_hub *hub)
            times >= 10.0 * prompts / (double)r->gallery;
 }
 
+/* With embed_dim all vectors have length 1: both distances order the pictures equally. */
 static t2i_status warn_by(const t2i_eval_result *r, int metric, t2i_text *out, t2i_error *err)
 {
+    if (r->embed_dim > 0 && metric == T2I_BY_EUCLIDEAN) return T2I_OK;
     const t2i_hub *hub = &r->hub[metric];
     const char *by = methods[metric].distance, *split = t2i_dataset_split_names[r->split];
     if (is_hub(r, hub)) {
         T2I_TRY(t2i_text_addf(out, err, "%s: by %s, '", split, by));
         T2I_TRY(t2i_text_add_plain(out, hub->image, strlen(hub->image), err));
-        T2I_TRY(
-            t2i_text_addf(out, err,
-                          "' is a hub: it is first for %zu of %zu prompts that it does not fit; "
-                          "t2i-generate --metric %s or training with loss = contrastive may "
-                          "help\n",
-                          hub->prompts, r->prompts, methods[!metric].key));
+        T2I_TRY(t2i_text_addf(out, err,
+                              "' is a hub: it is first for %zu of %zu prompts that it does not fit",
+                              hub->prompts, r->prompts));
+        if (r->embed_dim == 0)
+            T2I_TRY(t2i_text_addf(out, err,
+                                  "; t2i-generate --metric %s or training with loss = contrastive "
+                                  "may help",
+                                  methods[!metric].key));
+        T2I_TRY(t2i_text_add(out, "\n", 1, err));
     }
     if (r->tied[metric] > 0 && 100 * r->tied[metric] >= r->prompts)
         T2I_TRY(

@@ -313,11 +313,3 @@ void t2i_search_compare(t2i_search *s, const float *prediction, size_t count,
     else
         t2i_thread_pool_run(s->pool, compare_share, &all);
 }
-
-void t2i_search_distances(const t2i_search *s, const float *x, double *distance)
-{
-    double length = t2i_gallery_length(x, s->D);
-    for (size_t m = 0; m < s->count; m++)
-        distance[m] = t2i_gallery_distance(T2I_EUCLIDEAN, x, length, s->feature + m * s->D,
-                                           s->length[m], s->D);
-}

@@ -63,7 +63,5 @@ void t2i_search_pictures(t2i_search *search, const float *feature, size_t first,
  * whose limit is t2i_search_none() is skipped; otherwise the prediction is finite. */
 void t2i_search_compare(t2i_search *search, const float *prediction, size_t count,
                         t2i_search_result *found);
-/* distance: Euclidean distances of x (D) to the current pictures. */
-void t2i_search_distances(const t2i_search *search, const float *x, double *distance);
 
 #endif

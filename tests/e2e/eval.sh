@@ -41,6 +41,15 @@ eval_at 2 >"$scratch/table" 2>/dev/null || fail "no table"
     [ "$(grep -c '^cosine less text index: R@1 ' "$scratch/table")" -eq 4 ] || { fail "not a table of all splits"; cat "$scratch/table"; }
 eval_at 0 --split train --json 2>/dev/null | tr -d ' \n' | grep -q '"trigrams":{"r1":1.0,"r5":1.0,' || fail "training prompts do not find themselves"
 
+# ---- a search space of its own ----
+"$B/tests/helper/eval_set" "$scratch/space" 1500 150 1000 12 # three blocks of pictures
+model=$scratch/space/model.safetensors data=$scratch/space/set.h5
+eval_at 0 --split all --json --memory 1 >"$scratch/space.json" 2>/dev/null || fail "a search space"
+for np in 1 3; do
+    eval_at $np --split all --json 2>/dev/null | cmp - "$scratch/space.json" || fail "another search space at np $np"
+done
+model=$scratch/model.safetensors data=$scratch/set.h5
+
 # ---- a sample, said aloud ----
 eval_at 1 --split train --sample 40 --json >"$scratch/a" 2>"$scratch/said" || fail "a sample"
 grep -q 't2i-eval: train: evaluates 40 of [0-9]* prompts' "$scratch/said" || { fail "no note on the sample"; cat "$scratch/said"; }

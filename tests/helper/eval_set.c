@@ -1,5 +1,5 @@
 /* eval_set: writes a dataset of any size and a model with random weights for t2i-eval.
- * Usage: eval_set FOLDER PICTURES PROMPTS [FEATURES]
+ * Usage: eval_set FOLDER PICTURES PROMPTS [FEATURES [EMBED_DIM]]
  * FOLDER/set.h5 has PICTURES pictures (FEATURES features each, default 512), each with one training
  * prompt, and PROMPTS prompts in each other split, each with one picture. Every tenth picture is
  * equal to the one before it. With fewer than 10,000 pictures prompts are short, so that many fit
@@ -23,7 +23,7 @@
 enum { NAME = 32, CHARACTERS = 27, SMALL = 10000 };
 
 typedef struct {
-    size_t pictures, prompts, features;
+    size_t pictures, prompts, features, embed_dim;
     uint64_t *offset;
     uint32_t *image, *row, *group;
     uint8_t *split;
@@ -119,6 +119,7 @@ static t2i_status write_model(const set *s, const char *path, t2i_error *err)
                                .d_ff = 64,
                                .block_size = 80,
                                .vision_feature_dim = s->features,
+                               .embed_dim = s->embed_dim,
                                .vocab_size = CHARACTERS + 2,
                                .out_bias = 1,
                                .ffn1_bias = 1,
@@ -170,11 +171,13 @@ int main(int argc, char **argv)
         s.pictures = (size_t)atol(argv[2]);
         s.prompts = (size_t)atol(argv[3]);
         s.features = argc > 4 ? (size_t)atol(argv[4]) : 512;
+        s.embed_dim = argc > 5 ? (size_t)atol(argv[5]) : 0;
     }
     t2i_status status =
         s.pictures > 0 && s.features > 0
             ? write_all(&s, argv[1], &err)
-            : t2i_fail(&err, T2I_USAGE, "usage: eval_set FOLDER PICTURES PROMPTS [FEATURES]");
+            : t2i_fail(&err, T2I_USAGE,
+                       "usage: eval_set FOLDER PICTURES PROMPTS [FEATURES [EMBED_DIM]]");
     void *all[] = {s.offset, s.image, s.row, s.split, s.group, s.text, s.name};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
     t2i_text_free(&s.bytes);

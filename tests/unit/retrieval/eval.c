@@ -350,6 +350,16 @@ static void warns(void)
     CU_ASSERT(strstr(said.data, "1 of 200 prompts have characters") != NULL);
     CU_ASSERT(strstr(said.data, "3 of 200 prompts are longer") != NULL);
     said.size = 0;
+    r = (t2i_eval_result){.prompts = 200,
+                          .gallery = 4000,
+                          .spread = 0.4,
+                          .embed_dim = 2,
+                          .hub = {{name, 10}, {name, 10}}};
+    OK(t2i_eval_warnings(&r, &said, &err)); /* both orders are the same: one line */
+    CU_ASSERT(said.data != NULL && strstr(said.data, "train: by cosine similarity") == said.data);
+    CU_ASSERT(strstr(said.data, "does not fit\n") != NULL);
+    CU_ASSERT(strstr(said.data, "Euclidean") == NULL);
+    said.size = 0;
     r = (t2i_eval_result){.prompts = 200, .gallery = 12, .spread = NAN, .hub = {{name, 160}}};
     OK(t2i_eval_warnings(&r, &said, &err)); /* of twelve pictures each may be first for many */
     CU_ASSERT(said.size == 0);
@@ -433,6 +443,33 @@ static void nearest_is_a_training_picture(void)
     t2i_eval_report_free(&scored);
 }
 
+/* With embed_dim pictures are ranked in the search space: 3, 2, then the others, which are ties but
+ * for rounding. The decoded picture is that of the predicted features. */
+static void ranks_in_search_space(void)
+{
+    char path[330];
+    t2i_loaded_model trained;
+    snprintf(path, sizeof path, "%s/space", folder);
+    write_model_with(path, "", 2);
+    OK(t2i_loaded_model_open(&trained, path, data_file, &err));
+    if (trained.dataset == NULL) return;
+    OK(evaluate(&trained, T2I_ALL_SPLITS, 0));
+    const t2i_eval_result *train = &scored.result[0], *pictures = &scored.result[3];
+    CU_ASSERT(scored.results == T2I_SPLITS);
+    for (int w = T2I_BY_EUCLIDEAN; w <= T2I_BY_COSINE; w++) {
+        const t2i_scores *s = &train->method[w].score; /* "alpha" 3 to 6, "beta" 2 */
+        NEAR(s->r1, 0.0);
+        CU_ASSERT(s->mrr >= (1.0 / 6 + 0.5) / 2 - 1e-9 && s->mrr <= (1.0 / 3 + 0.5) / 2 + 1e-9);
+        NEAR(pictures->method[w].score.r1, 1.0);
+        CU_ASSERT(train->hub[w].prompts == 2 && strcmp(train->hub[w].image, "three.png") == 0);
+    }
+    NEAR(pictures->decoded_psnr, psnr_of(level(PREDICTED), 3));
+    NEAR(pictures->nearest_psnr, psnr_of(level(0.7f), 3)); /* 2 is the nearest that trains */
+    NEAR(scored.result[1].method[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2); /* by features */
+    t2i_loaded_model_close(&trained);
+    t2i_eval_report_free(&scored);
+}
+
 /* A model whose weights went wild is refused, not ranked. */
 static void not_finite(void)
 {
@@ -447,9 +484,13 @@ static void not_finite(void)
 
 int main(void)
 {
-    static const char *const made[] = {
-        "run/generated.png", "run/generated-1.png", "run/generated-2.png", "narrow.h5", "said",
-        "shared.h5"};
+    static const char *const made[] = {"run/generated.png",
+                                       "run/generated-1.png",
+                                       "run/generated-2.png",
+                                       "narrow.h5",
+                                       "said",
+                                       "shared.h5",
+                                       "space"};
     static const t2i_test tests[] = {
         {"the sample's files", make_files},
         {"scores of the validation split", scores_validation},
@@ -465,6 +506,7 @@ int main(void)
         {"a run folder's pictures", generates},
         {"what does not go together", refuses},
         {"the nearest training picture", nearest_is_a_training_picture},
+        {"ranks in the search space", ranks_in_search_space},
         {"predictions that are not finite", not_finite},
     };
     t2i_log_program("t2i-test"); /* nothing is printed before */

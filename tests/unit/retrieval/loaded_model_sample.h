@@ -93,8 +93,10 @@ static inline void write_dataset(const char *to, int pictures, size_t features)
     write_split_dataset(to, pictures, features, sample_split);
 }
 
-/* digest: of the dataset that it claims to be trained on. */
-static inline void write_model(const char *to, const char *digest)
+/* With embed_dim the first red and the first green of a picture are its place, and every prompt is
+ * at (1, 0.2): picture 3, at (1, 0), is nearest, then 2, at (1, 1); the others are at (-1, -1).
+ * digest: of the dataset that it claims to be trained on. */
+static inline void write_model_with(const char *to, const char *digest, size_t embed_dim)
 {
     const t2i_config config = {.d_model = 4,
                                .n_heads = 2,
@@ -102,6 +104,7 @@ static inline void write_model(const char *to, const char *digest)
                                .d_ff = 4,
                                .block_size = 6,
                                .vision_feature_dim = D,
+                               .embed_dim = embed_dim,
                                .vocab_size = 10,
                                .out_bias = 1,
                                .ffn1_bias = 1,
@@ -114,12 +117,22 @@ static inline void write_model(const char *to, const char *digest)
     c.weights = t2i_block_new(&c.model.layout);
     if (c.weights != NULL)
         for (size_t d = 0; d < D; d++) c.weights[c.model.head_bias + d] = PREDICTED - 0.5f;
+    if (c.weights != NULL && embed_dim == 2) {
+        c.weights[c.model.picture_weight] = c.weights[c.model.picture_weight + D + 1] = 1.0f;
+        c.weights[c.model.query_bias] = 1.0f;
+        c.weights[c.model.query_bias + 1] = 0.2f;
+    }
     snprintf(c.run.dataset, sizeof c.run.dataset, "%s", digest);
     c.run.shards = 1;
     c.run.best = -1;
     c.run.options = t2i_strdup("{}");
     OK(t2i_checkpoint_save(&c, to, &err));
     t2i_checkpoint_free(&c);
+}
+
+static inline void write_model(const char *to, const char *digest)
+{
+    write_model_with(to, digest, 0);
 }
 
 /* A run folder whose job.ini names the dataset. */
