@@ -153,16 +153,22 @@ static double spread_of(const t2i_evaluation *e, size_t s)
 /* Figures that each rank computes alone. */
 static t2i_status fill_result(const t2i_evaluation *e, size_t s, t2i_eval_result *r, t2i_error *err)
 {
-    double decoded = 0.0, compared = 0.0;
+    double decoded = 0.0, compared = 0.0, ceiling = 0.0;
     const t2i_gallery *gallery = &e->model->gallery;
     for (size_t i = 0; i < e->sampled[s]; i++) {
         const t2i_eval_query *q = query_of(e, s, i);
         decoded += q->decoded;
         compared += q->compared;
+        ceiling += q->ceiling;
         for (int metric = 0; metric < T2I_METRICS; metric++) r->tied[metric] += q->tied[metric];
     }
-    if (t2i_gallery_shows(gallery) && t2i_gallery_decodes(gallery))
+    if (t2i_gallery_shows(gallery) && t2i_gallery_decodes(gallery)) {
         r->decoded_psnr = decoded / (double)e->sampled[s];
+        r->ceiling_psnr = ceiling / (double)e->sampled[s];
+    }
+    r->drawn = e->drawn[s];
+    for (size_t way = 0; way < T2I_EVAL_WAYS; way++)
+        r->drawn_psnr[way] = r->drawn > 0 ? e->drawn_psnr[s][way] / (double)r->drawn : NAN;
     if (t2i_gallery_shows(gallery) && r->has_training)
         r->nearest_psnr = compared / (double)e->sampled[s];
     r->spread = spread_of(e, s);
@@ -260,6 +266,7 @@ static t2i_status finish(t2i_comm *comm, const t2i_evaluation *e, t2i_eval_repor
                                .embed_dim = e->model->checkpoint.model.config.embed_dim,
                                .has_training = e->base.rows > 0,
                                .decoded_psnr = NAN,
+                               .ceiling_psnr = NAN,
                                .nearest_psnr = NAN};
         out->results = s + 1;
         r->unknown = (size_t)t2i_comm_sum(comm, e->unknown[s]);

@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include "comm/comm.h"
 #include "base/error.h"
+#include "retrieval/drawing.h"
 #include "retrieval/scores.h"
 #include "base/text.h"
 #include "retrieval/loaded_model.h"
@@ -48,6 +49,11 @@ typedef struct {
     int threads;        /* threads per rank; 0: default (comm.h); changes no result */
 } t2i_eval_options;
 
+/* Ways to draw a prompt whose PSNR is measured: those of drawing.h, then the mean feature of the
+ * training pairs. */
+enum { T2I_EVAL_MEAN_PICTURE = T2I_DRAWINGS, T2I_EVAL_WAYS };
+enum { T2I_EVAL_DRAWN = 1000 }; /* prompts per split that are drawn in all ways, evenly spread */
+
 typedef struct {
     t2i_scores score, low, high; /* low .. high: 95 % confidence interval */
 } t2i_eval_method;
@@ -71,6 +77,9 @@ typedef struct {
     /* Mean PSNR in dB against the true picture, or NaN where it cannot be computed: of the decoded
      * prediction, and of the picture of a training row that is nearest to the prediction. */
     double decoded_psnr, nearest_psnr;
+    double ceiling_psnr; /* of the true picture's decoded features: no prediction decodes better */
+    size_t drawn;        /* prompts in drawn_psnr; 0 without decoder or training rows */
+    double drawn_psnr[T2I_EVAL_WAYS]; /* mean PSNR of each way to draw; NaN if drawn is 0 */
     /* Root mean square distance between predictions, divided by that between right pictures: 0 if
      * all predictions are equal, NaN if all right pictures are. */
     double spread;

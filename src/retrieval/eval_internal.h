@@ -28,7 +28,8 @@ typedef struct {
     uint8_t wrong[T2I_METRICS]; /* 1 if the first picture does not fit */
     uint8_t tied[T2I_METRICS];  /* 1 if a wrong picture is as close as the closest right one */
     uint32_t rank[T2I_METHODS];
-    double decoded, compared; /* PSNR of the decoded picture, of the training picture */
+    double decoded, compared, ceiling; /* PSNR of the decoded prediction, of the training picture,
+                                          of the decoded features of the true picture */
 } t2i_eval_query;
 
 typedef struct {
@@ -62,6 +63,8 @@ typedef struct {
     double target[T2I_SPLITS]; /* mean squared distance of the right pictures from their mean */
     /* predictions */
     double *sum, square[T2I_SPLITS]; /* (splits, D): sums of predictions; sums of squared lengths */
+    size_t drawn[T2I_SPLITS];        /* prompts drawn in all ways; sums of their PSNR */
+    double drawn_psnr[T2I_SPLITS][T2I_EVAL_WAYS];
     int64_t unknown[T2I_SPLITS], cut[T2I_SPLITS];
     t2i_progress progress;
 } t2i_evaluation;
@@ -72,6 +75,12 @@ t2i_status t2i_eval_plan(t2i_evaluation *e, t2i_error *err);
 t2i_status t2i_eval_measure(t2i_comm *comm, t2i_evaluation *e, t2i_error *err);
 /* Collective. Predictions, ranks and PSNR of all queries. */
 t2i_status t2i_eval_rank(t2i_comm *comm, t2i_evaluation *e, t2i_error *err);
+
+/* Collective. Draws T2I_EVAL_DRAWN queries of each split in all ways; here those of a group of
+ * `count` queries, with predictions (count, D) and places (count, dim). Needs training rows and a
+ * decoder. */
+t2i_status t2i_eval_draw(t2i_comm *comm, t2i_evaluation *e, size_t first, size_t count,
+                         const float *prediction, const float *place, t2i_error *err);
 
 /* Number n of blocks of queries. Task t compares block t / n of the pictures with block t % n. */
 size_t t2i_eval_query_blocks(size_t queries);

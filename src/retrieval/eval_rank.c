@@ -401,7 +401,30 @@ static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t
 
 /* ---- pixels ---- */
 
-/* psnr (2, count): decoded predictions, then nearest training pictures. */
+/* PSNR of the decoded features of the true pictures. */
+static t2i_status ceiling_share(t2i_evaluation *e, const uint32_t *truth, size_t count,
+                                double *ceiling, t2i_error *err)
+{
+    enum { SOME = 256 };
+    float *feature = t2i_alloc(SOME, e->D * sizeof *feature);
+    t2i_status status =
+        feature == NULL ? t2i_fail_memory(err, SOME * e->D * 4, "the pictures") : T2I_OK;
+    for (size_t at = 0; status == T2I_OK && at < count; at += SOME) {
+        size_t some = count - at < SOME ? count - at : SOME;
+        for (size_t i = 0; status == T2I_OK && i < some; i++) {
+            const float *one;
+            status = t2i_feature_cache_picture(&e->features, truth[at + i], &one, err);
+            if (status == T2I_OK) memcpy(feature + i * e->D, one, e->D * sizeof *one);
+        }
+        if (status == T2I_OK)
+            status = t2i_psnr_of(&e->model->gallery, feature, truth + at, NULL, some, ceiling + at,
+                                 NULL, err);
+    }
+    t2i_free(feature);
+    return status;
+}
+
+/* psnr (3, count): decoded predictions, nearest training pictures, decoded true features. */
 static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_error *err)
 {
     t2i_gallery *gallery = &e->model->gallery;
@@ -421,6 +444,8 @@ static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_erro
             status =
                 t2i_psnr_of(gallery, g->prediction + i * e->D, image + i, other + i, run,
                             decodes ? psnr + i : NULL, compares ? psnr + g->count + i : NULL, err);
+        if (status == T2I_OK && run > 0 && decodes)
+            status = ceiling_share(e, image + i, run, psnr + 2 * g->count + i, err);
         i += run > 0 ? run : 1;
     }
     t2i_free(image);
@@ -431,19 +456,23 @@ static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_erro
 static t2i_status measure_psnr(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
     if (!t2i_gallery_shows(&e->model->gallery)) return T2I_OK;
-    double *psnr = t2i_alloc(2 * g->count, sizeof *psnr);
-    t2i_status status = psnr == NULL ? t2i_fail_memory(err, 16 * g->count, "the pictures")
+    double *psnr = t2i_alloc(3 * g->count, sizeof *psnr);
+    t2i_status status = psnr == NULL ? t2i_fail_memory(err, 24 * g->count, "the pictures")
                                      : psnr_share(e, g, psnr, err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) {
         t2i_comm_allgather(comm, psnr, sizeof *psnr, g->count);
         t2i_comm_allgather(comm, psnr + g->count, sizeof *psnr, g->count);
+        t2i_comm_allgather(comm, psnr + 2 * g->count, sizeof *psnr, g->count);
         for (size_t i = 0; i < g->count; i++) {
             g->q[i].decoded = psnr[i];
             g->q[i].compared = psnr[g->count + i];
+            g->q[i].ceiling = psnr[2 * g->count + i];
         }
     }
     t2i_free(psnr);
+    if (status == T2I_OK && t2i_gallery_decodes(&e->model->gallery) && e->base.rows > 0)
+        status = t2i_eval_draw(comm, e, g->first, g->count, g->prediction, g->place, err);
     return status;
 }
 

@@ -17,6 +17,14 @@ static const struct {
     {"text_index", "text index", NULL},
 };
 
+static const struct {
+    const char *key, *title;
+} ways[T2I_EVAL_WAYS] = {
+    {"prediction", "predicted features"},      {"first", "first training picture"},
+    {"weighted", "weighted mean of pictures"}, {"sure_first", "first if sure, else mean"},
+    {"mixture", "prediction and mean"},        {"mean", "mean training feature"},
+};
+
 /* ---- warnings ---- */
 
 #define COLLAPSED 0.05 /* upper limit of the spread of a collapsed model */
@@ -122,6 +130,16 @@ static t2i_json *model_json(const t2i_eval_result *r, int metric)
     return object;
 }
 
+static t2i_json *drawn_json(const t2i_eval_result *r)
+{
+    if (r->drawn == 0) return t2i_json_null();
+    t2i_json *object = t2i_json_object();
+    t2i_json_set_integer(object, "prompts", (int64_t)r->drawn);
+    for (size_t way = 0; way < T2I_EVAL_WAYS; way++)
+        t2i_json_set_real(object, ways[way].key, r->drawn_psnr[way]);
+    return object;
+}
+
 static t2i_json *result_json(const t2i_eval_result *r)
 {
     t2i_json *object = t2i_json_object(), *baselines = t2i_json_object();
@@ -132,7 +150,9 @@ static t2i_json *result_json(const t2i_eval_result *r)
     for (int w = T2I_BY_EUCLIDEAN; w <= T2I_BY_COSINE; w++)
         t2i_json_set(object, methods[w].key, model_json(r, w));
     t2i_json_set_real(object, "decoded_psnr", r->decoded_psnr);
+    t2i_json_set_real(object, "ceiling_psnr", r->ceiling_psnr);
     t2i_json_set_real(object, "nearest_psnr", r->nearest_psnr);
+    t2i_json_set(object, "drawn_psnr", drawn_json(r));
     t2i_json_set_real(object, "spread", r->spread);
     t2i_json_set_integer(object, "unknown", (int64_t)r->unknown);
     t2i_json_set_integer(object, "cut", (int64_t)r->cut);
@@ -213,12 +233,25 @@ static t2i_status add_psnr(const t2i_eval_result *r, t2i_text *out, t2i_error *e
     T2I_TRY(t2i_text_addf(out, err, "\nPSNR against the true picture (mean over the prompts)\n"));
     if (!isnan(r->decoded_psnr))
         T2I_TRY(t2i_text_addf(out, err, "%-26s %8.2f dB\n", "decoded", r->decoded_psnr));
+    if (!isnan(r->ceiling_psnr))
+        T2I_TRY(
+            t2i_text_addf(out, err, "%-26s %8.2f dB\n", "ceiling: true features", r->ceiling_psnr));
     if (!isnan(r->nearest_psnr))
         T2I_TRY(t2i_text_addf(out, err, "%-26s %8.2f dB\n", "nearest training picture",
                               r->nearest_psnr));
     if (!isnan(r->decoded_psnr) && !isnan(r->nearest_psnr))
         T2I_TRY(t2i_text_addf(out, err, "%-26s %+8.2f dB\n", "gain",
                               r->decoded_psnr - r->nearest_psnr));
+    return T2I_OK;
+}
+
+static t2i_status add_drawn(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
+{
+    if (r->drawn == 0) return T2I_OK;
+    T2I_TRY(t2i_text_addf(out, err, "\nPSNR of ways to draw (decoded features, %zu prompts)\n",
+                          r->drawn));
+    for (size_t way = 0; way < T2I_EVAL_WAYS; way++)
+        T2I_TRY(t2i_text_addf(out, err, "%-26s %8.2f dB\n", ways[way].title, r->drawn_psnr[way]));
     return T2I_OK;
 }
 
@@ -237,7 +270,8 @@ static t2i_status add_result(const t2i_eval_result *r, t2i_text *out, t2i_error 
             T2I_TRY(add_row(out, methods[w].title, &r->method[w].score, &r->method[w], err));
     T2I_TRY(add_row(out, "random order", &r->random, NULL, err));
     if (r->has_training) T2I_TRY(add_difference(r, out, err));
-    return add_psnr(r, out, err);
+    T2I_TRY(add_psnr(r, out, err));
+    return add_drawn(r, out, err);
 }
 
 t2i_status t2i_eval_table(const t2i_eval_report *report, t2i_text *out, t2i_error *err)

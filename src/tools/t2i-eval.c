@@ -155,7 +155,9 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
             "confidence intervals; the difference between cosine and text index is taken on the "
             "same resamples. If the dataset has pictures and a decoder: PSNR of "
             "the decoded prediction and of the nearest training picture against the true "
-            "picture (99 dB for identical pictures).\n"
+            "picture (99 dB for identical pictures); the PSNR of the true features decoded, "
+            "which is the ceiling; and that of several ways to draw a prompt from the "
+            "prediction and the nearest training pictures.\n"
             "Under mpirun or srun the ranks share the work; the results are the same for any "
             "number of ranks and threads.",
         .example = PROGRAM " runs/shapes --split unseen-pictures",

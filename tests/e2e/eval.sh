@@ -48,6 +48,20 @@ eval_at 0 --split all --json --memory 1 >"$scratch/space.json" 2>/dev/null || fa
 for np in 1 3; do
     eval_at $np --split all --json 2>/dev/null | cmp - "$scratch/space.json" || fail "another search space at np $np"
 done
+
+# ---- ways to draw, from pictures that train ----
+for file in tests/golden/resnet18/images/*.png; do
+    printf 'picture %s\t%s\nonce more %s\t%s\n' "$(basename "$file" .png)" "$(basename "$file")" "$(basename "$file")" "$(basename "$file")"
+done >"$scratch/drawn.tsv"
+"$B/t2i-data" build --pairs "$scratch/drawn.tsv" --images tests/golden/resnet18/images --out "$scratch/drawn.h5" >/dev/null 2>&1 || fail "no drawn.h5"
+train 1 --data "$scratch/drawn.h5" --out "$scratch/drawn" --steps 3 --batch 4 --d-model 8 --heads 2 --layers 1 --d-ff 8 --loss contrastive \
+    --embed-dim 4 --validate-every 0 --checkpoint-every 0
+model=$scratch/drawn data=$scratch/drawn.h5
+eval_at 0 --split all --json >"$scratch/drawn.json" 2>/dev/null || fail "nothing drawn"
+grep -q '"sure_first": [0-9]' "$scratch/drawn.json" || { fail "no PSNR of ways to draw"; cat "$scratch/drawn.json"; }
+for np in 1 3; do
+    eval_at $np --split all --json 2>/dev/null | cmp - "$scratch/drawn.json" || fail "other drawings at np $np"
+done
 model=$scratch/model.safetensors data=$scratch/set.h5
 
 # ---- a sample, said aloud ----

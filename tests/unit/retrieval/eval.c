@@ -253,7 +253,8 @@ static void without_pictures(void)
     const t2i_eval_result *r = ask(bare_file, T2I_DEFAULT_SPLIT);
     if (r == NULL) return;
     NEAR(r->method[T2I_BY_EUCLIDEAN].score.mrr, (0.25 + 0.2) / 2);
-    CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr));
+    CU_ASSERT(isnan(r->decoded_psnr) && isnan(r->nearest_psnr) && isnan(r->ceiling_psnr));
+    CU_ASSERT(r->drawn == 0 && isnan(r->drawn_psnr[T2I_DRAWING_FIRST]));
 }
 
 /* Questions that share pictures, in no order. */
@@ -291,9 +292,10 @@ static void has_keys(const t2i_json *object, const char *const *key, size_t keys
 
 static void reports(void)
 {
-    static const char *const keys[] = {"split",     "prompts", "all_prompts",  "gallery",
-                                       "euclidean", "cosine",  "decoded_psnr", "nearest_psnr",
-                                       "spread",    "unknown", "cut",          "baselines"};
+    static const char *const keys[] = {"split",        "prompts",    "all_prompts",  "gallery",
+                                       "euclidean",    "cosine",     "decoded_psnr", "ceiling_psnr",
+                                       "nearest_psnr", "drawn_psnr", "spread",       "unknown",
+                                       "cut",          "baselines"};
     static const char *const scores[] = {
         "r1", "r5", "r10", "mrr", "median_rank", "ci", "hub", "tied", "minus_text_index"};
     t2i_text json = {0}, table = {0};
@@ -465,6 +467,15 @@ static void ranks_in_search_space(void)
     }
     NEAR(pictures->decoded_psnr, psnr_of(level(PREDICTED), 3));
     NEAR(pictures->nearest_psnr, psnr_of(level(0.7f), 3)); /* 2 is the nearest that trains */
+    NEAR(pictures->ceiling_psnr, T2I_PSNR_MOST);           /* this decoder gives pictures back */
+    CU_ASSERT(pictures->drawn == 1);
+    NEAR(pictures->drawn_psnr[T2I_DRAWING_PREDICTION], psnr_of(level(PREDICTED), 3));
+    NEAR(pictures->drawn_psnr[T2I_DRAWING_FIRST], psnr_of(level(0.7f), 3));
+    NEAR(pictures->drawn_psnr[T2I_DRAWING_WEIGHTED], psnr_of(level(0.7f), 3)); /* far from 0, 1 */
+    NEAR(pictures->drawn_psnr[T2I_DRAWING_SURE_FIRST], psnr_of(level(0.7f), 3));
+    NEAR(pictures->drawn_psnr[T2I_DRAWING_MIXTURE], psnr_of(level(0.525f), 3));
+    double mean = pictures->drawn_psnr[T2I_EVAL_MEAN_PICTURE]; /* 1.3 / 3, between two bytes */
+    CU_ASSERT(fabs(mean - psnr_of(110, 3)) < 1e-9 || fabs(mean - psnr_of(111, 3)) < 1e-9);
     NEAR(scored.result[1].method[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2); /* by features */
     t2i_loaded_model_close(&trained);
     t2i_eval_report_free(&scored);
