@@ -34,6 +34,9 @@
  * |   (key: seed ^ SHARDED)     |   each pass                                |                   |
  * | number of a direction       | pca: directions to begin with              | pixel             |
  * |   (key: PCA)                |                                            |                   |
+ * | step << 32 | shard << 12 |  | dropout: masks                             | hash of a prefix  |
+ * |   place (key: seed ^        |                                            | + number of eight |
+ * |   DROPOUT)                  |                                            | elements          |
  * | number of a split (key: 0)  | preview: pairs that are shown              | cell              |
  * | split << 32 | resample      | scores: resamples for confidence intervals | prompt            |
  *
@@ -51,6 +54,7 @@
 #define T2I_KEY_SHARDED           0x7368617264656421u
 #define T2I_KEY_UNIFORM           0x756e69666f726d21u
 #define T2I_KEY_PCA               0x7063612d74326900u
+#define T2I_KEY_DROPOUT           0x64726f706f757421u
 
 /* One block of four 32-bit numbers for a 64-bit key and a 128-bit counter (hi, lo). */
 void t2i_rng_block(uint64_t key, uint64_t hi, uint64_t lo, uint32_t out[4]);

@@ -115,7 +115,14 @@ size_t t2i_attention_row(size_t T)
 size_t t2i_attention_scratch(size_t longest, size_t dk)
 {
     size_t width = whole_panels(longest), wide = whole_panels(dk);
-    return width * dk + 3 * longest * wide + longest * t2i_padded(longest) + ROWS * dk;
+    return width * dk + 3 * longest * wide + 2 * longest * t2i_padded(longest) + ROWS * dk;
+}
+
+/* kept = prob x mask. */
+T2I_STATIC_KERNEL(void, keep, (float *kept, const float *prob, const float *mask, size_t count),
+                  (kept, prob, mask, count))
+{
+    for (size_t i = 0; i < count; i++) kept[i] = prob[i] * mask[i];
 }
 
 /* Transposes the dk floats at `from` of the path's own positions to across (dk, T), in panels. */
@@ -177,11 +184,13 @@ static void gather(float *out, size_t out_row, const float *a, size_t a_row, siz
                        rows, panel_columns(c, dk), terms);
 }
 
-void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, const t2i_path *path,
-                   size_t longest, size_t dk, size_t stride, size_t out_stride)
+void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
+                   const t2i_path *path, size_t longest, size_t dk, size_t stride,
+                   size_t out_stride)
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T);
-    float *keys = scratch, *values = keys + whole_panels(longest) * dk;
+    float *keys = scratch, *values = keys + whole_panels(longest) * dk,
+          *kept = values + longest * whole_panels(dk);
     float scale = 1.0f / sqrtf((float)dk);
     put_across(keys, qkv + dk, path, dk, stride);
     put_along(values, qkv + 2 * dk, path, first, longest, dk, stride);
@@ -190,8 +199,9 @@ void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, co
         float *p = prob + (i - first) * P;
         score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
         soften(p, rows, i + 1, P, scale);
-        gather(out + node * out_stride, out_stride, p, P, 1, values, 0, longest, dk, rows,
-               i + rows);
+        if (mask != NULL) keep(kept, p, mask + (i - first) * P, rows * P);
+        gather(out + node * out_stride, out_stride, mask != NULL ? kept : p, P, 1, values, 0,
+               longest, dk, rows, i + rows);
     }
 }
 
@@ -217,30 +227,34 @@ static void give_back(float *to, size_t stride, const float *weight, const float
     }
 }
 
-void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv,
-                        float *scratch, const t2i_path *path, size_t longest, size_t dk,
-                        size_t stride, size_t out_stride)
+void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *mask,
+                        const float *qkv, float *scratch, const t2i_path *path, size_t longest,
+                        size_t dk, size_t stride, size_t out_stride)
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T), wide = whole_panels(dk);
     float *values = scratch, *keys = values + whole_panels(longest) * dk,
           *query = keys + longest * wide, *dresult = query + longest * wide,
-          *dscore = dresult + longest * wide, *room = dscore + longest * t2i_padded(longest);
+          *dscore = dresult + longest * wide, *kept = dscore + longest * t2i_padded(longest),
+          *room = kept + longest * t2i_padded(longest);
+    const float *weight = mask != NULL ? kept : prob; /* of the values */
     float scale = 1.0f / sqrtf((float)dk);
     put_across(values, qkv + 2 * dk, path, dk, stride);
     put_along(keys, qkv + dk, path, first, longest, dk, stride);
     put_along(query, qkv, path, 0, longest, dk, stride);
     put_along(dresult, dout, path, 0, longest, dk, out_stride);
+    if (mask != NULL) keep(kept, prob, mask, (T - first) * P);
     for (size_t i = first; i < T; i += ROWS) {
         size_t rows = least(ROWS, T - i), node = path->node[i];
         float *ds = dscore + (i - first) * P;
         score(ds, P, dout + node * out_stride, out_stride, values, dk, rows, i + rows);
+        if (mask != NULL) keep(ds, ds, mask + (i - first) * P, rows * P);
         soften_back(ds, prob + (i - first) * P, rows, i + 1, P, scale);
         gather(dqkv + node * stride, stride, ds, P, 1, keys, 0, longest, dk, rows, i + rows);
     }
     for (size_t j = 0, rows; j < T; j += rows) {
         rows = least(ROWS, (j < first ? first : T) - j);
         give_back(dqkv + dk, stride, dscore, query, path, j, rows, longest, dk, room);
-        give_back(dqkv + 2 * dk, stride, prob, dresult, path, j, rows, longest, dk, room);
+        give_back(dqkv + 2 * dk, stride, weight, dresult, path, j, rows, longest, dk, room);
     }
 }
 
@@ -293,7 +307,7 @@ T2I_INLINE void tile(float out[TILE][LANES], const float *restrict weight, size_
 
 size_t t2i_attention_reach_scratch(size_t longest, size_t heads, size_t d)
 {
-    return longest * t2i_padded(d) + 2 * heads * t2i_padded(d) + heads * t2i_padded(longest);
+    return longest * t2i_padded(d) + 2 * heads * t2i_padded(d) + 2 * heads * t2i_padded(longest);
 }
 
 /* out (heads, P) = x (heads, dp) x h (T, dp)^T. */
@@ -341,33 +355,40 @@ T2I_INLINE void put_path(float *dense, const float *h, const t2i_path *path, siz
 }
 
 T2I_KERNEL(void, t2i_attention_reach,
-           (float *sum, float *prob, const float *query, const float *h, float *scratch,
-            const t2i_path *path, size_t heads, size_t d, float scale),
-           (sum, prob, query, h, scratch, path, heads, d, scale))
+           (float *sum, float *prob, const float *mask, const float *query, const float *h,
+            float *scratch, const t2i_path *path, size_t heads, size_t d, float scale),
+           (sum, prob, mask, query, h, scratch, path, heads, d, scale))
 {
     size_t T = path->T, P = t2i_padded(T), dp = t2i_padded(d);
-    float *wide = scratch, *dense = wide + 2 * heads * dp;
+    float *wide = scratch, *dense = wide + 2 * heads * dp, *kept = dense + T * dp;
     put_path(dense, h, path, d, dp);
     widen(wide, query, heads, d, dp);
     all_dots(prob, wide, dense, heads, T, P, dp);
     for (size_t a = 0; a < heads; a++) soften(prob + a * P, 1, T, P, scale);
-    all_sums(sum, prob, dense, heads, T, P, d, dp);
+    for (size_t i = 0; mask != NULL && i < heads * P; i++) kept[i] = prob[i] * mask[i];
+    all_sums(sum, mask != NULL ? kept : prob, dense, heads, T, P, d, dp);
 }
 
 T2I_KERNEL(void, t2i_attention_reach_back,
-           (float *dquery, float *dh, const float *dsum, const float *prob, const float *query,
-            const float *h, float *scratch, const t2i_path *path, size_t heads, size_t d,
-            float scale),
-           (dquery, dh, dsum, prob, query, h, scratch, path, heads, d, scale))
+           (float *dquery, float *dh, const float *dsum, const float *prob, const float *mask,
+            const float *query, const float *h, float *scratch, const t2i_path *path, size_t heads,
+            size_t d, float scale),
+           (dquery, dh, dsum, prob, mask, query, h, scratch, path, heads, d, scale))
 {
     size_t T = path->T, P = t2i_padded(T), dp = t2i_padded(d);
     float *wide = scratch, *asked = wide + heads * dp, *dense = asked + heads * dp;
     float *dscore =
         dense + T * dp; /* behind the path's rows, whose previous contents are not needed */
+    float *kept = dscore + heads * P;
+    const float *weight = mask != NULL ? kept : prob;
     put_path(dense, h, path, d, dp);
     widen(wide, dsum, heads, d, dp);
     widen(asked, query, heads, d, dp);
     all_dots(dscore, wide, dense, heads, T, P, dp);
+    for (size_t i = 0; mask != NULL && i < heads * P; i++) {
+        kept[i] = prob[i] * mask[i];
+        dscore[i] *= mask[i];
+    }
     for (size_t a = 0; a < heads; a++) soften_back(dscore + a * P, prob + a * P, 1, T, P, scale);
     all_sums(dquery, dscore, dense, heads, T, P, d, dp);
     for (size_t j = 0; j < T; j++) {
@@ -375,7 +396,7 @@ T2I_KERNEL(void, t2i_attention_reach_back,
         for (size_t c = 0; c < d; c += LANES) {
             float more[LANES] = {0};
             for (size_t a = 0; a < heads; a++) {
-                float p = prob[a * P + j], ds = dscore[a * P + j];
+                float p = weight[a * P + j], ds = dscore[a * P + j];
                 const float *x = wide + a * dp + c, *y = asked + a * dp + c;
                 for (size_t l = 0; l < LANES; l++) more[l] = fmaf(y[l], ds, fmaf(x[l], p, more[l]));
             }

@@ -6,6 +6,9 @@
  * positions up to its own. Keys and values stay in the scratch memory from one path to the next, so
  * paths must be visited in order, beginning with one that shares nothing.
  *
+ * Dropout of the softmax weights: mask has the layout of prob and multiplies it; NULL: none. prob
+ * stays as before the dropout.
+ *
  * Functions take raw pointers and sizes, allocate nothing, and have no state except the scratch
  * memory. The order of every sum is fixed in the source, so the result depends on the shapes alone.
  */
@@ -29,25 +32,27 @@ size_t t2i_attention_scratch(size_t longest, size_t dk);
 /* Forward pass of one head and one path. qkv: [q k v] of this head for node 0, each dk wide; the
  * nodes are `stride` floats apart. out: dk floats per node, out_stride apart, from node 0; those of
  * the queries are set. prob: (T - shared) rows, needed by the backward pass. */
-void t2i_attention(float *out, float *prob, const float *qkv, float *scratch, const t2i_path *path,
-                   size_t longest, size_t dk, size_t stride, size_t out_stride);
+void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
+                   const t2i_path *path, size_t longest, size_t dk, size_t stride,
+                   size_t out_stride);
 /* Backward pass. dqkv has the layout of qkv; it is set for the path's own nodes and accumulated for
  * shared ones. */
-void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *qkv,
-                        float *scratch, const t2i_path *path, size_t longest, size_t dk,
-                        size_t stride, size_t out_stride);
+void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *mask,
+                        const float *qkv, float *scratch, const t2i_path *path, size_t longest,
+                        size_t dk, size_t stride, size_t out_stride);
 
 /* Attention of the last layer, where only the last position of a path has a query. Keys and values
  * need not be formed: q . (Wk h) = (Wk^T q) . h, and Wv applies to the weighted sum of h. All heads
  * of one path: query (heads, d) = Wk^T q of the last position; h: d floats per node, from node 0.
  * sum (heads, d): softmax-weighted sums of h; prob: `heads` rows; scale: factor of the scores
  * before the softmax. */
-void t2i_attention_reach(float *sum, float *prob, const float *query, const float *h,
-                         float *scratch, const t2i_path *path, size_t heads, size_t d, float scale);
+void t2i_attention_reach(float *sum, float *prob, const float *mask, const float *query,
+                         const float *h, float *scratch, const t2i_path *path, size_t heads,
+                         size_t d, float scale);
 /* Backward pass. dsum: gradient of sum. dquery (heads, d) is set; dh is accumulated for all nodes
  * of the path. */
 void t2i_attention_reach_back(float *dquery, float *dh, const float *dsum, const float *prob,
-                              const float *query, const float *h, float *scratch,
+                              const float *mask, const float *query, const float *h, float *scratch,
                               const t2i_path *path, size_t heads, size_t d, float scale);
 size_t t2i_attention_reach_scratch(size_t longest, size_t heads, size_t d);
 

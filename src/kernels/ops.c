@@ -131,6 +131,20 @@ T2I_KERNEL(void, t2i_ops_add, (float *restrict x, const float *restrict y, size_
     for (size_t i = 0; i < count; i++) x[i] += y[i];
 }
 
+T2I_KERNEL(void, t2i_ops_mask, (float *restrict x, const float *restrict mask, size_t count),
+           (x, mask, count))
+{
+    for (size_t i = 0; i < count; i++) x[i] *= mask[i];
+}
+
+T2I_KERNEL(void, t2i_ops_mask_add,
+           (float *restrict x, const float *restrict mask, const float *restrict residual,
+            size_t count),
+           (x, mask, residual, count))
+{
+    for (size_t i = 0; i < count; i++) x[i] = residual[i] + x[i] * mask[i];
+}
+
 T2I_KERNEL(void, t2i_ops_exp, (float *x, size_t count), (x, count))
 {
     t2i_half part = {0};

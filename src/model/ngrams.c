@@ -91,9 +91,21 @@ static void no_rows(uint32_t row[T2I_PIECES])
     for (size_t k = 0; k < T2I_PIECES; k++) row[k] = T2I_NO_ROW;
 }
 
-void t2i_ngrams_forward(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_trie *trie,
-                        const t2i_vocab *vocab, float *x)
+/* Drops some of the pieces that end at a position. */
+static void drop_rows(uint32_t row[T2I_PIECES], const t2i_dropout *dropout, size_t place,
+                      uint64_t prefix)
 {
+    float mask[T2I_PIECES];
+    t2i_dropout_mask(dropout, place, prefix, mask, T2I_PIECES);
+    for (size_t k = 0; k < T2I_PIECES; k++)
+        if (mask[k] == 0.0f) row[k] = T2I_NO_ROW;
+}
+
+void t2i_ngrams_forward(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_trie *trie,
+                        const t2i_vocab *vocab, const t2i_dropout *dropout, const uint64_t *prefix,
+                        float *x)
+{
+    size_t place = packed->model->config.n_layers * T2I_DROP_PLACES;
     const t2i_model *model = packed->model;
     size_t d = model->config.d_model, N = trie->nodes, P = trie->paths;
     const float *table = packed->weights + model->ngram_weight;
@@ -105,9 +117,14 @@ void t2i_ngrams_forward(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_tri
         } else {
             find_rows(g, trie, node, p, vocab, model->config.ngram_buckets);
         }
+        if (dropout == NULL) continue;
+        for (size_t i = trie->shared[p]; i < trie->length[p]; i++)
+            drop_rows(g->row + node[i] * T2I_PIECES, dropout, place, prefix[node[i]]);
+        drop_rows(g->end_row + p * T2I_PIECES, dropout, place + 1, prefix[trie->last[p]]);
     }
-    t2i_ops_embed_bag(g->sum, table, g->row, N, T2I_PIECES, d, 1.0f);
-    t2i_ops_embed_bag(g->path_sum, table, g->end_row, P, T2I_PIECES, d, 1.0f);
+    g->scale = dropout == NULL ? 1.0f : (float)(1.0 / (1.0 - dropout->rate));
+    t2i_ops_embed_bag(g->sum, table, g->row, N, T2I_PIECES, d, g->scale);
+    t2i_ops_embed_bag(g->path_sum, table, g->end_row, P, T2I_PIECES, d, g->scale);
     t2i_ops_add(x, g->sum, N * d);
     for (size_t p = 0; p < P; p++) {
         const uint32_t *node = t2i_trie_walk(trie, p);
@@ -127,8 +144,8 @@ void t2i_ngrams_back(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_trie *
         for (size_t i = 0; i < trie->length[p]; i++)
             t2i_ops_add(dx + node[i] * d, g->dsum + p * d, d);
     }
-    t2i_ops_embed_bag_back(table, dx, g->row, trie->nodes, T2I_PIECES, d, 1.0f);
-    t2i_ops_embed_bag_back(table, g->dsum, g->end_row, trie->paths, T2I_PIECES, d, 1.0f);
+    t2i_ops_embed_bag_back(table, dx, g->row, trie->nodes, T2I_PIECES, d, g->scale);
+    t2i_ops_embed_bag_back(table, g->dsum, g->end_row, trie->paths, T2I_PIECES, d, g->scale);
 }
 
 /* ---- the direct layer ---- */

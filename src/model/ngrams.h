@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/carver.h"
+#include "model/dropout.h"
 #include "model/packed_weights.h"
 #include "model/trie.h"
 #include "model/vocab.h"
@@ -41,6 +42,7 @@ typedef struct {
     float *normal;      /* (P, d) */
     float *hidden;      /* (P, H + d): ReLU units, then a copy of normal */
     float *dhidden, *dnormal, *dsum;
+    float scale; /* of the rows: 1, or 1 / (1 - rate) with dropout */
 } t2i_ngrams;
 
 void t2i_ngrams_carve(t2i_ngrams *ngrams, t2i_carver *from, const t2i_config *config, size_t rows,
@@ -51,9 +53,11 @@ void t2i_ngrams_carve(t2i_ngrams *ngrams, t2i_carver *from, const t2i_config *co
  * the code T2I_NO_CODE. The hash is part of the model format (docs/file-formats.md). */
 uint32_t t2i_ngrams_row(const uint32_t *code, size_t count, int word, size_t buckets);
 
-/* Sets row, sum and path_sum, and adds the rows of each node to x (N, d). */
+/* Sets row, sum and path_sum, and adds the rows of each node to x (N, d). dropout: of single rows,
+ * NULL: none; prefix (N): hashes of the nodes, for dropout. */
 void t2i_ngrams_forward(t2i_ngrams *ngrams, const t2i_packed_weights *packed, t2i_trie *trie,
-                        const t2i_vocab *vocab, float *x);
+                        const t2i_vocab *vocab, const t2i_dropout *dropout, const uint64_t *prefix,
+                        float *x);
 /* Adds the direct layer's output to features (P, D) and, with embed_dim, to query (P, E). */
 void t2i_ngrams_direct(t2i_ngrams *ngrams, const t2i_packed_weights *packed, size_t paths,
                        float *features, float *query);

@@ -58,7 +58,8 @@ static t2i_status predict_block(const predictor *p, const t2i_prompt *prompt, si
         row[i] = (t2i_row){ids, done.length};
         if (encoded != NULL) encoded[i] = done;
     }
-    const t2i_outputs result = t2i_transformer_forward(p->packed, p->work, row, prompts, p->vocab);
+    const t2i_outputs result =
+        t2i_transformer_forward(p->packed, p->work, row, prompts, p->vocab, NULL);
     T2I_TRY(check_finite(result.features, D, prompt, prompts, err));
     if (result.query != NULL)
         T2I_TRY(check_finite(result.query, c->embed_dim, prompt, prompts, err));
@@ -80,7 +81,7 @@ t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab 
     p.ids = t2i_alloc(rows * p.limit, sizeof *p.ids);
     t2i_status status =
         p.ids == NULL ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
-                      : t2i_transformer_work_new(&p.work, packed->model, rows, p.limit, 1, err);
+                      : t2i_transformer_work_new(&p.work, packed->model, rows, p.limit, 1, 0, err);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
         status = predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
                                features == NULL ? NULL : features + first * D,

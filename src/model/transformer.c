@@ -27,11 +27,16 @@ typedef struct {
     float *f;             /* (Q, d_ff) after ReLU, wide_row apart */
     t2i_zeros *zeros;     /* of f, for each block of rows */
     uint64_t *words;      /* of these */
+    float *mask;          /* of prob; of the output of attention, and of the ffn's (Q, d): NULL */
+    float *mask1, *mask2; /* without dropout */
 } t2i_layer_work;
 
 struct t2i_work {
     t2i_trie trie;
-    int share;
+    int share, drops;
+    const t2i_dropout *dropout; /* of the current pass; borrowed, NULL: none */
+    uint64_t *prefix;           /* (N) hashes, with dropout */
+    float *dbranch;             /* (N, d), with dropout: gradient of what a layer adds */
     size_t pairs; /* rows of ln1, queries, keys and values in the first layer where these are
                      computed once for each pair (trie.h); else 0 */
     t2i_layer_work *layer;
@@ -81,7 +86,7 @@ static size_t wide_row(const t2i_config *c)
 }
 
 static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver *from, size_t rows,
-                         size_t longest)
+                         size_t longest, int drops)
 {
     size_t N = rows * longest, d = c->d_model;
     for (size_t i = 0; i < c->n_layers; i++) {
@@ -103,17 +108,25 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver 
         size_t blocks = blocks_of(Q), words = t2i_gemm_zeros_words(MOST, c->d_ff);
         l->zeros = t2i_carve(from, blocks * sizeof *l->zeros / sizeof(float));
         l->words = t2i_carve(from, blocks * words * sizeof *l->words / sizeof(float));
+        if (!drops) continue;
+        l->mask = t2i_carve(from, c->n_heads * Q * t2i_attention_row(longest));
+        l->mask1 = t2i_carve(from, Q * d);
+        l->mask2 = t2i_carve(from, Q * d);
     }
 }
 
 static void carve_all(const t2i_config *c, t2i_work *w, t2i_carver *from, size_t rows,
-                      size_t longest)
+                      size_t longest, int drops)
 {
     size_t N = rows * longest, d = c->d_model, H = c->n_heads;
     size_t attention = t2i_attention_scratch(longest, d / H),
            reach = t2i_attention_reach_scratch(longest, H, d);
     t2i_work unused, *o = w == NULL ? &unused : w;
-    carve_layers(c, w == NULL ? NULL : w->layer, from, rows, longest);
+    carve_layers(c, w == NULL ? NULL : w->layer, from, rows, longest, drops);
+    if (drops) {
+        o->prefix = t2i_carve(from, 2 * N);
+        o->dbranch = t2i_carve(from, N * d);
+    }
     o->pair_x = t2i_carve(from, N * d);
     o->end = t2i_carve(from, rows * d);
     o->query = t2i_carve(from, rows * d);
@@ -140,21 +153,22 @@ static void carve_all(const t2i_config *c, t2i_work *w, t2i_carver *from, size_t
     o->scratch = t2i_carve(from, attention > reach ? attention : reach);
 }
 
-size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest)
+size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest, int drops)
 {
     t2i_carver count = {0};
-    carve_all(&model->config, NULL, &count, rows, longest == 0 ? 1 : longest);
+    carve_all(&model->config, NULL, &count, rows, longest == 0 ? 1 : longest, drops);
     return count.used * sizeof(float);
 }
 
 t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
-                                    size_t longest, int share, t2i_error *err)
+                                    size_t longest, int share, int drops, t2i_error *err)
 {
     if (longest == 0) longest = 1; /* an empty prompt is one token */
-    size_t bytes = t2i_transformer_work_bytes(model, rows, longest);
+    size_t bytes = t2i_transformer_work_bytes(model, rows, longest, drops);
     t2i_work *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "a shard's buffers");
     w->share = share;
+    w->drops = drops;
     t2i_status status = t2i_trie_new(&w->trie, rows, longest, err);
     if (status == T2I_OK) {
         w->layer = t2i_alloc(model->config.n_layers, sizeof *w->layer);
@@ -164,7 +178,7 @@ t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size
                 err, bytes, "the activations of a shard; use more shards or a smaller batch");
     }
     if (status == T2I_OK) {
-        carve_all(&model->config, w, &(t2i_carver){.base = w->floats}, rows, longest);
+        carve_all(&model->config, w, &(t2i_carver){.base = w->floats}, rows, longest, drops);
     } else {
         t2i_transformer_work_free(w);
         *out = NULL;
@@ -205,6 +219,7 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
 {
     size_t d = c->d_model, dk = d / c->n_heads, longest = w->trie.longest;
     float *prob = l->prob;
+    const float *mask = w->dropout != NULL ? l->mask : NULL;
     for (size_t head = 0; head < c->n_heads; head++)
         for (size_t p = 0; p < w->trie.paths; p++) {
             t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
@@ -215,12 +230,14 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
             else if (w->trie.none[p])
                 memset(dqkv + node * 3 * d + head * 3 * dk, 0, 3 * dk * sizeof(float));
             else if (dout == NULL)
-                t2i_attention(l->o + head * dk, prob, qkv, w->scratch, &path, longest, dk, 3 * d,
-                              d);
+                t2i_attention(l->o + head * dk, prob, mask, qkv, w->scratch, &path, longest, dk,
+                              3 * d, d);
             else
-                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob, qkv, w->scratch,
-                                   &path, longest, dk, 3 * d, d);
-            prob += (path.T - path.shared) * t2i_attention_row(path.T);
+                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob, mask, qkv,
+                                   w->scratch, &path, longest, dk, 3 * d, d);
+            size_t floats = (path.T - path.shared) * t2i_attention_row(path.T);
+            prob += floats;
+            if (mask != NULL) mask += floats;
         }
 }
 
@@ -246,6 +263,7 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
     const float *bias = at(packed->weights, offset->qkv_bias);
     size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->trie.paths;
     float *prob = l->prob;
+    const float *mask = w->dropout != NULL ? l->mask : NULL;
     gather_ends(w->end, l->h, &w->trie, d);
     t2i_gemm(w->query, d, w->end, d, operand->query.forward, P, d, d, NULL);
     for (size_t a = 0; a < H; a++) {
@@ -259,9 +277,10 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
     for (size_t p = 0; p < P; p++) {
         t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
         if (!w->trie.none[p])
-            t2i_attention_reach(w->context + p * H * d, prob, w->query_proj + p * H * d, l->h,
+            t2i_attention_reach(w->context + p * H * d, prob, mask, w->query_proj + p * H * d, l->h,
                                 w->scratch, &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
+        if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         t2i_gemm_end end = {.bias = bias == NULL ? NULL : bias + a * 3 * dk + 2 * dk};
@@ -280,7 +299,7 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
     const t2i_config *c = &packed->model->config;
     const t2i_layer_operands *operand = &packed->layer[c->n_layers - 1];
     size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->trie.paths;
-    const float *prob = l->prob;
+    const float *prob = l->prob, *mask = w->dropout != NULL ? l->mask : NULL;
     for (size_t p = 0; p < P; p++)
         if (w->trie.none[p]) memset(dout + p * d, 0, d * sizeof *dout);
     for (size_t a = 0; a < H; a++)
@@ -293,10 +312,11 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
         if (w->trie.none[p])
             memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
-            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob,
+            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob, mask,
                                      w->query_proj + own, l->h, w->scratch, &path, H, d,
                                      score_scale(dk));
         prob += H * t2i_attention_row(path.T);
+        if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         float *head = gradient + offset->qkv_weight + a * 3 * dk * d;
@@ -321,6 +341,59 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
         for (size_t i = 0; i < d; i++) dh[w->trie.last[p] * d + i] += w->dend[p * d + i];
 }
 
+/* ---- dropout ---- */
+
+static void hash_prefixes(t2i_work *w)
+{
+    t2i_trie *t = &w->trie;
+    for (size_t p = 0; p < t->paths; p++) {
+        const uint32_t *node = t2i_trie_walk(t, p);
+        for (size_t i = t->shared[p]; i < t->length[p]; i++)
+            w->prefix[node[i]] =
+                t2i_dropout_prefix(i > 0 ? w->prefix[node[i - 1]] : T2I_NO_PREFIX, t->id[node[i]]);
+    }
+}
+
+/* The masks of a layer, in the layouts of prob and of (Q, d). */
+static void draw_masks(const t2i_config *c, t2i_work *w, size_t number)
+{
+    t2i_layer_work *l = &w->layer[number];
+    const t2i_trie *t = &w->trie;
+    int last = number + 1 == c->n_layers;
+    size_t Q = last ? t->paths : t->nodes, d = c->d_model, H = c->n_heads,
+           place = number * T2I_DROP_PLACES;
+    float *mask = l->mask;
+    for (size_t q = 0; q < Q; q++) {
+        uint64_t prefix = w->prefix[last ? t->last[q] : q];
+        t2i_dropout_mask(w->dropout, place + T2I_DROP_AFTER_ATTENTION, prefix, l->mask1 + q * d, d);
+        t2i_dropout_mask(w->dropout, place + T2I_DROP_AFTER_FFN, prefix, l->mask2 + q * d, d);
+    }
+    /* heads come first in prob; in the last layer they lie side by side for each path */
+    for (size_t head = 0; head < (last ? 1 : H); head++)
+        for (size_t p = 0; p < t->paths; p++) {
+            size_t row = t2i_attention_row(t->length[p]) * (last ? H : 1);
+            for (size_t n = last ? t->last[p] : t->first[p]; n <= t->last[p]; n++, mask += row)
+                t2i_dropout_mask(w->dropout, place + T2I_DROP_ATTENTION,
+                                 w->prefix[n] + ((uint64_t)head << 32), mask, row);
+        }
+}
+
+/* x (Q, d) = residual + x with dropout of x; without dropout the product before has added it. */
+static void add_dropped(const t2i_work *w, float *x, const float *mask, const float *residual,
+                        size_t count)
+{
+    if (w->dropout != NULL) t2i_ops_mask_add(x, mask, residual, count);
+}
+
+/* The gradient of what a layer added, from dx (Q, d), that of the sum. */
+static const float *branch_back(const t2i_work *w, const float *mask, size_t count)
+{
+    if (w->dropout == NULL) return w->dx;
+    memcpy(w->dbranch, w->dx, count * sizeof *w->dbranch);
+    t2i_ops_mask(w->dbranch, mask, count);
+    return w->dbranch;
+}
+
 /* ---- forward ---- */
 
 /* Layer norm, queries, keys and values of the first layer: computed per pair, copied per node. */
@@ -343,7 +416,7 @@ static void pairs_forward(const t2i_packed_weights *packed, t2i_work *w)
 }
 
 /* out (Q, d) = mid + ffn2(ReLU(ffn1(h2))). */
-static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, size_t number,
+static void ffn_forward(const t2i_packed_weights *packed, const t2i_work *w, size_t number,
                         float *out, size_t Q)
 {
     const t2i_config *c = &packed->model->config;
@@ -351,6 +424,7 @@ static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, siz
     const t2i_layer_operands *operand = &packed->layer[number];
     size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c),
            words = t2i_gemm_zeros_words(MOST, ff);
+    t2i_layer_work *l = &w->layer[number];
     t2i_gemm_end first = {.bias = at(packed->weights, p->ffn1_bias), .relu = 1};
     for (size_t i = 0; i < blocks_of(Q); i++) {
         size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
@@ -360,10 +434,11 @@ static void ffn_forward(const t2i_packed_weights *packed, t2i_layer_work *l, siz
         if (d >= T2I_WIDE) /* otherwise no product skips zeros */
             t2i_gemm_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
         t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
-                               .residual = l->mid + r * d,
+                               .residual = w->dropout != NULL ? NULL : l->mid + r * d,
                                .zeros = &l->zeros[i]};
         t2i_gemm(out + r * d, d, f, ff_row, operand->ffn2.forward, rows, d, ff, &second);
     }
+    add_dropped(w, out, l->mask2, l->mid, Q * d);
 }
 
 static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t number, float *out)
@@ -375,6 +450,7 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
     t2i_layer_work *l = &w->layer[number];
     int last = number + 1 == c->n_layers;
     size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
+    if (w->dropout != NULL) draw_masks(c, w, number);
     if (number == 0 && w->pairs > 0)
         pairs_forward(packed, w);
     else
@@ -391,11 +467,13 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
         attend(c, w, l, NULL, NULL);
         residual = l->x;
     }
-    t2i_gemm_end first = {.bias = at(weights, p->out_bias), .residual = residual};
+    t2i_gemm_end first = {.bias = at(weights, p->out_bias),
+                          .residual = w->dropout != NULL ? NULL : residual};
     t2i_gemm(l->mid, d, l->o, d, operand->out.forward, Q, d, d, &first);
+    add_dropped(w, l->mid, l->mask1, residual, Q * d);
     t2i_ops_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight,
                        weights + p->ln2_bias, Q, d);
-    ffn_forward(packed, l, number, out, Q);
+    ffn_forward(packed, w, number, out, Q);
 }
 
 /* Copies the output of each row's path. */
@@ -424,21 +502,26 @@ static void heads_forward(const t2i_packed_weights *packed, t2i_work *w)
 }
 
 t2i_outputs t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *w,
-                                    const t2i_row *row, size_t rows, const t2i_vocab *vocab)
+                                    const t2i_row *row, size_t rows, const t2i_vocab *vocab,
+                                    const t2i_dropout *dropout)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
     const float *weights = packed->weights;
     size_t d = c->d_model;
     int ngrams = c->ngram_buckets > 0;
+    T2I_ASSERT(dropout == NULL || w->drops);
     t2i_trie_fill(&w->trie, row, rows, vocab->pad, w->share);
+    w->dropout = dropout;
+    if (dropout != NULL) hash_prefixes(w);
     /* with more than nine tenths distinct pairs it does not pay; with n-grams the input depends on
      * more than the pair */
     w->pairs =
         !ngrams && c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
     t2i_ops_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id,
                   w->trie.pos, w->trie.nodes, d);
-    if (ngrams) t2i_ngrams_forward(&w->ngrams, packed, &w->trie, vocab, w->layer[0].x);
+    if (ngrams)
+        t2i_ngrams_forward(&w->ngrams, packed, &w->trie, vocab, dropout, w->prefix, w->layer[0].x);
     for (size_t i = 0; i < c->n_layers; i++)
         layer_forward(packed, w, i, i + 1 < c->n_layers ? w->layer[i + 1].x : w->top);
     t2i_ops_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight,
@@ -458,11 +541,11 @@ static void linear_back(float *gradient, size_t weight_at, size_t bias_at, const
     if (bias_at != T2I_ABSENT) t2i_ops_bias_back(gradient + bias_at, dy, outputs, T, outputs, 0);
 }
 
-/* w->dy (Q, d), the gradient of h2, and the gradients of both layers' weights, from w->dx (Q, d).
+/* w->dy (Q, d), the gradient of h2, and the gradients of both layers' weights, from dout (Q, d).
  * Elements that ReLU set to 0 have no gradient. The gradient of the second weight is computed
  * transposed if zeros can then be skipped. */
-static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t number, float *gradient,
-                     size_t Q)
+static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t number,
+                     const float *dout, float *gradient, size_t Q)
 {
     enum { WORTH = 128 }; /* rows from which transposing saves time */
     const t2i_config *c = &packed->model->config;
@@ -475,7 +558,7 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
     for (size_t i = 0; i < blocks_of(Q); i++) {
         size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
         const t2i_zeros *zeros = &l->zeros[i];
-        const float *f = l->f + r * ff_row, *dx = w->dx + r * d;
+        const float *f = l->f + r * ff_row, *dx = dout + r * d;
         t2i_gemm_end mask = {.mask = f}, masked = {.zeros = zeros};
         if (turn)
             t2i_gemm_outer(w->transposed, d, f, ff_row, dx, d, ff, d, rows, r > 0, zeros);
@@ -489,7 +572,7 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
         t2i_gemm(w->dy + r * d, d, w->df, ff_row, operand->ffn1.back, rows, d, ff, &masked);
     }
     if (turn) t2i_gemm_transpose(weight, ff, w->transposed, d, ff, d);
-    if (p->ffn2_bias != T2I_ABSENT) t2i_ops_bias_back(gradient + p->ffn2_bias, w->dx, d, Q, d, 0);
+    if (p->ffn2_bias != T2I_ABSENT) t2i_ops_bias_back(gradient + p->ffn2_bias, dout, d, Q, d, 0);
 }
 
 /* Scatters dx (P, d) of the paths to their last nodes (N, d). top is no longer needed. */
@@ -526,12 +609,13 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
     const float *weights = packed->weights, *x = l->x;
     int last = number + 1 == c->n_layers;
     size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
-    ffn_back(packed, w, number, gradient, Q);
+    ffn_back(packed, w, number, branch_back(w, l->mask2, Q * d), gradient, Q);
     t2i_ops_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
                             l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
-    linear_back(gradient, p->out_weight, p->out_bias, w->dx, l->o, Q, d, d);
+    const float *dbranch = branch_back(w, l->mask1, Q * d);
+    linear_back(gradient, p->out_weight, p->out_bias, dbranch, l->o, Q, d, d);
     float *dout = last ? w->normal : w->dy; /* the buffer of the final norm is no longer needed */
-    t2i_gemm(dout, d, w->dx, d, operand->out.back, Q, d, d, NULL);
+    t2i_gemm(dout, d, dbranch, d, operand->out.back, Q, d, d, NULL);
     if (last) {
         attend_last_back(packed, w, l, p, dout, w->dy, gradient);
         scatter_ends(w, d);

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "model/dropout.h"
 #include "model/model.h"
 #include "model/packed_weights.h"
 #include "model/trie.h"
@@ -29,11 +30,13 @@
  */
 typedef struct t2i_work t2i_work;
 /* Buffers for `rows` prompts of `longest` characters each (at most block_size). share 0: common
- * prefixes are computed per prompt, for comparison. T2I_SYSTEM. */
+ * prefixes are computed per prompt, for comparison. drops: 1 if passes may have dropout.
+ * T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
-                                                size_t longest, int share, t2i_error *err);
+                                                size_t longest, int share, int drops,
+                                                t2i_error *err);
 void t2i_transformer_work_free(t2i_work *work);
-size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest);
+size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest, int drops);
 
 /* What the heads predict for a number of prompts, or the gradient of it. */
 typedef struct {
@@ -42,9 +45,11 @@ typedef struct {
 } t2i_outputs;
 
 /* Forward pass. Returns the predictions, which are valid until the next call with this work.
- * rows >= 1. */
+ * rows >= 1. dropout: of attention weights, of what attention and feed-forward layers add, and of
+ * n-gram rows; NULL: none. */
 t2i_outputs t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *work,
-                                    const t2i_row *row, size_t rows, const t2i_vocab *vocab);
+                                    const t2i_row *row, size_t rows, const t2i_vocab *vocab,
+                                    const t2i_dropout *dropout);
 /* Backward pass, after t2i_transformer_forward of the same rows with weights packed for training.
  * gradient: a whole block; all of it is set, except picture.weight. used: one byte per chunk of
  * T2I_CHUNK floats; 0 for chunks of the embedding and the n-gram table whose rows do not occur.

@@ -106,8 +106,9 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
         if (w / run->threads != rank) continue;
         estimate.own += (double)(buffers - published) * block;
         estimate.shared += (double)published * block;
-        estimate.own += (double)t2i_transformer_work_bytes(m, rows, run->longest) +
-                        (double)rows * outputs * FLOAT;
+        estimate.own +=
+            (double)t2i_transformer_work_bytes(m, rows, run->longest, run->options->dropout > 0) +
+            (double)rows * outputs * FLOAT;
     }
     estimate.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
     return estimate;

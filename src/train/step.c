@@ -93,8 +93,8 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
     const t2i_model *model = &s->in.state->model;
     size_t D = model->config.vision_feature_dim, E = model->config.embed_dim,
            most = s->in.most_rows;
-    T2I_TRY(
-        t2i_transformer_work_new(&w->work, model, most, s->in.longest, s->in.options->trie, err));
+    T2I_TRY(t2i_transformer_work_new(&w->work, model, most, s->in.longest, s->in.options->trie,
+                                     s->in.options->dropout > 0, err));
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);
     w->batch = t2i_alloc(most, sizeof *w->batch);
@@ -107,7 +107,8 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
         w->doutputs.features == NULL || (E > 0 && w->doutputs.query == NULL) ||
         (s->in.options->augment > 0 && w->changed == NULL))
         return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
-    s->work_bytes += t2i_transformer_work_bytes(model, most, s->in.longest);
+    s->work_bytes +=
+        t2i_transformer_work_bytes(model, most, s->in.longest, s->in.options->dropout > 0);
     return T2I_OK;
 }
 
@@ -354,7 +355,8 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
 /* Computes loss and gradient; the gradient is stored in the thread's next leaf. hash (NULL: not
  * wanted) receives their hash.
  */
-static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uint64_t *hash)
+static t2i_leaf compute_shard(const t2i_step *s, int thread, size_t shard, const batch *b,
+                              uint64_t *hash)
 {
     worker *w = &s->worker[thread];
     const t2i_step_input *in = &s->in;
@@ -364,8 +366,12 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, const batch *b, uin
     double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
     uint8_t *used;
     float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
-    const t2i_outputs outputs =
-        t2i_transformer_forward(&s->packed, w->work, b->row, b->rows, &state->vocab);
+    const t2i_dropout dropout = {.rate = in->options->dropout,
+                                 .seed = (uint64_t)in->options->seed,
+                                 .step = (uint64_t)s->number,
+                                 .shard = shard};
+    const t2i_outputs outputs = t2i_transformer_forward(
+        &s->packed, w->work, b->row, b->rows, &state->vocab, dropout.rate > 0 ? &dropout : NULL);
     const t2i_contrastive_batch pictures = {b->rights, b->index, b->rows, b->target};
     t2i_leaf leaf = {.rows = (double)b->rows,
                      .tokens = (double)t2i_transformer_work_tokens(w->work),
@@ -420,12 +426,12 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
 
 /* Recomputes the shard of another rank in the auditor's next leaf, which is not added to the
  * sum. */
-static uint64_t compute_theirs(const t2i_step *s)
+static uint64_t compute_theirs(const t2i_step *s, size_t shard)
 {
     const t2i_audit_batch *p = &s->theirs;
     const batch b = {p->row, *p->count, p->target, &p->right, p->index};
     uint64_t hash;
-    compute_shard(s, s->auditor, &b, &hash);
+    compute_shard(s, s->auditor, shard, &b, &hash);
     t2i_heartbeat_beat();
     return hash;
 }
@@ -434,10 +440,11 @@ int t2i_step_settle(t2i_step *s, t2i_comm *comm, const t2i_step_status *step_sta
 {
     int rank = t2i_comm_rank(comm), one = (int)step_status->disputed, two = (int)step_status->by;
     int third = t2i_audit_third(s->in.sampler->shards, t2i_comm_size(comm), one, two);
-    uint64_t hash = 0;
+    uint64_t hash = 0, audit = (uint64_t)(s->number / s->in.options->audit_every) - 1;
+    size_t shard = t2i_audit_plan(s->in.sampler->shards, audit, one, t2i_comm_size(comm)).own;
     if (third < 0) return one == two ? one : T2I_UNKNOWN;
     trade_batches(s, comm, rank == one ? third : -1, rank == third ? one : -1);
-    if (rank == third) hash = compute_theirs(s);
+    if (rank == third) hash = compute_theirs(s, shard);
     t2i_comm_bcast(comm, third, &hash, sizeof hash);
     return hash == step_status->shard ? two : hash == step_status->again ? one : T2I_UNKNOWN;
 }
@@ -533,12 +540,12 @@ static void compute_shards(void *context, int thread)
     worker *w = &s->worker[thread];
     size_t first, end;
     t2i_reduce_shards(s->reduce, thread, &first, &end);
-    if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s);
+    if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s, s->turn.other);
     for (size_t v = first; v < end; v++) {
         batch b = fetch_rows(s, w, v);
         if (thread == 0) clock_into(s, &s->spent->data);
         int audited = s->turn.takes_part && v == s->turn.own;
-        t2i_leaf leaf = compute_shard(s, thread, &b, audited ? &s->shard : NULL);
+        t2i_leaf leaf = compute_shard(s, thread, v, &b, audited ? &s->shard : NULL);
         t2i_reduce_add(s->reduce, thread, &leaf);
         if (thread == 0) clock_into(s, &s->spent->compute);
         t2i_heartbeat_beat();

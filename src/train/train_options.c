@@ -72,6 +72,10 @@ static void fill_table(t2i_train_options *options)
          .help = "Fraction of the prompts that are augmented. An augmented prompt loses words, has "
                  "words swapped or a character changed.",
          .rare = 1},
+        {"dropout", T2I_OPT_REAL, &options->dropout, "0", 0, 0.95,
+         .help = "Dropout of attention weights, of what attention and feed-forward layers add, and "
+                 "of n-gram rows: the share that is set to 0.",
+         .rare = 1},
         {"ema", T2I_OPT_REAL, &options->ema, "0", 0, 0.999999,
          .help = "Decay of an exponential moving average of the weights; 0: off. The average, not "
                  "the current weights, is then validated, sampled and saved as the model.",
@@ -335,6 +339,8 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
         status = put_values(options, contrastive, 4, json, status, err);
     if (options->augment > 0)
         status = put_values(options, (const char *[]){"augment"}, 1, json, status, err);
+    if (options->dropout > 0)
+        status = put_values(options, (const char *[]){"dropout"}, 1, json, status, err);
     if (options->min_count > 1)
         status = put_values(options, (const char *[]){"min-count"}, 1, json, status, err);
     if (!options->trie)

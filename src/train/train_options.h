@@ -27,7 +27,7 @@ typedef struct {
     const char *sampler_path; /* T2I_SAMPLER_FILE: the file */
     long steps, batch, warmup, seed, shards, threads;
     double lr, min_lr, weight_decay, beta1, beta2, eps, clip, max_time;
-    double contrastive_weight, temperature, augment, ema, watchdog, skip_spikes;
+    double contrastive_weight, temperature, augment, dropout, ema, watchdog, skip_spikes;
     long negatives; /* T2I_NEGATIVES_BATCH: those of the batch (contrastive_loss.h) */
     long min_count, verify_every, audit_every;
     long d_model, heads, layers, d_ff, block_size, ngram_buckets, ngram_hidden, embed_dim;

@@ -132,8 +132,9 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
     const t2i_train_state *state = validation->state;
     const uint32_t *image = validation->rows.image + first;
     size_t D = state->model.config.vision_feature_dim;
-    const t2i_outputs outputs = t2i_transformer_forward(
-        validation->packed, validation->work, validation->rows.row + first, rows, &state->vocab);
+    const t2i_outputs outputs =
+        t2i_transformer_forward(validation->packed, validation->work, validation->rows.row + first,
+                                rows, &state->vocab, NULL);
     for (size_t i = 0; i < rows; i++) {
         validation->index[i] = first + i;
         memcpy(validation->target + i * D,

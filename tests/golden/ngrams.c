@@ -152,7 +152,8 @@ static double compute(run *r, const float *weights, const size_t *index, float *
         t2i_contrastive_loss_begin_batch(r->contrastive, &r->packed, image, target, BATCH);
     else
         t2i_contrastive_loss_begin(r->contrastive, &r->packed, 1);
-    const t2i_outputs out = t2i_transformer_forward(&r->packed, r->work, row, BATCH, &model.vocab);
+    const t2i_outputs out =
+        t2i_transformer_forward(&r->packed, r->work, row, BATCH, &model.vocab, NULL);
     double loss =
         t2i_ops_squared_error(dfeatures, out.features, target, 2.0f / (BATCH * D), BATCH * D) /
         (BATCH * D);
@@ -176,7 +177,7 @@ static void check_run(const char *name, size_t negatives, int share)
     t2i_st *st = NULL;
     OK(t2i_contrastive_loss_new(&r.contrastive, dataset, trains, &store, &options, BATCH, 1, &err));
     OK(t2i_contrastive_loss_rights_new(&r.rights, r.contrastive, &rows, &range, PAIRS, &err));
-    OK(t2i_transformer_work_new(&r.work, &model.model, BATCH, rows.longest, share, &err));
+    OK(t2i_transformer_work_new(&r.work, &model.model, BATCH, rows.longest, share, 0, &err));
     OK(t2i_packed_weights_new(&r.packed, &model.model, 1, NULL, &err));
     snprintf(path, sizeof path, FOLDER "%s.txt", name);
     OK(t2i_fs_read(path, 1 << 20, &text, &err));

@@ -124,7 +124,7 @@ static void test_run(void)
     const t2i_layout *layout = &model.model.layout;
     t2i_work *work = NULL;
     t2i_packed_weights packed;
-    OK(t2i_transformer_work_new(&work, &model.model, BATCH, 64, 1, &err));
+    OK(t2i_transformer_work_new(&work, &model.model, BATCH, 64, 1, 0, &err));
     OK(t2i_packed_weights_new(&packed, &model.model, 1, NULL, &err));
     uint8_t *used = t2i_alloc(layout->floats / T2I_CHUNK, 1);
     float *g = t2i_block_new(layout), *m = t2i_block_new(layout), *v = t2i_block_new(layout);
@@ -138,7 +138,8 @@ static void test_run(void)
             memcpy(target[i], feature[batch[s][i]], sizeof target[i]);
         }
         t2i_packed_weights_fill(&packed, model.weights, 0, 1);
-        const float *p = t2i_transformer_forward(&packed, work, rows, BATCH, &model.vocab).features;
+        const float *p =
+            t2i_transformer_forward(&packed, work, rows, BATCH, &model.vocab, NULL).features;
         loss[s] = t2i_ops_squared_error(dprediction, p, target[0], 2.0f / (BATCH * D), BATCH * D) /
                   (BATCH * D);
         t2i_transformer_backward(&packed, work, &(t2i_outputs){.features = dprediction}, g, used);

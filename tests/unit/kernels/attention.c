@@ -122,15 +122,15 @@ static void run(const state *a, const shape *s, const uint32_t *node)
     float *prob = a->prob;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention(a->out, prob, a->qkv, a->scratch, &path, longest(s), a->dk, a->stride,
+        t2i_attention(a->out, prob, NULL, a->qkv, a->scratch, &path, longest(s), a->dk, a->stride,
                       a->out_stride);
         prob += (path.T - path.shared) * t2i_attention_row(path.T);
     }
     prob = a->prob;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention_back(a->dqkv, a->dout, prob, a->qkv, a->scratch, &path, longest(s), a->dk,
-                           a->stride, a->out_stride);
+        t2i_attention_back(a->dqkv, a->dout, prob, NULL, a->qkv, a->scratch, &path, longest(s),
+                           a->dk, a->stride, a->out_stride);
         prob += (path.T - path.shared) * t2i_attention_row(path.T);
     }
 }
@@ -193,7 +193,7 @@ static void test_large_scores(void)
     float qkv[3 * 3] = {1000, 1, 1, 1000, 2, 2, 1000, 1.5f, 3}, out[3], prob[3 * 16], scratch[1000];
     static const uint32_t node[3] = {0, 1, 2};
     CU_ASSERT_TRUE(t2i_attention_scratch(3, 1) <= 1000);
-    t2i_attention(out, prob, qkv, scratch, &(t2i_path){node, 3, 0}, 3, 1, 3, 1);
+    t2i_attention(out, prob, NULL, qkv, scratch, &(t2i_path){node, 3, 0}, 3, 1, 3, 1);
     CU_ASSERT_TRUE(out[0] == 1.0f && out[1] == 2.0f && out[2] == 2.0f);
     CU_ASSERT_TRUE(prob[2 * 16 + 1] == 1.0f && prob[2 * 16] == 0.0f && prob[2 * 16 + 2] == 0.0f);
 }
@@ -252,13 +252,14 @@ static void check_reach(const shape *s, size_t heads, size_t d)
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
         size_t at = p * heads * d;
-        t2i_attention_reach(sum + at, prob + p * row, query + at, h, room, &path, heads, d, 0.25f);
+        t2i_attention_reach(sum + at, prob + p * row, NULL, query + at, h, room, &path, heads, d,
+                            0.25f);
     }
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
         size_t at = p * heads * d;
-        t2i_attention_reach_back(dquery + at, dh, dsum + at, prob + p * row, query + at, h, room,
-                                 &path, heads, d, 0.25f);
+        t2i_attention_reach_back(dquery + at, dh, dsum + at, prob + p * row, NULL, query + at, h,
+                                 room, &path, heads, d, 0.25f);
     }
     CU_ASSERT_TRUE(off(sum, rsum, 1, asked, asked) < 1e-5);
     CU_ASSERT_TRUE(off(dquery, rdquery, 1, asked, asked) < 1e-5);

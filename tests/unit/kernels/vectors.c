@@ -81,15 +81,16 @@ static void attention(size_t T, size_t C)
     }
     const t2i_path paths[2] = {{node, T, 0}, {node + T, T, T / 2}};
     for (size_t p = 0; p < 2; p++)
-        t2i_attention(out, prob + p * T * row, x, room, &paths[p], T, dk, stride, dk + 1);
+        t2i_attention(out, prob + p * T * row, NULL, x, room, &paths[p], T, dk, stride, dk + 1);
     digest("t2i_attention", out, sizeof out);
     digest("t2i_attention's weights", prob, 2 * T * row * sizeof *prob);
     for (size_t p = 0; p < 2; p++)
-        t2i_attention_back(more, y, prob + p * T * row, x, room, &paths[p], T, dk, stride, dk + 1);
+        t2i_attention_back(more, y, prob + p * T * row, NULL, x, room, &paths[p], T, dk, stride,
+                           dk + 1);
     digest("t2i_attention_back", more, sizeof more);
-    t2i_attention_reach(out, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
+    t2i_attention_reach(out, prob, NULL, y, x, room, &paths[0], HEADS, dk, 0.3f);
     digest("t2i_attention_reach", out, sizeof out);
-    t2i_attention_reach_back(out, more, z, prob, y, x, room, &paths[0], HEADS, dk, 0.3f);
+    t2i_attention_reach_back(out, more, z, prob, NULL, y, x, room, &paths[0], HEADS, dk, 0.3f);
     digest("t2i_attention_reach_back", out, sizeof out);
     digest("t2i_attention_reach_back's dh", more, sizeof more);
     t2i_free(room);

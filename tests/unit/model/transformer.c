@@ -7,6 +7,7 @@
 
 #include "kernels/ops.h"
 #include "base/rng.h"
+#include "model/dropout.h"
 #include "model/ngrams.h"
 #include "model/transformer.h"
 
@@ -59,10 +60,24 @@ static void linear(const t2i_model *m, const double *w, const char *prefix, cons
 
 enum { MOST = 24, E = 4 };
 
+/* The dropout of the pass, NULL: none; and a mask of it for the prefix of the first t + 1 ids. */
+static const t2i_dropout *drop;
+enum { ELEMENTS = 3 * 12 * 32 };
+static const float *mask_of(const t2i_row *r, size_t t, size_t place, uint64_t more)
+{
+    static float mask[ELEMENTS];
+    uint64_t prefix = T2I_NO_PREFIX;
+    for (size_t i = 0; i <= t; i++)
+        prefix = t2i_dropout_prefix(prefix, r->length == 0 ? PAD : r->ids[i]);
+    for (size_t i = 0; i < ELEMENTS; i++) mask[i] = 1.0f;
+    if (drop != NULL) t2i_dropout_mask(drop, place, prefix + more, mask, ELEMENTS);
+    return mask;
+}
+
 /* y (d) += the rows of the pieces that end at position `at` of text, which has a space before it
  * and behind it; at is T + 1 behind the prompt. */
 static void add_pieces(const t2i_model *m, const double *w, const uint32_t *text, size_t at,
-                       double *y)
+                       const float *mask, double *y)
 {
     const double *table = tensor(m, w, "", "ngram", ".weight");
     size_t d = m->config.d_model, buckets = m->config.ngram_buckets, first = at;
@@ -72,7 +87,7 @@ static void add_pieces(const t2i_model *m, const double *w, const uint32_t *text
         if (n <= 6 && n > at + 1) continue;
         size_t piece = n <= 6 ? t2i_ngrams_row(text + at + 1 - n, n, 0, buckets)
                               : t2i_ngrams_row(text + first, at + 1 - first, 1, buckets);
-        for (size_t i = 0; i < d; i++) y[i] += table[piece * d + i];
+        for (size_t i = 0; i < d; i++) y[i] += (double)mask[n - 2] * table[piece * d + i];
     }
 }
 
@@ -112,7 +127,8 @@ static void reference_row(const t2i_model *m, const double *w, const t2i_row *r,
     text[r->length + 1] = ' ';
     for (size_t t = 0; c->ngram_buckets > 0 && r->length > 0 && t <= r->length; t++) {
         double pieces[MOST] = {0};
-        add_pieces(m, w, text, t + 1, pieces);
+        size_t end = t == r->length, place = T2I_DROP_PLACES * c->n_layers + end;
+        add_pieces(m, w, text, t + 1, mask_of(r, t - end, place, 0), pieces);
         for (size_t i = 0; i < d; i++) {
             bag[i] += pieces[i];
             if (t < r->length) x[t][i] += pieces[i];
@@ -137,18 +153,25 @@ static void reference_row(const t2i_model *m, const double *w, const t2i_row *r,
                     most = fmax(most, s[j]);
                 }
                 for (size_t j = 0; j <= t; j++) sum += s[j] = exp(s[j] - most);
+                int last = l + 1 == c->n_layers; /* where the heads of a path have one mask */
+                const float *mask = mask_of(r, t, l * T2I_DROP_PLACES + T2I_DROP_ATTENTION,
+                                            last ? 0 : (uint64_t)head << 32);
+                if (last) mask += head * ((T + 15) / 16 * 16);
                 for (size_t j = 0; j <= t; j++)
                     for (size_t i = 0; i < dk; i++)
-                        o[t][head * dk + i] += s[j] / sum * qkv[j][head * 3 * dk + 2 * dk + i];
+                        o[t][head * dk + i] +=
+                            (double)mask[j] * s[j] / sum * qkv[j][head * 3 * dk + 2 * dk + i];
             }
         for (size_t t = 0; t < T; t++) {
             linear(m, w, p, "out", o[t], y, d, d);
-            for (size_t i = 0; i < d; i++) x[t][i] += y[i];
+            const float *mask = mask_of(r, t, l * T2I_DROP_PLACES + T2I_DROP_AFTER_ATTENTION, 0);
+            for (size_t i = 0; i < d; i++) x[t][i] += (double)mask[i] * y[i];
             norm(m, w, p, "ln2", x[t], h);
             linear(m, w, p, "ffn1", h, f, d, c->d_ff);
             for (size_t i = 0; i < c->d_ff; i++) f[i] = fmax(f[i], 0.0);
             linear(m, w, p, "ffn2", f, y, c->d_ff, d);
-            for (size_t i = 0; i < d; i++) x[t][i] += y[i];
+            mask = mask_of(r, t, l * T2I_DROP_PLACES + T2I_DROP_AFTER_FFN, 0);
+            for (size_t i = 0; i < d; i++) x[t][i] += (double)mask[i] * y[i];
         }
     }
     norm(m, w, "", "final_ln", x[T - 1], h);
@@ -183,7 +206,7 @@ static void check_model(const t2i_config *config, int share)
     OK(t2i_model_new(&m, config, &err));
     t2i_packed_weights packed;
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, share, &err));
+    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, share, drop != NULL, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout);
     uint8_t *used = t2i_alloc(m.layout.floats / T2I_CHUNK, 1);
     double *exact = t2i_alloc(m.layout.floats, sizeof *exact);
@@ -197,7 +220,7 @@ static void check_model(const t2i_config *config, int share)
 
     t2i_packed_weights_fill(&packed, w, 1, 2); /* by two threads */
     t2i_packed_weights_fill(&packed, w, 0, 2);
-    const t2i_outputs got = t2i_transformer_forward(&packed, work, row, ROWS, &vocab);
+    const t2i_outputs got = t2i_transformer_forward(&packed, work, row, ROWS, &vocab, drop);
     float wanted[ROWS * D], dfeatures[ROWS * D], dquery[ROWS * E];
     for (size_t i = 0; i < ROWS * D; i++) wanted[i] = (float)target(i);
     for (size_t r = 0; r < ROWS; r++) {
@@ -293,6 +316,60 @@ static void test_ngrams_and_query(void)
     }
 }
 
+/* The same masks in the reference: each is a function of the prefix, with and without the trie. */
+static void test_dropout(void)
+{
+    static const t2i_dropout third = {.rate = 0.3, .seed = 5, .step = 7, .shard = 2};
+    drop = &third;
+    for (size_t layers = 1; layers < 3; layers++) {
+        t2i_config c = {.vocab_size = 11,
+                        .d_model = 12,
+                        .n_heads = 3,
+                        .n_layers = layers,
+                        .d_ff = 20,
+                        .block_size = 24,
+                        .vision_feature_dim = D,
+                        .ngram_buckets = 29,
+                        .ngram_hidden = 17,
+                        .embed_dim = E,
+                        .out_bias = 1,
+                        .ffn2_bias = 1,
+                        .head_bias = 1};
+        check(&c);
+        c.ngram_buckets = c.ngram_hidden = 0;
+        check(&c);
+    }
+    drop = NULL;
+}
+
+/* The share of zeros, and other masks for another step, shard, place or prefix. */
+static void test_masks(void)
+{
+    enum { MANY = 40000 };
+    static float a[MANY], b[MANY];
+    const t2i_dropout one = {.rate = 0.2, .seed = 1, .step = 3, .shard = 4};
+    const t2i_dropout others[] = {{.rate = 0.2, .seed = 2, .step = 3, .shard = 4},
+                                  {.rate = 0.2, .seed = 1, .step = 4, .shard = 4},
+                                  {.rate = 0.2, .seed = 1, .step = 3, .shard = 5}};
+    double sum = 0;
+    size_t zeros = 0;
+    t2i_dropout_mask(&one, 1, 99, a, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        sum += (double)a[i];
+        zeros += a[i] == 0.0f;
+        CU_ASSERT_TRUE(a[i] == 0.0f || a[i] == 1.25f);
+    }
+    CU_ASSERT_DOUBLE_EQUAL(sum / MANY, 1, 0.01);
+    CU_ASSERT_DOUBLE_EQUAL((double)zeros / MANY, 0.2, 0.01);
+    for (size_t k = 0; k < 5; k++) {
+        t2i_dropout_mask(k < 3 ? &others[k] : &one, k == 3 ? 2 : 1, k == 4 ? (uint64_t)1 << 40 : 99,
+                         b, MANY);
+        size_t both = 0;
+        for (size_t i = 0; i < MANY; i++) both += a[i] == 0.0f && b[i] == 0.0f;
+        CU_ASSERT_DOUBLE_EQUAL((double)both / MANY, 0.04, 0.01);
+    }
+}
+
 static void test_wide_heads_and_one_layer(void)
 {
     t2i_config c = {.vocab_size = 11,
@@ -329,22 +406,25 @@ static void test_rows_stand_alone(void)
     OK(t2i_model_new(&m, &c, &err));
     t2i_packed_weights packed;
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, 1, &err));
+    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, 1, 0, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
     t2i_packed_weights_fill(&packed, w, 0, 1);
-    memcpy(first, t2i_transformer_forward(&packed, work, row, ROWS, &vocab).features, sizeof first);
+    memcpy(first, t2i_transformer_forward(&packed, work, row, ROWS, &vocab, NULL).features,
+           sizeof first);
     CU_ASSERT_EQUAL(t2i_transformer_work_tokens(work), 7 + 1 + 1 + 19 + 16 + 7 + 5 + 1 + 1 + 16);
     CU_ASSERT_EQUAL(t2i_transformer_work_prefixes(work),
                     1 + 1 + 19 + 16); /* the others are parts of these */
     size_t calls = t2i_alloc_calls();
     for (size_t r = 0; r < ROWS; r++) {
-        const float *alone = t2i_transformer_forward(&packed, work, &row[r], 1, &vocab).features;
+        const float *alone =
+            t2i_transformer_forward(&packed, work, &row[r], 1, &vocab, NULL).features;
         for (size_t i = 0; i < D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)alone[i], (double)first[r * D + i], 2e-6);
     }
-    CU_ASSERT_TRUE(memcmp(first, t2i_transformer_forward(&packed, work, row, ROWS, &vocab).features,
+    CU_ASSERT_TRUE(memcmp(first,
+                          t2i_transformer_forward(&packed, work, row, ROWS, &vocab, NULL).features,
                           sizeof first) == 0);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls);
     t2i_free(w);
@@ -390,9 +470,9 @@ static void three_ways(size_t d_model, size_t buckets)
     for (size_t i = 0; i < MANY * D; i++) dprediction[i] = (float)t2i_rng_normal(1, 3, i);
     for (int share = 0; share < 2; share++) {
         t2i_work *work = NULL;
-        OK(t2i_transformer_work_new(&work, &m, MANY, LENGTH, share, &err));
+        OK(t2i_transformer_work_new(&work, &m, MANY, LENGTH, share, 0, &err));
         g[share] = t2i_block_new(&m.layout);
-        const float *p = t2i_transformer_forward(&packed, work, rows, MANY, &vocab).features;
+        const float *p = t2i_transformer_forward(&packed, work, rows, MANY, &vocab, NULL).features;
         for (size_t i = 0; share == 1 && i < MANY * D; i++)
             CU_ASSERT_DOUBLE_EQUAL((double)p[i], (double)predicted[i], 2e-6);
         memcpy(predicted, p, sizeof predicted);
@@ -403,11 +483,11 @@ static void three_ways(size_t d_model, size_t buckets)
         t2i_transformer_work_free(work);
     }
     t2i_work *alone = NULL;
-    OK(t2i_transformer_work_new(&alone, &m, 1, LENGTH, 1, &err));
+    OK(t2i_transformer_work_new(&alone, &m, 1, LENGTH, 1, 0, &err));
     g[2] = t2i_block_new(&m.layout);
     for (size_t r = 0; r < MANY; r++) {
         memset(one, 0, m.layout.floats * sizeof *one); /* unused chunks are not written */
-        t2i_transformer_forward(&packed, alone, &rows[r], 1, &vocab);
+        t2i_transformer_forward(&packed, alone, &rows[r], 1, &vocab, NULL);
         t2i_transformer_backward(&packed, alone, &(t2i_outputs){dprediction + r * D, NULL}, one,
                                  used);
         t2i_ops_add(g[2], one, m.layout.floats);
@@ -463,7 +543,7 @@ static void test_large_vocabulary(void)
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, 2, 2, 1, &err));
+    OK(t2i_transformer_work_new(&work, &m, 2, 2, 1, 0, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dprediction[2 * D];
     uint8_t used[16] = {0};
     for (size_t i = 0; i < m.layout.tensors; i++)
@@ -471,7 +551,7 @@ static void test_large_vocabulary(void)
     for (size_t i = 0; i < 2 * D; i++) dprediction[i] = 1.0f;
     for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN;
     t2i_packed_weights_fill(&packed, w, 0, 1);
-    t2i_transformer_forward(&packed, work, rows, 2, &vocab);
+    t2i_transformer_forward(&packed, work, rows, 2, &vocab, NULL);
     t2i_transformer_backward(&packed, work, &(t2i_outputs){dprediction, NULL}, g, used);
     for (size_t k = 0; k < m.layout.floats / T2I_CHUNK; k++)
         CU_ASSERT_EQUAL(used[k], k == 0 || k == 6 || k >= CHUNKS);
@@ -536,6 +616,8 @@ int main(void)
     static const t2i_test tests[] = {
         {"gradients with every bias present or absent", test_every_bias},
         {"gradients with n-grams and a query head", test_ngrams_and_query},
+        {"gradients with dropout", test_dropout},
+        {"masks of dropout", test_masks},
         {"gradients with other shapes", test_wide_heads_and_one_layer},
         {"rows stand alone, no allocation", test_rows_stand_alone},
         {"shared prefixes, or each prompt by itself", test_trie_on_and_off},
