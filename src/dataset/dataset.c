@@ -253,6 +253,22 @@ t2i_status t2i_dataset_pairs(t2i_dataset *dataset, uint64_t first, uint64_t coun
     return T2I_OK;
 }
 
+t2i_status t2i_dataset_mark_split(t2i_dataset *dataset, int split, uint8_t *marked, t2i_error *err)
+{
+    enum { BLOCK = 4096 };
+    uint32_t image[BLOCK];
+    uint8_t of[BLOCK];
+    uint64_t pairs = dataset->info.pairs;
+    for (uint64_t at = 0; at < pairs; at += BLOCK) {
+        size_t some = pairs - at < BLOCK ? (size_t)(pairs - at) : BLOCK;
+        T2I_TRY(t2i_dataset_pairs(dataset, at, some, image, NULL, of, err));
+        for (size_t i = 0; i < some; i++)
+            if (of[i] == split)
+                marked[image[i] / 8] = (uint8_t)(marked[image[i] / 8] | 1u << image[i] % 8);
+    }
+    return T2I_OK;
+}
+
 t2i_status t2i_dataset_features(t2i_dataset *dataset, uint64_t first, uint64_t count, float *out,
                                 t2i_error *err)
 {

@@ -74,6 +74,9 @@ T2I_CHECKED t2i_status t2i_dataset_prompt_bytes(t2i_dataset *dataset, uint64_t f
 T2I_CHECKED t2i_status t2i_dataset_pairs(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                          uint32_t *image, uint32_t *row, uint8_t *split,
                                          t2i_error *err);
+/* Sets bit i % 8 of marked[i / 8] for each picture i of a pair of `split`; other bits stay. */
+T2I_CHECKED t2i_status t2i_dataset_mark_split(t2i_dataset *dataset, int split, uint8_t *marked,
+                                              t2i_error *err);
 /* out (count, D), all finite. */
 T2I_CHECKED t2i_status t2i_dataset_features(t2i_dataset *dataset, uint64_t first, uint64_t count,
                                             float *out, t2i_error *err);

@@ -99,7 +99,8 @@ static t2i_status look_at_run(study *s, t2i_comm *comm, const t2i_train_options 
                                .sampler = &s->sampler,
                                .size = size,
                                .prompt_bytes = (double)info->prompt_bytes,
-                               .pictures = (double)info->images};
+                               .pictures = (double)info->images,
+                               .validation = (double)counts[T2I_VALIDATION]};
     if (mine == T2I_OK) {
         s->sizes.threads = t2i_step_threads(&s->sampler, size, threads);
         mine = find_longest(s, err);

@@ -278,15 +278,16 @@ static void judge_sum(const t2i_exam *e, t2i_finding *f)
 /* Private and shared memory needed by the ranks of a node. */
 static t2i_rank_estimate estimate_of(const t2i_exam *e, int first)
 {
-    t2i_rank_estimate sum = {0, 0};
+    t2i_rank_estimate sum = {0};
     int ranks = node_of(e, first).ranks;
     for (int r = 0; r < e->size; r++) {
         if (e->info[r].node_first != first) continue;
         t2i_rank_estimate need = t2i_resource_estimate_rank(e->run, r, ranks);
         sum.own += need.own;
         sum.shared += need.shared;
+        sum.rows += need.rows;
     }
-    sum.shared += t2i_resource_estimate_node(e->run);
+    sum.shared += t2i_resource_estimate_node(e->run, sum.rows);
     return sum;
 }
 
@@ -296,7 +297,7 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
     for (int r = 0; r < e->size; r++) {
         const t2i_host_info *at = &e->info[r];
         if (!is_first(e, r) || at->memory <= 0) continue;
-        t2i_rank_estimate need = {little, 0};
+        t2i_rank_estimate need = {.own = little};
         if (e->run != NULL) need = estimate_of(e, r);
         double all = need.own + need.shared;
         if (r > 0 && all < at->memory_free) continue;

@@ -81,12 +81,15 @@ static t2i_status make_small(t2i_image *picture, t2i_error *err)
 static t2i_status put_drawing(explorer *x, t2i_error *err)
 {
     t2i_image drawn;
-    T2I_TRY(t2i_gallery_draw(&x->model.gallery, x->features, &drawn, err));
+    const char *from;
+    T2I_TRY(t2i_gallery_draw(&x->model.gallery, x->features, x->place, &drawn, &from, err));
     t2i_status status = make_small(&drawn, err);
     if (status == T2I_OK) {
         t2i_html_put(&x->page, "<figure><i style=\"background-image:url(");
         t2i_html_picture(&x->page, &drawn);
-        t2i_html_put(&x->page, ")\"></i>drawn</figure>");
+        t2i_html_put(&x->page, ")\"></i>drawn");
+        if (x->model.gallery.trains != NULL) t2i_html_put(&x->page, ":<br/>%s", from);
+        t2i_html_put(&x->page, "</figure>");
     }
     t2i_image_free(&drawn);
     return status;

@@ -21,6 +21,7 @@ typedef struct {
     t2i_image *shown;  /* top; empty if the dataset has no pixels */
     t2i_image decoded; /* empty if the dataset has no decoder */
     char *file;        /* name of the decoded picture's file; NULL without a decoder */
+    const char *drawn; /* what it is drawn from (drawing.h) */
 } answer;
 
 typedef struct {
@@ -157,10 +158,11 @@ static t2i_status make_room(session *s, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status draw(const session *s, const float *features, answer *a, t2i_error *err)
+static t2i_status draw(const session *s, const float *features, const float *place, answer *a,
+                       t2i_error *err)
 {
     T2I_TRY(t2i_image_new(&a->decoded, s->pictures->width, s->pictures->height, err));
-    T2I_TRY(t2i_index_decode(s->index, features, 1, a->decoded.rgb, err));
+    T2I_TRY(t2i_index_draw(s->index, features, place, a->decoded.rgb, &a->drawn, err));
     return t2i_image_file_write(&a->decoded, a->file, err);
 }
 
@@ -181,7 +183,8 @@ static t2i_status find_answers(session *s, t2i_error *err)
         const float *place = s->place + i * s->pictures->place_size;
         T2I_TRY(
             t2i_index_nearest_places(s->index, s->options->metric, place, 1, s->top, a->near, err));
-        if (a->file != NULL) T2I_TRY(draw(s, s->features + i * s->pictures->features, a, err));
+        if (a->file != NULL)
+            T2I_TRY(draw(s, s->features + i * s->pictures->features, place, a, err));
         for (size_t k = 0; k < s->top; k++) T2I_TRY(show(s, a, k, err));
     }
     return T2I_OK;
@@ -197,6 +200,12 @@ typedef struct {
     char (*word)[T2I_NOTE]; /* ranks, then distances */
 } words;
 
+/* May drawings be made in more than one way? */
+static int has_choice(const session *s)
+{
+    return t2i_predictor_checkpoint(s->model)->model.config.embed_dim > 0;
+}
+
 static void fill_words(const session *s, words *w, size_t columns, size_t from)
 {
     char(*rank)[T2I_NOTE] = w->word, (*distance)[T2I_NOTE] = w->word + s->top;
@@ -210,7 +219,7 @@ static void fill_words(const session *s, words *w, size_t columns, size_t from)
     for (size_t i = 0; i < s->options->prompts; i++) {
         const answer *a = &s->answer[i];
         t2i_tile *tile = w->tile + i * columns;
-        if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, NULL};
+        if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, has_choice(s) ? a->drawn : NULL};
         for (size_t k = 0; k < s->top; k++, distance++) {
             t2i_contact_sheet_distance(*distance, a->near[k].distance);
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
@@ -266,6 +275,8 @@ static t2i_json *answer_json(const session *s, size_t number)
     t2i_json_set(object, "nearest", nearest);
     t2i_json_set(object, "decoded",
                  a->file == NULL ? t2i_json_null() : t2i_json_string(a->file, strlen(a->file)));
+    t2i_json_set(object, "drawn",
+                 a->file == NULL ? t2i_json_null() : t2i_json_string(a->drawn, strlen(a->drawn)));
     t2i_json_set(object, "unknown", unknown);
     return object;
 }
@@ -313,6 +324,8 @@ static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err
             T2I_TRY(t2i_text_addf(report, err, "\n"));
         }
         if (a->file != NULL) T2I_TRY(t2i_text_addf(report, err, "      decoded: %s\n", a->file));
+        if (a->file != NULL && has_choice(s))
+            T2I_TRY(t2i_text_addf(report, err, "      drawn: %s\n", a->drawn));
         T2I_TRY(t2i_text_addf(report, err, "\n"));
     }
     return t2i_text_addf(report, err, "%s distance to %zu pictures. Sheet: %s\n",

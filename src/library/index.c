@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "dataset/reader.h"
+#include "retrieval/drawing.h"
 
 struct t2i_index {
     t2i_dataset *dataset; /* owned */
@@ -211,6 +212,18 @@ t2i_status t2i_index_decode(t2i_index *x, const float *features, size_t number, 
     pthread_mutex_lock(&x->lock);
     t2i_library_enter(&caller);
     t2i_status status = t2i_gallery_decode(&x->gallery, features, number, rgb, err);
+    t2i_library_leave(&caller);
+    pthread_mutex_unlock(&x->lock);
+    return status;
+}
+
+t2i_status t2i_index_draw(t2i_index *x, const float *prediction, const float *place,
+                          unsigned char *rgb, const char **drawn, t2i_error *err)
+{
+    fenv_t caller;
+    pthread_mutex_lock(&x->lock);
+    t2i_library_enter(&caller);
+    t2i_status status = t2i_drawing_decode(&x->gallery, prediction, place, rgb, drawn, err);
     t2i_library_leave(&caller);
     pthread_mutex_unlock(&x->lock);
     return status;

@@ -92,19 +92,6 @@ t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab 
     return status;
 }
 
-t2i_status t2i_predict(const t2i_model *model, const float *weights, const t2i_vocab *vocab,
-                       const t2i_prompt *prompt, size_t prompts, float *features, float *place,
-                       t2i_encoded *encoded, t2i_error *err)
-{
-    t2i_packed_weights packed;
-    T2I_TRY(t2i_packed_weights_new(&packed, model, 0, NULL, err));
-    t2i_packed_weights_fill(&packed, weights, 0, 1);
-    t2i_status status =
-        t2i_predict_packed(&packed, vocab, prompt, prompts, features, place, encoded, err);
-    t2i_packed_weights_free(&packed);
-    return status;
-}
-
 static int has_character(const t2i_text *text, size_t from, const char *character, size_t length)
 {
     uint32_t code;

@@ -22,12 +22,6 @@ typedef struct {
  * or unknown; may be NULL. Prompts are processed in blocks of T2I_PREDICT_BLOCK from the first, so
  * the bits depend on the prompts and their order alone. T2I_DATA if a prompt is not UTF-8 or a
  * prediction is not finite. */
-T2I_CHECKED t2i_status t2i_predict(const t2i_model *model, const float *weights,
-                                   const t2i_vocab *vocab, const t2i_prompt *prompt, size_t prompts,
-                                   float *features, float *place, t2i_encoded *encoded,
-                                   t2i_error *err);
-
-/* The same with weights that are already packed, for repeated calls. */
 T2I_CHECKED t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab *vocab,
                                           const t2i_prompt *prompt, size_t prompts, float *features,
                                           float *place, t2i_encoded *encoded, t2i_error *err);

@@ -233,6 +233,7 @@ typedef struct {
     t2i_image picture[SAMPLES];
     char *label, *nearest, *truth;
     char note[T2I_NOTE];
+    const char *drawn; /* what DECODED is drawn from; NULL if models of this kind have one way */
 } sample;
 
 static void free_samples(sample *row, size_t rows)
@@ -258,7 +259,9 @@ static t2i_status fill_sample(sample *row, t2i_gallery *gallery, t2i_prompt prom
     t2i_gallery_nearest(distance, gallery->images, 1, &near);
     t2i_contact_sheet_distance(row->note, near.distance);
     if (t2i_gallery_decodes(gallery))
-        T2I_TRY(t2i_gallery_draw(gallery, prediction, &row->picture[DECODED], err));
+        T2I_TRY(
+            t2i_gallery_draw(gallery, prediction, place, &row->picture[DECODED], &row->drawn, err));
+    if (gallery->trains == NULL) row->drawn = NULL;
     T2I_TRY(t2i_gallery_picture(gallery, near.image, &row->picture[NEAREST], err));
     T2I_TRY(t2i_gallery_picture(gallery, truth, &row->picture[TRUE], err));
     T2I_TRY(t2i_dataset_image_name(gallery->dataset, near.image, &row->nearest, err));
@@ -274,7 +277,7 @@ static t2i_status write_samples(const char *path, const char *title, const sampl
     t2i_tile *tile = t2i_alloc(rows * columns, sizeof *tile);
     t2i_status status = T2I_OK;
     for (size_t i = 0; label != NULL && tile != NULL && i < rows; i++) {
-        const t2i_tile all[SAMPLES] = {{&row[i].picture[DECODED], NULL, NULL},
+        const t2i_tile all[SAMPLES] = {{&row[i].picture[DECODED], NULL, row[i].drawn},
                                        {&row[i].picture[NEAREST], row[i].nearest, row[i].note},
                                        {&row[i].picture[TRUE], row[i].truth, NULL}};
         label[i] = row[i].label;

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include "base/error.h"
+#include "retrieval/gallery.h"
 
 enum { T2I_DRAWING_PICTURES = 20 };
 #define T2I_DRAWING_TEMPERATURE 0.05 /* that of the loss, by default */
@@ -32,5 +33,21 @@ typedef enum {
  */
 void t2i_drawing_features(t2i_drawing way, const float *prediction, const t2i_near *near,
                           const float *feature, size_t count, size_t D, float *out);
+
+/* Inserts a picture into near (*count, at most T2I_DRAWING_PICTURES), nearest first, if it is
+ * nearer than the last one. Pictures come in ascending order. */
+void t2i_drawing_insert(t2i_near *near, size_t *count, size_t image, double distance);
+
+/* The way that all programs draw: T2I_DRAWING_SURE_FIRST for models with a search space of their
+ * own (embed_dim), the prediction for others, and where there are no training pictures. */
+t2i_drawing t2i_drawing_rule(int own_space);
+
+/* Draws a prompt by the rule. rgb (H, W, 3); the gallery is loaded for the model and decodes.
+ * prediction (D): the predicted features; place (dim): the prompt in the search space. *drawn:
+ * "prediction", "found picture" or "mean of found pictures". T2I_SYSTEM, and the failures of
+ * reading. */
+T2I_CHECKED t2i_status t2i_drawing_decode(t2i_gallery *gallery, const float *prediction,
+                                          const float *place, uint8_t *rgb, const char **drawn,
+                                          t2i_error *err);
 
 #endif

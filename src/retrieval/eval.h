@@ -75,7 +75,8 @@ typedef struct {
     t2i_eval_method minus_text_index[2];
     t2i_scores random; /* expected scores of a random order, computed exactly */
     /* Mean PSNR in dB against the true picture, or NaN where it cannot be computed: of the decoded
-     * prediction, and of the picture of a training row that is nearest to the prediction. */
+     * prediction, and of the picture of a training row that is nearest to the prediction: of its
+     * decoded features, or without a decoder of its pixels. */
     double decoded_psnr, nearest_psnr;
     double ceiling_psnr; /* of the true picture's decoded features: no prediction decodes better */
     size_t drawn;        /* prompts in drawn_psnr; 0 without decoder or training rows */

@@ -25,16 +25,6 @@ static void free_drawings(drawings *d)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
 }
 
-/* Inserts a picture if it is nearer than the last one. Pictures come in ascending order. */
-static void insert(t2i_near *near, size_t *have, size_t image, double distance)
-{
-    enum { LAST = T2I_DRAWING_PICTURES - 1 };
-    if (*have == T2I_DRAWING_PICTURES && distance >= near[LAST].distance) return;
-    size_t at = *have < T2I_DRAWING_PICTURES ? (*have)++ : LAST;
-    for (; at > 0 && distance < near[at - 1].distance; at--) near[at] = near[at - 1];
-    near[at] = (t2i_near){image, distance};
-}
-
 static t2i_status find_nearest(t2i_evaluation *e, const float *place, drawings *d, t2i_error *err)
 {
     for (size_t block = 0; d->queries > 0 && block < e->cache->blocks; block++) {
@@ -46,9 +36,9 @@ static t2i_status find_nearest(t2i_evaluation *e, const float *place, drawings *
             if (!e->in_training[first + m]) continue;
             double length = t2i_gallery_length(y, e->dim);
             for (size_t i = 0; i < d->queries; i++)
-                insert(d->near + i * T2I_DRAWING_PICTURES, &d->have[i], first + m,
-                       t2i_gallery_distance(T2I_COSINE, place + d->query[i] * e->dim, d->length[i],
-                                            y, length, e->dim));
+                t2i_drawing_insert(d->near + i * T2I_DRAWING_PICTURES, &d->have[i], first + m,
+                                   t2i_gallery_distance(T2I_COSINE, place + d->query[i] * e->dim,
+                                                        d->length[i], y, length, e->dim));
         }
     }
     return T2I_OK;

@@ -29,7 +29,7 @@ typedef struct {
     uint8_t tied[T2I_METRICS];  /* 1 if a wrong picture is as close as the closest right one */
     uint32_t rank[T2I_METHODS];
     double decoded, compared, ceiling; /* PSNR of the decoded prediction, of the training picture,
-                                          of the decoded features of the true picture */
+                                          of the true picture's decoded features */
 } t2i_eval_query;
 
 typedef struct {

@@ -7,7 +7,7 @@
 #include "retrieval/psnr.h"
 
 enum {
-    TOGETHER = 16 * T2I_PREDICT_BLOCK, /* prompts per call of t2i_predict */
+    TOGETHER = 16 * T2I_PREDICT_BLOCK, /* prompts per call of t2i_predict_packed */
     MERGED = 1024                      /* queries whose results are merged at a time */
 };
 
@@ -401,9 +401,9 @@ static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t
 
 /* ---- pixels ---- */
 
-/* PSNR of the decoded features of the true pictures. */
-static t2i_status ceiling_share(t2i_evaluation *e, const uint32_t *truth, size_t count,
-                                double *ceiling, t2i_error *err)
+/* PSNR of the decoded features of pictures against the true pictures. */
+static t2i_status decode_share(t2i_evaluation *e, const uint32_t *picture, const uint32_t *truth,
+                               size_t count, double *psnr, t2i_error *err)
 {
     enum { SOME = 256 };
     float *feature = t2i_alloc(SOME, e->D * sizeof *feature);
@@ -413,42 +413,55 @@ static t2i_status ceiling_share(t2i_evaluation *e, const uint32_t *truth, size_t
         size_t some = count - at < SOME ? count - at : SOME;
         for (size_t i = 0; status == T2I_OK && i < some; i++) {
             const float *one;
-            status = t2i_feature_cache_picture(&e->features, truth[at + i], &one, err);
+            status = t2i_feature_cache_picture(&e->features, picture[at + i], &one, err);
             if (status == T2I_OK) memcpy(feature + i * e->D, one, e->D * sizeof *one);
         }
         if (status == T2I_OK)
-            status = t2i_psnr_of(&e->model->gallery, feature, truth + at, NULL, some, ceiling + at,
+            status = t2i_psnr_of(&e->model->gallery, feature, truth + at, NULL, some, psnr + at,
                                  NULL, err);
     }
     t2i_free(feature);
     return status;
 }
 
-/* psnr (3, count): decoded predictions, nearest training pictures, decoded true features. */
-static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_error *err)
+/* PSNR of queries i .. i + run - 1: of the decoded predictions, the nearest training pictures and
+ * the decoded true features. With a decoder a training picture counts as its decoded features do,
+ * so that one that equals the true picture does not count as 99 dB. */
+static t2i_status psnr_run(t2i_evaluation *e, const group *g, size_t i, size_t run,
+                           const uint32_t *truth, const uint32_t *nearest, double *psnr,
+                           t2i_error *err)
 {
     t2i_gallery *gallery = &e->model->gallery;
-    int decodes = t2i_gallery_decodes(gallery), compares = e->base.rows > 0;
+    double *compared = psnr + g->count + i, *ceiling = psnr + 2 * g->count + i;
+    int compares = e->base.rows > 0;
+    if (!t2i_gallery_decodes(gallery))
+        return compares
+                   ? t2i_psnr_of(gallery, NULL, truth + i, nearest + i, run, NULL, compared, err)
+                   : T2I_OK;
+    T2I_TRY(
+        t2i_psnr_of(gallery, g->prediction + i * e->D, truth + i, NULL, run, psnr + i, NULL, err));
+    T2I_TRY(decode_share(e, truth + i, truth + i, run, ceiling, err));
+    return compares ? decode_share(e, nearest + i, truth + i, run, compared, err) : T2I_OK;
+}
+
+/* psnr (3, count): of this rank's share of the queries. */
+static t2i_status psnr_share(t2i_evaluation *e, group *g, double *psnr, t2i_error *err)
+{
     size_t end = t2i_comm_share(g->count, e->rank + 1, e->size);
-    uint32_t *image = t2i_alloc(2 * g->count, sizeof *image);
-    if (image == NULL) return t2i_fail_memory(err, 8 * g->count, "the pictures");
-    uint32_t *other = image + g->count;
+    uint32_t *truth = t2i_alloc(2 * g->count, sizeof *truth);
+    if (truth == NULL) return t2i_fail_memory(err, 8 * g->count, "the pictures");
+    uint32_t *nearest = truth + g->count;
     for (size_t i = 0; i < g->count; i++) {
-        image[i] = g->q[i].truth;
-        other[i] = g->q[i].nearest_training;
+        truth[i] = g->q[i].truth;
+        nearest[i] = g->q[i].nearest_training;
     }
     t2i_status status = T2I_OK;
     for (size_t i = t2i_comm_share(g->count, e->rank, e->size); status == T2I_OK && i < end;) {
         size_t run = run_of(g, i, end, SIZE_MAX);
-        if (run > 0)
-            status =
-                t2i_psnr_of(gallery, g->prediction + i * e->D, image + i, other + i, run,
-                            decodes ? psnr + i : NULL, compares ? psnr + g->count + i : NULL, err);
-        if (status == T2I_OK && run > 0 && decodes)
-            status = ceiling_share(e, image + i, run, psnr + 2 * g->count + i, err);
+        if (run > 0) status = psnr_run(e, g, i, run, truth, nearest, psnr, err);
         i += run > 0 ? run : 1;
     }
-    t2i_free(image);
+    t2i_free(truth);
     return status;
 }
 

@@ -91,6 +91,12 @@ t2i_status t2i_eval_warnings(const t2i_eval_result *r, t2i_text *out, t2i_error 
     return T2I_OK;
 }
 
+/* The way in which programs draw with this model: of ways. */
+static t2i_drawing rule_of(const t2i_eval_result *r)
+{
+    return t2i_drawing_rule(r->embed_dim > 0 && r->drawn > 0);
+}
+
 /* ---- JSON ---- */
 
 static t2i_json *scores_json(t2i_scores score)
@@ -153,6 +159,10 @@ static t2i_json *result_json(const t2i_eval_result *r)
     t2i_json_set_real(object, "ceiling_psnr", r->ceiling_psnr);
     t2i_json_set_real(object, "nearest_psnr", r->nearest_psnr);
     t2i_json_set(object, "drawn_psnr", drawn_json(r));
+    t2i_json_set(object, "drawn_by",
+                 isnan(r->decoded_psnr)
+                     ? t2i_json_null()
+                     : t2i_json_string(ways[rule_of(r)].key, strlen(ways[rule_of(r)].key)));
     t2i_json_set_real(object, "spread", r->spread);
     t2i_json_set_integer(object, "unknown", (int64_t)r->unknown);
     t2i_json_set_integer(object, "cut", (int64_t)r->cut);
@@ -227,22 +237,28 @@ static t2i_status add_difference(const t2i_eval_result *r, t2i_text *out, t2i_er
         100 * d->high.r10, d->score.mrr, d->low.mrr, d->high.mrr);
 }
 
+static t2i_status add_line(t2i_text *out, const char *title, double psnr, t2i_error *err)
+{
+    return isnan(psnr) ? T2I_OK : t2i_text_addf(out, err, "%-32s %8.2f dB\n", title, psnr);
+}
+
+/* First what programs draw. The gain is over the nearest training picture, for the same prompts. */
 static t2i_status add_psnr(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
 {
+    char title[64];
+    t2i_drawing rule = rule_of(r);
+    int found = rule != T2I_DRAWING_PREDICTION;
+    double drawn = found ? r->drawn_psnr[rule] : r->decoded_psnr,
+           nearest = found ? r->drawn_psnr[T2I_DRAWING_FIRST] : r->nearest_psnr;
     if (isnan(r->decoded_psnr) && isnan(r->nearest_psnr)) return T2I_OK;
     T2I_TRY(t2i_text_addf(out, err, "\nPSNR against the true picture (mean over the prompts)\n"));
-    if (!isnan(r->decoded_psnr))
-        T2I_TRY(t2i_text_addf(out, err, "%-26s %8.2f dB\n", "decoded", r->decoded_psnr));
-    if (!isnan(r->ceiling_psnr))
-        T2I_TRY(
-            t2i_text_addf(out, err, "%-26s %8.2f dB\n", "ceiling: true features", r->ceiling_psnr));
-    if (!isnan(r->nearest_psnr))
-        T2I_TRY(t2i_text_addf(out, err, "%-26s %8.2f dB\n", "nearest training picture",
-                              r->nearest_psnr));
-    if (!isnan(r->decoded_psnr) && !isnan(r->nearest_psnr))
-        T2I_TRY(t2i_text_addf(out, err, "%-26s %+8.2f dB\n", "gain",
-                              r->decoded_psnr - r->nearest_psnr));
-    return T2I_OK;
+    snprintf(title, sizeof title, "drawn: %s", ways[rule].title);
+    T2I_TRY(add_line(out, title, drawn, err));
+    if (found) T2I_TRY(add_line(out, "decoded: predicted features", r->decoded_psnr, err));
+    T2I_TRY(add_line(out, "ceiling: true features", r->ceiling_psnr, err));
+    T2I_TRY(add_line(out, "nearest training picture", r->nearest_psnr, err));
+    if (isnan(drawn) || isnan(nearest)) return T2I_OK;
+    return t2i_text_addf(out, err, "%-32s %+8.2f dB\n", "gain", drawn - nearest);
 }
 
 static t2i_status add_drawn(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
@@ -251,7 +267,7 @@ static t2i_status add_drawn(const t2i_eval_result *r, t2i_text *out, t2i_error *
     T2I_TRY(t2i_text_addf(out, err, "\nPSNR of ways to draw (decoded features, %zu prompts)\n",
                           r->drawn));
     for (size_t way = 0; way < T2I_EVAL_WAYS; way++)
-        T2I_TRY(t2i_text_addf(out, err, "%-26s %8.2f dB\n", ways[way].title, r->drawn_psnr[way]));
+        T2I_TRY(add_line(out, ways[way].title, r->drawn_psnr[way], err));
     return T2I_OK;
 }
 

@@ -97,6 +97,15 @@ void t2i_gallery_open(t2i_gallery *out, t2i_dataset *dataset)
                          .width = (size_t)info->encoder.width};
 }
 
+/* Marks the training pictures, which prompts are drawn from (drawing.h). */
+static t2i_status read_training(t2i_gallery *gallery, t2i_error *err)
+{
+    size_t bytes = (gallery->images + 7) / 8;
+    gallery->trains = t2i_alloc(bytes, 1);
+    if (gallery->trains == NULL) return t2i_fail_memory(err, bytes, "the pictures");
+    return t2i_dataset_mark_split(gallery->dataset, T2I_TRAIN, gallery->trains, err);
+}
+
 /* place (M, dim) of all pictures. */
 static t2i_status read_places(const t2i_gallery *gallery, const t2i_packed_weights *packed,
                               size_t dim, float *place, t2i_error *err)
@@ -121,8 +130,10 @@ static void unload(t2i_gallery *gallery)
 {
     t2i_free(gallery->place);
     t2i_free(gallery->length);
+    t2i_free(gallery->trains);
     gallery->place = NULL;
     gallery->length = NULL;
+    gallery->trains = NULL;
 }
 
 t2i_status t2i_gallery_load(t2i_gallery *gallery, const t2i_packed_weights *packed, t2i_error *err)
@@ -141,6 +152,9 @@ t2i_status t2i_gallery_load(t2i_gallery *gallery, const t2i_packed_weights *pack
                             : read_places(gallery, packed, dim, gallery->place, err);
     for (size_t m = 0; m < M && status == T2I_OK; m++)
         gallery->length[m] = t2i_gallery_length(gallery->place + m * dim, dim);
+    if (status == T2I_OK && packed != NULL && packed->model->config.embed_dim > 0 &&
+        t2i_gallery_decodes(gallery))
+        status = read_training(gallery, err);
     if (status != T2I_OK) unload(gallery);
     return status;
 }

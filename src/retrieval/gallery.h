@@ -20,8 +20,10 @@ typedef struct {
     t2i_dataset *dataset;                   /* borrowed: outlives the gallery */
     size_t images, features, height, width; /* M, D, H, W */
     size_t dim;                             /* of the search space; D before t2i_gallery_load */
-    float *place;        /* owned: (M, dim) the pictures; NULL before t2i_gallery_load */
-    double *length;      /* owned: (M) their Euclidean lengths; NULL likewise */
+    float *place;    /* owned: (M, dim) the pictures; NULL before t2i_gallery_load */
+    double *length;  /* owned: (M) their Euclidean lengths; NULL likewise */
+    uint8_t *trains; /* owned: one bit per picture: 1 if a training pair has it; NULL unless loaded
+                        for a model with a search space of its own, and the dataset decodes */
     float *basis, *mean; /* owned: the decoder; NULL before its first use */
 } t2i_gallery;
 

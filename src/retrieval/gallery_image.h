@@ -6,8 +6,9 @@
 #include "image/image.h"
 #include "retrieval/gallery.h"
 
-/* A feature vector (D), decoded. *out is empty on failure. */
-T2I_CHECKED t2i_status t2i_gallery_draw(t2i_gallery *gallery, const float *feature, t2i_image *out,
+/* Draws a prompt as drawing.h says, which also tells the arguments. *out is empty on failure. */
+T2I_CHECKED t2i_status t2i_gallery_draw(t2i_gallery *gallery, const float *prediction,
+                                        const float *place, t2i_image *out, const char **drawn,
                                         t2i_error *err);
 /* Reads a picture of the dataset. *out is empty on failure, and if the dataset has no pixels. */
 T2I_CHECKED t2i_status t2i_gallery_picture(const t2i_gallery *gallery, size_t image, t2i_image *out,

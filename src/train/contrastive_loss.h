@@ -37,7 +37,7 @@ typedef struct {
 typedef struct t2i_contrastive_loss t2i_contrastive_loss;
 
 /* trains (borrowed): one bit per picture, set for those of training pairs
- * (t2i_shared_features_want_split); features (borrowed) holds all of them, unless the negatives are
+ * (t2i_dataset_mark_split); features (borrowed) holds all of them, unless the negatives are
  * those of the batch. most_rows: maximum
  * number of rows per call of t2i_contrastive_loss_add; `threads` threads may call it concurrently.
  * T2I_SYSTEM: out of memory. *out is NULL on failure. */

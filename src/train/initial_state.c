@@ -23,18 +23,25 @@ void t2i_initial_state_free(t2i_initial_state *initial)
 static t2i_status check_shape(const t2i_train_options *options, const t2i_config *c,
                               const char *path, t2i_error *err)
 {
+    int ngrams = c->ngram_buckets > 0;
+    if (!ngrams && options->ngram_hidden != T2I_NGRAM_HIDDEN)
+        return t2i_fail(
+            err, T2I_USAGE,
+            "ngram-hidden = %ld, but the model in %s has no n-grams: give ngram-buckets, too",
+            options->ngram_hidden, path);
     const struct {
         const char *key;
         long wanted;
         size_t is;
-    } keys[] = {{"d-model", options->d_model, c->d_model},
-                {"heads", options->heads, c->n_heads},
-                {"layers", options->layers, c->n_layers},
-                {"d-ff", options->d_ff, c->d_ff},
-                {"block-size", options->block_size, c->block_size},
-                {"ngram-buckets", options->ngram_buckets, c->ngram_buckets},
-                {"ngram-hidden", options->ngram_hidden, c->ngram_hidden},
-                {"embed-dim", options->embed_dim, c->embed_dim}};
+    } keys[] = {
+        {"d-model", options->d_model, c->d_model},
+        {"heads", options->heads, c->n_heads},
+        {"layers", options->layers, c->n_layers},
+        {"d-ff", options->d_ff, c->d_ff},
+        {"block-size", options->block_size, c->block_size},
+        {"ngram-buckets", options->ngram_buckets, c->ngram_buckets},
+        {"ngram-hidden", options->ngram_hidden, ngrams ? c->ngram_hidden : T2I_NGRAM_HIDDEN},
+        {"embed-dim", options->embed_dim, c->embed_dim}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (t2i_train_options_gave(options, keys[i].key) && keys[i].wanted != (long)keys[i].is)
             return t2i_fail(

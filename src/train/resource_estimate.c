@@ -93,7 +93,8 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
                    T2I_CHUNK * FLOAT;
     int averages = run->options->ema > 0, workers = run->size * run->threads;
     t2i_rank_estimate estimate = {.own = process + bytes_of_rows(run, rank) +
-                                         bytes_of_audits(run, rows)};
+                                         bytes_of_audits(run, rows),
+                                  .rows = rows_of_rank(run, rank)};
     estimate.own += slice * (2.0 + averages) + block * averages;
     estimate.own += block; /* the initial weights, until they are moved to the shared memory of the
                           node; on rank 0 later the copy that is saved */
@@ -114,11 +115,24 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
     return estimate;
 }
 
-double t2i_resource_estimate_node(const t2i_run_sizes *run)
+/* Pictures whose features a node holds: those of its rows, of validation rows and of the validation
+ * gallery; all if negatives are drawn from the training pictures. */
+static double pictures_of_node(const t2i_run_sizes *run, double rows)
+{
+    const t2i_train_options *o = run->options;
+    double pictures = rows;
+    if (o->loss == T2I_LOSS_CONTRASTIVE && o->negatives != T2I_NEGATIVES_BATCH)
+        return run->pictures;
+    if (o->validate_every > 0 && run->validation > 0)
+        pictures += run->validation + T2I_VALIDATION_RECALL_PICTURES;
+    return pictures < run->pictures ? pictures : run->pictures;
+}
+
+double t2i_resource_estimate_node(const t2i_run_sizes *run, double rows)
 {
     return (double)run->model->layout.floats * FLOAT +
            (double)t2i_packed_weights_bytes(run->model, 1) +
-           run->pictures * (double)run->model->config.vision_feature_dim * FLOAT;
+           pictures_of_node(run, rows) * (double)run->model->config.vision_feature_dim * FLOAT;
 }
 
 double t2i_resource_estimate_checkpoint(const t2i_run_sizes *run)

@@ -19,17 +19,20 @@ typedef struct {
     size_t longest;      /* maximum prompt length in characters */
     double prompt_bytes; /* of all training prompts */
     double pictures;     /* of the dataset */
+    double validation;   /* rows of the validation split */
 } t2i_run_sizes;
 
 /* Peak bytes of a rank: private memory, and its part of the shared memory of its node, which has
  * node_ranks ranks of the job. */
 typedef struct {
     double own, shared;
+    double rows; /* training rows of the rank */
 } t2i_rank_estimate;
 t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks);
 
-/* Further shared memory per node: weights, packed weights and features. */
-double t2i_resource_estimate_node(const t2i_run_sizes *run);
+/* Further shared memory of a node whose ranks have `rows` training rows: weights, packed weights
+ * and features. */
+double t2i_resource_estimate_node(const t2i_run_sizes *run, double rows);
 
 /* Bytes of one checkpoint; and the maximum size of the run folder. */
 double t2i_resource_estimate_checkpoint(const t2i_run_sizes *run);

@@ -2,22 +2,7 @@
 
 #include "base/mem.h"
 
-enum { BLOCK = 4096, RUN = 1024 };
-
-t2i_status t2i_shared_features_want_split(uint8_t *wanted, t2i_dataset *dataset, int split,
-                                          t2i_error *err)
-{
-    uint32_t image[BLOCK];
-    uint8_t of[BLOCK];
-    uint64_t pairs = t2i_dataset_get_info(dataset)->pairs;
-    for (uint64_t at = 0; at < pairs; at += BLOCK) {
-        size_t some = pairs - at < BLOCK ? (size_t)(pairs - at) : BLOCK;
-        T2I_TRY(t2i_dataset_pairs(dataset, at, some, image, NULL, of, err));
-        for (size_t i = 0; i < some; i++)
-            if (of[i] == split) t2i_want(wanted, image[i]);
-    }
-    return T2I_OK;
-}
+enum { RUN = 1024 };
 
 /* Where each wanted picture's features will be. */
 static t2i_status place_pictures(t2i_shared_features *s, t2i_dataset *dataset,

@@ -28,9 +28,6 @@ static inline void t2i_want(uint8_t *wanted, uint32_t image)
 {
     wanted[image / 8] = (uint8_t)(wanted[image / 8] | 1u << image % 8);
 }
-/* Adds the pictures of all pairs of a split. */
-T2I_CHECKED t2i_status t2i_shared_features_want_split(uint8_t *wanted, t2i_dataset *dataset,
-                                                      int split, t2i_error *err);
 
 /* Collective. wanted: one bit per picture; on return the union over the ranks of the node. The
  * status is the same on all ranks. *out is empty on failure. */

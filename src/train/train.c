@@ -228,9 +228,8 @@ static t2i_status open_features(t2i_train *t, t2i_error *err)
     t2i_status mine = wanted == NULL ? t2i_fail_memory(err, bytes, "the pictures") : T2I_OK;
     if (mine == T2I_OK && t->options->loss == T2I_LOSS_CONTRASTIVE) {
         t->trains = t2i_alloc(bytes, 1);
-        mine = t->trains == NULL
-                   ? t2i_fail_memory(err, bytes, "the pictures")
-                   : t2i_shared_features_want_split(t->trains, t->dataset, T2I_TRAIN, err);
+        mine = t->trains == NULL ? t2i_fail_memory(err, bytes, "the pictures")
+                                 : t2i_dataset_mark_split(t->dataset, T2I_TRAIN, t->trains, err);
         if (mine == T2I_OK && t->options->negatives != T2I_NEGATIVES_BATCH)
             memcpy(wanted, t->trains, bytes);
     }
@@ -367,7 +366,8 @@ static t2i_run_sizes sizes_of(const t2i_train *t)
                            .threads = t->threads,
                            .longest = longest > validated ? longest : validated,
                            .prompt_bytes = (double)info->prompt_bytes,
-                           .pictures = (double)info->images};
+                           .pictures = (double)info->images,
+                           .validation = (double)t->split_rows[T2I_VALIDATION]};
 }
 
 /* Collective. */

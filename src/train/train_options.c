@@ -246,6 +246,12 @@ static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
                         options->d_model, options->heads);
     if (options->embed_dim > 0 && options->loss != T2I_LOSS_CONTRASTIVE)
         return t2i_fail(err, T2I_USAGE, "embed-dim needs loss = contrastive, which trains it");
+    /* a run's job.ini has the default, with or without n-grams */
+    if (options->ngram_hidden != T2I_NGRAM_HIDDEN && options->ngram_buckets == 0 &&
+        options->init == NULL)
+        return t2i_fail(err, T2I_USAGE,
+                        "ngram-hidden = %ld needs n-grams: give ngram-buckets above 0, too",
+                        options->ngram_hidden);
     return T2I_OK;
 }
 

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "train/sampler.h"
 
-enum { T2I_TRAIN_OPTIONS = 53 };
+enum { T2I_TRAIN_OPTIONS = 53, T2I_NGRAM_HIDDEN = 512 /* default of ngram-hidden */ };
 
 typedef enum { T2I_SCHEDULE_CONSTANT, T2I_SCHEDULE_COSINE } t2i_schedule_kind;
 typedef enum { T2I_LOSS_MSE, T2I_LOSS_CONTRASTIVE } t2i_loss_kind;

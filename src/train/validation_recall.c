@@ -135,9 +135,8 @@ static t2i_status choose_pictures(t2i_validation_recall *recall, t2i_dataset *da
     uint8_t *wanted = t2i_alloc(images / 8 + 1, 1);
     t2i_status status =
         wanted == NULL ? t2i_fail_memory(err, images / 8, "the validation gallery") : T2I_OK;
-    if (status == T2I_OK) status = t2i_shared_features_want_split(wanted, dataset, T2I_TRAIN, err);
-    if (status == T2I_OK)
-        status = t2i_shared_features_want_split(wanted, dataset, T2I_VALIDATION, err);
+    if (status == T2I_OK) status = t2i_dataset_mark_split(dataset, T2I_TRAIN, wanted, err);
+    if (status == T2I_OK) status = t2i_dataset_mark_split(dataset, T2I_VALIDATION, wanted, err);
     for (size_t i = 0; status == T2I_OK && i < images; i++) count += wanted[i / 8] >> i % 8 & 1;
     size_t room = count < T2I_VALIDATION_RECALL_PICTURES ? count : T2I_VALIDATION_RECALL_PICTURES;
     recall->picture = t2i_alloc(room, sizeof *recall->picture);

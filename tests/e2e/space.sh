@@ -42,6 +42,9 @@ for metric in cosine euclidean; do
     # the page has the same distances, to four digits
     "$B/t2i-generate" "$scratch/space" "${prompts[@]}" --metric $metric --html "$scratch/page.html" 2>/dev/null || fail "--html"
     grep 'your prompt' "$scratch/page.html" | sed 's/<br/\n/g' | sed -n 's/.*<\/i>\([0-9.]*\)$/\1/p' >"$scratch/of_page"
+    # sheet, report and page tell what is drawn: here a training picture or a mean of them
+    grep '"drawn"' "$scratch/$metric.json" | grep -cE '"(found picture|mean of found pictures)"' | grep -qx 3 || fail "not told what was drawn, $metric"
+    sed -n 's/.*"drawn": *"\(.*\)".*/drawn:<br\/>\1/p' "$scratch/$metric.json" | diff - <(grep 'your prompt' "$scratch/page.html" | grep -o 'drawn:<br/>[a-z ]*') || fail "the page draws otherwise"
     sed -n 's/.*"distance": *\([^,]*\).*/\1/p' "$scratch/$metric.json" | xargs printf '%.4f\n' | diff - "$scratch/of_page" || fail "the page has other distances, $metric"
     [ "$(wc -l <"$scratch/of_page")" -eq 15 ] || fail "not three prompts with five pictures"
 done
@@ -50,10 +53,14 @@ paste <(grep distance "$scratch/cosine.json") <(grep distance "$scratch/euclidea
     awk '{ d = $4 * $4 - 2 * $2; if (d > 1e-5 || d < -1e-5) { print; bad = 1 } } END { exit bad || NR != 15 }' || fail "places are not of length 1"
 cmp "$scratch"/{cosine,euclidean}-1.png || fail "a drawing depends on the metric"
 
+"$B/t2i-generate" "$scratch/space" "blue star" --out "$scratch/t.png" 2>/dev/null | grep -qE '^ *drawn: (found picture|mean of found pictures)$' || fail "the text does not tell what was drawn"
+answers "$scratch/plain" plain
+grep '"drawn"' "$scratch/plain.json" | grep -c '"prediction"' | grep -qx 3 || fail "a model without embed-dim does not draw its prediction"
+"$B/t2i-generate" "$scratch/plain" "blue star" --out "$scratch/t.png" 2>/dev/null | grep 'drawn:' && fail "one way to draw, and it is told"
+
 # ---- --init from a model without the parts: the first predictions are those of the file ----
 begin() { "$B/t2i-train" --data "$scratch/d.h5" --lr 0 --steps 1 --validate-every 0 --out "$scratch/$1" --init "$scratch/$2" "${@:3}" >"$scratch/out" 2>&1 ||
     { fail "--init $*"; cat "$scratch/out"; }; }
-answers "$scratch/plain" plain
 begin ngrams plain --ngram-buckets 64 --ngram-hidden 8
 grep -q 'has no n-grams: added' "$scratch/out" || fail "n-grams are added without a word"
 answers "$scratch/ngrams" ngrams
@@ -64,8 +71,16 @@ answers "$scratch/both" both
 begin third ngrams --embed-dim 5 --loss contrastive
 grep -q 'has no embed-dim: added' "$scratch/out" || fail "embed-dim is added without a word"
 answers "$scratch/third" third
+# of the decoded predictions, to the last digit
+psnr() { "$B/t2i-eval" "$scratch/$1" --data "$scratch/d.h5" --json 2>/dev/null | grep '"decoded_psnr"'; }
+psnr plain >"$scratch/plain.psnr"
+[ -s "$scratch/plain.psnr" ] || fail "no PSNR"
 for name in ngrams both third; do
-    for i in 1 2 3; do cmp "$scratch"/{plain,$name}-$i.png || fail "$name draws otherwise"; done
+    psnr $name | diff "$scratch/plain.psnr" - || fail "$name predicts otherwise"
+done
+for i in 1 2 3; do
+    cmp "$scratch"/{plain,ngrams}-$i.png || fail "n-grams draw otherwise"
+    cmp -s "$scratch"/{plain,both}-$i.png && fail "with embed-dim the prediction is drawn"
 done
 "$model" diff "$scratch/plain" "$scratch/both" 2>/dev/null | grep -q '0 have different values' || fail "other tensors moved"
 # and they train: a step later the drawings differ
@@ -78,6 +93,9 @@ refused 64 "ngram-buckets = 128, but the model in $scratch/both/model.safetensor
 refused 64 "ngram-hidden = 9, but the model in $scratch/both/model.safetensors has 8" --init "$scratch/both" --ngram-hidden 9 --loss contrastive
 refused 64 "embed-dim = 6, but the model in $scratch/both/model.safetensors has 5" --init "$scratch/both" --embed-dim 6 --loss contrastive
 refused 64 "embed-dim = 0, but the model in $scratch/both/model.safetensors has 5" --init "$scratch/both" --embed-dim 0 --loss contrastive
+refused 64 "ngram-hidden = 9, but the model in $scratch/plain/model.safetensors has no n-grams: give ngram-buckets" --init "$scratch/plain" --ngram-hidden 9
+refused 64 "ngram-hidden = 9 needs n-grams: give ngram-buckets above 0" --ngram-hidden 9
+"$B/t2i-train" "$scratch/plain/job.ini" >"$scratch/out" 2>&1 || { fail "the job.ini of a run without n-grams"; cat "$scratch/out"; }
 refused 64 "which only loss = contrastive trains" --init "$scratch/both"
 refused 64 "embed-dim needs loss = contrastive" --embed-dim 5
 [ ! -e "$scratch/none" ] || fail "a refused start left something"

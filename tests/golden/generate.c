@@ -134,7 +134,11 @@ static void predicts(const t2i_loaded_model *trained, const char *prompt, const 
     if (t != NULL && t->count == D && prompt != NULL) {
         const t2i_prompt p = {prompt, strlen(prompt)};
         OK(t2i_st_floats(st, t, right, &err));
-        OK(t2i_predict(&c->model, c->weights, &c->vocab, &p, 1, ours, NULL, &encoded, &err));
+        t2i_packed_weights packed;
+        OK(t2i_packed_weights_new(&packed, &c->model, 0, NULL, &err));
+        t2i_packed_weights_fill(&packed, c->weights, 0, 1);
+        OK(t2i_predict_packed(&packed, &c->vocab, &p, 1, ours, NULL, &encoded, &err));
+        t2i_packed_weights_free(&packed);
         if (!(difference(ours, right) < 1e-5)) {
             fprintf(stderr, "%s: off by %g\n", tensor, difference(ours, right));
             CU_FAIL("a prediction differs from PyTorch's");
@@ -176,7 +180,7 @@ static void compare(const t2i_json *answer, const t2i_json *right, const char *m
                     double absolute)
 {
     const t2i_json *nearest = t2i_json_get(answer, "nearest");
-    CU_ASSERT(t2i_json_size(answer) == 5 && t2i_json_size(nearest) == PICTURES);
+    CU_ASSERT(t2i_json_size(answer) == 6 && t2i_json_size(nearest) == PICTURES);
     for (size_t k = 0; k < PICTURES; k++) {
         const t2i_json *ours = t2i_json_at(nearest, k), *theirs = t2i_json_at(right, k);
         const char *name = "", *their_name = NULL;

@@ -75,7 +75,7 @@ static void test_load(void)
     for (size_t i = 0; i < PAIRS; i++) CU_ASSERT_EQUAL(rows.image[i], set.image[i]);
     CU_ASSERT_EQUAL(rows.cut, 4);
     t2i_pairs_set_free(&set);
-    OK(t2i_shared_features_want_split(trains, dataset, T2I_TRAIN, &err));
+    OK(t2i_dataset_mark_split(dataset, T2I_TRAIN, trains, &err));
     memcpy(wanted, trains, sizeof wanted);
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_shared_features_new(&store, comm, dataset, wanted, &err));

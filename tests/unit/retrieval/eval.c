@@ -294,8 +294,8 @@ static void reports(void)
 {
     static const char *const keys[] = {"split",        "prompts",    "all_prompts",  "gallery",
                                        "euclidean",    "cosine",     "decoded_psnr", "ceiling_psnr",
-                                       "nearest_psnr", "drawn_psnr", "spread",       "unknown",
-                                       "cut",          "baselines"};
+                                       "nearest_psnr", "drawn_psnr", "drawn_by",     "spread",
+                                       "unknown",      "cut",        "baselines"};
     static const char *const scores[] = {
         "r1", "r5", "r10", "mrr", "median_rank", "ci", "hub", "tied", "minus_text_index"};
     t2i_text json = {0}, table = {0};
@@ -316,6 +316,8 @@ static void reports(void)
     OK(t2i_eval_table(&scored, &table, &err));
     CU_ASSERT(table.data != NULL && strstr(table.data, "Split 'validation': 2 prompts") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "gain") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "\ndrawn: predicted features ") != NULL);
+    CU_ASSERT(json.data != NULL && strstr(json.data, "\"drawn_by\": \"prediction\"") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "nearest prompt") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "\ntext index ") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "\ncosine less text index: R@1 ") != NULL);
@@ -398,10 +400,34 @@ static void generates(void)
     CU_ASSERT(strstr(text, "/run/generated-2.png") != NULL);
     OK(t2i_image_file_read(&decoded, text, &err));
     CU_ASSERT(decoded.width == SIDE && decoded.rgb != NULL && decoded.rgb[77] == 89);
+    CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "drawn"), &text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "prediction");
     CU_ASSERT(is_in_folder("run/generated.png") && is_in_folder("run/generated-1.png"));
     CU_ASSERT(!is_in_folder("run/generated-3.png"));
     t2i_image_free(&decoded);
     t2i_json_free(parsed);
+    t2i_text_free(&report);
+}
+
+/* Picture 3, which no training pair has, is nearest; 2 is the nearest that trains, and is drawn. */
+static void draws_what_trains(void)
+{
+    char path[330], sheet[330];
+    const char *const prompt[] = {"alpha"};
+    t2i_text report = {0};
+    t2i_image decoded = {0};
+    snprintf(path, sizeof path, "%s/space", folder);
+    snprintf(sheet, sizeof sheet, "%s/found.png", folder);
+    write_model_with(path, "", 2);
+    const t2i_generate_options options = {
+        .source = path, .data = data_file, .out = sheet, .prompt = prompt, .prompts = 1, .top = 1};
+    OK(t2i_generate(&options, &report, &err));
+    CU_ASSERT(report.data != NULL && strstr(report.data, "three.png\n") != NULL);
+    CU_ASSERT(report.data != NULL && strstr(report.data, "\n      drawn: found picture\n") != NULL);
+    snprintf(sheet, sizeof sheet, "%s/found-1.png", folder);
+    OK(t2i_image_file_read(&decoded, sheet, &err));
+    CU_ASSERT(decoded.rgb != NULL && decoded.rgb[77] == byte_of(0.7f));
+    t2i_image_free(&decoded);
     t2i_text_free(&report);
 }
 
@@ -445,6 +471,26 @@ static void nearest_is_a_training_picture(void)
     t2i_eval_report_free(&scored);
 }
 
+/* A decoder that knows only grey: a picture that equals the true one counts as what it decodes to.
+ */
+static void identical_pictures(void)
+{
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
+    if (trained.dataset == NULL) return;
+    trained.gallery.basis = t2i_alloc(D * PIXELS, sizeof(float));
+    trained.gallery.mean = t2i_alloc(PIXELS, sizeof(float));
+    for (size_t i = 0; i < PIXELS; i++) trained.gallery.mean[i] = 0.5f;
+    OK(evaluate(&trained, T2I_TRAIN, 0)); /* nearest is picture 1: right for "beta" */
+    const t2i_eval_result *r = &scored.result[0];
+    double grey = (psnr_of(level(0.5f), 0) + psnr_of(level(0.5f), 1)) / 2;
+    NEAR(r->nearest_psnr, grey);
+    NEAR(r->decoded_psnr, grey);
+    NEAR(r->ceiling_psnr, grey);
+    t2i_loaded_model_close(&trained);
+    t2i_eval_report_free(&scored);
+}
+
 /* With embed_dim pictures are ranked in the search space: 3, 2, then the others, which are ties but
  * for rounding. The decoded picture is that of the predicted features. */
 static void ranks_in_search_space(void)
@@ -477,6 +523,17 @@ static void ranks_in_search_space(void)
     double mean = pictures->drawn_psnr[T2I_EVAL_MEAN_PICTURE]; /* 1.3 / 3, between two bytes */
     CU_ASSERT(fabs(mean - psnr_of(110, 3)) < 1e-9 || fabs(mean - psnr_of(111, 3)) < 1e-9);
     NEAR(scored.result[1].method[T2I_BY_MEAN].score.mrr, (0.5 + 1.0 / 6) / 2); /* by features */
+    t2i_text text = {0};
+    t2i_eval_report last = {.results = 1, .result = {*pictures}};
+    OK(t2i_eval_table(&last, &text, &err));
+    snprintf(path, sizeof path, "\ndrawn: first if sure, else mean  %8.2f dB\n",
+             psnr_of(level(0.7f), 3));
+    CU_ASSERT(text.data != NULL && strstr(text.data, path) != NULL);
+    CU_ASSERT(text.data != NULL && strstr(text.data, "gain                                +0.00"));
+    text.size = 0;
+    OK(t2i_eval_json(&last, 0, &text, &err));
+    CU_ASSERT(text.data != NULL && strstr(text.data, "\"drawn_by\": \"sure_first\"") != NULL);
+    t2i_text_free(&text);
     t2i_loaded_model_close(&trained);
     t2i_eval_report_free(&scored);
 }
@@ -495,13 +552,9 @@ static void not_finite(void)
 
 int main(void)
 {
-    static const char *const made[] = {"run/generated.png",
-                                       "run/generated-1.png",
-                                       "run/generated-2.png",
-                                       "narrow.h5",
-                                       "said",
-                                       "shared.h5",
-                                       "space"};
+    static const char *const made[] = {
+        "run/generated.png", "run/generated-1.png", "run/generated-2.png", "narrow.h5", "said",
+        "shared.h5",         "found.png",           "found-1.png",         "space"};
     static const t2i_test tests[] = {
         {"the sample's files", make_files},
         {"scores of the validation split", scores_validation},
@@ -515,8 +568,10 @@ int main(void)
         {"reports", reports},
         {"warnings", warns},
         {"a run folder's pictures", generates},
+        {"only pictures that train are drawn", draws_what_trains},
         {"what does not go together", refuses},
         {"the nearest training picture", nearest_is_a_training_picture},
+        {"pictures that equal the true one", identical_pictures},
         {"ranks in the search space", ranks_in_search_space},
         {"predictions that are not finite", not_finite},
     };

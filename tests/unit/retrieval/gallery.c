@@ -194,7 +194,9 @@ static void decodes(void)
         uint8_t right = level <= 0 ? 0 : level >= 1 ? 255 : byte_of(level);
         if (rgb[i] != right) CU_FAIL("a wrong pixel");
     }
-    OK(t2i_gallery_draw(&g, feature + 33 * D, &image, &err));
+    const char *drawn = "";
+    OK(t2i_gallery_draw(&g, feature + 33 * D, feature, &image, &drawn, &err));
+    CU_ASSERT_STRING_EQUAL(drawn, "prediction");
     CU_ASSERT(image.rgb != NULL && memcmp(image.rgb, rgb + 33 * PIXELS, PIXELS) == 0);
     t2i_image_free(&image);
     t2i_gallery_free(&g);

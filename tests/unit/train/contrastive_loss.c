@@ -64,7 +64,7 @@ static void begin(void)
     OK(t2i_rows_vocab(&vocab, dataset, 1, &err));
     uint8_t wanted[2] = {0xff, 0xff};
     memset(trains, 0, sizeof trains);
-    OK(t2i_shared_features_want_split(trains, dataset, T2I_TRAIN, &err));
+    OK(t2i_dataset_mark_split(dataset, T2I_TRAIN, trains, &err));
     OK(t2i_comm_alone(&comm, &err));
     OK(t2i_shared_features_new(&store, comm, dataset, wanted, &err));
 }

@@ -100,6 +100,47 @@ static void test_pictures(void)
     CU_ASSERT_DOUBLE_EQUAL(estimate(&options, 1, 0).own - plain, PICTURES * (D * 4.0 + 8), 1);
 }
 
+/* A node holds the features of the pictures of its rows and of validation; of all where negatives
+ * are drawn from the training pictures. */
+static void test_features_of_node(void)
+{
+    enum { MANY = 1000000, ROWS = 1000, VALIDATION = 200 };
+    static const t2i_config config = {.vocab_size = 20,
+                                      .d_model = 16,
+                                      .n_heads = 2,
+                                      .n_layers = 1,
+                                      .d_ff = 32,
+                                      .block_size = 16,
+                                      .vision_feature_dim = D};
+    t2i_train_options options = {
+        .loss = T2I_LOSS_CONTRASTIVE, .negatives = NEGATIVES, .validate_every = 10};
+    t2i_model model;
+    OK(t2i_model_new(&model, &config, &err));
+    t2i_run_sizes run = {
+        .options = &options, .model = &model, .pictures = MANY, .validation = VALIDATION};
+    const double feature = D * sizeof(float),
+                 weights = t2i_resource_estimate_node(&run, ROWS) - MANY * feature;
+    CU_ASSERT_TRUE(weights > 0 && weights < 1e6);
+    options.negatives = T2I_NEGATIVES_BATCH;
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_node(&run, ROWS) - weights,
+                           (ROWS + VALIDATION + 65536) * feature, 1);
+    options.loss = T2I_LOSS_MSE;
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_node(&run, ROWS) - weights,
+                           (ROWS + VALIDATION + 65536) * feature, 1);
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_node(&run, 2 * MANY) - weights, MANY * feature, 1);
+    options.validate_every = 0;
+    CU_ASSERT_DOUBLE_EQUAL(t2i_resource_estimate_node(&run, ROWS) - weights, ROWS * feature, 1);
+    t2i_model_free(&model);
+}
+
+/* The rows of all ranks are those of the dataset. */
+static void test_rows(void)
+{
+    const t2i_train_options options = {.keep = 2};
+    CU_ASSERT_EQUAL(estimate(&options, 2, 0).rows + estimate(&options, 2, 1).rows, 4000);
+    CU_ASSERT_EQUAL(estimate(&options, 2, 0).rows, 2000);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -107,6 +148,8 @@ int main(void)
         {"averaged weights and audits", test_averages},
         {"n-grams", test_ngrams},
         {"pictures of batches and samples", test_pictures},
+        {"features of a node", test_features_of_node},
+        {"rows of a rank", test_rows},
     };
     return t2i_test_main("resource_estimate", tests, sizeof tests / sizeof *tests);
 }
