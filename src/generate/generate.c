@@ -219,7 +219,7 @@ static void fill_words(const session *s, words *w, size_t columns, size_t from)
     for (size_t i = 0; i < s->options->prompts; i++) {
         const answer *a = &s->answer[i];
         t2i_tile *tile = w->tile + i * columns;
-        if (from > 0) tile[0] = (t2i_tile){&a->decoded, NULL, has_choice(s) ? a->drawn : NULL};
+        if (from > 0) tile[0] = (t2i_tile){&a->decoded, has_choice(s) ? a->drawn : NULL, NULL};
         for (size_t k = 0; k < s->top; k++, distance++) {
             t2i_contact_sheet_distance(*distance, a->near[k].distance);
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};

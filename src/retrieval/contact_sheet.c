@@ -277,7 +277,7 @@ static t2i_status write_samples(const char *path, const char *title, const sampl
     t2i_tile *tile = t2i_alloc(rows * columns, sizeof *tile);
     t2i_status status = T2I_OK;
     for (size_t i = 0; label != NULL && tile != NULL && i < rows; i++) {
-        const t2i_tile all[SAMPLES] = {{&row[i].picture[DECODED], NULL, row[i].drawn},
+        const t2i_tile all[SAMPLES] = {{&row[i].picture[DECODED], row[i].drawn, NULL},
                                        {&row[i].picture[NEAREST], row[i].nearest, row[i].note},
                                        {&row[i].picture[TRUE], row[i].truth, NULL}};
         label[i] = row[i].label;

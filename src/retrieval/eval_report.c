@@ -242,10 +242,11 @@ static t2i_status add_line(t2i_text *out, const char *title, double psnr, t2i_er
     return isnan(psnr) ? T2I_OK : t2i_text_addf(out, err, "%-32s %8.2f dB\n", title, psnr);
 }
 
-/* First what programs draw. The gain is over the nearest training picture, for the same prompts. */
+/* First what programs draw. The gain is over the nearest training picture, for the same prompts,
+ * whose number is given if it is not all. */
 static t2i_status add_psnr(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
 {
-    char title[64];
+    char title[64], some[48] = "";
     t2i_drawing rule = rule_of(r);
     int found = rule != T2I_DRAWING_PREDICTION;
     double drawn = found ? r->drawn_psnr[rule] : r->decoded_psnr,
@@ -253,12 +254,13 @@ static t2i_status add_psnr(const t2i_eval_result *r, t2i_text *out, t2i_error *e
     if (isnan(r->decoded_psnr) && isnan(r->nearest_psnr)) return T2I_OK;
     T2I_TRY(t2i_text_addf(out, err, "\nPSNR against the true picture (mean over the prompts)\n"));
     snprintf(title, sizeof title, "drawn: %s", ways[rule].title);
-    T2I_TRY(add_line(out, title, drawn, err));
+    if (found && r->drawn < r->prompts) snprintf(some, sizeof some, " (%zu prompts)", r->drawn);
+    if (!isnan(drawn)) T2I_TRY(t2i_text_addf(out, err, "%-32s %8.2f dB%s\n", title, drawn, some));
     if (found) T2I_TRY(add_line(out, "decoded: predicted features", r->decoded_psnr, err));
     T2I_TRY(add_line(out, "ceiling: true features", r->ceiling_psnr, err));
     T2I_TRY(add_line(out, "nearest training picture", r->nearest_psnr, err));
     if (isnan(drawn) || isnan(nearest)) return T2I_OK;
-    return t2i_text_addf(out, err, "%-32s %+8.2f dB\n", "gain", drawn - nearest);
+    return t2i_text_addf(out, err, "%-32s %+8.2f dB%s\n", "gain", drawn - nearest, some);
 }
 
 static t2i_status add_drawn(const t2i_eval_result *r, t2i_text *out, t2i_error *err)

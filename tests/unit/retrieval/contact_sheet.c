@@ -1,6 +1,7 @@
 /* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
  */
 #include "image/image_file.h"
+#include "base/mem.h"
 #include "image/image_png.h"
 #include "retrieval/contact_sheet.h"
 #include "base/fs.h"
@@ -93,7 +94,9 @@ static void too_many_rows(void)
 
 static char samples_path[330];
 
-static void draw_samples(const char *data, t2i_image *out)
+/* trains: the picture that trains, of a model with a search space of its own; PICTURES: none; -1:
+ * of a model without. */
+static void draw_samples(const char *data, int trains, t2i_image *out)
 {
     static const t2i_prompt prompt[] = {{"gamma", 5}, {"", 0}};
     static const uint32_t truth[] = {3, 4};
@@ -109,6 +112,10 @@ static void draw_samples(const char *data, t2i_image *out)
     OK(t2i_dataset_open(&dataset, data, &err));
     if (dataset == NULL) return;
     OK(t2i_gallery_new(&g, dataset, NULL, &err));
+    if (trains >= 0) {
+        g.trains = t2i_alloc(1, 1);
+        g.trains[0] = trains < PICTURES ? (uint8_t)(1 << trains) : 0;
+    }
     OK(t2i_contact_sheet_samples(path, "After step 1", &g, prompt, 2, prediction, place, truth,
                                  &err));
     OK(t2i_image_file_read(out, path, &err));
@@ -122,16 +129,35 @@ static void samples(void)
     t2i_image out = {0}, bare = {0};
     write_dataset(data_file, 1, D);
     write_dataset(bare_file, 0, D);
-    draw_samples(data_file, &out);
+    draw_samples(data_file, -1, &out);
     CU_ASSERT(count_colour(&out, 89, 89, 89) == 2 * 128 * 128);
     CU_ASSERT(count_colour(&out, 179, 179, 179) == 2 * 128 * 128);
     CU_ASSERT(count_colour(&out, 204, 128, 128) == 128 * 128);
     CU_ASSERT(count_colour(&out, 13, 13, 13) == 128 * 128);
-    draw_samples(bare_file, &bare);
+    draw_samples(bare_file, -1, &bare);
     CU_ASSERT(bare.width + 128 < out.width + 1); /* no column of decoded pictures */
     CU_ASSERT(count_colour(&bare, 0xe6, 0xe6, 0xe6) > 4 * 128 * 120);
     t2i_image_free(&out);
     t2i_image_free(&bare);
+}
+
+/* With a search space the training picture is drawn, and the sheet tells; 4 is nearest to nothing.
+ */
+static void samples_of_found_pictures(void)
+{
+    t2i_image plain = {0}, none = {0}, found = {0};
+    draw_samples(data_file, -1, &plain);
+    draw_samples(data_file, PICTURES, &none);
+    draw_samples(data_file, 4, &found);
+    CU_ASSERT(count_colour(&none, 89, 89, 89) == 2 * 128 * 128);
+    CU_ASSERT(count_colour(&found, 89, 89, 89) == 0);
+    CU_ASSERT(count_colour(&found, 13, 13, 13) == 3 * 128 * 128);
+    size_t ink = count_colour(&plain, 0x1c, 0x1c, 0x1c);
+    CU_ASSERT(count_colour(&none, 0x1c, 0x1c, 0x1c) > ink); /* "prediction" */
+    CU_ASSERT(count_colour(&found, 0x1c, 0x1c, 0x1c) > ink);
+    t2i_image_free(&plain);
+    t2i_image_free(&none);
+    t2i_image_free(&found);
 }
 
 /* The top left pixel of a row's and column's picture. */
@@ -158,13 +184,13 @@ static void reads_grid(void)
     t2i_contact_sheet_grid grid = {0};
     write_dataset(data_file, 1, D);
     write_dataset(bare_file, 0, D);
-    draw_samples(data_file, &out);
+    draw_samples(data_file, -1, &out);
     CU_ASSERT(read_grid(&grid, &out));
     CU_ASSERT(grid.rows == 2 && grid.columns == 3 && grid.tile == 128);
     for (size_t row = 0; row < 2; row++)
         CU_ASSERT(corner(&out, &grid, row, 0) == 89 && corner(&out, &grid, row, 1) == 179);
     CU_ASSERT(corner(&out, &grid, 0, 2) == 204 && corner(&out, &grid, 1, 2) == 13);
-    draw_samples(bare_file, &bare);
+    draw_samples(bare_file, -1, &bare);
     CU_ASSERT(read_grid(&grid, &bare));
     CU_ASSERT(grid.rows == 2 && grid.columns == 2 && grid.tile == 128);
     t2i_image_free(&out);
@@ -209,6 +235,7 @@ int main(void)
         {"any text can be drawn", hostile_texts},
         {"rows beyond the limit are left out", too_many_rows},
         {"samples of a run", samples},
+        {"samples of found pictures", samples_of_found_pictures},
         {"and where they are on the sheet", reads_grid},
         {"a grid beyond the picture is none", refuses_grids},
     };

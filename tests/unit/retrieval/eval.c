@@ -531,6 +531,11 @@ static void ranks_in_search_space(void)
     CU_ASSERT(text.data != NULL && strstr(text.data, path) != NULL);
     CU_ASSERT(text.data != NULL && strstr(text.data, "gain                                +0.00"));
     text.size = 0;
+    last.result[0].prompts = 7; /* one of seven was drawn */
+    OK(t2i_eval_table(&last, &text, &err));
+    CU_ASSERT(text.data != NULL && strstr(text.data, " dB (1 prompts)\ndecoded: ") != NULL);
+    CU_ASSERT(text.data != NULL && strstr(text.data, "+0.00 dB (1 prompts)\n") != NULL);
+    text.size = 0;
     OK(t2i_eval_json(&last, 0, &text, &err));
     CU_ASSERT(text.data != NULL && strstr(text.data, "\"drawn_by\": \"sure_first\"") != NULL);
     t2i_text_free(&text);
