@@ -1,5 +1,6 @@
 #include "generate/generate.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +12,15 @@
 #include "image/image_file.h"
 #include "library/library_internal.h"
 #include "retrieval/contact_sheet.h"
+#include "retrieval/hybrid_search.h"
 #include "retrieval/loaded_model.h"
 
 /* Results of one prompt. */
 typedef struct {
     char *unknown;     /* distinct unknown characters */
     t2i_near *near;    /* top */
+    double *score;     /* top; NULL without the text index: near[k].distance orders the pictures */
+    double *in_index;  /* top; likewise: scores of the index alone, NaN without a document */
     const char **name; /* top; the index's */
     t2i_image *shown;  /* top; empty if the dataset has no pixels */
     t2i_image decoded; /* empty if the dataset has no decoder */
@@ -29,6 +33,9 @@ typedef struct {
     t2i_predictor *model;
     t2i_index *index;
     const t2i_index_info *pictures;
+    t2i_text_index text_index; /* with_index; else empty */
+    t2i_hybrid_search hybrid;  /* likewise */
+    double weight;             /* of the text index */
     size_t top;
     char *sheet;     /* path of the sheet */
     float *features; /* (prompts, D) */
@@ -44,6 +51,8 @@ static void free_answers(session *s)
         t2i_image_free(&a->decoded);
         t2i_free(a->unknown);
         t2i_free(a->near);
+        t2i_free(a->score);
+        t2i_free(a->in_index);
         t2i_free(a->name);
         t2i_free(a->shown);
         t2i_free(a->file);
@@ -176,13 +185,39 @@ static t2i_status show(const session *s, answer *a, size_t k, t2i_error *err)
     return t2i_index_picture(s->index, image, a->shown[k].rgb, err);
 }
 
+/* Finds the pictures of prompt i by model and text index. */
+static t2i_status find_with_index(session *s, size_t i, answer *a, t2i_error *err)
+{
+    const char *prompt = s->options->prompt[i];
+    const t2i_hybrid_search *hybrid = &s->hybrid;
+    a->score = t2i_alloc(s->top, sizeof *a->score);
+    a->in_index = t2i_alloc(s->top, sizeof *a->in_index);
+    if (a->score == NULL || a->in_index == NULL)
+        return t2i_fail_memory(err, s->top * sizeof *a->score, "the nearest pictures");
+    T2I_TRY(t2i_hybrid_search_ask(&s->hybrid, prompt, strlen(prompt),
+                                  s->place + i * s->pictures->place_size, err));
+    T2I_TRY(t2i_hybrid_search_first(hybrid, s->weight, s->top, a->near, err));
+    for (size_t k = 0; k < s->top; k++) {
+        size_t image = a->near[k].image;
+        a->score[k] = t2i_hybrid_search_score(hybrid, s->weight, image);
+        a->in_index[k] = t2i_text_index_has(&s->text_index, image) ? hybrid->text[image] : NAN;
+    }
+    return T2I_OK;
+}
+
+static t2i_status find_nearest(session *s, size_t i, answer *a, t2i_error *err)
+{
+    const float *place = s->place + i * s->pictures->place_size;
+    if (s->options->with_index) return find_with_index(s, i, a, err);
+    return t2i_index_nearest_places(s->index, s->options->metric, place, 1, s->top, a->near, err);
+}
+
 static t2i_status find_answers(session *s, t2i_error *err)
 {
     for (size_t i = 0; i < s->options->prompts; i++) {
         answer *a = &s->answer[i];
         const float *place = s->place + i * s->pictures->place_size;
-        T2I_TRY(
-            t2i_index_nearest_places(s->index, s->options->metric, place, 1, s->top, a->near, err));
+        T2I_TRY(find_nearest(s, i, a, err));
         if (a->file != NULL)
             T2I_TRY(draw(s, s->features + i * s->pictures->features, place, a, err));
         for (size_t k = 0; k < s->top; k++) T2I_TRY(show(s, a, k, err));
@@ -191,6 +226,19 @@ static t2i_status find_answers(session *s, t2i_error *err)
 }
 
 /* ---- the sheet ---- */
+
+/* What orders the pictures: for titles. */
+static const char *order_name(const session *s)
+{
+    if (s->options->with_index) return "cosine similarity and text index";
+    return s->options->metric == T2I_COSINE ? "cosine distance" : "Euclidean distance";
+}
+
+/* The score of a picture with the text index, else its distance. */
+static double shown_value(const answer *a, size_t k)
+{
+    return a->score != NULL ? a->score[k] : a->near[k].distance;
+}
 
 /* Texts of the sheet. */
 typedef struct {
@@ -209,8 +257,8 @@ static int has_choice(const session *s)
 static void fill_words(const session *s, words *w, size_t columns, size_t from)
 {
     char(*rank)[T2I_NOTE] = w->word, (*distance)[T2I_NOTE] = w->word + s->top;
-    snprintf(w->title, sizeof w->title, "The nearest of %zu pictures, by %s distance",
-             s->pictures->pictures, s->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
+    snprintf(w->title, sizeof w->title, "The nearest of %zu pictures, by %s", s->pictures->pictures,
+             order_name(s));
     if (from > 0) w->heading[0] = "decoded";
     for (size_t k = 0; k < s->top; k++) {
         snprintf(rank[k], sizeof rank[k], k == 0 ? "nearest" : "%zu", k + 1);
@@ -221,7 +269,7 @@ static void fill_words(const session *s, words *w, size_t columns, size_t from)
         t2i_tile *tile = w->tile + i * columns;
         if (from > 0) tile[0] = (t2i_tile){&a->decoded, has_choice(s) ? a->drawn : NULL, NULL};
         for (size_t k = 0; k < s->top; k++, distance++) {
-            t2i_contact_sheet_distance(*distance, a->near[k].distance);
+            t2i_contact_sheet_distance(*distance, shown_value(a, k));
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
         }
     }
@@ -263,6 +311,8 @@ static t2i_json *answer_json(const session *s, size_t number)
         t2i_json *near = t2i_json_object();
         t2i_json_set_string(near, "image", a->name[k]);
         t2i_json_set_real(near, "distance", a->near[k].distance);
+        if (a->score != NULL) t2i_json_set_real(near, "index", a->in_index[k]);
+        if (a->score != NULL) t2i_json_set_real(near, "score", a->score[k]);
         t2i_json_append(nearest, near);
     }
     for (size_t at = 0, length, size = strlen(a->unknown); at < size; at += length) {
@@ -272,6 +322,7 @@ static t2i_json *answer_json(const session *s, size_t number)
     t2i_json_set_string(object, "prompt", s->options->prompt[number]);
     t2i_json_set_string(object, "metric",
                         s->options->metric == T2I_COSINE ? "cosine" : "euclidean");
+    if (s->options->with_index) t2i_json_set_real(object, "index_weight", s->weight);
     t2i_json_set(object, "nearest", nearest);
     t2i_json_set(object, "decoded",
                  a->file == NULL ? t2i_json_null() : t2i_json_string(a->file, strlen(a->file)));
@@ -319,7 +370,7 @@ static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err
         T2I_TRY(t2i_text_addf(report, err, "\"\n"));
         T2I_TRY(show_pictures(s, a, report, err));
         for (size_t k = 0; k < s->top; k++) {
-            T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, a->near[k].distance));
+            T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, shown_value(a, k)));
             T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
             T2I_TRY(t2i_text_addf(report, err, "\n"));
         }
@@ -328,9 +379,33 @@ static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err
             T2I_TRY(t2i_text_addf(report, err, "      drawn: %s\n", a->drawn));
         T2I_TRY(t2i_text_addf(report, err, "\n"));
     }
+    if (s->options->with_index)
+        return t2i_text_addf(report, err,
+                             "Score among %zu pictures: cosine similarity + %.10g x text index. "
+                             "Sheet: %s\n",
+                             s->pictures->pictures, s->weight, s->sheet);
     return t2i_text_addf(report, err, "%s distance to %zu pictures. Sheet: %s\n",
                          s->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
                          s->pictures->pictures, s->sheet);
+}
+
+/* The text index of the dataset, and its weight in the model. */
+static t2i_status open_text_index(session *s, t2i_error *err)
+{
+    t2i_prompts prompts;
+    t2i_dataset *dataset = t2i_index_dataset(s->index);
+    s->weight = t2i_predictor_checkpoint(s->model)->run.index_weight;
+    if (!(s->weight > 0.0))
+        return t2i_fail(err, T2I_USAGE,
+                        "--index on: %s has no weight for the text index: t2i-train saves one in "
+                        "model.safetensors with loss = contrastive, if the index improves the "
+                        "scores of the validation prompts",
+                        t2i_predictor_get_info(s->model)->path);
+    T2I_TRY(t2i_prompts_new(&prompts, dataset, err));
+    t2i_status status = t2i_text_index_new(&s->text_index, dataset, &prompts, err);
+    t2i_prompts_free(&prompts);
+    T2I_TRY(status);
+    return t2i_hybrid_search_new(&s->hybrid, t2i_index_gallery(s->index), &s->text_index, err);
 }
 
 static t2i_status open_session(session *s, t2i_error *err)
@@ -344,13 +419,16 @@ static t2i_status open_session(session *s, t2i_error *err)
     T2I_TRY(status);
     s->pictures = t2i_index_get_info(s->index);
     s->top = o->top < s->pictures->pictures ? o->top : s->pictures->pictures;
-    return t2i_loaded_model_check(t2i_predictor_checkpoint(s->model),
-                                  t2i_predictor_get_info(s->model)->path,
-                                  t2i_index_dataset(s->index), err);
+    T2I_TRY(t2i_loaded_model_check(t2i_predictor_checkpoint(s->model),
+                                   t2i_predictor_get_info(s->model)->path,
+                                   t2i_index_dataset(s->index), err));
+    return o->with_index ? open_text_index(s, err) : T2I_OK;
 }
 
 static void close_session(session *s)
 {
+    t2i_hybrid_search_free(&s->hybrid);
+    t2i_text_index_free(&s->text_index);
     t2i_index_close(s->index);
     t2i_predictor_close(s->model);
 }

@@ -19,6 +19,7 @@ typedef struct {
     size_t prompts;
     size_t top; /* nearest pictures to list, at least 1; limited by the gallery */
     t2i_metric metric;
+    int with_index;  /* 1: order the pictures by model and text index together (hybrid_search.h) */
     const char *out; /* the sheet; NULL: generated.png in the run folder, or in the current folder
                         for a model file */
     int json;        /* report as a JSON array, else as text */

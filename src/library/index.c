@@ -117,6 +117,11 @@ t2i_dataset *t2i_index_dataset(const t2i_index *x)
     return x->dataset;
 }
 
+const t2i_gallery *t2i_index_gallery(const t2i_index *x)
+{
+    return &x->gallery;
+}
+
 /* vector (number, size) */
 static t2i_status check_finite(const float *vector, size_t size, const char *what, size_t number,
                                t2i_error *err)

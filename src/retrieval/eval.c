@@ -14,6 +14,8 @@ static void free_evaluation(t2i_evaluation *e)
     void *all[] = {e->in_training, e->query,         e->weight,     e->mean,
                    e->sum,         e->mean_distance, e->mean_place, e->text_score};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) t2i_free(all[i]);
+    t2i_hybrid_search_free(&e->hybrid);
+    t2i_gallery_free(&e->gallery);
     t2i_text_index_free(&e->text_index);
     t2i_baseline_free(&e->base);
     t2i_prompts_free(&e->prompts);
@@ -68,6 +70,16 @@ static t2i_status index_prompts(t2i_evaluation *e, t2i_error *err)
     return t2i_text_index_new(&e->text_index, e->model->dataset, &e->prompts, err);
 }
 
+/* All pictures in memory, for a search with the text index. */
+static t2i_status open_hybrid(t2i_evaluation *e, t2i_error *err)
+{
+    if (e->base.rows > 0 && e->images <= T2I_HYBRID_SEARCH_PICTURES)
+        e->index_weight = e->model->checkpoint.run.index_weight;
+    if (!(e->index_weight > 0.0)) return T2I_OK;
+    T2I_TRY(t2i_gallery_new(&e->gallery, e->model->dataset, &e->packed, err));
+    return t2i_hybrid_search_new(&e->hybrid, &e->gallery, &e->text_index, err);
+}
+
 static t2i_status prepare(t2i_evaluation *e, int threads, int spin, t2i_error *err)
 {
     const t2i_checkpoint *c = &e->model->checkpoint;
@@ -76,6 +88,7 @@ static t2i_status prepare(t2i_evaluation *e, int threads, int spin, t2i_error *e
     e->dim = t2i_search_space_dim(&c->model.config);
     T2I_TRY(t2i_eval_plan(e, err));
     if (e->base.rows > 0) T2I_TRY(index_prompts(e, err));
+    T2I_TRY(open_hybrid(e, err));
     T2I_TRY(open_caches(e, err));
     T2I_TRY(t2i_thread_pool_new(&e->pool, threads, spin, err));
     T2I_TRY(t2i_search_new(&e->search, e->cache->rows, QUERIES, e->dim, e->pool, err));
@@ -194,20 +207,28 @@ static t2i_status gather_ranks(const t2i_evaluation *e, size_t s, size_t methods
     return status;
 }
 
-/* Scores by both metrics less those of the text index, each with its interval. */
-static void compare_with_index(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
+/* out: scores of method a less those of method b, with their intervals. */
+static void subtract(t2i_eval_result *r, size_t methods, t2i_scores *drawn, size_t a, size_t b,
+                     t2i_eval_method *out)
 {
     double value[T2I_RESAMPLES];
+    for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
+        for (size_t i = 0; i < T2I_RESAMPLES; i++)
+            value[i] = *t2i_scores_at(&drawn[i * methods + a], k) -
+                       *t2i_scores_at(&drawn[i * methods + b], k);
+        *t2i_scores_at(&out->score, k) =
+            *t2i_scores_at(&r->method[a].score, k) - *t2i_scores_at(&r->method[b].score, k);
+        t2i_scores_interval(value, t2i_scores_at(&out->low, k), t2i_scores_at(&out->high, k));
+    }
+}
+
+static void compare_methods(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
+{
     for (size_t w = T2I_BY_EUCLIDEAN; w <= T2I_BY_COSINE; w++)
-        for (size_t k = 0; k < T2I_SCORE_KINDS; k++) {
-            t2i_eval_method *out = &r->minus_text_index[w];
-            for (size_t i = 0; i < T2I_RESAMPLES; i++)
-                value[i] = *t2i_scores_at(&drawn[i * methods + w], k) -
-                           *t2i_scores_at(&drawn[i * methods + T2I_BY_TEXT_INDEX], k);
-            *t2i_scores_at(&out->score, k) = *t2i_scores_at(&r->method[w].score, k) -
-                                             *t2i_scores_at(&r->method[T2I_BY_TEXT_INDEX].score, k);
-            t2i_scores_interval(value, t2i_scores_at(&out->low, k), t2i_scores_at(&out->high, k));
-        }
+        subtract(r, methods, drawn, w, T2I_BY_TEXT_INDEX, &r->minus_text_index[w]);
+    if (methods <= T2I_BY_HYBRID) return;
+    subtract(r, methods, drawn, T2I_BY_HYBRID, T2I_BY_TEXT_INDEX, &r->hybrid_minus_text_index);
+    subtract(r, methods, drawn, T2I_BY_HYBRID, T2I_BY_COSINE, &r->hybrid_minus_cosine);
 }
 
 /* drawn (T2I_RESAMPLES, methods): scores of the resamples. */
@@ -227,7 +248,9 @@ static void set_intervals(t2i_eval_result *r, size_t methods, t2i_scores *drawn)
 static t2i_status score_methods(t2i_comm *comm, const t2i_evaluation *e, size_t s,
                                 t2i_eval_result *r, t2i_error *err)
 {
-    size_t methods = r->has_training ? T2I_METHODS : T2I_BY_COSINE + 1;
+    size_t methods = r->index_weight > 0.0 ? T2I_METHODS
+                     : r->has_training     ? T2I_BY_HYBRID
+                                           : T2I_BY_COSINE + 1;
     t2i_ranks ranks = {0};
     t2i_scores score[T2I_METHODS], *drawn = t2i_alloc(T2I_RESAMPLES, methods * sizeof *drawn);
     t2i_status status =
@@ -246,7 +269,7 @@ static t2i_status score_methods(t2i_comm *comm, const t2i_evaluation *e, size_t 
     if (status == T2I_OK) {
         t2i_comm_allgather(comm, drawn, methods * sizeof *drawn, T2I_RESAMPLES);
         set_intervals(r, methods, drawn);
-        if (r->has_training) compare_with_index(r, methods, drawn);
+        if (r->has_training) compare_methods(r, methods, drawn);
     }
     t2i_scores_ranks_free(&ranks);
     t2i_free(drawn);
@@ -265,6 +288,7 @@ static t2i_status finish(t2i_comm *comm, const t2i_evaluation *e, t2i_eval_repor
                                .gallery = e->images,
                                .embed_dim = e->model->checkpoint.model.config.embed_dim,
                                .has_training = e->base.rows > 0,
+                               .index_weight = e->index_weight,
                                .decoded_psnr = NAN,
                                .ceiling_psnr = NAN,
                                .nearest_psnr = NAN};

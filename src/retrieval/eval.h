@@ -35,6 +35,7 @@ enum {
     T2I_BY_CONSTANT,   /* the best constant order (baseline.h) */
     T2I_BY_TRIGRAMS,   /* nearest training prompts (baseline.h) */
     T2I_BY_TEXT_INDEX, /* words and letters of the training prompts (text_index.h) */
+    T2I_BY_HYBRID,     /* cosine and text index (hybrid_search.h): not a baseline */
     T2I_METHODS
 };
 
@@ -73,6 +74,11 @@ typedef struct {
     /* By euclidean and by cosine: score less that of the text index. The interval is of the
      * differences in the same resamples. */
     t2i_eval_method minus_text_index[2];
+    /* The model's weight of the text index; 0: T2I_BY_HYBRID is not measured, as the model has
+     * none, there are no training rows, or more than T2I_HYBRID_SEARCH_PICTURES pictures. */
+    double index_weight;
+    /* Likewise: T2I_BY_HYBRID less T2I_BY_TEXT_INDEX, and less T2I_BY_COSINE. */
+    t2i_eval_method hybrid_minus_text_index, hybrid_minus_cosine;
     t2i_scores random; /* expected scores of a random order, computed exactly */
     /* Mean PSNR in dB against the true picture, or NaN where it cannot be computed: of the decoded
      * prediction, and of the picture of a training row that is nearest to the prediction: of its

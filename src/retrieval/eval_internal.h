@@ -7,6 +7,7 @@
 #include "model/predict.h"
 #include "base/progress.h"
 #include "dataset/prompts.h"
+#include "retrieval/hybrid_search.h"
 #include "retrieval/search.h"
 #include "retrieval/text_index.h"
 #include "retrieval/feature_cache.h"
@@ -42,8 +43,11 @@ typedef struct {
     t2i_prompts prompts;
     t2i_baseline base;
     t2i_text_index text_index;
-    double *text_score;   /* images: scores of the text index for one prompt */
-    uint8_t *in_training; /* images: 1 if a training row uses it */
+    double *text_score;       /* images: scores of the text index for one prompt */
+    double index_weight;      /* as in t2i_eval_result */
+    t2i_gallery gallery;      /* loaded, for hybrid; empty without index_weight */
+    t2i_hybrid_search hybrid; /* likewise */
+    uint8_t *in_training;     /* images: 1 if a training row uses it */
     /* queries: those of split[s] are begin[s] .. begin[s + 1] - 1, whole blocks */
     size_t splits, begin[T2I_SPLITS + 1];
     int split[T2I_SPLITS];

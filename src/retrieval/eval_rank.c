@@ -350,9 +350,9 @@ static t2i_status rank_all(t2i_evaluation *e, group *g, t2i_error *err)
     return T2I_OK;
 }
 
-/* Ranks of a query by the baselines that read its prompt. */
+/* Ranks of a query by the methods that read its prompt. */
 typedef struct {
-    uint32_t trigrams, text_index;
+    uint32_t trigrams, text_index, hybrid;
 } prompt_ranks;
 
 static t2i_status rank_prompt(t2i_evaluation *e, const group *g, size_t i, t2i_text *text,
@@ -362,9 +362,17 @@ static t2i_status rank_prompt(t2i_evaluation *e, const group *g, size_t i, t2i_t
     size_t count = g->start[i + 1] - g->start[i], found;
     T2I_TRY(t2i_prompts_text(e->model->dataset, e->prompts.first[g->q[i].prompt], text, err));
     T2I_TRY(t2i_baseline_nearest(&e->base, text, fit, count, &found, err));
-    T2I_TRY(t2i_text_index_score(&e->text_index, text->data, text->size, e->text_score, err));
     rank->trigrams = (uint32_t)found;
-    rank->text_index = (uint32_t)t2i_baseline_rank_scores(e->text_score, e->images, fit, count);
+    const double *score = e->text_score;
+    if (e->index_weight > 0.0) {
+        T2I_TRY(
+            t2i_hybrid_search_ask(&e->hybrid, text->data, text->size, g->place + i * e->dim, err));
+        rank->hybrid = (uint32_t)t2i_hybrid_search_rank(&e->hybrid, e->index_weight, fit, count);
+        score = e->hybrid.text;
+    } else {
+        T2I_TRY(t2i_text_index_score(&e->text_index, text->data, text->size, e->text_score, err));
+    }
+    rank->text_index = (uint32_t)t2i_baseline_rank_scores(score, e->images, fit, count);
     return T2I_OK;
 }
 
@@ -380,7 +388,8 @@ static t2i_status rank_share_by_prompts(t2i_evaluation *e, const group *g, promp
     return status;
 }
 
-/* Collective. Ranks by nearest training prompts and by the text index. */
+/* Collective. Ranks by nearest training prompts, and by the text index without and with the model.
+ */
 static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t2i_error *err)
 {
     if (e->base.rows == 0) return T2I_OK;
@@ -393,6 +402,7 @@ static t2i_status rank_by_prompts(t2i_comm *comm, t2i_evaluation *e, group *g, t
         for (size_t i = 0; i < g->count; i++) {
             g->q[i].rank[T2I_BY_TRIGRAMS] = rank[i].trigrams;
             g->q[i].rank[T2I_BY_TEXT_INDEX] = rank[i].text_index;
+            g->q[i].rank[T2I_BY_HYBRID] = rank[i].hybrid;
         }
     }
     t2i_free(rank);

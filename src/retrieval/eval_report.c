@@ -15,6 +15,7 @@ static const struct {
     {"constant", "best constant", NULL},
     {"trigrams", "nearest prompt", NULL},
     {"text_index", "text index", NULL},
+    {"hybrid", "cosine + index", NULL},
 };
 
 static const struct {
@@ -136,6 +137,16 @@ static t2i_json *model_json(const t2i_eval_result *r, int metric)
     return object;
 }
 
+static t2i_json *hybrid_json(const t2i_eval_result *r)
+{
+    if (!(r->index_weight > 0.0)) return t2i_json_null();
+    t2i_json *object = method_json(&r->method[T2I_BY_HYBRID]);
+    t2i_json_set_real(object, "index_weight", r->index_weight);
+    t2i_json_set(object, "minus_text_index", method_json(&r->hybrid_minus_text_index));
+    t2i_json_set(object, "minus_cosine", method_json(&r->hybrid_minus_cosine));
+    return object;
+}
+
 static t2i_json *drawn_json(const t2i_eval_result *r)
 {
     if (r->drawn == 0) return t2i_json_null();
@@ -155,6 +166,7 @@ static t2i_json *result_json(const t2i_eval_result *r)
     t2i_json_set_integer(object, "gallery", (int64_t)r->gallery);
     for (int w = T2I_BY_EUCLIDEAN; w <= T2I_BY_COSINE; w++)
         t2i_json_set(object, methods[w].key, model_json(r, w));
+    t2i_json_set(object, methods[T2I_BY_HYBRID].key, hybrid_json(r));
     t2i_json_set_real(object, "decoded_psnr", r->decoded_psnr);
     t2i_json_set_real(object, "ceiling_psnr", r->ceiling_psnr);
     t2i_json_set_real(object, "nearest_psnr", r->nearest_psnr);
@@ -167,7 +179,7 @@ static t2i_json *result_json(const t2i_eval_result *r)
     t2i_json_set_integer(object, "unknown", (int64_t)r->unknown);
     t2i_json_set_integer(object, "cut", (int64_t)r->cut);
     t2i_json_set(baselines, "random", scores_json(r->random));
-    for (int w = T2I_BY_MEAN; w < T2I_METHODS; w++)
+    for (int w = T2I_BY_MEAN; w <= T2I_BY_TEXT_INDEX; w++)
         t2i_json_set(baselines, methods[w].key,
                      r->has_training ? method_json(&r->method[w]) : t2i_json_null());
     t2i_json_set(object, "baselines", baselines);
@@ -225,16 +237,16 @@ static t2i_status add_row(t2i_text *out, const char *name, const t2i_scores *s,
     return t2i_text_addf(out, err, " %.3f %-13s %.10g%s\n", s->mrr, mrr, s->median_rank, median);
 }
 
-/* Scores by cosine less those of the text index: "R@10 +1.2 (-0.5..+2.9) points". */
-static t2i_status add_difference(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
+/* Scores of one method less those of another: "R@10 +1.2 (-0.5..+2.9) points". */
+static t2i_status add_difference(const t2i_eval_method *d, const char *name, t2i_text *out,
+                                 t2i_error *err)
 {
-    const t2i_eval_method *d = &r->minus_text_index[T2I_BY_COSINE];
-    return t2i_text_addf(
-        out, err,
-        "cosine less text index: R@1 %+.1f (%+.1f..%+.1f), R@10 %+.1f (%+.1f..%+.1f) points, "
-        "MRR %+.3f (%+.3f..%+.3f)\n",
-        100 * d->score.r1, 100 * d->low.r1, 100 * d->high.r1, 100 * d->score.r10, 100 * d->low.r10,
-        100 * d->high.r10, d->score.mrr, d->low.mrr, d->high.mrr);
+    return t2i_text_addf(out, err,
+                         "%s: R@1 %+.1f (%+.1f..%+.1f), R@10 %+.1f (%+.1f..%+.1f) points, "
+                         "MRR %+.3f (%+.3f..%+.3f)\n",
+                         name, 100 * d->score.r1, 100 * d->low.r1, 100 * d->high.r1,
+                         100 * d->score.r10, 100 * d->low.r10, 100 * d->high.r10, d->score.mrr,
+                         d->low.mrr, d->high.mrr);
 }
 
 static t2i_status add_line(t2i_text *out, const char *title, double psnr, t2i_error *err)
@@ -284,10 +296,17 @@ static t2i_status add_result(const t2i_eval_result *r, t2i_text *out, t2i_error 
     T2I_TRY(t2i_text_addf(out, err, "%-14s %-17s %-17s %-17s %-19s %s\n", "", "R@1 %", "R@5 %",
                           "R@10 %", "MRR", "median rank"));
     for (int w = 0; w < T2I_METHODS; w++)
-        if (w <= T2I_BY_COSINE || r->has_training)
+        if (w == T2I_BY_HYBRID ? r->index_weight > 0.0 : w <= T2I_BY_COSINE || r->has_training)
             T2I_TRY(add_row(out, methods[w].title, &r->method[w].score, &r->method[w], err));
     T2I_TRY(add_row(out, "random order", &r->random, NULL, err));
-    if (r->has_training) T2I_TRY(add_difference(r, out, err));
+    if (r->has_training)
+        T2I_TRY(add_difference(&r->minus_text_index[T2I_BY_COSINE], "cosine less text index", out,
+                               err));
+    if (r->index_weight > 0.0) {
+        T2I_TRY(add_difference(&r->hybrid_minus_text_index, "cosine + index less text index", out,
+                               err));
+        T2I_TRY(add_difference(&r->hybrid_minus_cosine, "cosine + index less cosine", out, err));
+    }
     T2I_TRY(add_psnr(r, out, err));
     return add_drawn(r, out, err);
 }

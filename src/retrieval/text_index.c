@@ -298,6 +298,11 @@ t2i_status t2i_text_index_new(t2i_text_index *out, t2i_dataset *dataset, const t
     return status;
 }
 
+int t2i_text_index_has(const t2i_text_index *x, size_t image)
+{
+    return x->first[image + 1] > x->first[image];
+}
+
 /* ---- queries ---- */
 
 /* Lists the distinct terms of a text that some document has. */

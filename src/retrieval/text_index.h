@@ -61,6 +61,9 @@ T2I_CHECKED t2i_status t2i_text_index_new(t2i_text_index *out, t2i_dataset *data
                                           const t2i_prompts *prompts, t2i_error *err);
 void t2i_text_index_free(t2i_text_index *index);
 
+/* True if the picture has a document: a training prompt with a word. */
+int t2i_text_index_has(const t2i_text_index *index, size_t image);
+
 /* score (images): that of every picture. Not for several threads at a time. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_text_index_score(t2i_text_index *index, const char *bytes, size_t size,
                                             double *score, t2i_error *err);

@@ -15,7 +15,7 @@
 #define PROGRAM "t2i-generate"
 
 typedef struct {
-    char *data, *metric, *out, *html;
+    char *data, *metric, *index, *out, *html;
     long top;
     int json;
 } settings;
@@ -23,6 +23,7 @@ typedef struct {
 static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     const settings *s = settings_;
+    int with_index = strcmp(s->index, "on") == 0;
     int interactive = opts->operands == 1 && s->html == NULL && !s->json && isatty(STDIN_FILENO);
     if (opts->operands == 0 || (opts->operands == 1 && s->html == NULL && !interactive))
         return t2i_fail(
@@ -34,10 +35,13 @@ static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err
         .prompt = opts->operand + 1,
         .prompts = opts->operands - 1,
         .top = (size_t)s->top,
-        .metric = strcmp(s->metric, "cosine") == 0 ? T2I_COSINE : T2I_EUCLIDEAN,
+        .metric = with_index || strcmp(s->metric, "cosine") == 0 ? T2I_COSINE : T2I_EUCLIDEAN,
+        .with_index = with_index,
         .out = s->out,
         .json = s->json,
         .pictures = t2i_terminal_pictures()};
+    if (s->html != NULL && with_index)
+        return t2i_fail(err, T2I_USAGE, "--html excludes --index on");
     if (s->html != NULL && (s->json || s->out != NULL))
         return t2i_fail(err, T2I_USAGE, "--html excludes --json and --out");
     if (s->html != NULL) return t2i_explore(&options, s->html, err);
@@ -74,6 +78,15 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
          .choices = "euclidean|cosine",
          .help = "Distance between a prompt and a picture in the model's search space, by default "
                  "that of the features; cosine is 1 - similarity."},
+        {.name = "index",
+         .kind = T2I_OPT_CHOICE,
+         .value = &s.index,
+         .preset = "off",
+         .choices = "on|off",
+         .help = "Hybrid search: order the pictures by cosine similarity plus the score of a text "
+                 "index (TF-IDF of the words and trigrams of each picture's training prompts) "
+                 "times the weight in the model file (t2i-model show: index weight). --metric has "
+                 "no effect then."},
         {.name = "out",
          .kind = T2I_OPT_TEXT,
          .value = &s.out,

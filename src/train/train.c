@@ -22,6 +22,7 @@
 #include "record/report.h"
 #include "train/rows.h"
 #include "record/runlog.h"
+#include "retrieval/hybrid_search.h"
 #include "train/checkpoint_writer.h"
 #include "train/initial_state.h"
 #include "train/step.h"
@@ -771,9 +772,25 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
     return save(t, err);
 }
 
+/* Rank 0. The weight of the text index for the weights of the last t2i_step_model. A failure is a
+ * warning: the model has no weight then. */
+static void choose_index_weight(t2i_train *t)
+{
+    t2i_error err = {0};
+    double *weight = &t->state.run.index_weight;
+    if (t->contrastive == NULL) return;
+    t2i_status status = t2i_hybrid_search_choose_weight(t2i_step_packed(t->step), &t->state.vocab,
+                                                        t->dataset, weight, &err);
+    if (status != T2I_OK)
+        t2i_log_warn("%s; the model has no weight for the text index", err.text);
+    else if (*weight > 0.0)
+        t2i_log_note("weight of the text index, for t2i-generate --index on: %g", *weight);
+}
+
 /* Rank 0. Writes the model without moments, and the last plot. */
 static t2i_status write_end(t2i_train *t, float *weights, t2i_error *err)
 {
+    choose_index_weight(t);
     t2i_status status =
         t2i_validation_save_model(&t->validation, "model.safetensors", weights, err);
     t2i_error ignored = {0};

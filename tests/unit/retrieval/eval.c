@@ -292,10 +292,10 @@ static void has_keys(const t2i_json *object, const char *const *key, size_t keys
 
 static void reports(void)
 {
-    static const char *const keys[] = {"split",        "prompts",    "all_prompts",  "gallery",
-                                       "euclidean",    "cosine",     "decoded_psnr", "ceiling_psnr",
-                                       "nearest_psnr", "drawn_psnr", "drawn_by",     "spread",
-                                       "unknown",      "cut",        "baselines"};
+    static const char *const keys[] = {
+        "split",  "prompts",      "all_prompts",  "gallery",      "euclidean",  "cosine",
+        "hybrid", "decoded_psnr", "ceiling_psnr", "nearest_psnr", "drawn_psnr", "drawn_by",
+        "spread", "unknown",      "cut",          "baselines"};
     static const char *const scores[] = {
         "r1", "r5", "r10", "mrr", "median_rank", "ci", "hub", "tied", "minus_text_index"};
     t2i_text json = {0}, table = {0};
@@ -320,6 +320,7 @@ static void reports(void)
     CU_ASSERT(json.data != NULL && strstr(json.data, "\"drawn_by\": \"prediction\"") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "nearest prompt") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "\ntext index ") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "cosine + index") == NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "\ncosine less text index: R@1 ") != NULL);
     t2i_json_free(parsed);
     t2i_text_free(&json);
@@ -543,6 +544,51 @@ static void ranks_in_search_space(void)
     t2i_eval_report_free(&scored);
 }
 
+/* The same model with weight 1 for the text index. Pictures 0 to 2 have documents and share the
+ * places of 2 (the second), 0 and 1. "alpha" is before 2 with ln 2 + 1 = 1.69 for the word and five
+ * trigrams: sqrt(14) x 1.69 to the root is 2.52, more than its distance; "beta" finds 2. The others
+ * keep their places. */
+static void ranks_with_index(void)
+{
+    char path[330];
+    t2i_loaded_model trained;
+    t2i_checkpoint checkpoint;
+    t2i_text json = {0}, table = {0};
+    snprintf(path, sizeof path, "%s/space", folder);
+    OK(t2i_checkpoint_load(&checkpoint, path, 0, 0, &err));
+    CU_ASSERT(checkpoint.run.index_weight == 0.0);
+    checkpoint.run.index_weight = 1.0;
+    OK(t2i_checkpoint_save(&checkpoint, path, &err));
+    t2i_checkpoint_free(&checkpoint);
+    OK(t2i_loaded_model_open(&trained, path, data_file, &err));
+    if (trained.dataset == NULL) return;
+    CU_ASSERT(trained.checkpoint.run.index_weight == 1.0);
+    OK(evaluate(&trained, T2I_ALL_SPLITS, 0));
+    for (size_t i = 0; i < scored.results; i++) {
+        const t2i_eval_result *r = &scored.result[i];
+        const t2i_eval_method *hybrid = &r->method[T2I_BY_HYBRID];
+        double cosine = r->method[T2I_BY_COSINE].score.mrr;
+        CU_ASSERT(r->index_weight == 1.0);
+        NEAR(hybrid->score.mrr, r->split == T2I_TRAIN ? 0.5 : cosine);
+        NEAR(r->hybrid_minus_cosine.score.mrr, hybrid->score.mrr - cosine);
+        if (r->split != T2I_TRAIN) continue;
+        NEAR(hybrid->low.mrr, 0.5);
+        NEAR(r->hybrid_minus_cosine.low.mrr, 0.0); /* "beta" twice */
+        CU_ASSERT(r->hybrid_minus_cosine.high.mrr > 0.16);
+        NEAR(r->hybrid_minus_text_index.score.mrr, -0.5);
+        NEAR(r->hybrid_minus_text_index.high.mrr, -0.5);
+    }
+    OK(t2i_eval_json(&scored, 0, &json, &err));
+    CU_ASSERT(json.data != NULL && strstr(json.data, "\"index_weight\": 1") != NULL);
+    OK(t2i_eval_table(&scored, &table, &err));
+    CU_ASSERT(table.data != NULL && strstr(table.data, "\ncosine + index ") != NULL);
+    CU_ASSERT(table.data != NULL && strstr(table.data, "\ncosine + index less cosine: ") != NULL);
+    t2i_text_free(&json);
+    t2i_text_free(&table);
+    t2i_loaded_model_close(&trained);
+    t2i_eval_report_free(&scored);
+}
+
 /* A model whose weights went wild is refused, not ranked. */
 static void not_finite(void)
 {
@@ -578,6 +624,7 @@ int main(void)
         {"the nearest training picture", nearest_is_a_training_picture},
         {"pictures that equal the true one", identical_pictures},
         {"ranks in the search space", ranks_in_search_space},
+        {"ranks with the text index", ranks_with_index},
         {"predictions that are not finite", not_finite},
     };
     t2i_log_program("t2i-test"); /* nothing is printed before */
