@@ -166,6 +166,13 @@ class Index(_Handle):
         _call("t2i_index_decode", self._handle, _pointer(array), c.c_size_t(len(array)), _pointer(rgb))
         return rgb
 
+    def draw(self, features, place):
+        """A prompt as t2i-generate draws it, (height, width, 3) uint8, and what it is drawn from."""
+        array, at = self._matrix([features], self.features), self._matrix([place], self.place_size)
+        rgb, drawn = np.empty((self.height, self.width, 3), np.uint8), c.c_char_p()
+        _call("t2i_index_draw", self._handle, _pointer(array), _pointer(at), _pointer(rgb), c.byref(drawn))
+        return rgb, drawn.value.decode()
+
 
 def _main(run, dataset, metric, top, *prompts):
     model = Predictor(run)

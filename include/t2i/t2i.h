@@ -11,7 +11,7 @@
  *     t2i_index_open_for(&index, "data/emoji.h5", model, &error);
  *     t2i_predictor_place(model, &prompt, 1, features, place, &error);
  *     t2i_index_nearest_places(index, T2I_COSINE, place, 1, 5, near, &error);
- *     t2i_index_decode(index, features, 1, rgb, &error);
+ *     t2i_index_draw(index, features, place, rgb, NULL, &error);
  *
  * Link with `pkg-config --cflags --libs t2i`. See docs/library.md, and examples/ for programs.
  *
@@ -132,7 +132,7 @@ typedef struct {
     size_t features;      /* features per picture; must be equal to those of the predictor */
     size_t height, width; /* of stored and drawn pictures, in pixels; 0: none */
     int has_pixels;       /* 1: the dataset stores pictures, see t2i_index_picture */
-    int has_decoder;      /* 1: the dataset has a decoder, see t2i_index_decode */
+    int has_decoder;      /* 1: the dataset has a decoder, see t2i_index_draw */
     size_t place_size;    /* numbers of a place: those of the predictor; features without one */
 } t2i_index_info;
 
@@ -185,6 +185,13 @@ T2I_API t2i_status t2i_index_picture(t2i_index *index, size_t picture, unsigned 
  * dataset's decoder. T2I_USAGE: the dataset has no decoder, or a feature is not finite. */
 T2I_API t2i_status t2i_index_decode(t2i_index *index, const float *features, size_t count,
                                     unsigned char *rgb, t2i_error *error);
+/* rgb (height, width, 3): a prompt, drawn as t2i-generate draws it: for a model without embed-dim
+ * from its features (info.features); for a model with embed-dim from the training pictures that are
+ * nearest to its place (info.place_size). *drawn, unless NULL: which it was, "prediction", "found
+ * picture" or "mean of found pictures". T2I_USAGE: as above, or the index was opened for no
+ * predictor. */
+T2I_API t2i_status t2i_index_draw(t2i_index *index, const float *features, const float *place,
+                                  unsigned char *rgb, const char **drawn, t2i_error *error);
 
 #ifdef __cplusplus
 }

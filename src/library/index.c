@@ -167,14 +167,19 @@ t2i_status t2i_index_nearest(const t2i_index *x, t2i_metric metric, const float 
     return find_nearest(x, metric, features, number, top, near, err);
 }
 
+static t2i_status check_for_predictor(const t2i_index *x, t2i_error *err)
+{
+    if (x->for_predictor) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE,
+                    "the index of %s is searched by features and not by places: open it with "
+                    "t2i_index_open_for",
+                    x->info.path);
+}
+
 t2i_status t2i_index_nearest_places(const t2i_index *x, t2i_metric metric, const float *place,
                                     size_t number, size_t top, t2i_near *near, t2i_error *err)
 {
-    if (!x->for_predictor)
-        return t2i_fail(err, T2I_USAGE,
-                        "the index of %s is searched by features and not by places: open it with "
-                        "t2i_index_open_for",
-                        x->info.path);
+    T2I_TRY(check_for_predictor(x, err));
     return find_nearest(x, metric, place, number, top, near, err);
 }
 
@@ -207,12 +212,17 @@ t2i_status t2i_index_picture(t2i_index *x, size_t picture, unsigned char *rgb, t
     return status;
 }
 
+static t2i_status check_decoder(const t2i_index *x, t2i_error *err)
+{
+    if (x->info.has_decoder) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE, "%s has no decoder: it cannot draw", x->info.path);
+}
+
 t2i_status t2i_index_decode(t2i_index *x, const float *features, size_t number, unsigned char *rgb,
                             t2i_error *err)
 {
     fenv_t caller;
-    if (!x->info.has_decoder)
-        return t2i_fail(err, T2I_USAGE, "%s has no decoder: it cannot draw", x->info.path);
+    T2I_TRY(check_decoder(x, err));
     T2I_TRY(check_finite(features, x->info.features, "feature", number, err));
     pthread_mutex_lock(&x->lock);
     t2i_library_enter(&caller);
@@ -222,14 +232,20 @@ t2i_status t2i_index_decode(t2i_index *x, const float *features, size_t number, 
     return status;
 }
 
-t2i_status t2i_index_draw(t2i_index *x, const float *prediction, const float *place,
+t2i_status t2i_index_draw(t2i_index *x, const float *features, const float *place,
                           unsigned char *rgb, const char **drawn, t2i_error *err)
 {
     fenv_t caller;
+    const char *from;
+    T2I_TRY(check_decoder(x, err));
+    T2I_TRY(check_for_predictor(x, err));
+    T2I_TRY(check_finite(features, x->info.features, "feature", 1, err));
+    T2I_TRY(check_finite(place, x->info.place_size, "number", 1, err));
     pthread_mutex_lock(&x->lock);
     t2i_library_enter(&caller);
-    t2i_status status = t2i_drawing_decode(&x->gallery, prediction, place, rgb, drawn, err);
+    t2i_status status = t2i_drawing_decode(&x->gallery, features, place, rgb, &from, err);
     t2i_library_leave(&caller);
     pthread_mutex_unlock(&x->lock);
+    if (status == T2I_OK && drawn != NULL) *drawn = from;
     return status;
 }

@@ -30,8 +30,5 @@ const t2i_packed_weights *t2i_predictor_packed(const t2i_predictor *predictor);
 t2i_dataset *t2i_index_dataset(const t2i_index *index);
 /* The loaded gallery of an index, borrowed. */
 const t2i_gallery *t2i_index_gallery(const t2i_index *index);
-/* t2i_drawing_decode of an index that was opened for a predictor. */
-T2I_CHECKED t2i_status t2i_index_draw(t2i_index *index, const float *prediction, const float *place,
-                                      unsigned char *rgb, const char **drawn, t2i_error *err);
 
 #endif

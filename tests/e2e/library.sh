@@ -103,6 +103,15 @@ with t2i.Predictor(sys.argv[1]) as model, t2i.Index(sys.argv[2]) as index:
     assert features.shape == (2, model.features) and model.features == index.features
     assert (model.predict(["blue"])[0] == features[1]).all()
     assert index.decode(features).shape == (2, index.height, index.width, 3)
+    with t2i.Index(sys.argv[2], model) as own:
+        rgb, drawn = own.draw(features[1], model.place(["blue"])[1][0])
+        assert (rgb == index.decode(features)[1]).all() and drawn == "prediction"
+    try:
+        index.draw(features[0], features[0])
+    except t2i.Error as error:
+        assert error.status == 64
+    else:
+        raise AssertionError("an index for no model draws a prompt")
     assert index.picture(0).shape == (index.height, index.width, 3)
     assert "r" in model.tokens() and len(model.tokens()) == model.vocabulary
     assert model.examine("r\u2603" + "e" * model.prompt_length) == (2, "\u2603")

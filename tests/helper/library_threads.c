@@ -58,8 +58,18 @@ static void ask(const t2i_predictor *model, t2i_index *index, answers *out)
         CHECK(t2i_index_name(index, out->near[0][i][0].image, &name, &error) == T2I_OK);
         snprintf(out->name[i], sizeof out->name[i], "%s", name);
     }
-    if (info->has_decoder && 3 * info->height * info->width <= sizeof out->rgb)
+    if (info->has_decoder && 3 * info->height * info->width <= sizeof out->rgb) {
+        static const answers none;
+        const char *drawn = "";
         CHECK(t2i_index_decode(index, features, 1, out->rgb, &error) == T2I_OK);
+        int own_space = info->place_size != info->features;
+        answers same = none;
+        CHECK(t2i_index_draw(index, features, place, same.rgb, &drawn, &error) == T2I_OK);
+        CHECK((strcmp(drawn, "prediction") == 0) == !own_space);
+        CHECK((memcmp(same.rgb, out->rgb, sizeof same.rgb) == 0) == !own_space);
+        memcpy(out->rgb, same.rgb, sizeof same.rgb);
+        CHECK(t2i_index_draw(index, features, place, same.rgb, NULL, &error) == T2I_OK);
+    }
     free(place);
     free(features);
 }
