@@ -328,14 +328,17 @@ void t2i_contrastive_loss_begin(t2i_contrastive_loss *c, const t2i_packed_weight
 void t2i_contrastive_loss_begin_batch(t2i_contrastive_loss *c, const t2i_packed_weights *packed,
                                       const uint32_t *image, const float *feature, size_t rows)
 {
+    T2I_ASSERT(rows <= c->room);
     c->packed = packed;
     c->count = 0;
-    for (size_t i = 0; i < rows; i++) {
-        size_t at = find_place(c, image[i]);
-        if (at < c->count && c->places[at].image == image[i]) continue;
-        memmove(c->places + at + 1, c->places + at, (c->count - at) * sizeof *c->places);
-        c->places[at] = (place){image[i], (uint32_t)c->count};
-        choose(c, c->count++, feature + i * c->D);
+    for (size_t i = 0; i < rows; i++) c->places[i] = (place){image[i], (uint32_t)i};
+    qsort(c->places, rows, sizeof *c->places, by_image);
+    for (size_t i = 0; i < rows; i++) { /* each picture once, by ascending image */
+        const place one = c->places[i];
+        if (c->count > 0 && c->places[c->count - 1].image == one.image) continue;
+        choose(c, c->count, feature + one.slot * c->D);
+        c->places[c->count] = (place){one.image, (uint32_t)c->count};
+        c->count++;
     }
     finish_choice(c);
 }
