@@ -269,7 +269,10 @@ static void fill_words(const session *s, words *w, size_t columns, size_t from)
         t2i_tile *tile = w->tile + i * columns;
         if (from > 0) tile[0] = (t2i_tile){&a->decoded, has_choice(s) ? a->drawn : NULL, NULL};
         for (size_t k = 0; k < s->top; k++, distance++) {
-            t2i_contact_sheet_distance(*distance, shown_value(a, k));
+            if (a->score != NULL)
+                snprintf(*distance, sizeof *distance, "score %.4f", a->score[k]);
+            else
+                t2i_contact_sheet_distance(*distance, a->near[k].distance);
             tile[from + k] = (t2i_tile){&a->shown[k], a->name[k], *distance};
         }
     }
