@@ -51,7 +51,7 @@ static t2i_status put_json(t2i_json *meta, const char *key, t2i_json *value, t2i
     return status;
 }
 
-static t2i_json *config_json(const t2i_config *config)
+t2i_json *t2i_checkpoint_config_json(const t2i_config *config)
 {
     t2i_json *json = t2i_json_object();
     for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
@@ -102,7 +102,7 @@ static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, si
                             t2i_json *meta, t2i_error *err)
 {
     t2i_json_set_string(meta, "t2i.format", "1");
-    T2I_TRY(put_json(meta, "t2i.config", config_json(&c->model.config), err));
+    T2I_TRY(put_json(meta, "t2i.config", t2i_checkpoint_config_json(&c->model.config), err));
     T2I_TRY(put_json(meta, "t2i.vocab", vocab_json(&c->vocab), err));
     T2I_TRY(put_json(meta, "t2i.run", run_json(&c->run, err), err));
     t2i_json *digests = t2i_json_object();

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/loss_spike.h"
+#include "formats/json.h"
 #include "formats/tensors.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
@@ -79,6 +80,10 @@ void t2i_checkpoint_free(t2i_checkpoint *checkpoint);
 size_t t2i_checkpoint_tensors(const t2i_checkpoint *checkpoint, size_t *numbers);
 /* Logs notes for the user: a file without checksums, entries that are not used. */
 void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
+
+/* The sizes of a configuration as a JSON object, without further ones that are 0. Owned by the
+ * caller. */
+t2i_json *t2i_checkpoint_config_json(const t2i_config *config);
 
 /* Writes a safetensors file atomically (fs.h): with moments if checkpoint->m is not NULL, with a
  * head if it has one. */

@@ -87,15 +87,6 @@ static t2i_status walk_values(walk *w, const t2i_py *value, t2i_error *err)
 
 /* ---- as JSON ---- */
 
-static t2i_json *config_json(const t2i_config *config)
-{
-    t2i_json *json = t2i_json_object();
-    for (size_t i = 0; i < T2I_MODEL_SIZES; i++)
-        if (i < T2I_MODEL_TUTORIAL_SIZES || t2i_model_size(config, i) > 0)
-            t2i_json_set_integer(json, t2i_model_size_name(i), (int64_t)t2i_model_size(config, i));
-    return json;
-}
-
 static t2i_status run_json(const t2i_run_state *run, t2i_json **out, t2i_error *err)
 {
     t2i_json *options = NULL, *json;
@@ -127,7 +118,7 @@ static t2i_status model_json(const t2i_model_file *file, t2i_json *json, t2i_err
     t2i_json_set(json, "verified", t2i_json_bool(c->ours));
     t2i_json_set(json, "head", t2i_json_bool(c->has_head));
     t2i_json_set(json, "moments", t2i_json_bool(c->m != NULL));
-    t2i_json_set(json, "config", config_json(&c->model.config));
+    t2i_json_set(json, "config", t2i_checkpoint_config_json(&c->model.config));
     t2i_json_set_integer(json, "parameters", (int64_t)numbers);
     t2i_json_set(json, "vocab", vocab);
     t2i_json_set_integer(json, "unused", (int64_t)c->unused);

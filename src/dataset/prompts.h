@@ -24,6 +24,12 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_prompts_new(t2i_prompts *out, t2i_dataset *dataset, t2i_error *err);
 void t2i_prompts_free(t2i_prompts *prompts);
 
+/* Is item i of n among `most` evenly spread ones, or all if there are no more? */
+static inline int t2i_prompts_spread(size_t i, size_t n, size_t most)
+{
+    return n <= most || i * most / n != (i + 1) * most / n;
+}
+
 /* True if prompt p has a pair of that split. */
 int t2i_prompts_has(const t2i_prompts *prompts, size_t p, int split);
 

@@ -232,8 +232,8 @@ static void put_head(explorer *x)
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
 {
     T2I_TRY(t2i_loaded_model_open(&x->model, x->options->source, x->options->data, err));
-    T2I_TRY(t2i_packed_weights_new(&x->packed, &x->model.checkpoint.model, 0, NULL, err));
-    t2i_packed_weights_fill(&x->packed, x->model.checkpoint.weights, 0, 1);
+    T2I_TRY(t2i_packed_weights_of(&x->packed, &x->model.checkpoint.model,
+                                  x->model.checkpoint.weights, err));
     T2I_TRY(t2i_gallery_load(&x->model.gallery, &x->packed, err));
     T2I_TRY(t2i_prompts_new(&x->prompts, x->model.dataset, err));
     T2I_TRY(make_room(x, err));

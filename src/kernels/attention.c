@@ -5,6 +5,7 @@
 
 #include "kernels/lanes.h"
 #include "kernels/gemm.h"
+#include "kernels/ops.h"
 
 /* Layers other than the last use the products of gemm.h for up to ROWS queries (or keys) at a time,
  * so that few masked scores are computed. */
@@ -118,13 +119,6 @@ size_t t2i_attention_scratch(size_t longest, size_t dk)
     return width * dk + 3 * longest * wide + 2 * longest * t2i_padded(longest) + ROWS * dk;
 }
 
-/* kept = prob x mask. */
-T2I_STATIC_KERNEL(void, keep, (float *kept, const float *prob, const float *mask, size_t count),
-                  (kept, prob, mask, count))
-{
-    for (size_t i = 0; i < count; i++) kept[i] = prob[i] * mask[i];
-}
-
 /* Transposes the dk floats at `from` of the path's own positions to across (dk, T), in panels. */
 T2I_STATIC_KERNEL(void, put_across,
                   (float *across, const float *from, const t2i_path *path, size_t dk,
@@ -199,7 +193,7 @@ void t2i_attention(float *out, float *prob, const float *mask, const float *qkv,
         float *p = prob + (i - first) * P;
         score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
         soften(p, rows, i + 1, P, scale);
-        if (mask != NULL) keep(kept, p, mask + (i - first) * P, rows * P);
+        if (mask != NULL) t2i_ops_mask(kept, p, mask + (i - first) * P, rows * P);
         gather(out + node * out_stride, out_stride, mask != NULL ? kept : p, P, 1, values, 0,
                longest, dk, rows, i + rows);
     }
@@ -242,12 +236,12 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
     put_along(keys, qkv + dk, path, first, longest, dk, stride);
     put_along(query, qkv, path, 0, longest, dk, stride);
     put_along(dresult, dout, path, 0, longest, dk, out_stride);
-    if (mask != NULL) keep(kept, prob, mask, (T - first) * P);
+    if (mask != NULL) t2i_ops_mask(kept, prob, mask, (T - first) * P);
     for (size_t i = first; i < T; i += ROWS) {
         size_t rows = least(ROWS, T - i), node = path->node[i];
         float *ds = dscore + (i - first) * P;
         score(ds, P, dout + node * out_stride, out_stride, values, dk, rows, i + rows);
-        if (mask != NULL) keep(ds, ds, mask + (i - first) * P, rows * P);
+        if (mask != NULL) t2i_ops_mask(ds, ds, mask + (i - first) * P, rows * P);
         soften_back(ds, prob + (i - first) * P, rows, i + 1, P, scale);
         gather(dqkv + node * stride, stride, ds, P, 1, keys, 0, longest, dk, rows, i + rows);
     }
@@ -365,7 +359,7 @@ T2I_KERNEL(void, t2i_attention_reach,
     widen(wide, query, heads, d, dp);
     all_dots(prob, wide, dense, heads, T, P, dp);
     for (size_t a = 0; a < heads; a++) soften(prob + a * P, 1, T, P, scale);
-    for (size_t i = 0; mask != NULL && i < heads * P; i++) kept[i] = prob[i] * mask[i];
+    if (mask != NULL) t2i_ops_mask(kept, prob, mask, heads * P);
     all_sums(sum, mask != NULL ? kept : prob, dense, heads, T, P, d, dp);
 }
 
@@ -385,9 +379,9 @@ T2I_KERNEL(void, t2i_attention_reach_back,
     widen(wide, dsum, heads, d, dp);
     widen(asked, query, heads, d, dp);
     all_dots(dscore, wide, dense, heads, T, P, dp);
-    for (size_t i = 0; mask != NULL && i < heads * P; i++) {
-        kept[i] = prob[i] * mask[i];
-        dscore[i] *= mask[i];
+    if (mask != NULL) {
+        t2i_ops_mask(kept, prob, mask, heads * P);
+        t2i_ops_mask(dscore, dscore, mask, heads * P);
     }
     for (size_t a = 0; a < heads; a++) soften_back(dscore + a * P, prob + a * P, 1, T, P, scale);
     all_sums(dquery, dscore, dense, heads, T, P, d, dp);

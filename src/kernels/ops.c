@@ -131,10 +131,10 @@ T2I_KERNEL(void, t2i_ops_add, (float *restrict x, const float *restrict y, size_
     for (size_t i = 0; i < count; i++) x[i] += y[i];
 }
 
-T2I_KERNEL(void, t2i_ops_mask, (float *restrict x, const float *restrict mask, size_t count),
-           (x, mask, count))
+T2I_KERNEL(void, t2i_ops_mask, (float *out, const float *x, const float *mask, size_t count),
+           (out, x, mask, count))
 {
-    for (size_t i = 0; i < count; i++) x[i] *= mask[i];
+    for (size_t i = 0; i < count; i++) out[i] = x[i] * mask[i];
 }
 
 T2I_KERNEL(void, t2i_ops_mask_add,

@@ -44,8 +44,8 @@ void t2i_ops_bias_back(float *dbias, const float *dout, size_t dout_row, size_t 
 /* x += y */
 void t2i_ops_add(float *x, const float *y, size_t count);
 
-/* x = x * mask, and x = residual + x * mask. */
-void t2i_ops_mask(float *x, const float *mask, size_t count);
+/* out = x * mask (out may be x), and x = residual + x * mask. */
+void t2i_ops_mask(float *out, const float *x, const float *mask, size_t count);
 void t2i_ops_mask_add(float *x, const float *mask, const float *residual, size_t count);
 
 /* Returns the sum of (prediction - target)^2 in double; dprediction = scale * (prediction -

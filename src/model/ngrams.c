@@ -47,42 +47,45 @@ uint32_t t2i_ngrams_row(const uint32_t *code, size_t count, int word, size_t buc
     return row_of(hash, buckets);
 }
 
-/* The pieces that end at position `at` of code, which begins with a space; word: hash of the word
- * so far. */
-static void find_pieces(uint32_t row[T2I_PIECES], const uint32_t *code, size_t at, uint64_t word,
+/* A prompt with a space before and after it. */
+typedef struct {
+    const t2i_trie *trie;
+    const t2i_vocab *vocab;
+    const uint32_t *node; /* of each character */
+    size_t length;        /* characters, without the spaces */
+} text;
+
+static uint32_t code_at(const text *t, size_t i)
+{
+    return i == 0 || i > t->length ? ' ' : t->vocab->code[t->trie->id[t->node[i - 1]]];
+}
+
+/* The pieces that end at position `at`; word: hash of the word so far. */
+static void find_pieces(uint32_t row[T2I_PIECES], const text *t, size_t at, uint64_t word,
                         size_t buckets)
 {
-    uint64_t hash = take_in(hash_of_ngram, code[at]);
+    uint64_t hash = take_in(hash_of_ngram, code_at(t, at));
     for (size_t n = T2I_NGRAM_LEAST; n <= T2I_NGRAM_MOST; n++) {
         uint32_t *out = &row[n - T2I_NGRAM_LEAST];
         *out = T2I_NO_ROW;
         if (n > at + 1) continue;
-        hash = take_in(hash, code[at + 1 - n]);
+        hash = take_in(hash, code_at(t, at + 1 - n));
         *out = row_of(hash, buckets);
     }
     row[T2I_PIECES - 1] = row_of(word, buckets);
 }
 
 /* The rows of the nodes of a path, and of its end. */
-static void find_rows(t2i_ngrams *g, const t2i_trie *trie, const uint32_t *node, size_t path,
-                      const t2i_vocab *vocab, size_t buckets)
+static void find_rows(t2i_ngrams *g, const text *t, size_t path, size_t buckets)
 {
-    enum { KEPT = T2I_NGRAM_MOST };
-    uint32_t code[2 * KEPT] = {' '}; /* the last characters, after the space before the prompt */
     uint64_t word = hash_of_word;
-    size_t last = 0, T = trie->length[path];
-    for (size_t i = 0; i <= T; i++) {
-        int new_word = code[last] == ' ';
-        if (last + 1 == 2 * KEPT) {
-            memmove(code, code + KEPT, KEPT * sizeof *code);
-            last -= KEPT;
-        }
-        code[++last] = i < T ? vocab->code[trie->id[node[i]]] : ' ';
-        word = take_in(new_word ? hash_of_word : word, code[last]);
-        if (i == T)
-            find_pieces(g->end_row + path * T2I_PIECES, code, last, word, buckets);
-        else if (i >= trie->shared[path])
-            find_pieces(g->row + node[i] * T2I_PIECES, code, last, word, buckets);
+    for (size_t at = 1; at <= t->length + 1; at++) {
+        int new_word = code_at(t, at - 1) == ' ';
+        word = take_in(new_word ? hash_of_word : word, code_at(t, at));
+        if (at > t->length)
+            find_pieces(g->end_row + path * T2I_PIECES, t, at, word, buckets);
+        else if (at > t->trie->shared[path])
+            find_pieces(g->row + t->node[at - 1] * T2I_PIECES, t, at, word, buckets);
     }
 }
 
@@ -115,7 +118,8 @@ void t2i_ngrams_forward(t2i_ngrams *g, const t2i_packed_weights *packed, t2i_tri
             no_rows(g->row + node[0] * T2I_PIECES);
             no_rows(g->end_row + p * T2I_PIECES);
         } else {
-            find_rows(g, trie, node, p, vocab, model->config.ngram_buckets);
+            const text t = {trie, vocab, node, trie->length[p]};
+            find_rows(g, &t, p, model->config.ngram_buckets);
         }
         if (dropout == NULL) continue;
         for (size_t i = trie->shared[p]; i < trie->length[p]; i++)

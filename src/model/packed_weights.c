@@ -144,3 +144,11 @@ void t2i_packed_weights_fill(t2i_packed_weights *p, const float *weights, size_t
     fill(&t, &p->ngram_head, weights + m->ngram_head_weight, D, units + d);
     if (E > 0) fill(&t, &p->ngram_query, weights + m->ngram_query_weight, E, units + d);
 }
+
+t2i_status t2i_packed_weights_of(t2i_packed_weights *out, const t2i_model *model,
+                                 const float *weights, t2i_error *err)
+{
+    T2I_TRY(t2i_packed_weights_new(out, model, 0, NULL, err));
+    t2i_packed_weights_fill(out, weights, 0, 1);
+    return T2I_OK;
+}

@@ -39,6 +39,10 @@ typedef struct {
  * 64-byte aligned; NULL: allocated here. *out is empty on failure. T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_packed_weights_new(t2i_packed_weights *out, const t2i_model *model,
                                               int training, void *memory, t2i_error *err);
+/* Packs these weights for predictions: as t2i_packed_weights_new without training, and
+ * t2i_packed_weights_fill. T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_packed_weights_of(t2i_packed_weights *out, const t2i_model *model,
+                                             const float *weights, t2i_error *err);
 void t2i_packed_weights_free(t2i_packed_weights *packed);
 size_t t2i_packed_weights_bytes(const t2i_model *model, int training);
 

@@ -10,6 +10,11 @@ size_t t2i_search_space_dim(const t2i_config *config)
     return config->embed_dim > 0 ? config->embed_dim : config->vision_feature_dim;
 }
 
+float *t2i_search_space_output(const t2i_outputs *outputs)
+{
+    return outputs->query != NULL ? outputs->query : outputs->features;
+}
+
 void t2i_search_space_pictures(const t2i_packed_weights *packed, float *out, const float *feature,
                                size_t count)
 {

@@ -11,6 +11,8 @@
 
 /* E, or D without embed_dim. */
 size_t t2i_search_space_dim(const t2i_config *config);
+/* The outputs that are compared with pictures (rows, dim), not yet of length 1. */
+float *t2i_search_space_output(const t2i_outputs *outputs);
 /* out (count, dim) of features (count, D). A picture's bits do not depend on the others. out and
  * feature must not overlap. */
 void t2i_search_space_pictures(const t2i_packed_weights *packed, float *out, const float *feature,

@@ -212,6 +212,12 @@ static const float *at(const float *weights, size_t offset)
 
 /* ---- attention ---- */
 
+/* The dropout of the softmax weights at prob, which lie in l->prob. */
+static const float *mask_of(const t2i_work *w, const t2i_layer_work *l, const float *prob)
+{
+    return w->dropout == NULL ? NULL : l->mask + (prob - l->prob);
+}
+
 /* Attention of every head and path of a layer other than the last; backward if dout is not NULL. An
  * empty prompt attends to nothing. */
 static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const float *dout,
@@ -219,7 +225,6 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
 {
     size_t d = c->d_model, dk = d / c->n_heads, longest = w->trie.longest;
     float *prob = l->prob;
-    const float *mask = w->dropout != NULL ? l->mask : NULL;
     for (size_t head = 0; head < c->n_heads; head++)
         for (size_t p = 0; p < w->trie.paths; p++) {
             t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
@@ -230,14 +235,13 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
             else if (w->trie.none[p])
                 memset(dqkv + node * 3 * d + head * 3 * dk, 0, 3 * dk * sizeof(float));
             else if (dout == NULL)
-                t2i_attention(l->o + head * dk, prob, mask, qkv, w->scratch, &path, longest, dk,
-                              3 * d, d);
+                t2i_attention(l->o + head * dk, prob, mask_of(w, l, prob), qkv, w->scratch, &path,
+                              longest, dk, 3 * d, d);
             else
-                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob, mask, qkv,
-                                   w->scratch, &path, longest, dk, 3 * d, d);
-            size_t floats = (path.T - path.shared) * t2i_attention_row(path.T);
-            prob += floats;
-            if (mask != NULL) mask += floats;
+                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob,
+                                   mask_of(w, l, prob), qkv, w->scratch, &path, longest, dk, 3 * d,
+                                   d);
+            prob += (path.T - path.shared) * t2i_attention_row(path.T);
         }
 }
 
@@ -263,7 +267,6 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
     const float *bias = at(packed->weights, offset->qkv_bias);
     size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->trie.paths;
     float *prob = l->prob;
-    const float *mask = w->dropout != NULL ? l->mask : NULL;
     gather_ends(w->end, l->h, &w->trie, d);
     t2i_gemm(w->query, d, w->end, d, operand->query.forward, P, d, d, NULL);
     for (size_t a = 0; a < H; a++) {
@@ -277,10 +280,10 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
     for (size_t p = 0; p < P; p++) {
         t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
         if (!w->trie.none[p])
-            t2i_attention_reach(w->context + p * H * d, prob, mask, w->query_proj + p * H * d, l->h,
-                                w->scratch, &path, H, d, score_scale(dk));
+            t2i_attention_reach(w->context + p * H * d, prob, mask_of(w, l, prob),
+                                w->query_proj + p * H * d, l->h, w->scratch, &path, H, d,
+                                score_scale(dk));
         prob += H * t2i_attention_row(path.T);
-        if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         t2i_gemm_end end = {.bias = bias == NULL ? NULL : bias + a * 3 * dk + 2 * dk};
@@ -299,7 +302,7 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
     const t2i_config *c = &packed->model->config;
     const t2i_layer_operands *operand = &packed->layer[c->n_layers - 1];
     size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->trie.paths;
-    const float *prob = l->prob, *mask = w->dropout != NULL ? l->mask : NULL;
+    const float *prob = l->prob;
     for (size_t p = 0; p < P; p++)
         if (w->trie.none[p]) memset(dout + p * d, 0, d * sizeof *dout);
     for (size_t a = 0; a < H; a++)
@@ -312,11 +315,10 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
         if (w->trie.none[p])
             memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
-            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob, mask,
-                                     w->query_proj + own, l->h, w->scratch, &path, H, d,
-                                     score_scale(dk));
+            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob,
+                                     mask_of(w, l, prob), w->query_proj + own, l->h, w->scratch,
+                                     &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
-        if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         float *head = gradient + offset->qkv_weight + a * 3 * dk * d;
@@ -389,8 +391,7 @@ static void add_dropped(const t2i_work *w, float *x, const float *mask, const fl
 static const float *branch_back(const t2i_work *w, const float *mask, size_t count)
 {
     if (w->dropout == NULL) return w->dx;
-    memcpy(w->dbranch, w->dx, count * sizeof *w->dbranch);
-    t2i_ops_mask(w->dbranch, mask, count);
+    t2i_ops_mask(w->dbranch, w->dx, mask, count);
     return w->dbranch;
 }
 

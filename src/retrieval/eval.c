@@ -83,8 +83,7 @@ static t2i_status open_hybrid(t2i_evaluation *e, t2i_error *err)
 static t2i_status prepare(t2i_evaluation *e, int threads, int spin, t2i_error *err)
 {
     const t2i_checkpoint *c = &e->model->checkpoint;
-    T2I_TRY(t2i_packed_weights_new(&e->packed, &c->model, 0, NULL, err));
-    t2i_packed_weights_fill(&e->packed, c->weights, 0, 1);
+    T2I_TRY(t2i_packed_weights_of(&e->packed, &c->model, c->weights, err));
     e->dim = t2i_search_space_dim(&c->model.config);
     T2I_TRY(t2i_eval_plan(e, err));
     if (e->base.rows > 0) T2I_TRY(index_prompts(e, err));

@@ -100,19 +100,12 @@ static t2i_status draw_share(t2i_evaluation *e, const t2i_eval_query *q, const s
     return T2I_OK;
 }
 
-/* Is query i of n among T2I_EVAL_DRAWN evenly spread ones? */
-static int is_drawn(size_t i, size_t n)
-{
-    return n <= T2I_EVAL_DRAWN || i * T2I_EVAL_DRAWN / n != (i + 1) * T2I_EVAL_DRAWN / n;
-}
-
 /* Split of a query of the group, or e->splits if it is padding or is not drawn. */
 static size_t drawn_in(const t2i_evaluation *e, size_t query)
 {
-    size_t s = 0;
-    while (query >= e->begin[s + 1]) s++;
-    int drawn =
-        e->query[query].prompt != T2I_NO_PROMPT && is_drawn(query - e->begin[s], e->sampled[s]);
+    size_t s = t2i_eval_split_of(e, query);
+    int drawn = e->query[query].prompt != T2I_NO_PROMPT &&
+                t2i_prompts_spread(query - e->begin[s], e->sampled[s], T2I_EVAL_DRAWN);
     return drawn ? s : e->splits;
 }
 

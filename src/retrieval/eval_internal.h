@@ -75,6 +75,8 @@ typedef struct {
 
 /* Chooses the queries, the same on all ranks. */
 t2i_status t2i_eval_plan(t2i_evaluation *e, t2i_error *err);
+/* Index of the evaluated split of a query. */
+size_t t2i_eval_split_of(const t2i_evaluation *e, size_t query);
 /* Collective. One pass over the features: their mean, and the spread of the right pictures. */
 t2i_status t2i_eval_measure(t2i_comm *comm, t2i_evaluation *e, t2i_error *err);
 /* Collective. Predictions, ranks and PSNR of all queries. */

@@ -124,3 +124,10 @@ t2i_status t2i_eval_plan(t2i_evaluation *e, t2i_error *err)
     t2i_free(last);
     return status;
 }
+
+size_t t2i_eval_split_of(const t2i_evaluation *e, size_t query)
+{
+    size_t s = 0;
+    while (query >= e->begin[s + 1]) s++;
+    return s;
+}

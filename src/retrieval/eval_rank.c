@@ -53,18 +53,11 @@ typedef struct {
     t2i_encoded encoded[TOGETHER];
 } prompt_batch;
 
-static size_t split_of(const t2i_evaluation *e, size_t query)
-{
-    size_t s = 0;
-    while (query >= e->begin[s + 1]) s++;
-    return s;
-}
-
 /* Predicts a run of queries of one split that begins at a block. */
 static t2i_status predict_run(t2i_evaluation *e, group *g, prompt_batch *r, size_t first,
                               size_t run, t2i_error *err)
 {
-    size_t s = split_of(e, g->first + first);
+    size_t s = t2i_eval_split_of(e, g->first + first);
     r->text.size = 0;
     for (size_t i = 0; i < run; i++) {
         uint64_t pair = e->prompts.first[g->q[first + i].prompt];
@@ -96,7 +89,7 @@ static t2i_status predict_share(t2i_evaluation *e, group *g, t2i_error *err)
     t2i_status status = T2I_OK;
     size_t begin = at;
     while (status == T2I_OK && at < end) {
-        size_t split_end = e->begin[split_of(e, g->first + at) + 1] - g->first;
+        size_t split_end = e->begin[t2i_eval_split_of(e, g->first + at) + 1] - g->first;
         size_t run = run_of(g, at, end < split_end ? end : split_end, TOGETHER);
         status = predict_run(e, g, r, at, run, err);
         /* a run ends with a block, or at the padding of the last block of a split */
@@ -114,7 +107,7 @@ static void sum_predictions(t2i_evaluation *e, const group *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         if (!is_query(g, i)) continue;
-        size_t s = split_of(e, g->first + i);
+        size_t s = t2i_eval_split_of(e, g->first + i);
         const float *x = g->prediction + i * e->D;
         double length = t2i_gallery_length(x, e->D), *sum = e->sum + s * e->D;
         for (size_t d = 0; d < e->D; d++) sum[d] += (double)x[d];
@@ -139,7 +132,7 @@ static t2i_status find_fitting(t2i_evaluation *e, group *g, t2i_error *err)
         t2i_eval_query *q = &g->q[i];
         g->start[i] = count;
         if (!is_query(g, i)) continue;
-        int split = e->split[split_of(e, g->first + i)];
+        int split = e->split[t2i_eval_split_of(e, g->first + i)];
         count += t2i_prompts_fitting(p, q->prompt, split, g->fit + count);
         for (size_t k = g->start[i]; k < count; k++) q->right += g->fit[k].right;
         q->left_out = (uint32_t)(count - g->start[i]) - q->right;

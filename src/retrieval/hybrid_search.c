@@ -147,14 +147,13 @@ static t2i_status rank_block(choice *c, t2i_error *err)
     return T2I_OK;
 }
 
-/* Ranks `chosen` of the `asked` validation prompts, evenly spread. */
-static t2i_status rank_prompts(choice *c, size_t asked, size_t chosen, t2i_error *err)
+/* Ranks T2I_HYBRID_SEARCH_PROMPTS of the `asked` validation prompts, evenly spread. */
+static t2i_status rank_prompts(choice *c, size_t asked, t2i_error *err)
 {
     size_t at = 0;
     for (size_t p = 0; p < c->prompts->count; p++) {
         if (!t2i_prompts_has(c->prompts, p, T2I_VALIDATION)) continue;
-        size_t before = at++;
-        if (before * chosen / asked == at * chosen / asked) continue;
+        if (!t2i_prompts_spread(at++, asked, T2I_HYBRID_SEARCH_PROMPTS)) continue;
         c->number[c->count] = p;
         T2I_TRY(t2i_prompts_text(c->dataset, c->prompts->first[p], &c->text[c->count], err));
         if (++c->count == T2I_PREDICT_BLOCK) T2I_TRY(rank_block(c, err));
@@ -185,9 +184,7 @@ static t2i_status choose(const t2i_packed_weights *packed, const t2i_vocab *voca
     t2i_status status = c.place == NULL || c.fit == NULL
                             ? t2i_fail_memory(err, most * sizeof *c.fit, "validation prompts")
                             : t2i_hybrid_search_new(&c.hybrid, gallery, index, err);
-    if (status == T2I_OK)
-        status = rank_prompts(
-            &c, asked, asked < T2I_HYBRID_SEARCH_PROMPTS ? asked : T2I_HYBRID_SEARCH_PROMPTS, err);
+    if (status == T2I_OK) status = rank_prompts(&c, asked, err);
     if (status == T2I_OK) *weight = best_weight(c.sum);
     for (size_t i = 0; i < T2I_PREDICT_BLOCK; i++) t2i_text_free(&c.text[i]);
     t2i_free(c.place);

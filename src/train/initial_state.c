@@ -254,9 +254,10 @@ static t2i_status add_parts(t2i_checkpoint *c, const t2i_train_options *options,
                             t2i_error *err)
 {
     const t2i_config wanted = wanted_config(&c->model.config, options);
-    int ngrams = wanted.ngram_buckets > c->model.config.ngram_buckets;
+    int ngrams = wanted.ngram_buckets > c->model.config.ngram_buckets,
+        space = wanted.embed_dim > c->model.config.embed_dim;
     t2i_model model;
-    if (!ngrams && wanted.embed_dim == c->model.config.embed_dim) return T2I_OK;
+    if (!ngrams && !space) return T2I_OK;
     T2I_TRY(t2i_model_new(&model, &wanted, err));
     float *weights = t2i_block_new(&model.layout);
     if (weights == NULL) {
@@ -275,8 +276,7 @@ static t2i_status add_parts(t2i_checkpoint *c, const t2i_train_options *options,
         t2i_heartbeat_beat();
     }
     t2i_log_note("%s has no %s%s%s: added", path, ngrams ? "n-grams" : "",
-                 ngrams && wanted.embed_dim > c->model.config.embed_dim ? " and no " : "",
-                 wanted.embed_dim > c->model.config.embed_dim ? "embed-dim" : "");
+                 ngrams && space ? " and no " : "", space ? "embed-dim" : "");
     t2i_model_free(&c->model);
     t2i_free(c->weights);
     c->model = model;

@@ -40,22 +40,19 @@ static double bytes_of_audits(const t2i_run_sizes *run, size_t rows)
 static double bytes_of_contrastive(const t2i_run_sizes *run, int rank)
 {
     const t2i_train_options *o = run->options;
-    size_t pictures = (size_t)run->pictures, shards = run->sampler->shards,
-           rows = (run->sampler->batch + shards - 1) / shards;
+    size_t D = run->model->config.vision_feature_dim, shards = run->sampler->shards,
+           batch = run->sampler->batch, most = (batch + shards - 1) / shards; /* rows of a shard */
+    size_t rows = most < T2I_VALIDATION_ROWS ? T2I_VALIDATION_ROWS : most;
     if (o->loss != T2I_LOSS_CONTRASTIVE) return 0.0;
-    if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
-    double D = (double)run->model->config.vision_feature_dim;
-    const t2i_contrastive_loss_options c = {.negatives = (size_t)o->negatives,
-                                            .batch = run->sampler->batch,
-                                            .embed_dim = run->model->config.embed_dim};
+    const t2i_contrastive_loss_options c = {
+        .negatives = (size_t)o->negatives,
+        .batch = batch < T2I_VALIDATION_ROWS ? T2I_VALIDATION_ROWS : batch,
+        .embed_dim = run->model->config.embed_dim};
     double sent =
-        o->negatives != T2I_NEGATIVES_BATCH
-            ? 0.0
-            : (double)(shards * ((run->sampler->batch + shards - 1) / shards)) * (D + 1) * FLOAT;
+        o->negatives == T2I_NEGATIVES_BATCH ? (double)(shards * most * (D + 1)) * FLOAT : 0.0;
     return sent +
-           (double)t2i_contrastive_loss_estimate(
-               &c, pictures, run->model->config.vision_feature_dim, (size_t)run->threads,
-               rows * (size_t)run->threads) +
+           (double)t2i_contrastive_loss_estimate(&c, (size_t)run->pictures, D, (size_t)run->threads,
+                                                 rows * (size_t)run->threads) +
            run->pictures / 4.0 + rows_of_rank(run, rank) * 16.0;
 }
 

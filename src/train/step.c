@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "kernels/ops.h"
 #include "kernels/optim.h"
+#include "model/search_space.h"
 #include "base/heartbeat.h"
 
 /* The inputs of a shard's loss. */
@@ -382,11 +383,10 @@ static t2i_leaf compute_shard(const t2i_step *s, int thread, size_t shard, const
     if (E > 0) memset(w->doutputs.query, 0, b->rows * E * sizeof(float));
     if (in->contrastive != NULL)
         leaf.loss += weight * (double)D *
-                     t2i_contrastive_loss_add(in->contrastive, thread, &pictures,
-                                              E > 0 ? outputs.query : outputs.features,
-                                              (float)(weight / all),
-                                              E > 0 ? w->doutputs.query : w->doutputs.features,
-                                              gradient + model->picture_weight);
+                     t2i_contrastive_loss_add(
+                         in->contrastive, thread, &pictures, t2i_search_space_output(&outputs),
+                         (float)(weight / all), t2i_search_space_output(&w->doutputs),
+                         gradient + model->picture_weight);
     t2i_transformer_backward(&s->packed, w->work, &w->doutputs, gradient, used);
     if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
     return leaf;

@@ -149,11 +149,9 @@ static double loss_of_block(t2i_validation *validation, size_t first, size_t row
     if (validation->options->negatives == T2I_NEGATIVES_BATCH)
         t2i_contrastive_loss_begin_batch(validation->contrastive, validation->packed, image,
                                          validation->target, rows);
-    return loss +
-           validation->options->contrastive_weight * (double)D *
-               t2i_contrastive_loss_add(validation->contrastive, 0, &pictures,
-                                        outputs.query != NULL ? outputs.query : outputs.features,
-                                        0.0f, NULL, NULL);
+    return loss + validation->options->contrastive_weight * (double)D *
+                      t2i_contrastive_loss_add(validation->contrastive, 0, &pictures,
+                                               t2i_search_space_output(&outputs), 0.0f, NULL, NULL);
 }
 
 /* Collective. Returns the loss and fills place. */
@@ -266,8 +264,7 @@ static t2i_status predict_samples(t2i_validation *validation, const float *weigh
 {
     const t2i_train_state *state = validation->state;
     t2i_packed_weights packed;
-    T2I_TRY(t2i_packed_weights_new(&packed, &state->model, 0, NULL, err));
-    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    T2I_TRY(t2i_packed_weights_of(&packed, &state->model, weights, err));
     t2i_status status = t2i_predict_packed(&packed, &state->vocab, prompt, validation->samples,
                                            features, place, NULL, err);
     if (status == T2I_OK && state->model.config.embed_dim > 0)

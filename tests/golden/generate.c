@@ -135,8 +135,7 @@ static void predicts(const t2i_loaded_model *trained, const char *prompt, const 
         const t2i_prompt p = {prompt, strlen(prompt)};
         OK(t2i_st_floats(st, t, right, &err));
         t2i_packed_weights packed;
-        OK(t2i_packed_weights_new(&packed, &c->model, 0, NULL, &err));
-        t2i_packed_weights_fill(&packed, c->weights, 0, 1);
+        OK(t2i_packed_weights_of(&packed, &c->model, c->weights, &err));
         OK(t2i_predict_packed(&packed, &c->vocab, &p, 1, ours, NULL, &encoded, &err));
         t2i_packed_weights_free(&packed);
         if (!(difference(ours, right) < 1e-5)) {

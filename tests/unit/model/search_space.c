@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "test.h"
+#include "unit/model/space_model.h"
 
 enum { D = 37, E = 5, COUNT = 9 };
 
@@ -14,31 +15,19 @@ static t2i_error err;
 
 static void check(size_t embed_dim)
 {
-    const t2i_config c = {.vocab_size = 3,
-                          .d_model = 2,
-                          .n_heads = 1,
-                          .n_layers = 1,
-                          .d_ff = 2,
-                          .block_size = 2,
-                          .vision_feature_dim = D,
-                          .embed_dim = embed_dim};
-    t2i_model m;
-    t2i_packed_weights packed;
+    space_model s;
     float feature[COUNT * D], together[COUNT * D], alone[D], query[COUNT * E];
-    OK(t2i_model_new(&m, &c, &err));
-    OK(t2i_packed_weights_new(&packed, &m, 0, NULL, &err));
-    float *w = t2i_block_new(&m.layout);
-    for (size_t i = 0; i < m.layout.tensors; i++)
-        t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
-    t2i_packed_weights_fill(&packed, w, 0, 1);
-    size_t dim = t2i_search_space_dim(&c);
+    space_model_begin(&s, D, embed_dim, &err);
+    space_model_init(&s);
+    const t2i_config *c = &s.model.config;
+    size_t dim = t2i_search_space_dim(c);
     CU_ASSERT_EQUAL(dim, embed_dim > 0 ? embed_dim : D);
     for (size_t i = 0; i < COUNT * D; i++) feature[i] = (float)t2i_rng_normal(1, 1, i);
     for (size_t i = 0; i < COUNT * E; i++) query[i] = (float)t2i_rng_normal(1, 2, i);
-    t2i_search_space_pictures(&packed, together, feature, COUNT);
+    t2i_search_space_pictures(&s.packed, together, feature, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         double square = 0;
-        t2i_search_space_pictures(&packed, alone, feature + i * D, 1);
+        t2i_search_space_pictures(&s.packed, alone, feature + i * D, 1);
         CU_ASSERT_TRUE(memcmp(alone, together + i * dim, dim * sizeof *alone) == 0);
         for (size_t k = 0; k < dim; k++) square += pow((double)alone[k], 2);
         if (embed_dim > 0) CU_ASSERT_DOUBLE_EQUAL(square, 1, 1e-6);
@@ -47,14 +36,15 @@ static void check(size_t embed_dim)
             for (size_t e = 0; e < E; e++) {
                 double y = 0;
                 for (size_t d = 0; d < D; d++)
-                    y += (double)w[m.picture_weight + e * D + d] * (double)feature[i * D + d];
+                    y += (double)s.weights[s.model.picture_weight + e * D + d] *
+                         (double)feature[i * D + d];
                 length += y * y;
                 if (e == k) sum = y;
             }
             CU_ASSERT_DOUBLE_EQUAL((double)alone[k], sum / sqrt(length), 1e-5);
         }
     }
-    t2i_search_space_prompts(&c, together, &(t2i_outputs){feature, query}, COUNT);
+    t2i_search_space_prompts(c, together, &(t2i_outputs){feature, query}, COUNT);
     if (embed_dim == 0) {
         CU_ASSERT_TRUE(memcmp(together, feature, sizeof feature) == 0);
     } else {
@@ -62,9 +52,7 @@ static void check(size_t embed_dim)
         for (size_t k = 0; k < E; k++) length += pow((double)query[E + k], 2);
         CU_ASSERT_DOUBLE_EQUAL((double)together[E], (double)query[E] / sqrt(length), 1e-6);
     }
-    t2i_free(w);
-    t2i_packed_weights_free(&packed);
-    t2i_model_free(&m);
+    space_model_end(&s);
 }
 
 static void test_with(void)

@@ -4,6 +4,7 @@
 
 #include "scratch.h"
 #include "test.h"
+#include "unit/model/space_model.h"
 
 /* Three blocks, the last of them not full. */
 enum { D = 4096, PICTURES = 300, BLOCKS = 3 };
@@ -88,52 +89,38 @@ static void maps(void)
 {
     enum { E = 3 };
     static float feature[128 * D], mapped[128 * E];
-    const t2i_config c = {.vocab_size = 3,
-                          .d_model = 2,
-                          .n_heads = 1,
-                          .n_layers = 1,
-                          .d_ff = 2,
-                          .block_size = 2,
-                          .vision_feature_dim = D,
-                          .embed_dim = E};
-    t2i_model model;
-    t2i_packed_weights packed;
+    space_model own;
     t2i_dataset *dataset = make_dataset();
-    OK(t2i_model_new(&model, &c, &err));
-    OK(t2i_packed_weights_new(&packed, &model, 0, NULL, &err));
-    float *weights = t2i_block_new(&model.layout);
-    if (dataset == NULL || weights == NULL) return;
-    for (size_t i = 0; i < model.layout.tensors; i++)
-        t2i_model_init_tensor(&model, &model.layout.tensor[i], 7, weights);
-    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    if (dataset == NULL) return;
+    space_model_begin(&own, D, E, &err);
+    space_model_init(&own);
+    float *changed = &own.weights[own.model.picture_weight];
     for (size_t m = 0; m < 128; m++)
         for (size_t d = 0; d < D; d++) feature[m * D + d] = value(m, d);
-    t2i_search_space_pictures(&packed, mapped, feature, 128);
+    t2i_search_space_pictures(&own.packed, mapped, feature, 128);
     for (size_t kept = 0; kept < 2; kept++) {
         t2i_feature_cache s, places;
         const float *got = NULL;
         OK(t2i_feature_cache_new(&s, dataset, 0, BLOCKS, 0, &err));
-        OK(t2i_feature_cache_map(&places, &s, &packed, 0, BLOCKS, kept * 128 * E * sizeof(float),
-                                 &err));
+        OK(t2i_feature_cache_map(&places, &s, &own.packed, 0, BLOCKS,
+                                 kept * 128 * E * sizeof(float), &err));
         CU_ASSERT(places.width == E && places.blocks == BLOCKS && places.cached == kept);
         OK(t2i_feature_cache_picture(&places, 9, &got, &err));
         CU_ASSERT(memcmp(got, mapped + 9 * E, E * sizeof *got) == 0);
         OK(t2i_feature_cache_block(&places, 0, &got, &err));
         CU_ASSERT(memcmp(got, mapped, sizeof mapped) == 0);
         OK(t2i_feature_cache_block(&places, 1, &got, &err));
-        float before = weights[model.picture_weight];
-        weights[model.picture_weight] = before + 1.0f;
-        t2i_packed_weights_fill(&packed, weights, 0, 1);
+        float before = *changed;
+        *changed = before + 1.0f;
+        space_model_pack(&own);
         OK(t2i_feature_cache_block(&places, 0, &got, &err));
         CU_ASSERT((memcmp(got, mapped, sizeof mapped) == 0) == (kept == 1));
-        weights[model.picture_weight] = before;
-        t2i_packed_weights_fill(&packed, weights, 0, 1);
+        *changed = before;
+        space_model_pack(&own);
         t2i_feature_cache_free(&places);
         t2i_feature_cache_free(&s);
     }
-    t2i_free(weights);
-    t2i_packed_weights_free(&packed);
-    t2i_model_free(&model);
+    space_model_end(&own);
     t2i_dataset_close(dataset);
 }
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "unit/model/space_model.h"
 #include "unit/retrieval/loaded_model_sample.h"
 
 /* ---- distances, on a gallery made by hand ---- */
@@ -123,27 +124,16 @@ static void pictures(void)
 static void own_space(void)
 {
     enum { E = 3 };
-    const t2i_config config = {.vocab_size = 3,
-                               .d_model = 2,
-                               .n_heads = 1,
-                               .n_layers = 1,
-                               .d_ff = 2,
-                               .block_size = 2,
-                               .vision_feature_dim = D,
-                               .embed_dim = E};
-    t2i_model model;
-    t2i_packed_weights packed;
+    space_model own;
     t2i_dataset *dataset = NULL;
     t2i_gallery g = {0};
     double distance[PICTURES], features[PICTURES];
-    OK(t2i_model_new(&model, &config, &err));
-    OK(t2i_packed_weights_new(&packed, &model, 0, NULL, &err));
-    float *weights = t2i_block_new(&model.layout);
-    for (size_t d = 0; d < D; d++) weights[model.picture_weight + d % 3 * D + d] = 1.0f;
-    t2i_packed_weights_fill(&packed, weights, 0, 1);
+    space_model_begin(&own, D, E, &err);
+    for (size_t d = 0; d < D; d++) own.weights[own.model.picture_weight + d % 3 * D + d] = 1.0f;
+    space_model_pack(&own);
     write_dataset(data_file, 1, D);
     OK(t2i_dataset_open(&dataset, data_file, &err));
-    OK(t2i_gallery_new(&g, dataset, &packed, &err));
+    OK(t2i_gallery_new(&g, dataset, &own.packed, &err));
     CU_ASSERT(g.features == D && g.dim == E);
     for (size_t m = 0; m < PICTURES; m++) {
         double square = 0;
@@ -155,9 +145,9 @@ static void own_space(void)
     }
     t2i_gallery_distances(&g, T2I_COSINE, g.place + 3 * E, 1, distance);
     CU_ASSERT(distance[3] < 1e-7 && distance[0] > 1.0 && distance[2] < 1.0);
-    for (size_t i = 0; i < model.layout.floats; i++) weights[i] = -weights[i];
-    t2i_packed_weights_fill(&packed, weights, 0, 1);
-    OK(t2i_gallery_load(&g, &packed, &err)); /* again, by other weights */
+    for (size_t i = 0; i < own.model.layout.floats; i++) own.weights[i] = -own.weights[i];
+    space_model_pack(&own);
+    OK(t2i_gallery_load(&g, &own.packed, &err)); /* again, by other weights */
     CU_ASSERT(fabs((double)g.place[3 * E] + 1.0) < 1e-6);
     OK(t2i_gallery_load(&g, NULL, &err)); /* and in the space of the features */
     CU_ASSERT(g.dim == D);
@@ -165,9 +155,7 @@ static void own_space(void)
     CU_ASSERT(features[0] < 1e-7 && fabs(g.length[4] - sqrt(12.0) * 0.45) < 1e-6);
     t2i_gallery_free(&g);
     t2i_dataset_close(dataset);
-    t2i_free(weights);
-    t2i_packed_weights_free(&packed);
-    t2i_model_free(&model);
+    space_model_end(&own);
 }
 
 /* More than are decoded together, and values that must be clamped and rounded. */

@@ -256,8 +256,7 @@ static double chosen(void)
     float *weights = t2i_block_new(&model.layout);
     if (weights != NULL && dataset != NULL) {
         weights[model.head_bias] = 1.0f;
-        OK(t2i_packed_weights_new(&packed, &model, 0, NULL, &err));
-        t2i_packed_weights_fill(&packed, weights, 0, 1);
+        OK(t2i_packed_weights_of(&packed, &model, weights, &err));
         OK(t2i_hybrid_search_choose_weight(&packed, &vocab, dataset, &weight, &err));
     }
     t2i_packed_weights_free(&packed);

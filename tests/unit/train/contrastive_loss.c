@@ -7,6 +7,7 @@
 
 #include "scratch.h"
 #include "test.h"
+#include "unit/model/space_model.h"
 #include "prepare/pairs.h"
 #include "base/rng.h"
 
@@ -271,34 +272,20 @@ static void test_sample(void)
 
 /* ---- a space of their own ---- */
 
-static t2i_model model;
-static float *weights;
-static t2i_packed_weights packed;
+static space_model tower;
 
 static void begin_tower(void)
 {
-    const t2i_config c = {.vocab_size = 3,
-                          .d_model = 2,
-                          .n_heads = 1,
-                          .n_layers = 1,
-                          .d_ff = 2,
-                          .block_size = 2,
-                          .vision_feature_dim = D,
-                          .embed_dim = E};
     begin();
-    OK(t2i_model_new(&model, &c, &err));
-    OK(t2i_packed_weights_new(&packed, &model, 1, NULL, &err));
-    weights = t2i_block_new(&model.layout);
+    space_model_begin(&tower, D, E, &err);
     for (size_t i = 0; i < E * D; i++)
-        weights[model.picture_weight + i] = (float)t2i_rng_normal(6, 0, i);
-    t2i_packed_weights_fill(&packed, weights, 0, 1);
+        tower.weights[tower.model.picture_weight + i] = (float)t2i_rng_normal(6, 0, i);
+    space_model_pack(&tower);
 }
 
 static void end_tower(void)
 {
-    t2i_free(weights);
-    t2i_packed_weights_free(&packed);
-    t2i_model_free(&model);
+    space_model_end(&tower);
     end();
 }
 
@@ -308,7 +295,7 @@ static void place_of(const float *x, double *y)
     for (size_t e = 0; e < E; e++) {
         y[e] = 0;
         for (size_t d = 0; d < D; d++)
-            y[e] += (double)weights[model.picture_weight + e * D + d] * (double)x[d];
+            y[e] += (double)tower.weights[tower.model.picture_weight + e * D + d] * (double)x[d];
     }
 }
 
@@ -365,7 +352,7 @@ static void check_tower(t2i_contrastive_loss *c, const t2i_rights *rights, tower
     }
     for (size_t i = 0; i < E * D; i++) {
         got[places] = dpicture[i];
-        at[places++] = &weights[model.picture_weight + i];
+        at[places++] = &tower.weights[tower.model.picture_weight + i];
     }
     for (size_t k = 0; k < places; k++) {
         float kept = *at[k];
@@ -409,9 +396,9 @@ static void test_tower(void)
             t.candidate[rows.image[i]] = 1;
         }
         if (batch)
-            t2i_contrastive_loss_begin_batch(c, &packed, rows.image, t.target, t.count);
+            t2i_contrastive_loss_begin_batch(c, &tower.packed, rows.image, t.target, t.count);
         else
-            t2i_contrastive_loss_begin(c, &packed, 1);
+            t2i_contrastive_loss_begin(c, &tower.packed, 1);
         check_tower(c, &rights, &t);
         t2i_contrastive_loss_rights_free(&rights);
         t2i_contrastive_loss_free(c);
