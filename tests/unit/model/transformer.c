@@ -572,6 +572,58 @@ static void test_large_vocabulary(void)
     t2i_model_free(&m);
 }
 
+/* Of a large n-gram table only the chunks with rows of the prompt are written. */
+static void test_large_table(void)
+{
+    enum { WIDTH = 16, PER_CHUNK = T2I_CHUNK / WIDTH, CHUNKS = 40 };
+    static const uint16_t prompt[2] = {1, 3};
+    static const t2i_row rows[1] = {{prompt, 2}};
+    t2i_config c = {.vocab_size = 11,
+                    .d_model = WIDTH,
+                    .n_heads = 1,
+                    .n_layers = 1,
+                    .d_ff = 8,
+                    .block_size = 4,
+                    .ngram_buckets = CHUNKS * PER_CHUNK,
+                    .ngram_hidden = 4,
+                    .vision_feature_dim = D};
+    t2i_model m;
+    t2i_packed_weights packed;
+    t2i_work *work = NULL;
+    OK(t2i_model_new(&m, &c, &err));
+    OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
+    OK(t2i_transformer_work_new(&work, &m, 1, 2, 1, 0, &err));
+    float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dfeatures[D];
+    uint8_t used[64] = {0}, *wanted = t2i_alloc(m.layout.floats, 1);
+    for (size_t i = 0; i < m.layout.tensors; i++)
+        t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
+    for (size_t i = 0; i < D; i++) dfeatures[i] = 1.0f;
+    for (size_t i = 0; i < m.layout.floats; i++) g[i] = NAN;
+    /* " bd ": every piece that ends at b, at d and at the space behind them */
+    static const uint32_t text[4] = {' ', 'b', 'd', ' '};
+    for (size_t end = 1; end < 4; end++)
+        for (size_t n = 2; n <= end + 2; n++) {
+            size_t piece = n <= end + 1 ? t2i_ngrams_row(text + end + 1 - n, n, 0, c.ngram_buckets)
+                                        : t2i_ngrams_row(text + 1, end, 1, c.ngram_buckets);
+            memset(wanted + m.ngram_weight + piece * WIDTH, 1, WIDTH);
+        }
+    t2i_packed_weights_fill(&packed, w, 0, 1);
+    t2i_transformer_forward(&packed, work, rows, 1, &vocab, NULL);
+    t2i_transformer_backward(&packed, work, &(t2i_outputs){dfeatures, NULL}, g, used);
+    size_t unused = 0, wrong = 0;
+    for (size_t k = 0; k < m.layout.floats / T2I_CHUNK; k++) unused += !used[k];
+    CU_ASSERT_TRUE(unused >= CHUNKS - 1 - 9);
+    for (size_t i = m.ngram_weight; i < m.ngram_weight + c.ngram_buckets * WIDTH; i++)
+        wrong += !used[i / T2I_CHUNK] ? wanted[i] : wanted[i] ? isnan(g[i]) != 0 : g[i] != 0.0f;
+    CU_ASSERT_EQUAL(wrong, 0);
+    t2i_free(w);
+    t2i_free(g);
+    t2i_free(wanted);
+    t2i_packed_weights_free(&packed);
+    t2i_transformer_work_free(work);
+    t2i_model_free(&m);
+}
+
 static void test_bad_sizes(void)
 {
     t2i_model m;
@@ -622,6 +674,7 @@ int main(void)
         {"rows stand alone, no allocation", test_rows_stand_alone},
         {"shared prefixes, or each prompt by itself", test_trie_on_and_off},
         {"a large vocabulary", test_large_vocabulary},
+        {"a large n-gram table", test_large_table},
         {"sizes that do not go together", test_bad_sizes},
         {"exp", test_exp},
     };
