@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/string_table.h"
 #include "prepare/pairs.h"
+#include "prepare/source.h"
 #include "prepare/build_journal.h"
 #include "base/progress.h"
 #include "prepare/encode_images.h"
@@ -26,13 +27,14 @@
 
 typedef struct {
     const t2i_build_options *options;
+    t2i_source source;      /* every rank */
     t2i_string_table names; /* every rank: distinct pictures, in order of their first rows */
 
     /* with pictures: every rank */
     t2i_resnet *net;
     t2i_build_journal_kind kind;
-    char *folder, *images; /* owned: OUT.parts, prefix of picture names */
-    int lock;              /* rank 0: lock of the folder; -1: not held */
+    char *folder; /* owned: OUT.parts */
+    int lock;     /* rank 0: lock of the folder; -1: not held */
     t2i_encoder_info encoder;
 
     /* rank 0 */
@@ -92,8 +94,9 @@ static t2i_status check_options(const t2i_build_options *o, t2i_error *err)
 {
     int resnet = strcmp(o->encoder, "resnet18") == 0;
     if (o->pairs == NULL)
-        return t2i_fail(err, T2I_USAGE,
-                        "build needs --pairs FILE: the list of prompts and pictures");
+        return t2i_fail(
+            err, T2I_USAGE,
+            "build needs --pairs SOURCE: a list of prompts and pictures, or their folder");
     if (o->features != NULL && o->images != NULL)
         return t2i_fail(
             err, T2I_USAGE,
@@ -136,10 +139,16 @@ static t2i_status find_pictures(builder *b, t2i_error *err)
     return T2I_OK;
 }
 
+static t2i_status find_source(builder *b, t2i_error *err)
+{
+    const t2i_build_options *o = b->options;
+    T2I_TRY(check_options(o, err));
+    return t2i_source_find(&b->source, o->pairs, o->images, o->from, err);
+}
+
 static t2i_status read_pairs(builder *b, t2i_error *err)
 {
-    T2I_TRY(check_options(b->options, err));
-    T2I_TRY(t2i_pairs_read(&b->list, b->options->pairs, err));
+    T2I_TRY(t2i_source_read(&b->source, &b->list, err));
     if (b->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", b->options->pairs);
     if (b->list.splits > 0 && b->options->validation >= 0)
         return t2i_fail(err, T2I_USAGE,
@@ -153,14 +162,10 @@ static t2i_status read_pairs(builder *b, t2i_error *err)
 
 static t2i_status find_folders(builder *b, t2i_error *err)
 {
-    const char *slash = strrchr(b->options->pairs, '/');
-    const char *from = b->options->images != NULL ? b->options->images : b->options->pairs;
+    const char *images = b->options->images;
     t2i_text folder = {0};
-    if (b->options->images != NULL && !t2i_fs_is_folder(from))
-        return t2i_fail(err, T2I_NOINPUT, "--images %s: no such folder", from);
-    b->images = t2i_strdup(from);
-    if (b->images == NULL) return t2i_fail_memory(err, strlen(from), "a folder's name");
-    if (b->options->images == NULL) b->images[slash == NULL ? 0 : slash - from + 1] = '\0';
+    if (images != NULL && !t2i_fs_is_folder(images))
+        return t2i_fail(err, T2I_NOINPUT, "--images %s: no such folder", images);
     t2i_status status = t2i_text_addf(&folder, err, "%s.parts", b->options->out);
     b->folder = folder.data;
     return status;
@@ -172,8 +177,8 @@ static t2i_status open_encoder(builder *b, t2i_error *err)
     T2I_TRY(find_folders(b, err));
     b->encoder = (t2i_encoder_info){.height = T2I_SIDE, .width = T2I_SIDE, .scale = 1};
     snprintf(b->encoder.encoder, sizeof b->encoder.encoder, "%s", b->options->encoder);
-    b->kind =
-        (t2i_build_journal_kind){.folder = b->folder, .images = b->images, .pixels = T2I_PICTURE};
+    b->kind = (t2i_build_journal_kind){
+        .folder = b->folder, .images = b->source.images, .pixels = T2I_PICTURE};
     if (b->options->weights != NULL) {
         T2I_TRY(t2i_resnet_weights_load(&b->net, b->options->weights, b->encoder.weights, err));
         b->dim = b->kind.features = T2I_RESNET_FEATURES;
@@ -187,26 +192,50 @@ static t2i_status open_encoder(builder *b, t2i_error *err)
     return T2I_OK;
 }
 
+/* Collective. Gives all ranks a copy of rank 0's bytes, with a terminator; the caller frees it. */
+static t2i_status share_bytes(t2i_comm *comm, const char *bytes, uint64_t *size, char **out,
+                              t2i_error *err)
+{
+    t2i_comm_bcast(comm, 0, size, sizeof *size);
+    *out = t2i_alloc((size_t)*size + 1, 1);
+    t2i_status mine =
+        *out == NULL ? t2i_fail_memory(err, (size_t)*size, "the pictures' names") : T2I_OK;
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    if (status == T2I_OK) {
+        if (t2i_comm_rank(comm) == 0 && *size > 0) memcpy(*out, bytes, (size_t)*size);
+        t2i_comm_bcast(comm, 0, *out, (size_t)*size);
+        return T2I_OK;
+    }
+    t2i_free(*out);
+    *out = NULL;
+    return status;
+}
+
+/* Collective. What rank 0 found out about the source. */
+static t2i_status share_source(builder *b, t2i_comm *comm, t2i_error *err)
+{
+    char *images;
+    uint64_t size = b->source.images == NULL ? 0 : strlen(b->source.images);
+    t2i_comm_bcast(comm, 0, &b->source.kind, sizeof b->source.kind);
+    T2I_TRY(share_bytes(comm, b->source.images, &size, &images, err));
+    t2i_free(b->source.images);
+    b->source.images = images;
+    return T2I_OK;
+}
+
 /* Collective. Sends the names of rank 0 to all ranks. */
 static t2i_status share_names(builder *b, t2i_comm *comm, t2i_error *err)
 {
+    char *text;
     uint64_t size = b->names.text.size;
-    t2i_comm_bcast(comm, 0, &size, sizeof size);
-    char *text = t2i_alloc((size_t)size + 1, 1);
-    t2i_status mine =
-        text == NULL ? t2i_fail_memory(err, (size_t)size, "the pictures' names") : T2I_OK;
-    t2i_status status = t2i_comm_agree(comm, mine, err);
-    if (status == T2I_OK) {
-        if (t2i_comm_rank(comm) == 0 && size > 0) memcpy(text, b->names.text.data, (size_t)size);
-        t2i_comm_bcast(comm, 0, text, (size_t)size);
-        for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
-            size_t number;
-            if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&b->names, at, &number, err);
-        }
-        status = t2i_comm_agree(comm, mine, err);
+    t2i_status mine = T2I_OK;
+    T2I_TRY(share_bytes(comm, b->names.text.data, &size, &text, err));
+    for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
+        size_t number;
+        if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&b->names, at, &number, err);
     }
     t2i_free(text);
-    return status;
+    return t2i_comm_agree(comm, mine, err);
 }
 
 /* Collective. Ranks with different options would wait for each other forever. */
@@ -216,9 +245,9 @@ static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error
     char digest[T2I_HEX];
     t2i_text text = {0};
     t2i_status mine =
-        t2i_text_addf(&text, err, "%s\n%s\n%s\n%s\n%s\n%s\n%zu %d %d %.17g %llu", o->pairs,
-                      o->images, o->features, o->out, o->encoder, o->weights, o->dim, o->skip_bad,
-                      o->resume, o->validation, (unsigned long long)o->seed);
+        t2i_text_addf(&text, err, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%zu %d %d %.17g %llu", o->pairs,
+                      o->from, o->images, o->features, o->out, o->encoder, o->weights, o->dim,
+                      o->skip_bad, o->resume, o->validation, (unsigned long long)o->seed);
     t2i_hash_hex(text.data, text.size, digest);
     t2i_text_free(&text);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
@@ -549,7 +578,7 @@ static void free_builder(builder *b)
     t2i_free(b->tensor);
     t2i_free(b->name);
     t2i_free(b->folder);
-    t2i_free(b->images);
+    t2i_source_free(&b->source);
     t2i_string_table_free(&b->names);
     t2i_string_table_free(&b->groups);
     t2i_string_table_free(&b->stems);
@@ -563,6 +592,8 @@ static t2i_status build(builder *b, t2i_comm *comm, t2i_error *err)
 {
     int root = t2i_comm_rank(comm) == 0;
     T2I_TRY(t2i_comm_agree(comm, check_same_options(b, comm, err), err));
+    T2I_TRY(t2i_comm_agree(comm, root ? find_source(b, err) : T2I_OK, err));
+    T2I_TRY(share_source(b, comm, err));
     T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(b, err) : T2I_OK, err));
     t2i_status status = has_pictures(b) ? encode_pictures(b, comm, err) : T2I_OK;
     if (status == T2I_OK) status = t2i_comm_agree(comm, root ? finish(b, err) : T2I_OK, err);

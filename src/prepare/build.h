@@ -1,4 +1,4 @@
-/* build.h - builds a dataset from a user's list of pairs, with pictures or with ready features. */
+/* build.h - builds a dataset from a user's pairs, with pictures or with ready features. */
 #ifndef T2I_BUILD_H
 #define T2I_BUILD_H
 
@@ -8,8 +8,9 @@
 #include "base/error.h"
 
 typedef struct {
-    const char *pairs;    /* list of pairs (pairs.h) */
-    const char *images;   /* folder that file names in the list are relative to; NULL: the list's */
+    const char *pairs;    /* the source (source.h) */
+    const char *from;     /* its kind, or "auto" */
+    const char *images;   /* folder that file names in a list are relative to; NULL: the source's */
     const char *features; /* file with one tensor per picture (tensors.h); NULL: read pictures */
     const char *out;
     const char *encoder; /* "pca" or "resnet18" */
@@ -22,7 +23,7 @@ typedef struct {
     uint64_t seed;     /* random seed of the split */
 } t2i_build_options;
 
-/* Collective. Rank 0 reads the list and writes the dataset. All ranks decode and encode pictures,
+/* Collective. Rank 0 reads the pairs and writes the dataset. All ranks decode and encode pictures,
  * each picture once, however many prompts name it. The file does not depend on the number of ranks.
  * The first T2I_BAD_SHOWN bad rows are warnings; all bad rows are listed in OUT.bad.tsv. Bad rows
  * are an error unless skip_bad is set.

@@ -14,11 +14,12 @@
 #include "base/stop_signal.h"
 #include "prepare/preview.h"
 #include "prepare/shapes.h"
+#include "prepare/source.h"
 
 #define PROGRAM "t2i-data"
 
 typedef struct {
-    char *out, *pairs, *images, *features, *encoder, *weights;
+    char *out, *pairs, *from, *images, *features, *encoder, *weights;
     char *locales, *with, *background, *font, *cldr;
     long dim, seed, join;
     double validation;
@@ -77,6 +78,7 @@ static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *er
     settings *s = settings_;
     int by_itself = t2i_opts_find(opts, "validation")->origin == T2I_FROM_DEFAULT;
     const t2i_build_options options = {.pairs = s->pairs,
+                                       .from = s->from,
                                        .images = s->images,
                                        .features = s->features,
                                        .out = s->out,
@@ -130,7 +132,7 @@ static const t2i_command commands[] = {
     {"emoji", "", 0, 0, "out locales with join background font cldr dim seed", "out",
      "Creates 3,600 emoji with their Unicode names in one or more languages.", run_emoji, 0},
     {"build", "", 0, 0,
-     "out pairs images features encoder weights dim validation seed skip-bad resume", "out",
+     "out pairs from images features encoder weights dim validation seed skip-bad resume", "out",
      "Creates a dataset from prompts and your own pictures or features. Under mpirun or srun the "
      "pictures are distributed over the ranks; the file is the same for any number of ranks. "
      "--resume continues an interrupted build.",
@@ -147,11 +149,15 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
     t2i_opt table[] = {
         {"out", text, &s->out, .argument = "FILE",
          .help = "Dataset to write; preview: the PNG, default: the dataset's name with .png."},
-        {"pairs", text, &s->pairs, .argument = "FILE",
-         .help = "List of prompts and pictures. CSV with a header or JSONL, by suffix (prompt, "
-                 "image_path, [split], [group]); otherwise lines of prompt TAB file [TAB split]."},
+        {"pairs", text, &s->pairs, .argument = "SOURCE",
+         .help = "Prompts and pictures: a list, captions of COCO or Flickr, a folder, or tar "
+                 "shards. A list is CSV with a header or JSONL, by suffix (prompt, image_path, "
+                 "[split], [group]); otherwise lines of prompt TAB file [TAB split]."},
+        {"from", T2I_OPT_CHOICE, &s->from, "auto", .choices = T2I_SOURCE_CHOICES,
+         .help = "Kind of the source. auto recognises it from its contents."},
         {"images", text, &s->images, .argument = "FOLDER",
-         .help = "Folder of the pictures (PNG, JPEG, WebP); default: that of the pairs file."},
+         .help = "Folder of the pictures that a list names (PNG, JPEG, WebP); default: that of the "
+                 "list."},
         {"features", text, &s->features, .argument = "FILE",
          .help =
              "Features to use instead of pictures: safetensors or .pt, one vector per picture."},
