@@ -12,5 +12,8 @@ for seed in "$@"; do
     $MPIRUN "$B/t2i-train" jobs/emoji-en.ini --data "$data" --out "$run"
     echo "== split seed $seed"
     # shellcheck disable=SC2086
-    $MPIRUN "$B/t2i-eval" "$run" --split all
+    $MPIRUN "$B/t2i-eval" "$run" --split all --ranks "$run/ranks.tsv"
+    awk -F'\t' '$1 == "unseen prompts" && $2 !~ / / && $2 !~ /^-/ { n++; model += $3 == 1; words += $5 == 1; both += $6 == 1 }
+        END { if (n > 0) printf "single unseen words: %d; R@1 of the model %.1f %%, the text index %.1f %%, both %.1f %%\n",
+            n, 100 * model / n, 100 * words / n, 100 * both / n }' "$run/ranks.tsv"
 done

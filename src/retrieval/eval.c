@@ -308,7 +308,9 @@ static t2i_status evaluate(t2i_comm *comm, t2i_evaluation *e, t2i_eval_report *o
     T2I_TRY(t2i_comm_agree(comm, prepare(e, threads, !t2i_comm_crowded(comm), err), err));
     T2I_TRY(t2i_eval_measure(comm, e, err));
     T2I_TRY(t2i_eval_rank(comm, e, err));
-    return finish(comm, e, out, err);
+    T2I_TRY(finish(comm, e, out, err));
+    int list = e->options->list_ranks && e->rank == 0;
+    return t2i_comm_agree(comm, list ? t2i_eval_ranks(e, &out->ranks, err) : T2I_OK, err);
 }
 
 t2i_status t2i_eval(t2i_comm *comm, t2i_loaded_model *model, const t2i_eval_options *options,
@@ -333,5 +335,6 @@ void t2i_eval_report_free(t2i_eval_report *report)
     for (size_t i = 0; i < report->results; i++)
         for (int metric = 0; metric < T2I_METRICS; metric++)
             t2i_free(report->result[i].hub[metric].image);
+    t2i_text_free(&report->ranks);
     *report = (t2i_eval_report){0};
 }

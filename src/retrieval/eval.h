@@ -48,6 +48,7 @@ typedef struct {
     uint64_t seed;      /* random seed of the sample and of the intervals */
     size_t cache_bytes; /* bytes of features to keep in memory per rank; changes no result */
     int threads;        /* threads per rank; 0: default (comm.h); changes no result */
+    int list_ranks;     /* 1: fill t2i_eval_report.ranks */
 } t2i_eval_options;
 
 /* Ways to draw a prompt whose PSNR is measured: those of drawing.h, then the mean feature of the
@@ -98,6 +99,10 @@ typedef struct {
 typedef struct {
     size_t results;
     t2i_eval_result result[T2I_SPLITS];
+    /* Owned; on rank 0, with list_ranks. One line per prompt, tab-separated, with a header: split,
+     * prompt, its rank by each method (empty: not measured), the right picture nearest to the
+     * prediction, the first picture by cosine. Control characters are replaced. */
+    t2i_text ranks;
 } t2i_eval_report;
 
 /* Collective. Every rank has opened the same model and dataset. All ranks get the same report.

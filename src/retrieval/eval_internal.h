@@ -88,6 +88,9 @@ t2i_status t2i_eval_rank(t2i_comm *comm, t2i_evaluation *e, t2i_error *err);
 t2i_status t2i_eval_draw(t2i_comm *comm, t2i_evaluation *e, size_t first, size_t count,
                          const float *prediction, const float *place, t2i_error *err);
 
+/* Appends the table of t2i_eval_report.ranks. */
+t2i_status t2i_eval_ranks(const t2i_evaluation *e, t2i_text *out, t2i_error *err);
+
 /* Number n of blocks of queries. Task t compares block t / n of the pictures with block t % n. */
 size_t t2i_eval_query_blocks(size_t queries);
 

@@ -4,6 +4,7 @@
 
 #include "tools/cli.h"
 #include "comm/comm.h"
+#include "base/commit.h"
 #include "base/cpu.h"
 #include "retrieval/eval.h"
 #include "kernels/blas.h"
@@ -15,7 +16,7 @@
 #define PROGRAM "t2i-eval"
 
 typedef struct {
-    char *data, *split;
+    char *data, *split, *ranks;
     long sample, seed, memory, threads;
     int json;
     t2i_comm *comm; /* NULL until MPI or its substitute is started */
@@ -60,7 +61,8 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
                                       .sample = (size_t)s->sample,
                                       .seed = (uint64_t)s->seed,
                                       .cache_bytes = (size_t)s->memory << 20,
-                                      .threads = (int)s->threads};
+                                      .threads = (int)s->threads,
+                                      .list_ranks = s->ranks != NULL};
     t2i_loaded_model trained;
     t2i_eval_report report = {0};
     t2i_status status = t2i_loaded_model_open(&trained, source, s->data, err);
@@ -69,6 +71,8 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
     t2i_loaded_model_close(&trained);
     if (status == T2I_OK && t2i_comm_rank(comm) == 0)
         status = print_report(&report, split, s->json, err);
+    if (status == T2I_OK && report.ranks.size > 0)
+        status = t2i_commit_file(s->ranks, report.ranks.data, report.ranks.size, err);
     t2i_eval_report_free(&report);
     return t2i_comm_agree(comm, status, err);
 }
@@ -134,6 +138,12 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .help = "Threads per rank; 0: automatic. The result does not depend on them. Automatic: "
                  "OMP_NUM_THREADS, else the cores of the node divided by its ranks, under Slurm at "
                  "most --cpus-per-task."},
+        {.name = "ranks",
+         .kind = T2I_OPT_TEXT,
+         .value = &s->ranks,
+         .argument = "FILE.tsv",
+         .help = "Also write the rank of each prompt: split, prompt, rank by cosine, euclidean, "
+                 "text index and hybrid, the right picture, the first picture by cosine."},
         {.name = "json",
          .kind = T2I_OPT_SWITCH,
          .value = &s->json,

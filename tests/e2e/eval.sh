@@ -64,6 +64,20 @@ for np in 1 3; do
 done
 model=$scratch/model.safetensors data=$scratch/set.h5
 
+# ---- the rank of each prompt ----
+eval_at 0 --split validation --json --ranks "$scratch/ranks.tsv" >"$scratch/ranked.json" 2>/dev/null || fail "no ranks"
+eval_at 3 --split validation --json --ranks "$scratch/np.tsv" >/dev/null 2>&1 || fail "no ranks at np 3"
+cmp "$scratch/ranks.tsv" "$scratch/np.tsv" || fail "other ranks at np 3"
+for column in 3:cosine 4:euclidean 5:text_index; do
+    key=${column#*:}
+    awk -F'\t' -v c="${column%:*}" 'NR == 1 { next } { n++; one += $c == 1; mrr += 1 / $c } END { printf "%.6f %.6f\n", one / n, mrr / n }' \
+        "$scratch/ranks.tsv" >"$scratch/said"
+    tr -d ' \n' <"$scratch/ranked.json" | sed "s/.*\"$key\":{\"r1\":\([^,]*\),.*/\1/; s/\$/\n/" >"$scratch/r1"
+    awk -v c="$(cat "$scratch/r1")" '{ d = $1 - c; exit d * d > 1e-10 }' "$scratch/said" || { fail "ranks of $key: another R@1"; cat "$scratch/said" "$scratch/r1"; }
+done
+[ "$(awk -F'\t' 'NF != 8' "$scratch/ranks.tsv" | wc -l)" -eq 0 ] || fail "not eight columns"
+expect_warned 73 "cannot create" "$B/t2i-eval" "$model" --data "$data" --split train --ranks "$scratch/no/ranks.tsv"
+
 # ---- a sample, said aloud ----
 eval_at 1 --split train --sample 40 --json >"$scratch/a" 2>"$scratch/said" || fail "a sample"
 grep -q 't2i-eval: train: evaluates 40 of [0-9]* prompts' "$scratch/said" || { fail "no note on the sample"; cat "$scratch/said"; }
