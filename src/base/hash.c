@@ -1,6 +1,7 @@
 #include "base/hash.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "base/mem.h"
@@ -18,6 +19,13 @@ static void to_hex(XXH128_hash_t hash, char out[T2I_HEX])
 void t2i_hash_hex(const void *bytes, size_t size, char out[T2I_HEX])
 {
     to_hex(XXH3_128bits(bytes, size), out);
+}
+
+void t2i_hash_128(const void *bytes, size_t size, uint8_t out[T2I_HASH_BYTES])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
+    memcpy(out, canonical.digest, T2I_HASH_BYTES);
 }
 
 uint64_t t2i_hash_64(const void *bytes, size_t size)

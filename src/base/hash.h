@@ -9,11 +9,13 @@
 #include <stdint.h>
 #include "base/error.h"
 
-#define T2I_HEX 33 /* bytes: 32 digits and a terminator */
+#define T2I_HEX        33 /* bytes: 32 digits and a terminator */
+#define T2I_HASH_BYTES 16 /* of a digest in binary form, in the same order as its digits */
 
 typedef struct t2i_hash t2i_hash;
 
 void t2i_hash_hex(const void *bytes, size_t size, char out[T2I_HEX]);
+void t2i_hash_128(const void *bytes, size_t size, uint8_t out[T2I_HASH_BYTES]);
 uint64_t t2i_hash_64(const void *bytes, size_t size);
 
 /* The same digest computed incrementally; it does not depend on how the bytes are split. */

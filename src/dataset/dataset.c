@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dataset/dataset_column.h"
+#include "dataset/dataset_digest.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/mem.h"
@@ -87,9 +88,12 @@ static t2i_status take_attributes(t2i_dataset *dataset, const t2i_claims *claims
     t2i_dataset_info *info = &dataset->info;
     T2I_TRY(take_text(dataset, "tool", claims->tool, info->tool, sizeof info->tool, err));
     T2I_TRY(take_text(dataset, "digest", claims->digest, info->digest, T2I_HEX, err));
+    T2I_TRY(take_text(dataset, "content", claims->content, info->content, T2I_HEX, err));
     T2I_TRY(take_text(dataset, "encoder", claims->encoder, dataset->encoder, ENCODER_MAX, err));
     if (strlen(info->digest) != T2I_HEX - 1 || !is_hex(info->digest))
         return other_schema(dataset, "its digest is not 32 hex digits", err);
+    if (!is_hex(info->content))
+        return other_schema(dataset, "its content is not 32 hex digits", err);
     t2i_json *json;
     T2I_TRY(t2i_json_parse(&json, dataset->encoder, strlen(dataset->encoder), dataset->path, err));
     int fits = parse_encoder(json, &info->encoder, &info->features);
@@ -317,10 +321,17 @@ t2i_status t2i_dataset_mean(t2i_dataset *dataset, float *out, t2i_error *err)
     return t2i_column_read(&dataset->column[MEAN], 0, dataset->column[MEAN].rows, out, err);
 }
 
-t2i_status t2i_dataset_check_digest(t2i_dataset *dataset, t2i_error *err)
+t2i_status t2i_dataset_content(t2i_dataset *dataset, char out[T2I_HEX], t2i_error *err)
+{
+    strcpy(out, dataset->info.content);
+    return out[0] != '\0' ? T2I_OK : t2i_dataset_digest_content(dataset->column, out, err);
+}
+
+t2i_status t2i_dataset_check_digest(t2i_dataset *dataset, char content[T2I_HEX], t2i_error *err)
 {
     char digest[T2I_HEX];
-    T2I_TRY(t2i_dataset_digest(dataset->column, dataset->info.tool, dataset->encoder, digest, err));
+    T2I_TRY(t2i_dataset_digest(dataset->column, dataset->info.tool, dataset->encoder, digest,
+                               content, err));
     if (strcmp(digest, dataset->info.digest) == 0) return T2I_OK;
     return t2i_fail(err, T2I_DATA,
                     "%s is damaged: its digest does not match its contents; restore the file or "

@@ -50,6 +50,7 @@ typedef struct {
     int has_pixels, has_decoder;
     char tool[64];
     char digest[T2I_HEX];
+    char content[T2I_HEX]; /* as stored; "" if it is not */
 } t2i_dataset_info;
 
 typedef struct t2i_dataset t2i_dataset;
@@ -93,11 +94,14 @@ T2I_CHECKED t2i_status t2i_dataset_basis(t2i_dataset *dataset, uint64_t first, u
                                          float *out, t2i_error *err);
 T2I_CHECKED t2i_status t2i_dataset_mean(t2i_dataset *dataset, float *out, t2i_error *err);
 
+/* Digest of the pairs: the stored one, or computed, which reads all pictures. */
+T2I_CHECKED t2i_status t2i_dataset_content(t2i_dataset *dataset, char out[T2I_HEX], t2i_error *err);
+
 /* Versions of the HDF5 library in use and of that at build time: major, minor, release. */
 void t2i_dataset_hdf5(unsigned running[3], unsigned built[3]);
 
 /* Reads the whole file and checks it: checksums, ranges, order (pairs sorted, pictures in order of
- * first use by row), UTF-8, and the digest. */
+ * first use by row), UTF-8, the digest and the content. */
 T2I_CHECKED t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err);
 
 #endif

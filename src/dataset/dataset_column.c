@@ -5,7 +5,6 @@
 
 #include "base/heartbeat.h"
 #include "base/mem.h"
-#include "base/progress.h"
 #include "dataset/reader_file.h"
 
 enum { AHEAD = 1 << 20 }; /* bytes of a column kept */
@@ -93,9 +92,7 @@ static t2i_status fill_cache(t2i_column *column, uint64_t block, t2i_error *err)
     return T2I_OK;
 }
 
-/* The bytes of a block, verified; valid until another block of the column is requested. */
-static t2i_status load_block(t2i_column *column, uint64_t block, const uint8_t **out,
-                             t2i_error *err)
+t2i_status t2i_column_block(t2i_column *column, uint64_t block, const uint8_t **out, t2i_error *err)
 {
     if (block < column->cached || block - column->cached >= column->cached_blocks)
         T2I_TRY(fill_cache(column, block, err));
@@ -115,78 +112,11 @@ t2i_status t2i_column_read(t2i_column *column, uint64_t first, uint64_t count, v
         uint64_t rows = column->block_rows - skip < count ? column->block_rows - skip : count;
         int is_written = column->unwritten == NULL || block < column->rows_put / column->block_rows;
         const uint8_t *from = column->unwritten;
-        if (is_written) T2I_TRY(load_block(column, block, &from, err));
+        if (is_written) T2I_TRY(t2i_column_block(column, block, &from, err));
         memcpy(to, from + skip * column->row_bytes, (size_t)(rows * column->row_bytes));
         to += rows * column->row_bytes;
         first += rows;
         count -= rows;
     }
     return T2I_OK;
-}
-
-static const char *kind_name(t2i_kind kind)
-{
-    return kind == T2I_U8 ? "u8" : kind == T2I_U32 ? "u32" : kind == T2I_U64 ? "u64" : "f32";
-}
-
-static void add_number(t2i_hash *hash, uint64_t number)
-{
-    t2i_hash_add(hash, &number, sizeof number);
-}
-
-typedef struct {
-    t2i_progress progress;
-    double all, done; /* bytes */
-} reading;
-
-static t2i_status digest_column(t2i_hash *hash, t2i_column *column, reading *read, t2i_error *err)
-{
-    const t2i_column_spec *spec = column->spec;
-    const char *kind = kind_name(spec->kind);
-    t2i_hash_add(hash, spec->path, strlen(spec->path) + 1);
-    t2i_hash_add(hash, kind, strlen(kind) + 1);
-    add_number(hash, spec->rank);
-    for (unsigned i = 0; i < spec->rank; i++) add_number(hash, column->dim[i]);
-    for (uint64_t block = 0; block < column->blocks; block++) {
-        const uint8_t *bytes;
-        T2I_TRY(load_block(column, block, &bytes, err));
-        size_t size = t2i_column_block_bytes(column, block);
-        t2i_hash_add(hash, bytes, size);
-        read->done += (double)size;
-        t2i_progress_at(&read->progress, read->done / read->all);
-    }
-    return T2I_OK;
-}
-
-static void digest_text(t2i_hash *hash, const char *name, const char *value)
-{
-    t2i_hash_add(hash, name, strlen(name) + 1);
-    t2i_hash_add(hash, value, strlen(value) + 1);
-}
-
-t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *encoder,
-                              char out[T2I_HEX], t2i_error *err)
-{
-    static const char name[] = "format_version";
-    const uint32_t version = FORMAT_VERSION;
-    t2i_hash *hash;
-    reading read = {.all = 0};
-    t2i_status status = t2i_hash_new(&hash, err);
-    for (int i = 0; i < COLUMNS; i++)
-        if (column[i].present) read.all += (double)column[i].rows_put * (double)column[i].row_bytes;
-    t2i_progress_begin(&read.progress, "computing the digest");
-    for (int i = 0; i < COLUMNS && status == T2I_OK; i++)
-        if (column[i].present) status = digest_column(hash, &column[i], &read, err);
-    if (status == T2I_OK) t2i_progress_end(&read.progress);
-    if (status == T2I_OK) {
-        digest_text(hash, "format", FORMAT);
-        t2i_hash_add(hash, name, sizeof name);
-        t2i_hash_add(hash, &version, sizeof version);
-        t2i_hash_add(hash, "", 1);
-        digest_text(hash, "tool", tool);
-        digest_text(hash, "encoder", encoder);
-        t2i_hash_end(hash, out);
-    }
-    t2i_hash_free(hash);
-    return status;
 }

@@ -14,12 +14,8 @@
 T2I_CHECKED t2i_status t2i_column_read(t2i_column *column, uint64_t first, uint64_t count,
                                        void *out, t2i_error *err);
 
-/* The digest of a dataset: over all columns that are present, and these attributes
- * (docs/file-formats.md). */
-T2I_CHECKED t2i_status t2i_dataset_digest(t2i_column *column, const char *tool, const char *encoder,
-                                          char out[T2I_HEX], t2i_error *err);
-
-/* Reads every block of an open dataset and compares the digest with the stored one. */
-T2I_CHECKED t2i_status t2i_dataset_check_digest(t2i_dataset *dataset, t2i_error *err);
+/* The bytes of a block, verified; valid until another block of the column is requested. */
+T2I_CHECKED t2i_status t2i_column_block(t2i_column *column, uint64_t block, const uint8_t **out,
+                                        t2i_error *err);
 
 #endif

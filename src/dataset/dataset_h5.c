@@ -258,6 +258,8 @@ static t2i_status read_attributes(const t2i_h5_file *file, t2i_claims *claims, t
                         file->path, (unsigned)version, FORMAT_VERSION);
     T2I_TRY(read_text(file, "tool", claims->tool, sizeof claims->tool, err));
     T2I_TRY(read_text(file, "digest", claims->digest, sizeof claims->digest, err));
+    if (H5Aexists(file->file, "content") > 0)
+        T2I_TRY(read_text(file, "content", claims->content, sizeof claims->content, err));
     return read_text(file, "encoder", claims->encoder, sizeof claims->encoder, err);
 }
 

@@ -60,6 +60,7 @@ typedef struct {
 /* The claims of a file. Strings are padded with NUL bytes, at least one. */
 struct t2i_claims {
     char tool[sizeof((t2i_dataset_info *)0)->tool], digest[T2I_HEX], encoder[ENCODER_MAX];
+    char content[T2I_HEX]; /* "": not stored */
     t2i_column_claims column[COLUMNS];
 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "dataset/dataset_column.h"
+#include "dataset/dataset_digest.h"
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/text.h"
@@ -85,12 +85,23 @@ static t2i_status check_images(const verifier *state, t2i_error *err)
     return T2I_OK;
 }
 
+static t2i_status check_content(const t2i_dataset *dataset, const char *content, t2i_error *err)
+{
+    const char *stored = t2i_dataset_get_info(dataset)->content;
+    if (stored[0] == '\0' || strcmp(stored, content) == 0) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s is damaged: its attribute content does not match its pairs; restore the "
+                    "file or build it again",
+                    t2i_dataset_path(dataset));
+}
+
 t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err)
 {
+    char content[T2I_HEX];
     uint64_t images = t2i_dataset_get_info(dataset)->images;
     uint64_t all = t2i_dataset_get_info(dataset)->prompt_bytes;
-    T2I_TRY(
-        t2i_dataset_check_digest(dataset, err)); /* first, as the other checks rely on the sizes */
+    /* first, as the other checks rely on the sizes */
+    T2I_TRY(t2i_dataset_check_digest(dataset, content, err));
     verifier state = {.dataset = dataset, .room = all < STRING_MAX ? (size_t)all : STRING_MAX};
     char *bytes = t2i_alloc(state.room, 1);
     state.before = t2i_alloc(state.room, 1);
@@ -102,6 +113,7 @@ t2i_status t2i_dataset_verify(t2i_dataset *dataset, t2i_error *err)
         memset(state.first_row, 0xff, (size_t)images * sizeof *state.first_row);
         status = check_prompts(&state, bytes, err);
         if (status == T2I_OK) status = check_images(&state, err);
+        if (status == T2I_OK) status = check_content(dataset, content, err);
     }
     t2i_free(bytes);
     t2i_free(state.before);

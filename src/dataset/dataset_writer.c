@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dataset/dataset_column.h"
+#include "dataset/dataset_digest.h"
 #include "dataset/dataset_h5.h"
 #include "base/commit.h"
 #include "base/fs.h"
@@ -445,13 +445,14 @@ static t2i_status encoder_text(const t2i_dataset_writer *out, char **text, t2i_e
 static t2i_status put_attributes(t2i_dataset_writer *out, const char *encoder, t2i_error *err)
 {
     const uint32_t version = FORMAT_VERSION;
-    char digest[T2I_HEX];
+    char digest[T2I_HEX], content[T2I_HEX];
     T2I_TRY(put_text(out, "format", FORMAT, err));
     T2I_TRY(put_attribute(out, out->h5, "format_version", H5T_STD_U32LE, &version, err));
     T2I_TRY(put_text(out, "tool", out->tool, err));
     T2I_TRY(put_text(out, "encoder", encoder, err));
-    T2I_TRY(t2i_dataset_digest(out->column, out->tool, encoder, digest, err));
-    return put_text(out, "digest", digest, err);
+    T2I_TRY(t2i_dataset_digest(out->column, out->tool, encoder, digest, content, err));
+    T2I_TRY(put_text(out, "digest", digest, err));
+    return put_text(out, "content", content, err);
 }
 
 static t2i_status finish(t2i_dataset_writer *out, t2i_error *err)

@@ -32,6 +32,7 @@ typedef struct {
     size_t runs, run_room;
     uint64_t bin[BINS], bin_width;
     t2i_text alphabet;
+    char content[T2I_HEX];
 } survey;
 
 static t2i_status read_prompt(t2i_dataset *dataset, uint64_t pair, t2i_text *out, t2i_error *err)
@@ -189,12 +190,13 @@ static t2i_status add_table(const survey *s, const t2i_dataset_info *info, t2i_t
                             t2i_error *err)
 {
     const t2i_encoder_info *encoder = &info->encoder;
-    T2I_TRY(t2i_text_addf(out, err,
-                          "dataset          %s\nwritten by       %s\ndigest           %s\n"
-                          "pairs            %llu\npictures         %llu in %llu groups",
-                          t2i_dataset_path(s->dataset), info->tool, info->digest,
-                          (unsigned long long)info->pairs, (unsigned long long)info->images,
-                          (unsigned long long)s->groups));
+    T2I_TRY(t2i_text_addf(
+        out, err,
+        "dataset          %s\nwritten by       %s\ndigest           %s\n"
+        "content          %s\npairs            %llu\npictures         %llu in %llu groups",
+        t2i_dataset_path(s->dataset), info->tool, info->digest, s->content,
+        (unsigned long long)info->pairs, (unsigned long long)info->images,
+        (unsigned long long)s->groups));
     if (info->has_pixels)
         T2I_TRY(t2i_text_addf(out, err, ", %llu x %llu pixels\n",
                               (unsigned long long)encoder->width,
@@ -252,6 +254,7 @@ static t2i_status add_json(const survey *s, const t2i_dataset_info *info, t2i_te
     t2i_json_set_string(json, "file", t2i_dataset_path(s->dataset));
     t2i_json_set_string(json, "tool", info->tool);
     t2i_json_set_string(json, "digest", info->digest);
+    t2i_json_set_string(json, "content", s->content);
     t2i_json_set_integer(json, "pairs", (int64_t)info->pairs);
     t2i_json_set_integer(json, "pictures", (int64_t)info->images);
     t2i_json_set_integer(json, "groups", (int64_t)s->groups);
@@ -300,6 +303,7 @@ static t2i_status survey_all(survey *s, int json, t2i_text *out, t2i_error *err)
     T2I_TRY(survey_pairs(s, info->pairs, err));
     T2I_TRY(count_groups(s, info->images, err));
     T2I_TRY(sum_up(s, info, err));
+    T2I_TRY(t2i_dataset_content(s->dataset, s->content, err));
     return json ? add_json(s, info, out, err) : add_table(s, info, out, err);
 }
 

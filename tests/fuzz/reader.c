@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dataset/dataset_column.h"
+#include "dataset/dataset_digest.h"
 #include "dataset/reader.h"
 
 enum { NUMBERS = 12, FILE_BYTES = 2000, BYTES_MAX = 4096, READ_MOST = 64 };
@@ -167,8 +168,8 @@ static void set_digest(const char *path)
                    T2I_OK);
         column[i].reader = &file;
     }
-    t2i_status status =
-        t2i_dataset_digest(column, claims.tool, claims.encoder, claims.digest, &err);
+    t2i_status status = t2i_dataset_digest(column, claims.tool, claims.encoder, claims.digest,
+                                           claims.content, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
     for (int i = 0; i < COLUMNS; i++) t2i_column_free(&column[i]);
 }

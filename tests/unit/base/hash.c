@@ -32,6 +32,10 @@ static void test_hash(void)
     bytes[1234] ^= 1;
     t2i_hash_hex(bytes, sizeof bytes, pieces);
     CU_ASSERT_STRING_NOT_EQUAL(pieces, hex);
+    uint8_t binary[T2I_HASH_BYTES];
+    t2i_hash_128(bytes, sizeof bytes, binary);
+    for (size_t i = 0; i < sizeof binary; i++) snprintf(hex + 2 * i, 3, "%02x", binary[i]);
+    CU_ASSERT_STRING_EQUAL(pieces, hex);
     t2i_hash_free(NULL);
 }
 

@@ -274,6 +274,105 @@ static void digest_is_as_documented(void)
     t2i_dataset_close(dataset);
 }
 
+/* ---- the content ---- */
+
+static void content_of(const char *file, char stored[T2I_HEX], char answer[T2I_HEX])
+{
+    t2i_dataset *dataset = NULL;
+    OK(t2i_dataset_open(&dataset, file, &err));
+    if (dataset == NULL) return;
+    strcpy(stored, t2i_dataset_get_info(dataset)->content);
+    OK(t2i_dataset_content(dataset, answer, &err));
+    OK(t2i_dataset_verify(dataset, &err));
+    t2i_dataset_close(dataset);
+}
+
+/* The content is that of `entry`: length and bytes of a prompt, and a picture, per pair. */
+static void check_content(const char *file, const char *const *prompt, const size_t *picture,
+                          const void *pictures, size_t size)
+{
+    char stored[T2I_HEX] = "", answer[T2I_HEX] = "", expected[T2I_HEX];
+    t2i_hash *hash = NULL;
+    OK(t2i_hash_new(&hash, &err));
+    for (size_t i = 0; i < PAIRS; i++) {
+        uint64_t length = strlen(prompt[i]);
+        char of[T2I_HEX];
+        uint8_t bytes[T2I_HASH_BYTES];
+        t2i_hash_hex((const char *)pictures + picture[i] * size, size, of);
+        for (size_t k = 0; k < T2I_HASH_BYTES; k++)
+            bytes[k] = (uint8_t)strtoul((char[]){of[2 * k], of[2 * k + 1], '\0'}, NULL, 16);
+        t2i_hash_add(hash, &length, 8);
+        t2i_hash_add(hash, prompt[i], (size_t)length);
+        t2i_hash_add(hash, bytes, sizeof bytes);
+    }
+    t2i_hash_end(hash, expected);
+    t2i_hash_free(hash);
+    content_of(file, stored, answer);
+    CU_ASSERT_STRING_EQUAL(stored, expected);
+    CU_ASSERT_STRING_EQUAL(answer, expected);
+}
+
+static void content_is_as_documented(void)
+{
+    /* "red" has the pictures 0 and 2; their order is that of their digests */
+    static const char *const prompt[PAIRS] = {"",    "blue",  "blue square",      "red",
+                                              "red", "zebra", "\xc3\xa9t\xc3\xa9"};
+    uint8_t pixels[IMAGES * PIXEL];
+    float feature[IMAGES * WIDE];
+    char of[2][T2I_HEX];
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = sample_pixel(i);
+    for (size_t i = 0; i < IMAGES * WIDE; i++) feature[i] = sample_feature(i);
+    for (int bare = 0; bare < 2; bare++) {
+        const void *pictures = bare ? (const void *)feature : pixels;
+        size_t size = bare ? WIDE * sizeof *feature : PIXEL;
+        t2i_hash_hex(pictures, size, of[0]);
+        t2i_hash_hex((const char *)pictures + 2 * size, size, of[1]);
+        size_t first = strcmp(of[0], of[1]) < 0 ? 0 : 2;
+        const size_t picture[PAIRS] = {0, 1, 1, first, 2 - first, 1, 2};
+        write_sample(path, !bare);
+        check_content(path, prompt, picture, pictures, size);
+    }
+}
+
+/* The sample with its pictures in the opposite order, by another encoder, with other names, rows,
+ * splits and groups. */
+static void content_is_of_the_pairs_alone(void)
+{
+    static const char bytes[] = "zebra"
+                                "red"
+                                "\xc3\xa9t\xc3\xa9"
+                                "blue"
+                                "blue square"
+                                "red";
+    static const uint64_t offset[PAIRS + 1] = {0, 5, 8, 13, 17, 28, 31, 31};
+    static const uint32_t image[PAIRS] = {0, 1, 1, 0, 0, 2, 2};
+    static const uint32_t row[PAIRS] = {1, 3, 5, 6, 7, 8, 9}, group[IMAGES] = {0, 1, 2};
+    static const uint8_t split[PAIRS] = {0};
+    static const char *const name[IMAGES] = {"x", "y", "z"};
+    static const t2i_pairs pairs = {PAIRS, IMAGES, bytes, offset, image, row, split, name, group};
+    static const t2i_encoder_info encoder = {"resnet18", HIGH, ACROSS, 1, ""};
+    static const size_t from[IMAGES] = {1, 2, 0}; /* pictures of the sample */
+    char stored[2][T2I_HEX] = {"", ""}, answer[T2I_HEX] = "";
+    float feature[IMAGES] = {0};
+    t2i_dataset_writer *out = NULL;
+    write_sample(path, 1);
+    content_of(path, stored[0], answer);
+    OK(t2i_dataset_writer_create(&out, other_path, "another", &pairs, 1, &encoder, &err));
+    if (out == NULL) return;
+    for (size_t i = 0; i < IMAGES; i++) {
+        uint8_t pixels[PIXEL];
+        for (size_t k = 0; k < PIXEL; k++) pixels[k] = sample_pixel(from[i] * PIXEL + k);
+        OK(t2i_dataset_writer_put_pixels(out, 1, pixels, &err));
+    }
+    OK(t2i_dataset_writer_put_features(out, IMAGES, feature, &err));
+    OK(t2i_dataset_writer_commit(out, &err));
+    content_of(other_path, stored[1], answer);
+    CU_ASSERT_STRING_EQUAL(stored[0], stored[1]);
+    write_sample(other_path, 0);
+    content_of(other_path, stored[1], answer);
+    CU_ASSERT_STRING_NOT_EQUAL(stored[0], stored[1]);
+}
+
 static void only_empty_strings(void)
 {
     static const uint64_t offset[2] = {0, 0};
@@ -482,6 +581,8 @@ int main(void)
         {"pairs are sorted, and blocks are invisible", sorts_and_cuts_into_blocks},
         {"the same input gives the same bytes", same_input_same_file},
         {"the digest is as documented", digest_is_as_documented},
+        {"the content is as documented", content_is_as_documented},
+        {"the content is that of the pairs alone", content_is_of_the_pairs_alone},
         {"strings may all be empty", only_empty_strings},
         {"splits have names", names_splits},
         {"bad pairs are refused", refuses_bad_pairs},

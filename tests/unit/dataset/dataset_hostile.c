@@ -231,6 +231,10 @@ static void refuses_other_attributes(void)
     refused_after(file, "32 hex digits");
     set_text(file = fresh(), "digest", "0123456789abcdef0123456789abcdeF", 32);
     refused_after(file, "32 hex digits");
+    set_text(file = fresh(), "content", "0123456789abcdef0123456789abcdeF", 32);
+    refused_after(file, "its content is not 32 hex digits");
+    set_text(file = fresh(), "content", "0123456789abcdef0123456789abcdef0", 33);
+    refused_after(file, "content is missing, too long");
 }
 
 static void refuses_other_encoders(void)
@@ -440,6 +444,28 @@ static void finds_wrong_attributes(void)
     set_text(file = fresh(), "digest", "0123456789abcdef0123456789abcdef", 32);
     done(file);
     unverified("its digest does not match");
+    set_text(file = fresh(), "content", "0123456789abcdef0123456789abcdef", 32);
+    done(file);
+    unverified("its attribute content does not match its pairs");
+}
+
+/* Files of version 1 of t2i-data lack the attribute. */
+static void computes_an_absent_content(void)
+{
+    t2i_dataset *dataset = NULL;
+    char stored[T2I_HEX], computed[T2I_HEX];
+    for (int i = 0; i < 2; i++) {
+        hid_t file = fresh();
+        if (i == 1) CU_ASSERT(H5Adelete(file, "content") >= 0);
+        done(file);
+        OK(t2i_dataset_open(&dataset, path, &err));
+        if (dataset == NULL) return;
+        CU_ASSERT_EQUAL(t2i_dataset_get_info(dataset)->content[0] == '\0', i == 1);
+        OK(t2i_dataset_content(dataset, i == 0 ? stored : computed, &err));
+        OK(t2i_dataset_verify(dataset, &err));
+        t2i_dataset_close(dataset);
+    }
+    CU_ASSERT_STRING_EQUAL(stored, computed);
 }
 
 static void finds_bad_prompts(void)
@@ -564,6 +590,7 @@ int main(void)
         {"a damaged block is named", finds_damaged_blocks},
         {"a block that cannot be decoded is named", finds_undecodable_blocks},
         {"the digest covers the attributes", finds_wrong_attributes},
+        {"a file without content is read", computes_an_absent_content},
         {"prompts that are wrong in themselves are found", finds_bad_prompts},
         {"pairs that are wrong in themselves are found", finds_bad_pairs},
         {"pictures that are wrong in themselves are found", finds_bad_pictures},
