@@ -32,7 +32,7 @@ pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo
 MPI_PKG.openmpi = $(call pick,ompi-c ompi mpich)
 MPI_PKG.mpich   = mpich
 PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
-           libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat
+           libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat libarchive
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # errno of sqrtf is not used; without it loops with sqrtf are vectorised.

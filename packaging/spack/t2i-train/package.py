@@ -27,6 +27,7 @@ class T2iTrain(MakefilePackage):
     depends_on("freetype")
     depends_on("harfbuzz")
     depends_on("expat")
+    depends_on("libarchive")
 
     def edit(self, spec, prefix):
         pass
