@@ -22,6 +22,11 @@ void t2i_image_free(t2i_image *image); /* empties it */
 /* A white picture. T2I_DATA if a side is 0 or over the limits; T2I_SYSTEM. *out is empty on
  * failure. */
 T2I_CHECKED t2i_status t2i_image_new(t2i_image *out, size_t width, size_t height, t2i_error *err);
+/* Turns a picture upright by its EXIF orientation, 1 to 8, of which 1 is upright already.
+ * T2I_SYSTEM: *image is empty then. */
+T2I_CHECKED t2i_status t2i_image_turn(t2i_image *image, unsigned orientation, t2i_error *err);
+/* Colour of a text: white, black, grey or #rrggbb. Returns 0 if it is none of them. */
+int t2i_image_colour(const char *text, uint8_t rgb[3]);
 /* Are the sides within the limits? */
 int t2i_image_size_fits(uint64_t width, uint64_t height);
 

@@ -1,5 +1,7 @@
 #include "image/image_codec.h"
 
+#include "image/image_file.h"
+
 t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file, uint64_t width,
                                       uint64_t height, t2i_error *err)
 {
@@ -10,6 +12,20 @@ t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file, uint64
         "it smaller",
         file->name, (unsigned long long)width, (unsigned long long)height, T2I_IMAGE_SIDE_MAX,
         file->area_max);
+}
+
+void t2i_image_codec_flatten(const t2i_image_codec_source *file, uint8_t *rgb, const uint8_t *rgba,
+                             size_t count)
+{
+    for (size_t i = 0; i < count; i++, rgb += 3, rgba += 4) {
+        unsigned alpha = rgba[3];
+        if (alpha < 255) file->notes->found |= T2I_IMAGE_TRANSPARENT;
+        for (int c = 0; c < 3; c++) {
+            unsigned t = rgba[c] * alpha + 128;
+            if (file->background != NULL) t += file->background[c] * (255u - alpha);
+            rgb[c] = file->background == NULL ? rgba[c] : (uint8_t)((t + (t >> 8)) >> 8);
+        }
+    }
 }
 
 t2i_status t2i_image_codec_damaged(const t2i_image_codec_source *file, const char *kind,

@@ -11,17 +11,30 @@
 #include "base/error.h"
 #include "image/image.h"
 
+/* What a decoder finds besides the pixels. */
+typedef struct {
+    unsigned found;       /* bits of t2i_image_found (image_file.h) */
+    unsigned orientation; /* of EXIF, 1 to 8 */
+} t2i_image_codec_notes;
+
 /* A whole picture file in memory; all borrowed. */
 typedef struct {
     const uint8_t *bytes;
     size_t size;
-    const char *name; /* for messages */
-    size_t area_max;  /* pixels */
+    const char *name;             /* for messages */
+    size_t area_max;              /* pixels */
+    const uint8_t *background;    /* RGB, behind transparent pixels; NULL: alpha is dropped */
+    t2i_image_codec_notes *notes; /* output */
 } t2i_image_codec_source;
 
 /* T2I_DATA if a side is over the limit of image.h or the area over area_max. */
 T2I_CHECKED t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file,
                                                   uint64_t width, uint64_t height, t2i_error *err);
+/* Pixels with alpha to RGB: on the background, rounded as in Pillow's paste, or without alpha.
+ * Notes if one is not opaque. */
+void t2i_image_codec_flatten(const t2i_image_codec_source *file, uint8_t *rgb, const uint8_t *rgba,
+                             size_t count);
+
 /* Return T2I_DATA: "NAME is a damaged KIND (WHY): ..." and "NAME is cut off after N bytes: ...". */
 t2i_status t2i_image_codec_damaged(const t2i_image_codec_source *file, const char *kind,
                                    const char *why, t2i_error *err);

@@ -61,35 +61,43 @@ static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *e
                     file->name);
 }
 
-t2i_status t2i_image_file_decode_within(t2i_image *out, const void *bytes, size_t size,
-                                        size_t area_max, const char *name, t2i_error *err)
+static t2i_status decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)
 {
-    const t2i_image_codec_source file = {bytes, size, name, area_max};
-    *out = (t2i_image){0};
-    if (size == 0) return t2i_fail(err, T2I_DATA, "%s is empty", name);
-    if (begins(&file, 0, "\x89PNG\r\n\x1a\n")) return t2i_image_png_decode(out, &file, err);
-    if (begins(&file, 0, "\xff\xd8\xff")) return t2i_image_jpeg_decode(out, &file, err);
-    if (begins(&file, 0, "RIFF") && (size <= 8 || begins(&file, 8, "WEBP")))
-        return t2i_image_webp_decode(out, &file, err);
-    return refuse_format(&file, err);
+    if (file->size == 0) return t2i_fail(err, T2I_DATA, "%s is empty", file->name);
+    if (begins(file, 0, "\x89PNG\r\n\x1a\n")) return t2i_image_png_decode(out, file, err);
+    if (begins(file, 0, "\xff\xd8\xff")) return t2i_image_jpeg_decode(out, file, err);
+    if (begins(file, 0, "RIFF") && (file->size <= 8 || begins(file, 8, "WEBP")))
+        return t2i_image_webp_decode(out, file, err);
+    return refuse_format(file, err);
 }
 
 t2i_status t2i_image_file_decode(t2i_image *out, const void *bytes, size_t size, const char *name,
-                                 t2i_error *err)
+                                 const t2i_image_how *how, unsigned *found, t2i_error *err)
 {
-    return t2i_image_file_decode_within(out, bytes, size, T2I_IMAGE_AREA_MAX, name, err);
+    static const t2i_image_how as_stored;
+    t2i_image_codec_notes notes = {.orientation = 1};
+    if (how == NULL) how = &as_stored;
+    const t2i_image_codec_source file = {.bytes = bytes,
+                                         .size = size,
+                                         .name = name,
+                                         .area_max = how->area_max == 0 ? T2I_IMAGE_AREA_MAX
+                                                                        : how->area_max,
+                                         .background = how->background,
+                                         .notes = &notes};
+    *out = (t2i_image){0};
+    t2i_status status = decode(out, &file, err);
+    if (notes.orientation != 1) notes.found |= T2I_IMAGE_ORIENTED;
+    if (status == T2I_OK && how->upright) status = t2i_image_turn(out, notes.orientation, err);
+    if (out->width != out->height) notes.found |= T2I_IMAGE_OBLONG;
+    if (found != NULL) *found = notes.found;
+    return status;
 }
 
-t2i_status t2i_image_file_read(t2i_image *out, const char *path, t2i_error *err)
+t2i_status t2i_image_file_load(t2i_text *out, const char *path, t2i_error *err)
 {
-    t2i_text file = {0};
-    *out = (t2i_image){0};
     uint64_t bytes; /* a pipe or a device might never end */
-    t2i_status status = t2i_fs_size(path, &bytes, err);
-    if (status == T2I_OK) status = t2i_fs_read(path, FILE_MAX, &file, err);
-    if (status == T2I_OK) status = t2i_image_file_decode(out, file.data, file.size, path, err);
-    t2i_text_free(&file);
-    return status;
+    T2I_TRY(t2i_fs_size(path, &bytes, err));
+    return t2i_fs_read(path, FILE_MAX, out, err);
 }
 
 t2i_status t2i_image_file_write(const t2i_image *image, const char *path, t2i_error *err)

@@ -1,16 +1,20 @@
 /* image_jpeg.c - decodes JPEG by libjpeg with Pillow's settings: the exact DCT, smooth upsampling.
  *
- * libjpeg fills damaged data with grey, which is accepted, as in Pillow. A file that ends before
- * its last row is refused, as in Pillow.
+ * libjpeg fills damaged data with grey, which is accepted, as in Pillow, and noted. A file that
+ * ends before its last row is refused, as in Pillow.
  */
 #include "image/image_jpeg.h"
 
 #include <setjmp.h>
+#include <string.h>
 #include <stdio.h> /* for jpeglib.h, which itself comes before jerror.h */
 
 #include <jpeglib.h>
 
 #include <jerror.h>
+
+#include "image/exif.h"
+#include "image/image_file.h"
 
 /* A scan of a few bytes takes the time of the whole picture; real files have about ten scans. The
  * limit is lower for the largest pictures. */
@@ -28,7 +32,7 @@ typedef struct {
     struct jpeg_progress_mgr progress;
     const t2i_image_codec_source *file;
     t2i_image image;
-    int cut, endless;
+    int cut, endless, repaired;
     jmp_buf back;
 } codec;
 
@@ -38,10 +42,15 @@ static void on_error(j_common_ptr any)
     longjmp(c->back, 1);
 }
 
+/* Notes damaged data. Other warnings are about headers: pixels are not concerned. */
 static void on_message(j_common_ptr any, int level)
 {
-    (void)any;
-    (void)level;
+    codec *c = any->client_data;
+    int code = any->err->msg_code;
+    if (level < 0)
+        c->repaired |= code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE ||
+                       code == JWRN_ARITH_BAD_CODE || code == JWRN_MUST_RESYNC ||
+                       code == JWRN_EXTRANEOUS_DATA || code == JWRN_BOGUS_PROGRESSION;
 }
 
 static void on_progress(j_common_ptr any)
@@ -93,11 +102,21 @@ static int read_header(codec *c)
                                          .resync_to_restart = jpeg_resync_to_restart,
                                          .term_source = on_begin};
     c->jpeg.src = &c->source;
+    jpeg_save_markers(&c->jpeg, JPEG_APP0 + 1, 0xffff);
     int found;
     do found = jpeg_read_header(&c->jpeg, FALSE);
     while (found == JPEG_HEADER_TABLES_ONLY);
     c->cut = found == JPEG_SUSPENDED;
     return c->cut ? -1 : 0;
+}
+
+/* The first EXIF marker counts, as in Pillow. */
+static unsigned find_orientation(const codec *c)
+{
+    for (jpeg_saved_marker_ptr m = c->jpeg.marker_list; m != NULL; m = m->next)
+        if (m->data_length >= 6 && memcmp(m->data, "Exif\0", 6) == 0)
+            return t2i_exif_orientation(m->data, m->data_length);
+    return 1;
 }
 
 /* a * b / 255, rounded */
@@ -173,12 +192,14 @@ t2i_status t2i_image_jpeg_decode(t2i_image *out, const t2i_image_codec_source *f
     t2i_status status = T2I_OK;
     int failed = read_header(&c);
     if (!failed) {
+        file->notes->orientation = find_orientation(&c); /* libjpeg frees it at the end */
         status = t2i_image_codec_check_size(file, c.jpeg.image_width, c.jpeg.image_height, err);
         if (status == T2I_OK)
             status = t2i_image_new(&c.image, c.jpeg.image_width, c.jpeg.image_height, err);
         if (status == T2I_OK) failed = read_rows(&c);
     }
     if (failed) status = tell(&c, err);
+    if (c.repaired) file->notes->found |= T2I_IMAGE_REPAIRED;
     jpeg_destroy_decompress(&c.jpeg);
     if (status == T2I_OK)
         *out = c.image;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
+#include "image/exif.h"
+#include "image/image_file.h"
 #include "base/text.h"
 
 #define CHUNK_MAX    ((size_t)16 << 20) /* bytes of one chunk that is not pixels */
@@ -27,6 +29,9 @@ typedef struct {
     t2i_text *text; /* writing: the output */
     const char *key, *note;
     t2i_image image;
+    const t2i_image_codec_source *file; /* reading */
+    uint8_t *rows; /* reading: one row or, of an interlaced picture, all, if they are not RGB */
+    int wide;      /* reading: they are 16-bit grey */
     char why[128]; /* libpng's message */
 } codec;
 
@@ -63,15 +68,50 @@ static void on_flush(png_structp png)
     (void)png;
 }
 
-/* Converts every kind of pixels to 8-bit RGB, without gamma correction, as in Pillow. */
+/* Asks for 8-bit RGB or RGBA, without gamma correction, as in Pillow; of 16-bit grey, which Pillow
+ * clips, for the values themselves, with alpha or without. */
 static void ask_for_rgb(codec *c)
 {
     int type = png_get_color_type(c->png, c->info);
+    c->wide = type == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(c->png, c->info) == 16;
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(c->png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(c->png);
+    if (png_get_valid(c->png, c->info, PNG_INFO_tRNS) != 0) png_set_tRNS_to_alpha(c->png);
+    if (c->wide) return;
     if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(c->png);
     png_set_strip_16(c->png);
-    png_set_strip_alpha(c->png);
+}
+
+/* Converts 16-bit grey to RGBA in place: the row has room for it. */
+static void clip_grey(const codec *c, uint8_t *row)
+{
+    int step = png_get_channels(c->png, c->info) * 2;
+    for (size_t x = c->image.width; x-- > 0;) {
+        const uint8_t *from = row + x * (size_t)step;
+        uint8_t value = from[0] > 0 ? 255 : from[1];
+        uint8_t alpha = step == 4 && (from[2] | from[3]) == 0 ? 0 : 255;
+        if (from[0] > 0) c->file->notes->found |= T2I_IMAGE_CLIPPED;
+        row[x * 4] = row[x * 4 + 1] = row[x * 4 + 2] = value;
+        row[x * 4 + 3] = alpha;
+    }
+}
+
+/* Reads the pixels, in as many passes as the file has. */
+static void read_passes(codec *c, int passes)
+{
+    size_t width = c->image.width, height = c->image.height, stride = width * 4;
+    int plain = !c->wide && png_get_channels(c->png, c->info) == 3;
+    if (!plain) c->rows = t2i_alloc(passes > 1 ? height : 1, stride);
+    if (!plain && c->rows == NULL) png_error(c->png, "out of memory");
+    for (int pass = 0; pass < passes; pass++)
+        for (size_t y = 0; y < height; y++) {
+            uint8_t *rgb = c->image.rgb + y * width * 3;
+            uint8_t *row = plain ? rgb : c->rows + (passes > 1 ? y * stride : 0);
+            png_read_row(c->png, row, NULL);
+            if (plain || pass < passes - 1) continue;
+            if (c->wide) clip_grey(c, row);
+            t2i_image_codec_flatten(c->file, rgb, row, width);
+        }
 }
 
 /* Returns 0, or -1 with the reason in c->why. */
@@ -88,13 +128,12 @@ static int read_rows(codec *c)
     ask_for_rgb(c);
     int passes = png_set_interlace_handling(c->png);
     png_read_update_info(c->png, c->info);
-    if (png_get_image_width(c->png, c->info) != c->image.width ||
+    size_t width = c->image.width, bytes = png_get_rowbytes(c->png, c->info);
+    if (png_get_image_width(c->png, c->info) != width ||
         png_get_image_height(c->png, c->info) != c->image.height ||
-        png_get_rowbytes(c->png, c->info) != c->image.width * 3)
+        (c->wide ? bytes > width * 4 : bytes != width * 3 && bytes != width * 4))
         png_error(c->png, "its header is inconsistent");
-    for (int pass = 0; pass < passes; pass++)
-        for (size_t y = 0; y < c->image.height; y++)
-            png_read_row(c->png, c->image.rgb + y * c->image.width * 3, NULL);
+    read_passes(c, passes);
     png_read_end(c->png, NULL);
     return 0;
 }
@@ -102,6 +141,22 @@ static int read_rows(codec *c)
 static uint32_t big_endian(const uint8_t *b)
 {
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* Data of the first chunk of that type that begins with those bytes; NULL if there is none. */
+static const uint8_t *find_chunk(const uint8_t *png, size_t size, const char *type,
+                                 const char *begin, size_t begins, size_t *length)
+{
+    enum { SIGNATURE = 8, AROUND = 12 }; /* bytes; AROUND: length, type and checksum of a chunk */
+    for (size_t at = SIGNATURE; at + AROUND <= size; at += AROUND + *length) {
+        const uint8_t *data = png + at + 8;
+        *length = big_endian(png + at);
+        if (*length > size - at - AROUND) return NULL;
+        if (memcmp(png + at + 4, type, 4) == 0 && *length >= begins &&
+            memcmp(data, begin, begins) == 0)
+            return data;
+    }
+    return NULL;
 }
 
 /* Reads the size from the header, after all checks that need no memory. */
@@ -129,7 +184,7 @@ t2i_status t2i_image_png_decode(t2i_image *out, const t2i_image_codec_source *fi
 {
     size_t width = 0, height = 0;
     T2I_TRY(read_header(file, &width, &height, err));
-    codec c = {.bytes = file->bytes, .size = file->size};
+    codec c = {.bytes = file->bytes, .size = file->size, .file = file};
     T2I_TRY(t2i_image_new(&c.image, width, height, err));
 
     c.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
@@ -140,6 +195,10 @@ t2i_status t2i_image_png_decode(t2i_image *out, const t2i_image_codec_source *fi
     else if (read_rows(&c) != 0)
         status = t2i_image_codec_damaged(file, "PNG", c.why, err);
     png_destroy_read_struct(&c.png, &c.info, NULL);
+    t2i_free(c.rows);
+    size_t length;
+    const uint8_t *exif = find_chunk(file->bytes, file->size, "eXIf", "", 0, &length);
+    if (exif != NULL) file->notes->orientation = t2i_exif_orientation(exif, length);
     if (status == T2I_OK)
         *out = c.image;
     else
@@ -192,21 +251,11 @@ t2i_status t2i_image_png_encode(const t2i_image *image, t2i_text *out, t2i_error
 int t2i_image_png_find_note(const void *png, size_t size, const char *key,
                             char note[T2I_IMAGE_PNG_NOTE + 1])
 {
-    enum { SIGNATURE = 8, AROUND = 12 }; /* bytes; AROUND: length, type and checksum of a chunk */
-    const uint8_t *bytes = png;
-    size_t named = strlen(key) + 1;
-    for (size_t at = SIGNATURE; at + AROUND <= size;) {
-        size_t length = big_endian(bytes + at);
-        const uint8_t *data = bytes + at + 8;
-        if (length > size - at - AROUND) return 0;
-        if (memcmp(bytes + at + 4, "tEXt", 4) == 0 && length >= named &&
-            memcmp(data, key, named) == 0) {
-            size_t text = length - named < T2I_IMAGE_PNG_NOTE ? length - named : T2I_IMAGE_PNG_NOTE;
-            memcpy(note, data + named, text);
-            note[text] = '\0';
-            return 1;
-        }
-        at += AROUND + length;
-    }
-    return 0;
+    size_t length, named = strlen(key) + 1;
+    const uint8_t *data = find_chunk(png, size, "tEXt", key, named, &length);
+    if (data == NULL) return 0;
+    size_t text = length - named < T2I_IMAGE_PNG_NOTE ? length - named : T2I_IMAGE_PNG_NOTE;
+    memcpy(note, data + named, text);
+    note[text] = '\0';
+    return 1;
 }

@@ -150,3 +150,31 @@ t2i_status t2i_image_resize_crop(t2i_image *out, const t2i_image *in, size_t sid
         width = side * in->width / in->height;
     return resize_window(out, in, middle(width, crop), middle(height, crop), err);
 }
+
+/* The shorter side of a padded picture, rounded as in Pillow; at least 1. */
+static size_t shorter_side(size_t shorter, size_t longer, size_t side)
+{
+    double exact = (double)shorter / (double)longer * (double)side;
+    return exact < 1.0 ? 1 : (size_t)rint(exact);
+}
+
+t2i_status t2i_image_resize_pad(t2i_image *out, const t2i_image *in, size_t side,
+                                const uint8_t background[3], t2i_error *err)
+{
+    t2i_image small;
+    size_t width = side, height = side;
+    *out = (t2i_image){0};
+    if (in->width > in->height)
+        height = shorter_side(in->height, in->width, side);
+    else if (in->height > in->width)
+        width = shorter_side(in->width, in->height, side);
+    T2I_TRY(t2i_image_resize(&small, in, width, height, err));
+    t2i_status status = t2i_image_new(out, side, side, err);
+    size_t x = middle(side, width).first, y = middle(side, height).first;
+    for (size_t i = 0; status == T2I_OK && i < side * side; i++)
+        memcpy(out->rgb + i * 3, background, 3);
+    for (size_t j = 0; status == T2I_OK && j < height; j++)
+        memcpy(out->rgb + ((y + j) * side + x) * 3, small.rgb + j * width * 3, width * 3);
+    t2i_image_free(&small);
+    return status;
+}

@@ -3,6 +3,7 @@
 #define T2I_IMAGE_RESIZE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "base/error.h"
 #include "image/image.h"
 
@@ -17,5 +18,10 @@ T2I_CHECKED t2i_status t2i_image_resize(t2i_image *out, const t2i_image *in, siz
  * central crop x crop is cut out. crop is at most side. */
 T2I_CHECKED t2i_status t2i_image_resize_crop(t2i_image *out, const t2i_image *in, size_t side,
                                              size_t crop, t2i_error *err);
+
+/* The whole picture in the middle of a square, as Pillow's ImageOps.pad: the longer side becomes
+ * `side`; the rest is the background (RGB). */
+T2I_CHECKED t2i_status t2i_image_resize_pad(t2i_image *out, const t2i_image *in, size_t side,
+                                            const uint8_t background[3], t2i_error *err);
 
 #endif

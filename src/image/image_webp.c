@@ -1,9 +1,10 @@
 /* image_webp.c - decodes WebP by libwebp; of an animation the first frame, on a black canvas. */
 #include "image/image_webp.h"
 
-#include <string.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
+#include "base/mem.h"
+#include "image/exif.h"
 
 #define CHUNKS_MAX 65536u /* libwebpdemux allocates memory for each */
 
@@ -45,25 +46,51 @@ static t2i_status read_header(const t2i_image_codec_source *file, WebPBitstreamF
                                       err);
 }
 
-static t2i_status draw_frame(t2i_image *image, const t2i_image_codec_source *file,
-                             const WebPIterator *frame, t2i_error *err)
+/* Decodes the frame to `to`, rows of `stride` bytes. */
+static t2i_status decode_frame(const t2i_image_codec_source *file, const WebPIterator *frame,
+                               WEBP_CSP_MODE mode, uint8_t *to, size_t stride, t2i_error *err)
 {
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config))
         return t2i_fail(err, T2I_SYSTEM, "libwebp is of another version than its header");
+    size_t pixel = mode == MODE_RGB ? 3 : 4;
+    config.output.colorspace = mode;
+    config.output.is_external_memory = 1;
+    config.output.u.RGBA.rgba = to;
+    config.output.u.RGBA.stride = (int)stride;
+    config.output.u.RGBA.size = ((size_t)frame->height - 1) * stride + (size_t)frame->width * pixel;
+    VP8StatusCode status = WebPDecode(frame->fragment.bytes, frame->fragment.size, &config);
+    return status == VP8_STATUS_OK ? T2I_OK : tell(file, status, err);
+}
+
+/* Around a frame that is smaller than its canvas, the canvas is transparent black. */
+static t2i_status draw_frame(t2i_image *image, const t2i_image_codec_source *file,
+                             const WebPIterator *frame, t2i_error *err)
+{
     size_t x = (size_t)frame->x_offset, y = (size_t)frame->y_offset;
     size_t w = (size_t)frame->width, h = (size_t)frame->height;
     if (x + w > image->width || y + h > image->height)
         return t2i_image_codec_damaged(file, "WebP", "a frame extends beyond its canvas", err);
-    if (w < image->width || h < image->height)
-        memset(image->rgb, 0, image->width * image->height * 3);
-    config.output.colorspace = MODE_RGB;
-    config.output.is_external_memory = 1;
-    config.output.u.RGBA.rgba = image->rgb + (y * image->width + x) * 3;
-    config.output.u.RGBA.stride = (int)(image->width * 3);
-    config.output.u.RGBA.size = (h - 1) * image->width * 3 + w * 3;
-    VP8StatusCode status = WebPDecode(frame->fragment.bytes, frame->fragment.size, &config);
-    return status == VP8_STATUS_OK ? T2I_OK : tell(file, status, err);
+    if (!frame->has_alpha && w == image->width && h == image->height)
+        return decode_frame(file, frame, MODE_RGB, image->rgb, w * 3, err);
+    uint8_t *rgba = t2i_alloc(image->width * image->height, 4);
+    if (rgba == NULL) return t2i_fail_memory(err, image->width * image->height * 4, "a picture");
+    t2i_status status = decode_frame(file, frame, MODE_RGBA, rgba + (y * image->width + x) * 4,
+                                     image->width * 4, err);
+    if (status == T2I_OK)
+        t2i_image_codec_flatten(file, image->rgb, rgba, image->width * image->height);
+    t2i_free(rgba);
+    return status;
+}
+
+static unsigned find_orientation(const WebPDemuxer *demuxer)
+{
+    WebPChunkIterator chunk = {0};
+    unsigned orientation = 1;
+    if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk))
+        orientation = t2i_exif_orientation(chunk.chunk.bytes, chunk.chunk.size);
+    WebPDemuxReleaseChunkIterator(&chunk);
+    return orientation;
 }
 
 t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)
@@ -81,6 +108,7 @@ t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *f
     if (status == T2I_OK)
         status = t2i_image_new(out, (size_t)features.width, (size_t)features.height, err);
     if (status == T2I_OK) status = draw_frame(out, file, &frame, err);
+    file->notes->orientation = find_orientation(demuxer);
     WebPDemuxReleaseIterator(&frame);
     WebPDemuxDelete(demuxer);
     if (status != T2I_OK) t2i_image_free(out);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/string_table.h"
+#include "image/image.h"
 #include "prepare/pairs.h"
 #include "prepare/source.h"
 #include "prepare/build_journal.h"
@@ -32,6 +33,7 @@ typedef struct {
 
     /* with pictures: every rank */
     t2i_resnet *net;
+    t2i_picture_form form;
     t2i_build_journal_kind kind;
     char *folder; /* owned: OUT.parts */
     int lock;     /* rank 0: lock of the folder; -1: not held */
@@ -160,6 +162,36 @@ static t2i_status read_pairs(builder *b, t2i_error *err)
 
 /* ---- pictures: every rank ---- */
 
+/* The decoder, as floats, at most: a model that draws loads it. */
+#define DECODER_MAX ((size_t)128 << 20)
+
+/* What pictures become. The encoder decides what is not given: what a phone or a logo shows is
+ * right for pca; the features of resnet18 are torchvision's, which ignores orientation and alpha.
+ */
+static t2i_status read_form(builder *b, t2i_error *err)
+{
+    const t2i_build_options *o = b->options;
+    const int pca = strcmp(o->encoder, "pca") == 0;
+    const char *background = o->background != NULL ? o->background : pca ? "white" : "none";
+    const size_t side = o->size, dim = pca ? o->dim : T2I_RESNET_FEATURES;
+    b->form = (t2i_picture_form){
+        .side = side,
+        .pad = strcmp(o->fit, "pad") == 0,
+        .upright = o->orientation != NULL ? strcmp(o->orientation, "exif") == 0 : pca,
+        .opaque = strcmp(background, "none") != 0,
+        .background = {255, 255, 255}};
+    if (b->form.opaque && !t2i_image_colour(background, b->form.background))
+        return t2i_fail(err, T2I_USAGE,
+                        "--background \"%s\" is neither none, white, black, grey nor #rrggbb",
+                        background);
+    if (dim * side * side * 3 > DECODER_MAX)
+        return t2i_fail(err, T2I_USAGE,
+                        "--size %zu with %zu features per picture makes a decoder of %zu MiB; at "
+                        "most %zu MiB are allowed: lower --size or --dim",
+                        side, dim, dim * side * side * 3 >> 18, DECODER_MAX >> 18);
+    return T2I_OK;
+}
+
 static t2i_status find_folders(builder *b, t2i_error *err)
 {
     const char *images = b->options->images;
@@ -175,17 +207,20 @@ static t2i_status open_encoder(builder *b, t2i_error *err)
 {
     t2i_text key = {0};
     T2I_TRY(find_folders(b, err));
-    b->encoder = (t2i_encoder_info){.height = T2I_SIDE, .width = T2I_SIDE, .scale = 1};
+    const size_t side = b->form.side;
+    b->encoder = (t2i_encoder_info){.height = side, .width = side, .scale = 1};
     snprintf(b->encoder.encoder, sizeof b->encoder.encoder, "%s", b->options->encoder);
     b->kind = (t2i_build_journal_kind){
-        .folder = b->folder, .images = b->source.images, .pixels = T2I_PICTURE};
+        .folder = b->folder, .images = b->source.images, .pixels = side * side * 3};
     if (b->options->weights != NULL) {
         T2I_TRY(t2i_resnet_weights_load(&b->net, b->options->weights, b->encoder.weights, err));
         b->dim = b->kind.features = T2I_RESNET_FEATURES;
     }
     /* what a result depends on besides its picture: byte order and version */
     static const uint32_t order = 0x01020304;
-    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %d %s %s %d", T2I_SIDE, b->options->encoder,
+    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %zu %d %d %d %02x%02x%02x %s %s %d", side,
+                          b->form.pad, b->form.upright, b->form.opaque, b->form.background[0],
+                          b->form.background[1], b->form.background[2], b->options->encoder,
                           b->encoder.weights, *(const char *)&order));
     t2i_hash_hex(key.data, key.size, b->kind.key);
     t2i_text_free(&key);
@@ -245,9 +280,10 @@ static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error
     char digest[T2I_HEX];
     t2i_text text = {0};
     t2i_status mine =
-        t2i_text_addf(&text, err, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%zu %d %d %.17g %llu", o->pairs,
-                      o->from, o->images, o->features, o->out, o->encoder, o->weights, o->dim,
-                      o->skip_bad, o->resume, o->validation, (unsigned long long)o->seed);
+        t2i_text_addf(&text, err, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s %s %s %zu\n%zu %d %d %.17g %llu",
+                      o->pairs, o->from, o->images, o->features, o->out, o->encoder, o->weights,
+                      o->fit, o->orientation, o->background, o->size, o->dim, o->skip_bad,
+                      o->resume, o->validation, (unsigned long long)o->seed);
     t2i_hash_hex(text.data, text.size, digest);
     t2i_text_free(&text);
     T2I_TRY(t2i_comm_agree(comm, mine, err));
@@ -267,7 +303,7 @@ static t2i_status encode_pictures(builder *b, t2i_comm *comm, t2i_error *err)
         err));
     T2I_TRY(share_names(b, comm, err));
     if (b->names.count == 0) return T2I_OK; /* all rows are bad: reported later */
-    return t2i_encode_images(comm, &b->kind, &b->names, b->net, b->options->resume, err);
+    return t2i_encode_images(comm, &b->kind, &b->names, &b->form, b->net, b->options->resume, err);
 }
 
 /* ---- ready features: rank 0 ---- */
@@ -343,10 +379,14 @@ static t2i_status read_features(builder *b, t2i_error *err)
 
 static t2i_status open_journals(builder *b, t2i_error *err)
 {
+    t2i_picture_notes notes = {0};
     T2I_TRY(t2i_build_journal_open(&b->results, &b->kind, &b->names, 0, err));
     for (size_t i = 0; i < b->names.count; i++) {
         int state = t2i_build_journal_state(b->results, i);
         if (state < 0) T2I_TRY(t2i_build_journal_reason(b->results, i, &b->reason[i], err));
+        if (state > 0)
+            t2i_encode_picture_note(&notes, t2i_build_journal_found(b->results, i),
+                                    t2i_string_table_at(&b->names, i));
         if (state == 0)
             return t2i_fail(
                 err, T2I_IO,
@@ -354,6 +394,7 @@ static t2i_status open_journals(builder *b, t2i_error *err)
                 "system that all nodes share",
                 b->folder, t2i_string_table_at(&b->names, i));
     }
+    t2i_encode_picture_tell(&notes, &b->form);
     return T2I_OK;
 }
 
@@ -518,7 +559,7 @@ static t2i_status read_results(void *context, size_t first, size_t count, uint8_
 {
     const builder *b = context;
     for (size_t i = 0; i < count; i++)
-        T2I_TRY(t2i_build_journal_read(b->results, b->name[first + i], pixels + i * T2I_PICTURE,
+        T2I_TRY(t2i_build_journal_read(b->results, b->name[first + i], pixels + i * b->kind.pixels,
                                        features == NULL ? NULL : features + i * b->dim, err));
     return T2I_OK;
 }
@@ -526,7 +567,7 @@ static t2i_status read_results(void *context, size_t first, size_t count, uint8_
 static t2i_status write_dataset(builder *b, t2i_error *err)
 {
     const t2i_build_options *o = b->options;
-    const t2i_pictures pictures = {read_results, b};
+    const t2i_pictures pictures = {read_results, b, b->form.side};
     T2I_TRY(number_groups(b, err));
     T2I_TRY(t2i_holdout_log(&b->set, err));
     if (has_pictures(b) && b->list.splits == 0)
@@ -592,6 +633,7 @@ static t2i_status build(builder *b, t2i_comm *comm, t2i_error *err)
 {
     int root = t2i_comm_rank(comm) == 0;
     T2I_TRY(t2i_comm_agree(comm, check_same_options(b, comm, err), err));
+    T2I_TRY(t2i_comm_agree(comm, read_form(b, err), err));
     T2I_TRY(t2i_comm_agree(comm, root ? find_source(b, err) : T2I_OK, err));
     T2I_TRY(share_source(b, comm, err));
     T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(b, err) : T2I_OK, err));

@@ -13,9 +13,13 @@ typedef struct {
     const char *images;   /* folder that file names in a list are relative to; NULL: the source's */
     const char *features; /* file with one tensor per picture (tensors.h); NULL: read pictures */
     const char *out;
-    const char *encoder; /* "pca" or "resnet18" */
-    const char *weights; /* weights file of resnet18; NULL for pca */
-    size_t dim;          /* pca: upper limit of the number of features */
+    const char *encoder;     /* "pca" or "resnet18" */
+    const char *weights;     /* weights file of resnet18; NULL for pca */
+    size_t dim;              /* pca: upper limit of the number of features */
+    size_t size;             /* width and height of stored pictures, 16 to 256 */
+    const char *fit;         /* "crop" or "pad" */
+    const char *orientation; /* "exif" or "ignore"; NULL: exif for pca, ignore for resnet18 */
+    const char *background;  /* a colour or "none"; NULL: white for pca, none for resnet18 */
     int skip_bad;
     int resume;        /* use the results of an earlier build in OUT.parts */
     double validation; /* share of the picture groups held out where no row names a split;
@@ -29,7 +33,7 @@ typedef struct {
  * are an error unless skip_bad is set.
  *
  * If no row names a split, floor(validation x groups) of the picture groups become the validation
- * split. Pictures with the same 64 x 64 pixels count as one group there. With ready features, a row
+ * split. Pictures with the same stored pixels count as one group there. With ready features, a row
  * without a split is a training row. Features are looked up by the picture's name as given, then by
  * its last path component, then by that without its extension.
  *

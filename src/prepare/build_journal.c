@@ -19,7 +19,7 @@
 #include "base/text.h"
 
 enum { NAME_BYTES = 4096, REASON_BYTES = 1024, GOOD = 1, BAD = 2 };
-#define MAGIC "t2i parts 1\n"
+#define MAGIC "t2i parts 2\n"
 #define LOCK  "lock" /* locked by the running build */
 #define STOP  "stop" /* exists when one of its ranks failed or was stopped */
 
@@ -33,6 +33,7 @@ typedef struct {
     uint32_t state, name_bytes;
     uint64_t body_bytes;
     t2i_file_stamp stamp; /* of the picture's file */
+    uint64_t found;       /* of a result */
 } record_head;
 
 /* ---- writing ---- */
@@ -128,10 +129,11 @@ static t2i_status put(t2i_build_journal_writer *journal, record_head *head, cons
 }
 
 t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal, const char *name,
-                                        const t2i_file_stamp *stamp, const uint8_t *pixels,
-                                        const float *features, t2i_error *err)
+                                        const t2i_file_stamp *stamp, unsigned found,
+                                        const uint8_t *pixels, const float *features,
+                                        t2i_error *err)
 {
-    record_head head = {.state = GOOD, .stamp = *stamp};
+    record_head head = {.state = GOOD, .stamp = *stamp, .found = found};
     return put(journal, &head, name, pixels, journal->kind->pixels, features,
                journal->kind->features * sizeof *features, err);
 }
@@ -156,7 +158,7 @@ t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal, t2i
 
 typedef struct {
     uint32_t file; /* index of the journal + 1; 0: none */
-    uint32_t state;
+    uint8_t state, found;
     uint64_t at; /* offset of the record */
 } place;
 
@@ -240,7 +242,7 @@ static void scan_records(t2i_build_journal *results, t2i_text *record)
         /* of several records of a picture, the last one in the newest journal counts */
         place *p = &results->place[number];
         if (p->file > 0 && results->journal[p->file - 1].number > journal->number) continue;
-        *p = (place){(uint32_t)results->journals, head.state, at};
+        *p = (place){(uint32_t)results->journals, (uint8_t)head.state, (uint8_t)head.found, at};
     }
 }
 
@@ -336,8 +338,13 @@ void t2i_build_journal_close(t2i_build_journal *results)
 
 int t2i_build_journal_state(const t2i_build_journal *results, size_t number)
 {
-    uint32_t state = results->place[number].state;
+    unsigned state = results->place[number].state;
     return state == GOOD ? 1 : state == BAD ? -1 : 0;
+}
+
+unsigned t2i_build_journal_found(const t2i_build_journal *results, size_t number)
+{
+    return results->place[number].found;
 }
 
 size_t t2i_build_journal_next(const t2i_build_journal *results)

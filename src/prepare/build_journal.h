@@ -4,7 +4,8 @@
  * appends its results to its own journal in the folder OUT.parts. No two ranks write to one file,
  * and a torn end costs one picture. A record identifies its picture by name, file size and
  * modification time, so that a later build uses only results of unchanged files, even if the list
- * of pairs has changed. `key` identifies the encoder; journals with another key are ignored.
+ * of pairs has changed. `key` identifies the encoder and its options; journals with another key are
+ * ignored.
  *
  * The folder is removed when the dataset is complete, stays when it holds results that can be used,
  * and is emptied by a build without --resume. docs/file-formats.md describes the files. No function
@@ -53,11 +54,12 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_build_journal_stamp_file(t2i_file_stamp *out,
                                                     const t2i_build_journal_kind *kind,
                                                     const char *name, t2i_error *err);
-/* Appends the result of a picture, or the reason why it cannot be used. T2I_IO. */
+/* Appends the result of a picture (found: see t2i_encode_picture), or the reason why it cannot be
+ * used. T2I_IO. */
 T2I_CHECKED t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *journal,
                                                     const char *name, const t2i_file_stamp *stamp,
-                                                    const uint8_t *pixels, const float *features,
-                                                    t2i_error *err);
+                                                    unsigned found, const uint8_t *pixels,
+                                                    const float *features, t2i_error *err);
 T2I_CHECKED t2i_status t2i_build_journal_writer_put_reason(t2i_build_journal_writer *journal,
                                                            const char *name, const char *reason,
                                                            t2i_error *err);
@@ -81,6 +83,8 @@ void t2i_build_journal_close(t2i_build_journal *results); /* NULL is legal */
 
 /* State of picture `number` of the names: 1 a result, -1 a reason, 0 nothing. */
 int t2i_build_journal_state(const t2i_build_journal *results, size_t number);
+/* What was found in a picture whose state is 1. */
+unsigned t2i_build_journal_found(const t2i_build_journal *results, size_t number);
 /* The lowest number above those of all journals. */
 size_t t2i_build_journal_next(const t2i_build_journal *results);
 /* Number of journals with another key. */

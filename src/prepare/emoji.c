@@ -289,14 +289,8 @@ static t2i_status request_locales(builder *b, t2i_error *err)
 
 static t2i_status read_background(builder *b, t2i_error *err)
 {
-    const char *text = b->options->background;
-    if (strcmp(text, "white") == 0) text = "#ffffff";
-    if (text[0] == '#' && strlen(text) == 7 && strspn(text + 1, "0123456789abcdefABCDEF") == 6) {
-        unsigned long rgb = strtoul(text + 1, NULL, 16);
-        for (unsigned i = 0; i < 3; i++) b->background[i] = (uint8_t)(rgb >> (16 - 8 * i));
-        return T2I_OK;
-    }
-    return t2i_fail(err, T2I_USAGE, "--background \"%s\" is neither white nor #rrggbb",
+    if (t2i_image_colour(b->options->background, b->background)) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE, "--background \"%s\" is neither white, black, grey nor #rrggbb",
                     b->options->background);
 }
 
@@ -470,7 +464,7 @@ static t2i_status write_file(builder *b, const t2i_emoji_pairs *pairs, const uin
     t2i_pair_set set = {.pairs = 0};
     t2i_status status = gather(b, pairs, split, &set, err);
     const t2i_pairs view = t2i_pairs_set_view(&set);
-    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, b->pixels};
+    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, b->pixels, T2I_SIDE};
     if (status == T2I_OK)
         status = t2i_encode_dataset_pca(b->options->out, &view, &pictures, b->options->dim, err);
     t2i_pairs_set_free(&set);

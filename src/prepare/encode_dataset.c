@@ -11,14 +11,15 @@
 #include "base/progress.h"
 #include "kernels/ridge.h"
 
-enum { BLOCK = 256 }; /* pictures per block */
+#define BLOCK_BYTES (256 * T2I_PICTURE) /* of a block; with small pictures 256 of them */
 
 typedef struct {
     const t2i_pairs *pairs;
     const t2i_pictures *pictures;
-    size_t dim;     /* features per picture if they are ready, else 0 */
-    uint8_t *train; /* of each picture: 1 if a training pair uses it */
-    size_t *index;  /* numbers of the training pictures */
+    size_t block, bytes; /* pictures of a block, bytes of one picture */
+    size_t dim;          /* features per picture if they are ready, else 0 */
+    uint8_t *train;      /* of each picture: 1 if a training pair uses it */
+    size_t *index;       /* numbers of the training pictures */
     size_t trains;
     t2i_progress progress;
     t2i_pca decoder; /* picture = mean + features x basis, from PCA or ridge regression */
@@ -36,6 +37,17 @@ t2i_status t2i_encode_dataset_in_memory(void *pixels, size_t first, size_t count
     T2I_ASSERT(features == NULL);
     memcpy(out, (const uint8_t *)pixels + first * T2I_PICTURE, count * T2I_PICTURE);
     return T2I_OK;
+}
+
+size_t t2i_encode_dataset_bytes(const t2i_pictures *pictures)
+{
+    return pictures->side * pictures->side * 3;
+}
+
+size_t t2i_encode_dataset_block(const t2i_pictures *pictures)
+{
+    size_t block = BLOCK_BYTES / t2i_encode_dataset_bytes(pictures);
+    return block < 256 ? block : 256;
 }
 
 /* ---- training pictures, to which encoder and decoder are fitted ---- */
@@ -61,7 +73,7 @@ static t2i_status read_both(void *context, size_t first, size_t count, float *fe
     for (size_t i = 0; i < count;) {
         size_t from = e->index[first + i], run = 1;
         while (i + run < count && e->index[first + i + run] == from + run) run++;
-        T2I_TRY(e->pictures->read(e->pictures->context, from, run, pixels + i * T2I_PICTURE,
+        T2I_TRY(e->pictures->read(e->pictures->context, from, run, pixels + i * e->bytes,
                                   features == NULL ? NULL : features + i * e->dim, err));
         i += run;
     }
@@ -81,10 +93,10 @@ static void show_progress(void *context, double share)
 
 /* ---- features, and how well they decode ---- */
 
-static double squared_error(const float *x, const uint8_t *pixels)
+static double squared_error(const float *x, const uint8_t *pixels, size_t count)
 {
     double sum = 0;
-    for (size_t i = 0; i < T2I_PICTURE; i++) {
+    for (size_t i = 0; i < count; i++) {
         double seen = fmin(fmax((double)x[i], 0.0), 1.0) - pixels[i] / 255.0;
         sum += seen * seen;
     }
@@ -94,8 +106,8 @@ static double squared_error(const float *x, const uint8_t *pixels)
 static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_writer *out, t2i_error *err)
 {
     size_t images = e->pairs->images;
-    for (size_t first = 0; first < images; first += BLOCK) {
-        size_t count = images - first < BLOCK ? images - first : BLOCK;
+    for (size_t first = 0; first < images; first += e->block) {
+        size_t count = images - first < e->block ? images - first : e->block;
         T2I_TRY(e->pictures->read(e->pictures->context, first, count, e->pixels,
                                   e->dim > 0 ? e->features : NULL, err));
         if (e->dim == 0) t2i_pca_encode(&e->decoder, e->pixels, count, e->features, e->work);
@@ -106,15 +118,15 @@ static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_writer *out, t2i_
         t2i_pca_decode(&e->decoder, e->features, count, e->x, e->work);
         for (size_t i = 0; i < count; i++)
             e->error[e->train[first + i]] +=
-                squared_error(e->x + i * T2I_PICTURE, e->pixels + i * T2I_PICTURE);
+                squared_error(e->x + i * e->bytes, e->pixels + i * e->bytes, e->bytes);
     }
     return T2I_OK;
 }
 
 /* Peak signal-to-noise ratio of `count` pictures, as text. */
-static const char *psnr(double error, size_t count, char text[32])
+static const char *psnr(double error, size_t count, size_t bytes, char text[32])
 {
-    double mean = error / ((double)count * (double)T2I_PICTURE);
+    double mean = error / ((double)count * (double)bytes);
     if (mean < 1e-8)
         snprintf(text, 32, "over 80 dB");
     else
@@ -130,11 +142,11 @@ static void report(const dataset_encoder *e, const char *what)
         t2i_log_note("features: %s", what);
         return;
     }
-    psnr(e->error[1], e->trains, train);
+    psnr(e->error[1], e->trains, e->bytes, train);
     if (others > 0)
         t2i_log_note("features: %s; PSNR of decoded pictures: %s for %zu training pictures, %s "
                      "for %zu others",
-                     what, train, e->trains, psnr(e->error[0], others, other), others);
+                     what, train, e->trains, psnr(e->error[0], others, e->bytes, other), others);
     else
         t2i_log_note("features: %s; PSNR of decoded pictures: %s", what, train);
 }
@@ -145,12 +157,12 @@ static t2i_status write_dataset(dataset_encoder *e, const char *path,
                                 const t2i_encoder_info *encoder, size_t dim, t2i_error *err)
 {
     t2i_dataset_writer *out;
-    e->pixels = t2i_alloc(BLOCK, T2I_PICTURE);
-    e->features = t2i_alloc(BLOCK * dim, sizeof *e->features);
-    e->x = t2i_alloc(BLOCK * T2I_PICTURE, sizeof *e->x);
-    e->work = t2i_alloc(t2i_pca_work(&e->decoder, BLOCK), sizeof *e->work);
+    e->pixels = t2i_alloc(e->block, e->bytes);
+    e->features = t2i_alloc(e->block * dim, sizeof *e->features);
+    e->x = t2i_alloc(e->block * e->bytes, sizeof *e->x);
+    e->work = t2i_alloc(t2i_pca_work(&e->decoder, e->block), sizeof *e->work);
     if (e->pixels == NULL || e->features == NULL || e->x == NULL || e->work == NULL)
-        return t2i_fail_memory(err, BLOCK * T2I_PICTURE * sizeof *e->x, "pictures");
+        return t2i_fail_memory(err, e->block * e->bytes * sizeof *e->x, "pictures");
     T2I_TRY(t2i_dataset_writer_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err));
     t2i_progress_begin(&e->progress, "writing pictures");
     t2i_status status = put_pictures(e, out, err);
@@ -171,7 +183,7 @@ static t2i_status encode_pca(dataset_encoder *e, const char *out, size_t dim, t2
         return t2i_fail(err, T2I_DATA,
                         "no pair is of the split train, so that no encoder can be fitted");
     t2i_pca_source source = {.count = e->trains,
-                             .width = T2I_PICTURE,
+                             .width = e->bytes,
                              .read = read_pixels,
                              .progress = show_progress,
                              .context = e};
@@ -179,8 +191,10 @@ static t2i_status encode_pca(dataset_encoder *e, const char *out, size_t dim, t2
     t2i_status status = t2i_pca_fit(pca, &source, dim, err);
     t2i_progress_end(&e->progress);
     if (status != T2I_OK) return status;
-    t2i_encoder_info encoder = {
-        .encoder = "pca", .height = T2I_SIDE, .width = T2I_SIDE, .scale = pca->scale};
+    t2i_encoder_info encoder = {.encoder = "pca",
+                                .height = e->pictures->side,
+                                .width = e->pictures->side,
+                                .scale = pca->scale};
     T2I_TRY(write_dataset(e, out, &encoder, pca->dim, err));
     if (pca->kept >= 1 && pca->dim == 1 && pca->basis[0] == 0)
         t2i_log_warn("all training pictures are equal: all features are zero");
@@ -194,7 +208,7 @@ static t2i_status fit_decoder(dataset_encoder *e, t2i_error *err)
     t2i_ridge ridge;
     const t2i_ridge_source source = {.count = e->trains,
                                      .dim = e->dim,
-                                     .width = T2I_PICTURE,
+                                     .width = e->bytes,
                                      .read = read_both,
                                      .progress = show_progress,
                                      .context = e};
@@ -227,6 +241,15 @@ static t2i_status encode_ready(dataset_encoder *e, const char *out, const t2i_en
     return T2I_OK;
 }
 
+static dataset_encoder new_encoder(const t2i_pairs *pairs, const t2i_pictures *pictures, size_t dim)
+{
+    return (dataset_encoder){.pairs = pairs,
+                             .pictures = pictures,
+                             .block = t2i_encode_dataset_block(pictures),
+                             .bytes = t2i_encode_dataset_bytes(pictures),
+                             .dim = dim};
+}
+
 static void free_encoder(dataset_encoder *e)
 {
     t2i_pca_free(&e->decoder);
@@ -241,7 +264,7 @@ static void free_encoder(dataset_encoder *e)
 t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
                                   const t2i_pictures *pictures, size_t dim, t2i_error *err)
 {
-    dataset_encoder e = {.pairs = pairs, .pictures = pictures};
+    dataset_encoder e = new_encoder(pairs, pictures, 0);
     t2i_status status = encode_pca(&e, out, dim, err);
     free_encoder(&e);
     return status;
@@ -251,7 +274,7 @@ t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,
                                     const t2i_pictures *pictures, const t2i_encoder_info *encoder,
                                     size_t dim, t2i_error *err)
 {
-    dataset_encoder e = {.pairs = pairs, .pictures = pictures, .dim = dim};
+    dataset_encoder e = new_encoder(pairs, pictures, dim);
     t2i_status status = encode_ready(&e, out, encoder, err);
     free_encoder(&e);
     return status;

@@ -14,8 +14,8 @@
 #include "dataset/dataset_writer.h"
 
 #define T2I_DATA_TOOL "t2i-data 1" /* value of the attribute `tool` */
-#define T2I_SIDE      64           /* width and height of stored pictures, in pixels */
-#define T2I_PICTURE   ((size_t)T2I_SIDE * T2I_SIDE * 3) /* bytes of a stored picture */
+#define T2I_SIDE      64           /* width and height of stored pictures, unless given */
+#define T2I_PICTURE   ((size_t)T2I_SIDE * T2I_SIDE * 3) /* bytes of such a picture */
 
 /* A source of the pictures of a dataset, in order. `read` returns pictures first .. first + count -
  * 1: pixels (count, T2I_PICTURE) and, if `features` is not NULL, features (count, dim). It is
@@ -24,7 +24,11 @@ typedef struct {
     t2i_status (*read)(void *context, size_t first, size_t count, uint8_t *pixels, float *features,
                        t2i_error *err);
     void *context;
+    size_t side; /* width and height, in pixels */
 } t2i_pictures;
+/* Bytes of one picture, and pictures of a block that is held in memory. */
+size_t t2i_encode_dataset_bytes(const t2i_pictures *pictures);
+size_t t2i_encode_dataset_block(const t2i_pictures *pictures);
 
 /* Fits at most `dim` principal components to the pictures of training pairs, writes the dataset and
  * logs the explained variance and the PSNR of decoded pictures. T2I_DATA when there is no training

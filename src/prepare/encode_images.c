@@ -1,48 +1,28 @@
 #include "prepare/encode_images.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "image/image_file.h"
-#include "image/image_resize.h"
-#include "prepare/encode_dataset.h"
 #include "base/fs.h"
-#include "image/image.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/stop_signal.h"
 
-enum { RESIZED = 256 }; /* torchvision's Resize before its CenterCrop(224) */
-
-/* ---- one picture: T2I_DATA and a reason if it cannot be used ---- */
-
-static t2i_status run_resnet(t2i_resnet *net, const t2i_image *whole, float *features,
-                             t2i_error *why)
+/* T2I_DATA and a reason if the picture cannot be used. */
+static t2i_status encode_file(const t2i_build_journal_kind *kind, const char *name,
+                              const t2i_picture_form *form, t2i_resnet *net, uint8_t *pixels,
+                              float *features, unsigned *found, t2i_error *why)
 {
-    t2i_image fitted;
-    T2I_TRY(t2i_image_resize_crop(&fitted, whole, RESIZED, T2I_RESNET_SIDE, why));
-    t2i_resnet_encode(net, fitted.rgb, features, NULL);
-    t2i_image_free(&fitted);
-    for (size_t i = 0; i < T2I_RESNET_FEATURES; i++)
-        if (!isfinite(features[i]))
-            return t2i_fail(why, T2I_DATA, "feature %zu is not finite with these weights", i);
-    return T2I_OK;
-}
-
-static t2i_status encode_picture(const t2i_build_journal_kind *kind, const char *name,
-                                 t2i_resnet *net, uint8_t *pixels, float *features, t2i_error *why)
-{
-    t2i_image whole, fitted = {0};
+    t2i_text file = {0};
     char *path = t2i_fs_join(kind->images, name, why);
     if (path == NULL) return T2I_SYSTEM;
-    t2i_status status = t2i_image_file_read(&whole, path, why);
+    t2i_status status = t2i_image_file_load(&file, path, why);
+    if (status == T2I_OK)
+        status =
+            t2i_encode_picture(form, net, file.data, file.size, path, pixels, features, found, why);
+    t2i_text_free(&file);
     t2i_free(path);
-    if (status == T2I_OK) status = t2i_image_resize_crop(&fitted, &whole, T2I_SIDE, T2I_SIDE, why);
-    if (status == T2I_OK) memcpy(pixels, fitted.rgb, T2I_PICTURE);
-    if (status == T2I_OK && net != NULL) status = run_resnet(net, &whole, features, why);
-    t2i_image_free(&fitted);
-    t2i_image_free(&whole);
     return status == T2I_NOINPUT ? T2I_DATA : status;
 }
 
@@ -51,12 +31,13 @@ static t2i_status encode_picture(const t2i_build_journal_kind *kind, const char 
 typedef struct {
     const t2i_build_journal_kind *kind;
     const t2i_string_table *names;
+    const t2i_picture_form *form;
     t2i_resnet *net;
     uint8_t *have; /* of each picture: 1 if its result exists already */
     size_t todo;   /* pictures without a result */
     size_t done;   /* pictures done by this rank */
     t2i_build_journal_writer *journal;
-    uint8_t pixels[T2I_PICTURE];
+    uint8_t *pixels; /* of one picture */
     float features[T2I_RESNET_FEATURES];
 } share;
 
@@ -64,13 +45,14 @@ static t2i_status encode_one(share *s, size_t number, t2i_error *err)
 {
     t2i_error why = {0};
     t2i_file_stamp stamp;
+    unsigned found = 0;
     const char *name = t2i_string_table_at(s->names, number);
     t2i_status status = t2i_build_journal_stamp_file(&stamp, s->kind, name, &why);
     if (status == T2I_OK)
-        status = encode_picture(s->kind, name, s->net, s->pixels, s->features, &why);
+        status = encode_file(s->kind, name, s->form, s->net, s->pixels, s->features, &found, &why);
     if (status == T2I_OK)
-        status =
-            t2i_build_journal_writer_put(s->journal, name, &stamp, s->pixels, s->features, &why);
+        status = t2i_build_journal_writer_put(s->journal, name, &stamp, found, s->pixels,
+                                              s->features, &why);
     if (status == T2I_DATA)
         return t2i_build_journal_writer_put_reason(s->journal, name, why.text, err);
     if (status != T2I_OK) *err = why;
@@ -118,8 +100,9 @@ static t2i_status find_finished(share *s, int resume, uint64_t *next, t2i_error 
     if (foreign > 0 && kept == 0) {
         t2i_build_journal_close(results);
         return t2i_fail(err, T2I_USAGE,
-                        "%s holds results of another encoder, other weights or another CPU type: "
-                        "use the same, or leave out --resume to start again",
+                        "%s holds results of another encoder, other weights, other options of "
+                        "pictures, another CPU type or another version of t2i-data: use the same, "
+                        "or leave out --resume to start again",
                         s->kind->folder);
     }
     if (resume && kept > 0)
@@ -154,22 +137,26 @@ static t2i_status encode_all(t2i_comm *comm, share *s, int resume, t2i_error *er
 }
 
 t2i_status t2i_encode_images(t2i_comm *comm, const t2i_build_journal_kind *kind,
-                             const t2i_string_table *names, t2i_resnet *net, int resume,
-                             t2i_error *err)
+                             const t2i_string_table *names, const t2i_picture_form *form,
+                             t2i_resnet *net, int resume, t2i_error *err)
 {
     share *s = t2i_alloc(1, sizeof *s);
-    uint8_t *have = t2i_alloc(names->count, 1);
-    t2i_status mine =
-        s == NULL || have == NULL ? t2i_fail_memory(err, names->count, "the pictures") : T2I_OK;
+    uint8_t *have = t2i_alloc(names->count, 1), *pixels = t2i_alloc(kind->pixels, 1);
+    t2i_status mine = s == NULL || have == NULL || pixels == NULL
+                          ? t2i_fail_memory(err, names->count + kind->pixels, "the pictures")
+                          : T2I_OK;
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         s->kind = kind;
         s->names = names;
+        s->form = form;
+        s->pixels = pixels;
         s->net = net;
         s->have = have;
         status = encode_all(comm, s, resume, err);
     }
     t2i_free(s);
     t2i_free(have);
+    t2i_free(pixels);
     return status;
 }

@@ -1,8 +1,5 @@
-/* encode_images.h - decodes, resizes and encodes pictures on all ranks, into journals
- * (build_journal.h).
- *
- * A picture is resized so that its shorter side is 64 pixels, then the middle 64 x 64 pixels are
- * cut out, as torchvision does. ResNet-18 gets the same with 256 and 224 pixels. */
+/* encode_images.h - encodes pictures (encode_picture.h) on all ranks, into journals
+ * (build_journal.h). */
 #ifndef T2I_ENCODE_IMAGES_H
 #define T2I_ENCODE_IMAGES_H
 
@@ -11,6 +8,7 @@
 #include "base/error.h"
 #include "base/string_table.h"
 #include "prepare/build_journal.h"
+#include "prepare/encode_picture.h"
 #include "model/resnet.h"
 
 /* Collective. Encodes every picture of `names` (the same on all ranks) once. net: ResNet-18, or
@@ -19,7 +17,8 @@
  * and is no error. T2I_CANTCREATE, T2I_IO, T2I_SYSTEM; T2I_USAGE when all journals are of another
  * encoder; T2I_STOPPED when a rank got a stop signal. */
 T2I_CHECKED t2i_status t2i_encode_images(t2i_comm *comm, const t2i_build_journal_kind *kind,
-                                         const t2i_string_table *names, t2i_resnet *net, int resume,
+                                         const t2i_string_table *names,
+                                         const t2i_picture_form *form, t2i_resnet *net, int resume,
                                          t2i_error *err);
 
 #endif

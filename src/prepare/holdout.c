@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { BLOCK = 256 };
-
 typedef struct {
     uint64_t hash;
     uint32_t number;
@@ -84,16 +82,18 @@ static t2i_status merge_equal_pictures(const t2i_pair_set *set, const t2i_pictur
                                        uint32_t *parent, size_t *alike, t2i_error *err)
 {
     hashed *picture = t2i_alloc(set->images, sizeof *picture);
-    uint8_t *pixels = t2i_alloc(BLOCK, T2I_PICTURE);
+    const size_t block = t2i_encode_dataset_block(pictures),
+                 bytes = t2i_encode_dataset_bytes(pictures);
+    uint8_t *pixels = t2i_alloc(block, bytes);
     t2i_status status = picture == NULL || pixels == NULL
-                            ? t2i_fail_memory(err, BLOCK * T2I_PICTURE, "pictures")
+                            ? t2i_fail_memory(err, block * bytes, "pictures")
                             : T2I_OK;
-    for (size_t first = 0; status == T2I_OK && first < set->images; first += BLOCK) {
-        size_t count = set->images - first < BLOCK ? set->images - first : BLOCK;
+    for (size_t first = 0; status == T2I_OK && first < set->images; first += block) {
+        size_t count = set->images - first < block ? set->images - first : block;
         status = pictures->read(pictures->context, first, count, pixels, NULL, err);
         for (size_t i = 0; status == T2I_OK && i < count; i++)
             picture[first + i] =
-                (hashed){t2i_hash_64(pixels + i * T2I_PICTURE, T2I_PICTURE), (uint32_t)(first + i)};
+                (hashed){t2i_hash_64(pixels + i * bytes, bytes), (uint32_t)(first + i)};
     }
     if (status == T2I_OK) qsort(picture, set->images, sizeof *picture, by_hash);
     *alike = 0;

@@ -65,7 +65,7 @@ static t2i_status read_strip(report_strip *strip, const char *run, long step, t2
     if (path == NULL) return T2I_SYSTEM;
     t2i_status status = T2I_OK;
     if (t2i_fs_read(path, MOST, &file, &ignored) == T2I_OK &&
-        t2i_image_file_decode(&sheet, file.data, file.size, path, &ignored) == T2I_OK &&
+        t2i_image_file_decode(&sheet, file.data, file.size, path, NULL, NULL, &ignored) == T2I_OK &&
         t2i_contact_sheet_read_grid(&grid, &sheet, file.data, file.size) && grid.columns >= 2 &&
         grid.columns <= 3) {
         strip->rows = grid.rows < REPORT_ROWS ? grid.rows : REPORT_ROWS;

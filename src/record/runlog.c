@@ -210,7 +210,8 @@ t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *err)
     char *path = t2i_fs_join(log->run, name, err);
     if (path == NULL) return T2I_SYSTEM;
     t2i_status status = t2i_fs_read(path, most, &png, err);
-    if (status == T2I_OK) status = t2i_image_file_decode(&sheet, png.data, png.size, path, err);
+    if (status == T2I_OK)
+        status = t2i_image_file_decode(&sheet, png.data, png.size, path, NULL, NULL, err);
     if (status == T2I_OK)
         status = t2i_tfevents_picture(&log->board, step, "samples", &png, sheet.width, sheet.height,
                                       err);

@@ -20,8 +20,8 @@
 
 typedef struct {
     char *out, *pairs, *from, *images, *features, *encoder, *weights;
-    char *locales, *with, *background, *font, *cldr;
-    long dim, seed, join;
+    char *locales, *with, *background, *font, *cldr, *fit, *orientation;
+    long dim, seed, join, size;
     double validation;
     int skip_bad, resume, json;
     t2i_comm *comm; /* NULL until MPI or its substitute is started */
@@ -59,7 +59,8 @@ static t2i_status run_emoji(const t2i_opts *opts, void *settings_, t2i_error *er
 
 static t2i_status check_build(const t2i_opts *opts, const settings *s, t2i_error *err)
 {
-    static const char *const shaping[] = {"dim", "encoder", "validation", "resume"};
+    static const char *const shaping[] = {"dim",  "encoder", "validation",  "resume",
+                                          "size", "fit",     "orientation", "background"};
     for (size_t i = 0; s->features != NULL && i < sizeof shaping / sizeof *shaping; i++)
         if (t2i_opts_find(opts, shaping[i])->origin == T2I_FROM_COMMAND)
             return t2i_fail(err, T2I_USAGE,
@@ -77,6 +78,8 @@ static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *er
 {
     settings *s = settings_;
     int by_itself = t2i_opts_find(opts, "validation")->origin == T2I_FROM_DEFAULT;
+    int own_orientation = t2i_opts_find(opts, "orientation")->origin == T2I_FROM_DEFAULT;
+    int own_background = t2i_opts_find(opts, "background")->origin == T2I_FROM_DEFAULT;
     const t2i_build_options options = {.pairs = s->pairs,
                                        .from = s->from,
                                        .images = s->images,
@@ -85,6 +88,10 @@ static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *er
                                        .encoder = s->encoder,
                                        .weights = s->weights,
                                        .dim = (size_t)s->dim,
+                                       .size = (size_t)s->size,
+                                       .fit = s->fit,
+                                       .orientation = own_orientation ? NULL : s->orientation,
+                                       .background = own_background ? NULL : s->background,
                                        .skip_bad = s->skip_bad,
                                        .resume = s->resume,
                                        .validation = by_itself ? -1 : s->validation,
@@ -132,7 +139,9 @@ static const t2i_command commands[] = {
     {"emoji", "", 0, 0, "out locales with join background font cldr dim seed", "out",
      "Creates 3,600 emoji with their Unicode names in one or more languages.", run_emoji, 0},
     {"build", "", 0, 0,
-     "out pairs from images features encoder weights dim validation seed skip-bad resume", "out",
+     "out pairs from images features encoder weights dim size fit orientation background "
+     "validation seed skip-bad resume",
+     "out",
      "Creates a dataset from prompts and your own pictures or features. Under mpirun or srun the "
      "pictures are distributed over the ranks; the file is the same for any number of ranks. "
      "--resume continues an interrupted build.",
@@ -168,6 +177,14 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .help = "Weights of resnet18: torchvision's resnet18-*.pth, or safetensors."},
         {"dim", number, &s->dim, "512", 1, 4096,
          .help = "Maximum number of features that pca computes per picture."},
+        {"size", number, &s->size, "64", 16, 256,
+         .help = "Width and height of the pictures that are kept, in pixels."},
+        {"fit", T2I_OPT_CHOICE, &s->fit, "crop", .choices = "crop|pad",
+         .help = "crop keeps the middle square of a picture; pad keeps all of it, on the "
+                 "background."},
+        {"orientation", T2I_OPT_CHOICE, &s->orientation, "exif", .choices = "exif|ignore",
+         .help = "exif turns pictures as their EXIF orientation says; ignore, the default of "
+                 "resnet18, keeps them as stored."},
         {"validation", T2I_OPT_REAL, &s->validation, "0.1", 0, 0.9,
          .help =
              "Fraction of the pictures (or groups) to hold out, if the pairs file names no split."},
@@ -185,8 +202,9 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
         {"join", number, &s->join, "0", .max = 1000,
          .help = "Maximum number of combined training prompts per picture. Each is made of 2 to 4 "
                  "of the picture's prompts."},
-        {"background", text, &s->background, "white", .argument = "#rrggbb",
-         .help = "Background colour of the pictures."},
+        {"background", text, &s->background, "white", .argument = "COLOUR",
+         .help = "Colour behind transparent parts: white, black, grey or #rrggbb; build: also "
+                 "none, the default of resnet18, which drops transparency."},
         {"font", text, &s->font, .argument = "FILE",
          .help = "Noto Color Emoji with bitmaps; default: the system's."},
         {"cldr", text, &s->cldr, .argument = "FOLDER",

@@ -39,14 +39,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     t2i_error err = {0};
     t2i_image image, small;
-    t2i_status status = t2i_image_file_decode_within(&image, bytes, size, AREA_MAX, "input", &err);
+    static const uint8_t background[3] = {10, 200, 90};
+    unsigned found = 0, plain;
+    const t2i_image_how how = {.area_max = AREA_MAX, .upright = 1, .background = background};
+    t2i_status status = t2i_image_file_decode(&image, bytes, size, "input", &how, &found, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
     T2I_ASSERT((status == T2I_OK) == (image.rgb != NULL));
     if (status != T2I_OK) {
         T2I_ASSERT(strncmp(err.text, "input ", 6) == 0);
         return 0;
     }
-    T2I_ASSERT(image.width * image.height <= AREA_MAX);
+    T2I_ASSERT(image.width * image.height <= AREA_MAX && found < 32);
+    T2I_ASSERT(t2i_image_file_decode(&small, bytes, size, "input", NULL, &plain, &err) == T2I_OK &&
+               plain == found);
+    t2i_image_free(&small);
     status = t2i_image_resize_crop(&small, &image, 64, 56, &err);
     T2I_ASSERT(status == T2I_OK && small.width == 56 && small.height == 56);
     t2i_image_free(&small);

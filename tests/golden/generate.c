@@ -3,12 +3,12 @@
  */
 #include "generate/generate.h"
 #include "dataset/dataset_writer.h"
-#include "image/image_file.h"
 
 #include <math.h>
 #include <unistd.h>
 
 #include "test.h"
+#include "picture.h"
 #include "checkpoint/checkpoint.h"
 #include "retrieval/eval.h"
 #include "base/fs.h"
@@ -261,7 +261,7 @@ static void report_for_people(void)
     CU_ASSERT(report.data != NULL && strstr(report.data, "1.8634  blue_square.png") != NULL);
     CU_ASSERT(report.data != NULL && strstr(report.data, "red_square.png") == NULL);
     CU_ASSERT(report.data != NULL && strstr(report.data, sheet_file) != NULL);
-    OK(t2i_image_file_read(&sheet, sheet_file, &err));
+    OK(read_picture(&sheet, sheet_file, &err));
     t2i_image_free(&sheet);
     t2i_text_free(&report);
 }

@@ -7,6 +7,7 @@
 #include <dirent.h>
 
 #include "test.h"
+#include "picture.h"
 #include "base/fs.h"
 #include "image/image.h"
 #include "base/text.h"
@@ -21,9 +22,9 @@ static void check_picture(const char *name)
     t2i_image ours, theirs;
     char path[600];
     snprintf(path, sizeof path, FOLDER "/%s", name);
-    OK(t2i_image_file_read(&ours, path, &err));
+    OK(read_picture(&ours, path, &err));
     snprintf(path, sizeof path, FOLDER "/expected/%s.png", name);
-    OK(t2i_image_file_read(&theirs, path, &err));
+    OK(read_picture(&theirs, path, &err));
     size_t size = theirs.width * theirs.height * 3, wrong = 0;
     CU_ASSERT(ours.width == theirs.width && ours.height == theirs.height);
     if (ours.width == theirs.width && ours.height == theirs.height)
@@ -75,7 +76,8 @@ static void cut(void)
             /* A copy of just that size, so that the sanitizer sees a read beyond it. */
             char *part = t2i_alloc(size, 1);
             if (size > 0) memcpy(part, file.data, size);
-            FAILS(t2i_image_file_decode(&image, part, size, "part", &err), T2I_DATA, "part is ");
+            FAILS(t2i_image_file_decode(&image, part, size, "part", NULL, NULL, &err), T2I_DATA,
+                  "part is ");
             CU_ASSERT_PTR_NULL(image.rgb);
             t2i_free(part);
         }
@@ -86,6 +88,7 @@ static void cut(void)
 /* Whatever the bytes, a read succeeds, or fails with T2I_DATA and an empty picture. */
 static void damaged(void)
 {
+    const t2i_image_how small = {.area_max = 1 << 16};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         t2i_text file = {0};
         load(&file, samples[i]);
@@ -94,7 +97,7 @@ static void damaged(void)
             t2i_image image;
             file.data[bit / 8] = (char)(file.data[bit / 8] ^ 1 << bit % 8);
             t2i_status status =
-                t2i_image_file_decode_within(&image, file.data, file.size, 1 << 16, "made", &err);
+                t2i_image_file_decode(&image, file.data, file.size, "made", &small, NULL, &err);
             CU_ASSERT(status == T2I_OK || status == T2I_DATA);
             CU_ASSERT((status == T2I_OK) == (image.rgb != NULL));
             CU_ASSERT(status == T2I_OK || strncmp(err.text, "made ", 5) == 0);
@@ -126,13 +129,14 @@ static void scans(void)
     load(&file, "grey_progressive.jpg");
     repeat_scan(&few, &file, 40);
     repeat_scan(&many, &file, 600);
-    OK(t2i_image_file_decode(&image, few.data, few.size, "few", &err));
+    OK(t2i_image_file_decode(&image, few.data, few.size, "few", NULL, NULL, &err));
     const size_t area = image.width * image.height;
     t2i_image_free(&image);
-    FAILS(t2i_image_file_decode(&image, many.data, many.size, "many", &err), T2I_DATA,
+    FAILS(t2i_image_file_decode(&image, many.data, many.size, "many", NULL, NULL, &err), T2I_DATA,
           "many is a JPEG with too many scans (501 so far)");
     /* for a picture as large as may be, fewer are too many */
-    FAILS(t2i_image_file_decode_within(&image, few.data, few.size, area, "few", &err), T2I_DATA,
+    const t2i_image_how how = {.area_max = area};
+    FAILS(t2i_image_file_decode(&image, few.data, few.size, "few", &how, NULL, &err), T2I_DATA,
           "too many scans (33 so far)");
     CU_ASSERT_PTR_NULL(image.rgb);
     t2i_text_free(&file);
@@ -145,7 +149,7 @@ static void refuse(const char *bytes, size_t size, const char *part)
     t2i_error err;
     t2i_image image;
     size_t calls = t2i_alloc_calls();
-    FAILS(t2i_image_file_decode(&image, bytes, size, "big", &err), T2I_DATA, part);
+    FAILS(t2i_image_file_decode(&image, bytes, size, "big", NULL, NULL, &err), T2I_DATA, part);
     CU_ASSERT_EQUAL(t2i_alloc_calls(), calls); /* refused before memory is taken */
     CU_ASSERT_PTR_NULL(image.rgb);
 }
@@ -176,7 +180,7 @@ static void parts(void)
     for (int i = 0; i < 70000; i++) OK(t2i_text_add(&many, "XXXX\0\0\0", 8, &err));
     OK(t2i_text_add(&many, file.data + 12, file.size - 12, &err));
     for (int i = 0; i < 4; i++) many.data[4 + i] = (char)((many.size - 8) >> 8 * i);
-    FAILS(t2i_image_file_decode(&image, many.data, many.size, "a", &err), T2I_DATA,
+    FAILS(t2i_image_file_decode(&image, many.data, many.size, "a", NULL, NULL, &err), T2I_DATA,
           "too many chunks");
     t2i_text_free(&file);
     t2i_text_free(&many);
@@ -191,11 +195,11 @@ static void unusual(void)
     size_t at = 0;
     while (at + 8 < file.size && memcmp(file.data + at, "\xff\xc0", 2) != 0) at++;
     file.data[at + 4] = 12; /* bits */
-    FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", &err), T2I_DATA,
+    FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", NULL, NULL, &err), T2I_DATA,
           "a is a JPEG of an unsupported kind (Unsupported JPEG data precision 12)");
     file.data[at + 4] = 8;
     file.data[at + 1] = '\xc3'; /* lossless */
-    FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", &err), T2I_DATA,
+    FAILS(t2i_image_file_decode(&image, file.data, file.size, "a", NULL, NULL, &err), T2I_DATA,
           "unsupported kind");
     t2i_text_free(&file);
 }

@@ -3,10 +3,10 @@
  * small.
  */
 #include "image/image.h"
-#include "image/image_file.h"
 #include "image/image_resize.h"
 
 #include "test.h"
+#include "picture.h"
 
 #define FOLDER "tests/golden/resnet18"
 
@@ -23,9 +23,9 @@ static void same_as_pillow(void)
         char path[256];
         t2i_image in, ours, theirs;
         snprintf(path, sizeof path, FOLDER "/images/%s.png", pictures[i]);
-        OK(t2i_image_file_read(&in, path, &err));
+        OK(read_picture(&in, path, &err));
         snprintf(path, sizeof path, FOLDER "/resized/%s.png", pictures[i]);
-        OK(t2i_image_file_read(&theirs, path, &err));
+        OK(read_picture(&theirs, path, &err));
         if (in.rgb == NULL || theirs.rgb == NULL) continue; /* said above */
         OK(t2i_image_resize_crop(&ours, &in, 256, 224, &err));
         CU_ASSERT(ours.width == 224 && ours.height == 224);

@@ -1,9 +1,9 @@
 /* resnet.c - our features of all golden pictures against PyTorch's, under formula weights; and the
  * channels' means after every stage, to see where a difference would begin. */
-#include "image/image_file.h"
 #include "model/resnet.h"
 
 #include "test.h"
+#include "picture.h"
 #include "golden/resnet_formula.h"
 #include "image/image.h"
 #include "kernels/blas.h"
@@ -53,7 +53,7 @@ static void encode(t2i_resnet *net, const char *name, float *features,
     char path[256];
     t2i_image image;
     snprintf(path, sizeof path, FOLDER "/resized/%s.png", name);
-    OK(t2i_image_file_read(&image, path, &err));
+    OK(read_picture(&image, path, &err));
     if (image.rgb == NULL) return;
     CU_ASSERT(image.width == T2I_RESNET_SIDE && image.height == T2I_RESNET_SIDE);
     t2i_resnet_encode(net, image.rgb, features, stage);

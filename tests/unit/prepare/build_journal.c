@@ -63,7 +63,7 @@ static void write_one(size_t number, int seed)
     OK(t2i_build_journal_writer_new(&journal, &kind, number, &err));
     t2i_file_stamp stamp;
     OK(t2i_build_journal_stamp_file(&stamp, &kind, "a.png", &err));
-    OK(t2i_build_journal_writer_put(journal, "a.png", &stamp, pixels, features, &err));
+    OK(t2i_build_journal_writer_put(journal, "a.png", &stamp, 5, pixels, features, &err));
     OK(t2i_build_journal_writer_put_reason(journal, "b.png", "it is no picture", &err));
     OK(t2i_build_journal_writer_close(journal, &err));
 }
@@ -75,6 +75,7 @@ static void expect(int resume, int a, int b, int c)
     CU_ASSERT_EQUAL(t2i_build_journal_state(results, 0), a);
     CU_ASSERT_EQUAL(t2i_build_journal_state(results, 1), b);
     CU_ASSERT_EQUAL(t2i_build_journal_state(results, 2), c);
+    if (a == 1) CU_ASSERT_EQUAL(t2i_build_journal_found(results, 0), 5);
     t2i_build_journal_close(results);
 }
 

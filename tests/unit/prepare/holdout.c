@@ -36,7 +36,7 @@ static t2i_pair_set make_set(uint32_t together)
 
 static size_t split(t2i_pair_set *set, double share, uint64_t seed)
 {
-    const t2i_pictures pictures = {read_pictures, NULL};
+    const t2i_pictures pictures = {read_pictures, NULL, T2I_SIDE};
     size_t held = 0;
     OK(t2i_holdout_split(set, &pictures, share, seed, &err));
     for (size_t i = 0; i < set->pairs; i++) {

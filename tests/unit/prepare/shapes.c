@@ -1,7 +1,7 @@
 /* shapes: every picture and caption is its own, what is held out is what should be, and the
  * tutorial's pictures are the tutorial's. */
 #include "dataset/dataset_writer.h"
-#include "image/image_file.h"
+#include "picture.h"
 #include "prepare/shapes.h"
 
 #include <math.h>
@@ -164,7 +164,7 @@ static void encoder_sees_training_only(void)
     for (uint32_t i = 0; i < 6; i++)
         OK(t2i_pairs_set_pair(&set, "x", 1, image[i], i, split[i], &err));
     const t2i_pairs pairs = t2i_pairs_set_view(&set);
-    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, pixels};
+    const t2i_pictures pictures = {t2i_encode_dataset_in_memory, pixels, T2I_SIDE};
     t2i_dataset *dataset = NULL;
     OK(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
@@ -208,7 +208,7 @@ static void seed_pictures(void)
         char file[128], *name = NULL;
         t2i_image truth = {0};
         snprintf(file, sizeof file, "tests/golden/resnet18/images/%s.png", names[i]);
-        OK(t2i_image_file_read(&truth, file, &err));
+        OK(read_picture(&truth, file, &err));
         OK(t2i_dataset_pixels(dataset, i, 1, pixels, &err));
         CU_ASSERT(truth.rgb != NULL && memcmp(truth.rgb, pixels, T2I_PICTURE) == 0);
         OK(t2i_dataset_image_name(dataset, i, &name, &err));

@@ -13,7 +13,7 @@
 #include "base/fs.h"
 #include "image/image.h"
 #include "formats/json.h"
-#include "image/image_file.h"
+#include "picture.h"
 #include "record/runlog.h"
 
 static t2i_error err;
@@ -188,7 +188,7 @@ static void test_plot(void)
     OK(t2i_runlog_plot(log, &err));
     t2i_runlog_close(log);
     t2i_text before = contents("loss.png"), after;
-    OK(t2i_image_file_read(&image, in_scratch("loss.png"), &err));
+    OK(read_picture(&image, in_scratch("loss.png"), &err));
     CU_ASSERT_TRUE(image.width > 100 && image.height > 100);
     t2i_image_free(&image);
     log = open_log(600); /* the lines that are there are drawn again */

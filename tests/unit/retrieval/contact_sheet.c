@@ -1,6 +1,6 @@
 /* sheet: pictures and labels are where they should be; nothing makes it fail or grow without end.
  */
-#include "image/image_file.h"
+#include "picture.h"
 #include "base/mem.h"
 #include "image/image_png.h"
 #include "retrieval/contact_sheet.h"
@@ -118,7 +118,7 @@ static void draw_samples(const char *data, int trains, t2i_image *out)
     }
     OK(t2i_contact_sheet_samples(path, "After step 1", &g, prompt, 2, prediction, place, truth,
                                  &err));
-    OK(t2i_image_file_read(out, path, &err));
+    OK(read_picture(out, path, &err));
     t2i_gallery_free(&g);
     t2i_dataset_close(dataset);
 }

@@ -4,7 +4,7 @@
  */
 #include "base/fs.h"
 #include "base/log.h"
-#include "image/image_file.h"
+#include "picture.h"
 #include "retrieval/eval.h"
 
 #include <math.h>
@@ -399,7 +399,7 @@ static void generates(void)
     CU_ASSERT(t2i_json_size(t2i_json_get(answer, "unknown")) == 1);
     CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "decoded"), &text, NULL));
     CU_ASSERT(strstr(text, "/run/generated-2.png") != NULL);
-    OK(t2i_image_file_read(&decoded, text, &err));
+    OK(read_picture(&decoded, text, &err));
     CU_ASSERT(decoded.width == SIDE && decoded.rgb != NULL && decoded.rgb[77] == 89);
     CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "drawn"), &text, NULL));
     CU_ASSERT_STRING_EQUAL(text, "prediction");
@@ -426,7 +426,7 @@ static void draws_what_trains(void)
     CU_ASSERT(report.data != NULL && strstr(report.data, "three.png\n") != NULL);
     CU_ASSERT(report.data != NULL && strstr(report.data, "\n      drawn: found picture\n") != NULL);
     snprintf(sheet, sizeof sheet, "%s/found-1.png", folder);
-    OK(t2i_image_file_read(&decoded, sheet, &err));
+    OK(read_picture(&decoded, sheet, &err));
     CU_ASSERT(decoded.rgb != NULL && decoded.rgb[77] == byte_of(0.7f));
     t2i_image_free(&decoded);
     t2i_text_free(&report);
