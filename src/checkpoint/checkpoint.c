@@ -60,7 +60,7 @@ t2i_json *t2i_checkpoint_config_json(const t2i_config *config)
     return json;
 }
 
-static t2i_json *vocab_json(const t2i_vocab *vocab)
+t2i_json *t2i_checkpoint_vocab_json(const t2i_vocab *vocab)
 {
     t2i_json *json = t2i_json_array();
     for (size_t i = 0; i < vocab->size; i++)
@@ -103,7 +103,7 @@ static t2i_status make_meta(const t2i_checkpoint *c, const t2i_st_part *part, si
 {
     t2i_json_set_string(meta, "t2i.format", "1");
     T2I_TRY(put_json(meta, "t2i.config", t2i_checkpoint_config_json(&c->model.config), err));
-    T2I_TRY(put_json(meta, "t2i.vocab", vocab_json(&c->vocab), err));
+    T2I_TRY(put_json(meta, "t2i.vocab", t2i_checkpoint_vocab_json(&c->vocab), err));
     T2I_TRY(put_json(meta, "t2i.run", run_json(&c->run, err), err));
     t2i_json *digests = t2i_json_object();
     for (size_t i = 0; i < parts; i++) {

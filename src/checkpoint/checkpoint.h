@@ -84,6 +84,8 @@ void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
 /* The sizes of a configuration as a JSON object, without further ones that are 0. Owned by the
  * caller. */
 t2i_json *t2i_checkpoint_config_json(const t2i_config *config);
+/* The vocabulary as a JSON array of strings, likewise. */
+t2i_json *t2i_checkpoint_vocab_json(const t2i_vocab *vocab);
 
 /* Writes a safetensors file atomically (fs.h): with moments if checkpoint->m is not NULL, with a
  * head if it has one. */

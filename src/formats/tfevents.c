@@ -12,9 +12,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-
-/* Wire types of protobuf fields. */
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+#include "formats/protobuf.h"
 
 /* ---- records ---- */
 
@@ -53,44 +51,12 @@ t2i_status t2i_tfevents_frame(t2i_text *out, const void *message, size_t size, t
 
 /* ---- messages ---- */
 
-static t2i_status add_varint(t2i_text *out, uint64_t value, t2i_error *err)
-{
-    uint8_t bytes[10];
-    size_t count = 0;
-    do {
-        bytes[count] = (uint8_t)(value & 127);
-        value >>= 7;
-        bytes[count++] |= (uint8_t)(value > 0 ? 128 : 0);
-    } while (value > 0);
-    return t2i_text_add(out, bytes, count, err);
-}
-
-static t2i_status add_key(t2i_text *out, unsigned field, unsigned kind, t2i_error *err)
-{
-    return add_varint(out, field << 3 | kind, err);
-}
-
-static t2i_status add_integer(t2i_text *out, unsigned field, uint64_t value, t2i_error *err)
-{
-    T2I_TRY(add_key(out, field, VARINT, err));
-    return add_varint(out, value, err);
-}
-
-static t2i_status add_bytes(t2i_text *out, unsigned field, const void *bytes, size_t size,
-                            t2i_error *err)
-{
-    T2I_TRY(add_key(out, field, BYTES, err));
-    T2I_TRY(add_varint(out, size, err));
-    return t2i_text_add(out, bytes, size, err);
-}
-
 static t2i_status add_float(t2i_text *out, unsigned field, double value, t2i_error *err)
 {
     float single = (float)value;
     uint32_t bits;
     memcpy(&bits, &single, sizeof bits);
-    T2I_TRY(add_key(out, field, FIXED32, err));
-    return add_number(out, bits, 4, err);
+    return t2i_protobuf_fixed(out, field, bits, 4, err);
 }
 
 /* wall_time and step, the first fields of every event. */
@@ -101,9 +67,8 @@ static t2i_status begin_event(t2i_text *out, long step, t2i_error *err)
     clock_gettime(CLOCK_REALTIME, &now);
     double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
     memcpy(&bits, &seconds, sizeof bits);
-    T2I_TRY(add_key(out, 1, FIXED64, err));
-    T2I_TRY(add_number(out, bits, 8, err));
-    return add_integer(out, 2, (uint64_t)step, err);
+    T2I_TRY(t2i_protobuf_fixed(out, 1, bits, 8, err));
+    return t2i_protobuf_integer(out, 2, (uint64_t)step, err);
 }
 
 /* An event with these bytes as its field. */
@@ -112,7 +77,7 @@ static t2i_status write_event(const t2i_tfevents *events, long step, unsigned fi
 {
     t2i_text event = {0}, record = {0};
     t2i_status status = begin_event(&event, step, err);
-    if (status == T2I_OK) status = add_bytes(&event, field, bytes, size, err);
+    if (status == T2I_OK) status = t2i_protobuf_bytes(&event, field, bytes, size, err);
     if (status == T2I_OK) status = t2i_tfevents_frame(&record, event.data, event.size, err);
     if (status == T2I_OK)
         status = t2i_fs_append(events->fd, events->path, record.data, record.size, err);
@@ -125,9 +90,9 @@ static t2i_status write_event(const t2i_tfevents *events, long step, unsigned fi
 static t2i_status add_scalar(t2i_text *summary, const t2i_scalar *scalar, t2i_error *err)
 {
     t2i_text value = {0};
-    t2i_status status = add_bytes(&value, 1, scalar->tag, strlen(scalar->tag), err);
+    t2i_status status = t2i_protobuf_bytes(&value, 1, scalar->tag, strlen(scalar->tag), err);
     if (status == T2I_OK) status = add_float(&value, 2, scalar->value, err);
-    if (status == T2I_OK) status = add_bytes(summary, 1, value.data, value.size, err);
+    if (status == T2I_OK) status = t2i_protobuf_bytes(summary, 1, value.data, value.size, err);
     t2i_text_free(&value);
     return status;
 }
@@ -151,13 +116,13 @@ t2i_status t2i_tfevents_picture(const t2i_tfevents *events, long step, const cha
                                 const t2i_text *png, size_t width, size_t height, t2i_error *err)
 {
     t2i_text image = {0}, value = {0}, summary = {0};
-    t2i_status status = add_integer(&image, 1, height, err);
-    if (status == T2I_OK) status = add_integer(&image, 2, width, err);
-    if (status == T2I_OK) status = add_integer(&image, 3, 3, err);
-    if (status == T2I_OK) status = add_bytes(&image, 4, png->data, png->size, err);
-    if (status == T2I_OK) status = add_bytes(&value, 1, tag, strlen(tag), err);
-    if (status == T2I_OK) status = add_bytes(&value, 4, image.data, image.size, err);
-    if (status == T2I_OK) status = add_bytes(&summary, 1, value.data, value.size, err);
+    t2i_status status = t2i_protobuf_integer(&image, 1, height, err);
+    if (status == T2I_OK) status = t2i_protobuf_integer(&image, 2, width, err);
+    if (status == T2I_OK) status = t2i_protobuf_integer(&image, 3, 3, err);
+    if (status == T2I_OK) status = t2i_protobuf_bytes(&image, 4, png->data, png->size, err);
+    if (status == T2I_OK) status = t2i_protobuf_bytes(&value, 1, tag, strlen(tag), err);
+    if (status == T2I_OK) status = t2i_protobuf_bytes(&value, 4, image.data, image.size, err);
+    if (status == T2I_OK) status = t2i_protobuf_bytes(&summary, 1, value.data, value.size, err);
     if (status == T2I_OK) status = write_event(events, step, 5, summary.data, summary.size, err);
     t2i_text_free(&image);
     t2i_text_free(&value);
@@ -186,7 +151,7 @@ static long next_number(const char *folder)
 static t2i_status write_start(const t2i_tfevents *events, long step, t2i_error *err)
 {
     static const char version[] = "brain.Event:2";
-    static const uint8_t start[] = {1 << 3 | VARINT, 1}; /* SessionLog: status = 1: START */
+    static const uint8_t start[] = {1 << 3, 1}; /* SessionLog: status = 1: START */
     T2I_TRY(write_event(events, 0, 3, version, sizeof version - 1, err));
     return write_event(events, step, 7, start, sizeof start, err);
 }

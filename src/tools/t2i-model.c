@@ -95,7 +95,8 @@ static const t2i_command commands[] = {
      run_diff, 0},
     {"export", "RUN|MODEL", 1, 1, "to", "to",
      "Writes a model without AdamW's moments. .safetensors keeps the run state; .pt has the "
-     "tutorial's layout, which torch.load reads.",
+     "tutorial's layout, which torch.load reads; .onnx is a graph from prompts to predictions, for "
+     "onnxruntime and others.",
      run_export, 0},
     {"import", "F.pt", 1, 1, "to", "to",
      "Converts the tutorial's .pt, or another model file, to .safetensors.", run_import, 0},
@@ -111,8 +112,8 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
     settings s = {0};
     t2i_opt table[] = {
         {"to", T2I_OPT_TEXT, &s.to, .argument = "FILE",
-         .help = "File to write; the suffix (.pt or .safetensors) selects the format. The file is "
-                 "written completely or not at all."},
+         .help = "File to write; the suffix (.safetensors, .pt or, for export, .onnx) selects the "
+                 "format. The file is written completely or not at all."},
         {"out", T2I_OPT_TEXT, &s.out, .argument = "PAGE.html",
          .help = "HTML page to write; for one run by default report.html in its folder."},
         {"json", T2I_OPT_SWITCH, &s.json,

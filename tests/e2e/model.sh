@@ -136,6 +136,15 @@ notes "has no head, so"
 quietly 0 "$B/t2i-train" $common --init "$scratch/text.safetensors" --lr 0 --steps 2 --out "$scratch/still2"
 quietly 0 "$model" diff "$scratch/still" "$scratch/still2"
 
+# an ONNX graph needs a head; tests/e2e/onnx.sh has what it computes
+quietly 0 "$model" export "$scratch/run" --to "$scratch/run.onnx"
+notes "wrote $scratch/run.onnx: 38 tensors, 185472 parameters" "does not keep step and options of the run"
+quietly 0 "$model" export "$scratch/in2.safetensors" --to "$scratch/in2.onnx"
+quietly 0 "$model" export $g/text_to_image_model.pt --to "$scratch/pt.onnx"
+cmp "$scratch"/{in2,pt}.onnx || fail "the same model has other bytes as ONNX"
+expect 65 "multimodal_model.pt has no head" "$model" export $g/multimodal_model.pt --to "$scratch/none.onnx"
+[ ! -e "$scratch/none.onnx" ] || fail "a refused export left a file"
+
 # ---- what can be wrong ----
 
 for verb in show verify; do
@@ -156,7 +165,7 @@ for file in cut.pt cut.safetensors hello.pt nothing.pt seed.h5; do
     expect 65 "$file" "$B/t2i-train" $common --init "$scratch/$file" --steps 2 --out "$scratch/x"
 done
 expect 65 "features.safetensors has no t2i.config" "$model" export $g/features.safetensors --to "$scratch/x.pt"
-expect 64 "must end in .safetensors, .pt or .pth" "$model" export "$scratch/run" --to "$scratch/x.onnx"
+expect 64 "must end in .safetensors, .pt or .pth" "$model" export "$scratch/run" --to "$scratch/x.bin"
 expect 64 "must end in .safetensors, .pt or .pth" "$model" export "$scratch/run" --to .pt
 expect 64 "export writes .pt files" "$model" import "$scratch/initial.pt" --to "$scratch/x.pt"
 expect 64 "needs --to" "$model" export "$scratch/run"
