@@ -20,7 +20,7 @@ kernels    kernels base
 comm       comm base
 model      model kernels base
 formats    formats base
-image      image base
+image      image formats base
 draw       draw image base
 dataset    dataset formats base
 checkpoint checkpoint model formats kernels base

@@ -225,7 +225,8 @@ static t2i_status parse_meta(const source *s, const char *key, t2i_json **out, t
     *out = NULL;
     if (text == NULL)
         return t2i_fail(err, T2I_DATA,
-                        "%s has no %s in its metadata: it is not a model that t2i-train can read",
+                        "%s has no %s in its metadata: it is not a model that t2i-train can read "
+                        "(t2i-model show lists its tensors)",
                         s->path, key);
     char what[300];
     snprintf(what, sizeof what, "%s in %.200s", key, s->path);

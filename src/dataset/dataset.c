@@ -6,6 +6,7 @@
 #include "dataset/dataset_column.h"
 #include "dataset/dataset_digest.h"
 #include "base/fs.h"
+#include "formats/file_kind.h"
 #include "formats/json.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -162,6 +163,7 @@ static t2i_status open_all(t2i_dataset *dataset, t2i_error *err)
 {
     uint64_t file_size;
     t2i_claims claims;
+    T2I_TRY(t2i_file_kind_check(dataset->path, "an HDF5", "a dataset (HDF5)", err));
     T2I_TRY(t2i_fs_size(dataset->path, &file_size, err));
     T2I_TRY(t2i_reader_open(&dataset->file, dataset->path, file_size, &claims, err));
     return take_claims(dataset, &claims, file_size, err);

@@ -9,9 +9,12 @@
 #include "base/mem.h"
 #include "formats/byte_source.h"
 #include "base/text.h"
+#include "formats/file_kind.h"
 #include "formats/torchfile.h"
 
 enum { NAMES_MAX = 1 << 26, NAME_MAX_BYTES = 4096, HEAD = 16 };
+
+#define WANTED "a safetensors or torch file"
 
 struct t2i_tensors {
     char *path;
@@ -154,21 +157,22 @@ static t2i_status open_tensors(t2i_tensors *to, t2i_error *err)
 {
     unsigned char head[HEAD];
     t2i_byte_source source;
+    if (t2i_fs_is_folder(to->path)) return t2i_file_kind_check(to->path, NULL, WANTED, err);
     T2I_TRY(t2i_byte_source_open(&source, to->path, err));
     size_t size = source.size < HEAD ? (size_t)source.size : HEAD;
     t2i_status status = t2i_byte_source_read(&source, 0, head, size, err);
     t2i_byte_source_close(&source);
     T2I_TRY(status);
     if (t2i_torchfile_is(head, size)) {
-        T2I_TRY(t2i_torchfile_open(&to->torch, to->path, err));
+        status = t2i_torchfile_open(&to->torch, to->path, err);
+        if (status == T2I_DATA) T2I_TRY(t2i_file_kind_check(to->path, "a torch", WANTED, err));
+        T2I_TRY(status);
         T2I_TRY(list_torch(to, err));
-    } else if (size > 8 && head[8] == '{') {
+    } else if (size > 8 && head[8] == '{' && memcmp(head + 4, "\0\0\0", 4) == 0) {
         T2I_TRY(t2i_st_open(&to->st, to->path, err));
         T2I_TRY(list_st(to, err));
     } else {
-        return t2i_fail(err, T2I_DATA,
-                        "%s is neither a safetensors file nor one of torch.save (or it is cut off)",
-                        to->path);
+        return t2i_file_kind_check(to->path, NULL, WANTED, err);
     }
     return sort_names(to, err);
 }

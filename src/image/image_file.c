@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "formats/file_kind.h"
 
 #define FILE_MAX ((size_t)640 << 20) /* bytes: the largest picture as 16-bit RGBA, and a margin */
 
@@ -22,43 +23,10 @@ static int begins(const t2i_image_codec_source *file, size_t at, const char *mag
 
 static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *err)
 {
-    /* The first match is used, so a longer signature precedes a shorter one that is its prefix. */
-    static const struct {
-        size_t at;
-        const char *magic, *what;
-    } known[] = {
-        {0, "GIF8", "a GIF"},
-        {0, "BM", "a BMP"},
-        {0, "II*", "a TIFF (or a camera's raw file)"},
-        {0, "MM", "a TIFF (or a camera's raw file)"},
-        {4, "ftypavi", "an AVIF"},
-        {4, "ftyphe", "a HEIC"},
-        {4, "ftypmif1", "a HEIF (AVIF or HEIC)"},
-        {4, "ftyp", "a video"},
-        {4, "JXL ", "a JPEG XL"},
-        {0, "\xff\x0a", "a JPEG XL"},
-        {4, "jP  ", "a JPEG 2000"},
-        {0, "\xff\x4f\xff\x51", "a JPEG 2000"},
-        {0, "8BPS", "a Photoshop file"},
-        {0, "%PDF", "a PDF"},
-        {0, "<svg", "an SVG"},
-        {0, "<?xml", "an SVG or another XML file"},
-        {0, "<!DOCTYPE", "a web page (did a download fail?)"},
-        {0, "<!doctype", "a web page (did a download fail?)"},
-        {0, "<html", "a web page (did a download fail?)"},
-        {0, "version https://git-lfs", "a pointer to a Git LFS file (`git lfs pull` gets it)"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (file->size >= known[i].at + strlen(known[i].magic) &&
-            begins(file, known[i].at, known[i].magic))
-            return t2i_fail(
-                err, T2I_DATA,
-                "%s is not a PNG, JPEG or WebP picture, but looks like %s: convert it to PNG or "
-                "leave it out",
-                file->name, known[i].what);
-    return t2i_fail(err, T2I_DATA,
-                    "%s is not a PNG, JPEG or WebP picture: convert it to PNG or leave it out",
-                    file->name);
+    const char *advice, *kind = t2i_file_kind_name(file->bytes, file->size, &advice);
+    if (kind == NULL || *advice == '\0') advice = "convert it to PNG or leave it out";
+    return t2i_fail(err, T2I_DATA, "%s is not a PNG, JPEG or WebP picture%s%s: %s", file->name,
+                    kind == NULL ? "" : ", but ", kind == NULL ? "" : kind, advice);
 }
 
 static t2i_status decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)

@@ -191,7 +191,7 @@ static void refuses_other_files(void)
     t2i_text text = {0};
     unlink(path);
     FAILS(t2i_dataset_open(&dataset, path, &err), T2I_NOINPUT, path);
-    FAILS(t2i_dataset_open(&dataset, folder, &err), T2I_NOINPUT, "not a regular file");
+    FAILS(t2i_dataset_open(&dataset, folder, &err), T2I_NOINPUT, "is a folder, not a dataset");
     OK(t2i_commit_file(path, "", 0, &err));
     refused("HDF5");
     OK(t2i_commit_file(path, "prompt\timage\n", 13, &err));
