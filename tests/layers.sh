@@ -97,6 +97,8 @@ model/ngrams t2i_ngrams_row  tests/unit/model/transformer.c: rows of pieces by a
 formats/safetensors t2i_st_find  tests read golden values by name
 formats/safetensors t2i_st_save  tests write files from elsewhere
 formats/torchfile t2i_torchfile_parse  tests/fuzz/torchfile.c: bytes without a file
+formats/npy t2i_npy_open  ready features and WebDataset
+formats/npy t2i_npy_rows  ready features and WebDataset
 formats/zip t2i_zip_root  tests compare the folder in an archive with that of torch.save
 '
 most_modules=20 # in a folder
