@@ -24,7 +24,8 @@ image      image formats base
 draw       draw image base
 dataset    dataset formats base
 checkpoint checkpoint model formats kernels base
-prepare    prepare comm dataset draw formats image kernels model base
+lists      lists dataset formats base
+prepare    prepare lists comm dataset draw formats image kernels model base
 retrieval  retrieval checkpoint comm dataset draw formats image kernels model base
 library    library retrieval checkpoint dataset model base
 generate   generate library retrieval checkpoint dataset draw formats image model base
@@ -32,7 +33,7 @@ host       host comm dataset kernels base
 record     record retrieval host checkpoint comm dataset draw formats image base
 train      train record retrieval host checkpoint comm dataset formats image kernels model base
 doctor     doctor train host comm dataset formats kernels model base
-tools      tools generate doctor train record retrieval prepare host checkpoint dataset draw formats image comm model kernels base
+tools      tools generate doctor train record retrieval prepare lists host checkpoint dataset draw formats image comm model kernels base
 '
 # foreign header: the folder, or the one file, that sees it
 foreign='

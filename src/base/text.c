@@ -111,6 +111,32 @@ size_t t2i_utf8_valid(const char *bytes, size_t size)
     return size;
 }
 
+static int is_blank(uint32_t code)
+{
+    return (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 ||
+           code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
+           code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
+t2i_span t2i_utf8_trim(t2i_span text)
+{
+    uint32_t code;
+    size_t length;
+    while ((length = t2i_utf8_decode(text.data, text.size, &code)) > 0 && is_blank(code)) {
+        text.data += length;
+        text.size -= length;
+    }
+    while (text.size > 0) {
+        size_t last = text.size - 1; /* where the last character begins */
+        while (last > 0 && text.size - last < 4 && ((unsigned char)text.data[last] & 0xc0) == 0x80)
+            last--;
+        length = t2i_utf8_decode(text.data + last, text.size - last, &code);
+        if (length != text.size - last || !is_blank(code)) break;
+        text.size = last;
+    }
+    return text;
+}
+
 int t2i_utf8_is_visible(uint32_t code)
 {
     static const uint32_t hidden[][2] = {

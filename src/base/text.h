@@ -18,6 +18,12 @@ typedef struct {
     size_t room;
 } t2i_text;
 
+/* A part of a text, borrowed; data is NULL when there is none. */
+typedef struct {
+    const char *data;
+    size_t size;
+} t2i_span;
+
 T2I_CHECKED t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err);
 T2I_CHECKED t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...)
     T2I_PRINTF(3, 4);
@@ -40,6 +46,10 @@ size_t t2i_utf8_encode(uint32_t code, char *out);
 
 /* Offset of the first byte that is not UTF-8, or size if all are. */
 size_t t2i_utf8_valid(const char *bytes, size_t size);
+
+/* The text without the blanks at its ends: the characters of Unicode's property White_Space, such
+ * as U+00A0 and U+3000, and line ends. */
+t2i_span t2i_utf8_trim(t2i_span text);
 
 /* 0 for characters that have no glyph of their own on a terminal (control, combining, formatting
  * and private use characters, other kinds of space). A plain blank counts as visible. */

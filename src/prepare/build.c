@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/string_table.h"
 #include "image/image.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "prepare/source.h"
 #include "prepare/build_journal.h"
 #include "base/progress.h"
@@ -150,8 +150,9 @@ static t2i_status find_source(builder *b, t2i_error *err)
 
 static t2i_status read_pairs(builder *b, t2i_error *err)
 {
-    T2I_TRY(t2i_source_read(&b->source, &b->list, err));
+    T2I_TRY(t2i_source_read(&b->source, &b->options->columns, &b->list, err));
     if (b->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", b->options->pairs);
+    t2i_pairs_log(&b->list, b->options->pairs);
     if (b->list.splits > 0 && b->options->validation >= 0)
         return t2i_fail(err, T2I_USAGE,
                         "%s names the split of %zu rows: leave --validation out, which is for "
@@ -279,11 +280,12 @@ static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error
     const t2i_build_options *o = b->options;
     char digest[T2I_HEX];
     t2i_text text = {0};
-    t2i_status mine =
-        t2i_text_addf(&text, err, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s %s %s %zu\n%zu %d %d %.17g %llu",
-                      o->pairs, o->from, o->images, o->features, o->out, o->encoder, o->weights,
-                      o->fit, o->orientation, o->background, o->size, o->dim, o->skip_bad,
-                      o->resume, o->validation, (unsigned long long)o->seed);
+    t2i_status mine = t2i_text_addf(
+        &text, err,
+        "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s %s %s %zu\n%zu %d %d %.17g %llu", o->pairs,
+        o->columns.prompt, o->columns.image, o->columns.split, o->columns.group, o->from, o->images,
+        o->features, o->out, o->encoder, o->weights, o->fit, o->orientation, o->background, o->size,
+        o->dim, o->skip_bad, o->resume, o->validation, (unsigned long long)o->seed);
     t2i_hash_hex(text.data, text.size, digest);
     t2i_text_free(&text);
     T2I_TRY(t2i_comm_agree(comm, mine, err));

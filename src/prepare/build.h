@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include "comm/comm.h"
 #include "base/error.h"
+#include "lists/list.h"
 
 typedef struct {
-    const char *pairs;    /* the source (source.h) */
-    const char *from;     /* its kind, or "auto" */
+    const char *pairs;        /* the source (source.h) */
+    const char *from;         /* its kind, or "auto" */
+    t2i_list_columns columns; /* names of columns and keys; NULL: found by their usual names */
     const char *images;   /* folder that file names in a list are relative to; NULL: the source's */
     const char *features; /* file with one tensor per picture (tensors.h); NULL: read pictures */
     const char *out;

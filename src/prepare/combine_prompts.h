@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 
 /* Adds up to `each` training pairs per picture. A new prompt is two (half of the time), three or
  * four training prompts of the picture, drawn by the seed and joined by blanks. The new pairs

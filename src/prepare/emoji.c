@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/string_table.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "base/progress.h"
 
 enum { PRIMARY = 1, EXTRA = 2 }; /* bits: named by --locales, by --with */

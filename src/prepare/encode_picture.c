@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "image/image_file.h"
 #include "image/image_resize.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 
 enum { RESIZED = 256 }; /* torchvision's Resize before its CenterCrop(224) */
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include "prepare/encode_dataset.h"
 #include "base/error.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 
 /* Logs likely mistakes in the pairs: pairs that occur more than once, and pairs of the split
  * "unseen pictures" whose picture, or another of its group, is in training. T2I_SYSTEM. */

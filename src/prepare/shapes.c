@@ -7,7 +7,7 @@
 #include "prepare/encode_dataset.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "base/rng.h"
 
 enum { FINE = 8, HELD_OUT = T2I_SHAPES_IMAGES / 5, KEPT_MIN = 2, CORNERS_MAX = 12 };

@@ -79,10 +79,11 @@ t2i_status t2i_source_find(t2i_source *out, const char *path, const char *images
     return status;
 }
 
-t2i_status t2i_source_read(const t2i_source *source, t2i_pair_list *out, t2i_error *err)
+t2i_status t2i_source_read(const t2i_source *source, const t2i_list_columns *columns,
+                           t2i_pair_list *out, t2i_error *err)
 {
     *out = (t2i_pair_list){0};
-    if (source->kind == T2I_SOURCE_LIST) return t2i_pairs_read(out, source->path, err);
+    if (source->kind == T2I_SOURCE_LIST) return t2i_list_read(out, source->path, columns, err);
     return t2i_fail(err, T2I_USAGE, "--from %s cannot be read yet", kind_names[source->kind]);
 }
 

@@ -7,10 +7,11 @@
 #define T2I_SOURCE_H
 
 #include "base/error.h"
-#include "prepare/pairs.h"
+#include "lists/list.h"
+#include "lists/pairs.h"
 
 typedef enum {
-    T2I_SOURCE_LIST,        /* CSV, TSV, JSONL, ...: pairs.h */
+    T2I_SOURCE_LIST,        /* CSV, TSV, JSONL, ...: list.h */
     T2I_SOURCE_COCO,        /* captions_*.json of COCO */
     T2I_SOURCE_KARPATHY,    /* dataset_*.json of Karpathy's splits */
     T2I_SOURCE_FLICKR,      /* captions of Flickr8k and Flickr30k */
@@ -36,9 +37,10 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_source_find(t2i_source *out, const char *path, const char *images,
                                        const char *from, t2i_error *err);
 /* Reads the pairs of any kind but T2I_SOURCE_WEBDATASET. Says what it reads, and reports bad rows
- * as t2i_pairs_read does, with its failures. */
-T2I_CHECKED t2i_status t2i_source_read(const t2i_source *source, t2i_pair_list *out,
-                                       t2i_error *err);
+ * as t2i_list_read does, with its failures. columns: names of columns
+ * and keys, where the user gave them. */
+T2I_CHECKED t2i_status t2i_source_read(const t2i_source *source, const t2i_list_columns *columns,
+                                       t2i_pair_list *out, t2i_error *err);
 void t2i_source_free(t2i_source *source);
 
 #endif

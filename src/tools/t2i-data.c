@@ -20,6 +20,7 @@
 
 typedef struct {
     char *out, *pairs, *from, *images, *features, *encoder, *weights;
+    char *prompt_column, *image_column, *split_column, *group_column;
     char *locales, *with, *background, *font, *cldr, *fit, *orientation;
     long dim, seed, join, size;
     double validation;
@@ -81,6 +82,10 @@ static t2i_status run_build(const t2i_opts *opts, void *settings_, t2i_error *er
     int own_orientation = t2i_opts_find(opts, "orientation")->origin == T2I_FROM_DEFAULT;
     int own_background = t2i_opts_find(opts, "background")->origin == T2I_FROM_DEFAULT;
     const t2i_build_options options = {.pairs = s->pairs,
+                                       .columns = {.prompt = s->prompt_column,
+                                                   .image = s->image_column,
+                                                   .split = s->split_column,
+                                                   .group = s->group_column},
                                        .from = s->from,
                                        .images = s->images,
                                        .features = s->features,
@@ -139,8 +144,8 @@ static const t2i_command commands[] = {
     {"emoji", "", 0, 0, "out locales with join background font cldr dim seed", "out",
      "Creates 3,600 emoji with their Unicode names in one or more languages.", run_emoji, 0},
     {"build", "", 0, 0,
-     "out pairs from images features encoder weights dim size fit orientation background "
-     "validation seed skip-bad resume",
+     "out pairs from prompt-column image-column split-column group-column images features encoder "
+     "weights dim size fit orientation background validation seed skip-bad resume",
      "out",
      "Creates a dataset from prompts and your own pictures or features. Under mpirun or srun the "
      "pictures are distributed over the ranks; the file is the same for any number of ranks. "
@@ -164,6 +169,14 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
                  "[split], [group]); otherwise lines of prompt TAB file [TAB split]."},
         {"from", T2I_OPT_CHOICE, &s->from, "auto", .choices = T2I_SOURCE_CHOICES,
          .help = "Kind of the source. auto recognises it from its contents."},
+        {"prompt-column", text, &s->prompt_column, .argument = "NAME",
+         .help = "Column or key of the prompts in a list; default: found by its usual names."},
+        {"image-column", text, &s->image_column, .argument = "NAME",
+         .help = "Column or key of the pictures' file names, likewise."},
+        {"split-column", text, &s->split_column, .argument = "NAME",
+         .help = "Column or key of the splits; default: split."},
+        {"group-column", text, &s->group_column, .argument = "NAME",
+         .help = "Column or key of the groups; default: group."},
         {"images", text, &s->images, .argument = "FOLDER",
          .help = "Folder of the pictures that a list names (PNG, JPEG, WebP); default: that of the "
                  "list."},

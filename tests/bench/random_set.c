@@ -10,7 +10,7 @@
 #include "dataset/dataset.h"
 #include "base/log.h"
 #include "dataset/dataset_writer.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "base/rng.h"
 #include "base/text.h"
 

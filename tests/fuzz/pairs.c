@@ -1,7 +1,7 @@
 /* pairs.c - pairs files. The first byte tells the kind: 'c' CSV, 'j' JSONL, another one TSV; the
  * rest is the file.
  */
-#include "prepare/pairs.h"
+#include "lists/list.h"
 
 #include "scratch.h"
 #include "fuzz/fuzz.h"
@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     T2I_ASSERT(file != NULL && fwrite(bytes + 1, 1, size - 1, file) == size - 1);
     T2I_ASSERT(fclose(file) == 0);
 
-    t2i_status status = t2i_pairs_read(&list, path, &err);
+    t2i_status status = t2i_list_read(&list, path, NULL, &err);
     T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
     T2I_ASSERT(status == T2I_OK || (list.count == 0 && list.row == NULL));
     T2I_ASSERT(status != T2I_OK || list.count + list.bad == list.rows);

@@ -11,7 +11,7 @@
 #include "formats/safetensors.h"
 #include "kernels/ops.h"
 #include "kernels/optim.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "scratch.h"
 #include "train/contrastive_loss.h"
 

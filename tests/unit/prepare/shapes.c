@@ -13,7 +13,7 @@
 #include "base/hash.h"
 #include "image/image.h"
 #include "base/string_table.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 
 static t2i_error err;
 static char folder[512], path[600];

@@ -20,7 +20,7 @@ static void test_list(void)
     OK(t2i_source_find(&source, in_scratch("pairs.tsv"), NULL, "auto", &err));
     CU_ASSERT_EQUAL(source.kind, T2I_SOURCE_LIST);
     CU_ASSERT_STRING_EQUAL(source.images, in_scratch(""));
-    OK(t2i_source_read(&source, &list, &err));
+    OK(t2i_source_read(&source, NULL, &list, &err));
     CU_ASSERT_EQUAL(list.count, 1);
     t2i_pairs_free(&list);
     t2i_source_free(&source);

@@ -8,7 +8,7 @@
 #include "scratch.h"
 #include "test.h"
 #include "unit/model/space_model.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "base/rng.h"
 
 enum { D = 6, E = 4, IMAGES = 12, PAIRS = 22 };

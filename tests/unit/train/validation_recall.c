@@ -10,7 +10,7 @@
 #include "retrieval/gallery.h"
 #include "kernels/blas.h"
 #include "base/mem.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 #include "base/rng.h"
 #include "train/rows.h"
 

@@ -1,6 +1,6 @@
 /* pairs: the three kinds of pairs file, every way in which a row can be bad, and gathering. */
 #include "dataset/dataset_writer.h"
-#include "prepare/pairs.h"
+#include "lists/list.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -58,7 +58,7 @@ static void expect(const expected *rows, size_t count, const char *const *warnin
     t2i_pair_list list;
     t2i_text said = {0};
     int kept = begin_capture();
-    t2i_status status = t2i_pairs_read(&list, path, &err);
+    t2i_status status = t2i_list_read(&list, path, NULL, &err);
     end_capture(kept, &said);
     CU_ASSERT_EQUAL(status, T2I_OK);
     if (status != T2I_OK) fprintf(stderr, "%s\n", err.text);
@@ -241,7 +241,7 @@ static void too_long(void)
     write_file("a.csv", text.data, text.size);
     t2i_pair_list list;
     int kept = begin_capture();
-    t2i_status status = t2i_pairs_read(&list, path, &err);
+    t2i_status status = t2i_list_read(&list, path, NULL, &err);
     t2i_text said = {0};
     end_capture(kept, &said);
     CU_ASSERT(status == T2I_OK && list.count == 500000 && list.bad == 1 && list.row[7].row == 8);
@@ -271,16 +271,16 @@ static void no_such_file(void)
     t2i_pair_list list;
     for (size_t i = 0; i < LENGTH(bad); i++) {
         write_file(bad[i].name, bad[i].text, strlen(bad[i].text));
-        FAILS(t2i_pairs_read(&list, path, &err), T2I_DATA, bad[i].why);
+        FAILS(t2i_list_read(&list, path, NULL, &err), T2I_DATA, bad[i].why);
         CU_ASSERT(list.row == NULL && list.text.data == NULL && list.rows == 0);
         unlink(path);
     }
-    FAILS(t2i_pairs_read(&list, path, &err), T2I_NOINPUT, path);
-    FAILS(t2i_pairs_read(&list, folder, &err), T2I_NOINPUT, folder);
+    FAILS(t2i_list_read(&list, path, NULL, &err), T2I_NOINPUT, path);
+    FAILS(t2i_list_read(&list, folder, NULL, &err), T2I_NOINPUT, folder);
     t2i_text many = {0};
     for (int i = 0; i < 70; i++) OK(t2i_text_addf(&many, &err, "c%d,", i));
     write_file("a.csv", many.data, many.size);
-    FAILS(t2i_pairs_read(&list, path, &err), T2I_DATA, "more than 64 columns");
+    FAILS(t2i_list_read(&list, path, NULL, &err), T2I_DATA, "more than 64 columns");
     t2i_text_free(&many);
     unlink(path);
 }
@@ -299,7 +299,7 @@ static void any_bytes(void)
         write_file(names[n % 3], text.data, text.size);
         t2i_pair_list list;
         int kept = begin_capture();
-        t2i_status status = t2i_pairs_read(&list, path, &err);
+        t2i_status status = t2i_list_read(&list, path, NULL, &err);
         end_capture(kept, &said);
         CU_ASSERT_EQUAL(status, T2I_OK);
         CU_ASSERT_EQUAL(list.count + list.bad, list.rows);

@@ -1,18 +1,15 @@
-#include "prepare/pairs.h"
+#include "lists/list.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/fs.h"
-#include "dataset/dataset_writer.h"
 #include "formats/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 enum {
-    PROMPT_MAX = 1 << 20, /* bytes, as in a dataset file */
-    NAME_MAX_BYTES = 4096,
     RECORD_MAX = 4 << 20, /* limit of a CSV record, for a quote that is never closed */
     COLUMNS_MAX = 64,
     NAMED_MAX = 8 /* unknown columns that a note names */
@@ -21,12 +18,6 @@ static const size_t FILE_MAX = (size_t)4 << 30;
 
 typedef enum { PROMPT, IMAGE, SPLIT, GROUP, FIELDS } field;
 static const char *const field_names[FIELDS] = {"prompt", "image_path", "split", "group"};
-
-/* A field of a row; data is NULL when the field is absent. */
-typedef struct {
-    const char *data;
-    size_t size;
-} text_view;
 
 typedef struct {
     t2i_pair_list *list;
@@ -41,19 +32,6 @@ typedef struct {
     size_t columns;
 } reader;
 
-t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uint32_t row,
-                         size_t rows, const char *reason, t2i_error *err)
-{
-    t2i_error text; /* t2i_fail removes control characters, which names may hold */
-    char more[64] = "";
-    if (rows > 1) snprintf(more, sizeof more, " (%zu more rows name it)", rows - 1);
-    t2i_fail(&text, T2I_DATA, "%s%s", reason, more);
-    list->bad += rows;
-    if (list->reported++ < T2I_BAD_SHOWN)
-        t2i_log_warn("%s:%zu: row %lu: %s", path, line, (unsigned long)row, text.text);
-    return t2i_text_addf(&list->report, err, "%zu\t%lu\t%s\n", line, (unsigned long)row, text.text);
-}
-
 /* ---- all formats. T2I_DATA: the row is bad; any other failure ends the reading ---- */
 
 static t2i_status check_bytes(const char *bytes, size_t size, t2i_error *why)
@@ -66,77 +44,26 @@ static t2i_status check_bytes(const char *bytes, size_t size, t2i_error *why)
     return t2i_fail(why, T2I_DATA, "is not UTF-8 at byte %zu", valid + 1);
 }
 
-static t2i_status find_split(text_view text, int *split, t2i_error *why)
-{
-    char name[64];
-    *split = -1;
-    if (text.data == NULL || text.size == 0) return T2I_OK;
-    snprintf(name, sizeof name, "%.*s", text.size < sizeof name ? (int)text.size : 63, text.data);
-    *split = text.size < sizeof name ? t2i_dataset_split_find(name) : -1;
-    if (*split >= 0) return T2I_OK;
-    return t2i_fail(why, T2I_DATA, "unknown split \"%s\": use %s, %s, %s or %s", name,
-                    t2i_dataset_split_names[0], t2i_dataset_split_names[1],
-                    t2i_dataset_split_names[2], t2i_dataset_split_names[3]);
-}
-
-static t2i_status store_text(t2i_pair_list *list, text_view text, size_t *at, t2i_error *err)
-{
-    *at = list->text.size;
-    T2I_TRY(t2i_text_add(&list->text, text.data, text.size, err));
-    return t2i_text_add(&list->text, "", 1, err);
-}
-
-static t2i_status add_row(reader *r, size_t line, const text_view *fields, t2i_error *why)
-{
-    t2i_pair_list *list = r->list;
-    t2i_pair_row row = {.line = line, .row = (uint32_t)list->rows, .group = T2I_NO_GROUP};
-    const text_view image = fields[IMAGE], prompt = fields[PROMPT], group = fields[GROUP];
-    if (prompt.data == NULL) return t2i_fail(why, T2I_DATA, "has no prompt");
-    if (image.data == NULL || image.size == 0) return t2i_fail(why, T2I_DATA, "names no picture");
-    if (prompt.size > PROMPT_MAX) return t2i_fail(why, T2I_DATA, "its prompt is longer than 1 MiB");
-    if (image.size > NAME_MAX_BYTES || group.size > NAME_MAX_BYTES)
-        return t2i_fail(why, T2I_DATA, "its %s is longer than %d bytes",
-                        image.size > NAME_MAX_BYTES ? "file name" : "group", NAME_MAX_BYTES);
-    T2I_TRY(find_split(fields[SPLIT], &row.split, why));
-    list->splits += row.split >= 0;
-    row.prompt_size = prompt.size;
-    T2I_TRY(store_text(list, prompt, &row.prompt, why));
-    T2I_TRY(store_text(list, image, &row.image, why));
-    if (group.data != NULL && group.size > 0) T2I_TRY(store_text(list, group, &row.group, why));
-    if (list->count == list->room) {
-        size_t room = 2 * list->room + 64;
-        if (t2i_grow(&list->row, list->count, room, sizeof *list->row) != 0)
-            return t2i_fail_memory(why, room * sizeof *list->row, "the pairs");
-        list->room = room;
-    }
-    list->row[list->count++] = row;
-    return T2I_OK;
-}
-
 /* Counts a row; reports and skips a bad one. */
-static t2i_status count_row(reader *r, size_t line, t2i_status status, const t2i_error *why,
-                            t2i_error *err)
+static t2i_status count_row(reader *r, size_t line, t2i_status status, const t2i_span *fields,
+                            const t2i_error *why, t2i_error *err)
 {
-    if (status == T2I_DATA) {
-        T2I_TRY(t2i_pairs_bad(r->list, r->path, line, (uint32_t)r->list->rows, 1, why->text, err));
-    } else if (status != T2I_OK) {
-        *err = *why;
-        return status;
-    }
-    r->list->rows++;
-    if (r->list->rows < UINT32_MAX) return T2I_OK;
-    return t2i_fail(err, T2I_DATA, "%s has more than 4,294,967,294 rows", r->path);
+    const t2i_pair_fields row = {fields[PROMPT], fields[IMAGE], fields[SPLIT], fields[GROUP]};
+    if (status == T2I_OK) return t2i_pairs_add(r->list, r->path, line, &row, err);
+    if (status == T2I_DATA) return t2i_pairs_add_bad(r->list, r->path, line, why->text, err);
+    *err = *why;
+    return status;
 }
 
 /* Returns the line at r->at without its line end, and moves to the next line. */
-static text_view next_line(reader *r)
+static t2i_span next_line(reader *r)
 {
     const char *begin = r->at, *end = memchr(begin, '\n', (size_t)(r->end - begin));
     r->at = end == NULL ? r->end : end + 1;
     r->line++;
     if (end == NULL) end = r->end;
     if (end > begin && end[-1] == '\r') end--;
-    return (text_view){begin, (size_t)(end - begin)};
+    return (t2i_span){begin, (size_t)(end - begin)};
 }
 
 static t2i_status note_unknown(reader *r, const char *name, size_t size, t2i_error *err)
@@ -157,9 +84,8 @@ static void log_unknown(const reader *r, const char *what)
 
 /* ---- TSV ---- */
 
-static t2i_status tsv_row(reader *r, size_t line, text_view text, t2i_error *why)
+static t2i_status tsv_row(t2i_span text, t2i_span *fields, t2i_error *why)
 {
-    text_view fields[FIELDS] = {{NULL, 0}};
     static const field order[] = {PROMPT, IMAGE, SPLIT};
     if (text.size == 0) return t2i_fail(why, T2I_DATA, "the line is empty");
     T2I_TRY(check_bytes(text.data, text.size, why));
@@ -168,7 +94,7 @@ static t2i_status tsv_row(reader *r, size_t line, text_view text, t2i_error *why
     for (;; count++) {
         const char *tab = memchr(at, '\t', (size_t)(end - at));
         if (count < sizeof order / sizeof *order)
-            fields[order[count]] = (text_view){at, (size_t)((tab == NULL ? end : tab) - at)};
+            fields[order[count]] = (t2i_span){at, (size_t)((tab == NULL ? end : tab) - at)};
         if (tab == NULL) break;
         at = tab + 1;
     }
@@ -176,16 +102,17 @@ static t2i_status tsv_row(reader *r, size_t line, text_view text, t2i_error *why
     if (count > 2)
         return t2i_fail(why, T2I_DATA, "has %zu fields; expected prompt TAB file [TAB split]",
                         count + 1);
-    return add_row(r, line, fields, why);
+    return T2I_OK;
 }
 
 static t2i_status read_tsv(reader *r, t2i_error *err)
 {
     while (r->at < r->end) {
         t2i_error why = {0};
+        t2i_span fields[FIELDS] = {{NULL, 0}};
         size_t line = r->line;
-        text_view text = next_line(r);
-        T2I_TRY(count_row(r, line, tsv_row(r, line, text, &why), &why, err));
+        t2i_status status = tsv_row(next_line(r), fields, &why);
+        T2I_TRY(count_row(r, line, status, fields, &why, err));
     }
     return T2I_OK;
 }
@@ -194,7 +121,7 @@ static t2i_status read_tsv(reader *r, t2i_error *err)
 
 /* A field of an object: a string; for `group` also an integer, written to `digits`. null counts as
  * absent. */
-static t2i_status json_field(const t2i_json *object, field which, text_view *out, char digits[32],
+static t2i_status json_field(const t2i_json *object, field which, t2i_span *out, char digits[32],
                              t2i_error *why)
 {
     const t2i_json *value = t2i_json_get(object, field_names[which]);
@@ -203,7 +130,7 @@ static t2i_status json_field(const t2i_json *object, field which, text_view *out
     if (t2i_json_as_string(value, &out->data, &out->size))
         return check_bytes(out->data, out->size, why);
     if (which == GROUP && t2i_json_as_integer(value, &number)) {
-        *out = (text_view){digits, (size_t)snprintf(digits, 32, "%lld", (long long)number)};
+        *out = (t2i_span){digits, (size_t)snprintf(digits, 32, "%lld", (long long)number)};
         return T2I_OK;
     }
     char *text;
@@ -215,10 +142,9 @@ static t2i_status json_field(const t2i_json *object, field which, text_view *out
                     which == GROUP ? " or an integer" : "");
 }
 
-static t2i_status json_row(reader *r, size_t line, const t2i_json *object, t2i_error *why)
+static t2i_status json_row(reader *r, const t2i_json *object, t2i_span *fields, char digits[32],
+                           t2i_error *why)
 {
-    text_view fields[FIELDS] = {{NULL, 0}};
-    char digits[32];
     if (!t2i_json_is_object(object)) return t2i_fail(why, T2I_DATA, "is not a JSON object");
     for (int i = 0; i < FIELDS; i++) T2I_TRY(json_field(object, (field)i, &fields[i], digits, why));
     for (const char *key = NULL; (key = t2i_json_next_key(object, key)) != NULL;) {
@@ -230,7 +156,7 @@ static t2i_status json_row(reader *r, size_t line, const t2i_json *object, t2i_e
         if (r->note.data == NULL || strstr(r->note.data, key) == NULL)
             T2I_TRY(note_unknown(r, key, size, why));
     }
-    return add_row(r, line, fields, why);
+    return T2I_OK;
 }
 
 /* The parser reports line 1 for every row, as it gets one line at a time. */
@@ -248,9 +174,11 @@ static t2i_status read_jsonl(reader *r, t2i_error *err)
 {
     while (r->at < r->end) {
         t2i_error why = {0};
+        t2i_span fields[FIELDS] = {{NULL, 0}};
+        char digits[32];
         t2i_json *json = NULL;
         size_t line = r->line;
-        text_view text = next_line(r);
+        t2i_span text = next_line(r);
         t2i_status status = check_bytes(text.data, text.size, &why);
         if (status == T2I_OK && text.size == 0)
             status = t2i_fail(&why, T2I_DATA, "the line is empty");
@@ -258,9 +186,10 @@ static t2i_status read_jsonl(reader *r, t2i_error *err)
             status = t2i_json_parse(&json, text.data, text.size, "the line", &why);
             drop_line_number(&why);
         }
-        if (status == T2I_OK) status = json_row(r, line, json, &why);
+        if (status == T2I_OK) status = json_row(r, json, fields, digits, &why);
+        status = count_row(r, line, status, fields, &why, err);
         t2i_json_free(json);
-        T2I_TRY(count_row(r, line, status, &why, err));
+        T2I_TRY(status);
     }
     log_unknown(r, "unknown keys");
     return T2I_OK;
@@ -301,8 +230,7 @@ static t2i_status csv_plain(reader *r, const char **at, const char *end, t2i_err
 
 /* Reads the record at r->at and moves past it. The fields are valid until the next record. A record
  * with wrong quotes ends at its first line end, so that the next one can be read. */
-static t2i_status csv_record(reader *r, text_view fields[COLUMNS_MAX], size_t *count,
-                             t2i_error *why)
+static t2i_status csv_record(reader *r, t2i_span fields[COLUMNS_MAX], size_t *count, t2i_error *why)
 {
     size_t begin[COLUMNS_MAX + 1], lines = 0;
     const char *at = r->at;
@@ -333,7 +261,7 @@ static t2i_status csv_record(reader *r, text_view fields[COLUMNS_MAX], size_t *c
         return status;
     }
     for (size_t i = 0; i < *count; i++)
-        fields[i] = (text_view){r->unquoted.data + begin[i], begin[i + 1] - begin[i]};
+        fields[i] = (t2i_span){r->unquoted.data + begin[i], begin[i + 1] - begin[i]};
     r->at = at < r->end ? at + 1 : at;
     r->line += lines + 1;
     return T2I_OK;
@@ -341,7 +269,7 @@ static t2i_status csv_record(reader *r, text_view fields[COLUMNS_MAX], size_t *c
 
 static t2i_status csv_header(reader *r, t2i_error *err)
 {
-    text_view fields[COLUMNS_MAX];
+    t2i_span fields[COLUMNS_MAX];
     t2i_error why = {0};
     t2i_text all = {0};
     int have[FIELDS] = {0};
@@ -371,9 +299,9 @@ static t2i_status csv_header(reader *r, t2i_error *err)
     return status;
 }
 
-static t2i_status csv_row(reader *r, size_t line, t2i_error *why)
+static t2i_status csv_row(reader *r, t2i_span *chosen, t2i_error *why)
 {
-    text_view fields[COLUMNS_MAX], chosen[FIELDS] = {{NULL, 0}};
+    t2i_span fields[COLUMNS_MAX];
     size_t count;
     const char *begin = r->at;
     T2I_TRY(csv_record(r, fields, &count, why));
@@ -385,7 +313,7 @@ static t2i_status csv_row(reader *r, size_t line, t2i_error *why)
                         count > r->columns ? " (quote a field that holds a comma)" : "");
     for (size_t c = 0; c < count; c++)
         if (r->column[c] < FIELDS) chosen[r->column[c]] = fields[c];
-    return add_row(r, line, chosen, why);
+    return T2I_OK;
 }
 
 static t2i_status read_csv(reader *r, t2i_error *err)
@@ -394,9 +322,10 @@ static t2i_status read_csv(reader *r, t2i_error *err)
     log_unknown(r, "unknown columns");
     while (r->at < r->end) {
         t2i_error why = {0};
+        t2i_span chosen[FIELDS] = {{NULL, 0}};
         size_t line = r->line;
-        t2i_status status = csv_row(r, line, &why);
-        T2I_TRY(count_row(r, line, status, &why, err));
+        t2i_status status = csv_row(r, chosen, &why);
+        T2I_TRY(count_row(r, line, status, chosen, &why, err));
     }
     return T2I_OK;
 }
@@ -423,9 +352,11 @@ static t2i_status read_text(reader *r, const t2i_text *file, t2i_error *err)
     return has_suffix(r->path, ".jsonl") ? read_jsonl(r, err) : read_tsv(r, err);
 }
 
-t2i_status t2i_pairs_read(t2i_pair_list *out, const char *path, t2i_error *err)
+t2i_status t2i_list_read(t2i_pair_list *out, const char *path, const t2i_list_columns *columns,
+                         t2i_error *err)
 {
     t2i_text file = {0};
+    (void)columns;
     *out = (t2i_pair_list){0};
     reader r = {.list = out, .path = path};
     t2i_status status = t2i_fs_read(path, FILE_MAX, &file, err);
@@ -435,77 +366,4 @@ t2i_status t2i_pairs_read(t2i_pair_list *out, const char *path, t2i_error *err)
     t2i_text_free(&r.unquoted);
     if (status != T2I_OK) t2i_pairs_free(out);
     return status;
-}
-
-void t2i_pairs_free(t2i_pair_list *list)
-{
-    t2i_text_free(&list->text);
-    t2i_text_free(&list->report);
-    t2i_free(list->row);
-    *list = (t2i_pair_list){0};
-}
-
-/* ---- t2i_pair_set ---- */
-
-t2i_status t2i_pairs_set_image(t2i_pair_set *set, const char *name, uint32_t group, t2i_error *err)
-{
-    if (set->images == set->image_room) {
-        size_t room = 2 * set->image_room + 64;
-        if (t2i_grow(&set->name, set->images, room, sizeof *set->name) != 0 ||
-            t2i_grow(&set->group, set->images, room, sizeof *set->group) != 0)
-            return t2i_fail_memory(err, room * sizeof *set->name, "the pictures' names");
-        set->image_room = room;
-    }
-    set->name[set->images] = t2i_strdup(name);
-    if (set->name[set->images] == NULL)
-        return t2i_fail_memory(err, strlen(name) + 1, "a picture's name");
-    set->group[set->images++] = group;
-    return T2I_OK;
-}
-
-t2i_status t2i_pairs_set_pair(t2i_pair_set *set, const char *prompt, size_t size, size_t image,
-                              uint32_t row, int split, t2i_error *err)
-{
-    if (set->pairs + 1 >= set->pair_room) {
-        size_t room = 2 * set->pair_room + 64, pairs = set->pairs;
-        if (t2i_grow(&set->offset, set->offset == NULL ? 0 : pairs + 1, room,
-                     sizeof *set->offset) != 0 ||
-            t2i_grow(&set->image, pairs, room, sizeof *set->image) != 0 ||
-            t2i_grow(&set->row, pairs, room, sizeof *set->row) != 0 ||
-            t2i_grow(&set->split, pairs, room, sizeof *set->split) != 0)
-            return t2i_fail_memory(err, room * sizeof *set->offset, "the pairs");
-        set->pair_room = room;
-    }
-    T2I_TRY(t2i_text_add(&set->prompts, prompt, size, err));
-    set->image[set->pairs] = (uint32_t)image;
-    set->row[set->pairs] = row;
-    set->split[set->pairs] = (uint8_t)split;
-    set->offset[++set->pairs] = set->prompts.size;
-    return T2I_OK;
-}
-
-t2i_pairs t2i_pairs_set_view(const t2i_pair_set *set)
-{
-    return (t2i_pairs){.pairs = set->pairs,
-                       .images = set->images,
-                       .prompt_bytes = set->prompts.data,
-                       .prompt_offset = set->offset,
-                       .image = set->image,
-                       .row = set->row,
-                       .split = set->split,
-                       .image_name = (const char *const *)set->name,
-                       .group = set->group};
-}
-
-void t2i_pairs_set_free(t2i_pair_set *set)
-{
-    t2i_text_free(&set->prompts);
-    t2i_free(set->offset);
-    t2i_free(set->image);
-    t2i_free(set->row);
-    t2i_free(set->split);
-    for (size_t i = 0; i < set->images; i++) t2i_free(set->name[i]);
-    t2i_free(set->name);
-    t2i_free(set->group);
-    *set = (t2i_pair_set){0};
 }
