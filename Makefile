@@ -32,8 +32,9 @@ pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo
 MPI_PKG.openmpi = $(call pick,ompi-c ompi mpich)
 MPI_PKG.mpich   = mpich
 PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
-           libpng libjpeg libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat libarchive
-LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
+           libpng libjpeg libtiff-4 libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat libarchive
+# giflib has no .pc file in many distributions.
+LIBS     = $(shell pkg-config --libs $(PKGS)) -lgif -lm
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # errno of sqrtf is not used; without it loops with sqrtf are vectorised.
 STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Itests -Iinclude $(INCLUDES) $(WARN)

@@ -44,6 +44,8 @@ hdf5.h     src/dataset/dataset_h5.h
 png.h      image
 jpeglib.h  image
 jerror.h   image
+gif_lib.h image
+tiffio.h image
 webp/decode.h image
 webp/demux.h image
 zlib.h     formats

@@ -20,7 +20,12 @@ typedef struct {
 } head;
 
 #define PICTURE "t2i-data build takes pictures through a list (--pairs)"
-#define CONVERT "convert it to PNG, which t2i-data build takes through a list (--pairs)"
+/* to PNG, by a command or by ImageMagick */
+#define CONVERT_BY(command)                                                                        \
+    "convert it to PNG (`" command "`), which t2i-data build takes through a list (--pairs)"
+#define CONVERT CONVERT_BY("mogrify -format png FILE")
+#define HEIF    CONVERT_BY("heif-convert FILE FILE.png")
+#define VIDEO   "save the pictures that are wanted as PNG (`ffmpeg -i FILE FILE-%04d.png`)"
 #define MODEL   "t2i-generate, t2i-eval and t2i-model take it"
 #define DATASET "t2i-train takes it with --data, and t2i-data shows it"
 #define TENSORS                                                                                    \
@@ -51,21 +56,21 @@ typedef struct {
 static const signature signatures[] = {
     SIGNED(0, "\x89PNG\r\n\x1a\n", "a PNG picture", PICTURE),
     SIGNED(0, "\xff\xd8\xff", "a JPEG picture", PICTURE),
-    SIGNED(0, "GIF8", "a GIF", CONVERT),
-    SIGNED(0, "II*", "a TIFF (or a camera's raw file)", CONVERT),
-    SIGNED(0, "II+", "a TIFF (or a camera's raw file)", CONVERT),
-    SIGNED(0, "MM\0", "a TIFF (or a camera's raw file)", CONVERT),
-    SIGNED(0, "IIU\0", "a camera's raw file", CONVERT),
-    SIGNED(4, "ftypavi", "an AVIF", CONVERT),
-    SIGNED(4, "ftyphe", "a HEIC", CONVERT),
-    SIGNED(4, "ftypmif1", "a HEIF (AVIF or HEIC)", CONVERT),
-    SIGNED(4, "ftypmsf1", "a HEIF (AVIF or HEIC)", CONVERT),
-    SIGNED(4, "ftypcrx", "a camera's raw file", CONVERT),
-    SIGNED(4, "ftyp", "a video", "save the pictures that are wanted as PNG"),
-    SIGNED(4, "JXL ", "a JPEG XL", CONVERT),
-    SIGNED(0, "\xff\x0a", "a JPEG XL", CONVERT),
-    SIGNED(4, "jP  ", "a JPEG 2000", CONVERT),
-    SIGNED(0, "\xff\x4f\xff\x51", "a JPEG 2000", CONVERT),
+    SIGNED(0, "GIF8", "a GIF", PICTURE),
+    SIGNED(0, "II*", "a TIFF (or a camera's raw file)", PICTURE),
+    SIGNED(0, "II+", "a TIFF (or a camera's raw file)", PICTURE),
+    SIGNED(0, "MM\0", "a TIFF (or a camera's raw file)", PICTURE),
+    SIGNED(0, "IIU\0", "a camera's raw file", CONVERT_BY("darktable-cli FILE FILE.png")),
+    SIGNED(4, "ftypavi", "an AVIF", CONVERT_BY("avifdec FILE FILE.png")),
+    SIGNED(4, "ftyphe", "a HEIC", HEIF),
+    SIGNED(4, "ftypmif1", "a HEIF (AVIF or HEIC)", HEIF),
+    SIGNED(4, "ftypmsf1", "a HEIF (AVIF or HEIC)", HEIF),
+    SIGNED(4, "ftypcrx", "a camera's raw file", CONVERT_BY("darktable-cli FILE FILE.png")),
+    SIGNED(4, "ftyp", "a video", VIDEO),
+    SIGNED(4, "JXL ", "a JPEG XL", CONVERT_BY("djxl FILE FILE.png")),
+    SIGNED(0, "\xff\x0a", "a JPEG XL", CONVERT_BY("djxl FILE FILE.png")),
+    SIGNED(4, "jP  ", "a JPEG 2000", CONVERT_BY("opj_decompress -i FILE -o FILE.png")),
+    SIGNED(0, "\xff\x4f\xff\x51", "a JPEG 2000", CONVERT_BY("opj_decompress -i FILE -o FILE.png")),
     SIGNED(0, "8BPS", "a Photoshop file", CONVERT),
     SIGNED(0, "gimp xcf", "a GIMP file", CONVERT),
     SIGNED(0, "\0\0\1\0", "an icon (ICO)", CONVERT),
@@ -74,7 +79,7 @@ static const signature signatures[] = {
     SIGNED(0, "DDS ", "a DDS texture", CONVERT),
     SIGNED(0, "qoif", "a QOI picture", CONVERT),
     SIGNED(128, "DICM", "a DICOM file", CONVERT),
-    SIGNED(0, "\x1a\x45\xdf\xa3", "a video", "save the pictures that are wanted as PNG"),
+    SIGNED(0, "\x1a\x45\xdf\xa3", "a video", VIDEO),
     SIGNED(0, "OggS", "an audio or video file", ""),
     SIGNED(0, "fLaC", "an audio file", ""),
     SIGNED(0, "ID3", "an audio file", ""),
@@ -111,8 +116,8 @@ static const signature signatures[] = {
     SIGNED(0, "MATLAB 5.0 MAT-file", "a MATLAB file", "save its arrays as .npy"),
     SIGNED(0, "RDX3\n", "a file of R", ""),
     SIGNED(0, "RDX2\n", "a file of R", ""),
-    SIGNED(0, "%PDF", "a PDF", ""),
-    SIGNED(0, "%!PS", "a PostScript file", ""),
+    SIGNED(0, "%PDF", "a PDF", CONVERT_BY("pdftoppm -png FILE FILE")),
+    SIGNED(0, "%!PS", "a PostScript file", CONVERT),
     SIGNED(0, "{\\rtf", "an RTF document", "save it as plain text"),
     SIGNED(0, "\xd0\xcf\x11\xe0\xa1\xb1", "an old Office document", "save its table as CSV"),
     SIGNED(0,
@@ -237,7 +242,7 @@ static const char *name_binary(head h, const char **advice)
     if (has_at(h, 0, "RIFF", 4) && h.size >= 12) return name_riff(h, advice);
     /* two letters are few: the bytes after the size are zero */
     if (has_at(h, 0, "BM", 2) && (h.size < 10 || number_at(h, 6, 4) == 0)) {
-        *advice = CONVERT;
+        *advice = PICTURE;
         return "a BMP";
     }
     if (h.size > 8 && h.bytes[8] == '{' && number_at(h, 0, 8) <= 100000000) {
@@ -362,8 +367,8 @@ static const char *name_text(head h, const char **advice)
         {"<body", "a web page", DOWNLOAD},
         {"<script", "a web page", DOWNLOAD},
         {"<meta", "a web page", DOWNLOAD},
-        {"<svg", "an SVG", CONVERT},
-        {"<!doctype svg", "an SVG", CONVERT},
+        {"<svg", "an SVG", CONVERT_BY("rsvg-convert -o FILE.png FILE")},
+        {"<!doctype svg", "an SVG", CONVERT_BY("rsvg-convert -o FILE.png FILE")},
         {"<error>", "an error message of a server (XML)", DOWNLOAD},
         {"#!", "a script", ""},
         {"model_checkpoint_path:", "the index of a TensorFlow checkpoint", TO_TORCH},
@@ -380,7 +385,7 @@ static const char *name_text(head h, const char **advice)
         if (begins(text, size, known[i].begin)) return known[i].name;
     }
     if (begins(text, size, "<?xml") || begins(text, size, "<!--")) {
-        *advice = CONVERT;
+        *advice = CONVERT_BY("rsvg-convert -o FILE.png FILE");
         if (contains(h, 4096, "<svg")) return "an SVG";
         *advice = DOWNLOAD;
         if (contains(h, 4096, "<html")) return "a web page";

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { T2I_EXIF_ORIENTATION = 274, T2I_EXIF_COMPRESSION = 259 };
+enum { T2I_EXIF_SUBFILE = 254, T2I_EXIF_COMPRESSION = 259, T2I_EXIF_ORIENTATION = 274 };
 
 /* First value of `tag`, a SHORT or LONG, in the first directory of TIFF data ("II*", "MM", ...);
  * `missing` if there is none. The bytes are untrusted. */

@@ -1,9 +1,12 @@
 #include "image/image_file.h"
 
 #include <string.h>
+#include "image/image_bmp.h"
 #include "image/image_codec.h"
+#include "image/image_gif.h"
 #include "image/image_jpeg.h"
 #include "image/image_png.h"
+#include "image/image_tiff.h"
 #include "image/image_webp.h"
 #include "base/commit.h"
 #include "base/fs.h"
@@ -25,17 +28,23 @@ static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *e
 {
     const char *advice, *kind = t2i_file_kind_name(file->bytes, file->size, &advice);
     if (kind == NULL || *advice == '\0') advice = "convert it to PNG or leave it out";
-    return t2i_fail(err, T2I_DATA, "%s is not a PNG, JPEG or WebP picture%s%s: %s", file->name,
-                    kind == NULL ? "" : ", but ", kind == NULL ? "" : kind, advice);
+    return t2i_fail(err, T2I_DATA, "%s is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture%s%s: %s",
+                    file->name, kind == NULL ? "" : ", but ", kind == NULL ? "" : kind, advice);
 }
 
 static t2i_status decode(t2i_image *out, const t2i_image_codec_source *file, t2i_error *err)
 {
+    static const char tiffs[4][4] = {"II*\0", "MM\0*", "II+\0", "MM\0+"};
     if (file->size == 0) return t2i_fail(err, T2I_DATA, "%s is empty", file->name);
     if (begins(file, 0, "\x89PNG\r\n\x1a\n")) return t2i_image_png_decode(out, file, err);
     if (begins(file, 0, "\xff\xd8\xff")) return t2i_image_jpeg_decode(out, file, err);
     if (begins(file, 0, "RIFF") && (file->size <= 8 || begins(file, 8, "WEBP")))
         return t2i_image_webp_decode(out, file, err);
+    if (begins(file, 0, "GIF8")) return t2i_image_gif_decode(out, file, err);
+    if (begins(file, 0, "BM")) return t2i_image_bmp_decode(out, file, err);
+    for (size_t i = 0; i < 4; i++)
+        if (file->size >= 3 && memcmp(file->bytes, tiffs[i], file->size < 4 ? 3 : 4) == 0)
+            return t2i_image_tiff_decode(out, file, err);
     return refuse_format(file, err);
 }
 

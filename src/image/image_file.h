@@ -1,10 +1,10 @@
 /* image_file.h - reads picture files of any supported format, and writes PNG files.
  *
- * PNG, JPEG and WebP are read; the format is detected by the first bytes, not by the name. The
- * result equals Pillow's convert("RGB"): grey is replicated, a palette looked up, alpha dropped
- * unless there is a background, CMYK converted; of an animation the first frame is used. Of 16 bits
- * the high byte is used, but 16-bit grey is clipped at 255, as in Pillow. Colour profiles and gamma
- * are ignored, as in torchvision.
+ * PNG, JPEG, WebP, GIF, BMP and TIFF are read; the format is detected by the first bytes, not by
+ * the name. The result equals Pillow's convert("RGB"): grey is replicated, a palette looked up,
+ * alpha dropped unless there is a background, CMYK converted; of an animation the first frame is
+ * used. Of 16 bits the high byte is used, but 16-bit grey is clipped at 255, as in Pillow. Colour
+ * profiles and gamma are ignored, as in torchvision.
  *
  * Lossy pictures are decoded by the system's libraries. Values may differ by one if their version
  * differs from that of Pillow's libjpeg-turbo or libwebp.

@@ -1,6 +1,7 @@
 /* image_webp.c - decodes WebP by libwebp; of an animation the first frame, on a black canvas. */
 #include "image/image_webp.h"
 
+#include <string.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
 #include "base/mem.h"
@@ -63,22 +64,25 @@ static t2i_status decode_frame(const t2i_image_codec_source *file, const WebPIte
     return status == VP8_STATUS_OK ? T2I_OK : tell(file, status, err);
 }
 
-/* Around a frame that is smaller than its canvas, the canvas is transparent black. */
+/* Around a frame that is smaller than its canvas, the canvas is black, and transparent if the file
+ * has alpha. */
 static t2i_status draw_frame(t2i_image *image, const t2i_image_codec_source *file,
-                             const WebPIterator *frame, t2i_error *err)
+                             const WebPIterator *frame, int has_alpha, t2i_error *err)
 {
-    size_t x = (size_t)frame->x_offset, y = (size_t)frame->y_offset;
-    size_t w = (size_t)frame->width, h = (size_t)frame->height;
+    const size_t x = (size_t)frame->x_offset, y = (size_t)frame->y_offset;
+    const size_t w = (size_t)frame->width, h = (size_t)frame->height;
+    const size_t place = y * image->width + x, area = image->width * image->height;
     if (x + w > image->width || y + h > image->height)
         return t2i_image_codec_damaged(file, "WebP", "a frame extends beyond its canvas", err);
-    if (!frame->has_alpha && w == image->width && h == image->height)
-        return decode_frame(file, frame, MODE_RGB, image->rgb, w * 3, err);
-    uint8_t *rgba = t2i_alloc(image->width * image->height, 4);
-    if (rgba == NULL) return t2i_fail_memory(err, image->width * image->height * 4, "a picture");
-    t2i_status status = decode_frame(file, frame, MODE_RGBA, rgba + (y * image->width + x) * 4,
-                                     image->width * 4, err);
-    if (status == T2I_OK)
-        t2i_image_codec_flatten(file, image->rgb, rgba, image->width * image->height);
+    if (!has_alpha) {
+        if (w < image->width || h < image->height) memset(image->rgb, 0, area * 3);
+        return decode_frame(file, frame, MODE_RGB, image->rgb + place * 3, image->width * 3, err);
+    }
+    uint8_t *rgba = t2i_alloc(area, 4);
+    if (rgba == NULL) return t2i_fail_memory(err, area * 4, "a picture");
+    t2i_status status =
+        decode_frame(file, frame, MODE_RGBA, rgba + place * 4, image->width * 4, err);
+    if (status == T2I_OK) t2i_image_codec_flatten(file, image->rgb, rgba, area);
     t2i_free(rgba);
     return status;
 }
@@ -107,7 +111,7 @@ t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *f
         status = t2i_image_codec_damaged(file, "WebP", "it contains no picture", err);
     if (status == T2I_OK)
         status = t2i_image_new(out, (size_t)features.width, (size_t)features.height, err);
-    if (status == T2I_OK) status = draw_frame(out, file, &frame, err);
+    if (status == T2I_OK) status = draw_frame(out, file, &frame, features.has_alpha, err);
     file->notes->orientation = find_orientation(demuxer);
     WebPDemuxReleaseIterator(&frame);
     WebPDemuxDelete(demuxer);

@@ -178,8 +178,8 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
         {"group-column", text, &s->group_column, .argument = "NAME",
          .help = "Column or key of the groups; default: group."},
         {"images", text, &s->images, .argument = "FOLDER",
-         .help = "Folder of the pictures that a list names (PNG, JPEG, WebP); default: that of the "
-                 "list."},
+         .help = "Folder of the pictures that a list names (PNG, JPEG, WebP, GIF, BMP, TIFF); "
+                 "default: that of the list."},
         {"features", text, &s->features, .argument = "FILE",
          .help =
              "Features to use instead of pictures: safetensors or .pt, one vector per picture."},

@@ -19,6 +19,8 @@ class T2iTrain(MakefilePackage):
     depends_on("hdf5@1.10: ~mpi")
     depends_on("libpng")
     depends_on("jpeg")
+    depends_on("libtiff")
+    depends_on("giflib")
     depends_on("libwebp+libwebpdemux")
     depends_on("zlib-api")
     depends_on("inih")

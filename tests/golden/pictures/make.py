@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Made the pictures here, once, with Pillow 13.0 (libjpeg-turbo 3.2.0, libwebp 1.6.0): NAME.png,
-NAME.jpg, NAME.webp, and in expected/ what Image.open(NAME).convert("RGB") makes of each.
+NAME.jpg, ..., in expected/ what Image.open(NAME).convert("RGB") makes of each, and in upright/ and
+on_ground/ what becomes of those with an EXIF orientation or transparent parts.
 
 `make` never runs this; another Pillow may compress differently. What Pillow cannot write is put
 together or patched here by hand; it is read by Pillow in every case. (16-bit grey: Pillow clips it at
@@ -12,7 +13,7 @@ import os
 import random
 import struct
 import zlib
-from PIL import Image
+from PIL import Image, ImageOps
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
@@ -168,7 +169,224 @@ def frame_inside(still):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-os.makedirs(os.path.join(HERE, "expected"), exist_ok=True)
+# ---- GIF ----
+
+def gif_block(data):
+    """LZW of 8 bits without compression: a clear code before each 100 colours."""
+    bits, count, out = 0, 0, bytearray()
+    codes = []
+    for i, v in enumerate(data):
+        codes += ([256] if i % 100 == 0 else []) + [v]
+    for code in codes + [257]:
+        bits |= code << count
+        count += 9
+        while count >= 8:
+            out.append(bits & 255)
+            bits >>= 8
+            count -= 8
+    out.append(bits & 255)
+    blocks = b"".join(bytes([len(out[i:i + 255])]) + bytes(out[i:i + 255]) for i in range(0, len(out), 255))
+    return b"\x08" + blocks + b"\0"
+
+
+def gif(canvas, frame, clear=None, colours=256, local=False, interlaced=False, more=b""):
+    """frame: left, top, width, height. Written by hand: Pillow makes the first frame as large as the canvas."""
+    left, top, width, height = frame
+    palette = b"" if colours == 0 else bytes(chance.randrange(256) for _ in range(3 * colours))
+    flag = 0 if colours == 0 else 0x80 | colours.bit_length() - 2
+    data = b"GIF89a" + struct.pack("<HHBBB", *canvas, 0 if local else flag, 3, 0)
+    data += b"" if local else palette
+    data += b"!\xfe\x03abc\0"
+    if clear is not None:
+        data += b"!\xf9\x04" + struct.pack("<BHBB", 1, 10, clear, 0)
+    data += b"," + struct.pack("<HHHHB", *frame, (flag if local else 0) | (0x40 if interlaced else 0))
+    data += palette if local else b""
+    rows = [bytes(chance.randrange(colours or 256) for _ in range(width)) for _ in range(height)]
+    if interlaced:
+        rows = rows[0::8] + rows[4::8] + rows[2::4] + rows[1::2]
+    return data + gif_block(b"".join(rows)) + more + b";"
+
+
+def gifs():
+    keep("plain.gif", encode(picture("RGB", 17, 13).quantize(32), "GIF"))
+    keep("interlaced.gif", gif((17, 13), (0, 0, 17, 13), interlaced=True))
+    keep("local.gif", gif((17, 13), (0, 0, 17, 13), colours=16, local=True))
+    keep("grey.gif", gif((17, 13), (0, 0, 17, 13), colours=0))
+    keep("clear.gif", gif((17, 13), (0, 0, 17, 13), colours=4, clear=2))
+    keep("frame_inside.gif", gif((17, 13), (3, 2, 9, 7), colours=4))
+    keep("frame_inside_clear.gif", gif((17, 13), (3, 2, 9, 7), colours=4, clear=1))
+    keep("frame_outside.gif", gif((10, 8), (3, 2, 9, 9), colours=4, clear=3))
+    frames = [picture("RGB", 12, 10).quantize(16) for _ in range(2)]
+    keep("animated.gif", encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+
+# ---- BMP ----
+
+def bmp(bits, size=(13, 11), head=40, down=False, colours=None, masks=None, offset=None):
+    width, height = size
+    stride = (width * bits + 31) // 32 * 4
+    count = 0 if bits > 8 else colours or 1 << bits
+    palette = b"".join(bytes(chance.randrange(256) for _ in range(3)) + (b"" if head == 12 else b"\0")
+                       for _ in range(count))
+    rows = [bytes(chance.randrange(256) for _ in range(stride)) for _ in range(height)]
+    if colours:
+        rows = [bytes(v % colours for v in row) for row in rows]
+    if head == 12:
+        info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        info = struct.pack("<IiiHHIIiiII", head, width, -height if down else height, 1, bits,
+                           3 if masks else 0, stride * height, 0, 0, colours or 0, 0)
+        if masks:
+            info += struct.pack("<III", *masks[:3])
+        if head > 40:
+            info += struct.pack("<I", masks[3] if masks else 0) if masks else b"\0" * 16
+            info += b"\0" * (head - len(info))
+    at = 14 + len(info) + len(palette)
+    return (b"BM" + struct.pack("<IHHI", at + stride * height, 0, 0, at if offset is None else offset) + info +
+            palette + b"".join(rows))
+
+
+def bmps():
+    for bits in (1, 4, 8, 16, 24, 32):
+        keep(f"bits_{bits}.bmp", bmp(bits))
+    keep("down.bmp", bmp(24, down=True))
+    keep("os2_4.bmp", bmp(4, head=12))
+    keep("os2_24.bmp", bmp(24, head=12))
+    keep("short_palette.bmp", bmp(8, colours=20))
+    keep("no_offset.bmp", bmp(8, offset=54))
+    keep("565.bmp", bmp(16, masks=(0xf800, 0x7e0, 0x1f)))
+    keep("555.bmp", bmp(16, masks=(0x7c00, 0x3e0, 0x1f)))
+    keep("bgrx.bmp", bmp(32, masks=(0xff0000, 0xff00, 0xff)))
+    keep("rgba_v4.bmp", bmp(32, head=108, masks=(0xff, 0xff00, 0xff0000, 0xff000000)))
+    keep("v5.bmp", bmp(24, head=124))
+
+
+# ---- TIFF ----
+
+def tiff(tags, data, big=False, tiles=None):
+    """One page. tags: number to a value or a list of SHORTs. data: strips or tiles, each as it is stored."""
+    order = ">" if big else "<"
+    offset = (325 if tiles else 279), (324 if tiles else 273)
+    at, body, places = 8, b"", []
+    for part in data:
+        places.append(at + len(body))
+        body += part + b"\0" * (len(part) % 2)
+    fields = {**tags, offset[0]: [len(p) for p in data], offset[1]: places}
+    if tiles:
+        fields.update({322: tiles, 323: tiles})
+    directory = at + len(body)
+    after = directory + 2 + 12 * len(fields) + 4
+    entries, extra = b"", b""
+    for tag in sorted(fields):
+        values = fields[tag] if isinstance(fields[tag], (list, tuple)) else [fields[tag]]
+        wide = tag in offset
+        packed = b"".join(struct.pack(order + ("I" if wide else "H"), v) for v in values)
+        entries += struct.pack(order + "HHI", tag, 4 if wide else 3, len(values))
+        if len(packed) <= 4:
+            entries += packed.ljust(4, b"\0")
+        else:
+            entries += struct.pack(order + "I", after + len(extra))
+            extra += packed + b"\0" * (len(packed) % 2)
+    return ((b"MM" if big else b"II") + struct.pack(order + "HI", 42, directory) + body +
+            struct.pack(order + "H", len(fields)) + entries + b"\0\0\0\0" + extra)
+
+
+def noise_tiff(bits, samples, photometric, size=(17, 13), big=False, tiles=None, deflate=False, **more):
+    width, height = size
+    tags = {256: width, 257: height, 258: [bits] * samples, 259: 8 if deflate else 1, 262: photometric,
+            277: samples, 278: 5}
+    tags.update({int(k[1:]): v for k, v in more.items()})
+    if photometric == 3:
+        tags[320] = [chance.randrange(65536) for _ in range(3 << bits)]
+
+    def part(columns, rows):
+        raw = bytes(chance.randrange(256) for _ in range((columns * samples * bits + 7) // 8 * rows))
+        return zlib.compress(raw) if deflate else raw
+
+    if tiles:
+        del tags[278]
+        parts = [part(tiles, tiles) for _ in range(-(-width // tiles) * -(-height // tiles))]
+    else:
+        parts = [part(width, min(5, height - y)) for y in range(0, height, 5)]
+    return tiff(tags, parts, big, tiles)
+
+
+def tiffs():
+    for bits in (1, 2, 4, 8, 16):
+        keep(f"grey_{bits}.tif", noise_tiff(bits, 1, 1))
+    keep("dark_16.tif", encode(Image.frombytes("I;16", (9, 9), bytes(
+        b for i in range(81) for b in (i * 3 % 256, i % 5 == 0))), "TIFF"))
+    keep("grey_16_big.tif", noise_tiff(16, 1, 1, big=True))
+    keep("white_is_zero_1.tif", noise_tiff(1, 1, 0))
+    keep("white_is_zero_8.tif", noise_tiff(8, 1, 0))
+    keep("fill_order.tif", noise_tiff(1, 1, 1, t266=2))
+    for bits in (1, 4, 8):
+        keep(f"palette_{bits}.tif", noise_tiff(bits, 1, 3))
+    keep("rgb.tif", noise_tiff(8, 3, 2))
+    keep("rgb_big.tif", noise_tiff(8, 3, 2, big=True))
+    keep("rgb_16.tif", noise_tiff(16, 3, 2))
+    keep("rgb_16_big.tif", noise_tiff(16, 3, 2, big=True))
+    keep("rgba.tif", noise_tiff(8, 4, 2, t338=2))
+    keep("rgba_missing.tif", noise_tiff(8, 4, 2))
+    keep("rgbx.tif", noise_tiff(8, 4, 2, t338=0))
+    keep("rgba_premultiplied.tif", noise_tiff(8, 4, 2, t338=1))
+    keep("rgba_16.tif", noise_tiff(16, 4, 2, t338=2))
+    keep("rgba_16_premultiplied.tif", noise_tiff(16, 4, 2, t338=1))
+    keep("grey_alpha.tif", noise_tiff(8, 2, 1, t338=2))
+    keep("tiled.tif", noise_tiff(8, 3, 2, size=(37, 21), tiles=16))
+    keep("tiled_deflate.tif", noise_tiff(8, 1, 1, size=(37, 21), tiles=16, deflate=True))
+    for kind in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        keep(f"{kind}.tif", encode(picture("RGB", 29, 21), "TIFF", compression=kind))
+    keep("pages.tif", encode(picture("RGB", 9, 8), "TIFF", save_all=True, append_images=[picture("L", 5, 5)]))
+    for turn in (3, 6):
+        keep(f"turned_{turn}.tif", noise_tiff(8, 3, 2, t274=turn))
+
+
+# ---- EXIF orientation and transparency: what else is expected ----
+
+def oriented():
+    def exif(turn):
+        e = Image.Exif()
+        e[0x0112] = turn
+        return e
+
+    for turn in range(2, 9):
+        keep(f"turned_{turn}.jpg", encode(picture("RGB", 24, 16), "JPEG", exif=exif(turn)))
+    keep("turned_6_cmyk.jpg", encode(picture("CMYK", 24, 16), "JPEG", exif=exif(6)))
+    keep("turned_8.png", encode(picture("RGB", 7, 5), "PNG", exif=exif(8)))
+    keep("turned_5.webp", encode(picture("RGB", 7, 5), "WEBP", lossless=True, exif=exif(5)))
+
+
+def expect_more():
+    """upright/: as exif_transpose turns it; on_ground/: on the colour (10, 200, 90)."""
+    for name in sorted(os.listdir(HERE)):
+        if name.endswith((".py", ".tif")) or os.path.isdir(os.path.join(HERE, name)):
+            continue
+        image = Image.open(os.path.join(HERE, name))
+        turned = ImageOps.exif_transpose(image).convert("RGB")
+        if image.getexif().get(0x0112, 1) != 1:
+            turned.info.clear()
+            turned.save(os.path.join(HERE, "upright", name + ".png"), optimize=True)
+    for name in sorted(os.listdir(HERE)):
+        if name.endswith((".py", ".bmp")) or os.path.isdir(os.path.join(HERE, name)):
+            continue
+        image = Image.open(os.path.join(HERE, name))
+        if image.mode.startswith("I"):
+            continue
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] < 255:
+            ground = Image.new("RGB", image.size, (10, 200, 90))
+            ground.paste(image, mask=image.getchannel("A"))
+            ground.save(os.path.join(HERE, "on_ground", name + ".png"), optimize=True)
+
+
+for folder in ("expected", "upright", "on_ground"):
+    os.makedirs(os.path.join(HERE, folder), exist_ok=True)
 pngs()
 jpegs()
 webps()
+gifs()
+bmps()
+tiffs()
+oriented()
+expect_more()

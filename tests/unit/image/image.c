@@ -283,10 +283,14 @@ static void other_kinds(void)
         const char *bytes, *what;
         size_t size;
     } kinds[] = {
-        {"GIF89a\1\0\1\0", "a GIF", 10},
-        {"BM\x46\0\0\0", "a BMP", 6},
-        {"II*\0\x08\0\0\0", "a TIFF", 8},
-        {"MM\0*\0\0\0\x08", "a TIFF", 8},
+        {"GIF89a\1\0\1\0", "is cut off", 10},
+        {"BM\x46\0\0\0", "is cut off", 6},
+        {"II*\0\x08\0\0\0", "a damaged TIFF", 8},
+        {"MM\0*\0\0\0\x08", "a damaged TIFF", 8},
+        {"II+\0\x08\0\0\0", "BigTIFF", 8},
+        {"\0\0\1\0\1\0", "an icon", 6},
+        {"\x89HDF\r\n\x1a\n", "an HDF5", 8},
+        {"PK\3\4", "archive", 4},
         {"\0\0\0\x1c"
          "ftypavif",
          "an AVIF", 12},
@@ -304,12 +308,124 @@ static void other_kinds(void)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         refuse_kind(kinds[i].bytes, kinds[i].size, kinds[i].what);
     refuse_kind("", 0, "a.png is empty");
-    refuse_kind("hello", 5, "a.png is not a PNG, JPEG or WebP picture");
-    refuse_kind("\0", 1, "a.png is not a PNG, JPEG or WebP picture");
+    refuse_kind("hello", 5, "a.png is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture");
+    refuse_kind("\0", 1, "a.png is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture");
     refuse_kind("\xff\xd8\xff\xe0", 4, "a.png is cut off after 4 bytes");
     refuse_kind("\xff\xd8", 2, "a.png is cut off after 2 bytes");
     refuse_kind("RIFF\x10\0\0\0WE", 10, "a.png is cut off after 10 bytes");
-    refuse_kind("RIFF\x10\0\0\0WAVEfmt ", 16, "a.png is not a PNG, JPEG or WebP picture");
+    refuse_kind("RIFF\x10\0\0\0WAVEfmt ", 16,
+                "a.png is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture");
+}
+
+typedef struct {
+    unsigned tag, value;
+} tiff_field;
+
+/* A TIFF of 5 x 4 pixels of 8-bit grey, uncompressed, with these fields in place of its own. */
+static void make_tiff(t2i_text *tiff, const tiff_field *changed, size_t count)
+{
+    tiff_field field[] = {{254, 0},   {256, 5}, {257, 4}, {258, 8},  {259, 1}, {262, 1},
+                          {273, 170}, {277, 1}, {278, 4}, {279, 20}, {284, 1}, {339, 1}};
+    const size_t fields = sizeof field / sizeof *field;
+    static const uint8_t zeros[64];
+    add(tiff, "II*\0\x08\0\0\0\x0c\0", 10);
+    for (size_t i = 0; i < fields; i++) {
+        for (size_t k = 0; k < count; k++)
+            if (changed[k].tag == field[i].tag) field[i].value = changed[k].value;
+        uint8_t entry[12] = {(uint8_t)field[i].tag, (uint8_t)(field[i].tag >> 8), 4, 0, 1};
+        for (int k = 0; k < 4; k++) entry[8 + k] = (uint8_t)(field[i].value >> 8 * k);
+        add(tiff, entry, sizeof entry);
+    }
+    add(tiff, zeros, 36);
+}
+
+static void refuse_tiff(tiff_field a, tiff_field b, const char *part)
+{
+    const tiff_field changed[] = {a, b};
+    t2i_text tiff = {0};
+    make_tiff(&tiff, changed, 2);
+    size_t calls = t2i_alloc_calls();
+    refuse_kind(tiff.data, tiff.size, part);
+    CU_ASSERT_EQUAL(t2i_alloc_calls(), calls); /* before memory is taken */
+    t2i_text_free(&tiff);
+}
+
+static void other_tiffs(void)
+{
+    static const tiff_field none = {0, 0};
+    t2i_error err;
+    t2i_image image;
+    t2i_text tiff = {0};
+    make_tiff(&tiff, &none, 0);
+    OK(t2i_image_file_decode(&image, tiff.data, tiff.size, "a", NULL, NULL, &err));
+    CU_ASSERT(image.width == 5 && image.height == 4);
+    t2i_image_free(&image);
+    t2i_text_free(&tiff);
+    refuse_tiff((tiff_field){254, 1}, none, "a TIFF that begins with a thumbnail");
+    refuse_tiff((tiff_field){259, 7}, none, "a TIFF with JPEG compression");
+    refuse_tiff((tiff_field){259, 6}, none, "a TIFF with JPEG compression");
+    refuse_tiff((tiff_field){259, 4}, none, "a TIFF with fax compression");
+    refuse_tiff((tiff_field){259, 50000}, none, "a TIFF with Zstandard compression");
+    refuse_tiff((tiff_field){259, 32809}, none, "a TIFF with an unusual compression");
+    refuse_tiff((tiff_field){262, 5}, none, "a TIFF that is not grey, RGB or with a palette");
+    refuse_tiff((tiff_field){339, 3}, (tiff_field){258, 32}, "a TIFF of numbers that are not");
+    refuse_tiff((tiff_field){258, 12}, none, "a TIFF of an unusual number of bits");
+    refuse_tiff((tiff_field){258, 32}, none, "a TIFF of an unusual number of bits");
+    refuse_tiff((tiff_field){277, 3}, (tiff_field){284, 2}, "a TIFF with channels stored apart");
+    refuse_tiff((tiff_field){277, 5}, (tiff_field){262, 2}, "a TIFF with additional channels");
+    refuse_tiff((tiff_field){256, 0}, none, "a damaged TIFF");
+    refuse_tiff((tiff_field){256, 40000}, none, "40000 x 4 pixels, over the limit");
+    refuse_tiff((tiff_field){256, 30000}, (tiff_field){257, 30000}, "30000 x 30000 pixels, over");
+    refuse_tiff((tiff_field){256, 8000}, (tiff_field){257, 8000}, "a.png is cut off");
+}
+
+/* A BMP with a head of 40 bytes and nothing else. */
+static void refuse_bmp(uint32_t width, uint32_t height, int bits, int compression, const char *part)
+{
+    uint8_t bmp[66] = {'B', 'M', 0, 0, 0, 0, 0, 0, 0, 0, 66, 0, 0, 0, 40};
+    put32(bmp + 18, 0);
+    for (int i = 0; i < 4; i++) {
+        bmp[18 + i] = (uint8_t)(width >> 8 * i);
+        bmp[22 + i] = (uint8_t)(height >> 8 * i);
+    }
+    bmp[26] = 1;
+    bmp[28] = (uint8_t)bits;
+    bmp[30] = (uint8_t)compression;
+    bmp[54] = 0x11; /* a mask of red for BITFIELDS */
+    refuse_kind(bmp, sizeof bmp, part);
+}
+
+static void other_bmps_and_gifs(void)
+{
+    refuse_bmp(4, 4, 4, 2, "a BMP with compression, which is not read");
+    refuse_bmp(4, 4, 8, 1, "a BMP with compression");
+    refuse_bmp(4, 4, 24, 4, "a BMP with compression");
+    refuse_bmp(4, 4, 2, 0, "a BMP of an unusual number of bits");
+    refuse_bmp(4, 4, 32, 3, "a BMP with unusual colour masks");
+    refuse_bmp(4, 4, 16, 3, "a BMP with unusual colour masks");
+    refuse_bmp(0, 4, 24, 0, "a damaged BMP (a side is 0)");
+    refuse_bmp(40000, 25000, 1, 0, "40000 x 25000 pixels, over the limit");
+    refuse_bmp(0xffffffffu, 0xff000000u, 24, 0, "over the limit");
+    refuse_bmp(8000, 8000, 24, 0, "a.png is cut off after 66 bytes");
+    refuse_kind("BM\0\0\0\0\0\0\0\0\0\0\0\0\x29\0\0\0aaaaaaaaaa", 28, "a damaged BMP (its header");
+
+    static const char wide[] = "GIF89a\x40\x9c\xa8\x61\0\0\0,\0\0\0\0\1\0\1\0\0\2\0;";
+    static const char shifted[] = "GIF89a\1\0\1\0\0\0\0,\xff\xff\xff\xff\1\0\1\0\0\2\0;";
+    static const char empty[] = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\0\0\1\0\0\2\0;";
+    static const char nothing[] = "GIF89a\1\0\1\0\0\0\0;";
+    refuse_kind(wide, sizeof wide - 1, "40000 x 25000 pixels, over the limit");
+    refuse_kind(shifted, sizeof shifted - 1, "65536 x 65536 pixels, over the limit");
+    refuse_kind(empty, sizeof empty - 1, "a damaged GIF");
+    refuse_kind(nothing, sizeof nothing - 1, "a damaged GIF (it holds no picture)");
+}
+
+static void colours(void)
+{
+    uint8_t rgb[3];
+    CU_ASSERT(t2i_image_colour("white", rgb) && rgb[0] == 255 && rgb[2] == 255);
+    CU_ASSERT(t2i_image_colour("#0aC85A", rgb) && rgb[0] == 10 && rgb[1] == 200 && rgb[2] == 90);
+    CU_ASSERT(!t2i_image_colour("#0ac85", rgb) && !t2i_image_colour("#0ac85g", rgb));
+    CU_ASSERT(!t2i_image_colour("", rgb) && !t2i_image_colour("none", rgb));
 }
 
 static void files(void)
@@ -436,6 +552,35 @@ static void fit(void)
     t2i_image_free(&out);
 }
 
+/* Sizes from ImageOps.pad of Pillow: round(13 / 41 * 64) = 20, and 22 above it; 1 of 32768 is 1. */
+static void pad(void)
+{
+    static const uint8_t ground[3] = {10, 200, 90};
+    t2i_error err;
+    t2i_image in, small, out;
+    OK(t2i_image_new(&in, 41, 13, &err));
+    fill_places(&in);
+    OK(t2i_image_resize(&small, &in, 64, 20, &err));
+    OK(t2i_image_resize_pad(&out, &in, 64, ground, &err));
+    CU_ASSERT(out.width == 64 && out.height == 64);
+    for (size_t y = 0; y < 64; y++)
+        for (size_t x = 0; x < 64; x++) {
+            const uint8_t *right = y < 22 || y >= 42 ? ground : small.rgb + ((y - 22) * 64 + x) * 3;
+            CU_ASSERT(memcmp(out.rgb + (y * 64 + x) * 3, right, 3) == 0);
+        }
+    t2i_image_free(&in);
+    t2i_image_free(&small);
+    t2i_image_free(&out);
+
+    OK(t2i_image_new(&in, 1, 32768, &err));
+    OK(t2i_image_resize_pad(&out, &in, 16, ground, &err));
+    size_t white = 0;
+    for (size_t i = 0; i < 256; i++) white += out.rgb[i * 3] == 255;
+    CU_ASSERT_EQUAL(white, 16); /* one column */
+    t2i_image_free(&in);
+    t2i_image_free(&out);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -444,6 +589,10 @@ int main(void)
         {"pixels beyond the palette do not crash", palette_too_short},
         {"sizes over the limits are refused before memory is taken", limits},
         {"other kinds and empty files are named", other_kinds},
+        {"TIFFs of other kinds and sizes are refused", other_tiffs},
+        {"BMPs and GIFs of other kinds and sizes are refused", other_bmps_and_gifs},
+        {"colours", colours},
+        {"pad: the whole picture in the middle", pad},
         {"files: missing, empty, round trip, no time stamp", files},
         {"resize as Pillow", resize},
         {"fit: rounding of size and crop, very long pictures", fit},
