@@ -150,6 +150,9 @@ static t2i_status find_source(builder *b, t2i_error *err)
 
 static t2i_status read_pairs(builder *b, t2i_error *err)
 {
+    T2I_TRY(find_source(b, err));
+    if (b->source.kind == T2I_SOURCE_WEBDATASET)
+        return t2i_fail(err, T2I_USAGE, "tar shards cannot be read yet");
     T2I_TRY(t2i_source_read(&b->source, &b->options->columns, &b->list, err));
     if (b->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", b->options->pairs);
     t2i_pairs_log(&b->list, b->options->pairs);
@@ -636,9 +639,8 @@ static t2i_status build(builder *b, t2i_comm *comm, t2i_error *err)
     int root = t2i_comm_rank(comm) == 0;
     T2I_TRY(t2i_comm_agree(comm, check_same_options(b, comm, err), err));
     T2I_TRY(t2i_comm_agree(comm, read_form(b, err), err));
-    T2I_TRY(t2i_comm_agree(comm, root ? find_source(b, err) : T2I_OK, err));
-    T2I_TRY(share_source(b, comm, err));
     T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(b, err) : T2I_OK, err));
+    T2I_TRY(share_source(b, comm, err));
     t2i_status status = has_pictures(b) ? encode_pictures(b, comm, err) : T2I_OK;
     if (status == T2I_OK) status = t2i_comm_agree(comm, root ? finish(b, err) : T2I_OK, err);
     if (root && b->lock >= 0 && has_pictures(b)) keep_or_remove_journals(b, status);

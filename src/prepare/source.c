@@ -1,67 +1,193 @@
 #include "prepare/source.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "lists/caption_json.h"
+#include "lists/folder_tree.h"
+#include "lists/picture_folder.h"
+#include "lists/unicode_form.h"
+
+enum {
+    HEAD = 1 << 16,   /* bytes of a file that are looked at */
+    SAMPLE = 16,      /* pictures that are looked for in a folder */
+    FOLDERS_MAX = 256 /* folders near a list that are looked into */
+};
 
 static const char *const kind_names[T2I_SOURCE_KINDS] = {
     [T2I_SOURCE_LIST] = "list",
     [T2I_SOURCE_COCO] = "coco",
     [T2I_SOURCE_KARPATHY] = "karpathy",
-    [T2I_SOURCE_FLICKR] = "flickr",
     [T2I_SOURCE_SIDECAR] = "sidecar",
     [T2I_SOURCE_CLASSES] = "classes",
     [T2I_SOURCE_IMAGEFOLDER] = "imagefolder",
     [T2I_SOURCE_WEBDATASET] = "webdataset",
 };
 
-/* ---- which kind it is ---- */
-
-static int has_suffix(const char *path, const char *suffix)
+static int is_folder_kind(t2i_source_kind kind)
 {
-    size_t size = strlen(path), tail = strlen(suffix);
-    return size > tail && strcmp(path + size - tail, suffix) == 0;
+    return kind == T2I_SOURCE_SIDECAR || kind == T2I_SOURCE_CLASSES ||
+           kind == T2I_SOURCE_IMAGEFOLDER;
 }
 
-/* A brace pattern names shards that need not exist under that name. */
-static int is_pattern(const char *path)
+/* ---- which kind a file is ---- */
+
+static int ends_in(const char *path, const char *end)
 {
-    return strchr(path, '{') != NULL && !t2i_fs_exists(path);
+    size_t size = strlen(path), tail = strlen(end);
+    return size > tail && strcasecmp(path + size - tail, end) == 0;
 }
 
-static t2i_status recognise_folder(t2i_source *source, t2i_error *err)
+/* The first bytes of a regular file. What cannot be read is told by its reader; a pipe must be read
+ * once only. */
+static size_t read_head(const char *path, char *head)
 {
-    return t2i_fail(err, T2I_DATA, "%s is a folder: give the list of its pictures", source->path);
+    struct stat info;
+    size_t size = 0;
+    int fd =
+        stat(path, &info) == 0 && S_ISREG(info.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    for (ssize_t got = 1; fd >= 0 && got > 0 && size<HEAD; size += got> 0 ? (size_t)got : 0)
+        got = read(fd, head + size, HEAD - size);
+    if (fd >= 0) close(fd);
+    return size;
+}
+
+static t2i_status recognise_file(t2i_source *source, t2i_error *err)
+{
+    static const char *const shards[] = {".tar", ".tar.gz", ".tgz"};
+    char *head = t2i_alloc(HEAD, 1);
+    if (head == NULL) return t2i_fail_memory(err, HEAD, "a file's first bytes");
+    size_t size = read_head(source->path, head);
+    t2i_caption_kind captions = t2i_caption_json_kind((t2i_span){head, size});
+    source->kind = captions == T2I_CAPTION_COCO       ? T2I_SOURCE_COCO
+                   : captions == T2I_CAPTION_KARPATHY ? T2I_SOURCE_KARPATHY
+                                                      : T2I_SOURCE_LIST;
+    int shard = size > 262 && memcmp(head + 257, "ustar", 5) == 0;
+    for (size_t i = 0; i < sizeof shards / sizeof *shards; i++)
+        shard |= ends_in(source->path, shards[i]);
+    /* a brace pattern names shards, and no file has its name */
+    shard |= strchr(source->path, '{') != NULL && !t2i_fs_exists(source->path);
+    if (shard) source->kind = T2I_SOURCE_WEBDATASET;
+    t2i_free(head);
+    return T2I_OK;
+}
+
+/* ---- which kind a folder is ---- */
+
+static const char *first_of(const t2i_folder_tree *tree, t2i_tree_kind kind)
+{
+    size_t i = 0;
+    while (i < tree->count && tree->file[i].kind != kind) i++;
+    return i < tree->count ? tree->file[i].path : "";
+}
+
+static const char looked_for[] =
+    "looked for a text beside each picture (a.jpg and a.txt), metadata.csv or metadata.jsonl, a "
+    "folder per class whose name is the prompt, and tar shards";
+
+static t2i_status fail_folder(const t2i_folder_tree *tree, const char *path, t2i_error *err)
+{
+    const size_t pictures = tree->of[T2I_TREE_PICTURE];
+    if (tree->of[T2I_TREE_LIST] > 0)
+        return t2i_fail(err, T2I_DATA,
+                        "%s holds %zu pictures and %s: if that is the list of prompts, give it by "
+                        "--pairs %s/%s, with --images for the folder of its pictures; %s",
+                        path, pictures, first_of(tree, T2I_TREE_LIST), path,
+                        first_of(tree, T2I_TREE_LIST), looked_for);
+    if (pictures == 0) return t2i_fail(err, T2I_DATA, "%s holds no pictures: %s", path, looked_for);
+    return t2i_fail(err, T2I_DATA,
+                    "%s holds %zu pictures without prompts: %s; or give a list by --pairs and this "
+                    "folder by --images",
+                    path, pictures, looked_for);
+}
+
+static t2i_status recognise_tree(t2i_source *source, const t2i_folder_tree *tree, t2i_error *err)
+{
+    const size_t *of = tree->of;
+    if (of[T2I_TREE_SHARD] > 0 && of[T2I_TREE_PICTURE] > 0)
+        return t2i_fail(err, T2I_DATA,
+                        "%s holds tar shards (%s) and pictures (%s): say --from webdataset to read "
+                        "the shards, or move them away",
+                        source->path, first_of(tree, T2I_TREE_SHARD),
+                        first_of(tree, T2I_TREE_PICTURE));
+    if (of[T2I_TREE_METADATA] > 0 && tree->matched > 0)
+        return t2i_fail(err, T2I_DATA,
+                        "%s holds %s and texts beside pictures: say --from imagefolder or --from "
+                        "sidecar",
+                        source->path, first_of(tree, T2I_TREE_METADATA));
+    if (of[T2I_TREE_SHARD] > 0)
+        source->kind = T2I_SOURCE_WEBDATASET;
+    else if (of[T2I_TREE_METADATA] > 0)
+        source->kind = T2I_SOURCE_IMAGEFOLDER;
+    else if (tree->matched > 0)
+        source->kind = T2I_SOURCE_SIDECAR;
+    else if (of[T2I_TREE_LIST] == 0 && t2i_picture_folder_count_classes(tree) > 1)
+        source->kind = T2I_SOURCE_CLASSES;
+    else
+        return fail_folder(tree, source->path, err);
+    return T2I_OK;
 }
 
 static t2i_status recognise(t2i_source *source, t2i_error *err)
 {
-    source->kind = T2I_SOURCE_LIST;
-    if (is_pattern(source->path) || has_suffix(source->path, ".tar"))
-        source->kind = T2I_SOURCE_WEBDATASET;
-    else if (t2i_fs_is_folder(source->path))
-        return recognise_folder(source, err);
-    return T2I_OK;
+    t2i_folder_tree tree;
+    if (!t2i_fs_is_folder(source->path)) return recognise_file(source, err);
+    T2I_TRY(t2i_folder_tree_read(&tree, source->path, err));
+    t2i_status status = recognise_tree(source, &tree, err);
+    t2i_folder_tree_free(&tree);
+    return status;
 }
 
 static t2i_status use_kind(t2i_source *source, const char *from, t2i_error *err)
 {
-    for (int kind = 0; kind < T2I_SOURCE_KINDS; kind++)
-        if (strcmp(from, kind_names[kind]) == 0) {
-            source->kind = (t2i_source_kind)kind;
-            return T2I_OK;
-        }
-    return recognise(source, err);
+    int kind = 0;
+    while (kind < T2I_SOURCE_KINDS && strcmp(from, kind_names[kind]) != 0) kind++;
+    if (kind == T2I_SOURCE_KINDS) return recognise(source, err);
+    source->kind = (t2i_source_kind)kind;
+    if (kind == T2I_SOURCE_WEBDATASET) return T2I_OK;
+    if (is_folder_kind(source->kind) && !t2i_fs_is_folder(source->path))
+        return t2i_fail(err, T2I_NOINPUT, "--from %s needs a folder, which %s is not", from,
+                        source->path);
+    if (!is_folder_kind(source->kind) && t2i_fs_is_folder(source->path))
+        return t2i_fail(err, T2I_NOINPUT, "--from %s needs a file: %s is a folder", from,
+                        source->path);
+    return T2I_OK;
 }
 
-/* ---- where its pictures are ---- */
+/* ---- where the pictures are ---- */
+
+static int same_folder(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
 
 /* Names in a list are relative to the list's folder, names in a folder to that folder. */
 static t2i_status find_images(t2i_source *source, const char *images, t2i_error *err)
 {
     const char *from = images != NULL ? images : source->path, *slash = strrchr(from, '/');
+    source->given = images != NULL;
+    if (images != NULL && !t2i_fs_is_folder(images))
+        return t2i_fail(err, T2I_NOINPUT,
+                        t2i_fs_exists(images)
+                            ? "--images %s: it is a file; give the folder of the pictures, and "
+                              "their list with --pairs"
+                            : "--images %s: no such folder",
+                        images);
+    if (images != NULL && is_folder_kind(source->kind) && !same_folder(images, source->path))
+        return t2i_fail(err, T2I_USAGE,
+                        "--images is for lists: the folder %s holds its pictures itself",
+                        source->path);
     source->images = t2i_fs_copy_path(from, err);
     if (source->images == NULL) return T2I_SYSTEM;
     if (images == NULL && !t2i_fs_is_folder(from))
@@ -79,16 +205,187 @@ t2i_status t2i_source_find(t2i_source *out, const char *path, const char *images
     return status;
 }
 
-t2i_status t2i_source_read(const t2i_source *source, const t2i_list_columns *columns,
-                           t2i_pair_list *out, t2i_error *err)
+typedef struct {
+    const t2i_pair_list *list;
+    t2i_text folders; /* paths of folders, each with a terminator */
+    size_t count;     /* of them */
+    size_t at, most;  /* the best of them so far, and how many of the sample it has */
+    size_t other;     /* another one that has as many */
+} search;
+
+/* How many of a sample of the list's pictures a folder has. */
+static size_t count_there(const t2i_pair_list *list, const char *folder)
 {
-    *out = (t2i_pair_list){0};
-    if (source->kind == T2I_SOURCE_LIST) return t2i_list_read(out, source->path, columns, err);
-    return t2i_fail(err, T2I_USAGE, "--from %s cannot be read yet", kind_names[source->kind]);
+    size_t there = 0, step = list->count / SAMPLE + 1;
+    for (size_t i = 0; i < list->count; i += step) {
+        char *path = t2i_fs_join(folder, list->text.data + list->row[i].image, NULL);
+        there += path != NULL && t2i_fs_exists(path);
+        t2i_free(path);
+    }
+    return there;
+}
+
+/* Adds the folders in `folder`, which is "" or ends in '/'. */
+static t2i_status add_folders(search *s, const char *folder, t2i_error *err)
+{
+    DIR *dir = opendir(folder[0] == '\0' ? "." : folder);
+    t2i_status status = T2I_OK;
+    for (struct dirent *entry; status == T2I_OK && dir != NULL && s->count < FOLDERS_MAX &&
+                               (entry = readdir(dir)) != NULL;) {
+        size_t size = s->folders.size;
+        if (entry->d_name[0] == '.') continue;
+        status = t2i_text_addf(&s->folders, err, "%s%s/", folder, entry->d_name);
+        if (status != T2I_OK) break;
+        if (t2i_fs_is_folder(s->folders.data + size)) {
+            status = t2i_text_add(&s->folders, "", 1, err);
+            s->count++;
+        } else {
+            s->folders.size = size;
+        }
+    }
+    if (dir != NULL) closedir(dir);
+    return status;
+}
+
+/* Two names of one folder are no choice; the lower one is used. */
+static void choose_folder(search *s)
+{
+    const char *folders = s->folders.data;
+    for (size_t at = 0; at < s->folders.size; at += strlen(folders + at) + 1) {
+        size_t there = count_there(s->list, folders + at);
+        int same = there == s->most && there > 0 && same_folder(folders + at, folders + s->at);
+        if (there > s->most || (same && strcmp(folders + at, folders + s->at) < 0)) {
+            if (!same || s->other == s->at) s->other = at;
+            s->at = at;
+            s->most = there;
+        } else if (there == s->most && there > 0 && !same) {
+            s->other = at;
+        }
+    }
+}
+
+/* Looks for the pictures of a list in the folders beside it; those of COCO, whose lists are in a
+ * folder `annotations`, also beside that. */
+static t2i_status find_near(t2i_source *source, const t2i_pair_list *list, t2i_error *err)
+{
+    search s = {.list = list};
+    t2i_text above = {0};
+    if (list->count == 0 || count_there(list, source->images) > 0) return T2I_OK;
+    t2i_status status = add_folders(&s, source->images, err);
+    if (status == T2I_OK && source->kind != T2I_SOURCE_LIST) {
+        status = t2i_text_addf(&above, err, "%s../", source->images);
+        if (status == T2I_OK) status = t2i_text_add(&s.folders, above.data, above.size + 1, err);
+        if (status == T2I_OK) status = add_folders(&s, above.data, err);
+    }
+    if (status == T2I_OK) choose_folder(&s);
+    const char *found = s.most == 0 ? NULL : s.folders.data + s.at;
+    if (status == T2I_OK && s.other != s.at)
+        status = t2i_fail(err, T2I_DATA,
+                          "%s: its pictures are in %s and in %s: choose a folder with --images",
+                          source->path, found, s.folders.data + s.other);
+    if (status == T2I_OK && found != NULL) {
+        t2i_log_note("%s: pictures are taken from %s", source->path, found);
+        t2i_free(source->images);
+        source->images = t2i_fs_copy_path(found, err);
+        if (source->images == NULL) status = T2I_SYSTEM;
+    }
+    t2i_text_free(&s.folders);
+    t2i_text_free(&above);
+    return status;
+}
+
+/* ---- names in another form of Unicode ---- */
+
+static int is_ascii(const char *text)
+{
+    while (*text != '\0' && (unsigned char)*text < 128) text++;
+    return *text == '\0';
+}
+
+static t2i_status is_there(const char *folder, const char *name, int *there, t2i_error *err)
+{
+    char *path = t2i_fs_join(folder, name, err);
+    if (path == NULL) return T2I_SYSTEM;
+    *there = t2i_fs_exists(path);
+    t2i_free(path);
+    return T2I_OK;
+}
+
+/* Finds the file of a name that exists in another form only; *other is empty if there is none. */
+static t2i_status find_form(const char *folder, const char *name, t2i_text *other, t2i_error *err)
+{
+    static const t2i_unicode_form forms[] = {T2I_UNICODE_NFC, T2I_UNICODE_NFD};
+    int there = 0, asked = 0;
+    for (int i = 0; i < 2; i++) {
+        other->size = 0;
+        T2I_TRY(t2i_unicode_form_add(other, (t2i_span){name, strlen(name)}, forms[i], err));
+        if (strcmp(other->data, name) == 0) continue;
+        if (!asked++) T2I_TRY(is_there(folder, name, &there, err));
+        if (there) break;
+        T2I_TRY(is_there(folder, other->data, &there, err));
+        if (there) return T2I_OK;
+    }
+    other->size = 0;
+    return T2I_OK;
+}
+
+/* Changes names of pictures to those of their files. */
+static t2i_status use_forms(const t2i_source *source, t2i_pair_list *list, t2i_error *err)
+{
+    t2i_text other = {0};
+    t2i_status status = T2I_OK;
+    size_t changed = 0;
+    for (size_t i = 0; status == T2I_OK && i < list->count; i++) {
+        const char *name = list->text.data + list->row[i].image;
+        if (is_ascii(name)) continue;
+        status = find_form(source->images, name, &other, err);
+        if (status != T2I_OK || other.size == 0) continue;
+        list->row[i].image = list->text.size;
+        status = t2i_text_add(&list->text, other.data, other.size + 1, err);
+        changed++;
+    }
+    if (changed > 0)
+        t2i_log_note("%s: the pictures of %zu rows are found by names whose letters have another "
+                     "form of Unicode (NFC, NFD)",
+                     source->path, changed);
+    t2i_text_free(&other);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static t2i_status read_folder(const t2i_source *source, const t2i_list_columns *columns,
+                              t2i_pair_list *out, t2i_error *err)
+{
+    t2i_folder_tree tree;
+    T2I_TRY(t2i_folder_tree_read(&tree, source->path, err));
+    t2i_status status = source->kind == T2I_SOURCE_SIDECAR
+                            ? t2i_picture_folder_texts(out, &tree, source->path, err)
+                        : source->kind == T2I_SOURCE_CLASSES
+                            ? t2i_picture_folder_classes(out, &tree, source->path, err)
+                            : t2i_picture_folder_metadata(out, &tree, source->path, columns, err);
+    t2i_folder_tree_free(&tree);
+    return status;
+}
+
+t2i_status t2i_source_read(t2i_source *source, const t2i_list_columns *columns, t2i_pair_list *out,
+                           t2i_error *err)
+{
+    *out = (t2i_pair_list){.count = 0};
+    t2i_status status =
+        source->kind == T2I_SOURCE_LIST       ? t2i_list_read(out, source->path, columns, err)
+        : source->kind == T2I_SOURCE_COCO     ? t2i_caption_json_coco(out, source->path, err)
+        : source->kind == T2I_SOURCE_KARPATHY ? t2i_caption_json_karpathy(out, source->path, err)
+                                              : read_folder(source, columns, out, err);
+    if (status == T2I_OK && !source->given && !is_folder_kind(source->kind))
+        status = find_near(source, out, err);
+    if (status == T2I_OK) status = use_forms(source, out, err);
+    if (status != T2I_OK) t2i_pairs_free(out);
+    return status;
 }
 
 void t2i_source_free(t2i_source *source)
 {
     t2i_free(source->images);
-    *source = (t2i_source){0};
+    *source = (t2i_source){.path = NULL};
 }
