@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/string_table.h"
 #include "formats/json.h"
-#include "formats/json_scan.h"
+#include "lists/json_scan.h"
 
 static const size_t FILE_MAX = (size_t)4 << 30;
 

@@ -1,4 +1,4 @@
-#include "formats/json_scan.h"
+#include "lists/json_scan.h"
 
 #include <string.h>
 
