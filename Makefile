@@ -63,7 +63,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$@")
 
 # The library: t2i.h over these modules, with no other name to be seen (objcopy makes them local in libt2i.a, too).
-LIBRARY_SRC := $(wildcard $(foreach f,base kernels model formats checkpoint dataset library,src/$f/*.c)) $(patsubst %,src/retrieval/%.c,gallery drawing)
+LIBRARY_SRC := $(wildcard $(foreach f,base kernels model formats protobuf checkpoint dataset library,src/$f/*.c)) $(patsubst %,src/retrieval/%.c,gallery drawing)
 LIBRARY     := $B/libt2i.a $B/libt2i.so.1 $B/libt2i.so
 OBJCOPY ?= objcopy
 

@@ -19,21 +19,22 @@ base       base
 kernels    kernels base
 comm       comm base
 model      model kernels base
-formats    formats base
+formats    formats protobuf base
+protobuf   protobuf base
 image      image formats base
 draw       draw image base
 dataset    dataset formats base
-checkpoint checkpoint model formats kernels base
+checkpoint checkpoint model formats kernels protobuf base
 lists      lists dataset formats base
 prepare    prepare lists comm dataset draw formats image kernels model base
 retrieval  retrieval checkpoint comm dataset draw formats image kernels model base
 library    library retrieval checkpoint dataset model base
 generate   generate library retrieval checkpoint dataset draw formats image model base
 host       host comm dataset kernels base
-record     record retrieval host checkpoint comm dataset draw formats image base
+record     record retrieval host checkpoint comm dataset draw formats image protobuf base
 train      train record retrieval host checkpoint comm dataset formats image kernels model base
 doctor     doctor train host comm dataset formats kernels model base
-tools      tools generate doctor train record retrieval prepare lists host checkpoint dataset draw formats image comm model kernels base
+tools      tools generate doctor train record retrieval prepare lists host checkpoint dataset draw formats image comm model kernels protobuf base
 '
 # foreign header: the folder, or the one file, that sees it; several lines: each of them
 foreign='

@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "formats/onnx.h"
+#include "protobuf/onnx.h"
 #include "model/ngrams.h"
 
 /* What the nodes are added to. */

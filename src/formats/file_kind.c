@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "formats/tfevents.h"
+#include "protobuf/tfevents.h"
 
 typedef struct {
     const unsigned char *bytes;

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "draw/plot.h"
 #include "base/text.h"
-#include "formats/tfevents.h"
+#include "protobuf/tfevents.h"
 #include "image/image_file.h"
 
 /* A growing list of (step, loss). */

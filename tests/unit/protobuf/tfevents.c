@@ -7,7 +7,7 @@
 #include "scratch.h"
 #include "base/commit.h"
 #include "base/fs.h"
-#include "formats/tfevents.h"
+#include "protobuf/tfevents.h"
 
 static t2i_error err;
 

@@ -1,4 +1,4 @@
-#include "formats/tfevents.h"
+#include "protobuf/tfevents.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "formats/protobuf.h"
+#include "protobuf/protobuf.h"
 
 /* ---- records ---- */
 

@@ -3,7 +3,7 @@
 
 #include "base/fs.h"
 #include "base/opts.h"
-#include "formats/onnx.h"
+#include "protobuf/onnx.h"
 #include "scratch.h"
 
 static t2i_error err;

@@ -1,4 +1,4 @@
-#include "formats/onnx.h"
+#include "protobuf/onnx.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/opts.h"
-#include "formats/protobuf.h"
+#include "protobuf/protobuf.h"
 
 enum { IR_VERSION = 8, OPSET = 17 };
 

@@ -1,4 +1,4 @@
-#include "formats/protobuf.h"
+#include "protobuf/protobuf.h"
 
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 }; /* wire types */
 

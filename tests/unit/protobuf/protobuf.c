@@ -1,7 +1,7 @@
 /* Fields byte for byte; the examples are those of the encoding's documentation. */
 #include "test.h"
 
-#include "formats/protobuf.h"
+#include "protobuf/protobuf.h"
 
 static t2i_error err;
 
