@@ -260,8 +260,10 @@ static const char *name_binary(head h, const char **advice)
         *advice = s->advice;
         if (has_at(h, s->at, s->magic, s->size)) return s->name;
     }
-    *advice = TO_TORCH;
-    return is_onnx(h) ? "an ONNX model" : NULL;
+    int ours = contains(h, 32, "t2i-train");
+    *advice = ours ? "give the model that it was exported from" : TO_TORCH;
+    if (!is_onnx(h)) return NULL;
+    return ours ? "an ONNX model of t2i-model export" : "an ONNX model";
 }
 
 /* ---- text ---- */

@@ -65,6 +65,7 @@ static const sample samples[] = {
     /* a record of TensorFlow: length 24, its masked CRC32C, then the event */
     S("\x18\0\0\0\0\0\0\0\xa3\x7f\x4b\x22........", "a TFRecord"),
     S("\x08\7\x12\7pytorch\x1a", "an ONNX model"),
+    S("\x08\x08\x12\x09t2i-train\x1a", "an ONNX model of t2i-model export"),
     S("\xff\xfe"
       "a\0",
       "text in UTF-16"),
