@@ -7,7 +7,7 @@ B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun -np 2}
 [ $# -gt 0 ] || set -- 1 2
 for seed in "$@"; do
     data=data/emoji-en-$seed.h5 run=runs/emoji-en-$seed
-    [ -e "$data" ] || "$B/t2i-data" emoji --join 15 --seed "$seed" --out "$data"
+    [ -e "$data" ] || "$B/t2i-data" emoji --join 15 --with de,fr,es,it,nl --seed "$seed" --out "$data"
     # shellcheck disable=SC2086
     $MPIRUN "$B/t2i-train" jobs/emoji-en.ini --data "$data" --out "$run"
     echo "== split seed $seed"
