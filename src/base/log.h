@@ -1,6 +1,9 @@
 /* log.h - messages for the user. Results go to standard output (t2i_log_print); errors, warnings,
  * notes and progress go to standard error, each line with the program's name in front.
  *
+ * Whatever is printed passes t2i_text_clean here: no text of a file or a command line reaches a
+ * terminal with its control characters.
+ *
  * Why: in a program with many ranks a message must appear once. Rank 0 alone prints, except for
  * t2i_log_alarm. An error is printed after all ranks have agreed on it (t2i_comm_agree).
  *
@@ -48,8 +51,12 @@ void t2i_log_detail(const char *format, ...) T2I_PRINTF(1, 2);
  * the line stays (a newline follows). */
 void t2i_log_progress(int last, const char *format, ...) T2I_PRINTF(2, 3);
 
-/* Prints results unchanged on standard output. T2I_IO. */
+/* Prints results on standard output: lines without control characters (t2i_text_clean), except TAB.
+ * JSON text is not changed, because t2i_json_text escapes them. A reader that has gone away, as
+ * `head` does, is no failure. T2I_IO. */
 T2I_CHECKED t2i_status t2i_log_print(const char *text, t2i_error *err);
+/* Prints it unchanged: for pictures drawn on a terminal (terminal.h). */
+T2I_CHECKED t2i_status t2i_log_print_drawing(const char *text, t2i_error *err);
 
 /* Is stderr a terminal that can overwrite a line? Progress is then printed more often. */
 int t2i_log_is_terminal(void);

@@ -42,12 +42,29 @@ t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...
     return status;
 }
 
+size_t t2i_text_clean(char *text, size_t size, const char *keep)
+{
+    size_t out = 0;
+    uint32_t code = 0;
+    for (size_t at = 0, length; at < size; at += length) {
+        length = t2i_utf8_decode(text + at, size - at, &code);
+        int bad = length == 0 || t2i_utf8_is_control(code);
+        if (bad && length == 1 && code != 0) bad = strchr(keep, (int)code) == NULL;
+        if (length == 0) length = 1;
+        if (bad)
+            text[out++] = '?';
+        else
+            for (size_t i = 0; i < length; i++) text[out++] = text[at + i];
+    }
+    return out;
+}
+
 t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size, t2i_error *err)
 {
     size_t from = text->size;
     T2I_TRY(t2i_text_add(text, bytes, size, err));
-    for (size_t i = from; i < text->size; i++)
-        if ((unsigned char)text->data[i] < 32 || text->data[i] == 127) text->data[i] = '?';
+    text->size = from + t2i_text_clean(text->data + from, size, "");
+    text->data[text->size] = '\0';
     return T2I_OK;
 }
 
@@ -135,6 +152,12 @@ t2i_span t2i_utf8_trim(t2i_span text)
         text.size = last;
     }
     return text;
+}
+
+int t2i_utf8_is_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
 }
 
 int t2i_utf8_is_visible(uint32_t code)

@@ -27,8 +27,11 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err);
 T2I_CHECKED t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...)
     T2I_PRINTF(3, 4);
-/* Adds untrusted text (a name, a prompt). Control characters are replaced by '?', so that it can
- * neither forge a line nor control a terminal. */
+/* Replaces in place, by '?', what could forge a line or control a terminal: control characters (C0,
+ * DEL, C1) other than those in `keep`, characters that override the direction of writing, line and
+ * paragraph separators, and bytes that are not UTF-8. Returns the new size, which is not larger. */
+size_t t2i_text_clean(char *text, size_t size, const char *keep);
+/* Adds untrusted text (a name, a prompt) as one clean line. */
 T2I_CHECKED t2i_status t2i_text_add_plain(t2i_text *text, const char *bytes, size_t size,
                                           t2i_error *err);
 /* Replaces text by these bytes (without NUL), with ASCII letters in lower case. */
@@ -50,6 +53,11 @@ size_t t2i_utf8_valid(const char *bytes, size_t size);
 /* The text without the blanks at its ends: the characters of Unicode's property White_Space, such
  * as U+00A0 and U+3000, and line ends. */
 t2i_span t2i_utf8_trim(t2i_span text);
+
+/* Does the character control a terminal, end a line, or override the direction of writing? (C0,
+ * DEL, C1; U+2028 to U+202E, U+2066 to U+2069. Marks that right-to-left text needs, as U+200F, do
+ * not.) */
+int t2i_utf8_is_control(uint32_t code);
 
 /* 0 for characters that have no glyph of their own on a terminal (control, combining, formatting
  * and private use characters, other kinds of space). A plain blank counts as visible. */

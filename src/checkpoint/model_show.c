@@ -390,8 +390,9 @@ static t2i_status add_tensors(t2i_model_file *file, t2i_text *out, t2i_error *er
 
 static t2i_status add_file(t2i_model_file *file, t2i_text *out, t2i_error *err)
 {
-    T2I_TRY(t2i_text_addf(out, err, "%s%s: %s\n", out->size > 0 ? "\n" : "", file->path,
-                          t2i_model_file_kind_name(file)));
+    T2I_TRY(t2i_text_addf(out, err, "%s", out->size > 0 ? "\n" : ""));
+    T2I_TRY(t2i_text_add_plain(out, file->path, strlen(file->path), err));
+    T2I_TRY(t2i_text_addf(out, err, ": %s\n", t2i_model_file_kind_name(file)));
     if (t2i_model_file_is_model(file))
         T2I_TRY(add_model(file, out, err));
     else

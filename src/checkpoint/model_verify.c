@@ -82,11 +82,11 @@ static t2i_status add_line(const t2i_model_file *file, size_t digests, size_t en
                            t2i_text *line, t2i_error *err)
 {
     size_t tensors = t2i_tensors_count(file->file);
+    T2I_TRY(t2i_text_add_plain(line, file->path, strlen(file->path), err));
     if (file->model.ours)
-        return t2i_text_addf(line, err, "%s: sound (%zu tensors, %zu digests)\n", file->path,
-                             tensors, digests);
-    T2I_TRY(t2i_text_addf(line, err, "%s: readable: %s, %zu tensors", file->path,
-                          t2i_model_file_kind_name(file), tensors));
+        return t2i_text_addf(line, err, ": sound (%zu tensors, %zu digests)\n", tensors, digests);
+    T2I_TRY(t2i_text_addf(line, err, ": readable: %s, %zu tensors", t2i_model_file_kind_name(file),
+                          tensors));
     if (entries > 0)
         T2I_TRY(t2i_text_addf(line, err, ", checksums of %zu archive entries match", entries));
     return t2i_text_addf(line, err, "; has no checksums\n");

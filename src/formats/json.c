@@ -225,14 +225,40 @@ static int add_piece(const char *piece, size_t size, void *to)
     return all->failed ? -1 : 0;
 }
 
-t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error *err)
+/* Escapes what JSON does not require to be escaped, but could control a terminal. Outside of
+ * strings JSON has no such characters except newlines. */
+static t2i_status escape(t2i_text *text)
+{
+    t2i_text out = {0};
+    size_t kept = 0, length;
+    uint32_t code;
+    t2i_status status = T2I_OK;
+    for (size_t at = 0; status == T2I_OK && at < text->size; at += length) {
+        length = t2i_utf8_decode(text->data + at, text->size - at, &code);
+        if (code == '\n' || !t2i_utf8_is_control(code)) continue;
+        status = t2i_text_add(&out, text->data + kept, at - kept, NULL);
+        if (status == T2I_OK) status = t2i_text_addf(&out, NULL, "\\u%04X", (unsigned)code);
+        kept = at + length;
+    }
+    if (status == T2I_OK && kept > 0) {
+        status = t2i_text_add(&out, text->data + kept, text->size - kept, NULL);
+        t2i_text before = *text;
+        *text = out;
+        out = before;
+    }
+    t2i_text_free(&out);
+    return status;
+}
+
+static t2i_status dump(const t2i_json *json, int indent, int escaped, char **out, t2i_error *err)
 {
     *out = NULL;
     pieces all = {0};
     size_t layout = indent > 0 ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
     size_t flags = layout | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS);
     if (json == NULL || is_spoilt(raw(json)) ||
-        json_dump_callback(raw(json), add_piece, &all, flags) != 0 || all.failed) {
+        json_dump_callback(raw(json), add_piece, &all, flags) != 0 || all.failed ||
+        (escaped && escape(&all.text) != T2I_OK)) {
         t2i_text_free(&all.text);
         return t2i_fail(err, T2I_SYSTEM, "cannot allocate memory for a JSON text");
     }
@@ -240,9 +266,14 @@ t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error
     return T2I_OK;
 }
 
+t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error *err)
+{
+    return dump(json, indent, indent > 0, out, err);
+}
+
 t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *err)
 {
-    t2i_status status = t2i_json_text(json, 0, out, err);
+    t2i_status status = dump(json, 0, 1, out, err);
     t2i_json_free(json);
     if (status != T2I_OK) return status;
     *size = strlen(*out) + 1;

@@ -33,10 +33,12 @@ void t2i_json_set_string(t2i_json *object, const char *key, const char *utf8);
 void t2i_json_set_integer(t2i_json *object, const char *key, int64_t value);
 void t2i_json_set_real(t2i_json *object, const char *key, double value);
 
-/* Text on one line (indent 0) or indented; newly allocated, NUL-terminated; free with t2i_free. */
+/* Text on one line (indent 0) or indented; newly allocated, NUL-terminated; free with t2i_free.
+ * Indented text is for people: characters that could control a terminal (t2i_utf8_is_control) are
+ * escaped in it. */
 T2I_CHECKED t2i_status t2i_json_text(const t2i_json *json, int indent, char **out, t2i_error *err);
-/* Takes ownership of json. Its text on one line, with a newline in place of the terminator: size
- * bytes for a single write. Free with t2i_free. */
+/* Takes ownership of json. Its text on one line, escaped like indented text, with a newline in
+ * place of the terminator: size bytes for a single write. Free with t2i_free. */
 T2I_CHECKED t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *err);
 
 /* Strict: duplicate keys, trailing bytes, invalid UTF-8 and nesting beyond 64 levels are T2I_DATA,

@@ -363,6 +363,13 @@ static t2i_status show_pictures(const session *s, const answer *a, t2i_text *rep
     return t2i_text_addf(report, err, "\n");
 }
 
+static t2i_status add_line(t2i_text *report, const char *before, const char *path, t2i_error *err)
+{
+    T2I_TRY(t2i_text_addf(report, err, "%s", before));
+    T2I_TRY(t2i_text_add_plain(report, path, strlen(path), err));
+    return t2i_text_addf(report, err, "\n");
+}
+
 static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err)
 {
     for (size_t i = 0; i < s->options->prompts; i++) {
@@ -377,19 +384,20 @@ static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err
             T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
             T2I_TRY(t2i_text_addf(report, err, "\n"));
         }
-        if (a->file != NULL) T2I_TRY(t2i_text_addf(report, err, "      decoded: %s\n", a->file));
+        if (a->file != NULL) T2I_TRY(add_line(report, "      decoded: ", a->file, err));
         if (a->file != NULL && has_choice(s))
-            T2I_TRY(t2i_text_addf(report, err, "      drawn: %s\n", a->drawn));
+            T2I_TRY(add_line(report, "      drawn: ", a->drawn, err));
         T2I_TRY(t2i_text_addf(report, err, "\n"));
     }
     if (s->options->with_index)
-        return t2i_text_addf(report, err,
-                             "Score among %zu pictures: cosine similarity + %.10g x text index. "
-                             "Sheet: %s\n",
-                             s->pictures->pictures, s->weight, s->sheet);
-    return t2i_text_addf(report, err, "%s distance to %zu pictures. Sheet: %s\n",
-                         s->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
-                         s->pictures->pictures, s->sheet);
+        T2I_TRY(t2i_text_addf(report, err,
+                              "Score among %zu pictures: cosine similarity + %.10g x text index.",
+                              s->pictures->pictures, s->weight));
+    else
+        T2I_TRY(t2i_text_addf(report, err, "%s distance to %zu pictures.",
+                              s->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
+                              s->pictures->pictures));
+    return add_line(report, " Sheet: ", s->sheet, err);
 }
 
 /* The text index of the dataset, and its weight in the model. */
@@ -460,6 +468,13 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t
     return status;
 }
 
+t2i_status t2i_generate_print(const t2i_generate_options *options, const char *report,
+                              t2i_error *err)
+{
+    return options->pictures == T2I_NO_PICTURES ? t2i_log_print(report, err)
+                                                : t2i_log_print_drawing(report, err);
+}
+
 /* Answers one line of input, without its line end. */
 static t2i_status answer_line(session *s, char *line, t2i_error *err)
 {
@@ -477,7 +492,7 @@ static t2i_status answer_line(session *s, char *line, t2i_error *err)
     }
     s->options = &options;
     status = answer_all(s, &report, err);
-    if (status == T2I_OK) status = t2i_log_print(report.data, err);
+    if (status == T2I_OK) status = t2i_generate_print(all, report.data, err);
     free_answers(s);
     s->options = all;
     t2i_text_free(&report);

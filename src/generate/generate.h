@@ -31,6 +31,10 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report,
                                     t2i_error *err);
 
+/* Prints a report. T2I_IO. */
+T2I_CHECKED t2i_status t2i_generate_print(const t2i_generate_options *options, const char *report,
+                                          t2i_error *err);
+
 /* Interactive: reads prompts from standard input, one per line, until its end, and prints the
  * report of each. Warns about a line that is not UTF-8. Ignores the prompts of the options. */
 T2I_CHECKED t2i_status t2i_generate_interactive(const t2i_generate_options *options,

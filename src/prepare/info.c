@@ -186,17 +186,42 @@ static t2i_status add_histogram(const survey *s, t2i_text *out, t2i_error *err)
     return T2I_OK;
 }
 
+/* One row with a text of the file or of the command line. */
+static t2i_status add_row(t2i_text *out, const char *label, const char *value, t2i_error *err)
+{
+    T2I_TRY(t2i_text_addf(out, err, "%-16s ", label));
+    T2I_TRY(t2i_text_add_plain(out, value, strlen(value), err));
+    return t2i_text_addf(out, err, "\n");
+}
+
+/* The characters of the training prompts; those without a glyph by their code point. */
+static t2i_status add_alphabet(const survey *s, t2i_text *out, t2i_error *err)
+{
+    uint32_t code = 0;
+    T2I_TRY(t2i_text_addf(out, err, "%17s\"", ""));
+    for (size_t at = 0, size; at < s->alphabet.size; at += size) {
+        size = t2i_utf8_decode(s->alphabet.data + at, s->alphabet.size - at, &code);
+        if (t2i_utf8_is_visible(code)) T2I_TRY(t2i_text_add(out, s->alphabet.data + at, size, err));
+    }
+    T2I_TRY(t2i_text_addf(out, err, "\""));
+    for (size_t at = 0; at < s->alphabet.size;) {
+        at += t2i_utf8_decode(s->alphabet.data + at, s->alphabet.size - at, &code);
+        if (!t2i_utf8_is_visible(code)) T2I_TRY(t2i_text_addf(out, err, " U+%04X", (unsigned)code));
+    }
+    return t2i_text_addf(out, err, "\n");
+}
+
 static t2i_status add_table(const survey *s, const t2i_dataset_info *info, t2i_text *out,
                             t2i_error *err)
 {
     const t2i_encoder_info *encoder = &info->encoder;
-    T2I_TRY(t2i_text_addf(
-        out, err,
-        "dataset          %s\nwritten by       %s\ndigest           %s\n"
-        "content          %s\npairs            %llu\npictures         %llu in %llu groups",
-        t2i_dataset_path(s->dataset), info->tool, info->digest, s->content,
-        (unsigned long long)info->pairs, (unsigned long long)info->images,
-        (unsigned long long)s->groups));
+    T2I_TRY(add_row(out, "dataset", t2i_dataset_path(s->dataset), err));
+    T2I_TRY(add_row(out, "written by", info->tool, err));
+    T2I_TRY(t2i_text_addf(out, err,
+                          "digest           %s\ncontent          %s\n"
+                          "pairs            %llu\npictures         %llu in %llu groups",
+                          info->digest, s->content, (unsigned long long)info->pairs,
+                          (unsigned long long)info->images, (unsigned long long)s->groups));
     if (info->has_pixels)
         T2I_TRY(t2i_text_addf(out, err, ", %llu x %llu pixels\n",
                               (unsigned long long)encoder->width,
@@ -206,14 +231,16 @@ static t2i_status add_table(const survey *s, const t2i_dataset_info *info, t2i_t
     if (strcmp(encoder->encoder, "features") == 0)
         T2I_TRY(t2i_text_addf(out, err, "features         %llu, ready-made",
                               (unsigned long long)info->features));
-    else
-        T2I_TRY(t2i_text_addf(out, err, "features         %llu, from %s, scale %.6g",
-                              (unsigned long long)info->features, encoder->encoder,
-                              encoder->scale));
+    else {
+        T2I_TRY(t2i_text_addf(out, err, "features         %llu, from ",
+                              (unsigned long long)info->features));
+        T2I_TRY(t2i_text_add_plain(out, encoder->encoder, strlen(encoder->encoder), err));
+        T2I_TRY(t2i_text_addf(out, err, ", scale %.6g", encoder->scale));
+    }
     T2I_TRY(t2i_text_addf(out, err, "; %s be decoded into pictures\n",
                           info->has_decoder ? "can" : "cannot"));
     if (encoder->weights[0] != '\0')
-        T2I_TRY(t2i_text_addf(out, err, "encoder weights  %s\n", encoder->weights));
+        T2I_TRY(add_row(out, "encoder weights", encoder->weights, err));
     T2I_TRY(t2i_text_addf(out, err, "\n%-15s %9s  %9s\n", "split", "pairs", "pictures"));
     for (int i = 0; i < T2I_SPLITS; i++)
         T2I_TRY(t2i_text_addf(out, err, "%-15s %9llu  %9llu\n", t2i_dataset_split_names[i],
@@ -224,8 +251,7 @@ static t2i_status add_table(const survey *s, const t2i_dataset_info *info, t2i_t
     T2I_TRY(add_histogram(s, out, err));
     T2I_TRY(t2i_text_addf(out, err, "characters       %llu distinct in training prompts\n",
                           (unsigned long long)s->characters));
-    if (s->characters > 0 && s->characters <= ALPHABET_SHOWN)
-        T2I_TRY(t2i_text_addf(out, err, "                 \"%s\"\n", s->alphabet.data));
+    if (s->characters > 0 && s->characters <= ALPHABET_SHOWN) T2I_TRY(add_alphabet(s, out, err));
     return t2i_text_addf(out, err,
                          "repeated prompts %llu, %llu of them with another picture\n"
                          "repeated pairs   %llu\n",
@@ -329,5 +355,6 @@ t2i_status t2i_info_verify(const char *path, t2i_text *out, t2i_error *err)
     T2I_TRY(t2i_dataset_open(&dataset, path, err));
     t2i_status status = t2i_dataset_verify(dataset, err);
     t2i_dataset_close(dataset);
-    return status == T2I_OK ? t2i_text_addf(out, err, "%s: sound\n", path) : status;
+    if (status == T2I_OK) status = t2i_text_add_plain(out, path, strlen(path), err);
+    return status == T2I_OK ? t2i_text_addf(out, err, ": sound\n") : status;
 }

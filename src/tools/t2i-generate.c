@@ -48,7 +48,7 @@ static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err
     if (interactive) return t2i_generate_interactive(&options, err);
     t2i_text report = {0};
     t2i_status status = t2i_generate(&options, &report, err);
-    if (status == T2I_OK) status = t2i_log_print(report.data, err);
+    if (status == T2I_OK) status = t2i_generate_print(&options, report.data, err);
     t2i_text_free(&report);
     return status;
 }

@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 /* posix_openpt: a terminal to write to */
 #include "test.h"
 
+#include <signal.h>
 #include <sys/ioctl.h>
 
 #include "base/log.h"
@@ -139,6 +140,29 @@ static void print(void)
     if (t2i_log_print("{\"a\": \"100%s\"}\n", &err) != T2I_OK) _exit(1);
 }
 
+static void print_foreign(void)
+{
+    if (t2i_log_print("a\x1b[31m\tb\xe2\x80\xae\r\n\xc2\x9b\n", &err) != T2I_OK) _exit(1);
+    if (t2i_log_print_drawing("\x1b[0m\n", &err) != T2I_OK) _exit(1);
+}
+
+static void speak_foreign(void)
+{
+    t2i_log_program("t2i-test");
+    t2i_log_warn("%s", "a\nt2i-test: b\x1b\xe2\x80\xae");
+    t2i_log_note("%s", "\xc2\x9b");
+    t2i_log_progress(0, "%s", "step\r\x1b");
+}
+
+static void print_to_nobody(void)
+{
+    int ends[2];
+    if (pipe(ends) != 0 || dup2(ends[1], 1) < 0) _exit(2);
+    close(ends[0]);
+    signal(SIGPIPE, SIG_IGN);
+    _exit(t2i_log_print("results\n", &err) == T2I_OK ? 3 : 1);
+}
+
 static void print_to_full_disk(void)
 {
     int full = open("/dev/full", O_WRONLY);
@@ -156,6 +180,12 @@ static void test_print(void)
     char said[1000];
     CU_ASSERT_EQUAL(child(print, 1, said, sizeof said), 0);
     CU_ASSERT_STRING_EQUAL(said, "{\"a\": \"100%s\"}\n");
+    CU_ASSERT_EQUAL(child(print_foreign, 1, said, sizeof said), 0);
+    CU_ASSERT_STRING_EQUAL(said, "a?[31m\tb??\n?\n\x1b[0m\n");
+    CU_ASSERT_EQUAL(child(speak_foreign, 2, said, sizeof said), 0);
+    CU_ASSERT_STRING_EQUAL(said, "t2i-test: warning: a?t2i-test: b??\nt2i-test: ?\n"
+                                 "t2i-test: step??\n");
+    CU_ASSERT_EQUAL(child(print_to_nobody, 1, said, sizeof said), 3);
     CU_ASSERT_EQUAL(child(print_to_full_disk, 1, said, sizeof said), T2I_IO);
 }
 
@@ -181,7 +211,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"lines have the program's name, once a job", test_log},
         {"colours, width and overwritten lines on a terminal", test_terminal},
-        {"results go out as they are, or it is said", test_print},
+        {"results go out without control characters, or it is said", test_print},
         {"durations for people", test_duration},
     };
     if (scratch_begin("log") != 0) return 1;

@@ -34,6 +34,34 @@ static void test_plain(void)
     t2i_text_free(&text);
 }
 
+static void test_clean(void)
+{
+    static const struct {
+        const char *text, *keep, *clean;
+    } known[] = {
+        {"", "", ""},
+        {"a\tb\nc\rd", "\t\n", "a\tb\nc?d"},
+        {"\x1b]0;x\a \x7f", "", "?]0;x? ?"},
+        {"\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "", "???\xc2\xa0"}, /* C1 */
+        {"a\xe2\x80\xae"
+         "b\xe2\x80\xaa\xe2\x80\xa8\xe2\x81\xa6\xe2\x81\xa9",
+         "", "a?b????"},
+        {"\xe2\x80\x8f\xe2\x80\x8d\xe2\x80\xaf", "", "\xe2\x80\x8f\xe2\x80\x8d\xe2\x80\xaf"},
+        {"\x9b"
+         "31m\xff\xe2\x80",
+         "", "?31m???"}, /* not UTF-8 */
+        {"\xed\xa0\x80|\xc0\x8a", "\n", "???|??"},
+    };
+    char text[64];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        strcpy(text, known[i].text);
+        text[t2i_text_clean(text, strlen(text), known[i].keep)] = '\0';
+        CU_ASSERT_STRING_EQUAL(text, known[i].clean);
+    }
+    memcpy(text, "a\0b", 3);
+    CU_ASSERT(t2i_text_clean(text, 3, "\n") == 3 && memcmp(text, "a?b", 3) == 0);
+}
+
 static void test_small(void)
 {
     t2i_text text = {0};
@@ -199,6 +227,7 @@ int main(void)
         {"text holds any bytes and ends in NUL", test_text},
         {"text grows; what is too much is refused", test_text_grows},
         {"text of a stranger is made plain", test_plain},
+        {"what controls a terminal is replaced", test_clean},
         {"small letters", test_small},
         {"characters that leave a mark", test_visible},
         {"UTF-8 is read by RFC 3629, whatever the bytes", test_decode},

@@ -80,6 +80,31 @@ static void cleans_strings(void)
     expect(object, "{\"k\xef\xbf\xbd\":1}");
 }
 
+/* Indented and logged JSON: what could control a terminal is escaped; it reads back the same. */
+static void escapes_control_characters(void)
+{
+    static const char text[] = "\x7f-\xc2\x9b-\xe2\x80\xae-\xe2\x81\xa9-\x1b\xc3\xa9";
+    t2i_json *object = t2i_json_object(), *back;
+    t2i_json_set_string(object, text, text);
+    char *out = NULL;
+    size_t size = 0;
+    OK(t2i_json_text(object, 0, &out, &err)); /* part of files: as it always was */
+    CU_ASSERT_PTR_NOT_NULL(strstr(out, "\x7f-\xc2\x9b-\xe2\x80\xae"));
+    t2i_free(out);
+    OK(t2i_json_text(object, 2, &out, &err));
+    CU_ASSERT_STRING_EQUAL(out, "{\n  \"\\u007F-\\u009B-\\u202E-\\u2069-\\u001B\xc3\xa9\": "
+                                "\"\\u007F-\\u009B-\\u202E-\\u2069-\\u001B\xc3\xa9\"\n}");
+    OK(t2i_json_parse(&back, out, strlen(out), "it", &err));
+    const char *read = "";
+    CU_ASSERT(t2i_json_as_string(t2i_json_get(back, text), &read, NULL));
+    CU_ASSERT_STRING_EQUAL(read, text);
+    t2i_json_free(back);
+    t2i_free(out);
+    OK(t2i_json_line(object, &out, &size, &err));
+    CU_ASSERT(size > 0 && memchr(out, 0x7f, size) == NULL && out[size - 1] == '\n');
+    t2i_free(out);
+}
+
 static void a_missing_part_spoils(void)
 {
     char *text;
@@ -201,6 +226,7 @@ int main(void)
         {"writes compact and indented text in insertion order", writes},
         {"writes reals with nine digits, and null for what is not finite", writes_reals},
         {"replaces bytes that are not UTF-8", cleans_strings},
+        {"escapes what could control a terminal where people read it", escapes_control_characters},
         {"a missing part spoils the whole", a_missing_part_spoils},
         {"reads each type, and says no to another", reads},
         {"a string with a NUL byte needs its size", hides_nul_bytes},
