@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     t2i_comm *comm = NULL;
     t2i_log_program("t2i-train");
     t2i_stop_signal_begin();
-    t2i_stop_signal_catch();
+    t2i_stop_signal_prepare();
     t2i_status status = t2i_train_options_parse(&options, argc, argv, &err);
     options.opts.git = T2I_GIT;
     t2i_log_set_level(options.opts.level);

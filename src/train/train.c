@@ -753,6 +753,7 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
     t->line_step = t->first_step = t->state.run.step;
     t->line_sent = t2i_comm_sent(t->comm);
     *stopped = 0;
+    t2i_stop_signal_catch();
     while (!*stopped && t->state.run.step < options->steps) {
         int late = t->rank == 0 && options->max_time > 0.0 &&
                    t2i_cpu_seconds() - t->began > options->max_time;
