@@ -1,5 +1,6 @@
 #include "base/opts.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <float.h>
 #include <ini.h>
@@ -11,6 +12,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/option_names.h"
 
 enum {
     JOB_LIMIT = 1 << 20, /* bytes of a job file */
@@ -69,28 +71,124 @@ t2i_status t2i_opts_range(const t2i_opt *row, t2i_text *out, t2i_error *err)
     return add_bound(out, row, row->max, err);
 }
 
-/* Writes ": did you mean 'NAME'?" with the nearest choice, or nothing. */
-static void add_guess(const t2i_opt *row, const char *text, char *out, size_t room)
+static int is_int(const char *text, const t2i_opt *row, long *value);
+static int is_real(const char *text, const t2i_opt *row, double *value);
+
+/* Copies a number as people write it, as C writes it: without quotes and separators of thousands,
+ * with a point and a hyphen. Returns the factor of its unit (k, M, %). */
+static double plain_number(const char *text, char *out, size_t room)
 {
-    char words[400];
-    const char *names[40];
-    size_t count = 0;
+    static const char *const dropped[] = {
+        "\"",           "'",           "`", "_", " ", "\xc2\xa0", "\xe2\x80\x9c", "\xe2\x80\x9d",
+        "\xe2\x80\x98", "\xe2\x80\x99"};
+    size_t used = 0, size = 0;
+    double factor = 1;
+    const char *end = strstr(text, " #");
+    if (end == NULL) end = text + strlen(text);
+    for (; text < end && used + 1 < room; text += size) {
+        size = 0;
+        for (size_t i = 0; i < sizeof dropped / sizeof *dropped && size == 0; i++)
+            if (strncmp(text, dropped[i], strlen(dropped[i])) == 0) size = strlen(dropped[i]);
+        if (size > 0) continue;
+        size_t dashes = t2i_option_names_dashes(text);
+        out[used++] = dashes > 0 ? '-' : *text;
+        size = dashes > 0 ? dashes : 1;
+    }
+    while (used > 0 && strchr(",;", out[used - 1]) != NULL) used--;
+    const char *unit = used > 0 ? strchr("kKM%", out[used - 1]) : NULL;
+    if (unit != NULL) {
+        used--;
+        factor = *unit == 'M' ? 1e6 : *unit == '%' ? 0.01 : 1e3;
+    }
+    out[used] = '\0';
+    return factor;
+}
+
+/* Removes the commas of thousands, or turns a decimal comma into a point. Returns 0 if it may be
+ * either. */
+static int settle_commas(char *number, int whole)
+{
+    char *comma = strchr(number, ','), *out = number;
+    if (comma == NULL) return 1;
+    if (!whole) {
+        if (*number != '0' && strspn(comma + 1, "0123456789") == 3) return 0;
+        *comma = '.';
+        return 1;
+    }
+    for (const char *c = number; *c != '\0'; c++)
+        if (*c != ',') *out++ = *c;
     *out = '\0';
-    if (row->kind != T2I_OPT_CHOICE || strlen(row->choices) >= sizeof words) return;
-    memcpy(words, row->choices, strlen(row->choices) + 1);
+    return 1;
+}
+
+/* The number that was probably meant, as text; 0 if there is none. */
+static int guess_number(const t2i_opt *row, const char *text, char *out, size_t room)
+{
+    char plain[64];
+    t2i_opt whole = {.kind = T2I_OPT_REAL, .min = -DBL_MAX, .max = DBL_MAX};
+    double factor = plain_number(text, plain, sizeof plain), value;
+    long integer;
+    if (!settle_commas(plain, row->kind == T2I_OPT_INT) || !is_real(plain, &whole, &value))
+        return 0;
+    value *= factor;
+    if (row->kind == T2I_OPT_INT) {
+        if (!(fabs(value) <= 0x1p53) || value != floor(value)) return 0;
+        snprintf(out, room, "%.0f", value);
+        return is_int(out, row, &integer);
+    }
+    snprintf(out, room, "%.15g", value);
+    return is_real(out, row, &value);
+}
+
+/* "on" for "true", if the choices are on and off, or the nearest choice; NULL: none. */
+static const char *guess_choice(const char *choices, const char *text)
+{
+    static const char *const same[][2] = {{"true", "on"},   {"yes", "on"},   {"1", "on"},
+                                          {"false", "off"}, {"no", "off"},   {"0", "off"},
+                                          {"on", "true"},   {"yes", "true"}, {"1", "true"},
+                                          {"off", "false"}, {"no", "false"}, {"0", "false"}};
+    static char words[400]; /* holds the result */
+    const char *names[40];
+    char low[80];
+    size_t count = 0, length = 0;
+    if (strlen(choices) >= sizeof words || strlen(text) >= sizeof low) return NULL;
+    for (; text[length] != '\0'; length++)
+        low[length] =
+            (char)(text[length] >= 'A' && text[length] <= 'Z' ? text[length] + 32 : text[length]);
+    low[length] = '\0';
+    memcpy(words, choices, strlen(choices) + 1);
     for (char *word = words; word != NULL && count < sizeof names / sizeof *names; count++) {
         char *bar = strchr(word, '|');
         if (bar != NULL) *bar = '\0';
         names[count] = word;
         word = bar == NULL ? NULL : bar + 1;
     }
-    const char *near = *text == '\0' ? NULL : t2i_text_nearest_name(text, names, count);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        for (size_t k = 0; k < count; k++)
+            if (strcmp(same[i][0], low) == 0 && strcmp(same[i][1], names[k]) == 0) return names[k];
+    return t2i_text_nearest_name(low, names, count);
+}
+
+/* Writes ": did you mean 'VALUE'?", or nothing. */
+static void add_guess(const t2i_opt *row, const char *text, char *out, size_t room)
+{
+    char number[40];
+    const char *near = NULL;
+    *out = '\0';
+    if (*text == '\0') {
+        if (row->kind == T2I_OPT_INT || row->kind == T2I_OPT_REAL)
+            snprintf(out, room, ": it is empty; no blank may follow '='");
+    } else if (row->kind == T2I_OPT_CHOICE || row->kind == T2I_OPT_SWITCH) {
+        near = guess_choice(row->kind == T2I_OPT_SWITCH ? "true|false" : row->choices, text);
+    } else if (guess_number(row, text, number, sizeof number)) {
+        near = number;
+    }
     if (near != NULL) snprintf(out, room, ": did you mean '%s'?", near);
 }
 
-static t2i_status refuse(const t2i_opt *row, const char *text, const source *from, t2i_error *err)
+/* "a whole number from 1 to 8", "constant or cosine" */
+static t2i_status add_allowed(const t2i_opt *row, t2i_text *out, t2i_error *err)
 {
-    char guess[80];
     static const char *const noun[] = {
         [T2I_OPT_SWITCH] = "true or false",
         [T2I_OPT_INT] = "a whole number",
@@ -100,13 +198,24 @@ static t2i_status refuse(const t2i_opt *row, const char *text, const source *fro
     };
     t2i_text range = {0};
     t2i_status status = t2i_opts_range(row, &range, err);
-    const char *allowed = range.data == NULL ? "" : range.data;
+    if (status == T2I_OK)
+        status = t2i_text_addf(out, err, "%s%s%s", noun[row->kind],
+                               *noun[row->kind] && range.size > 0 ? " " : "",
+                               range.data == NULL ? "" : range.data);
+    t2i_text_free(&range);
+    return status;
+}
+
+static t2i_status refuse(const t2i_opt *row, const char *text, const source *from, t2i_error *err)
+{
+    char guess[80];
+    t2i_text allowed = {0};
+    t2i_status status = add_allowed(row, &allowed, err);
     add_guess(row, text, guess, sizeof guess);
     if (status == T2I_OK)
-        status = t2i_fail(err, from->status, "%s%s must be %s%s%s, not '%.200s'%s", from->prefix,
-                          row->name, noun[row->kind], *noun[row->kind] && *allowed ? " " : "",
-                          allowed, text, guess);
-    t2i_text_free(&range);
+        status = t2i_fail(err, from->status, "%s%s must be %s, not '%.200s'%s", from->prefix,
+                          row->name, allowed.data, text, guess);
+    t2i_text_free(&allowed);
     return status;
 }
 
@@ -150,6 +259,23 @@ static t2i_status check_text(const t2i_opt *row, const char *text, const source 
             return t2i_fail(err, from->status,
                             "%s%s must be text without control characters, not '%.200s'",
                             from->prefix, row->name, text);
+    const char *shell = strspn(text, "~$") == 0                ? NULL
+                        : *text == '~' && strchr("/", text[1]) ? "'~'"
+                        : *text == '$' && (text[1] == '{' || isalpha((unsigned char)text[1]))
+                            ? "variables"
+                            : NULL;
+    if (shell != NULL)
+        return t2i_fail(err, from->status,
+                        "%s%s must be without %s, which only a shell replaces, not '%.200s'",
+                        from->prefix, row->name, shell, text);
+    if (strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789") > 1 &&
+        strncmp(text + strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789"), "://", 3) == 0)
+        return t2i_fail(err, from->status,
+                        "%s%s must be a file of this machine: nothing is downloaded, not '%.200s'",
+                        from->prefix, row->name, text);
+    if (size > 1 && strchr("\"'", *text) != NULL && text[size - 1] == *text)
+        return t2i_fail(err, from->status, "%s%s must be without quotes around it, not %.200s",
+                        from->prefix, row->name, text);
     if (*text == ' ' || *text == ';' || (size > 0 && text[size - 1] == ' ') || strstr(text, " ;"))
         return t2i_fail(err, from->status,
                         "%s%s must be text that a job file can hold, without a blank at either end "
@@ -245,27 +371,49 @@ static const struct {
 };
 enum { BUILTIN = sizeof builtin / sizeof *builtin, FOR_PEOPLE = 5 };
 
-/* dashes: "--" if the name is from the command line, where the built-in options exist, too. */
-static t2i_status unknown(const t2i_opts *opts, const char *name, const char *dashes,
-                          const char *prefix, t2i_error *err)
+t2i_status t2i_opts_hint(const t2i_opts *opts, const char *word, const char *dashes, char *out,
+                         size_t room, t2i_error *err)
 {
     const char **names = t2i_alloc(opts->opts + FOR_PEOPLE, sizeof *names);
     if (names == NULL) return t2i_fail_memory(err, opts->opts * sizeof *names, "names");
     size_t count = 0;
     for (size_t i = 0; *dashes && i < FOR_PEOPLE; i++) names[count++] = builtin[i].name;
     for (size_t i = 0; i < opts->opts; i++) names[count++] = opts->opt[i].name;
-    const char *near = t2i_text_nearest_name(name, names, count);
-    const char *what = *dashes ? "option" : "key";
-    t2i_status status =
-        near != NULL ? t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s': did you mean '%s%s'?",
-                                prefix, what, dashes, name, dashes, near)
-                     : t2i_fail(err, T2I_USAGE, "%sunknown %s '%s%.200s' (--help-all lists all)",
-                                prefix, what, dashes, name);
+    t2i_option_names_hint(word, names, count, dashes, out, room);
     t2i_free(names);
-    return status;
+    return T2I_OK;
+}
+
+/* word: as typed, without its value. prefix: file and line of a job file. */
+static t2i_status unknown(const t2i_opts *opts, const char *word, const char *dashes,
+                          const char *prefix, t2i_error *err)
+{
+    char hint[400];
+    int is_short = word[0] == '-' && word[1] != '-';
+    T2I_TRY(t2i_opts_hint(opts, word, dashes, hint, sizeof hint, err));
+    const char *why = is_short ? ": options have long names" : "";
+    const char *more = *hint      ? hint
+                       : is_short ? " (--help-all lists them); put '--' before other words that "
+                                    "begin with '-'"
+                                  : " (--help-all lists all)";
+    return t2i_fail(err, T2I_USAGE, "%sunknown %s '%.200s'%s%s", prefix, *dashes ? "option" : "key",
+                    word, why, more);
 }
 
 /* ---- the command line ---- */
+
+static t2i_status needs_value(const t2i_opt *row, t2i_error *err)
+{
+    t2i_text allowed = {0};
+    t2i_status status = row->kind != T2I_OPT_TEXT ? add_allowed(row, &allowed, err)
+                        : row->argument != NULL
+                            ? t2i_text_addf(&allowed, err, "--%s %s", row->name, row->argument)
+                            : t2i_text_addf(&allowed, err, "a text");
+    if (status == T2I_OK)
+        status = t2i_fail(err, T2I_USAGE, "--%s needs a value: %s", row->name, allowed.data);
+    t2i_text_free(&allowed);
+    return status;
+}
 
 /* Parses one "--word"; *i is incremented if the value is the next word. */
 static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i_error *err)
@@ -279,8 +427,8 @@ static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i
            (strlen(builtin[own].name) != length || memcmp(builtin[own].name, name, length) != 0))
         own++;
     if (row == NULL && own == BUILTIN) {
-        char word[80];
-        snprintf(word, sizeof word, "%.*s", (int)length, name);
+        char word[300];
+        snprintf(word, sizeof word, "--%.*s", (int)length, name);
         return unknown(opts, word, "--", "", err);
     }
     if (equals != NULL && (row == NULL || row->kind == T2I_OPT_SWITCH))
@@ -293,8 +441,7 @@ static t2i_status read_option(t2i_opts *opts, int argc, char **argv, int *i, t2i
     if (row->kind == T2I_OPT_SWITCH) return set(opts, row, "true", &from, err);
     if (equals != NULL) return set(opts, row, equals + 1, &from, err);
     /* A missing value must not consume the next option. */
-    if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
-        return t2i_fail(err, T2I_USAGE, "--%s needs a value", row->name);
+    if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0) return needs_value(row, err);
     *i += 1;
     return set(opts, row, argv[*i], &from, err);
 }
@@ -304,6 +451,14 @@ static int is_job(const t2i_opts *opts, const char *word)
     size_t length = strlen(word);
     return opts->takes_job && opts->job == NULL && length > 4 &&
            strcmp(word + length - 4, ".ini") == 0;
+}
+
+/* An option of this program behind a dash of typeset text. Other words, as prompts, may begin so.
+ */
+static int is_typeset(const t2i_opts *opts, const char *word)
+{
+    const char *name = word + t2i_option_names_dashes(word);
+    return name > word && find(opts, name, strcspn(name, "=")) != NULL;
 }
 
 static t2i_status parse_command_line(t2i_opts *opts, int argc, char **argv, t2i_error *err)
@@ -317,10 +472,9 @@ static t2i_status parse_command_line(t2i_opts *opts, int argc, char **argv, t2i_
             T2I_TRY(read_option(opts, argc, argv, &i, err));
             if (opts->asked != T2I_ASK_NOTHING) return T2I_OK;
         } else if (!ended && word[0] == '-' && word[1] != '\0') {
-            return t2i_fail(err, T2I_USAGE,
-                            "unknown option '%.200s': options have long names (--help-all lists "
-                            "them); put '--' before other words that begin with '-'",
-                            word);
+            return unknown(opts, word, "--", "", err);
+        } else if (!ended && is_typeset(opts, word)) {
+            return unknown(opts, word, "--", "", err);
         } else if (is_job(opts, word)) {
             opts->job = word;
         } else {
@@ -408,6 +562,23 @@ static t2i_status check_operands(const t2i_opts *opts, const t2i_command *c, t2i
     return status;
 }
 
+static t2i_status refuse_option(const t2i_opts *opts, const t2i_command *c, const char *name,
+                                t2i_error *err)
+{
+    t2i_text takers = {0};
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < opts->commands; i++)
+        if (t2i_opts_takes(&opts->command[i], name))
+            status = t2i_text_addf(&takers, err, "%s %s", takers.size > 0 ? "," : "",
+                                   opts->command[i].name);
+    if (status == T2I_OK)
+        status =
+            t2i_fail(err, T2I_USAGE, "%s takes no --%s (see %s %s --help); it is an option of%s",
+                     c->name, name, opts->program, c->name, takers.data);
+    t2i_text_free(&takers);
+    return status;
+}
+
 /* Takes the first operand as the command and removes it from the operands. */
 static t2i_status take_command(t2i_opts *opts, t2i_error *err)
 {
@@ -418,8 +589,7 @@ static t2i_status take_command(t2i_opts *opts, t2i_error *err)
     memmove(opts->operand, opts->operand + 1, opts->operands * sizeof *opts->operand);
     for (size_t i = 0; i < opts->opts; i++)
         if (opts->opt[i].origin == T2I_FROM_COMMAND && !t2i_opts_takes(c, opts->opt[i].name))
-            return t2i_fail(err, T2I_USAGE, "%s takes no --%s (see %s %s --help)", c->name,
-                            opts->opt[i].name, opts->program, c->name);
+            return refuse_option(opts, c, opts->opt[i].name, err);
     return check_operands(opts, c, err);
 }
 

@@ -20,8 +20,9 @@
  *
  * Numbers are decimal. A TEXT is UTF-8 that a job file can hold: without control characters,
  * without blanks at its ends, and without ';' at its start or after a blank (which would begin a
- * comment). A job file is UTF-8 of at most 1 MiB. [sections] and indentation have no meaning in it:
- * no line continues the previous one.
+ * comment), and without what was meant for a shell (quotes around it, '~', variables). A job file
+ * is UTF-8 of at most 1 MiB. [sections] and indentation have no meaning in it: no line continues
+ * the previous one.
  */
 #ifndef T2I_OPTS_H
 #define T2I_OPTS_H
@@ -129,6 +130,11 @@ const t2i_opt *t2i_opts_find(const t2i_opts *opts, const char *name);
 T2I_CHECKED t2i_status t2i_opts_value(const t2i_opt *opt, t2i_text *out, t2i_error *err);
 /* Adds the allowed values ("from 1 to 8", "constant or cosine"); nothing if there is no limit. */
 T2I_CHECKED t2i_status t2i_opts_range(const t2i_opt *opt, t2i_text *out, t2i_error *err);
+/* Writes what follows "unknown option 'WORD'", as ": did you mean '--batch'?", or nothing
+ * (option_names.h). dashes: "--" if the word is from the command line, where the options of every
+ * program exist, too; else "". */
+T2I_CHECKED t2i_status t2i_opts_hint(const t2i_opts *opts, const char *word, const char *dashes,
+                                     char *out, size_t room, t2i_error *err);
 /* Does the command take the option of that name? */
 int t2i_opts_takes(const t2i_command *command, const char *name);
 /* Adds the usage of a command: "t2i-data info F.h5 [--key value]...". */

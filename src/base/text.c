@@ -172,31 +172,39 @@ int t2i_utf8_is_visible(uint32_t code)
     return 1;
 }
 
-/* Levenshtein distance; SIZE_MAX for words of more than LONGEST bytes. */
+/* Letters that are left out, added, changed, or swapped with their neighbour; SIZE_MAX for words of
+ * more than LONGEST bytes. */
 static size_t edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 63 };
-    size_t row[LONGEST + 1], n = strlen(a), m = strlen(b);
+    size_t rows[3][LONGEST + 1], n = strlen(a), m = strlen(b);
     if (n > LONGEST || m > LONGEST) return SIZE_MAX;
-    for (size_t j = 0; j <= m; j++) row[j] = j;
+    for (size_t j = 0; j <= m; j++) rows[0][j] = j;
     for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best) best = row[j] + 1;
+            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < best) best = above[j] + 1;
             if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            int swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && before[j - 2] + 1 < best) best = before[j - 2] + 1;
             row[j] = best;
         }
     }
-    return row[m];
+    return rows[n % 3][m];
+}
+
+/* A word of few letters is near to many: "cpu" is two letters from "eps". */
+static size_t most_edits(size_t length)
+{
+    return length < 2 ? 0 : length < 5 ? 1 : length / 3 + 1;
 }
 
 const char *t2i_text_nearest_name(const char *word, const char *const *names, size_t count)
 {
     const char *best = NULL;
-    size_t nearest = strlen(word) / 3 + 2;
+    size_t nearest = most_edits(strlen(word)) + 1;
     for (size_t i = 0; i < count; i++) {
         size_t distance = edit_distance(word, names[i]);
         if (distance < nearest) {

@@ -63,8 +63,9 @@ int t2i_utf8_is_control(uint32_t code);
  * and private use characters, other kinds of space). A plain blank counts as visible. */
 int t2i_utf8_is_visible(uint32_t code);
 
-/* The name among names[0..count) with the smallest edit distance to word, or NULL if that is more
- * than a third of the word's length + 1. For "did you mean". */
+/* The name among names[0..count) with the smallest edit distance to word (swapped neighbours count
+ * once), or NULL if that is more than a third of the word's length + 1, or more than 1 for a word
+ * of less than 5 bytes. For "did you mean". */
 const char *t2i_text_nearest_name(const char *word, const char *const *names, size_t count);
 
 #endif

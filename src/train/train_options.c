@@ -233,12 +233,50 @@ static t2i_status parse(t2i_train_options *options, int argc, char **argv, t2i_e
     return read_negatives(options, err);
 }
 
+static int ends_in(const char *word, const char *end)
+{
+    size_t length = strlen(word), size = strlen(end);
+    return length >= size && strcmp(word + length - size, end) == 0;
+}
+
+/* Only a job file is given without an option. */
+static t2i_status refuse_operand(const t2i_opts *opts, t2i_error *err)
+{
+    static const struct {
+        const char *end, *todo;
+    } known[] = {
+        {".h5", "give a dataset as --data F.h5"},
+        {".hdf5", "give a dataset as --data F.h5"},
+        {".csv", "make a dataset of it: t2i-data build --pairs FILE"},
+        {".tsv", "make a dataset of it: t2i-data build --pairs FILE"},
+        {".jsonl", "make a dataset of it: t2i-data build --pairs FILE"},
+        {".yaml", "a job file ends in .ini and has lines 'key = value'"},
+        {".yml", "a job file ends in .ini and has lines 'key = value'"},
+        {".json", "a job file ends in .ini and has lines 'key = value'"},
+        {".toml", "a job file ends in .ini and has lines 'key = value'"},
+        {".cfg", "a job file ends in .ini and has lines 'key = value'"},
+        {".safetensors", "give a model to start from as --init FILE"},
+        {".pt", "give a model to start from as --init FILE"},
+        {"true", "a switch takes no value on the command line"},
+        {"false", "a switch takes no value on the command line"},
+    };
+    const char *word = opts->operand[0], *todo = "";
+    char hint[400] = "";
+    if (opts->job != NULL && ends_in(word, ".ini"))
+        return t2i_fail(err, T2I_USAGE, "'%s' is a second job file beside '%s': give one", word,
+                        opts->job);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (ends_in(word, known[i].end)) todo = known[i].todo;
+    if (*todo == '\0' && (strchr(word, '=') != NULL || strpbrk(word, "./") == NULL))
+        T2I_TRY(t2i_opts_hint(opts, word, "--", hint, sizeof hint, err));
+    return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key%s%s%s", word,
+                    *todo ? ": " : "", todo, hint);
+}
+
 /* Checks the combination of the given options. */
 static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
 {
-    if (options->opts.operands > 0)
-        return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key",
-                        options->opts.operand[0]);
+    if (options->opts.operands > 0) return refuse_operand(&options->opts, err);
     if (options->min_lr > options->lr)
         return t2i_fail(err, T2I_USAGE, "min-lr %g is above lr %g", options->min_lr, options->lr);
     if (options->heads > 0 && options->d_model % options->heads != 0)

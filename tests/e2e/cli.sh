@@ -37,6 +37,24 @@ done
 [ "$(sed -n 's/^version: //p' CITATION.cff)" = "$("$B/t2i-model" --version | sed -n '1s/.* //p')" ] || fail "CITATION.cff has another version"
 grep -q "^## $("$B/t2i-model" --version | sed -n '1s/.* //p')" CHANGELOG.md || fail "CHANGELOG.md does not have this version"
 
+# an option of another program is named as such; this list is src/base/option_names.c
+for program in $programs; do
+    for option in $("$B/$program" --help-all | sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' | sort -u); do echo "$option $program"; done
+done >"$scratch/all"
+for option in $(cut -d' ' -f1 "$scratch/all" | sort -u); do
+    for program in $programs; do
+        ! grep -qx "$option $program" "$scratch/all" || continue
+        "$B/$program" "--$option" >"$scratch/said" 2>&1 && fail "$program takes --$option"
+        owner=$(sed -n "s/^$program: unknown option '--$option': it is an option of \(t2i-[a-z]*\)$/\1/p" "$scratch/said")
+        grep -qx "$option $owner" "$scratch/all" || fail "--$option is missing in src/base/option_names.c: $(cat "$scratch/said")"
+        break
+    done
+done
+expect 64 "info takes no --pairs (see t2i-data info --help); it is an option of build" "$B/t2i-data" info x.h5 --pairs y
+expect 64 "'a.h5' is neither a job file (*.ini) nor a --key: give a dataset as --data F.h5" "$B/t2i-train" a.h5
+expect 64 "'batch=4' is neither a job file (*.ini) nor a --key: did you mean '--batch'?" "$B/t2i-train" batch=4
+expect 64 "'b.ini' is a second job file beside 'a.ini'" sh -c "cd $scratch && : >a.ini && exec $PWD/$B/t2i-train a.ini b.ini"
+
 "$B/t2i-data" build --help >"$scratch/help"
 grep -q -- '--pairs' "$scratch/help" || fail "build --help has no --pairs"
 ! grep -q -- '--locales' "$scratch/help" || fail "build --help has what is emoji's"

@@ -8,7 +8,7 @@ out=$scratch/run
 
 # told to stop: saves, exit 75, says so; then goes on to the same bits
 train 2 $common --steps 40 --out "$scratch/whole"
-for signal in USR1 TERM INT; do
+for signal in USR1 TERM INT HUP; do
     rm -rf "$out"
     timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $B/t2i-train $common --steps 1000000 --out $out" >"$scratch/log" 2>&1 &
     job=$!

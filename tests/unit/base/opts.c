@@ -164,7 +164,41 @@ static void command_line_errors(void)
         {"--hlep", NULL, "did you mean '--help'?"},
         {"--quite-another", NULL, "unknown option '--quite-another' (--help-all lists all)"},
         {"--=x", NULL, "unknown option '--'"},
-        {"-h", NULL, "unknown option '-h': options have long names"},
+        {"-h", NULL, "unknown option '-h': options have long names: did you mean '--help'?"},
+        {"-V", NULL, "did you mean '--version'?"},
+        {"-x", NULL, "put '--' before other words that begin with '-'"},
+        {"--lr", "--json", "--lr needs a value: a number from 0 to 10"},
+        {"--data", NULL, "--data needs a value: --data FILE"},
+        {"--resume", NULL, "--resume needs a value: a text"},
+        {"--batch_size=4", NULL, "unknown option '--batch_size': did you mean '--batch'?"},
+        {"\xe2\x80\x93"
+         "batch",
+         "4",
+         "unknown option '\xe2\x80\x93"
+         "batch': did you mean '--batch'?"},
+        {"--lr", "1e-3,", "not '1e-3,': did you mean '0.001'?"},
+        {"--lr", "0,1", "not '0,1': did you mean '0.1'?"},
+        {"--lr", "0,001", "not '0,001': did you mean '0.001'?"},
+        {"--lr", "50%", "did you mean '0.5'?"},
+        {"--lr",
+         "\xe2\x80\x9c"
+         "1e\xe2\x88\x92"
+         "3\xe2\x80\x9d",
+         "did you mean '0.001'?"},
+        {"--batch", "64.0", "did you mean '64'?"},
+        {"--batch", "1e4", "did you mean '10000'?"},
+        {"--batch", "10k", "did you mean '10000'?"},
+        {"--batch", "1M", "did you mean '1000000'?"},
+        {"--batch", "1,000", "did you mean '1000'?"},
+        {"--batch", "10_000", "did you mean '10000'?"},
+        {"--batch", "'64'", "did you mean '64'?"},
+        {"--batch=", NULL, "not '': it is empty; no blank may follow '='"},
+        {"--schedule", "COSINE", "did you mean 'cosine'?"},
+        {"--data", "~/d.h5", "--data must be without '~', which only a shell replaces"},
+        {"--data", "$HOME/d.h5", "--data must be without variables"},
+        {"--data", "${A}", "--data must be without variables"},
+        {"--data", "'d.h5'", "--data must be without quotes around it, not 'd.h5'"},
+        {"--data", "s3://a/b", "--data must be a file of this machine: nothing is downloaded"},
         {"--data", "a\nb", "--data must be text without control characters, not 'a?b'"},
         {"--data", "a\xff", "--data must be UTF-8"},
         {"--data", " a", "that a job file can hold"},
@@ -177,6 +211,25 @@ static void command_line_errors(void)
     setup(&f);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         FAILS(parse(&f, &err, WORDS(bad[i].word, bad[i].next)), T2I_USAGE, bad[i].says);
+    /* No guess that is out of range, has two meanings or is no whole number. */
+    static const char *const none[][2] = {
+        {"--batch", "2M"},   {"--batch", "6.5"}, {"--lr", "1,500"},
+        {"--batch", "four"}, {"--lr", "10k"},    {"--lr", "nan"},
+        {"--schedule", "x"}, {"--batch", "-64"}, {"--lr", "1e999"}};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        FAILS(parse(&f, &err, WORDS(none[i][0], none[i][1])), T2I_USAGE, none[i][1]);
+        CU_ASSERT_PTR_NULL(strstr(err.text, "did you mean"));
+    }
+    /* Nor are these refused. */
+    OK(parse(&f, &err, WORDS("--data", "~x", "--resume", "$", "\xe2\x80\x93 a red cat")));
+    OK(parse(&f, &err,
+             WORDS("--data", "\"a", "--resume", "'", "--",
+                   "\xe2\x80\x93"
+                   "batch")));
+    OK(parse(&f, &err,
+             WORDS("--data", "a://b/~/$HOME",
+                   "\xe2\x80\x93"
+                   "batches")));
     /* Three choices, and a range that is open below or on both sides. */
     f.row[5].choices = "constant|cosine|linear";
     FAILS(parse(&f, &err, WORDS("--schedule", "x")), T2I_USAGE, "constant, cosine or linear, not");
@@ -251,7 +304,12 @@ static void job_file_errors(void)
         {"batch = 0\n", "/a.ini:1: batch must be a whole number from 1 to 1048576, not '0'"},
         {"batch =\n", ":1: batch must be a whole number from 1 to 1048576, not ''"},
         {"lr = 1 # no comment\n", ":1: lr must be a number from 0 to 10, not '1 # no comment'"},
-        {"json = yes\n", ":1: json must be true or false, not 'yes'"},
+        {"json = yes\n", ":1: json must be true or false, not 'yes': did you mean 'true'?"},
+        {"batch_size = 4\n", ":1: unknown key 'batch_size': did you mean 'batch'?"},
+        {"lr = 1e-3 # peak\n", "not '1e-3 # peak': did you mean '0.001'?"},
+        {"lr = \"0.1\"\n", "did you mean '0.1'?"},
+        {"data = \"d.h5\"\n", ":1: data must be without quotes around it, not \"d.h5\""},
+        {"data = ~/d.h5\n", ":1: data must be without '~'"},
         {"lr = 1\n[b]\nlr = 1\n", ":3: lr is already set on line 1"},
         {"data = a\n  b\n", ":2: neither 'key = value'"},
         {"data = a\n\f\vlr = 1\nx\n", ":3: neither 'key = value'"},
@@ -374,7 +432,8 @@ static void commands(void)
         {{"loko", "x"}, "unknown command 'loko': did you mean 'look'?"},
         {{"frobnicate"}, "unknown command 'frobnicate': make, look or compare (see --help)"},
         {{""}, "give a command: "},
-        {{"look", "a", "--data", "x"}, "look takes no --data (see t2i-test look --help)"},
+        {{"look", "a", "--data", "x"},
+         "look takes no --data (see t2i-test look --help); it is an option of make"},
         {{"look"}, "look takes one file: t2i-test look F.h5 [--key value]..."},
         {{"look", "a", "b"}, "look takes one file"},
         {{"compare", "a"}, "compare takes two files: t2i-test compare A B"},

@@ -1,0 +1,119 @@
+#!/bin/bash
+# TIMEOUT: 400
+# Signals, terminals that close, pipes without a reader and closed descriptors. (resume.sh stops runs at their steps.)
+. tests/e2e/lib.sh.inc
+small_dataset "$scratch/d.h5"
+
+run="$B/t2i-train --data $scratch/d.h5 $small_model --threads 1 --steps 100000000 --checkpoint-every 0 --log-every 1"
+out=$scratch/run
+
+lines() { cat "$out/log.jsonl" 2>/dev/null | wc -l; }
+until_steps() { for ((i = 0; i < 1200; i++)); do [ "$(lines)" -lt 4 ] || return 0; sleep 0.05; done; fail "$what: no steps"; }
+# ends CODE PID: within 60 s
+ends() {
+    local rc=0
+    (sleep 60 && kill -KILL "$2" 2>/dev/null) &
+    local clock=$!
+    wait "$2" 2>/dev/null || rc=$?
+    kill $clock 2>/dev/null
+    [ $rc -eq "$1" ] || { fail "$what: exit code $rc, not $1"; cat "$scratch/log"; }
+}
+saved() { ls "$out"/checkpoints/step-*.safetensors >/dev/null 2>&1 || fail "$what: nothing is saved"; }
+
+# a terminal that closes: the kernel and the shell send HUP once each
+what=HUP
+$run --out "$out" >"$scratch/log" 2>&1 &
+until_steps
+kill -HUP $!
+kill -HUP $! 2>/dev/null
+ends 75 $!
+saved
+grep -q '"state": "stopped"' "$out/status.json" || fail "$what: $(cat "$out/status.json")"
+what="HUP under nohup"
+rm -rf "$out"
+nohup $run --out "$out" >"$scratch/log" 2>&1 &
+until_steps
+kill -HUP $!
+before=$(lines)
+sleep 0.5
+[ "$(lines)" -gt "$before" ] || fail "$what: the run ended"
+kill -TERM $!
+ends 75 $!
+what="HUP to a rank"
+rm -rf "$out"
+timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $run --out $out" >"$scratch/log" 2>&1 &
+until_steps
+kill -HUP "$(tail -n 1 "$scratch/pids")"
+ends 75 $!
+saved
+
+# before the first step: the signal itself ends the process; here it waits for another one's end
+what="before the first step"
+rm -rf "$out"
+$run --out "$out" >"$scratch/other" 2>&1 &
+other=$!
+until_steps
+for signal in INT:130 TERM:143 HUP:129; do
+    what="${signal%:*} before the first step"
+    $run --out "$out" >"$scratch/log" 2>&1 &
+    waits=$!
+    for ((i = 0; i < 200; i++)); do ! grep -q "waiting for its end" "$scratch/log" || break; sleep 0.05; done
+    kill -${signal%:*} $waits
+    ends ${signal#*:} $waits
+done
+kill -0 $other || fail "another's signal ended the writer"
+what="the writer" # timeout sends TERM twice at once
+kill -TERM $other
+kill -TERM $other 2>/dev/null
+ends 75 $other
+saved
+
+# a second signal in the middle of a long step: at once, and the newest checkpoint stays
+what="a second signal"
+big="$B/t2i-train --data $scratch/d.h5 --d-model 64 --heads 4 --layers 3 --threads 1 --batch 131072 --steps 1000 --log-every 1 --validate-every 0 --audit-every 0"
+rm -rf "$out"
+$big --max-time 0.001 --out "$out" >"$scratch/log" 2>&1 || true # a step or two, then a checkpoint
+saved
+before=$(cd "$out/checkpoints" && sha256sum *)
+$big --out "$out" >"$scratch/log" 2>&1 &
+long=$!
+for ((i = 0; i < 1200; i++)); do ! grep -q "steps [23]\.\." "$scratch/log" || break; sleep 0.05; done
+sleep 1
+kill -TERM $long
+sleep 0.3
+kill -0 $long 2>/dev/null || fail "$what: one TERM ended it before its step"
+kill -TERM $long
+ends 143 $long
+[ "$(cd "$out/checkpoints" && sha256sum *)" = "$before" ] || fail "$what: $(ls "$out/checkpoints")"
+"$B/t2i-model" verify "$out" >/dev/null 2>&1 || fail "$what: the checkpoint is damaged"
+
+# the reader of our lines goes away
+what="a pipe without a reader"
+rm -rf "$out"
+mkfifo "$scratch/pipe"
+$run --max-time 2 --out "$out" 2>"$scratch/pipe" >"$scratch/log" &
+head -c 1 <"$scratch/pipe" >/dev/null
+ends 75 $!
+saved
+for command in "info $scratch/d.h5" "--help-all"; do
+    rc=$("$B/t2i-data" $command 2>"$scratch/log" | true; echo "${PIPESTATUS[0]}")
+    [ "$rc" -eq 0 ] || fail "t2i-data $command, read by nobody: exit code $rc"
+    [ ! -s "$scratch/log" ] || fail "t2i-data $command, read by nobody: $(cat "$scratch/log")"
+done
+
+# closed descriptors: no file of ours gets the number of one of them
+what="closed descriptors"
+straight=$scratch/straight closed=$scratch/closed
+few="--data $scratch/d.h5 $small_model --threads 1 --steps 5"
+"$B/t2i-train" $few --out "$straight" >"$scratch/log" 2>&1 || fail "$what: $(cat "$scratch/log")"
+for redirect in '<&-' '>&-' '2>&-' '<&- >&-' '<&- >&- 2>&-'; do
+    rm -rf "$closed"
+    eval "\"$B/t2i-train\" $few --out $closed $redirect" || fail "t2i-train $redirect: exit code $?"
+    cmp "$straight/model.safetensors" "$closed/model.safetensors" || fail "t2i-train $redirect: other bits"
+    for file in job.ini log.jsonl status.json; do
+        ! grep -q "t2i-train: " "$closed/$file" || fail "t2i-train $redirect: messages are in $file"
+    done
+    eval "\"$B/t2i-data\" seed --out $scratch/s.h5 $redirect" || fail "t2i-data $redirect: exit code $?"
+    "$B/t2i-data" verify "$scratch/s.h5" >/dev/null 2>&1 || fail "t2i-data $redirect: a damaged dataset"
+done
+finish
