@@ -139,7 +139,6 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"nproc-per-node", NULL, LAUNCH},
     {"np", NULL, LAUNCH},
     {"n", NULL, LAUNCH},
-    {"ranks", NULL, LAUNCH},
     {"world-size", NULL, LAUNCH},
     {"local-rank", NULL, LAUNCH},
     {"strategy", NULL, LAUNCH},
@@ -361,10 +360,11 @@ const size_t t2i_option_names_foreign_count =
 
 const t2i_program_options t2i_option_names_programs[] = {
     {"t2i-train", TRAIN},
-    {"t2i-data", "out pairs images features encoder weights dim validation seed skip-bad resume "
-                 "locales with join background font cldr json"},
+    {"t2i-data",
+     "out pairs from images features encoder weights dim validation seed skip-bad resume "
+     "locales with join background font cldr json"},
     {"t2i-generate", "data top metric index out html json"},
-    {"t2i-eval", "data split sample seed memory threads json"},
+    {"t2i-eval", "data split sample seed memory threads ranks json"},
     {"t2i-model", "to out json"},
     {"t2i-doctor", TRAIN " json"},
 };

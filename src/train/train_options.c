@@ -179,12 +179,13 @@ static void fill_table(t2i_train_options *options)
                  "command line takes precedence over the job file (key = value).",
         .example = "t2i-train --data data/seed.h5 --out runs/seed\n"
                    "mpirun -np 8 t2i-train jobs/shapes.ini --steps 3000",
-        .epilog = "The same command, run again, resumes from the newest intact checkpoint.\n"
-                  "Signals: on USR1, and on TERM, INT or HUP sent to the ranks, the run saves a "
-                  "checkpoint at the next step and exits with 75. TERM and INT end it at once before "
-                  "its first step, or when they are sent twice. Under nohup HUP is ignored.\n"
-                  "Environment: T2I_VECTORS=plain|avx2|avx512 limits the vector instructions of "
-                  "our kernels; by default they use the widest that the CPU has.",
+        .epilog =
+            "The same command, run again, resumes from the newest intact checkpoint.\n"
+            "Signals: on USR1, and on TERM, INT or HUP sent to the ranks, the run saves a "
+            "checkpoint at the next step and exits with 75. TERM and INT end it at once before "
+            "its first step, or when they are sent twice. Under nohup HUP is ignored.\n"
+            "Environment: T2I_VECTORS=plain|avx2|avx512 limits the vector instructions of "
+            "our kernels; by default they use the widest that the CPU has.",
         .opt = options->opt,
         .opts = sizeof rows / sizeof *rows,
         .takes_job = 1,
