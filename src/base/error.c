@@ -3,9 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/text.h"
 
 static void (*abort_hook)(int code);
 
@@ -21,7 +18,8 @@ t2i_status t2i_fail(t2i_error *err, t2i_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    err->text[t2i_text_clean(err->text, strlen(err->text), "")] = '\0';
+    for (char *c = err->text; *c != '\0'; c++)
+        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
     err->status = status;
     return status;
 }

@@ -21,14 +21,16 @@ void t2i_initial_state_free(t2i_initial_state *initial)
 
 /* The configuration of a model file applies; an option that contradicts it is an error. */
 static t2i_status check_shape(const t2i_train_options *options, const t2i_config *c,
-                              const char *path, t2i_error *err)
+                              const char *path, int resumed, t2i_error *err)
 {
     int ngrams = c->ngram_buckets > 0;
     if (!ngrams && options->ngram_hidden != T2I_NGRAM_HIDDEN)
-        return t2i_fail(
-            err, T2I_USAGE,
-            "ngram-hidden = %ld, but the model in %s has no n-grams: give ngram-buckets, too",
-            options->ngram_hidden, path);
+        return t2i_fail(err, T2I_USAGE,
+                        "ngram-hidden = %ld, but the model in %s has no n-grams: %s",
+                        options->ngram_hidden, path,
+                        resumed ? "omit the option to resume the run, or give another out and "
+                                  "ngram-buckets, too"
+                                : "give ngram-buckets, too");
     const struct {
         const char *key;
         long wanted;
@@ -45,9 +47,10 @@ static t2i_status check_shape(const t2i_train_options *options, const t2i_config
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (t2i_train_options_gave(options, keys[i].key) && keys[i].wanted != (long)keys[i].is)
             return t2i_fail(
-                err, T2I_USAGE,
-                "%s = %ld, but the model in %s has %zu; omit the option, or train a new model",
-                keys[i].key, keys[i].wanted, path, keys[i].is);
+                err, T2I_USAGE, "%s = %ld, but the model in %s has %zu, which is fixed; %s",
+                keys[i].key, keys[i].wanted, path, keys[i].is,
+                resumed ? "omit the option to resume the run, or give another out for a new model"
+                        : "omit the option, or train a new model without init");
     return T2I_OK;
 }
 
@@ -56,11 +59,11 @@ static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset
 {
     uint64_t features = t2i_dataset_get_info(dataset)->features;
     if (c->vision_feature_dim == features) return T2I_OK;
-    return t2i_fail(err, T2I_DATA,
-                    "the model in %s predicts %zu features, but the pictures of %s have %llu; give "
-                    "the dataset that it was trained on, or train a new model",
-                    path, c->vision_feature_dim, t2i_dataset_path(dataset),
-                    (unsigned long long)features);
+    return t2i_fail(
+        err, T2I_DATA,
+        "the model in %s predicts %zu features, but the pictures of %s have %llu; give "
+        "a dataset of the encoder and size that it was trained on, or train a new model",
+        path, c->vision_feature_dim, t2i_dataset_path(dataset), (unsigned long long)features);
 }
 
 /* Checks that a loaded checkpoint belongs to this run. */
@@ -69,29 +72,36 @@ static t2i_status check_same_run(const t2i_train_options *options, const t2i_che
                                  const char *path, t2i_error *err)
 {
     if (!c->ours || c->m == NULL)
-        return t2i_fail(err, T2I_DATA, "%s is a model, not a checkpoint to resume from; use --init",
+        return t2i_fail(err, T2I_DATA,
+                        "%s is a model, not a checkpoint to resume from; use --init, which starts "
+                        "a new run from its weights",
                         path);
-    T2I_TRY(t2i_train_options_same_result(c->run.options, result_options, path, err));
+    T2I_TRY(t2i_train_options_same_result(c->run.options, result_options, path, path, err));
     if (options->ema > 0 && c->ema == NULL)
         return t2i_fail(
             err, T2I_DATA,
             "%s has no averaged weights, which ema needs; restore the file, or give another out",
             path);
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
-        return t2i_fail(err, T2I_USAGE,
-                        "%s was trained on another dataset than %s (option data); give another out",
-                        path, t2i_dataset_path(dataset));
-    T2I_TRY(check_shape(options, &c->model.config, path, err));
-    if (t2i_train_options_gave(options, "shards") && options->shards != 0 &&
-        options->shards != c->run.shards)
         return t2i_fail(
             err, T2I_USAGE,
-            "shards = %ld, but %s has %ld, which is fixed for the life of a run; omit shards",
-            options->shards, path, c->run.shards);
-    if (c->run.step > options->steps)
+            "%s was trained on another dataset than %s (option data); give that dataset to "
+            "resume it, or another out for a new run, with --init %s for its weights",
+            path, t2i_dataset_path(dataset), path);
+    T2I_TRY(check_shape(options, &c->model.config, path, 1, err));
+    if (t2i_train_options_gave(options, "shards") && options->shards != 0 &&
+        options->shards != c->run.shards)
         return t2i_fail(err, T2I_USAGE,
-                        "%s is at step %ld, beyond steps = %ld; give a larger steps", path,
-                        c->run.step, options->steps);
+                        "shards = %ld, but %s has %ld, which is fixed for the life of a run; omit "
+                        "shards to resume "
+                        "it, or give another out for a new run",
+                        options->shards, path, c->run.shards);
+    if (c->run.step > options->steps)
+        return t2i_fail(
+            err, T2I_USAGE,
+            "%s is at step %ld, beyond steps = %ld; give a larger steps, or another out "
+            "for a new run",
+            path, c->run.step, options->steps);
     return check_features(&c->model.config, dataset, path, err);
 }
 
@@ -130,13 +140,14 @@ static t2i_status check_owner(const char *run, const t2i_dataset *dataset,
     char *digest, *theirs;
     t2i_status status = t2i_runlog_owner(run, &digest, &theirs, err);
     if (status == T2I_OK && theirs != NULL)
-        status = t2i_train_options_same_result(theirs, result_options, run, err);
+        status = t2i_train_options_same_result(theirs, result_options, run, NULL, err);
     if (status == T2I_OK && digest != NULL &&
         strcmp(digest, t2i_dataset_get_info(dataset)->digest) != 0)
-        status =
-            t2i_fail(err, T2I_USAGE,
-                     "%s holds a run on another dataset than %s (option data); give another out",
-                     run, t2i_dataset_path(dataset));
+        status = t2i_fail(
+            err, T2I_USAGE,
+            "%s holds a run on another dataset than %s (option data); give that dataset, or "
+            "another out",
+            run, t2i_dataset_path(dataset));
     t2i_free(digest);
     t2i_free(theirs);
     return status;
@@ -149,10 +160,11 @@ static t2i_status check_no_model(const char *run, t2i_error *err)
     if (path == NULL) return T2I_SYSTEM;
     t2i_status status = T2I_OK;
     if (t2i_fs_exists(path))
-        status = t2i_fail(err, T2I_USAGE,
-                          "%s holds a model but no checkpoint to resume from; give another out, or "
-                          "move model.safetensors away to start a new run",
-                          run);
+        status =
+            t2i_fail(err, T2I_USAGE,
+                     "%s holds a model but no checkpoint to resume from; give another out (with "
+                     "--init %s to start from this model), or move model.safetensors away",
+                     run, run);
     t2i_free(path);
     return status;
 }
@@ -208,7 +220,8 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
         if (never && (found || status == T2I_DATA))
             status = t2i_fail(
                 err, T2I_USAGE,
-                "%s already holds checkpoints of a run; give another out, or resume = auto",
+                "%s already holds checkpoints of a run; give another out for a new run, or "
+                "resume = auto to resume this one",
                 options->out);
         else if (status == T2I_OK && !found)
             status = check_owner(options->out, dataset, result_options, err);
@@ -296,7 +309,7 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *option
         fill_head(out, (uint64_t)options->seed, path);
         status = add_parts(out, options, path, err);
     }
-    if (status == T2I_OK) status = check_shape(options, &out->model.config, path, err);
+    if (status == T2I_OK) status = check_shape(options, &out->model.config, path, 0, err);
     if (status == T2I_OK) status = check_features(&out->model.config, dataset, path, err);
     t2i_free(path);
     return status;
@@ -345,7 +358,7 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *option
     if (c->model.config.embed_dim > 0 && options->loss != T2I_LOSS_CONTRASTIVE)
         return t2i_fail(err, T2I_USAGE,
                         "the model in %s has a space of its own for search (embed-dim %zu), which "
-                        "only loss = contrastive trains",
+                        "only loss = contrastive trains: give that loss",
                         options->init, c->model.config.embed_dim);
     t2i_free(c->run.options); /* those of the file named by init */
     c->run = (t2i_run_state){.best = -1.0, .options = t2i_strdup(result_options)};

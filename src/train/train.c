@@ -96,7 +96,8 @@ static t2i_status begin_folder(t2i_train *t, t2i_error *err)
         status = t2i_runlog_tensorboard(t->log, t->state.run.step, err);
     t2i_text text = {0};
     char *path = t2i_fs_join(t->options->out, "job.ini", err);
-    if (status == T2I_OK) status = t2i_opts_echo(&t->options->opts, &text, err);
+    if (status == T2I_OK)
+        status = t2i_train_options_echo(t->options, &t->state.model.config, &text, err);
     if (status == T2I_OK && path == NULL) status = T2I_SYSTEM;
     if (status == T2I_OK) status = t2i_commit_file(path, text.data, text.size, err);
     t2i_free(path);

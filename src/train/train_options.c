@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -401,37 +402,88 @@ t2i_status t2i_train_options_result_options(const t2i_train_options *options, co
     return status;
 }
 
-/* The first key of a whose value differs in b, or NULL. */
-static const char *first_difference(const t2i_json *a, const t2i_json *b)
+static int is_equal(const t2i_json *a, const t2i_json *b, const char *key)
 {
-    for (const char *key = NULL; (key = t2i_json_next_key(a, key)) != NULL;) {
-        const char *x = "", *y = "";
-        if (!t2i_json_as_string(t2i_json_get(a, key), &x, NULL) ||
-            !t2i_json_as_string(t2i_json_get(b, key), &y, NULL) || strcmp(x, y) != 0)
-            return key;
+    const char *x, *y;
+    return t2i_json_as_string(t2i_json_get(a, key), &x, NULL) &&
+           t2i_json_as_string(t2i_json_get(b, key), &y, NULL) && strcmp(x, y) == 0;
+}
+
+/* The value of a key as people read it: an option that is off is not in the object. */
+static const char *value_of(const t2i_json *json, const char *key)
+{
+    static t2i_train_options defaults;
+    const char *value = "not set";
+    if (t2i_json_as_string(t2i_json_get(json, key), &value, NULL)) return value;
+    fill_table(&defaults);
+    for (size_t i = 0; i < defaults.opts.opts; i++)
+        if (strcmp(defaults.opt[i].name, key) == 0 && defaults.opt[i].preset != NULL)
+            value = defaults.opt[i].preset;
+    return value;
+}
+
+/* The error of two objects that differ. */
+static t2i_status refuse_change(const t2i_json *a, const t2i_json *b, const char *where,
+                                const char *init, t2i_error *err)
+{
+    const char *first = NULL, *key;
+    char others[200] = "", start[300] = "";
+    for (key = NULL; (key = t2i_json_next_key(a, key)) != NULL;) {
+        size_t used = strlen(others);
+        if (is_equal(a, b, key)) continue;
+        if (first != NULL) snprintf(others + used, sizeof others - used, ", %s", key);
+        if (first == NULL) first = key;
     }
-    return NULL;
+    for (key = NULL; (key = t2i_json_next_key(b, key)) != NULL;) {
+        size_t used = strlen(others);
+        if (t2i_json_get(a, key) != NULL) continue;
+        if (first != NULL) snprintf(others + used, sizeof others - used, ", %s", key);
+        if (first == NULL) first = key;
+    }
+    if (first == NULL) return T2I_OK;
+    if (init != NULL) snprintf(start, sizeof start, ", with --init %.250s for its weights", init);
+    return t2i_fail(
+        err, T2I_USAGE,
+        "%.300s holds another run: there %s is %s, here it is %s%s%s%s. To resume it, "
+        "give the same values%s; to change them, start a new run in another out%s. "
+        "Paths, threads, logging, validation and checkpoints may change",
+        where, first, value_of(a, first), value_of(b, first),
+        *others ? " (other values, too: " : "", *others ? others + 2 : "", *others ? ")" : "",
+        strcmp(first, "steps") == 0 ? " (a cosine schedule is made for its steps)" : "", start);
 }
 
 t2i_status t2i_train_options_same_result(const char *old_options, const char *new_options,
-                                         const char *where, t2i_error *err)
+                                         const char *where, const char *init, t2i_error *err)
 {
     t2i_json *a = NULL, *b = NULL;
     t2i_status status = t2i_json_parse(&a, old_options, strlen(old_options), where, err);
     if (status == T2I_OK)
         status = t2i_json_parse(&b, new_options, strlen(new_options), "the options", err);
-    const char *key = status == T2I_OK ? first_difference(a, b) : NULL;
-    if (status == T2I_OK && key == NULL) key = first_difference(b, a);
-    if (key != NULL) {
-        const char *was = "not set", *is = "not set";
-        t2i_json_as_string(t2i_json_get(a, key), &was, NULL);
-        t2i_json_as_string(t2i_json_get(b, key), &is, NULL);
-        status = t2i_fail(err, T2I_USAGE,
-                          "%s holds another run: there %s is %s, here it is %s; choose another "
-                          "out, or the same %s",
-                          where, key, was, is, key);
-    }
+    if (status == T2I_OK) status = refuse_change(a, b, where, init, err);
     t2i_json_free(a);
     t2i_json_free(b);
     return status;
+}
+
+t2i_status t2i_train_options_echo(const t2i_train_options *options, const t2i_config *config,
+                                  t2i_text *out, t2i_error *err)
+{
+    t2i_opt rows[T2I_TRAIN_OPTIONS];
+    t2i_opts opts = options->opts;
+    int ngrams = config->ngram_buckets > 0;
+    long sizes[] = {(long)config->d_model,
+                    (long)config->n_heads,
+                    (long)config->n_layers,
+                    (long)config->d_ff,
+                    (long)config->block_size,
+                    (long)config->ngram_buckets,
+                    ngrams ? (long)config->ngram_hidden : T2I_NGRAM_HIDDEN,
+                    (long)config->embed_dim};
+    static const char *const keys[] = {"d-model",    "heads",         "layers",       "d-ff",
+                                       "block-size", "ngram-buckets", "ngram-hidden", "embed-dim"};
+    memcpy(rows, options->opt, sizeof rows);
+    opts.opt = rows;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        rows[t2i_opts_find(&options->opts, keys[i]) - options->opt].value = &sizes[i];
+    return t2i_opts_echo(&opts, out, err);
 }

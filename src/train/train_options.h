@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/opts.h"
 #include "base/text.h"
+#include "model/model.h"
 #include "train/sampler.h"
 
 enum { T2I_TRAIN_OPTIONS = 53, T2I_NGRAM_HIDDEN = 512 /* default of ngram-hidden */ };
@@ -58,10 +59,17 @@ T2I_CHECKED t2i_status t2i_train_options_result_options(const t2i_train_options 
                                                         const char *sampler, char **out,
                                                         t2i_error *err);
 
-/* Compares two such objects. T2I_USAGE: they differ; the error names the first option that differs.
- * where: the file or folder of old_options, for the error. */
+/* Compares two such objects. T2I_USAGE: they differ; the error names the options that differ, and
+ * what would work. where: the file or folder of old_options; init: what a new run can take its
+ * weights from, NULL: nothing. */
 T2I_CHECKED t2i_status t2i_train_options_same_result(const char *old_options,
                                                      const char *new_options, const char *where,
-                                                     t2i_error *err);
+                                                     const char *init, t2i_error *err);
+
+/* Adds the effective options as a job file (t2i_opts_echo). The sizes are those of the model, which
+ * may come from a file. */
+T2I_CHECKED t2i_status t2i_train_options_echo(const t2i_train_options *options,
+                                              const t2i_config *config, t2i_text *out,
+                                              t2i_error *err);
 
 #endif

@@ -101,4 +101,25 @@ train 1 $common --lr 2e-3 --steps 2 --out "$scratch/lr"
 expect 64 "lr is" "$B/t2i-train" $common --steps 45 --resume "$scratch/straight/checkpoints/step-45.safetensors" --out "$scratch/lr"
 train 1 $common --steps 3 --init "$scratch/straight/model.safetensors" --out "$scratch/init"
 head -c 10 "$scratch/init/log.jsonl" | grep -q '"step":1,' || fail "init did not start at step 1"
+
+# a run's job.ini resumes it, also if the sizes of the model came from a file
+sizeless="--data $scratch/d.h5 --batch 12 --lr 1e-3 --threads 1"
+train 1 $sizeless --init "$scratch/straight" --steps 3 --out "$scratch/sized"
+grep -qx 'd-model = 32' "$scratch/sized/job.ini" || fail "job.ini has other sizes than the model: $(grep d-model "$scratch/sized/job.ini")"
+expect 0 "nothing to do" "$B/t2i-train" "$scratch/sized/job.ini"
+train 1 "$scratch/sized/job.ini" --steps 5
+train 1 $sizeless --init "$scratch/straight" --ngram-buckets 64 --ngram-hidden 16 --steps 3 --out "$scratch/parts"
+expect 0 "nothing to do" "$B/t2i-train" "$scratch/parts/job.ini"
+cp "$scratch/sized/job.ini" "$scratch/copy.ini"
+train 1 "$scratch/copy.ini" --resume auto --out "$scratch/sized2" --steps 3
+cmp "$scratch/sized2/model.safetensors" <(train 1 $sizeless --init "$scratch/straight" --steps 3 --out "$scratch/sized3" >/dev/null 2>&1; cat "$scratch/sized3/model.safetensors") ||
+    fail "job.ini of a run with init does not repeat it"
+
+# what is refused says what would work
+expect 64 "start a new run in another out, with --init $scratch/init/checkpoints/step-3.safetensors for its weights" \
+    "$B/t2i-train" $common --lr 2e-3 --batch 24 --steps 3 --out "$scratch/init"
+train 1 $common --lr 2e-3 --batch 24 --steps 3 --init "$scratch/init/checkpoints/step-3.safetensors" --out "$scratch/advised"
+expect 64 "give that dataset to resume it, or another out" "$B/t2i-train" $common --data "$scratch/s.h5" --steps 3 --out "$scratch/init"
+expect 64 "omit the option to resume the run, or give another out" "$B/t2i-train" $common --d-model 16 --steps 3 --out "$scratch/init"
+expect 64 "omit the option to resume the run" "$B/t2i-train" $common --ngram-hidden 64 --ngram-buckets 0 --steps 3 --out "$scratch/init"
 finish

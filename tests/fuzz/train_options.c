@@ -41,7 +41,7 @@ static void read_back(const t2i_train_options *options)
     T2I_ASSERT(t2i_train_options_result_options(options, "sharded", &result_options, &err) ==
                T2I_OK);
     T2I_ASSERT(t2i_train_options_result_options(&again, "sharded", &options_again, &err) == T2I_OK);
-    T2I_ASSERT(t2i_train_options_same_result(result_options, options_again, "here", &err) ==
+    T2I_ASSERT(t2i_train_options_same_result(result_options, options_again, "here", NULL, &err) ==
                T2I_OK);
     t2i_free(result_options);
     t2i_free(options_again);

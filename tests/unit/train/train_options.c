@@ -185,14 +185,14 @@ static void test_result_options(void)
 
 static void expect_same(char *a, char *b)
 {
-    OK(t2i_train_options_same_result(a, b, "runs/x", &err));
+    OK(t2i_train_options_same_result(a, b, "runs/x", "runs/x", &err));
     t2i_free(a);
     t2i_free(b);
 }
 
 static void expect_other(char *a, char *b, const char *part)
 {
-    FAILS(t2i_train_options_same_result(a, b, "runs/x", &err), T2I_USAGE, part);
+    FAILS(t2i_train_options_same_result(a, b, "runs/x", "runs/x", &err), T2I_USAGE, part);
     CU_ASSERT_PTR_EQUAL(strstr(err.text, "runs/x"), err.text);
     t2i_free(a);
     t2i_free(b);
@@ -206,12 +206,19 @@ static void test_same_result(void)
     expect_same(RESULT("sharded", "--steps", "10", "--keep", "5"),
                 RESULT("sharded", "--steps", "20", "--log-every", "1"));
     expect_other(RESULT("sharded", "--lr", "0.001"), RESULT("sharded", "--lr", "0.002"),
-                 "there lr is 0.001, here it is 0.002");
+                 "there lr is 0.001, here it is 0.002. To resume it, give the same values; to "
+                 "change them, start a new run in another out, with --init runs/x for its weights");
+    expect_other(RESULT("sharded", "--lr", "0.001", "--clip", "1"),
+                 RESULT("uniform", "--lr", "0.002", "--augment", "0.5"),
+                 "there lr is 0.001, here it is 0.002 (other values, too: clip, sampler, augment)");
+    expect_other(RESULT("sharded", NULL), RESULT("sharded", "--augment", "0.5"),
+                 "there augment is 0, here it is 0.5"); /* not in the object if it is off */
     expect_other(RESULT("sharded", NULL), RESULT("uniform", NULL),
                  "there sampler is sharded, here it is uniform");
     expect_other(RESULT("sharded", "--schedule", "cosine", "--steps", "10"),
                  RESULT("sharded", "--schedule", "cosine", "--steps", "20"),
-                 "there steps is 10, here it is 20");
+                 "there steps is 10, here it is 20. To resume it, give the same values (a cosine "
+                 "schedule is made for its steps)");
     expect_other(RESULT("sharded", NULL), RESULT("sharded", "--schedule", "cosine"),
                  "schedule is constant");
     /* each key by itself */
@@ -231,7 +238,7 @@ static void test_same_result(void)
     expect_other(t2i_strdup("{\"old\":\"2\",\"a\":\"1\"}"), t2i_strdup("{\"a\":\"1\"}"),
                  "there old is 2, here it is not set");
     expect_same(t2i_strdup("{\"a\":\"1\",\"b\":\"2\"}"), t2i_strdup("{\"b\":\"2\",\"a\":\"1\"}"));
-    FAILS(t2i_train_options_same_result("{", "{}", "runs/x", &err), T2I_DATA, "runs/x");
+    FAILS(t2i_train_options_same_result("{", "{}", "runs/x", "runs/x", &err), T2I_DATA, "runs/x");
 }
 
 int main(void)
