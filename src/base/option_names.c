@@ -200,6 +200,11 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"embeddings", "features", NULL},
     {"feature-file", "features", NULL},
     {"n-components", "dim", NULL},
+    {"resolution", "size", NULL},
+    {"image-size", "size", NULL},
+    {"imgsz", "size", NULL},
+    {"center-crop", "fit", NULL},
+    {"resize-mode", "fit", NULL},
     {"force", NULL, "a dataset is replaced when the new one is complete; a run folder is not"},
     {"overwrite", NULL, "a dataset is replaced when the new one is complete; a run folder is not"},
     {"overwrite-output-dir", NULL, "a run is not overwritten: give another --out"},
@@ -360,9 +365,9 @@ const size_t t2i_option_names_foreign_count =
 
 const t2i_program_options t2i_option_names_programs[] = {
     {"t2i-train", TRAIN},
-    {"t2i-data",
-     "out pairs from images features encoder weights dim validation seed skip-bad resume "
-     "locales with join background font cldr json"},
+    {"t2i-data", "out pairs from images features encoder weights dim size fit orientation "
+                 "validation seed skip-bad resume "
+                 "locales with join background font cldr json"},
     {"t2i-generate", "data top metric index out html json"},
     {"t2i-eval", "data split sample seed memory threads ranks json"},
     {"t2i-model", "to out json"},
