@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/heartbeat.h"
+#include "comm/single_copy.h"
 #include "comm/watchdog.h"
 
 #define TEXT_OF(number)  #number
@@ -242,6 +243,7 @@ t2i_status t2i_comm_open(t2i_comm **out, int *argc, char ***argv, t2i_error *err
     if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
     /* see comm.h */
     setenv("HWLOC_COMPONENTS", "-gl", 0);
+    t2i_single_copy_prepare();
     int threads;
     warn_without_pmix();
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &threads) != MPI_SUCCESS) {

@@ -405,6 +405,51 @@ static void judge_save(const t2i_exam *e, t2i_finding *f)
                  "and send USR1 early enough (--signal=B:USR1@SECONDS)");
 }
 
+static void judge_copies(const t2i_exam *e, t2i_finding *f)
+{
+    for (int r = 0; r < e->size; r++) {
+        const t2i_host_info *own = &e->info[r];
+        if (own->copy_error == 0) continue;
+        found(f, "rank %d on %s cannot read the memory of another rank: %s", r, own->host,
+              strerror(own->copy_error));
+        if (strncmp(own->mpi, "Open MPI", 8) != 0) return;
+        found(f, "; Open MPI prints 'Read -1, expected N, errno = %d' for each large message",
+              own->copy_error);
+        doubt(f, "add to mpirun: --mca btl_vader_single_copy_mechanism none (Open MPI 4) or --mca "
+                 "smsc ^cma (Open MPI 5); the results are correct with and without it");
+        return;
+    }
+    found(f, "ranks of a node can read each other's memory, or do not try");
+}
+
+/* OpenBLAS starts a thread per core in every process. */
+static void judge_limits(const t2i_exam *e, t2i_finding *f)
+{
+    for (int r = 0; r < e->size; r++) {
+        const t2i_host_info *own = &e->info[r];
+        if (!is_first(e, r)) continue;
+        node n = node_of(e, r);
+        double needed = n.ranks * (own->cores + 8.0) + n.workers;
+        if (own->processes > 0 && own->processes < needed) {
+            found(f, "%s permits %.0f processes and threads, and %d rank%s may need %.0f",
+                  own->host, own->processes, n.ranks, plural(n.ranks), needed);
+            doubt(f,
+                  "raise the limit (ulimit -u), or set OPENBLAS_NUM_THREADS=1: otherwise OpenBLAS "
+                  "prints 'blas_thread_init: pthread_create failed'");
+            return;
+        }
+        if (own->lockable > 0 && own->lockable < 64e6) {
+            found(f, "%s has InfiniBand, but only %.1f MB may be locked in memory", own->host,
+                  own->lockable / 1e6);
+            doubt(f, "set 'ulimit -l unlimited' (/etc/security/limits.conf; in Slurm "
+                     "PropagateResourceLimitsExcept=MEMLOCK): otherwise Open MPI and UCX warn and "
+                     "use TCP");
+            return;
+        }
+    }
+    found(f, "processes and locked memory suffice");
+}
+
 static void judge_locks(const t2i_exam *e, t2i_finding *f)
 {
     if (e->probe.lock_error == 0)
@@ -481,6 +526,11 @@ const t2i_check t2i_doctor_checks[] = {
     {"memory", "a node that runs out of memory kills ranks", T2I_IN_SHORT, judge_memory},
     {"shared-memory", "without it, the ranks of a node exchange messages and keep separate copies",
      T2I_WITH_RANKS, judge_shared},
+    {"single-copy",
+     "large messages between the ranks of a node are copied once where it is permitted",
+     T2I_WITH_RANKS, judge_copies},
+    {"limits", "MPI and OpenBLAS print warnings, or fail, where the limits of the system are low",
+     T2I_WITH_RANKS, judge_limits},
     {"job", "an error in the job ends it at its start", T2I_WITH_DATA, judge_run},
     {"folder", "checkpoints must outlive the job and be visible to the next one",
      T2I_IN_SHORT | T2I_WITH_OUT, judge_folder},

@@ -8,6 +8,7 @@
 #include "base/block.h"
 #include "doctor/doctor.h"
 #include "comm/reduce.h"
+#include "comm/single_copy.h"
 #include "base/commit.h"
 #include "base/fs.h"
 #include "kernels/gemm.h"
@@ -123,6 +124,22 @@ static t2i_status measure_sums(t2i_exam *e, t2i_comm *comm, t2i_error *err)
     return status;
 }
 
+/* ---- memory of other ranks ---- */
+
+/* Collective. Can each rank read the memory of the first of its node, as Open MPI does? */
+static void measure_copies(t2i_exam *e, t2i_comm *comm)
+{
+    static char byte;
+    t2i_host_info *own = &e->info[e->rank];
+    own->pid = getpid();
+    own->place = (uintptr_t)&byte;
+    t2i_comm_allgather(comm, e->info, sizeof *e->info, (size_t)e->size);
+    const t2i_host_info *first = &e->info[own->node_first];
+    if (own->node_first != e->rank && !t2i_single_copy_is_off())
+        own->copy_error = t2i_single_copy_read(first->pid, first->place);
+    t2i_comm_barrier(comm); /* nobody ends before he has been read */
+}
+
 /* ---- hosts ---- */
 
 static double time_of_day(void)
@@ -190,6 +207,7 @@ t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
     if (e->size > 1) {
         measure_meeting(e, comm);
         T2I_TRY(measure_sums(e, comm, err));
+        measure_copies(e, comm);
     }
     if (e->hosts > 1) measure_clocks(e, comm);
     if (e->rank == 0) t2i_fs_probe_try(&e->probe);

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "dataset/dataset.h"
 #include "kernels/blas.h"
@@ -82,6 +84,18 @@ static void find_memory(t2i_host_info *f)
     if (f->memory_free > 0) limit_by_groups(f);
 }
 
+/* ---- limits ---- */
+
+static void find_limits(t2i_host_info *f)
+{
+    struct rlimit limit;
+    if (geteuid() != 0 && getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        f->processes = (double)limit.rlim_cur;
+    if (access("/sys/class/infiniband", F_OK) == 0 && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY)
+        f->lockable = (double)limit.rlim_cur;
+}
+
 void t2i_host_info_look(t2i_host_info *f)
 {
     struct utsname name;
@@ -100,6 +114,7 @@ void t2i_host_info_look(t2i_host_info *f)
     f->parent_cores = t2i_cpu_usable_by_parent();
     t2i_cpu_mask(f->mask);
     find_memory(f);
+    find_limits(f);
     f->shared = (double)t2i_comm_shareable();
     f->threads = 1;
 }

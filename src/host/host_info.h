@@ -23,7 +23,9 @@ typedef struct {
     int tasks;        /* Slurm tasks of the step or allocation; 0: no Slurm */
     double dead_link; /* seconds until mpirun's daemons detect a dead link; 0: not mpirun */
     int cores, parent_cores;
-    unsigned char mask[T2I_CPU_MASK];   /* of cores */
+    unsigned char mask[T2I_CPU_MASK]; /* of cores */
+    double processes;                 /* most processes and threads of this user; 0: no limit */
+    double lockable;                  /* bytes that may be locked, if there is InfiniBand; else 0 */
     double memory_free, memory, shared; /* bytes of the node: available to this process; in total;
                                            available as shared memory. 0: not known */
     /* of the job, set by doctor.c */
@@ -31,6 +33,9 @@ typedef struct {
     /* measured (doctor_measure.c); 0: not measured */
     double gflops, core_share; /* matrix products of one thread; its fraction of a core's time */
     double clock;              /* seconds by which this host's clock is ahead of rank 0's */
+    int64_t pid;               /* this process, */
+    uint64_t place;            /* and the address of a byte in it, which others may read */
+    int copy_error;            /* errno of reading it in the node's first rank; 0: it can be read */
     int blind;                 /* a file in rank 0's run folder is not visible here */
 } t2i_host_info;
 

@@ -99,7 +99,7 @@ if command -v python3 >/dev/null; then
 import json, sys
 d = json.load(open(sys.argv[1]))
 assert d["ranks"] == 2 and d["hosts"] == 1 and d["failures"] == 0, d
-assert d["ok"] + d["warnings"] == len(d["checks"]) == 16, len(d["checks"])
+assert d["ok"] + d["warnings"] == len(d["checks"]) == 18, len(d["checks"])
 for c in d["checks"]:
     assert set(c) == {"name", "verdict", "found", "why", "todo"} and c["found"] and c["why"], c
     assert (c["verdict"] == "ok") == (c["todo"] == ""), c

@@ -121,5 +121,4 @@ expect 64 "start a new run in another out, with --init $scratch/init/checkpoints
 train 1 $common --lr 2e-3 --batch 24 --steps 3 --init "$scratch/init/checkpoints/step-3.safetensors" --out "$scratch/advised"
 expect 64 "give that dataset to resume it, or another out" "$B/t2i-train" $common --data "$scratch/s.h5" --steps 3 --out "$scratch/init"
 expect 64 "omit the option to resume the run, or give another out" "$B/t2i-train" $common --d-model 16 --steps 3 --out "$scratch/init"
-expect 64 "omit the option to resume the run" "$B/t2i-train" $common --ngram-hidden 64 --ngram-buckets 0 --steps 3 --out "$scratch/init"
 finish

@@ -2,6 +2,8 @@
  * And what a run will need, by hand. */
 #include "test.h"
 
+#include <errno.h>
+
 #include "base/fs.h"
 #include "doctor/doctor.h"
 #include "comm/reduce.h"
@@ -159,6 +161,27 @@ static void test_speed(void)
     expect("sum", T2I_DOUBTFUL, "1 MiB 1000.00 ms", "btl_tcp_if_include");
 }
 
+/* What makes MPI and OpenBLAS print lines that are no error of ours. */
+static void test_noise(void)
+{
+    make_exam();
+    info[3].copy_error = EPERM;
+    expect("single-copy", T2I_DOUBTFUL, "rank 3 on node1 cannot read the memory of another rank",
+           "btl_vader_single_copy_mechanism none");
+    info[1].copy_error = EPERM;
+    snprintf(info[1].mpi, sizeof info[1].mpi, "MPICH Version: 4.0");
+    expect("single-copy", T2I_FINE, "rank 1 on node0 cannot read", ""); /* MPICH says nothing */
+    info[2].processes = 20; /* 2 ranks x (1 core + 8) + 2 workers */
+    expect("limits", T2I_FINE, "suffice", "");
+    info[2].processes = 19;
+    expect("limits", T2I_DOUBTFUL, "node1 permits 19 processes and threads",
+           "OPENBLAS_NUM_THREADS=1");
+    info[0].lockable = 65536;
+    expect("limits", T2I_DOUBTFUL, "node0 has InfiniBand, but only 0.1 MB", "ulimit -l unlimited");
+    info[0].lockable = 1e9;
+    expect("limits", T2I_FINE, "suffice", "");
+}
+
 static void test_files(void)
 {
     make_exam();
@@ -311,6 +334,7 @@ int main(void)
         {"ranks and libraries", test_ranks},
         {"cores and threads", test_cores},
         {"speed", test_speed},
+        {"what libraries complain of", test_noise},
         {"files, hosts, memory", test_files},
         {"what a run needs", test_need},
         {"buffers and shards by hand", test_tables},

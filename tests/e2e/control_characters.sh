@@ -1,0 +1,90 @@
+#!/bin/bash
+# TIMEOUT: 240
+# No text of a file or a command line reaches a terminal with its control characters: a dataset full of them goes through every
+# program. JSON holds them, escaped.
+. tests/e2e/lib.sh.inc
+here=$PWD B=$PWD/$B
+cd "$scratch"
+esc=$'\e' bel=$'\a' del=$'\177' csi=$'\302\233' rlo=$'\342\200\256' lri=$'\342\201\246' separator=$'\342\200\250'
+raw='[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]'
+
+# clean NAME CODE COMMAND...: the exit code, and nothing raw in what it prints; it is in said
+clean() {
+    local name=$1 code=$2 rc=0
+    shift 2
+    timeout 100 "$@" >out 2>err || rc=$?
+    [ $rc -eq "$code" ] || { fail "$name: exit code $rc, not $code"; cat err; }
+    cat out err >said
+    ! LC_ALL=C grep -n -a -P "$raw" said >found || fail "$name prints raw: $(head -n 3 found | cat -v)"
+    ! grep -q '^forged' said || fail "$name prints a forged line"
+}
+printf 'a\033b\n' >out
+LC_ALL=C grep -q -a -P "$raw" out || { echo "skipped: grep -P does not find control characters"; exit 77; }
+
+mkdir pictures
+names=("e${esc}[31m.png" "d$del.png" "c${csi}31m.png" "r${rlo}gnp.png" "l$lri.png" "s${separator}forged.png" "b$bel.png")
+colours=(red blue green red blue green red)
+for i in "${!names[@]}"; do
+    case ${colours[i]} in red) picture=red_square ;; blue) picture=blue_square ;; *) picture=green_circle ;; esac
+    cp "$here/tests/golden/resnet18/images/$picture.png" "pictures/${names[i]}"
+done
+{
+    echo "prompt,image_path,split"
+    for i in $(seq 0 41); do
+        k=$((i % 7)) split=train
+        [ $((i % 6)) -ne 5 ] || split=validation
+        [ $i -lt 40 ] || split="unseen prompts"
+        echo "p$i $esc]0;owned$bel $del $csi $rlo$lri x,${names[k]},train" | sed "s/,train$/,$split/"
+    done
+} | sed 's/,unseen prompts$/,train/' >pairs.csv
+
+clean build 0 "$B/t2i-data" build --pairs pairs.csv --images pictures --out d.h5
+clean "build of bad rows" 65 "$B/t2i-data" build --pairs <(cat pairs.csv; echo "x,none$esc$rlo.png,train"; echo "y$esc,no$csi.png,train"; echo "z,..$bel,oth${esc}er") --images pictures --out bad.h5
+grep -q 'rows are bad' said || fail "bad rows are not told"
+clean info 0 "$B/t2i-data" info d.h5
+grep -q 'U+001B.*U+007F.*U+009B.*U+202E' said || fail "info does not name the characters"
+clean "info --json" 0 "$B/t2i-data" info --json d.h5
+mv out info.json
+clean verify 0 "$B/t2i-data" verify d.h5
+clean preview 0 "$B/t2i-data" preview d.h5 --out sheet.png
+small="--d-model 16 --heads 2 --layers 1 --d-ff 16 --block-size 60 --batch 14 --lr 1e-2 --steps 20 --threads 1 --sample-every 10"
+clean train 0 "$B/t2i-train" --data d.h5 $small --out run --verbose
+clean "a run resumed otherwise" 64 "$B/t2i-train" --data d.h5 $small --lr 1 --out run
+clean "a run with an odd name" 0 "$B/t2i-train" --data d.h5 $small --out "other${rlo}run"
+clean "options" 64 "$B/t2i-train" "--data$esc$rlo" x
+clean "an operand" 64 "$B/t2i-train" "x$csi$esc[2J"
+clean "a value" 64 "$B/t2i-train" --schedule "cosin$esc$rlo"
+clean doctor 0 "$B/t2i-doctor" --data d.h5 $small --out "other${rlo}run"
+clean "doctor --json" 0 "$B/t2i-doctor" --data d.h5 $small --out "other${rlo}run" --json
+clean generate 0 "$B/t2i-generate" run "p3 $esc[31m$rlo" "p4 $csi" --out "g$rlo.png"
+clean "generate --json" 0 "$B/t2i-generate" run "p3 $esc$del$csi$rlo" --json --out g.png
+mv out generate.json
+clean eval 0 "$B/t2i-eval" run
+clean "eval --json" 0 "$B/t2i-eval" run --json
+cp run/model.safetensors "m${esc}[31m$rlo"$'\n'"forged.safetensors"
+odd="m${esc}[31m$rlo"$'\n'"forged.safetensors"
+clean show 0 "$B/t2i-model" show run "$odd"
+clean "show --json" 0 "$B/t2i-model" show run --json
+mv out show.json
+clean "verify of models" 0 "$B/t2i-model" verify run "$odd"
+clean diff 0 "$B/t2i-model" diff "$odd" "other${rlo}run"
+clean "no file" 66 "$B/t2i-model" show "none$esc$rlo"$'\n'"forged"
+clean report 0 "$B/t2i-model" report run
+for file in run/status.json run/log.jsonl run/job.ini bad.h5.bad.tsv; do
+    ! LC_ALL=C grep -n -a -P "$raw" "$file" >found || fail "$file holds raw: $(head -n 3 found | cat -v)"
+done
+
+# JSON is lossless
+if command -v python3 >/dev/null; then
+    python3 - <<'END' || fail "JSON is not what was meant"
+import json
+info = json.load(open("info.json"))
+assert set("\x1b\x07\x7f\x9b\u202e\u2066") <= set(info["alphabet"]), info["alphabet"]
+answer = json.load(open("generate.json"))
+assert answer[0]["prompt"] == "p3 \x1b\x7f\x9b\u202e", answer
+names = {n if isinstance(n, str) else n["image"] for n in answer[0]["nearest"]}
+assert any("\x1b" in n or "\u202e" in n or "\x7f" in n for n in names), names
+json.load(open("show.json"))
+END
+fi
+finish
