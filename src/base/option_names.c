@@ -138,7 +138,6 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"nproc", NULL, LAUNCH},
     {"nproc-per-node", NULL, LAUNCH},
     {"np", NULL, LAUNCH},
-    {"n", NULL, LAUNCH},
     {"world-size", NULL, LAUNCH},
     {"local-rank", NULL, LAUNCH},
     {"strategy", NULL, LAUNCH},
@@ -187,6 +186,16 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"jsonl", "pairs", NULL},
     {"metadata", "pairs", NULL},
     {"captions", "pairs", NULL},
+    {"caption-column", "prompt-column", NULL},
+    {"text-column", "prompt-column", NULL},
+    {"csv-caption-key", "prompt-column", NULL},
+    {"caption-key", "prompt-column", NULL},
+    {"img-column", "image-column", NULL},
+    {"image-key", "image-column", NULL},
+    {"csv-img-key", "image-column", NULL},
+    {"csv-separator", NULL, "the delimiter of a list is found from its contents"},
+    {"delimiter", NULL, "the delimiter of a list is found from its contents"},
+    {"sep", NULL, "the delimiter of a list is found from its contents"},
     {"caption-file", "pairs", NULL},
     {"captions-file", "pairs", NULL},
     {"annotations", "pairs", NULL},
@@ -365,7 +374,8 @@ const size_t t2i_option_names_foreign_count =
 
 const t2i_program_options t2i_option_names_programs[] = {
     {"t2i-train", TRAIN},
-    {"t2i-data", "out pairs from images features encoder weights dim size fit orientation "
+    {"t2i-data", "out pairs from prompt-column image-column split-column group-column images "
+                 "features encoder weights dim size fit orientation "
                  "validation seed skip-bad resume "
                  "locales with join background font cldr json"},
     {"t2i-generate", "data top metric index out html json"},

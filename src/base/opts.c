@@ -169,6 +169,17 @@ static const char *guess_choice(const char *choices, const char *text)
     return t2i_text_nearest_name(low, names, count);
 }
 
+/* Is it the word for what 0 means? */
+static int is_no_number(const char *text, const char *help)
+{
+    static const char *const words[][2] = {
+        {"auto", "0: automatic"}, {"off", "0: "}, {"none", "0: "},
+        {"never", "0: "},         {"no", "0: "},  {"false", "0: "}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(text, words[i][0]) == 0) return strstr(help, words[i][1]) != NULL;
+    return 0;
+}
+
 /* Writes ": did you mean 'VALUE'?", or nothing. */
 static void add_guess(const t2i_opt *row, const char *text, char *out, size_t room)
 {
@@ -182,6 +193,8 @@ static void add_guess(const t2i_opt *row, const char *text, char *out, size_t ro
         near = guess_choice(row->kind == T2I_OPT_SWITCH ? "true|false" : row->choices, text);
     } else if (guess_number(row, text, number, sizeof number)) {
         near = number;
+    } else if (row->kind == T2I_OPT_INT && is_no_number(text, row->help)) {
+        near = "0";
     }
     if (near != NULL) snprintf(out, room, ": did you mean '%s'?", near);
 }
@@ -527,7 +540,13 @@ static t2i_status no_command(const t2i_opts *opts, t2i_error *err)
         status = t2i_text_addf(&list, err, "%s%s", before, names[i]);
     }
     const char *near = *word == '\0' ? NULL : t2i_text_nearest_name(word, names, opts->commands);
-    if (status == T2I_OK && near != NULL)
+    int is_help = strcmp(word, "help") == 0 || strcmp(word, "version") == 0;
+    if (status == T2I_OK && is_help)
+        status = t2i_fail(err, T2I_USAGE, "unknown command '%s': did you mean '--%s'?", word, word);
+    else if (status == T2I_OK && near == NULL && *word != '\0' && t2i_fs_exists(word))
+        status = t2i_fail(err, T2I_USAGE, "give a command before '%.200s': %s (see --help)", word,
+                          list.data);
+    else if (status == T2I_OK && near != NULL)
         status =
             t2i_fail(err, T2I_USAGE, "unknown command '%.200s': did you mean '%s'?", word, near);
     else if (status == T2I_OK && *word != '\0')
@@ -544,8 +563,10 @@ static t2i_status check_operands(const t2i_opts *opts, const t2i_command *c, t2i
     const t2i_opt *needed = c->needs == NULL ? NULL : t2i_opts_find(opts, c->needs);
     if (c->most == 0 && opts->operands > 0)
         return t2i_fail(err, T2I_USAGE,
-                        "unexpected '%.200s': %s takes options only (see %s %s --help)",
-                        opts->operand[0], c->name, opts->program, c->name);
+                        "unexpected '%.200s': %s takes options only%s (see %s %s --help)",
+                        opts->operand[0], c->name,
+                        t2i_opts_takes(c, "pairs") ? ", a list or folder as --pairs" : "",
+                        opts->program, c->name);
     int wrong_count = opts->operands < c->least || opts->operands > c->most;
     if (!wrong_count && (needed == NULL || needed->origin != T2I_FROM_DEFAULT)) return T2I_OK;
     t2i_text usage = {0};

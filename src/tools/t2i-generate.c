@@ -5,6 +5,7 @@
 
 #include "tools/cli.h"
 #include "base/cpu.h"
+#include "base/fs.h"
 #include "generate/explore.h"
 #include "generate/generate.h"
 #include "base/log.h"
@@ -29,6 +30,12 @@ static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err
         return t2i_fail(
             err, T2I_USAGE,
             "give a run folder or model file, then one or more prompts in quotes (see --help)");
+    const char *last = opts->operand[opts->operands - 1];
+    if (opts->operands > 1 && !t2i_fs_exists(opts->operand[0]) && t2i_fs_exists(last))
+        return t2i_fail(err, T2I_USAGE,
+                        "the run folder or model file comes first, then the prompts: t2i-generate "
+                        "%.200s \"%.200s\"",
+                        last, opts->operand[0]);
     const t2i_generate_options options = {
         .source = opts->operand[0],
         .data = s->data,

@@ -196,6 +196,11 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
                                 "checkpoint or another run folder",
                                 named, named);
     }
+    if (!t2i_fs_exists(named))
+        return t2i_fail(err, T2I_NOINPUT,
+                        "cannot open %s: there is no such checkpoint or run folder (resume = %s; "
+                        "auto takes the newest checkpoint of out)",
+                        named, named);
     *path = t2i_fs_copy_path(named, err);
     if (*path == NULL) return T2I_SYSTEM;
     /* a width is given, so that a model without a head is reported as a model, not as lacking a

@@ -68,6 +68,11 @@ t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options 
 {
     t2i_text text = {0};
     *out = (t2i_sampler_file){.path = options->sampler_path};
+    if (!t2i_fs_exists(options->sampler_path))
+        return t2i_fail(err, T2I_NOINPUT,
+                        "cannot open %s: there is no such file (sampler = %s; sharded and uniform "
+                        "need none)",
+                        options->sampler_path, options->sampler_path);
     t2i_status status = t2i_fs_read(options->sampler_path, (size_t)1 << 34, &text, err);
     if (status == T2I_OK) status = parse(out, &text, options, err);
     if (status == T2I_OK) {

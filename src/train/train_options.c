@@ -9,6 +9,7 @@
 #include "comm/comm.h"
 #include "train/contrastive_loss.h"
 #include "formats/json.h"
+#include "base/fs.h"
 #include "base/mem.h"
 
 static void fill_table(t2i_train_options *options)
@@ -270,6 +271,7 @@ static t2i_status refuse_operand(const t2i_opts *opts, t2i_error *err)
                         opts->job);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (ends_in(word, known[i].end)) todo = known[i].todo;
+    if (t2i_fs_is_folder(word)) todo = "a run is resumed by its job file, RUN/job.ini";
     if (*todo == '\0' && (strchr(word, '=') != NULL || strpbrk(word, "./") == NULL))
         T2I_TRY(t2i_opts_hint(opts, word, "--", hint, sizeof hint, err));
     return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key%s%s%s", word,
@@ -299,6 +301,10 @@ static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
 static t2i_status check(const t2i_train_options *options, t2i_error *err)
 {
     T2I_TRY(check_given(options, err));
+    if (options->data == NULL && options->resume_path != NULL)
+        return t2i_fail(err, T2I_USAGE,
+                        "data is not given (--data F.h5); a run's job.ini has all its options: "
+                        "t2i-train RUN/job.ini");
     if (options->data == NULL) return t2i_fail(err, T2I_USAGE, "data is not given (--data F.h5)");
     if (options->out == NULL && !options->dry_run)
         return t2i_fail(err, T2I_USAGE, "out is not given (--out runs/NAME)");

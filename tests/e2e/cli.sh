@@ -55,6 +55,12 @@ expect 64 "'a.h5' is neither a job file (*.ini) nor a --key: give a dataset as -
 expect 64 "'batch=4' is neither a job file (*.ini) nor a --key: did you mean '--batch'?" "$B/t2i-train" batch=4
 expect 64 "'b.ini' is a second job file beside 'a.ini'" sh -c "cd $scratch && : >a.ini && exec $PWD/$B/t2i-train a.ini b.ini"
 
+expect 64 "unknown command 'help': did you mean '--help'?" "$B/t2i-data" help
+expect 64 "give a command before '$scratch/all': show, " "$B/t2i-model" "$scratch/all"
+expect 64 "build takes options only, a list or folder as --pairs" "$B/t2i-data" build pets.csv
+expect 64 "a run is resumed by its job file" "$B/t2i-train" "$scratch"
+expect 64 "not 'auto': did you mean '0'?" "$B/t2i-train" --threads auto
+
 "$B/t2i-data" build --help >"$scratch/help"
 grep -q -- '--pairs' "$scratch/help" || fail "build --help has no --pairs"
 ! grep -q -- '--locales' "$scratch/help" || fail "build --help has what is emoji's"

@@ -116,6 +116,8 @@ cmp "$scratch/sized2/model.safetensors" <(train 1 $sizeless --init "$scratch/str
     fail "job.ini of a run with init does not repeat it"
 
 # what is refused says what would work
+expect 66 "cannot open latest: there is no such checkpoint or run folder (resume = latest; auto takes the newest" \
+    "$B/t2i-train" $common --steps 3 --resume latest --out "$scratch/none"
 expect 64 "start a new run in another out, with --init $scratch/init/checkpoints/step-3.safetensors for its weights" \
     "$B/t2i-train" $common --lr 2e-3 --batch 24 --steps 3 --out "$scratch/init"
 train 1 $common --lr 2e-3 --batch 24 --steps 3 --init "$scratch/init/checkpoints/step-3.safetensors" --out "$scratch/advised"
