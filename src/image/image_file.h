@@ -26,7 +26,7 @@ typedef struct {
 
 /* What was found in a picture: bits. */
 typedef enum {
-    T2I_IMAGE_ORIENTED = 1,    /* its EXIF orientation is not upright */
+    T2I_IMAGE_ORIENTED = 1, /* its EXIF orientation is not upright; a TIFF is turned in any case */
     T2I_IMAGE_TRANSPARENT = 2, /* it has pixels that are not opaque */
     T2I_IMAGE_REPAIRED = 4,    /* JPEG: data was damaged, and libjpeg filled it */
     T2I_IMAGE_CLIPPED = 8,     /* 16-bit grey above 255 became white */

@@ -298,7 +298,6 @@ static t2i_status decode(codec *c, t2i_error *err)
     T2I_TRY(TIFFIsTiled(c->tiff) ? read_tiles(c, err) : read_strips(c, err));
     TIFFGetField(c->tiff, TIFFTAG_ORIENTATION, &orientation);
     if (orientation < 1 || orientation > 8) orientation = 1;
-    if (orientation != 1) c->file->notes->found |= T2I_IMAGE_ORIENTED;
     return t2i_image_turn(&c->image, orientation, err);
 }
 

@@ -384,14 +384,10 @@ static t2i_status read_features(builder *b, t2i_error *err)
 
 static t2i_status open_journals(builder *b, t2i_error *err)
 {
-    t2i_picture_notes notes = {0};
     T2I_TRY(t2i_build_journal_open(&b->results, &b->kind, &b->names, 0, err));
     for (size_t i = 0; i < b->names.count; i++) {
         int state = t2i_build_journal_state(b->results, i);
         if (state < 0) T2I_TRY(t2i_build_journal_reason(b->results, i, &b->reason[i], err));
-        if (state > 0)
-            t2i_encode_picture_note(&notes, t2i_build_journal_found(b->results, i),
-                                    t2i_string_table_at(&b->names, i));
         if (state == 0)
             return t2i_fail(
                 err, T2I_IO,
@@ -399,7 +395,6 @@ static t2i_status open_journals(builder *b, t2i_error *err)
                 "system that all nodes share",
                 b->folder, t2i_string_table_at(&b->names, i));
     }
-    t2i_encode_picture_tell(&notes, &b->form);
     return T2I_OK;
 }
 
@@ -569,10 +564,21 @@ static t2i_status read_results(void *context, size_t first, size_t count, uint8_
     return T2I_OK;
 }
 
+/* What there is to tell about the pictures of the dataset, also by a build that was resumed. */
+static void tell_pictures(const builder *b)
+{
+    t2i_picture_notes notes = {0};
+    for (size_t i = 0; i < b->set.images; i++)
+        t2i_encode_picture_note(&notes, t2i_build_journal_found(b->results, b->name[i]),
+                                t2i_string_table_at(&b->names, b->name[i]));
+    t2i_encode_picture_tell(&notes, &b->form);
+}
+
 static t2i_status write_dataset(builder *b, t2i_error *err)
 {
     const t2i_build_options *o = b->options;
     const t2i_pictures pictures = {read_results, b, b->form.side};
+    if (has_pictures(b)) tell_pictures(b);
     T2I_TRY(number_groups(b, err));
     T2I_TRY(t2i_holdout_log(&b->set, err));
     if (has_pictures(b) && b->list.splits == 0)
