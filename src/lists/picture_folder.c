@@ -278,6 +278,8 @@ static t2i_status add_part(t2i_pair_list *out, const t2i_pair_list *part, const 
     out->rows = before + part->rows;
     out->bad += part->bad;
     out->reported += part->reported;
+    out->trimmed += part->trimmed;
+    for (int i = 0; i < T2I_OTHER_SPLITS; i++) out->other_splits[i] += part->other_splits[i];
     if (status == T2I_OK)
         status = t2i_text_add(&out->report, part->report.data, part->report.size, err);
     t2i_text_free(&image);

@@ -143,10 +143,25 @@ static void test_metadata(void)
     expect(METADATA, "g", "train/1.png=one 1;val/2.png=two 1;", "");
 }
 
+/* What was changed in a metadata file is counted. */
+static void test_notes(void)
+{
+    t2i_pair_list list;
+    size_t splits = 0;
+    write_file("c/metadata.csv", "image_path,prompt,split\n1.png, one ,test\n2.png,two,dev\n");
+    OK(read_pairs(&list, METADATA, in_scratch("c")));
+    for (int i = 0; i < T2I_OTHER_SPLITS; i++) splits += list.other_splits[i];
+    CU_ASSERT_EQUAL(list.trimmed, 1);
+    CU_ASSERT_EQUAL(splits, 2);
+    t2i_pairs_free(&list);
+}
+
 int main(void)
 {
-    static const t2i_test tests[] = {
-        {"texts", test_texts}, {"classes", test_classes}, {"metadata", test_metadata}};
+    static const t2i_test tests[] = {{"texts", test_texts},
+                                     {"classes", test_classes},
+                                     {"metadata", test_metadata},
+                                     {"notes", test_notes}};
     t2i_log_rank(1); /* says nothing of bad rows */
     if (scratch_begin("picture_folder") != 0) return 1;
     int failed = t2i_test_main("picture_folder", tests, sizeof tests / sizeof *tests);
