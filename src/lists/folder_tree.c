@@ -20,21 +20,31 @@ enum { DEEPEST = 64 };
 static const struct {
     const char *end;
     t2i_tree_kind kind;
-} ends[] = {{".jpg", T2I_TREE_PICTURE},  {".jpeg", T2I_TREE_PICTURE},  {".png", T2I_TREE_PICTURE},
-            {".webp", T2I_TREE_PICTURE}, {".gif", T2I_TREE_PICTURE},   {".bmp", T2I_TREE_PICTURE},
-            {".tif", T2I_TREE_PICTURE},  {".tiff", T2I_TREE_PICTURE},  {".jpe", T2I_TREE_PICTURE},
-            {".jfif", T2I_TREE_PICTURE}, {".avif", T2I_TREE_PICTURE},  {".heic", T2I_TREE_PICTURE},
-            {".heif", T2I_TREE_PICTURE}, {".jxl", T2I_TREE_PICTURE},   {".ppm", T2I_TREE_PICTURE},
-            {".txt", T2I_TREE_TEXT},     {".caption", T2I_TREE_TEXT},  {".tar", T2I_TREE_SHARD},
-            {".tar.gz", T2I_TREE_SHARD}, {".tgz", T2I_TREE_SHARD},     {".csv", T2I_TREE_LIST},
-            {".tsv", T2I_TREE_LIST},     {".json", T2I_TREE_LIST},     {".jsonl", T2I_TREE_LIST},
-            {".ndjson", T2I_TREE_LIST},  {".parquet", T2I_TREE_LIST},  {".csv.gz", T2I_TREE_LIST},
-            {".tsv.gz", T2I_TREE_LIST},  {".jsonl.gz", T2I_TREE_LIST}, {".json.gz", T2I_TREE_LIST},
-            {".token", T2I_TREE_LIST},   {".xlsx", T2I_TREE_LIST}};
+} ends[] = {
+    {".jpg", T2I_TREE_PICTURE},   {".jpeg", T2I_TREE_PICTURE},   {".png", T2I_TREE_PICTURE},
+    {".webp", T2I_TREE_PICTURE},  {".gif", T2I_TREE_PICTURE},    {".bmp", T2I_TREE_PICTURE},
+    {".tif", T2I_TREE_PICTURE},   {".tiff", T2I_TREE_PICTURE},   {".jpe", T2I_TREE_PICTURE},
+    {".jfif", T2I_TREE_PICTURE},  {".avif", T2I_TREE_PICTURE},   {".heic", T2I_TREE_PICTURE},
+    {".heif", T2I_TREE_PICTURE},  {".jxl", T2I_TREE_PICTURE},    {".ppm", T2I_TREE_PICTURE},
+    {".txt", T2I_TREE_TEXT},      {".caption", T2I_TREE_TEXT},   {".tar", T2I_TREE_SHARD},
+    {".tar.gz", T2I_TREE_SHARD},  {".tgz", T2I_TREE_SHARD},      {".csv", T2I_TREE_LIST},
+    {".tsv", T2I_TREE_LIST},      {".json", T2I_TREE_LIST},      {".jsonl", T2I_TREE_LIST},
+    {".ndjson", T2I_TREE_LIST},   {".parquet", T2I_TREE_PACKED}, {".csv.gz", T2I_TREE_LIST},
+    {".tsv.gz", T2I_TREE_LIST},   {".jsonl.gz", T2I_TREE_LIST},  {".json.gz", T2I_TREE_LIST},
+    {".token", T2I_TREE_LIST},    {".xlsx", T2I_TREE_LIST},      {".arrow", T2I_TREE_PACKED},
+    {".zip", T2I_TREE_PACKED},    {".7z", T2I_TREE_PACKED},      {".rar", T2I_TREE_PACKED},
+    {".tar.bz2", T2I_TREE_PACKED}};
 
 static t2i_tree_kind kind_of(const char *name)
 {
+    static const char *const no_prompts[] = {"readme", "license", "licence", "labels", "classes"};
     size_t size = strlen(name);
+    for (size_t i = 0; i < sizeof no_prompts / sizeof *no_prompts; i++) {
+        size_t head = strlen(no_prompts[i]);
+        if (strncasecmp(name, no_prompts[i], head) == 0 &&
+            (name[head] == '.' || name[head] == '\0'))
+            return T2I_TREE_OTHER;
+    }
     if (strcasecmp(name, "metadata.csv") == 0 || strcasecmp(name, "metadata.jsonl") == 0 ||
         strcasecmp(name, "metadata.parquet") == 0)
         return T2I_TREE_METADATA;

@@ -97,12 +97,19 @@ static const char looked_for[] =
 static t2i_status fail_folder(const t2i_folder_tree *tree, const char *path, t2i_error *err)
 {
     const size_t pictures = tree->of[T2I_TREE_PICTURE];
-    if (tree->of[T2I_TREE_LIST] > 0)
+    const char *list = first_of(tree, tree->of[T2I_TREE_LIST] > 0 ? T2I_TREE_LIST : T2I_TREE_TEXT);
+    const char *slash = path[strlen(path) - 1] == '/' ? "" : "/";
+    if (*list != '\0')
         return t2i_fail(err, T2I_DATA,
                         "%s holds %zu pictures and %s: if that is the list of prompts, give it by "
-                        "--pairs %s/%s, with --images for the folder of its pictures; %s",
-                        path, pictures, first_of(tree, T2I_TREE_LIST), path,
-                        first_of(tree, T2I_TREE_LIST), looked_for);
+                        "--pairs %s%s%s, with --images for the folder of its pictures; %s",
+                        path, pictures, list, path, slash, list, looked_for);
+    if (pictures == 0 && tree->of[T2I_TREE_PACKED] > 0)
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s holds no pictures, but %s: unpack an archive first; write Parquet and "
+            "Arrow of Hugging Face out as pictures first, as docs/datasets.md shows; %s",
+            path, first_of(tree, T2I_TREE_PACKED), looked_for);
     if (pictures == 0) return t2i_fail(err, T2I_DATA, "%s holds no pictures: %s", path, looked_for);
     return t2i_fail(err, T2I_DATA,
                     "%s holds %zu pictures without prompts: %s; or give a list by --pairs and this "
@@ -130,7 +137,8 @@ static t2i_status recognise_tree(t2i_source *source, const t2i_folder_tree *tree
         source->kind = T2I_SOURCE_IMAGEFOLDER;
     else if (tree->matched > 0)
         source->kind = T2I_SOURCE_SIDECAR;
-    else if (of[T2I_TREE_LIST] == 0 && t2i_picture_folder_count_classes(tree) > 1)
+    else if (of[T2I_TREE_LIST] + of[T2I_TREE_TEXT] == 0 &&
+             t2i_picture_folder_count_classes(tree) > 1)
         source->kind = T2I_SOURCE_CLASSES;
     else
         return fail_folder(tree, source->path, err);

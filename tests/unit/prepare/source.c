@@ -89,6 +89,17 @@ static void test_folders(void)
     write_file("mixed/a.png", "");
     write_file("mixed/b.tar", "");
     write_file("empty/.hidden.png", "");
+    write_file("flickr/Images/1.png", "");
+    write_file("flickr/captions.txt", "");
+    write_file("hub2/data/train.parquet", "");
+    write_file("hub2/README.md", "");
+    write_file("named/a/1.png", "");
+    write_file("named/b/2.png", "");
+    write_file("named/labels.txt", "");
+    write_file("named/Readme.TXT", "");
+    is_kind("named", "auto", T2I_SOURCE_CLASSES);
+    refuse("flickr/", NULL, "auto", T2I_DATA, "flickr/captions.txt, with --images");
+    refuse("hub2", NULL, "auto", T2I_DATA, "holds no pictures, but data/train.parquet");
     is_kind("texts", "auto", T2I_SOURCE_SIDECAR);
     is_kind("classes", "auto", T2I_SOURCE_CLASSES);
     is_kind("hub", "auto", T2I_SOURCE_IMAGEFOLDER);
