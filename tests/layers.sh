@@ -50,6 +50,7 @@ tiffio.h image
 webp/decode.h image
 webp/demux.h image
 zlib.h     formats
+zlib.h     src/lists/gzip.c
 jansson.h  formats
 freetype/freetype.h image
 hb.h       image

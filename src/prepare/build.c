@@ -580,7 +580,8 @@ static t2i_status write_dataset(builder *b, t2i_error *err)
     const t2i_pictures pictures = {read_results, b, b->form.side};
     if (has_pictures(b)) tell_pictures(b);
     T2I_TRY(number_groups(b, err));
-    T2I_TRY(t2i_holdout_log(&b->set, err));
+    T2I_TRY(
+        t2i_holdout_log(&b->set, has_pictures(b) && b->list.splits > 0 ? &pictures : NULL, err));
     if (has_pictures(b) && b->list.splits == 0)
         T2I_TRY(t2i_holdout_split(&b->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
                                   o->seed, err));

@@ -39,35 +39,6 @@ static t2i_status count_repeated(const t2i_pair_set *set, size_t *repeated, t2i_
     return T2I_OK;
 }
 
-/* Adds to *leaks the pairs of the split "unseen pictures" whose group is in training. */
-static t2i_status count_leaks(const t2i_pair_set *set, size_t *leaks, t2i_error *err)
-{
-    uint8_t *trains =
-        t2i_alloc(set->images, 1); /* by group; there are at most as many groups as pictures */
-    if (trains == NULL) return t2i_fail_memory(err, set->images, "the groups");
-    for (size_t i = 0; i < set->pairs; i++)
-        if (set->split[i] == T2I_TRAIN) trains[set->group[set->image[i]]] = 1;
-    for (size_t i = 0; i < set->pairs; i++)
-        *leaks += set->split[i] == T2I_UNSEEN_PICTURES && trains[set->group[set->image[i]]];
-    t2i_free(trains);
-    return T2I_OK;
-}
-
-t2i_status t2i_holdout_log(const t2i_pair_set *set, t2i_error *err)
-{
-    size_t repeated = 0, leaks = 0;
-    T2I_TRY(count_repeated(set, &repeated, err));
-    if (repeated > 0)
-        t2i_log_note("%zu of %zu pairs are given more than once; each repetition counts", repeated,
-                     set->pairs);
-    T2I_TRY(count_leaks(set, &leaks, err));
-    if (leaks > 0)
-        t2i_log_warn("%zu pairs of the split unseen pictures have a picture or group that is in "
-                     "training too",
-                     leaks);
-    return T2I_OK;
-}
-
 /* ---- the split ---- */
 
 /* Representative of a set of merged groups (union-find with path halving). */
@@ -110,6 +81,52 @@ static t2i_status merge_equal_pictures(const t2i_pair_set *set, const t2i_pictur
     t2i_free(picture);
     t2i_free(pixels);
     return status;
+}
+
+/* ---- what is in training too ---- */
+
+/* Adds to leaks[split] the pairs of a split whose picture or group is in training. */
+static void count_leaks(const t2i_pair_set *set, uint32_t *parent, uint8_t *trains,
+                        size_t leaks[T2I_SPLITS])
+{
+    for (size_t i = 0; i < set->pairs; i++)
+        if (set->split[i] == T2I_TRAIN) trains[root_of(parent, set->group[set->image[i]])] = 1;
+    for (size_t i = 0; i < set->pairs; i++)
+        leaks[set->split[i]] += trains[root_of(parent, set->group[set->image[i]])];
+}
+
+static t2i_status log_leaks(const t2i_pair_set *set, const t2i_pictures *pictures, t2i_error *err)
+{
+    size_t leaks[T2I_SPLITS] = {0}, alike = 0;
+    /* by group; there are at most as many groups as pictures */
+    uint32_t *parent = t2i_alloc(set->images, sizeof *parent);
+    uint8_t *trains = t2i_alloc(set->images, 1);
+    t2i_status status = parent == NULL || trains == NULL
+                            ? t2i_fail_memory(err, 5 * set->images, "the groups")
+                            : T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < set->images; i++) parent[i] = (uint32_t)i;
+    if (status == T2I_OK && pictures != NULL)
+        status = merge_equal_pictures(set, pictures, parent, &alike, err);
+    if (status == T2I_OK) count_leaks(set, parent, trains, leaks);
+    t2i_free(parent);
+    t2i_free(trains);
+    for (int split = 0; status == T2I_OK && split < T2I_SPLITS; split++)
+        if (leaks[split] > 0 && (split == T2I_VALIDATION || split == T2I_UNSEEN_PICTURES))
+            t2i_log_warn("%zu pairs of the split %s have a picture or group that is in training "
+                         "too%s",
+                         leaks[split], t2i_dataset_split_names[split],
+                         pictures == NULL ? "" : " (pictures with equal pixels are one)");
+    return status;
+}
+
+t2i_status t2i_holdout_log(const t2i_pair_set *set, const t2i_pictures *pictures, t2i_error *err)
+{
+    size_t repeated = 0;
+    T2I_TRY(count_repeated(set, &repeated, err));
+    if (repeated > 0)
+        t2i_log_note("%zu of %zu pairs are given more than once; each repetition counts", repeated,
+                     set->pairs);
+    return log_leaks(set, pictures, err);
 }
 
 /* Numbers the roots from 1 into number[root], in order of their first pictures. */

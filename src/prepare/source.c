@@ -15,7 +15,7 @@
 #include "lists/caption_json.h"
 #include "lists/folder_tree.h"
 #include "lists/picture_folder.h"
-#include "lists/unicode_form.h"
+#include "lists/picture_names.h"
 
 enum {
     HEAD = 1 << 16,   /* bytes of a file that are looked at */
@@ -302,64 +302,6 @@ static t2i_status find_near(t2i_source *source, const t2i_pair_list *list, t2i_e
     return status;
 }
 
-/* ---- names in another form of Unicode ---- */
-
-static int is_ascii(const char *text)
-{
-    while (*text != '\0' && (unsigned char)*text < 128) text++;
-    return *text == '\0';
-}
-
-static t2i_status is_there(const char *folder, const char *name, int *there, t2i_error *err)
-{
-    char *path = t2i_fs_join(folder, name, err);
-    if (path == NULL) return T2I_SYSTEM;
-    *there = t2i_fs_exists(path);
-    t2i_free(path);
-    return T2I_OK;
-}
-
-/* Finds the file of a name that exists in another form only; *other is empty if there is none. */
-static t2i_status find_form(const char *folder, const char *name, t2i_text *other, t2i_error *err)
-{
-    static const t2i_unicode_form forms[] = {T2I_UNICODE_NFC, T2I_UNICODE_NFD};
-    int there = 0, asked = 0;
-    for (int i = 0; i < 2; i++) {
-        other->size = 0;
-        T2I_TRY(t2i_unicode_form_add(other, (t2i_span){name, strlen(name)}, forms[i], err));
-        if (strcmp(other->data, name) == 0) continue;
-        if (!asked++) T2I_TRY(is_there(folder, name, &there, err));
-        if (there) break;
-        T2I_TRY(is_there(folder, other->data, &there, err));
-        if (there) return T2I_OK;
-    }
-    other->size = 0;
-    return T2I_OK;
-}
-
-/* Changes names of pictures to those of their files. */
-static t2i_status use_forms(const t2i_source *source, t2i_pair_list *list, t2i_error *err)
-{
-    t2i_text other = {0};
-    t2i_status status = T2I_OK;
-    size_t changed = 0;
-    for (size_t i = 0; status == T2I_OK && i < list->count; i++) {
-        const char *name = list->text.data + list->row[i].image;
-        if (is_ascii(name)) continue;
-        status = find_form(source->images, name, &other, err);
-        if (status != T2I_OK || other.size == 0) continue;
-        list->row[i].image = list->text.size;
-        status = t2i_text_add(&list->text, other.data, other.size + 1, err);
-        changed++;
-    }
-    if (changed > 0)
-        t2i_log_note("%s: the pictures of %zu rows are found by names whose letters have another "
-                     "form of Unicode (NFC, NFD)",
-                     source->path, changed);
-    t2i_text_free(&other);
-    return status;
-}
-
 /* ---- reading ---- */
 
 static t2i_status read_folder(const t2i_source *source, const t2i_list_columns *columns,
@@ -387,7 +329,7 @@ t2i_status t2i_source_read(t2i_source *source, const t2i_list_columns *columns, 
                                               : read_folder(source, columns, out, err);
     if (status == T2I_OK && !source->given && !is_folder_kind(source->kind))
         status = find_near(source, out, err);
-    if (status == T2I_OK) status = use_forms(source, out, err);
+    if (status == T2I_OK) status = t2i_picture_names_find(out, source->path, source->images, err);
     if (status != T2I_OK) t2i_pairs_free(out);
     return status;
 }

@@ -262,9 +262,10 @@ static void no_such_file(void)
          "\xff\xfe"
          "a",
          "UTF-16"},
-        {"a.csv", "prompt;image_path\na;b\n", "no column is named prompt"},
-        {"a.csv", "prompt,image\na,b\n", "no column is named image_path"},
-        {"a.csv", "prompt,image_path,prompt\n", "two columns are named prompt"},
+        {"a.csv", "words;image_path\na;b\n", "no column is named prompt"},
+        {"a.csv", "prompt,bild\na,b\n", "no column is named image_path"},
+        {"a.csv", "prompt,image_path,prompt\n",
+         "two columns are named the same: \"prompt\", \"prompt\""},
         {"a.csv", "\"prompt,image_path\n", "a quote is not closed"},
         {"a.csv", "prompt,image_path,\xff\n", "not UTF-8"},
     };
