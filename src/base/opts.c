@@ -260,6 +260,15 @@ static int is_choice(const char *text, const t2i_opt *row)
     return 0;
 }
 
+/* Quotes that no shell has removed: those of a job file, or of typeset text. */
+static int is_quoted(const char *text, size_t size)
+{
+    if (size > 1 && strchr("\"'`", *text) != NULL) return text[size - 1] == *text;
+    return size > 5 &&
+           (memcmp(text, "\xe2\x80\x9c", 3) == 0 || memcmp(text, "\xe2\x80\x98", 3) == 0) &&
+           memcmp(text + size - 3, "\xe2\x80", 2) == 0;
+}
+
 /* Refuses what a job file cannot hold, so that the saved configuration can always be used again. */
 static t2i_status check_text(const t2i_opt *row, const char *text, const source *from,
                              t2i_error *err)
@@ -286,7 +295,7 @@ static t2i_status check_text(const t2i_opt *row, const char *text, const source 
         return t2i_fail(err, from->status,
                         "%s%s must be a file of this machine: nothing is downloaded, not '%.200s'",
                         from->prefix, row->name, text);
-    if (size > 1 && strchr("\"'", *text) != NULL && text[size - 1] == *text)
+    if (is_quoted(text, size))
         return t2i_fail(err, from->status, "%s%s must be without quotes around it, not %.200s",
                         from->prefix, row->name, text);
     if (*text == ' ' || *text == ';' || (size > 0 && text[size - 1] == ' ') || strstr(text, " ;"))

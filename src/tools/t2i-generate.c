@@ -36,6 +36,12 @@ static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err
                         "the run folder or model file comes first, then the prompts: t2i-generate "
                         "%.200s \"%.200s\"",
                         last, opts->operand[0]);
+    const char *first = opts->operands > 1 ? opts->operand[1] : "";
+    if (opts->operands > 2 && strncmp(first, "\xe2\x80\x9c", 3) == 0 &&
+        strstr(first, "\xe2\x80\x9d") == NULL)
+        t2i_log_warn(
+            "prompt 1 begins with a quotation mark of typeset text, which a shell does not "
+            "take for one: its words are prompts of their own");
     const t2i_generate_options options = {
         .source = opts->operand[0],
         .data = s->data,

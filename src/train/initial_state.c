@@ -66,6 +66,18 @@ static t2i_status check_features(const t2i_config *c, const t2i_dataset *dataset
         path, c->vision_feature_dim, t2i_dataset_path(dataset), (unsigned long long)features);
 }
 
+static t2i_status refuse_dataset(const t2i_checkpoint *c, const t2i_dataset *dataset,
+                                 const char *path, t2i_error *err)
+{
+    char init[400] = "";
+    if (c->model.config.vision_feature_dim == t2i_dataset_get_info(dataset)->features)
+        snprintf(init, sizeof init, ", with --init %.350s for its weights", path);
+    return t2i_fail(err, T2I_USAGE,
+                    "%s was trained on another dataset than %s (option data); give that dataset to "
+                    "resume it, or another out for a new run%s",
+                    path, t2i_dataset_path(dataset), init);
+}
+
 /* Checks that a loaded checkpoint belongs to this run. */
 static t2i_status check_same_run(const t2i_train_options *options, const t2i_checkpoint *c,
                                  const t2i_dataset *dataset, const char *result_options,
@@ -83,11 +95,7 @@ static t2i_status check_same_run(const t2i_train_options *options, const t2i_che
             "%s has no averaged weights, which ema needs; restore the file, or give another out",
             path);
     if (strcmp(c->run.dataset, t2i_dataset_get_info(dataset)->digest) != 0)
-        return t2i_fail(
-            err, T2I_USAGE,
-            "%s was trained on another dataset than %s (option data); give that dataset to "
-            "resume it, or another out for a new run, with --init %s for its weights",
-            path, t2i_dataset_path(dataset), path);
+        return refuse_dataset(c, dataset, path, err);
     T2I_TRY(check_shape(options, &c->model.config, path, 1, err));
     if (t2i_train_options_gave(options, "shards") && options->shards != 0 &&
         options->shards != c->run.shards)

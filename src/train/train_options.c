@@ -275,7 +275,8 @@ static t2i_status refuse_operand(const t2i_opts *opts, t2i_error *err)
     if (*todo == '\0' && (strchr(word, '=') != NULL || strpbrk(word, "./") == NULL))
         T2I_TRY(t2i_opts_hint(opts, word, "--", hint, sizeof hint, err));
     return t2i_fail(err, T2I_USAGE, "'%s' is neither a job file (*.ini) nor a --key%s%s%s", word,
-                    *todo ? ": " : "", todo, hint);
+                    *todo ? ": " : "", todo,
+                    *todo || *hint ? hint : "; a value with blanks needs quotes");
 }
 
 /* Checks the combination of the given options. */

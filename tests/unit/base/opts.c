@@ -198,6 +198,10 @@ static void command_line_errors(void)
         {"--data", "$HOME/d.h5", "--data must be without variables"},
         {"--data", "${A}", "--data must be without variables"},
         {"--data", "'d.h5'", "--data must be without quotes around it, not 'd.h5'"},
+        {"--data",
+         "\xe2\x80\x9c"
+         "d.h5\xe2\x80\x9d",
+         "--data must be without quotes around it"},
         {"--data", "s3://a/b", "--data must be a file of this machine: nothing is downloaded"},
         {"--data", "a\nb", "--data must be text without control characters, not 'a?b'"},
         {"--data", "a\xff", "--data must be UTF-8"},
