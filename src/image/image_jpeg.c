@@ -137,6 +137,15 @@ static void add_inks(uint8_t *rgb, const uint8_t *cmyk, size_t width)
         }
 }
 
+/* Does a progressive picture lack scans, as when it is cut between two of them? */
+static int lacks_scans(const codec *c)
+{
+    for (int i = 0; c->jpeg.coef_bits != NULL && i < c->jpeg.num_components; i++)
+        for (int k = 0; k < DCTSIZE2; k++)
+            if (c->jpeg.coef_bits[i][k] != 0) return 1;
+    return 0;
+}
+
 static int read_rows(codec *c)
 {
     if (setjmp(c->back) != 0) return -1;
@@ -154,6 +163,7 @@ static int read_rows(codec *c)
         if (c->cut) return -1;
         if (inks) add_inks(to, row[0], c->image.width);
     }
+    c->repaired |= lacks_scans(c);
     (void)jpeg_finish_decompress(&c->jpeg); /* a missing end marker is accepted */
     return 0;
 }

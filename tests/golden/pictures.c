@@ -131,6 +131,34 @@ static void cut(void)
     }
 }
 
+/* JPEGs that are cut and then end properly: told if a pixel differs. */
+static void repaired(void)
+{
+    static const char *const jpegs[] = {"420.jpg", "420_progressive.jpg", "grey_progressive.jpg",
+                                        "restart.jpg", "cmyk.jpg"};
+    for (size_t i = 0; i < sizeof jpegs / sizeof *jpegs; i++) {
+        t2i_text file = {0};
+        t2i_error err;
+        t2i_image whole, image;
+        unsigned found, told = 0;
+        load(&file, jpegs[i]);
+        OK(t2i_image_file_decode(&whole, file.data, file.size, "whole", NULL, &found, &err));
+        CU_ASSERT_EQUAL(found & T2I_IMAGE_REPAIRED, 0);
+        for (size_t size = file.size - 2; size-- > 2;) {
+            memcpy(file.data + size, "\xff\xd9", 2);
+            if (t2i_image_file_decode(&image, file.data, size + 2, "part", NULL, &found, &err) !=
+                T2I_OK)
+                continue;
+            told += (found & T2I_IMAGE_REPAIRED) != 0;
+            CU_ASSERT((found & T2I_IMAGE_REPAIRED) != 0 || same_pixels(&image, &whole));
+            t2i_image_free(&image);
+        }
+        CU_ASSERT(told > 300);
+        t2i_image_free(&whole);
+        t2i_text_free(&file);
+    }
+}
+
 /* Whatever the bytes, a read succeeds, or fails with T2I_DATA and an empty picture. */
 static void damaged(void)
 {
@@ -255,6 +283,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"all pictures as Pillow reads them", as_pillow},
         {"cut files are refused", cut},
+        {"JPEGs that end early are told", repaired},
         {"damaged files do no harm", damaged},
         {"JPEGs of endless scans are refused", scans},
         {"WebPs of endless parts are refused", parts},
