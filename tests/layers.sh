@@ -27,6 +27,7 @@ dataset    dataset formats base
 checkpoint checkpoint model formats kernels protobuf base
 lists      lists dataset formats base
 prepare    prepare lists comm dataset draw formats image kernels model base
+convert    convert prepare lists dataset formats image base
 retrieval  retrieval checkpoint comm dataset draw formats image kernels model base
 library    library retrieval checkpoint dataset model base
 generate   generate library retrieval checkpoint dataset draw formats image model base
@@ -34,7 +35,7 @@ host       host comm dataset kernels base
 record     record retrieval host checkpoint comm dataset draw formats image protobuf base
 train      train record retrieval host checkpoint comm dataset formats image kernels model base
 doctor     doctor train host comm dataset formats kernels model base
-tools      tools generate doctor train record retrieval prepare lists host checkpoint dataset draw formats image comm model kernels protobuf base
+tools      tools generate doctor train record retrieval convert prepare lists host checkpoint dataset draw formats image comm model kernels protobuf base
 '
 # foreign header: the folder, or the one file, that sees it; several lines: each of them
 foreign='

@@ -9,6 +9,8 @@
 #include "prepare/emoji.h"
 #include "prepare/encode_dataset.h"
 #include "prepare/info.h"
+#include "convert/merge.h"
+#include "convert/export.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/stop_signal.h"
@@ -23,6 +25,8 @@ typedef struct {
     char *prompt_column, *image_column, *split_column, *group_column;
     char *locales, *with, *background, *font, *cldr, *fit, *orientation;
     long dim, seed, join, size;
+    char *to;   /* of export */
+    long shard; /* of export */
     double validation;
     int skip_bad, resume, json;
     t2i_comm *comm; /* NULL until MPI or its substitute is started */
@@ -136,6 +140,22 @@ static t2i_status run_preview(const t2i_opts *opts, void *settings_, t2i_error *
     return t2i_preview(opts->operand[0], s->out, err);
 }
 
+static t2i_status run_export(const t2i_opts *opts, void *settings_, t2i_error *err)
+{
+    const settings *s = settings_;
+    const t2i_export_options options = {.to = s->to, .out = s->out, .shard = (size_t)s->shard};
+    if (strcmp(s->to, "webdataset") != 0 &&
+        t2i_opts_find(opts, "shard")->origin == T2I_FROM_COMMAND)
+        return t2i_fail(err, T2I_USAGE, "--shard applies to --to webdataset only");
+    return t2i_export(opts->operand[0], &options, err);
+}
+
+static t2i_status run_merge(const t2i_opts *opts, void *settings_, t2i_error *err)
+{
+    const settings *s = settings_;
+    return t2i_merge(opts->operand, opts->operands, s->out, (size_t)s->dim, err);
+}
+
 static const t2i_command commands[] = {
     {"seed", "", 0, 0, "out dim", "out",
      "Creates the tutorial's dataset of three pictures and seven prompts.", run_seed, 0},
@@ -155,6 +175,12 @@ static const t2i_command commands[] = {
     {"verify", "F.h5", 1, 1, "", NULL, "Verifies a dataset completely.", run_verify, 0},
     {"preview", "F.h5", 1, 1, "out", NULL, "Draws a contact sheet of a dataset's pictures (PNG).",
      run_preview, 0},
+    {"export", "F.h5", 1, 1, "to out shard", "out",
+     "Writes a dataset as pictures and texts that other programs read.", run_export, 0},
+    {"merge", "F.h5 G.h5...", 2, SIZE_MAX, "out dim", "out",
+     "Puts datasets of one encoder together. pca is fitted again to the pictures of all; features "
+     "of resnet18 and ready ones are copied.",
+     run_merge, 0},
 };
 
 static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *err)
@@ -162,7 +188,14 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
     const t2i_opt_kind number = T2I_OPT_INT, text = T2I_OPT_TEXT, on = T2I_OPT_SWITCH;
     t2i_opt table[] = {
         {"out", text, &s->out, .argument = "FILE",
-         .help = "Dataset to write; preview: the PNG, default: the dataset's name with .png."},
+         .help = "Dataset to write; preview: the PNG, default: the dataset's name with .png; "
+                 "export: a new folder."},
+        {"to", T2I_OPT_CHOICE, &s->to, "jsonl", .choices = "folder|webdataset|jsonl|npy",
+         .help = "What export writes: an imagefolder of Hugging Face, shards of a WebDataset, a "
+                 "list (JSON lines) beside the pictures, or the features as a NumPy array beside a "
+                 "list."},
+        {"shard", number, &s->shard, "10000", 1, 1e9,
+         .help = "Samples per shard of export --to webdataset."},
         {"pairs", text, &s->pairs, .argument = "SOURCE",
          .help = "Prompts and pictures: a list, captions of COCO or Flickr, a folder, or tar "
                  "shards. A list is CSV with a header or JSONL, by suffix (prompt, image_path, "
