@@ -8,18 +8,28 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files are little-endian, as we are");
 
+/* The types of safetensors 0.8. */
 static const struct {
     const char *name;
-    size_t size;
-} dtypes[] = {{"F32", 4}, {"F64", 8},  {"F16", 2},     {"BF16", 2},    {"I64", 8},    {"I32", 4},
-              {"I16", 2}, {"I8", 1},   {"U64", 8},     {"U32", 4},     {"U16", 2},    {"U8", 1},
-              {"C64", 8}, {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
+    size_t bits;
+} dtypes[] = {{"F32", 32},        {"F64", 64},        {"F16", 16},    {"BF16", 16},
+              {"I64", 64},        {"I32", 32},        {"I16", 16},    {"I8", 8},
+              {"U64", 64},        {"U32", 32},        {"U16", 16},    {"U8", 8},
+              {"C64", 64},        {"BOOL", 8},        {"F8_E4M3", 8}, {"F8_E5M2", 8},
+              {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6},
+              {"F6_E3M2", 6},     {"F4", 4}};
+
+size_t t2i_dtype_bits(const char *dtype)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].bits;
+    return 0;
+}
 
 size_t t2i_dtype_size(const char *dtype)
 {
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].size;
-    return 0;
+    size_t bits = t2i_dtype_bits(dtype);
+    return bits % 8 == 0 ? bits / 8 : 0;
 }
 
 int t2i_dtype_is_float(const char *dtype)

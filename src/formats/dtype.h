@@ -4,7 +4,9 @@
 
 #include <stddef.h>
 
-/* Bytes of an element ("F32": 4); 0 for an unknown name. */
+/* Bits of an element ("F32": 32); 0 for an unknown name. */
+size_t t2i_dtype_bits(const char *dtype);
+/* Bytes of an element ("F32": 4); 0 for an unknown name and where elements share bytes. */
 size_t t2i_dtype_size(const char *dtype);
 
 /* Is it F32, F64, F16 or BF16? */

@@ -52,11 +52,10 @@ static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
     if (!t2i_json_is_object(entry) || !t2i_json_is_array(shape) || !t2i_json_is_array(offsets) ||
         !t2i_json_as_string(t2i_json_get(entry, "dtype"), &tensor->dtype, NULL))
         return "its entry is not an object with dtype, shape and data_offsets";
-    if (t2i_json_size(entry) != 3) return "its entry has an unknown field";
-    uint64_t size = t2i_dtype_size(tensor->dtype), bytes;
-    if (size == 0) return "its dtype is unknown";
+    uint64_t bits = t2i_dtype_bits(tensor->dtype), bytes;
+    if (bits == 0) return "its dtype is unknown";
     tensor->dims = t2i_json_size(shape);
-    if (tensor->dims > T2I_ST_DIMS) return "it has more than 8 dimensions";
+    if (tensor->dims > T2I_ST_DIMS) return "it has more than 32 dimensions";
     tensor->count = 1;
     for (size_t i = 0; i < tensor->dims; i++) {
         if (!as_count(t2i_json_at(shape, i), &tensor->dim[i]))
@@ -64,11 +63,12 @@ static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
         if (!multiply(tensor->count, tensor->dim[i], &tensor->count))
             return "its shape is too large";
     }
-    if (!multiply(tensor->count, size, &bytes)) return "its shape is too large";
+    uint64_t rest = tensor->count % 8 * bits;
+    if (!multiply(tensor->count / 8, bits, &bytes)) return "its shape is too large";
     if (t2i_json_size(offsets) != 2 || !as_count(t2i_json_at(offsets, 0), &tensor->begin) ||
         !as_count(t2i_json_at(offsets, 1), &tensor->end) || tensor->begin > tensor->end)
         return "its data_offsets are not two ascending integers";
-    if (tensor->end - tensor->begin != bytes)
+    if (rest % 8 != 0 || tensor->end - tensor->begin != bytes + rest / 8)
         return "its data_offsets do not fit its dtype and shape";
     return NULL;
 }
@@ -105,7 +105,7 @@ static t2i_status check_places(const t2i_st *st, t2i_error *err)
 static t2i_status check_metadata(const t2i_st *st, const t2i_json *metadata, t2i_error *err)
 {
     const char *key = NULL, *text;
-    int sound = t2i_json_is_object(metadata);
+    int sound = t2i_json_is_object(metadata) || t2i_json_is_null(metadata);
     while (sound && (key = t2i_json_next_key(metadata, key)) != NULL)
         sound = t2i_json_as_string(t2i_json_get(metadata, key), &text, NULL);
     if (sound) return T2I_OK;

@@ -51,7 +51,7 @@ static t2i_status add_tensor(walk *w, const t2i_py_tensor *view)
     to->view[to->count++] = view;
     info->dtype = view->dtype;
     info->dims = view->dims;
-    memcpy(info->dim, view->dim, sizeof info->dim);
+    memcpy(info->dim, view->dim, sizeof view->dim);
     info->count = view->count;
     return T2I_OK;
 }

@@ -17,7 +17,7 @@ typedef struct {
     const char *name;  /* borrowed from the file, like dtype */
     const char *dtype; /* "F32", ... */
     size_t dims;
-    uint64_t dim[8];
+    uint64_t dim[T2I_ST_DIMS];
     uint64_t count; /* elements */
 } t2i_tensor_info;
 
