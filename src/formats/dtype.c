@@ -8,7 +8,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files are little-endian, as we are");
 
-/* The types of safetensors 0.8. */
+/* The types of safetensors 0.8; C128 is of PyTorch alone. */
 static const struct {
     const char *name;
     size_t bits;
@@ -17,7 +17,7 @@ static const struct {
               {"U64", 64},        {"U32", 32},        {"U16", 16},    {"U8", 8},
               {"C64", 64},        {"BOOL", 8},        {"F8_E4M3", 8}, {"F8_E5M2", 8},
               {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6},
-              {"F6_E3M2", 6},     {"F4", 4}};
+              {"F6_E3M2", 6},     {"C128", 128},      {"F4", 4}};
 
 size_t t2i_dtype_bits(const char *dtype)
 {

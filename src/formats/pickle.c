@@ -1,6 +1,7 @@
 #include "formats/pickle.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,12 +150,32 @@ static t2i_status op_int(t2i_pickle_reader *r, int size)
     return push_int(r, size == 4 ? (int32_t)(uint32_t)value : (int64_t)value);
 }
 
+/* An integer of more than 64 bits, as a text in hexadecimal. */
+static t2i_status push_long(t2i_pickle_reader *r, size_t size)
+{
+    unsigned char bytes[UINT8_MAX];
+    char text[2 * sizeof bytes + 4];
+    T2I_TRY(get(r, bytes, size));
+    int negative = bytes[size - 1] >> 7;
+    for (size_t i = 0, carry = 1; negative && i < size; i++) {
+        carry += (unsigned char)~bytes[i];
+        bytes[i] = (unsigned char)carry;
+        carry >>= 8;
+    }
+    while (size > 1 && bytes[size - 1] == 0) size--;
+    int used = snprintf(text, sizeof text, "%s0x%x", negative ? "-" : "", bytes[size - 1]);
+    for (size_t i = size - 1; i-- > 0;)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
+    T2I_TRY(count_value(r));
+    return push(r, t2i_py_text(r->to->arena, text, (size_t)used));
+}
+
 static t2i_status op_long(t2i_pickle_reader *r, int argument)
 {
     uint64_t size, value;
     (void)argument;
     T2I_TRY(get_number(r, 1, &size));
-    if (size > 8) return t2i_pickle_reader_refuse(r, "an integer has more than 64 bits");
+    if (size > 8) return push_long(r, (size_t)size);
     T2I_TRY(get_number(r, (size_t)size, &value));
     if (size > 0 && size < 8 && (value >> (8 * size - 1) & 1) != 0) value |= UINT64_MAX << 8 * size;
     int64_t integer;

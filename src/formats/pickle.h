@@ -1,9 +1,12 @@
 /* pickle.h - reads the pickles of torch.save without executing them.
  *
  * A pickle is a program that may call any Python function. This interpreter supports only the
- * instructions that build plain values and the functions that rebuild a tensor; everything else is
- * refused, and the message names it. Memory is bounded: at most a million values and four million
- * items in containers for all pickles of a file, and 64 MB and depth 64 for each.
+ * instructions that build plain values and the functions that torch.load(weights_only=True) allows
+ * by default, without those that need NumPy; everything else is refused, and the message names it.
+ * A set becomes a list, torch.Size a tuple, a Counter a dict; devices, dtypes, bytes, complex
+ * numbers and integers of more than 64 bits become texts. Memory is bounded: at most a million
+ * values and four million items in containers for all pickles of a file, and 64 MB and depth 64 for
+ * each.
  *
  * Instructions: Python's pickletools, protocols 2 to 4.
  */
@@ -58,7 +61,8 @@ void t2i_pickle_free(t2i_pickle *pickle); /* an empty one is legal */
 
 /* Reads one pickle from offset *at of the source, and sets *at to the byte after its STOP; it must
  * lie before offset `end`. Storages are added to pickle->storage. *root is in the arena and has no
- * cycles; keys of dicts are strings, integers, bools or None, and unique. T2I_DATA, T2I_IO,
+ * cycles; keys of dicts are strings, numbers, bools, None or tuples, and unique
+ * (of tuples that is not checked). T2I_DATA, T2I_IO,
  * T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind,
                                        const t2i_byte_source *source, uint64_t *at, uint64_t end,

@@ -1,5 +1,5 @@
 /* pickle_reader.h - state of a pickle being read, shared by pickle.c (instructions) and
- * pickle_torch.c (functions of torch). */
+ * pickle_torch.c (functions of torch, and the functions below). */
 #ifndef T2I_PICKLE_READER_H
 #define T2I_PICKLE_READER_H
 

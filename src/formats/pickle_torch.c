@@ -1,5 +1,7 @@
 #include "formats/pickle_torch.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,21 +9,85 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { DEPTH_MAX = 64, VISITS_MAX = 1000000 };
+enum { DEPTH_MAX = 64, VISITS_MAX = 1000000, ITEMS_MAX = 4000000 };
 
-typedef enum { ORDERED_DICT, TENSOR, PARAMETER, OLD_PARAMETER, STORAGE_TYPE, TENSOR_TYPE } function;
+t2i_status t2i_pickle_reader_refuse(t2i_pickle_reader *r, const char *format, ...)
+{
+    char what[700];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return t2i_fail(r->err, T2I_DATA, "%s: its pickle is refused (at byte %llu): %s",
+                    r->source->name, (unsigned long long)(r->opcode - r->begin), what);
+}
 
-/* The allow-list. Entries marked "old" occur in files of 2016 to 2018. */
+t2i_status t2i_pickle_reader_count_items(t2i_pickle_reader *r, size_t count)
+{
+    r->to->items += count;
+    return r->to->items <= ITEMS_MAX
+               ? T2I_OK
+               : t2i_pickle_reader_refuse(r, "its containers have more than %d items", ITEMS_MAX);
+}
+
+/* ---- the allow-list ---- */
+
+typedef enum {
+    ORDERED_DICT,
+    COUNTER,
+    TENSOR,
+    TYPED_TENSOR,
+    QUANTIZED_TENSOR,
+    SPARSE_TENSOR,
+    META_TENSOR,
+    PARAMETER,
+    OLD_PARAMETER,
+    SUBCLASS,
+    COPIED_TENSOR,
+    STORAGE_TYPE,
+    TENSOR_TYPE,
+    SHAPE,
+    DEVICE,
+    LAYOUT,
+    BYTES,
+    SET,
+    COMPLEX,
+    WORD /* a value of its own, kept as its name */
+} function;
+
+/* The allow-list: that of torch.load(weights_only=True), without functions that need NumPy. Entries
+ * marked "old" occur in files of 2016 to 2018. For a WORD dtype is that of a _rebuild_tensor_v3. */
 static const struct {
     const char *module, *name;
     function what;
     const char *dtype;
 } functions[] = {
     {"collections", "OrderedDict", ORDERED_DICT, NULL},
+    {"collections", "Counter", COUNTER, NULL},
     {"torch._utils", "_rebuild_tensor_v2", TENSOR, NULL},
+    {"torch._utils", "_rebuild_tensor_v3", TYPED_TENSOR, NULL},
     {"torch._utils", "_rebuild_tensor", TENSOR, NULL}, /* old */
+    {"torch._utils", "_rebuild_qtensor", QUANTIZED_TENSOR, NULL},
+    {"torch._utils", "_rebuild_sparse_tensor", SPARSE_TENSOR, NULL},
+    {"torch._utils", "_rebuild_sparse_csr_tensor", SPARSE_TENSOR, NULL},
+    {"torch._utils", "_rebuild_meta_tensor_no_storage", META_TENSOR, NULL},
     {"torch._utils", "_rebuild_parameter", PARAMETER, NULL},
+    {"torch._utils", "_rebuild_parameter_with_state", PARAMETER, NULL},
+    {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", COPIED_TENSOR, NULL},
+    {"torch._tensor", "_rebuild_from_type_v2", SUBCLASS, NULL},
     {"torch.nn.parameter", "Parameter", OLD_PARAMETER, NULL},
+    {"torch", "Tensor", WORD, NULL},
+    {"torch", "Size", SHAPE, NULL},
+    {"torch", "device", DEVICE, NULL},
+    {"torch.serialization", "_get_layout", LAYOUT, NULL},
+    {"_codecs", "encode", BYTES, NULL},
+    {"__builtin__", "bytes", BYTES, NULL},
+    {"__builtin__", "bytearray", BYTES, NULL}, /* protocol 2 has the names of Python 2 */
+    {"builtins", "bytearray", BYTES, NULL},
+    {"__builtin__", "set", SET, NULL},
+    {"builtins", "set", SET, NULL},
+    {"__builtin__", "complex", COMPLEX, NULL},
+    {"builtins", "complex", COMPLEX, NULL},
     {"torch", "FloatStorage", STORAGE_TYPE, "F32"},
     {"torch", "DoubleStorage", STORAGE_TYPE, "F64"},
     {"torch", "HalfStorage", STORAGE_TYPE, "F16"},
@@ -32,6 +98,12 @@ static const struct {
     {"torch", "CharStorage", STORAGE_TYPE, "I8"},
     {"torch", "ByteStorage", STORAGE_TYPE, "U8"},
     {"torch", "BoolStorage", STORAGE_TYPE, "BOOL"},
+    {"torch", "ComplexFloatStorage", STORAGE_TYPE, "C64"},
+    {"torch", "ComplexDoubleStorage", STORAGE_TYPE, "C128"},
+    {"torch", "QInt8Storage", STORAGE_TYPE, "I8"},
+    {"torch", "QUInt8Storage", STORAGE_TYPE, "U8"},
+    {"torch", "QInt32Storage", STORAGE_TYPE, "I32"},
+    {"torch.storage", "UntypedStorage", STORAGE_TYPE, "U8"},
     {"torch", "FloatTensor", TENSOR_TYPE, "F32"},
     {"torch", "DoubleTensor", TENSOR_TYPE, "F64"},
     {"torch", "HalfTensor", TENSOR_TYPE, "F16"},
@@ -40,6 +112,37 @@ static const struct {
     {"torch", "ShortTensor", TENSOR_TYPE, "I16"},
     {"torch", "CharTensor", TENSOR_TYPE, "I8"},
     {"torch", "ByteTensor", TENSOR_TYPE, "U8"},
+    {"torch", "float32", WORD, NULL},
+    {"torch", "float64", WORD, NULL},
+    {"torch", "float16", WORD, NULL},
+    {"torch", "bfloat16", WORD, NULL},
+    {"torch", "int64", WORD, NULL},
+    {"torch", "int32", WORD, NULL},
+    {"torch", "int16", WORD, NULL},
+    {"torch", "int8", WORD, NULL},
+    {"torch", "uint8", WORD, NULL},
+    {"torch", "bool", WORD, NULL},
+    {"torch", "complex32", WORD, NULL},
+    {"torch", "complex64", WORD, NULL},
+    {"torch", "complex128", WORD, NULL},
+    {"torch", "qint8", WORD, NULL},
+    {"torch", "quint8", WORD, NULL},
+    {"torch", "qint32", WORD, NULL},
+    {"torch", "quint4x2", WORD, NULL},
+    {"torch", "quint2x4", WORD, NULL},
+    {"torch", "uint16", WORD, "U16"},
+    {"torch", "uint32", WORD, "U32"},
+    {"torch", "uint64", WORD, "U64"},
+    {"torch", "float8_e4m3fn", WORD, "F8_E4M3"},
+    {"torch", "float8_e5m2", WORD, "F8_E5M2"},
+    {"torch", "float8_e4m3fnuz", WORD, "F8_E4M3FNUZ"},
+    {"torch", "float8_e5m2fnuz", WORD, "F8_E5M2FNUZ"},
+    {"torch", "float8_e8m0fnu", WORD, "F8_E8M0"},
+    {"torch", "per_tensor_affine", WORD, NULL},
+    {"torch", "per_tensor_symmetric", WORD, NULL},
+    {"torch", "per_channel_affine", WORD, NULL},
+    {"torch", "per_channel_symmetric", WORD, NULL},
+    {"torch", "per_channel_affine_float_qparams", WORD, NULL},
 };
 
 const char *t2i_pickle_torch_kind_name(const t2i_py *value)
@@ -58,9 +161,12 @@ t2i_status t2i_pickle_torch_global(t2i_pickle_reader *r, const char *module, con
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if (strcmp(functions[i].module, module) != 0 || strcmp(functions[i].name, name) != 0)
             continue;
-        if (functions[i].what == TENSOR_TYPE && r->kind != T2I_PICKLE_TABLE) break;
-        *out = t2i_py_value(r->to->arena, (t2i_py_kind)KIND_FUNCTION);
-        if (*out != NULL) (*out)->integer = (int64_t)i;
+        char text[64];
+        int size = snprintf(text, sizeof text, "%s.%s", module, name);
+        *out = t2i_py_text(r->to->arena, text, (size_t)size); /* the name of a WORD */
+        if (*out == NULL) return T2I_OK;
+        (*out)->kind = (t2i_py_kind)KIND_FUNCTION;
+        (*out)->integer = (int64_t)i;
         return T2I_OK;
     }
     return t2i_pickle_reader_refuse(r,
@@ -259,32 +365,59 @@ static int no_hooks(const t2i_py *value)
     return is(value, T2I_PY_NONE) || (is(value, T2I_PY_DICT) && value->size == 0);
 }
 
-/* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]) */
-static t2i_status rebuild_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
+/* Makes a tensor of a storage from its offset, size and strides. */
+static t2i_status make_tensor(t2i_pickle_reader *r, const t2i_py *storage, t2i_py *const *place,
+                              t2i_py **out)
 {
     const char *problem;
-    if (args->size != 4 && args->size != 6 && args->size != 7)
-        return t2i_pickle_reader_refuse(r, "a tensor has %zu arguments", args->size);
-    const t2i_py *storage = args->item[0], *size = args->item[2], *stride = args->item[3];
-    if ((int)storage->kind != KIND_STORAGE || !is(size, T2I_PY_TUPLE) ||
-        !is(stride, T2I_PY_TUPLE) || (args->size > 4 && !is(args->item[4], T2I_PY_BOOL)))
+    const t2i_py *size = place[1], *stride = place[2];
+    if ((int)storage->kind != KIND_STORAGE || !is(size, T2I_PY_TUPLE) || !is(stride, T2I_PY_TUPLE))
         return t2i_pickle_reader_refuse(r, "a tensor has arguments of wrong types");
-    if (args->size > 4 && !no_hooks(args->item[5]))
-        return t2i_pickle_reader_refuse(r, "a tensor has hooks");
-    if (args->size == 7 && !no_hooks(args->item[6]))
-        return t2i_pickle_reader_refuse(r, "a tensor is marked as negated or conjugated");
     if (size->size != stride->size || size->size > T2I_PY_DIMS)
         return t2i_pickle_reader_refuse(r,
                                         "a tensor has %zu dimensions and %zu strides (at most %d)",
                                         size->size, stride->size, T2I_PY_DIMS);
     t2i_py_tensor t = {.dims = size->size};
-    int sound = as_count(args->item[1], &t.offset);
+    int sound = as_count(place[0], &t.offset);
     for (size_t i = 0; i < t.dims && sound; i++)
         sound = as_count(size->item[i], &t.dim[i]) && as_count(stride->item[i], &t.stride[i]);
     if (!sound)
         return t2i_pickle_reader_refuse(r, "the shape or strides of a tensor are impossible");
     *out = t2i_pickle_torch_view(r->to, storage, &t, &problem);
     return problem == NULL ? T2I_OK : t2i_pickle_reader_refuse(r, "%s", problem);
+}
+
+/* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]) */
+static t2i_status rebuild_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
+{
+    if (args->size != 4 && args->size != 6 && args->size != 7)
+        return t2i_pickle_reader_refuse(r, "a tensor has %zu arguments", args->size);
+    if (args->size > 4 && !is(args->item[4], T2I_PY_BOOL))
+        return t2i_pickle_reader_refuse(r, "a tensor has arguments of wrong types");
+    if (args->size > 4 && !no_hooks(args->item[5]))
+        return t2i_pickle_reader_refuse(r, "a tensor has hooks");
+    if (args->size == 7 && !no_hooks(args->item[6]))
+        return t2i_pickle_reader_refuse(r, "a tensor is marked as negated or conjugated");
+    return make_tensor(r, args->item[0], args->item + 1, out);
+}
+
+/* (untyped storage, offset, size, stride, requires_grad, hooks, dtype[, metadata]): of a type that
+ * has no storage type, which are no types of weights. Its offset counts elements. */
+static t2i_status rebuild_typed_tensor(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
+{
+    if ((args->size != 7 && args->size != 8) || (int)args->item[0]->kind != KIND_STORAGE ||
+        !is_function(args->item[6], WORD) || functions[args->item[6]->integer].dtype == NULL)
+        return t2i_pickle_reader_refuse(r, "a tensor has arguments of wrong types");
+    if (args->size == 8 && !no_hooks(args->item[7]))
+        return t2i_pickle_reader_refuse(r, "a tensor is marked as negated or conjugated");
+    t2i_py storage = *args->item[0];
+    size_t wide = t2i_dtype_size(functions[args->item[6]->integer].dtype);
+    if (t2i_dtype_size(storage.tensor.dtype) != 1 || storage.tensor.offset % wide != 0)
+        return t2i_pickle_reader_refuse(r, "a tensor has arguments of wrong types");
+    storage.tensor.dtype = functions[args->item[6]->integer].dtype;
+    storage.tensor.count /= wide;
+    storage.tensor.offset /= wide;
+    return make_tensor(r, &storage, args->item + 1, out);
 }
 
 /* Files of 2016 and 2017: Parameter() and BUILD with (data, gradient, hooks, requires_grad,
@@ -329,6 +462,74 @@ static t2i_status ordered_dict(t2i_pickle_reader *r, const t2i_py *args, t2i_py 
     return t2i_py_arena_failed(r->to->arena) ? t2i_fail_memory(r->err, 1, "a dict") : T2I_OK;
 }
 
+/* The text of an argument; NULL if there is none. */
+static const t2i_py *text_argument(const t2i_py *args, size_t index)
+{
+    return args->size > index && is(args->item[index], T2I_PY_TEXT) ? args->item[index] : NULL;
+}
+
+/* Values of a few functions that are kept in a plain form: a shape as a tuple, a set as a list, the
+ * others as texts. */
+static t2i_status plain_value(t2i_pickle_reader *r, const t2i_py *what, const t2i_py *args,
+                              t2i_py **out)
+{
+    const t2i_py *text = text_argument(args, 0);
+    char made[100];
+    *out = NULL;
+    switch (functions[what->integer].what) {
+    case COUNTER:
+        if (args->size == 0) *out = t2i_py_dict(r->to->arena, 0);
+        if (args->size == 1 && is(args->item[0], T2I_PY_DICT)) *out = args->item[0];
+        break;
+    case SHAPE:
+        if (args->size == 1 && is(args->item[0], T2I_PY_TUPLE)) *out = args->item[0];
+        break;
+    case SET:
+        if (args->size == 1 && is(args->item[0], T2I_PY_LIST)) *out = args->item[0];
+        break;
+    case SPARSE_TENSOR: /* layout and parts: no tensor that weights could be */
+        if (args->size == 2 && is(args->item[1], T2I_PY_TUPLE)) *out = args->item[1];
+        break;
+    case META_TENSOR:
+        *out = r->to->none;
+        break;
+    case BYTES:
+        if (args->size == 0) *out = t2i_py_text(r->to->arena, "", 0);
+        if (text != NULL) *out = args->item[0];
+        break;
+    case LAYOUT:
+        if (text != NULL) *out = args->item[0];
+        break;
+    case DEVICE:
+        if (text != NULL && args->size == 1) *out = args->item[0];
+        if (text == NULL || args->size != 2 || !is(args->item[1], T2I_PY_INT)) break;
+        snprintf(made, sizeof made, "%.50s:%lld", text->text, (long long)args->item[1]->integer);
+        *out = t2i_py_text(r->to->arena, made, strlen(made));
+        break;
+    case COMPLEX:
+        if (args->size != 2 || !is(args->item[0], T2I_PY_FLOAT) || !is(args->item[1], T2I_PY_FLOAT))
+            break;
+        snprintf(made, sizeof made, "(%.9g%+.9gj)", args->item[0]->real, args->item[1]->real);
+        *out = t2i_py_text(r->to->arena, made, strlen(made));
+        break;
+    default:
+        return t2i_pickle_reader_refuse(r, "it calls a %s", t2i_pickle_torch_kind_name(what));
+    }
+    if (*out != NULL) return T2I_OK;
+    return t2i_pickle_reader_refuse(r, "%s.%s has unexpected arguments",
+                                    functions[what->integer].module, functions[what->integer].name);
+}
+
+/* (function, type, arguments, attributes): a tensor with attributes, which are ignored. */
+static t2i_status rebuild_subclass(t2i_pickle_reader *r, const t2i_py *args, t2i_py **out)
+{
+    if (args->size != 4 || (int)args->item[0]->kind != KIND_FUNCTION ||
+        is_function(args->item[0], SUBCLASS) ||
+        !(is_function(args->item[1], WORD) || is_function(args->item[1], OLD_PARAMETER)))
+        return t2i_pickle_reader_refuse(r, "a tensor has arguments of wrong types");
+    return t2i_pickle_torch_reduce(r, args->item[0], args->item[2], out);
+}
+
 t2i_status t2i_pickle_torch_reduce(t2i_pickle_reader *r, const t2i_py *what, const t2i_py *args,
                                    t2i_py **out)
 {
@@ -337,17 +538,27 @@ t2i_status t2i_pickle_torch_reduce(t2i_pickle_reader *r, const t2i_py *what, con
                                         t2i_pickle_torch_kind_name(args));
     if (is_function(what, ORDERED_DICT)) return ordered_dict(r, args, out);
     if (is_function(what, TENSOR)) return rebuild_tensor(r, args, out);
+    if (is_function(what, TYPED_TENSOR)) return rebuild_typed_tensor(r, args, out);
     if (is_function(what, OLD_PARAMETER)) return old_parameter(r, args, out);
-    if (!is_function(what, PARAMETER))
+    if (is_function(what, SUBCLASS)) return rebuild_subclass(r, args, out);
+    if (is_function(what, QUANTIZED_TENSOR) && args->size == 7)
+        return make_tensor(r, args->item[0], args->item + 1, out);
+    if (is_function(what, COPIED_TENSOR) && args->size == 4 && is(args->item[0], T2I_PY_TENSOR)) {
+        *out = args->item[0];
+        return T2I_OK;
+    }
+    if ((int)what->kind != KIND_FUNCTION)
         return t2i_pickle_reader_refuse(r, "it calls a %s", t2i_pickle_torch_kind_name(what));
-    if (args->size != 3 || !is(args->item[0], T2I_PY_TENSOR) || !is(args->item[1], T2I_PY_BOOL) ||
-        !no_hooks(args->item[2]))
+    if (!is_function(what, PARAMETER)) return plain_value(r, what, args, out);
+    /* the attributes of a fourth argument are ignored */
+    if ((args->size != 3 && args->size != 4) || !is(args->item[0], T2I_PY_TENSOR) ||
+        !is(args->item[1], T2I_PY_BOOL) || !no_hooks(args->item[2]))
         return t2i_pickle_reader_refuse(r, "a parameter has unexpected arguments");
     *out = args->item[0];
     return T2I_OK;
 }
 
-/* The attributes of a state_dict are {'_metadata': versions of modules}, which are ignored. */
+/* The attributes of a state_dict, mostly {'_metadata': versions of modules}, are ignored. */
 t2i_status t2i_pickle_torch_build(t2i_pickle_reader *r, t2i_py *value, const t2i_py *state,
                                   t2i_py **out)
 {
@@ -357,8 +568,8 @@ t2i_status t2i_pickle_torch_build(t2i_pickle_reader *r, t2i_py *value, const t2i
     if (!is(value, T2I_PY_DICT) || !value->ordered)
         return t2i_pickle_reader_refuse(r, "it sets attributes of a %s",
                                         t2i_pickle_torch_kind_name(value));
-    if (!is(state, T2I_PY_DICT) || state->size != 1 || t2i_py_get(state, "_metadata") == NULL)
-        return t2i_pickle_reader_refuse(r, "an OrderedDict has attributes other than _metadata");
+    if (!is(state, T2I_PY_DICT))
+        return t2i_pickle_reader_refuse(r, "the attributes of an OrderedDict are not a dict");
     return T2I_OK;
 }
 
@@ -369,25 +580,57 @@ static int sign(int64_t a, int64_t b)
     return (a > b) - (a < b);
 }
 
-/* True and 1 are equal keys in Python. */
+/* Order of the kinds of keys: True and 1 are equal in Python. */
+static int key_order(const t2i_py *key)
+{
+    switch (key->kind) {
+    case T2I_PY_NONE:
+        return 0;
+    case T2I_PY_BOOL:
+    case T2I_PY_INT:
+        return 1;
+    case T2I_PY_FLOAT:
+        return 2;
+    case T2I_PY_TEXT:
+        return 3;
+    default:
+        return 4; /* a tuple */
+    }
+}
+
+/* Tuples count as distinct. */
 static int by_key(const void *a, const void *b)
 {
     const t2i_py *x = *(t2i_py *const *)a, *y = *(t2i_py *const *)b;
-    int none = is(x, T2I_PY_NONE), text = is(x, T2I_PY_TEXT);
-    if (none != is(y, T2I_PY_NONE)) return none ? -1 : 1;
-    if (text != is(y, T2I_PY_TEXT)) return text ? 1 : -1;
-    if (none) return 0;
-    if (!text) return sign(x->integer, y->integer);
+    int which = key_order(x);
+    if (which != key_order(y)) return which - key_order(y);
+    if (which == 0) return 0;
+    if (which == 1) return sign(x->integer, y->integer);
+    if (which == 2) return memcmp(&x->real, &y->real, sizeof x->real);
+    if (which == 4) return ((uintptr_t)x > (uintptr_t)y) - ((uintptr_t)x < (uintptr_t)y);
     int order = memcmp(x->text, y->text, x->size < y->size ? x->size : y->size);
     return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+/* What stands for itself: a name such as torch.float32 becomes a text, a storage a tensor. */
+static void keep(const t2i_pickle_reader *r, t2i_py *value)
+{
+    if (is_function(value, WORD) ||
+        (is_function(value, TENSOR_TYPE) && r->kind != T2I_PICKLE_TABLE))
+        value->kind = T2I_PY_TEXT;
+    if ((int)value->kind != KIND_STORAGE) return;
+    value->kind = T2I_PY_TENSOR;
+    value->tensor.dims = 1;
+    value->tensor.dim[0] = value->tensor.count;
+    value->tensor.stride[0] = 1;
 }
 
 static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
 {
     for (size_t i = 0; i < dict->size; i++) {
         const t2i_py *key = dict->key[i];
-        if (!is(key, T2I_PY_TEXT) && !is(key, T2I_PY_INT) && !is(key, T2I_PY_BOOL) &&
-            !is(key, T2I_PY_NONE))
+        keep(r, dict->key[i]);
+        if (key->kind > T2I_PY_TUPLE || is(key, T2I_PY_LIST))
             return t2i_pickle_reader_refuse(r, "a dict has a %s as key",
                                             t2i_pickle_torch_kind_name(key));
     }
@@ -412,6 +655,7 @@ static t2i_status visit(t2i_pickle_reader *r, t2i_py *value, int depth, size_t *
 {
     if (++*visits > VISITS_MAX)
         return t2i_pickle_reader_refuse(r, "its tree has more than %d values", VISITS_MAX);
+    keep(r, value);
     if (value->kind > T2I_PY_TENSOR &&
         !(r->kind == T2I_PICKLE_TABLE && (int)value->kind == KIND_FUNCTION))
         return t2i_pickle_reader_refuse(r, "a %s stands in place of a value",

@@ -53,7 +53,7 @@ static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
         !t2i_json_as_string(t2i_json_get(entry, "dtype"), &tensor->dtype, NULL))
         return "its entry is not an object with dtype, shape and data_offsets";
     uint64_t bits = t2i_dtype_bits(tensor->dtype), bytes;
-    if (bits == 0) return "its dtype is unknown";
+    if (bits == 0 || bits > 64) return "its dtype is unknown";
     tensor->dims = t2i_json_size(shape);
     if (tensor->dims > T2I_ST_DIMS) return "it has more than 32 dimensions";
     tensor->count = 1;

@@ -2,11 +2,11 @@
  *
  * Format: u64 little-endian header length, a JSON header, then the data; see
  * https://github.com/huggingface/safetensors. All that its library (0.8) writes is read; further
- * fields of an entry are ignored, as there. Refused (T2I_DATA, one line that names file and tensor):
- * header over 100 MB or longer than the file, not UTF-8, not starting with '{', duplicate keys (the
- * format forbids them), unknown dtype, more than 32 dimensions, offsets out of order, overlapping,
- * with holes or beyond the file, size that differs from shape x dtype, overflow in a product,
- * trailing bytes, __metadata__ that is not strings.
+ * fields of an entry are ignored, as there. Refused (T2I_DATA, one line that names file and
+ * tensor): header over 100 MB or longer than the file, not UTF-8, not starting with '{', duplicate
+ * keys (the format forbids them), unknown dtype, more than 32 dimensions, offsets out of order,
+ * overlapping, with holes or beyond the file, size that differs from shape x dtype, overflow in a
+ * product, trailing bytes, __metadata__ that is not strings.
  *
  * This module does not depend on models: a file has named tensors and metadata.
  */

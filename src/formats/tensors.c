@@ -66,6 +66,10 @@ static size_t add_key(walk *w, size_t size, const t2i_py *key, size_t position)
         text = key->text;
     else if (key != NULL && key->kind == T2I_PY_INT)
         snprintf(number, sizeof number, "%" PRId64, key->integer);
+    else if (key != NULL && key->kind == T2I_PY_FLOAT)
+        snprintf(number, sizeof number, "%.17g", key->real);
+    else if (key != NULL && key->kind == T2I_PY_TUPLE)
+        snprintf(number, sizeof number, "(key %zu)", position);
     else if (key != NULL)
         text = key->kind == T2I_PY_NONE ? "None" : key->integer ? "True" : "False";
     size_t more = strlen(text), dot = size > 0;
