@@ -93,9 +93,7 @@ base/mem t2i_alloc_calls  the tests count allocations: a step makes none
 base/mem t2i_alloc_live   the tests look for leaks
 comm/reduce t2i_reduce_shares  tests/mpi/reduce.c: is the memory of a node shared?
 comm/reduce t2i_reduce_slice   tests/mpi/reduce.c: a slice beside the whole sum
-prepare/webdataset t2i_webdataset_find  t2i-data build is to read shards
 prepare/webdataset t2i_webdataset_common  t2i-data build is to read shards
-prepare/webdataset t2i_webdataset_is_pattern  t2i-data build is to read shards
 prepare/webdataset t2i_webdataset_next  t2i-data build is to read shards
 prepare/webdataset t2i_webdataset_open  t2i-data build is to read shards
 prepare/webdataset t2i_webdataset_position  t2i-data build is to read shards
@@ -104,8 +102,6 @@ model/ngrams t2i_ngrams_row  tests/unit/model/transformer.c: rows of pieces by a
 formats/safetensors t2i_st_find  tests read golden values by name
 formats/safetensors t2i_st_save  tests write files from elsewhere
 formats/torchfile t2i_torchfile_parse  tests/fuzz/torchfile.c: bytes without a file
-formats/npy t2i_npy_open  ready features and WebDataset
-formats/npy t2i_npy_rows  ready features and WebDataset
 formats/zip t2i_zip_root  tests compare the folder in an archive with that of torch.save
 '
 most_modules=20 # in a folder

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "formats/byte_source.h"
 #include "base/text.h"
+#include "formats/dtype.h"
 #include "formats/file_kind.h"
 #include "formats/torchfile.h"
 
@@ -17,12 +18,13 @@ enum { NAMES_MAX = 1 << 26, NAME_MAX_BYTES = 4096, HEAD = 16 };
 #define WANTED "a safetensors or torch file"
 
 struct t2i_tensors {
-    char *path;
+    char *path, *part;    /* part: NULL when not given */
     t2i_torchfile *torch; /* one of st and torch is NULL */
     t2i_st *st;
     t2i_tensor_info *info;
     const t2i_py_tensor **view; /* torch file: the tensor of each info */
     size_t count, room;
+    size_t *place;  /* of each info: its number in the file, where a part is given */
     size_t *sorted; /* indices, sorted by name */
     t2i_text name;  /* torch file: names of all tensors, concatenated */
 };
@@ -126,6 +128,47 @@ static t2i_status list_st(t2i_tensors *to, t2i_error *err)
     return T2I_OK;
 }
 
+/* What follows PART and a dot in a name, or the whole name if it is PART; NULL: it is elsewhere. */
+static const char *below(const char *name, const char *part)
+{
+    size_t size = strlen(part);
+    if (strcmp(part, ".") == 0 || strcmp(name, part) == 0) return name;
+    return strncmp(name, part, size) == 0 && name[size] == '.' ? name + size + 1 : NULL;
+}
+
+static t2i_status no_such_part(const t2i_tensors *to, size_t count, t2i_error *err)
+{
+    char list[300] = "";
+    for (size_t i = 0, used = 0; i < count && used < 200; i++) {
+        const char *name = to->info[i].name;
+        int size = (int)strcspn(name, ".");
+        if (size > 60 || (i > 0 && strncmp(to->info[i - 1].name, name, (size_t)size + 1) == 0))
+            continue;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.*s", used == 0 ? "" : ", ",
+                                 size, name);
+    }
+    return t2i_fail(err, T2I_DATA, "%s has no part '%.100s'; its parts are %s", to->path, to->part,
+                    list);
+}
+
+/* Leaves the tensors of the part. */
+static t2i_status take_part(t2i_tensors *to, t2i_error *err)
+{
+    size_t count = to->count;
+    if (to->part == NULL) return T2I_OK;
+    to->place = t2i_alloc(count, sizeof *to->place);
+    if (to->place == NULL) return t2i_fail_memory(err, count * sizeof *to->place, "tensors");
+    to->count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (below(to->info[i].name, to->part) != NULL) to->place[to->count++] = i;
+    if (to->count == 0) return no_such_part(to, count, err);
+    for (size_t i = 0; i < to->count; i++) {
+        to->info[i] = to->info[to->place[i]];
+        to->info[i].name = below(to->info[i].name, to->part);
+    }
+    return T2I_OK;
+}
+
 typedef struct {
     const char *name;
     size_t index;
@@ -178,7 +221,24 @@ static t2i_status open_tensors(t2i_tensors *to, t2i_error *err)
     } else {
         return t2i_file_kind_check(to->path, NULL, WANTED, err);
     }
+    T2I_TRY(take_part(to, err));
     return sort_names(to, err);
+}
+
+/* Cuts PART off the path, unless a file has the whole name. */
+static t2i_status split_path(t2i_tensors *to, const char *path, t2i_error *err)
+{
+    to->path = t2i_fs_copy_path(path, err);
+    if (to->path == NULL) return T2I_SYSTEM;
+    char *colon = t2i_fs_exists(path) ? NULL : strrchr(to->path, ':');
+    if (colon == NULL) return T2I_OK;
+    *colon = '\0';
+    if (!t2i_fs_exists(to->path) || colon[1] == '\0') {
+        *colon = ':';
+        return T2I_OK;
+    }
+    to->part = t2i_fs_copy_path(colon + 1, err);
+    return to->part == NULL ? T2I_SYSTEM : T2I_OK;
 }
 
 t2i_status t2i_tensors_open(t2i_tensors **out, const char *path, t2i_error *err)
@@ -186,8 +246,8 @@ t2i_status t2i_tensors_open(t2i_tensors **out, const char *path, t2i_error *err)
     *out = NULL;
     t2i_tensors *to = t2i_alloc(1, sizeof *to);
     if (to == NULL) return t2i_fail_memory(err, sizeof *to, "an open file");
-    to->path = t2i_fs_copy_path(path, err);
-    t2i_status status = to->path == NULL ? T2I_SYSTEM : open_tensors(to, err);
+    t2i_status status = split_path(to, path, err);
+    if (status == T2I_OK) status = open_tensors(to, err);
     if (status == T2I_OK)
         *out = to;
     else
@@ -202,9 +262,11 @@ void t2i_tensors_close(t2i_tensors *tensors)
     t2i_st_close(tensors->st);
     t2i_free(tensors->info);
     t2i_free(tensors->view);
+    t2i_free(tensors->place);
     t2i_free(tensors->sorted);
     t2i_text_free(&tensors->name);
     t2i_free(tensors->path);
+    t2i_free(tensors->part);
     t2i_free(tensors);
 }
 
@@ -234,14 +296,50 @@ const t2i_tensor_info *t2i_tensors_find(const t2i_tensors *tensors, const char *
     return NULL;
 }
 
-t2i_status t2i_tensors_floats(t2i_tensors *tensors, const t2i_tensor_info *tensor, float *out,
-                              t2i_error *err)
+/* Number of a tensor in the file. */
+static size_t place_of(const t2i_tensors *tensors, const t2i_tensor_info *tensor)
 {
     size_t index = (size_t)(tensor - tensors->info);
     T2I_ASSERT(index < tensors->count);
+    return tensors->place != NULL ? tensors->place[index] : index;
+}
+
+t2i_status t2i_tensors_floats(t2i_tensors *tensors, const t2i_tensor_info *tensor, float *out,
+                              t2i_error *err)
+{
+    size_t place = place_of(tensors, tensor);
     if (tensors->st != NULL)
-        return t2i_st_floats(tensors->st, t2i_st_at(tensors->st, index), out, err);
-    return t2i_torchfile_floats(tensors->torch, tensors->view[index], tensor->name, out, err);
+        return t2i_st_floats(tensors->st, t2i_st_at(tensors->st, place), out, err);
+    return t2i_torchfile_floats(tensors->torch, tensors->view[place], tensor->name, out, err);
+}
+
+t2i_status t2i_tensors_rows(t2i_tensors *tensors, const t2i_tensor_info *tensor, uint64_t first,
+                            uint64_t count, float *out, t2i_error *err)
+{
+    size_t place = place_of(tensors, tensor);
+    T2I_ASSERT(tensor->dims == 2 && first <= tensor->dim[0] && count <= tensor->dim[0] - first);
+    if (tensors->st != NULL) {
+        t2i_st_tensor rows = *t2i_st_at(tensors->st, place);
+        uint64_t row = tensor->dim[1] * t2i_dtype_size(tensor->dtype);
+        rows.begin += first * row;
+        rows.end = rows.begin + count * row;
+        return t2i_st_floats(tensors->st, &rows, out, err);
+    }
+    t2i_py_tensor rows = *tensors->view[place];
+    rows.dim[0] = count;
+    rows.count = count * rows.dim[1];
+    rows.offset += first * rows.stride[0];
+    return t2i_torchfile_floats(tensors->torch, &rows, tensor->name, out, err);
+}
+
+const char *t2i_tensors_path(const t2i_tensors *tensors)
+{
+    return tensors->path;
+}
+
+const char *t2i_tensors_part(const t2i_tensors *tensors)
+{
+    return tensors->part;
 }
 
 const t2i_py *t2i_tensors_tree(const t2i_tensors *tensors)

@@ -1,7 +1,6 @@
 #include "prepare/build.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,7 @@
 #include "prepare/build_journal.h"
 #include "base/progress.h"
 #include "prepare/encode_images.h"
-#include "formats/tensors.h"
+#include "prepare/ready_features.h"
 #include "prepare/resnet_weights.h"
 
 typedef struct {
@@ -45,9 +44,8 @@ typedef struct {
     t2i_pair_set set;
     t2i_string_table groups;
     t2i_build_journal *results;
-    t2i_tensors *tensors;   /* ready features */
-    t2i_string_table stems; /* names of its tensors */
-    size_t dim;             /* features per picture */
+    t2i_ready_features *ready;
+    size_t dim; /* features per picture */
 
     /* for each name */
     char **reason;  /* why the picture cannot be used; NULL: it can */
@@ -55,7 +53,6 @@ typedef struct {
     size_t *number; /* number in the dataset + 1; 0: not in a good row yet */
     size_t *group;  /* index into groups + 1; 0: not given */
     size_t *line;   /* line that gave the group first */
-    size_t *tensor; /* index of the tensor with its features */
 
     size_t *name; /* for each picture of the dataset: index into names */
 } builder;
@@ -132,11 +129,10 @@ static t2i_status find_pictures(builder *b, t2i_error *err)
     b->number = t2i_alloc(count, sizeof *b->number);
     b->group = t2i_alloc(count, sizeof *b->group);
     b->line = t2i_alloc(count, sizeof *b->line);
-    b->tensor = t2i_alloc(count, sizeof *b->tensor);
     b->name = t2i_alloc(count, sizeof *b->name);
     if (b->reason == NULL || b->rows == NULL || b->number == NULL || b->group == NULL ||
-        b->line == NULL || b->tensor == NULL || b->name == NULL)
-        return t2i_fail_memory(err, 7 * count * sizeof *b->rows, "the pictures");
+        b->line == NULL || b->name == NULL)
+        return t2i_fail_memory(err, 6 * count * sizeof *b->rows, "the pictures");
     for (size_t i = 0; i < b->list.count; i++) b->rows[b->picture[i]]++;
     return T2I_OK;
 }
@@ -313,63 +309,15 @@ static t2i_status encode_pictures(builder *b, t2i_comm *comm, t2i_error *err)
 
 /* ---- ready features: rank 0 ---- */
 
-/* Finds the tensor of a picture by its name, its last component, or that without extension. */
-static size_t find_tensor(const builder *b, const char *name)
-{
-    char stem[4096];
-    const char *slash = strrchr(name, '/'), *last = slash == NULL ? name : slash + 1;
-    size_t found = t2i_string_table_find(&b->stems, name);
-    if (found == SIZE_MAX) found = t2i_string_table_find(&b->stems, last);
-    const char *dot = strrchr(last, '.');
-    if (found != SIZE_MAX || dot == NULL || dot == last || strlen(last) >= sizeof stem)
-        return found;
-    snprintf(stem, sizeof stem, "%.*s", (int)(dot - last), last);
-    return t2i_string_table_find(&b->stems, stem);
-}
-
-static t2i_status check_features(builder *b, const t2i_tensor_info *tensor, t2i_error *why)
-{
-    if (tensor->count == 0 || tensor->count > 65536)
-        return t2i_fail(why, T2I_DATA, "the picture has %llu features; 1 to 65,536 are allowed",
-                        (unsigned long long)tensor->count);
-    if (b->dim != 0 && tensor->count != b->dim)
-        return t2i_fail(why, T2I_DATA,
-                        "the picture has %llu features, but earlier pictures have %zu",
-                        (unsigned long long)tensor->count, b->dim);
-    float *value = t2i_alloc((size_t)tensor->count, sizeof *value);
-    if (value == NULL) return t2i_fail_memory(why, (size_t)tensor->count * 4, "features");
-    t2i_status status = t2i_tensors_floats(b->tensors, tensor, value, why);
-    for (size_t i = 0; status == T2I_OK && i < tensor->count; i++)
-        if (!isfinite(value[i]))
-            status = t2i_fail(why, T2I_DATA, "feature %zu of the picture is not finite", i);
-    t2i_free(value);
-    if (status == T2I_OK) b->dim = (size_t)tensor->count;
-    return status;
-}
-
-static t2i_status find_features(builder *b, size_t name, t2i_error *why)
-{
-    const char *text = t2i_string_table_at(&b->names, name);
-    size_t found = find_tensor(b, text);
-    if (found == SIZE_MAX)
-        return t2i_fail(why, T2I_DATA, "%s has no features for %s", b->options->features, text);
-    b->tensor[name] = found;
-    return check_features(b, t2i_tensors_at(b->tensors, found), why);
-}
-
 static t2i_status read_features(builder *b, t2i_error *err)
 {
     t2i_progress progress;
-    T2I_TRY(t2i_tensors_open(&b->tensors, b->options->features, err));
-    for (size_t i = 0; i < t2i_tensors_count(b->tensors); i++) {
-        size_t number;
-        T2I_TRY(t2i_string_table_add(&b->stems, t2i_tensors_at(b->tensors, i)->name, &number, err));
-        T2I_ASSERT(number == i); /* names are distinct in a sound file */
-    }
+    T2I_TRY(t2i_ready_features_open(&b->ready, b->options->features, b->options->pairs, &b->names,
+                                    &b->list, b->picture, err));
     t2i_progress_begin(&progress, "reading features");
     for (size_t i = 0; i < b->names.count; i++) {
         t2i_error why = {0};
-        t2i_status status = find_features(b, i, &why);
+        t2i_status status = t2i_ready_features_check(b->ready, i, &why);
         if (status != T2I_OK && status != T2I_DATA) {
             *err = why;
             return status;
@@ -379,6 +327,7 @@ static t2i_status read_features(builder *b, t2i_error *err)
         t2i_progress_at(&progress, (double)(i + 1) / (double)b->names.count);
     }
     t2i_progress_end(&progress);
+    b->dim = t2i_ready_features_width(b->ready);
     return T2I_OK;
 }
 
@@ -532,8 +481,7 @@ static t2i_status put_features(const builder *b, t2i_dataset_writer *out, t2i_er
     if (value == NULL) return t2i_fail_memory(err, b->dim * sizeof *value, "features");
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < b->set.images; i++) {
-        status = t2i_tensors_floats(b->tensors, t2i_tensors_at(b->tensors, b->tensor[b->name[i]]),
-                                    value, err);
+        status = t2i_ready_features_read(b->ready, b->name[i], value, err);
         if (status == T2I_OK) status = t2i_dataset_writer_put_features(out, 1, value, err);
     }
     t2i_free(value);
@@ -628,14 +576,12 @@ static void free_builder(builder *b)
     t2i_free(b->number);
     t2i_free(b->group);
     t2i_free(b->line);
-    t2i_free(b->tensor);
     t2i_free(b->name);
     t2i_free(b->folder);
     t2i_source_free(&b->source);
     t2i_string_table_free(&b->names);
     t2i_string_table_free(&b->groups);
-    t2i_string_table_free(&b->stems);
-    t2i_tensors_close(b->tensors);
+    t2i_ready_features_close(b->ready);
     t2i_resnet_free(b->net);
     if (b->lock >= 0) close(b->lock);
 }

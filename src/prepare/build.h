@@ -13,7 +13,7 @@ typedef struct {
     const char *from;         /* its kind, or "auto" */
     t2i_list_columns columns; /* names of columns and keys; NULL: found by their usual names */
     const char *images;   /* folder that file names in a list are relative to; NULL: the source's */
-    const char *features; /* file with one tensor per picture (tensors.h); NULL: read pictures */
+    const char *features; /* ready_features.h; NULL: read pictures */
     const char *out;
     const char *encoder;     /* "pca" or "resnet18" */
     const char *weights;     /* weights file of resnet18; NULL for pca */
@@ -36,8 +36,7 @@ typedef struct {
  *
  * If no row names a split, floor(validation x groups) of the picture groups become the validation
  * split. Pictures with the same stored pixels count as one group there. With ready features, a row
- * without a split is a training row. Features are looked up by the picture's name as given, then by
- * its last path component, then by that without its extension.
+ * without a split is a training row; ready_features.h says which features are whose.
  *
  * Returns T2I_USAGE, T2I_NOINPUT, T2I_DATA, T2I_CANTCREATE, T2I_IO or T2I_SYSTEM; T2I_STOPPED when
  * a stop signal (stop_signal.h) arrives while pictures are encoded. On failure no file exists under

@@ -9,7 +9,9 @@
 
 #define ANCHOR "layer1.0.conv1.weight"
 
-static t2i_status digest_file(const char *path, char digest[T2I_HEX], t2i_error *err)
+/* The digest of a file, and of the name of the part of it that is used. */
+static t2i_status digest_file(const char *path, const char *part, char digest[T2I_HEX],
+                              t2i_error *err)
 {
     static const size_t piece = 1 << 20;
     t2i_hash *hash = NULL;
@@ -24,6 +26,7 @@ static t2i_status digest_file(const char *path, char digest[T2I_HEX], t2i_error 
         t2i_hash_add(hash, bytes, got);
     if (status == T2I_OK && ferror(file))
         status = t2i_fail(err, T2I_IO, "cannot read %s: %s", path, strerror(errno));
+    if (status == T2I_OK && part != NULL) t2i_hash_add(hash, part, strlen(part));
     if (status == T2I_OK) t2i_hash_end(hash, digest);
     if (file != NULL) fclose(file);
     t2i_hash_free(hash);
@@ -31,30 +34,55 @@ static t2i_status digest_file(const char *path, char digest[T2I_HEX], t2i_error 
     return status;
 }
 
+/* Size of the prefix of a name that ends in the anchor; SIZE_MAX if it does not. */
+static size_t prefix_of(const char *name)
+{
+    size_t size = strlen(name), tail = strlen(ANCHOR);
+    if (size < tail || strcmp(name + size - tail, ANCHOR) != 0) return SIZE_MAX;
+    return size == tail || name[size - tail - 1] == '.' ? size - tail : SIZE_MAX;
+}
+
+static t2i_status refuse_several(const t2i_tensors *tensors, t2i_error *err)
+{
+    const char *file = t2i_tensors_path(tensors), *part = t2i_tensors_part(tensors);
+    char list[500] = "", choice[100] = "";
+    if (part == NULL || strcmp(part, ".") == 0) part = "";
+    for (size_t i = 0, used = 0; i < t2i_tensors_count(tensors) && used < 300; i++) {
+        const char *name = t2i_tensors_at(tensors, i)->name;
+        size_t size = prefix_of(name);
+        if (size == SIZE_MAX || size > 80) continue;
+        if (size == 0)
+            snprintf(choice, sizeof choice, "%.50s", *part == '\0' ? "." : part);
+        else
+            snprintf(choice, sizeof choice, "%.50s%s%.*s", part, *part == '\0' ? "" : ".",
+                     (int)size - 1, name);
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used == 0 ? "" : ", ",
+                                 choice);
+    }
+    return t2i_fail(err, T2I_DATA,
+                    "%s holds several networks (%s): name one, as in --weights %s:%s", file, list,
+                    file, choice);
+}
+
 /* Finds the prefix of the tensor names. The caller frees *prefix. */
 static t2i_status find_prefix(const t2i_tensors *tensors, const char *path, char **prefix,
                               t2i_error *err)
 {
-    const char *found = NULL;
-    size_t length = 0;
+    const char *found = NULL, *part = t2i_tensors_part(tensors);
+    int whole = part != NULL && strcmp(part, ".") == 0; /* without a prefix */
     for (size_t i = 0; i < t2i_tensors_count(tensors); i++) {
         const char *name = t2i_tensors_at(tensors, i)->name;
-        size_t size = strlen(name), tail = strlen(ANCHOR);
-        if (size < tail || strcmp(name + size - tail, ANCHOR) != 0) continue;
-        if (size > tail && name[size - tail - 1] != '.') continue;
-        if (found != NULL)
-            return t2i_fail(err, T2I_DATA,
-                            "%s holds several networks (%.200s and %.200s): give a file with one "
-                            "network",
-                            path, found, name);
+        size_t size = prefix_of(name);
+        if (size == SIZE_MAX || (whole && size > 0)) continue;
+        if (found != NULL) return refuse_several(tensors, err);
         found = name;
-        length = size - tail;
     }
     if (found == NULL)
         return t2i_fail(err, T2I_DATA,
                         "%s holds no ResNet-18 weights: no tensor is named " ANCHOR
                         ", with or without a prefix",
                         path);
+    size_t length = prefix_of(found);
     *prefix = t2i_alloc(length + 1, 1);
     if (*prefix == NULL) return t2i_fail_memory(err, length, "a name");
     memcpy(*prefix, found, length);
@@ -143,8 +171,9 @@ t2i_status t2i_resnet_weights_load(t2i_resnet **net, const char *path, char dige
     *net = NULL;
     T2I_TRY(t2i_tensors_open(&tensors, path, err));
     t2i_status status = load(net, tensors, path, err);
+    if (status == T2I_OK)
+        status = digest_file(t2i_tensors_path(tensors), t2i_tensors_part(tensors), digest, err);
     t2i_tensors_close(tensors);
-    if (status == T2I_OK) status = digest_file(path, digest, err);
     if (status == T2I_OK) return T2I_OK;
     t2i_resnet_free(*net);
     *net = NULL;

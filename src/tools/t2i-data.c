@@ -214,13 +214,14 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .help = "Folder of the pictures that a list names (PNG, JPEG, WebP, GIF, BMP, TIFF); "
                  "default: that of the list."},
         {"features", text, &s->features, .argument = "FILE",
-         .help =
-             "Features to use instead of pictures: safetensors or .pt, one vector per picture."},
+         .help = "Features to use instead of pictures: .npy, safetensors or .pt, by name or by "
+                 "position."},
         {"encoder", T2I_OPT_CHOICE, &s->encoder, "pca", .choices = "pca|resnet18",
          .help =
              "Encoder that computes features of pictures. pca is fitted to the training pictures."},
         {"weights", text, &s->weights, .argument = "FILE",
-         .help = "Weights of resnet18: torchvision's resnet18-*.pth, or safetensors."},
+         .help = "Weights of resnet18: torchvision's resnet18-*.pth, or safetensors; F.pth:PART "
+                 "for one of several networks."},
         {"dim", number, &s->dim, "512", 1, 4096,
          .help = "Maximum number of features that pca computes per picture."},
         {"size", number, &s->size, "64", 16, 256,

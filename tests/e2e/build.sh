@@ -53,6 +53,9 @@ for kind in "module.|.pth" "backbone.|.safetensors" "model.|.safetensors"; do
     "$data" info other.h5 --json | grep -v -e digest -e '"file"' -e encoder_weights >other.json
     grep -v -e digest -e '"file"' -e encoder_weights info.json | cmp - other.json || fail "$kind gives another dataset"
 done
+# the last one again, as the part of its file
+must other.h5 --pairs pairs.tsv --images many --encoder resnet18 --weights other.safetensors:model
+"$data" info other.h5 --json | grep -v -e digest -e '"file"' -e encoder_weights | cmp - other.json || fail "a part gives another dataset"
 "$formula" damaged.pth module. layer2.0.bn1.weight
 expect 65 "lacks tensor module.layer2.0.bn1.weight" "$data" build --pairs pairs.tsv --images many --out no.h5 --encoder resnet18 --weights damaged.pth
 head -c 1000000 resnet18.pth >cut.pth

@@ -189,4 +189,10 @@ expect 64 "did you mean" "$model" show "$scratch/run" --jsn
 [ -z "$(ls "$scratch" | grep -e '^x' -e '\.tmp$' | grep -v -e '^x\.png$')" ] || fail "something was left: $(ls "$scratch")"
 "$model" --help >"$scratch/stdout"
 says "Usage: t2i-model COMMAND" "Commands:" "Example:"
+# ---- what PyTorch and safetensors read by default is shown ----
+for file in tests/fuzz/corpus/torchfile/allowed_* tests/fuzz/corpus/safetensors/allowed_*; do
+    quietly 0 "$model" show "$file"
+    says "tensors  "
+done
+
 finish
