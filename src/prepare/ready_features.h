@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include "base/error.h"
 #include "base/string_table.h"
-#include "prepare/pairs.h"
+#include "lists/pairs.h"
 
 typedef struct t2i_ready_features t2i_ready_features;
 
