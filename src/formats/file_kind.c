@@ -1,5 +1,6 @@
 #include "formats/file_kind.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -234,14 +235,34 @@ static int is_onnx(head h)
     return 1;
 }
 
+/* Is it UTF-8 without control characters? The last character may be cut off. */
+static int is_text(head h)
+{
+    size_t valid = t2i_utf8_valid((const char *)h.bytes, h.size);
+    if (valid < h.size && (valid + 4 <= h.size || h.size < T2I_FILE_KIND_HEAD)) return 0;
+    for (size_t i = 0; i < valid; i++)
+        if (h.bytes[i] == 0 || (h.bytes[i] < ' ' && strchr("\t\n\r\f\x1b", h.bytes[i]) == NULL))
+            return 0;
+    return 1;
+}
+
+/* Letters alone: a list may begin with the word ORC. */
+static int is_word(const signature *s)
+{
+    for (size_t i = 0; i < s->size; i++)
+        if (!isalnum((unsigned char)s->magic[i])) return 0;
+    return 1;
+}
+
 static const char *name_binary(head h, const char **advice)
 {
+    int text = h.size > 0 && memchr(h.bytes, '\n', h.size) != NULL && is_text(h); /* lines */
     for (size_t at = 0; at <= 2048; at = at == 0 ? 512 : 2 * at)
         if (has_at(h, at, HDF5, 8)) return name_hdf5(h, advice);
     if (has_at(h, 0, "PK\3\4", 4)) return name_zip(h, advice);
-    if (has_at(h, 0, "RIFF", 4) && h.size >= 12) return name_riff(h, advice);
+    if (has_at(h, 0, "RIFF", 4) && h.size >= 12 && !text) return name_riff(h, advice);
     /* two letters are few: the bytes after the size are zero */
-    if (has_at(h, 0, "BM", 2) && (h.size < 10 || number_at(h, 6, 4) == 0)) {
+    if (has_at(h, 0, "BM", 2) && !text && (h.size < 10 || number_at(h, 6, 4) == 0)) {
         *advice = PICTURE;
         return "a BMP";
     }
@@ -258,7 +279,7 @@ static const char *name_binary(head h, const char **advice)
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
         const signature *s = &signatures[i];
         *advice = s->advice;
-        if (has_at(h, s->at, s->magic, s->size)) return s->name;
+        if (has_at(h, s->at, s->magic, s->size) && !(text && is_word(s))) return s->name;
     }
     int ours = contains(h, 32, "t2i-train");
     *advice = ours ? "give the model that it was exported from" : TO_TORCH;
@@ -267,17 +288,6 @@ static const char *name_binary(head h, const char **advice)
 }
 
 /* ---- text ---- */
-
-/* Is it UTF-8 without control characters? The last character may be cut off. */
-static int is_text(head h)
-{
-    size_t valid = t2i_utf8_valid((const char *)h.bytes, h.size);
-    if (valid < h.size && (valid + 4 <= h.size || h.size < T2I_FILE_KIND_HEAD)) return 0;
-    for (size_t i = 0; i < valid; i++)
-        if (h.bytes[i] == 0 || (h.bytes[i] < ' ' && strchr("\t\n\r\f\x1b", h.bytes[i]) == NULL))
-            return 0;
-    return 1;
-}
 
 /* Without case. */
 static int begins(const char *text, size_t size, const char *word)
@@ -346,7 +356,9 @@ static const char *name_json(head h, const char *text, size_t size, const char *
     }
     *advice = DOWNLOAD;
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
-        if (*text == '{' && size < 4096 && begins(text + at, size - at, messages[i]))
+        if (*text == '{' && size < 4096 && begins(text + at, size - at, messages[i]) &&
+            !contains(h, h.size, "image") && !contains(h, h.size, "prompt") &&
+            !contains(h, h.size, "caption"))
             return "an error message of a server (JSON)";
     const char *newline = memchr(text, '\n', size);
     *advice = LIST " if it lists prompts and pictures";
@@ -374,8 +386,6 @@ static const char *name_text(head h, const char **advice)
         {"<error>", "an error message of a server (XML)", DOWNLOAD},
         {"#!", "a script", ""},
         {"model_checkpoint_path:", "the index of a TensorFlow checkpoint", TO_TORCH},
-        {"import ", "a Python program", ""},
-        {"from ", "a Python program", ""},
     };
     const char *text = (const char *)h.bytes;
     size_t size = h.size;

@@ -50,7 +50,7 @@ head -c 3000 "$B/t2i-data" | tail -c 1000 >"$w/unknown"
 # sort: the words that name it, and the readers that may take it (- for none)
 sorts="dataset:an HDF5 dataset:data
 model:a model of t2i-train:model tensors
-safetensors:a safetensors file:tensors
+safetensors:a safetensors file:tensors features
 torch:a torch:model tensors
 png:a PNG picture:picture
 jpeg:a JPEG picture:picture

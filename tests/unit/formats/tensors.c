@@ -119,6 +119,67 @@ static void refuses_long_names(void)
     }
 }
 
+static void reads_parts(void)
+{
+    static const t2i_st_part part[] = {
+        {.name = "ema.a", .dims = 2, .dim = {2, 3}, .data = table},
+        {.name = "ema.b.c", .dims = 1, .dim = {2}, .data = table + 4},
+        {.name = "emax", .dims = 1, .dim = {1}, .data = table + 1},
+        {.name = "model.a", .dims = 1, .dim = {1}, .data = table + 2}};
+    t2i_tensors *file = NULL;
+    OK(t2i_st_save(in_scratch("parts"), part, 4, NULL, &err));
+    OK(t2i_tensors_open(&file, in_scratch("parts"), &err));
+    CU_ASSERT_PTR_NULL(t2i_tensors_part(file));
+    t2i_tensors_close(file);
+    OK(t2i_tensors_open(&file, in_scratch("parts:ema"), &err));
+    if (file == NULL) return;
+    CU_ASSERT_EQUAL(t2i_tensors_count(file), 2);
+    CU_ASSERT_STRING_EQUAL(t2i_tensors_path(file), in_scratch("parts"));
+    CU_ASSERT_STRING_EQUAL(t2i_tensors_part(file), "ema");
+    expect(file, 0, "a", 2, 6, 1);
+    expect(file, 1, "b.c", 1, 2, 5);
+    t2i_tensors_close(file);
+    OK(t2i_tensors_open(&file, in_scratch("parts:model"), &err));
+    CU_ASSERT_EQUAL(t2i_tensors_count(file), 1);
+    expect(file, 0, "a", 1, 1, 3);
+    t2i_tensors_close(file);
+    OK(t2i_tensors_open(&file, in_scratch("parts:emax"), &err)); /* a tensor itself */
+    expect(file, 0, "emax", 1, 1, 2);
+    t2i_tensors_close(file);
+    OK(t2i_tensors_open(&file, in_scratch("parts:."), &err));
+    CU_ASSERT_EQUAL(t2i_tensors_count(file), 4);
+    t2i_tensors_close(file);
+    FAILS(t2i_tensors_open(&file, in_scratch("parts:em"), &err), T2I_DATA,
+          "has no part 'em'; its parts are ema, emax, model");
+    FAILS(t2i_tensors_open(&file, in_scratch("parts:"), &err), T2I_NOINPUT, "cannot open");
+    FAILS(t2i_tensors_open(&file, in_scratch("none:ema"), &err), T2I_NOINPUT, "cannot open");
+    /* a file that has a colon in its name */
+    OK(t2i_st_save(in_scratch("parts:ema"), part, 1, NULL, &err));
+    OK(t2i_tensors_open(&file, in_scratch("parts:ema"), &err));
+    CU_ASSERT(t2i_tensors_count(file) == 1 && t2i_tensors_part(file) == NULL);
+    t2i_tensors_close(file);
+}
+
+static void reads_rows(void)
+{
+    static const t2i_st_part part[] = {{.name = "x", .dims = 1, .dim = {1}, .data = table},
+                                       {.name = "t", .dims = 2, .dim = {3, 2}, .data = table}};
+    t2i_tensors *file = NULL;
+    float row[4] = {0};
+    OK(t2i_st_save(in_scratch("rows"), part, 2, NULL, &err));
+    OK(t2i_tensors_open(&file, in_scratch("rows"), &err));
+    OK(t2i_tensors_rows(file, t2i_tensors_find(file, "t"), 1, 2, row, &err));
+    CU_ASSERT(row[0] == 3 && row[1] == 4 && row[2] == 5 && row[3] == 6);
+    t2i_tensors_close(file);
+    /* of PyTorch: arange(6).reshape(2, 3).t() */
+    OK(t2i_tensors_open(&file, "tests/fuzz/corpus/torchfile/allowed_strided.pt", &err));
+    if (file == NULL) return;
+    OK(t2i_tensors_rows(file, t2i_tensors_find(file, "w"), 1, 2, row, &err));
+    CU_ASSERT(row[0] == 1 && row[1] == 4 && row[2] == 2 && row[3] == 5);
+    OK(t2i_tensors_rows(file, t2i_tensors_find(file, "w"), 3, 0, row, &err));
+    t2i_tensors_close(file);
+}
+
 static void refuses_other_files(void)
 {
     t2i_tensors *file;
@@ -143,6 +204,8 @@ int main(void)
         {"lays trees flat", lays_trees_flat},
         {"refuses two tensors of one name", refuses_two_of_one_name},
         {"refuses names that are too long", refuses_long_names},
+        {"reads parts of files", reads_parts},
+        {"reads rows", reads_rows},
         {"refuses other files", refuses_other_files},
     };
     if (scratch_begin("tensors") != 0) return 1;
