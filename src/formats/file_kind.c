@@ -319,8 +319,9 @@ static const char *name_lines(const char *text, size_t size, const char **advice
                 rows[i] += count > 0 && (count == expected[i] || separators[i] == ',');
             }
             const char *equal = memchr(at, '=', length);
-            settings += *at == '#' || *at == ';' || *at == '[' ||
-                        (equal != NULL && strcspn(at, " =") + 1 >= (size_t)(equal - at));
+            if (memchr(at, '\t', length) == NULL)
+                settings += *at == '#' || *at == ';' || *at == '[' ||
+                            (equal != NULL && strcspn(at, " =") + 1 >= (size_t)(equal - at));
             lines++;
         }
         at += length + 1;
