@@ -93,11 +93,6 @@ base/mem t2i_alloc_calls  the tests count allocations: a step makes none
 base/mem t2i_alloc_live   the tests look for leaks
 comm/reduce t2i_reduce_shares  tests/mpi/reduce.c: is the memory of a node shared?
 comm/reduce t2i_reduce_slice   tests/mpi/reduce.c: a slice beside the whole sum
-prepare/webdataset t2i_webdataset_common  t2i-data build is to read shards
-prepare/webdataset t2i_webdataset_next  t2i-data build is to read shards
-prepare/webdataset t2i_webdataset_open  t2i-data build is to read shards
-prepare/webdataset t2i_webdataset_position  t2i-data build is to read shards
-prepare/webdataset t2i_webdataset_sample_free  t2i-data build is to read shards
 model/ngrams t2i_ngrams_row  tests/unit/model/transformer.c: rows of pieces by another way
 formats/safetensors t2i_st_find  tests read golden values by name
 formats/safetensors t2i_st_save  tests write files from elsewhere

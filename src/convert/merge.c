@@ -279,7 +279,7 @@ static t2i_status write_merged(merger *m, const char *out, size_t dim, t2i_error
     if (is_pca(m)) {
         t2i_log_note("pca is fitted again, to the training pictures of all datasets: models that "
                      "were trained on one of them do not fit the result");
-        return t2i_encode_dataset_pca(out, &pairs, &pictures, dim, err);
+        return t2i_encode_dataset_pca(NULL, out, &pairs, &pictures, dim, err);
     }
     return t2i_encode_dataset_ready(out, &pairs, &pictures, &m->first.encoder,
                                     (size_t)m->first.features, err);

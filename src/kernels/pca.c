@@ -42,17 +42,62 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* ---- shares of several ranks; alone everything is this process's ---- */
+
+static t2i_status agree(const fit *f, t2i_status mine, t2i_error *err)
+{
+    const t2i_pca_team *team = f->source->team;
+    return team == NULL ? mine : team->agree(team->context, mine, err);
+}
+
+static void gather(const fit *f, void *all, size_t item_bytes, size_t items)
+{
+    const t2i_pca_team *team = f->source->team;
+    if (team != NULL) team->gather(team->context, all, item_bytes, items);
+}
+
+/* The items [*from, *to) of this rank. */
+static void find_share(const fit *f, size_t items, size_t *from, size_t *to)
+{
+    const t2i_pca_team *team = f->source->team;
+    *from = team == NULL ? 0 : team->share(items, team->rank, team->size);
+    *to = team == NULL ? items : team->share(items, team->rank + 1, team->size);
+}
+
+/* Adds the sums (count) of all ranks, whole numbers. */
+static t2i_status add_sums(const fit *f, uint64_t *sum, size_t count, t2i_error *err)
+{
+    const t2i_pca_team *team = f->source->team;
+    if (team == NULL) return T2I_OK;
+    size_t size = (size_t)team->size;
+    uint64_t *all = t2i_alloc(size * count, sizeof *all);
+    t2i_status status =
+        all == NULL ? t2i_fail_memory(err, size * count * sizeof *all, "sums") : T2I_OK;
+    status = agree(f, status, err);
+    if (status == T2I_OK) {
+        memcpy(all + (size_t)team->rank * count, sum, count * sizeof *sum);
+        gather(f, all, count * sizeof *sum, size);
+        for (size_t j = 0; j < count; j++) {
+            sum[j] = 0;
+            for (size_t i = 0; i < size; i++) sum[j] += all[i * count + j];
+        }
+    }
+    t2i_free(all);
+    return status;
+}
+
 /* Mean and total variance, from sums of integers and therefore without rounding. */
 static t2i_status measure(fit *f, t2i_error *err)
 {
     const t2i_pca_source *source = f->source;
     size_t width = source->width;
-    uint64_t *sum = t2i_alloc(width, 2 * sizeof *sum);
-    if (sum == NULL) return t2i_fail_memory(err, 2 * width * sizeof *sum, "sums");
-    uint64_t *square = sum + width;
-    t2i_status status = T2I_OK;
-    for (size_t first = 0; status == T2I_OK && first < source->count; first += f->block) {
-        size_t count = smaller(f->block, source->count - first);
+    uint64_t *sum = t2i_alloc(width, 2 * sizeof *sum), *square = sum + width;
+    size_t blocks = (source->count + f->block - 1) / f->block, from, to;
+    t2i_status status =
+        sum == NULL ? t2i_fail_memory(err, 2 * width * sizeof *sum, "sums") : T2I_OK;
+    find_share(f, blocks, &from, &to);
+    for (size_t block = from; status == T2I_OK && block < to; block++) {
+        size_t first = block * f->block, count = smaller(f->block, source->count - first);
         status = source->read(source->context, first, count, f->pixels, err);
         for (size_t i = 0; status == T2I_OK && i < count; i++)
             for (size_t j = 0; j < width; j++) {
@@ -61,6 +106,8 @@ static t2i_status measure(fit *f, t2i_error *err)
                 square[j] += x * x;
             }
     }
+    status = agree(f, status, err);
+    if (status == T2I_OK) status = add_sums(f, sum, 2 * width, err);
     double n = (double)source->count;
     for (size_t j = 0; status == T2I_OK && j < width; j++) {
         f->mean[j] = (double)sum[j] / (n * 255);
@@ -267,6 +314,30 @@ static void orthonormalise(range *r, size_t width)
     }
 }
 
+/* One block of a pass: its projections, of which each rank computes some rows; then the sums over
+ * pictures, of which each rank computes those of some directions. */
+static void add_block(fit *f, range *r, size_t count, int within)
+{
+    size_t width = f->source->width, n = r->count, from, to;
+    find_share(f, count, &from, &to);
+    if (within)
+        centre(r->x + from * width, f->pixels + from * width, f->mean, to - from, width);
+    else
+        centre(r->x, f->pixels, f->mean, count, width);
+    t2i_gemm(r->projection + from * n, n, r->x + from * width, width, r->packed, to - from, n,
+             width, NULL);
+    gather(f, r->projection, n * sizeof *r->projection, count);
+    find_share(f, n, &from, &to);
+    if (within) {
+        for (size_t i = 0; i < count * n; i++) r->wide[i] = r->projection[i];
+        t2i_dblas_gemm(r->small + from * n, n, (t2i_dmatrix){r->wide + from, 1, n},
+                       (t2i_dmatrix){r->wide, n, 1}, to - from, n, count, 1);
+    } else {
+        t2i_gemm_outer(r->next + from * width, width, r->projection + from, n, r->x, width,
+                       to - from, width, count, 1, NULL);
+    }
+}
+
 /* One pass over the pictures: next = covariance x directions or, if within, small = covariance
  * within the directions. */
 static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
@@ -276,18 +347,15 @@ static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
     t2i_gemm_pack_transposed(r->packed, r->direction, width, width, n);
     for (size_t first = 0; first < f->source->count; first += f->block) {
         size_t count = smaller(f->block, f->source->count - first);
-        T2I_TRY(f->source->read(f->source->context, first, count, f->pixels, err));
-        centre(r->x, f->pixels, f->mean, count, width);
-        t2i_gemm(r->projection, n, r->x, width, r->packed, count, n, width, NULL);
-        if (within) {
-            for (size_t i = 0; i < count * n; i++) r->wide[i] = r->projection[i];
-            t2i_dblas_gemm(r->small, n, (t2i_dmatrix){r->wide, 1, n}, (t2i_dmatrix){r->wide, n, 1},
-                           n, n, count, 1);
-        } else {
-            t2i_gemm_outer(r->next, width, r->projection, n, r->x, width, n, width, count, 1, NULL);
-        }
+        t2i_status status = f->source->read(f->source->context, first, count, f->pixels, err);
+        T2I_TRY(agree(f, status, err));
+        add_block(f, r, count, within);
         advance(f, (within ? 1.0 : 2.0) * (double)count);
     }
+    if (within)
+        gather(f, r->small, n * sizeof *r->small, n);
+    else
+        gather(f, r->next, width * sizeof *r->next, n);
     return T2I_OK;
 }
 
@@ -340,8 +408,8 @@ static t2i_status fit_range(fit *f, t2i_pca *pca, t2i_error *err)
         r.overlap == NULL || r.x == NULL || r.projection == NULL || r.wide == NULL ||
         r.small == NULL || r.values == NULL)
         status = t2i_fail_memory(err, n * width * 20, "the principal components");
-    else
-        status = fit_range_in(f, pca, &r, err);
+    status = agree(f, status, err);
+    if (status == T2I_OK) status = fit_range_in(f, pca, &r, err);
     t2i_free(r.direction);
     t2i_free(r.next);
     t2i_free(r.q);
@@ -389,8 +457,8 @@ t2i_status t2i_pca_fit(t2i_pca *out, const t2i_pca_source *source, size_t most, 
     t2i_status status = T2I_OK;
     if (f.pixels == NULL || f.mean == NULL || out->mean == NULL)
         status = t2i_fail_memory(err, f.block * width, "pictures");
-    else
-        status = fit_some(&f, out, err);
+    status = agree(&f, status, err);
+    if (status == T2I_OK) status = fit_some(&f, out, err);
     t2i_free(f.pixels);
     t2i_free(f.mean);
     if (status != T2I_OK) t2i_pca_free(out);
@@ -404,30 +472,38 @@ void t2i_pca_free(t2i_pca *pca)
     *pca = (t2i_pca){0};
 }
 
-size_t t2i_pca_work(const t2i_pca *pca, size_t count)
+size_t t2i_pca_packed(const t2i_pca *pca)
 {
     size_t to = t2i_gemm_pack_floats(pca->width, pca->dim),
            back = t2i_gemm_pack_floats(pca->dim, pca->width);
-    return (to > back ? to : back) + count * pca->width;
+    return to > back ? to : back;
 }
 
-void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, float *features,
-                    float *work)
+void t2i_pca_pack_encode(const t2i_pca *pca, float *packed)
 {
-    float *x = work + t2i_gemm_pack_floats(pca->width, pca->dim);
+    t2i_gemm_pack_transposed(packed, pca->basis, pca->width, pca->width, pca->dim);
+}
+
+void t2i_pca_pack_decode(const t2i_pca *pca, float *packed)
+{
+    t2i_gemm_pack(packed, pca->basis, pca->width, pca->dim, pca->width);
+}
+
+void t2i_pca_encode(const t2i_pca *pca, const float *packed, const uint8_t *pixels, size_t count,
+                    float *features, float *work)
+{
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < pca->width; j++)
-            x[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
-    t2i_gemm_pack_transposed(work, pca->basis, pca->width, pca->width, pca->dim);
-    t2i_gemm(features, pca->dim, x, pca->width, work, count, pca->dim, pca->width, NULL);
+            work[i * pca->width + j] = (float)pixels[i * pca->width + j] / 255.0f - pca->mean[j];
+    t2i_gemm(features, pca->dim, work, pca->width, packed, count, pca->dim, pca->width, NULL);
     /* the basis contains the scale once; features are divided by it */
     float factor = (float)(1 / (pca->scale * pca->scale));
     for (size_t i = 0; i < count * pca->dim; i++) features[i] *= factor;
 }
 
-void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x, float *work)
+void t2i_pca_decode(const t2i_pca *pca, const float *packed, const float *features, size_t count,
+                    float *x)
 {
-    t2i_gemm_pack(work, pca->basis, pca->width, pca->dim, pca->width);
-    t2i_gemm(x, pca->width, features, pca->dim, work, count, pca->width, pca->dim,
+    t2i_gemm(x, pca->width, features, pca->dim, packed, count, pca->width, pca->dim,
              &(t2i_gemm_end){.bias = pca->mean});
 }

@@ -23,6 +23,20 @@
 #include <stdint.h>
 #include "base/error.h"
 
+/* Processes that fit together: each holds the same source, and computes its share of every sum. The
+ * sums keep their order, so that the result has the same bits as that of one process. The functions
+ * are called by all of them at the same places. */
+typedef struct {
+    int rank, size;
+    /* `all` has so many items; this rank has filled its share, from share(items, rank, size) to
+     * before share(items, rank + 1, size). Afterwards all ranks have all items. */
+    void (*gather)(void *context, void *all, size_t item_bytes, size_t items);
+    size_t (*share)(size_t items, int rank, int size);
+    /* The same status on all ranks, that of one that failed if one did. */
+    t2i_status (*agree)(void *context, t2i_status mine, t2i_error *err);
+    void *context;
+} t2i_pca_team;
+
 /* Source of pictures, which are read several times, in blocks, in order. */
 typedef struct {
     size_t count, width; /* pictures; bytes of one */
@@ -30,6 +44,7 @@ typedef struct {
     t2i_status (*read)(void *context, size_t first, size_t count, uint8_t *pixels, t2i_error *err);
     void (*progress)(void *context, double done); /* fraction of the work, 0..1; may be NULL */
     void *context;
+    const t2i_pca_team *team; /* NULL: this process fits alone */
 } t2i_pca_source;
 
 typedef struct {
@@ -47,12 +62,15 @@ T2I_CHECKED t2i_status t2i_pca_fit(t2i_pca *out, const t2i_pca_source *source, s
                                    t2i_error *err);
 void t2i_pca_free(t2i_pca *pca);
 
-/* Floats of scratch memory that encoding or decoding so many pictures takes. */
-size_t t2i_pca_work(const t2i_pca *pca, size_t count);
-/* features (count, dim) of count pictures; work: t2i_pca_work of it, 64-byte aligned. */
-void t2i_pca_encode(const t2i_pca *pca, const uint8_t *pixels, size_t count, float *features,
-                    float *work);
+/* Floats of the basis as encoding or decoding takes it (the larger of both), 64-byte aligned. */
+size_t t2i_pca_packed(const t2i_pca *pca);
+void t2i_pca_pack_encode(const t2i_pca *pca, float *packed);
+void t2i_pca_pack_decode(const t2i_pca *pca, float *packed);
+/* features (count, dim) of count pictures; work: count x width floats. */
+void t2i_pca_encode(const t2i_pca *pca, const float *packed, const uint8_t *pixels, size_t count,
+                    float *features, float *work);
 /* x (count, width) = mean + features x basis. */
-void t2i_pca_decode(const t2i_pca *pca, const float *features, size_t count, float *x, float *work);
+void t2i_pca_decode(const t2i_pca *pca, const float *packed, const float *features, size_t count,
+                    float *x);
 
 #endif

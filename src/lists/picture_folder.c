@@ -30,6 +30,15 @@ static const struct {
                      {"test", "test"},        {"testing", "test"},   {"eval", "test"},
                      {"evaluation", "test"}};
 
+const char *t2i_picture_folder_split(const char *name, size_t size)
+{
+    for (size_t i = 0; i < sizeof split_folders / sizeof *split_folders; i++)
+        if (strlen(split_folders[i].folder) == size &&
+            memcmp(split_folders[i].folder, name, size) == 0)
+            return split_folders[i].split;
+    return NULL;
+}
+
 typedef struct {
     size_t skip; /* bytes of the folders that all pictures share */
     int on;      /* the next folder names the split */
@@ -41,11 +50,7 @@ static const char *split_of(splits s, const char *path)
     if (strlen(path) < s.skip) return NULL;
     const char *slash = strchr(path + s.skip, '/');
     if (slash == NULL) return NULL;
-    for (size_t i = 0; i < sizeof split_folders / sizeof *split_folders; i++)
-        if (strlen(split_folders[i].folder) == (size_t)(slash - path) - s.skip &&
-            memcmp(split_folders[i].folder, path + s.skip, (size_t)(slash - path) - s.skip) == 0)
-            return split_folders[i].split;
-    return NULL;
+    return t2i_picture_folder_split(path + s.skip, (size_t)(slash - path) - s.skip);
 }
 
 static splits find_splits(const t2i_folder_tree *tree)

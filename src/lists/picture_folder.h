@@ -29,6 +29,8 @@ T2I_CHECKED t2i_status t2i_picture_folder_metadata(t2i_pair_list *out, const t2i
                                                    const t2i_list_columns *columns, t2i_error *err);
 
 /* Number of class folders, counted to 2; 0: a picture lies in none. */
+/* The split that a folder of this name holds: "train", "validation" or "test"; NULL: none. */
+const char *t2i_picture_folder_split(const char *name, size_t size);
 int t2i_picture_folder_count_classes(const t2i_folder_tree *tree);
 
 #endif

@@ -22,12 +22,16 @@
 #include "prepare/build_journal.h"
 #include "base/progress.h"
 #include "prepare/encode_images.h"
+#include "prepare/encode_shards.h"
 #include "prepare/ready_features.h"
+#include "prepare/webdataset.h"
 #include "prepare/resnet_weights.h"
 
 typedef struct {
     const t2i_build_options *options;
     t2i_source source;      /* every rank */
+    t2i_string_table paths; /* every rank: shards of a WebDataset */
+    t2i_shards shards;      /* every rank */
     t2i_string_table names; /* every rank: distinct pictures, in order of their first rows */
 
     /* with pictures: every rank */
@@ -58,6 +62,12 @@ typedef struct {
 } builder;
 
 static int has_pictures(const builder *b)
+{
+    return b->options->features == NULL && b->shards.features == 0;
+}
+
+/* Does the folder of journals have the results? Else they are in a file of features. */
+static int has_journals(const builder *b)
 {
     return b->options->features == NULL;
 }
@@ -144,12 +154,9 @@ static t2i_status find_source(builder *b, t2i_error *err)
     return t2i_source_find(&b->source, o->pairs, o->images, o->from, err);
 }
 
-static t2i_status read_pairs(builder *b, t2i_error *err)
+/* Checks the rows, from whatever source. */
+static t2i_status use_list(builder *b, t2i_error *err)
 {
-    T2I_TRY(find_source(b, err));
-    if (b->source.kind == T2I_SOURCE_WEBDATASET)
-        return t2i_fail(err, T2I_USAGE, "tar shards cannot be read yet");
-    T2I_TRY(t2i_source_read(&b->source, &b->options->columns, &b->list, err));
     if (b->list.rows == 0) return t2i_fail(err, T2I_DATA, "%s holds no pairs", b->options->pairs);
     t2i_pairs_log(&b->list, b->options->pairs);
     if (b->list.splits > 0 && b->options->validation >= 0)
@@ -158,6 +165,12 @@ static t2i_status read_pairs(builder *b, t2i_error *err)
                         "lists without splits",
                         b->options->pairs, b->list.splits);
     return find_pictures(b, err);
+}
+
+static t2i_status read_pairs(builder *b, t2i_error *err)
+{
+    T2I_TRY(t2i_source_read(&b->source, &b->options->columns, &b->list, err));
+    return use_list(b, err);
 }
 
 /* ---- pictures: every rank ---- */
@@ -216,12 +229,16 @@ static t2i_status open_encoder(builder *b, t2i_error *err)
         T2I_TRY(t2i_resnet_weights_load(&b->net, b->options->weights, b->encoder.weights, err));
         b->dim = b->kind.features = T2I_RESNET_FEATURES;
     }
+    if (b->shards.features > 0) {
+        b->dim = b->kind.features = b->shards.features;
+        b->kind.pixels = 0;
+    }
     /* what a result depends on besides its picture: byte order and version */
     static const uint32_t order = 0x01020304;
-    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %zu %d %d %d %02x%02x%02x %s %s %d", side,
-                          b->form.pad, b->form.upright, b->form.opaque, b->form.background[0],
-                          b->form.background[1], b->form.background[2], b->options->encoder,
-                          b->encoder.weights, *(const char *)&order));
+    T2I_TRY(t2i_text_addf(&key, err, T2I_DATA_TOOL " %zu %zu %d %d %d %02x%02x%02x %s %s %d", side,
+                          b->shards.features, b->form.pad, b->form.upright, b->form.opaque,
+                          b->form.background[0], b->form.background[1], b->form.background[2],
+                          b->options->encoder, b->encoder.weights, *(const char *)&order));
     t2i_hash_hex(key.data, key.size, b->kind.key);
     t2i_text_free(&key);
     return T2I_OK;
@@ -251,23 +268,22 @@ static t2i_status share_source(builder *b, t2i_comm *comm, t2i_error *err)
 {
     char *images;
     uint64_t size = b->source.images == NULL ? 0 : strlen(b->source.images);
-    t2i_comm_bcast(comm, 0, &b->source.kind, sizeof b->source.kind);
     T2I_TRY(share_bytes(comm, b->source.images, &size, &images, err));
     t2i_free(b->source.images);
     b->source.images = images;
     return T2I_OK;
 }
 
-/* Collective. Sends the names of rank 0 to all ranks. */
-static t2i_status share_names(builder *b, t2i_comm *comm, t2i_error *err)
+/* Collective. Sends the table of rank 0 to all ranks. */
+static t2i_status share_names(t2i_string_table *names, t2i_comm *comm, t2i_error *err)
 {
     char *text;
-    uint64_t size = b->names.text.size;
+    uint64_t size = names->text.size;
     t2i_status mine = T2I_OK;
-    T2I_TRY(share_bytes(comm, b->names.text.data, &size, &text, err));
+    T2I_TRY(share_bytes(comm, names->text.data, &size, &text, err));
     for (const char *at = text; mine == T2I_OK && at < text + size; at += strlen(at) + 1) {
         size_t number;
-        if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(&b->names, at, &number, err);
+        if (t2i_comm_rank(comm) != 0) mine = t2i_string_table_add(names, at, &number, err);
     }
     t2i_free(text);
     return t2i_comm_agree(comm, mine, err);
@@ -295,16 +311,85 @@ static t2i_status check_same_options(const builder *b, t2i_comm *comm, t2i_error
     return mine;
 }
 
+/* Collective. Loads the encoder, and opens the folder of the journals. */
+static t2i_status begin_pictures(builder *b, t2i_comm *comm, t2i_error *err)
+{
+    T2I_TRY(t2i_comm_agree(comm, open_encoder(b, err), err));
+    return t2i_comm_agree(
+        comm, t2i_comm_rank(comm) == 0 ? t2i_build_journal_lock(b->folder, &b->lock, err) : T2I_OK,
+        err);
+}
+
 /* Collective. */
 static t2i_status encode_pictures(builder *b, t2i_comm *comm, t2i_error *err)
 {
-    T2I_TRY(t2i_comm_agree(comm, open_encoder(b, err), err));
-    T2I_TRY(t2i_comm_agree(
-        comm, t2i_comm_rank(comm) == 0 ? t2i_build_journal_lock(b->folder, &b->lock, err) : T2I_OK,
-        err));
-    T2I_TRY(share_names(b, comm, err));
+    T2I_TRY(begin_pictures(b, comm, err));
+    T2I_TRY(share_names(&b->names, comm, err));
     if (b->names.count == 0) return T2I_OK; /* all rows are bad: reported later */
     return t2i_encode_images(comm, &b->kind, &b->names, &b->form, b->net, b->options->resume, err);
+}
+
+/* ---- shards of a WebDataset: every rank ---- */
+
+static t2i_status find_shards(builder *b, t2i_error *err)
+{
+    const t2i_build_options *o = b->options;
+    if (o->images != NULL || o->features != NULL)
+        return t2i_fail(err, T2I_USAGE,
+                        "--%s does not apply to a WebDataset, whose pictures or features are in "
+                        "the shards",
+                        o->images != NULL ? "images" : "features");
+    if (o->columns.image != NULL || o->columns.split != NULL || o->columns.group != NULL)
+        return t2i_fail(err, T2I_USAGE,
+                        "a WebDataset has no columns of pictures, splits and groups: only "
+                        "--prompt-column applies, a key of the .json members");
+    return t2i_webdataset_find(&b->paths, o->pairs, err);
+}
+
+static t2i_status read_rows(builder *b, t2i_error *err)
+{
+    T2I_TRY(t2i_encode_shards_rows(&b->shards, &b->list, err));
+    return use_list(b, err);
+}
+
+static t2i_status check_shards(const builder *b, t2i_error *err)
+{
+    const t2i_build_options *o = b->options;
+    if (b->shards.features == 0 || (o->weights == NULL && o->validation < 0)) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE,
+                    "%s holds ready features (.npy), which are stored unchanged: leave --%s out",
+                    o->pairs, o->weights != NULL ? "encoder and --weights" : "validation");
+}
+
+/* Collective. Finds the shards, and what they hold. */
+static t2i_status open_shards(builder *b, t2i_comm *comm, t2i_error *err)
+{
+    int root = t2i_comm_rank(comm) == 0;
+    T2I_TRY(t2i_comm_agree(comm, root ? find_shards(b, err) : T2I_OK, err));
+    T2I_TRY(share_names(&b->paths, comm, err));
+    b->shards = (t2i_shards){.source = b->options->pairs,
+                             .shards = &b->paths,
+                             .common = t2i_webdataset_common(&b->paths),
+                             .column = b->options->columns.prompt,
+                             .resume = b->options->resume};
+    size_t dim = 0;
+    T2I_TRY(
+        t2i_comm_agree(comm, root ? t2i_encode_shards_peek(&b->shards, &dim, err) : T2I_OK, err));
+    t2i_comm_bcast(comm, 0, &dim, sizeof dim);
+    b->shards.features = dim;
+    return check_shards(b, err);
+}
+
+/* Collective. Encodes the pictures of all shards, and reads their prompts on the way. */
+static t2i_status encode_shards(builder *b, t2i_comm *comm, t2i_error *err)
+{
+    T2I_TRY(open_shards(b, comm, err));
+    T2I_TRY(begin_pictures(b, comm, err));
+    b->shards.kind = &b->kind;
+    b->shards.form = &b->form;
+    b->shards.net = b->net;
+    T2I_TRY(t2i_encode_shards(comm, &b->shards, err));
+    return t2i_comm_agree(comm, t2i_comm_rank(comm) == 0 ? read_rows(b, err) : T2I_OK, err);
 }
 
 /* ---- ready features: rank 0 ---- */
@@ -458,7 +543,8 @@ static t2i_status check_bad_rows(const builder *b, t2i_error *err)
         return t2i_fail(err, T2I_DATA,
                         "%s: all %zu rows are bad (listed above and in %s.bad.tsv)%s", pairs, rows,
                         b->options->out,
-                        !has_pictures(b) || b->options->images != NULL || b->list.count == 0
+                        !has_pictures(b) || b->options->images != NULL || b->list.count == 0 ||
+                                b->source.kind == T2I_SOURCE_WEBDATASET
                             ? ""
                             : "; is --images FOLDER, the folder of the pictures, missing?");
     if (bad > 0 && !b->options->skip_bad)
@@ -466,7 +552,7 @@ static t2i_status check_bad_rows(const builder *b, t2i_error *err)
                         "%s: %zu of %zu rows are bad (listed above and in %s.bad.tsv); correct "
                         "them, or leave them out with --skip-bad%s",
                         pairs, bad, rows, b->options->out,
-                        has_pictures(b) ? "; --resume reuses the pictures that are done" : "");
+                        has_journals(b) ? "; --resume reuses the pictures that are done" : "");
     if (bad > 0)
         t2i_log_note("%s: %zu of %zu rows are bad and left out; %s.bad.tsv lists them", pairs, bad,
                      rows, b->options->out);
@@ -481,7 +567,8 @@ static t2i_status put_features(const builder *b, t2i_dataset_writer *out, t2i_er
     if (value == NULL) return t2i_fail_memory(err, b->dim * sizeof *value, "features");
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < b->set.images; i++) {
-        status = t2i_ready_features_read(b->ready, b->name[i], value, err);
+        status = has_journals(b) ? t2i_build_journal_read(b->results, b->name[i], NULL, value, err)
+                                 : t2i_ready_features_read(b->ready, b->name[i], value, err);
         if (status == T2I_OK) status = t2i_dataset_writer_put_features(out, 1, value, err);
     }
     t2i_free(value);
@@ -506,9 +593,10 @@ static t2i_status read_results(void *context, size_t first, size_t count, uint8_
                                float *features, t2i_error *err)
 {
     const builder *b = context;
-    for (size_t i = 0; i < count; i++)
-        T2I_TRY(t2i_build_journal_read(b->results, b->name[first + i], pixels + i * b->kind.pixels,
-                                       features == NULL ? NULL : features + i * b->dim, err));
+    for (size_t i = first; i < first + count; i++, pixels += b->kind.pixels)
+        T2I_TRY(t2i_build_journal_read(b->results, b->name == NULL ? i : b->name[i], pixels,
+                                       features == NULL ? NULL : features + (i - first) * b->dim,
+                                       err));
     return T2I_OK;
 }
 
@@ -522,34 +610,62 @@ static void tell_pictures(const builder *b)
     t2i_encode_picture_tell(&notes, &b->form);
 }
 
-static t2i_status write_dataset(builder *b, t2i_error *err)
+/* Decides what the dataset has: rank 0. */
+static t2i_status choose_pairs(builder *b, t2i_error *err)
 {
     const t2i_build_options *o = b->options;
     const t2i_pictures pictures = {read_results, b, b->form.side};
+    T2I_TRY(has_journals(b) ? open_journals(b, err) : read_features(b, err));
+    T2I_TRY(use_rows(b, err));
+    T2I_TRY(check_bad_rows(b, err));
     if (has_pictures(b)) tell_pictures(b);
     T2I_TRY(number_groups(b, err));
     T2I_TRY(
         t2i_holdout_log(&b->set, has_pictures(b) && b->list.splits > 0 ? &pictures : NULL, err));
     if (has_pictures(b) && b->list.splits == 0)
-        T2I_TRY(t2i_holdout_split(&b->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
-                                  o->seed, err));
-    const t2i_pairs pairs = t2i_pairs_set_view(&b->set);
-    if (!has_pictures(b))
-        T2I_TRY(write_features(b, &pairs, err));
-    else if (b->net == NULL)
-        T2I_TRY(t2i_encode_dataset_pca(o->out, &pairs, &pictures, o->dim, err));
-    else
-        T2I_TRY(t2i_encode_dataset_ready(o->out, &pairs, &pictures, &b->encoder, b->dim, err));
-    t2i_log_note("wrote %s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
+        return t2i_holdout_split(&b->set, &pictures, o->validation < 0 ? 0.1 : o->validation,
+                                 o->seed, err);
     return T2I_OK;
 }
 
-static t2i_status finish(builder *b, t2i_error *err)
+/* Collective. Tells all ranks where the results of the dataset's pictures are. */
+static t2i_status share_results(builder *b, t2i_comm *comm, t2i_error *err)
 {
-    T2I_TRY(has_pictures(b) ? open_journals(b, err) : read_features(b, err));
-    T2I_TRY(use_rows(b, err));
-    T2I_TRY(check_bad_rows(b, err));
-    return write_dataset(b, err);
+    t2i_text packed = {0};
+    char *bytes = NULL;
+    t2i_status mine = T2I_OK;
+    int root = t2i_comm_rank(comm) == 0;
+    if (root) mine = t2i_build_journal_pack(b->results, b->name, b->set.images, &packed, err);
+    t2i_status status = t2i_comm_agree(comm, mine, err);
+    uint64_t size = packed.size;
+    if (status == T2I_OK) status = share_bytes(comm, packed.data, &size, &bytes, err);
+    t2i_text_free(&packed);
+    if (status != T2I_OK) return status;
+    const t2i_text all = {bytes, (size_t)size, 0};
+    if (!root) mine = t2i_build_journal_unpack(&b->results, &b->kind, &all, err);
+    t2i_free(bytes);
+    return t2i_comm_agree(comm, mine, err);
+}
+
+/* Collective: rank 0 writes the dataset; the others help to fit and to encode. */
+static t2i_status write_dataset(builder *b, t2i_comm *comm, t2i_error *err)
+{
+    const t2i_build_options *o = b->options;
+    const t2i_pictures pictures = {read_results, b, b->form.side};
+    const t2i_pairs pairs = t2i_pairs_set_view(&b->set);
+    t2i_status status = T2I_OK;
+    if (has_pictures(b) && b->net == NULL) {
+        if (t2i_comm_size(comm) > 1) T2I_TRY(share_results(b, comm, err));
+        T2I_TRY(t2i_encode_dataset_pca(comm, o->out, &pairs, &pictures, o->dim, err));
+    } else {
+        if (t2i_comm_rank(comm) == 0)
+            status = has_pictures(b) ? t2i_encode_dataset_ready(o->out, &pairs, &pictures,
+                                                                &b->encoder, b->dim, err)
+                                     : write_features(b, &pairs, err);
+        T2I_TRY(t2i_comm_agree(comm, status, err));
+    }
+    t2i_log_note("wrote %s: %zu pairs, %zu pictures", o->out, pairs.pairs, pairs.images);
+    return T2I_OK;
 }
 
 /* Removes the journals after success, and after a failure if they hold no result that --resume
@@ -579,6 +695,7 @@ static void free_builder(builder *b)
     t2i_free(b->name);
     t2i_free(b->folder);
     t2i_source_free(&b->source);
+    t2i_string_table_free(&b->paths);
     t2i_string_table_free(&b->names);
     t2i_string_table_free(&b->groups);
     t2i_ready_features_close(b->ready);
@@ -592,11 +709,19 @@ static t2i_status build(builder *b, t2i_comm *comm, t2i_error *err)
     int root = t2i_comm_rank(comm) == 0;
     T2I_TRY(t2i_comm_agree(comm, check_same_options(b, comm, err), err));
     T2I_TRY(t2i_comm_agree(comm, read_form(b, err), err));
-    T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(b, err) : T2I_OK, err));
-    T2I_TRY(share_source(b, comm, err));
-    t2i_status status = has_pictures(b) ? encode_pictures(b, comm, err) : T2I_OK;
-    if (status == T2I_OK) status = t2i_comm_agree(comm, root ? finish(b, err) : T2I_OK, err);
-    if (root && b->lock >= 0 && has_pictures(b)) keep_or_remove_journals(b, status);
+    T2I_TRY(t2i_comm_agree(comm, root ? find_source(b, err) : T2I_OK, err));
+    t2i_comm_bcast(comm, 0, &b->source.kind, sizeof b->source.kind);
+    t2i_status status;
+    if (b->source.kind == T2I_SOURCE_WEBDATASET) {
+        status = encode_shards(b, comm, err);
+    } else {
+        T2I_TRY(t2i_comm_agree(comm, root ? read_pairs(b, err) : T2I_OK, err));
+        T2I_TRY(share_source(b, comm, err));
+        status = has_pictures(b) ? encode_pictures(b, comm, err) : T2I_OK;
+    }
+    if (status == T2I_OK) status = t2i_comm_agree(comm, root ? choose_pairs(b, err) : T2I_OK, err);
+    if (status == T2I_OK) status = write_dataset(b, comm, err);
+    if (root && b->lock >= 0 && has_journals(b)) keep_or_remove_journals(b, status);
     return status;
 }
 

@@ -146,6 +146,11 @@ t2i_status t2i_build_journal_writer_put_reason(t2i_build_journal_writer *journal
     return put(journal, &head, name, reason, size < REASON_BYTES ? size : REASON_BYTES, "", 0, err);
 }
 
+t2i_status t2i_build_journal_writer_flush(t2i_build_journal_writer *journal, t2i_error *err)
+{
+    return fflush(journal->file) != 0 ? write_failed(journal, err) : T2I_OK;
+}
+
 t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal, t2i_error *err)
 {
     if (journal == NULL) return T2I_OK;
@@ -246,8 +251,9 @@ static void scan_records(t2i_build_journal *results, t2i_text *record)
     }
 }
 
-static t2i_status scan_journal(t2i_build_journal *results, const char *path, long number,
-                               t2i_text *record, t2i_error *err)
+/* Opens a journal, unless its key is another one; *mine says whether. */
+static t2i_status open_one(t2i_build_journal *results, const char *path, long number, int *mine,
+                           t2i_error *err)
 {
     journal_head head;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -255,6 +261,7 @@ static t2i_status scan_journal(t2i_build_journal *results, const char *path, lon
     if (read_at(fd, 0, &head, sizeof head) != 0 || memcmp(head.magic, MAGIC, sizeof MAGIC) != 0 ||
         memcmp(head.key, results->kind->key, T2I_HEX) != 0) {
         results->foreign++;
+        *mine = 0;
         close(fd);
         return T2I_OK;
     }
@@ -264,7 +271,16 @@ static t2i_status scan_journal(t2i_build_journal *results, const char *path, lon
         return t2i_fail_memory(err, (results->journals + 1) * sizeof *results->journal, "journals");
     }
     results->journal[results->journals++] = (open_journal){fd, number};
-    scan_records(results, record);
+    *mine = 1;
+    return T2I_OK;
+}
+
+static t2i_status scan_journal(t2i_build_journal *results, const char *path, long number,
+                               t2i_text *record, t2i_error *err)
+{
+    int mine;
+    T2I_TRY(open_one(results, path, number, &mine, err));
+    if (mine) scan_records(results, record);
     return T2I_OK;
 }
 
@@ -365,11 +381,63 @@ static t2i_status read_body(const t2i_build_journal *results, size_t number, t2i
     record_head head;
     T2I_ASSERT(p->file > 0);
     if (read_record(results->kind, results->journal[p->file - 1].fd, p->at, &head, record) != 0)
-        return t2i_fail(err, T2I_IO,
-                        "cannot read the result of %s in %s: the journal changed or is damaged",
-                        results->kind->folder, t2i_string_table_at(results->names, number));
+        return t2i_fail(
+            err, T2I_IO, "cannot read the result of %s in %s: the journal changed or is damaged",
+            results->names == NULL ? "a picture" : t2i_string_table_at(results->names, number),
+            results->kind->folder);
     *at = sizeof head + head.name_bytes;
     return T2I_OK;
+}
+
+t2i_status t2i_build_journal_pack(const t2i_build_journal *results, const size_t *number,
+                                  size_t count, t2i_text *out, t2i_error *err)
+{
+    uint64_t journals = results->journals;
+    T2I_TRY(t2i_text_add(out, &journals, sizeof journals, err));
+    for (size_t i = 0; i < results->journals; i++)
+        T2I_TRY(
+            t2i_text_add(out, &results->journal[i].number, sizeof results->journal[i].number, err));
+    for (size_t i = 0; i < count; i++)
+        T2I_TRY(t2i_text_add(out, &results->place[number[i]], sizeof *results->place, err));
+    return T2I_OK;
+}
+
+static t2i_status unpack(t2i_build_journal *results, const t2i_text *packed, t2i_error *err)
+{
+    uint64_t journals;
+    long number;
+    const char *at = packed->data + sizeof journals;
+    memcpy(&journals, packed->data, sizeof journals);
+    allow_many_files();
+    for (uint64_t i = 0; i < journals; i++, at += sizeof number) {
+        int mine;
+        memcpy(&number, at, sizeof number);
+        char *path = journal_path(results->kind->folder, (size_t)number, err);
+        if (path == NULL) return T2I_SYSTEM;
+        t2i_status status = open_one(results, path, number, &mine, err);
+        if (status == T2I_OK && !mine)
+            status = t2i_fail(err, T2I_DATA, "%s is of another encoder", path);
+        t2i_free(path);
+        if (status != T2I_OK) return status;
+    }
+    size_t bytes = packed->size - (size_t)(at - packed->data);
+    results->place = t2i_alloc(bytes, 1);
+    if (results->place == NULL) return t2i_fail_memory(err, bytes, "pictures");
+    memcpy(results->place, at, bytes);
+    return T2I_OK;
+}
+
+t2i_status t2i_build_journal_unpack(t2i_build_journal **out, const t2i_build_journal_kind *kind,
+                                    const t2i_text *packed, t2i_error *err)
+{
+    t2i_build_journal *results = *out = t2i_alloc(1, sizeof *results);
+    if (results == NULL) return t2i_fail_memory(err, sizeof *results, "the journals");
+    results->kind = kind;
+    t2i_status status = unpack(results, packed, err);
+    if (status == T2I_OK) return T2I_OK;
+    t2i_build_journal_close(results);
+    *out = NULL;
+    return status;
 }
 
 t2i_status t2i_build_journal_read(const t2i_build_journal *results, size_t number, uint8_t *pixels,
@@ -415,7 +483,8 @@ void t2i_build_journal_clear(const char *path)
 {
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
-        if (number_of(entry->d_name) >= 0) unlinkat(dirfd(folder), entry->d_name, 0);
+        if (number_of(entry->d_name) >= 0 || strstr(entry->d_name, T2I_ROWS_SUFFIX) != NULL)
+            unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder != NULL) closedir(folder);
 }
 

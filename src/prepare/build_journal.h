@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/string_table.h"
+#include "base/text.h"
 
 typedef struct {
     const char *folder; /* OUT.parts */
@@ -63,6 +64,9 @@ T2I_CHECKED t2i_status t2i_build_journal_writer_put(t2i_build_journal_writer *jo
 T2I_CHECKED t2i_status t2i_build_journal_writer_put_reason(t2i_build_journal_writer *journal,
                                                            const char *name, const char *reason,
                                                            t2i_error *err);
+/* Hands buffered data to the system. T2I_IO. */
+T2I_CHECKED t2i_status t2i_build_journal_writer_flush(t2i_build_journal_writer *journal,
+                                                      t2i_error *err);
 /* Closes the journal and frees it. T2I_IO when buffered data cannot be written. NULL is legal. */
 T2I_CHECKED t2i_status t2i_build_journal_writer_close(t2i_build_journal_writer *journal,
                                                       t2i_error *err);
@@ -90,6 +94,16 @@ size_t t2i_build_journal_next(const t2i_build_journal *results);
 /* Number of journals with another key. */
 size_t t2i_build_journal_foreign(const t2i_build_journal *results);
 
+/* Appends to *out where the results of so many pictures are, in the order of number[]. From it,
+ * another process that sees the folder opens them as pictures 0 to count - 1, all of state 1,
+ * without names. T2I_DATA, T2I_IO, T2I_SYSTEM. *out is NULL on failure. */
+T2I_CHECKED t2i_status t2i_build_journal_pack(const t2i_build_journal *results,
+                                              const size_t *number, size_t count, t2i_text *out,
+                                              t2i_error *err);
+T2I_CHECKED t2i_status t2i_build_journal_unpack(t2i_build_journal **out,
+                                                const t2i_build_journal_kind *kind,
+                                                const t2i_text *packed, t2i_error *err);
+
 /* Reads the result of a picture whose state is 1 and checks its checksum. Either output may be
  * NULL. T2I_IO. */
 T2I_CHECKED t2i_status t2i_build_journal_read(const t2i_build_journal *results, size_t number,
@@ -98,7 +112,9 @@ T2I_CHECKED t2i_status t2i_build_journal_read(const t2i_build_journal *results, 
 T2I_CHECKED t2i_status t2i_build_journal_reason(const t2i_build_journal *results, size_t number,
                                                 char **out, t2i_error *err);
 
-/* Removes the journals; the folder and its lock stay. */
+/* Removes the journals, and the files of rows that encode_shards.h keeps beside them; the folder
+ * and its lock stay. */
+#define T2I_ROWS_SUFFIX ".rows"
 void t2i_build_journal_clear(const char *folder);
 /* Removes journals, lock and folder. The folder stays if it holds other files; a missing folder is
  * no error. */

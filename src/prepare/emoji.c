@@ -466,7 +466,8 @@ static t2i_status write_file(builder *b, const t2i_emoji_pairs *pairs, const uin
     const t2i_pairs view = t2i_pairs_set_view(&set);
     const t2i_pictures pictures = {t2i_encode_dataset_in_memory, b->pixels, T2I_SIDE};
     if (status == T2I_OK)
-        status = t2i_encode_dataset_pca(b->options->out, &view, &pictures, b->options->dim, err);
+        status =
+            t2i_encode_dataset_pca(NULL, b->options->out, &view, &pictures, b->options->dim, err);
     t2i_pairs_set_free(&set);
     return status;
 }

@@ -12,9 +12,12 @@
 #include "kernels/ridge.h"
 
 #define BLOCK_BYTES (256 * T2I_PICTURE) /* of a block; with small pictures 256 of them */
+enum { FEW = 4096 };                    /* so many pictures one rank encodes alone */
 
 typedef struct {
-    const t2i_pairs *pairs;
+    t2i_comm *comm;         /* NULL: this process works alone */
+    const t2i_pairs *pairs; /* rank 0 */
+    size_t images;          /* in all */
     const t2i_pictures *pictures;
     size_t block, bytes; /* pictures of a block, bytes of one picture */
     size_t dim;          /* features per picture if they are ready, else 0 */
@@ -22,10 +25,12 @@ typedef struct {
     size_t *index;       /* numbers of the training pictures */
     size_t trains;
     t2i_progress progress;
-    t2i_pca decoder; /* picture = mean + features x basis, from PCA or ridge regression */
+    t2i_pca decoder;  /* picture = mean + features x basis, from PCA or ridge regression */
+    float *to, *back; /* the decoder packed, to encode and to decode */
     /* buffers of one block */
     uint8_t *pixels;
     float *features, *x, *work;
+    double *errors; /* squared, of decoded pictures */
     /* sum of squared errors of decoded pictures: [1] training pictures, [0] others */
     double error[2];
 } dataset_encoder;
@@ -50,18 +55,44 @@ size_t t2i_encode_dataset_block(const t2i_pictures *pictures)
     return block < 256 ? block : 256;
 }
 
+/* ---- ranks ---- */
+
+static int rank_of(const dataset_encoder *e)
+{
+    return e->comm == NULL ? 0 : t2i_comm_rank(e->comm);
+}
+
+/* Collective over the ranks of the encoder. */
+static t2i_status agree(const dataset_encoder *e, t2i_status mine, t2i_error *err)
+{
+    return e->comm == NULL ? mine : t2i_comm_agree(e->comm, mine, err);
+}
+
+static t2i_status agree_all(void *context, t2i_status mine, t2i_error *err)
+{
+    return t2i_comm_agree(context, mine, err);
+}
+
+static void gather_all(void *context, void *all, size_t item_bytes, size_t items)
+{
+    t2i_comm_allgather(context, all, item_bytes, items);
+}
+
 /* ---- training pictures, to which encoder and decoder are fitted ---- */
 
-static t2i_status find_training(dataset_encoder *e, t2i_error *err)
+/* Collective over the ranks of the encoder: all get rank 0's training pictures. */
+static t2i_status share_training(dataset_encoder *e, t2i_error *err)
 {
-    const t2i_pairs *pairs = e->pairs;
-    e->train = t2i_alloc(pairs->images, sizeof *e->train);
-    e->index = t2i_alloc(pairs->images, sizeof *e->index);
+    e->train = t2i_alloc(e->images, sizeof *e->train);
+    e->index = t2i_alloc(e->images, sizeof *e->index);
+    t2i_status status = T2I_OK;
     if (e->train == NULL || e->index == NULL)
-        return t2i_fail_memory(err, pairs->images * sizeof *e->index, "the pictures");
-    for (size_t i = 0; i < pairs->pairs; i++)
-        if (pairs->split[i] == T2I_TRAIN) e->train[pairs->image[i]] = 1;
-    for (size_t i = 0; i < pairs->images; i++)
+        status = t2i_fail_memory(err, e->images * sizeof *e->index, "the pictures");
+    T2I_TRY(agree(e, status, err));
+    for (size_t i = 0; rank_of(e) == 0 && i < e->pairs->pairs; i++)
+        if (e->pairs->split[i] == T2I_TRAIN) e->train[e->pairs->image[i]] = 1;
+    if (e->comm != NULL) t2i_comm_bcast(e->comm, 0, e->train, e->images);
+    for (size_t i = 0; i < e->images; i++)
         if (e->train[i]) e->index[e->trains++] = i;
     return T2I_OK;
 }
@@ -103,24 +134,55 @@ static double squared_error(const float *x, const uint8_t *pixels, size_t count)
     return sum;
 }
 
+/* Encodes pictures [from, to) of a block of `count`, and measures how well they decode. */
+static void encode_share(dataset_encoder *e, size_t from, size_t to)
+{
+    const size_t dim = e->decoder.dim, bytes = e->bytes;
+    float *features = e->features + from * dim, *x = e->x + from * bytes;
+    const uint8_t *pixels = e->pixels + from * bytes;
+    if (e->decoder.basis == NULL) return;
+    if (e->dim == 0) t2i_pca_encode(&e->decoder, e->to, pixels, to - from, features, e->work);
+    t2i_pca_decode(&e->decoder, e->back, features, to - from, x);
+    for (size_t i = from; i < to; i++)
+        e->errors[i] = squared_error(e->x + i * bytes, e->pixels + i * bytes, bytes);
+}
+
+/* Writes a block: rank 0. */
+static t2i_status put_block(dataset_encoder *e, t2i_dataset_writer *out, size_t first, size_t count,
+                            t2i_error *err)
+{
+    T2I_TRY(t2i_dataset_writer_put_pixels(out, count, e->pixels, err));
+    T2I_TRY(t2i_dataset_writer_put_features(out, count, e->features, err));
+    for (size_t i = 0; i < count; i++) e->error[e->train[first + i]] += e->errors[i];
+    t2i_progress_at(&e->progress, (double)(first + count) / (double)e->images);
+    return T2I_OK;
+}
+
+/* Collective over the ranks of the encoder. Each rank encodes its share of a block; rank 0 reads
+ * all of it, and writes it. */
 static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_writer *out, t2i_error *err)
 {
-    size_t images = e->pairs->images;
-    for (size_t first = 0; first < images; first += e->block) {
-        size_t count = images - first < e->block ? images - first : e->block;
-        T2I_TRY(e->pictures->read(e->pictures->context, first, count, e->pixels,
-                                  e->dim > 0 ? e->features : NULL, err));
-        if (e->dim == 0) t2i_pca_encode(&e->decoder, e->pixels, count, e->features, e->work);
-        T2I_TRY(t2i_dataset_writer_put_pixels(out, count, e->pixels, err));
-        T2I_TRY(t2i_dataset_writer_put_features(out, count, e->features, err));
-        t2i_progress_at(&e->progress, (double)(first + count) / (double)images);
-        if (e->decoder.basis == NULL) continue;
-        t2i_pca_decode(&e->decoder, e->features, count, e->x, e->work);
-        for (size_t i = 0; i < count; i++)
-            e->error[e->train[first + i]] +=
-                squared_error(e->x + i * e->bytes, e->pixels + i * e->bytes, e->bytes);
+    const int rank = rank_of(e), size = e->comm == NULL ? 1 : t2i_comm_size(e->comm);
+    const size_t dim = e->dim > 0 ? e->dim : e->decoder.dim;
+    t2i_status status = T2I_OK;
+    for (size_t first = 0; first < e->images; first += e->block) {
+        size_t count = e->images - first < e->block ? e->images - first : e->block;
+        size_t from = t2i_comm_share(count, rank, size), to = t2i_comm_share(count, rank + 1, size);
+        size_t begin = rank == 0 ? 0 : from, end = rank == 0 ? count : to;
+        if (status == T2I_OK && end > begin)
+            status = e->pictures->read(e->pictures->context, first + begin, end - begin,
+                                       e->pixels + begin * e->bytes,
+                                       e->dim > 0 ? e->features + begin * dim : NULL, err);
+        T2I_TRY(agree(e, status, err));
+        encode_share(e, from, to);
+        if (e->comm != NULL) {
+            t2i_comm_gather(e->comm, e->features + from * dim, e->features,
+                            dim * sizeof *e->features, count);
+            t2i_comm_gather(e->comm, e->errors + from, e->errors, sizeof *e->errors, count);
+        }
+        if (rank == 0) status = put_block(e, out, first, count, err);
     }
-    return T2I_OK;
+    return agree(e, status, err);
 }
 
 /* Peak signal-to-noise ratio of `count` pictures, as text. */
@@ -137,7 +199,7 @@ static const char *psnr(double error, size_t count, size_t bytes, char text[32])
 static void report(const dataset_encoder *e, const char *what)
 {
     char train[32], other[32];
-    size_t others = e->pairs->images - e->trains;
+    size_t others = e->images - e->trains;
     if (e->decoder.basis == NULL) {
         t2i_log_note("features: %s", what);
         return;
@@ -153,20 +215,40 @@ static void report(const dataset_encoder *e, const char *what)
 
 /* ---- the file ---- */
 
+static t2i_status begin_writing(dataset_encoder *e, t2i_error *err)
+{
+    const size_t dim = e->dim > 0 ? e->dim : e->decoder.dim, packed = t2i_pca_packed(&e->decoder);
+    e->pixels = t2i_alloc(e->block, e->bytes);
+    e->features = t2i_alloc(e->block * dim, sizeof *e->features);
+    e->errors = t2i_alloc(e->block, sizeof *e->errors);
+    e->x = t2i_alloc(e->block * e->bytes, sizeof *e->x);
+    e->work = t2i_alloc(e->block * e->bytes, sizeof *e->work);
+    e->to = t2i_alloc(e->dim > 0 ? 0 : packed, sizeof *e->to);
+    e->back = t2i_alloc(packed, sizeof *e->back);
+    if (e->pixels == NULL || e->features == NULL || e->errors == NULL || e->x == NULL ||
+        e->work == NULL || e->to == NULL || e->back == NULL)
+        return t2i_fail_memory(err, e->block * e->bytes * sizeof *e->x, "pictures");
+    if (e->decoder.basis == NULL) return T2I_OK;
+    if (e->dim == 0) t2i_pca_pack_encode(&e->decoder, e->to);
+    t2i_pca_pack_decode(&e->decoder, e->back);
+    return T2I_OK;
+}
+
+/* Collective over the ranks of the encoder: rank 0 writes the file. */
 static t2i_status write_dataset(dataset_encoder *e, const char *path,
                                 const t2i_encoder_info *encoder, size_t dim, t2i_error *err)
 {
-    t2i_dataset_writer *out;
-    e->pixels = t2i_alloc(e->block, e->bytes);
-    e->features = t2i_alloc(e->block * dim, sizeof *e->features);
-    e->x = t2i_alloc(e->block * e->bytes, sizeof *e->x);
-    e->work = t2i_alloc(t2i_pca_work(&e->decoder, e->block), sizeof *e->work);
-    if (e->pixels == NULL || e->features == NULL || e->x == NULL || e->work == NULL)
-        return t2i_fail_memory(err, e->block * e->bytes * sizeof *e->x, "pictures");
-    T2I_TRY(t2i_dataset_writer_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err));
-    t2i_progress_begin(&e->progress, "writing pictures");
-    t2i_status status = put_pictures(e, out, err);
-    t2i_progress_end(&e->progress);
+    t2i_dataset_writer *out = NULL;
+    t2i_status status = begin_writing(e, err);
+    if (status == T2I_OK && rank_of(e) == 0)
+        status = t2i_dataset_writer_create(&out, path, T2I_DATA_TOOL, e->pairs, dim, encoder, err);
+    status = agree(e, status, err);
+    if (status == T2I_OK) {
+        t2i_progress_begin(&e->progress, "writing pictures");
+        status = put_pictures(e, out, err);
+        t2i_progress_end(&e->progress);
+    }
+    if (rank_of(e) != 0) return status; /* what follows is for rank 0 */
     if (status == T2I_OK && e->decoder.basis != NULL)
         status = t2i_dataset_writer_put_decoder(out, e->decoder.basis, e->decoder.mean, err);
     if (status == T2I_OK) return t2i_dataset_writer_commit(out, err);
@@ -174,11 +256,18 @@ static t2i_status write_dataset(dataset_encoder *e, const char *path,
     return status;
 }
 
+/* Collective over the ranks of the encoder. */
 static t2i_status encode_pca(dataset_encoder *e, const char *out, size_t dim, t2i_error *err)
 {
     char what[100];
     t2i_pca *pca = &e->decoder;
-    T2I_TRY(find_training(e, err));
+    const t2i_pca_team team = {.rank = rank_of(e),
+                               .size = e->comm == NULL ? 1 : t2i_comm_size(e->comm),
+                               .gather = gather_all,
+                               .share = t2i_comm_share,
+                               .agree = agree_all,
+                               .context = e->comm};
+    T2I_TRY(share_training(e, err));
     if (e->trains == 0)
         return t2i_fail(err, T2I_DATA,
                         "no pair is of the split train, so that no encoder can be fitted");
@@ -186,16 +275,18 @@ static t2i_status encode_pca(dataset_encoder *e, const char *out, size_t dim, t2
                              .width = e->bytes,
                              .read = read_pixels,
                              .progress = show_progress,
-                             .context = e};
+                             .context = e,
+                             .team = e->comm == NULL ? NULL : &team};
     t2i_progress_begin(&e->progress, "fitting the encoder");
     t2i_status status = t2i_pca_fit(pca, &source, dim, err);
     t2i_progress_end(&e->progress);
-    if (status != T2I_OK) return status;
+    T2I_TRY(agree(e, status, err));
     t2i_encoder_info encoder = {.encoder = "pca",
                                 .height = e->pictures->side,
                                 .width = e->pictures->side,
                                 .scale = pca->scale};
     T2I_TRY(write_dataset(e, out, &encoder, pca->dim, err));
+    if (rank_of(e) != 0) return T2I_OK;
     if (pca->kept >= 1 && pca->dim == 1 && pca->basis[0] == 0)
         t2i_log_warn("all training pictures are equal: all features are zero");
     snprintf(what, sizeof what, "%zu, with %.2f %% of the variance", pca->dim, 100 * pca->kept);
@@ -228,7 +319,7 @@ static t2i_status encode_ready(dataset_encoder *e, const char *out, const t2i_en
                                t2i_error *err)
 {
     char what[100];
-    T2I_TRY(find_training(e, err));
+    T2I_TRY(share_training(e, err));
     if (e->trains > 0)
         T2I_TRY(fit_decoder(e, err));
     else
@@ -244,6 +335,7 @@ static t2i_status encode_ready(dataset_encoder *e, const char *out, const t2i_en
 static dataset_encoder new_encoder(const t2i_pairs *pairs, const t2i_pictures *pictures, size_t dim)
 {
     return (dataset_encoder){.pairs = pairs,
+                             .images = pairs == NULL ? 0 : pairs->images,
                              .pictures = pictures,
                              .block = t2i_encode_dataset_block(pictures),
                              .bytes = t2i_encode_dataset_bytes(pictures),
@@ -259,15 +351,24 @@ static void free_encoder(dataset_encoder *e)
     t2i_free(e->features);
     t2i_free(e->x);
     t2i_free(e->work);
+    t2i_free(e->errors);
+    t2i_free(e->to);
+    t2i_free(e->back);
 }
 
-t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
+t2i_status t2i_encode_dataset_pca(t2i_comm *comm, const char *out, const t2i_pairs *pairs,
                                   const t2i_pictures *pictures, size_t dim, t2i_error *err)
 {
     dataset_encoder e = new_encoder(pairs, pictures, 0);
-    t2i_status status = encode_pca(&e, out, dim, err);
+    uint64_t images = e.images;
+    int all = comm != NULL && t2i_comm_size(comm) > 1;
+    if (all) t2i_comm_bcast(comm, 0, &images, sizeof images);
+    e.images = (size_t)images;
+    e.comm = all && images > FEW ? comm : NULL;
+    t2i_status status = T2I_OK;
+    if (!all || e.comm != NULL || t2i_comm_rank(comm) == 0) status = encode_pca(&e, out, dim, err);
     free_encoder(&e);
-    return status;
+    return all ? t2i_comm_agree(comm, status, err) : status;
 }
 
 t2i_status t2i_encode_dataset_ready(const char *out, const t2i_pairs *pairs,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "dataset/dataset.h"
 #include "base/error.h"
+#include "comm/comm.h"
 #include "dataset/dataset_writer.h"
 
 #define T2I_DATA_TOOL "t2i-data 1" /* value of the attribute `tool` */
@@ -30,12 +31,16 @@ typedef struct {
 size_t t2i_encode_dataset_bytes(const t2i_pictures *pictures);
 size_t t2i_encode_dataset_block(const t2i_pictures *pictures);
 
-/* Fits at most `dim` principal components to the pictures of training pairs, writes the dataset and
+/* Collective, unless comm is NULL: then this process works alone. `pairs` is used on rank 0;
+ * `pictures` are those of the dataset on all ranks. The file does not depend on the number of
+ * ranks.
+ *
+ * Fits at most `dim` principal components to the pictures of training pairs, writes the dataset and
  * logs the explained variance and the PSNR of decoded pictures. T2I_DATA when there is no training
  * pair. No file is left on failure. */
-T2I_CHECKED t2i_status t2i_encode_dataset_pca(const char *out, const t2i_pairs *pairs,
-                                              const t2i_pictures *pictures, size_t dim,
-                                              t2i_error *err);
+T2I_CHECKED t2i_status t2i_encode_dataset_pca(t2i_comm *comm, const char *out,
+                                              const t2i_pairs *pairs, const t2i_pictures *pictures,
+                                              size_t dim, t2i_error *err);
 
 /* The same with `dim` ready features per picture, which are stored unchanged. The decoder is a
  * ridge regression from features to pixels, fitted to the pictures of training pairs. Without

@@ -266,7 +266,7 @@ static t2i_status encode(const char *out, const t2i_pair_set *set, uint8_t *pixe
 {
     const t2i_pairs pairs = t2i_pairs_set_view(set);
     const t2i_pictures pictures = {t2i_encode_dataset_in_memory, pixels, T2I_SIDE};
-    T2I_TRY(t2i_encode_dataset_pca(out, &pairs, &pictures, dim, err));
+    T2I_TRY(t2i_encode_dataset_pca(NULL, out, &pairs, &pictures, dim, err));
     t2i_log_note("wrote %s: %zu pairs, %zu pictures", out, pairs.pairs, pairs.images);
     return T2I_OK;
 }

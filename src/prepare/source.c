@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "prepare/webdataset.h"
 #include "lists/caption_json.h"
 #include "lists/folder_tree.h"
 #include "lists/picture_folder.h"
@@ -74,8 +75,7 @@ static t2i_status recognise_file(t2i_source *source, t2i_error *err)
     int shard = size > 262 && memcmp(head + 257, "ustar", 5) == 0;
     for (size_t i = 0; i < sizeof shards / sizeof *shards; i++)
         shard |= ends_in(source->path, shards[i]);
-    /* a brace pattern names shards, and no file has its name */
-    shard |= strchr(source->path, '{') != NULL && !t2i_fs_exists(source->path);
+    shard |= t2i_webdataset_is_pattern(source->path);
     if (shard) source->kind = T2I_SOURCE_WEBDATASET;
     t2i_free(head);
     return T2I_OK;

@@ -1,6 +1,5 @@
 #include "prepare/webdataset.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <glob.h>
 #include <stdarg.h>
@@ -8,37 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
 #include "formats/json.h"
 #include "formats/tar.h"
+#include "lists/folder_tree.h"
 
 enum {
     SHARDS_MAX = 1000000,
     PICTURE_MAX = 256 << 20, /* bytes of a member */
     CAPTION_MAX = 4 << 20,
-    NAME_BYTES = 3000, /* of a member; the journal holds 4,096 with the shard's */
-    DEPTH_MAX = 32     /* of folders */
+    NAME_BYTES = 3000 /* of a member; the journal holds 4,096 with the shard's */
 };
 
 /* ---- shards ---- */
 
-int t2i_webdataset_is_shard(const char *name)
-{
-    static const char *const suffixes[] = {".tar", ".tar.gz", ".tgz"};
-    size_t size = strlen(name);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        size_t tail = strlen(suffixes[i]);
-        if (size > tail && strcasecmp(name + size - tail, suffixes[i]) == 0) return 1;
-    }
-    return 0;
-}
-
 int t2i_webdataset_is_pattern(const char *path)
 {
-    return (strpbrk(path, "{*?[") != NULL || strstr(path, "::") != NULL) && !t2i_fs_exists(path);
+    return (strpbrk(path, "{*?[") != NULL || strstr(path, "::") != NULL ||
+            strncmp(path, "pipe:", 5) == 0) &&
+           !t2i_fs_exists(path);
 }
 
 static t2i_status add_shard(t2i_string_table *shards, const char *path, t2i_error *err)
@@ -57,46 +46,19 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static t2i_status add_folder(t2i_string_table *shards, const char *path, int depth, t2i_error *err);
-
-/* Adds what is at the path of an entry of a folder, if it is a shard or a folder. */
-static t2i_status add_entry(t2i_string_table *shards, const char *path, int depth, t2i_error *err)
+/* Adds the shards of a folder and of the folders in it. */
+static t2i_status add_folder(t2i_string_table *shards, const char *path, t2i_error *err)
 {
-    struct stat info;
-    if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode))
-        return depth == DEPTH_MAX ? T2I_OK : add_folder(shards, path, depth + 1, err);
-    if (!t2i_webdataset_is_shard(path) || stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-        return T2I_OK;
-    return add_shard(shards, path, err);
-}
-
-/* Adds the shards of a folder, by name; hidden entries are left out. */
-static t2i_status add_folder(t2i_string_table *shards, const char *path, int depth, t2i_error *err)
-{
-    char **name = NULL;
-    size_t count = 0, room = 0;
+    t2i_folder_tree tree;
+    T2I_TRY(t2i_folder_tree_read(&tree, path, err));
     t2i_status status = T2I_OK;
-    DIR *folder = opendir(path);
-    if (folder == NULL)
-        return t2i_fail(err, T2I_NOINPUT, "cannot read %s: %s", path, strerror(errno));
-    for (struct dirent *entry; status == T2I_OK && (entry = readdir(folder)) != NULL;) {
-        if (entry->d_name[0] == '.') continue;
-        if (count == room) {
-            if (t2i_grow(&name, room, 2 * room + 64, sizeof *name) != 0)
-                status = t2i_fail_memory(err, room * sizeof *name, "a folder");
-            else
-                room = 2 * room + 64;
-        }
-        if (status == T2I_OK && (name[count++] = t2i_fs_join(path, entry->d_name, err)) == NULL)
-            status = T2I_SYSTEM;
+    for (size_t i = 0; status == T2I_OK && i < tree.count; i++) {
+        if (tree.file[i].kind != T2I_TREE_SHARD) continue;
+        char *shard = t2i_fs_join(path, tree.file[i].path, err);
+        status = shard == NULL ? T2I_SYSTEM : add_shard(shards, shard, err);
+        t2i_free(shard);
     }
-    closedir(folder);
-    if (status == T2I_OK && count > 0) qsort(name, count, sizeof *name, by_text);
-    for (size_t i = 0; i < count; i++) {
-        if (status == T2I_OK) status = add_entry(shards, name[i], depth, err);
-        t2i_free(name[i]);
-    }
-    t2i_free(name);
+    t2i_folder_tree_free(&tree);
     return status;
 }
 
@@ -124,7 +86,7 @@ static t2i_status add_path(t2i_string_table *shards, const char *path, t2i_error
         return t2i_fail(err, T2I_NOINPUT, "there is no shard %s: %s", path, strerror(errno));
     if (!t2i_fs_is_folder(path)) return add_shard(shards, path, err);
     size_t before = shards->count;
-    T2I_TRY(add_folder(shards, path, 0, err));
+    T2I_TRY(add_folder(shards, path, err));
     if (shards->count > before) return T2I_OK;
     return t2i_fail(err, T2I_NOINPUT, "%s holds no shard (.tar, .tar.gz, .tgz)", path);
 }
@@ -564,8 +526,8 @@ static t2i_status find_caption(const t2i_webdataset_reader *reader, t2i_webdatas
     } else if (has_text) {
         sample->caption = T2I_PART_TXT;
         T2I_TRY(add_lines(sample, T2I_PART_TXT, err));
-        if (sample->count == 0)
-            T2I_TRY(blame(sample, err, "%s holds no text", sample->name[T2I_PART_TXT].data));
+        /* as of a text beside a picture */
+        if (sample->count == 0 && sample->reason.size == 0) T2I_TRY(add_prompt(sample, "", 0, err));
     }
     if (sample->count > 0 || sample->reason.size > 0 || sample->name[T2I_PART_CLS].size == 0)
         return T2I_OK;

@@ -19,10 +19,8 @@
 
 /* ---- shards ---- */
 
-/* Is the path more than a file or folder: a brace pattern, a glob, several joined by "::"? */
+/* Is the path no file, but a brace pattern, a glob, several joined by "::", or a command? */
 int t2i_webdataset_is_pattern(const char *path);
-/* Does the name end as those of shards do: .tar, .tar.gz, .tgz? */
-int t2i_webdataset_is_shard(const char *name);
 /* Appends the paths of all shards, in order: of a pattern such as "a-{000..099}.tar" (ranges,
  * lists, globs, several joined by "::"), of a folder (with subfolders, by name), or the one file.
  * T2I_USAGE for an address and a shard that is named twice, T2I_NOINPUT when a shard or all are

@@ -56,7 +56,7 @@ static store new_store(size_t count, size_t rank, double noise)
 static t2i_pca fit(store *s, size_t count, size_t most)
 {
     t2i_pca pca;
-    const t2i_pca_source source = {count, s->width, read_store, hear, s};
+    const t2i_pca_source source = {count, s->width, read_store, hear, s, NULL};
     s->share = 0;
     OK(t2i_pca_fit(&pca, &source, most, &err));
     return pca;
@@ -66,10 +66,13 @@ static t2i_pca fit(store *s, size_t count, size_t most)
 static double encode(const t2i_pca *pca, const store *s, size_t count, float *features)
 {
     float *x = t2i_alloc(count * s->width, sizeof *x);
-    float *work = t2i_alloc(t2i_pca_work(pca, count), sizeof *work);
+    float *work = t2i_alloc(count * s->width, sizeof *work);
+    float *packed = t2i_alloc(t2i_pca_packed(pca), sizeof *packed);
     double error = 0, total = 0;
-    t2i_pca_encode(pca, s->pixels, count, features, work);
-    t2i_pca_decode(pca, features, count, x, work);
+    t2i_pca_pack_encode(pca, packed);
+    t2i_pca_encode(pca, packed, s->pixels, count, features, work);
+    t2i_pca_pack_decode(pca, packed);
+    t2i_pca_decode(pca, packed, features, count, x);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < s->width; j++) {
             double truth = s->pixels[i * s->width + j] / 255.0;
@@ -78,6 +81,7 @@ static double encode(const t2i_pca *pca, const store *s, size_t count, float *fe
         }
     t2i_free(x);
     t2i_free(work);
+    t2i_free(packed);
     return error / total;
 }
 
@@ -215,14 +219,16 @@ static void all_alike(void)
     for (size_t i = 1; i < MANY; i++) memcpy(s.pixels + i * WIDE, s.pixels, WIDE);
     static const size_t counts[] = {1, 2, 700, MANY};
     for (size_t i = 0; i < 4; i++) {
-        float feature[1] = {7}, x[WIDE], *work;
+        float feature[1] = {7}, x[WIDE];
         t2i_pca pca = fit(&s, counts[i], 512);
         CU_ASSERT(pca.dim == 1 && pca.scale == 1 && pca.kept == 1);
-        work = t2i_alloc(t2i_pca_work(&pca, 1), sizeof *work);
-        t2i_pca_encode(&pca, s.pixels, 1, feature, work);
+        float *packed = t2i_alloc(t2i_pca_packed(&pca), sizeof *packed);
+        t2i_pca_pack_encode(&pca, packed);
+        t2i_pca_encode(&pca, packed, s.pixels, 1, feature, x);
         CU_ASSERT(feature[0] == 0);
-        t2i_pca_decode(&pca, feature, 1, x, work);
-        t2i_free(work);
+        t2i_pca_pack_decode(&pca, packed);
+        t2i_pca_decode(&pca, packed, feature, 1, x);
+        t2i_free(packed);
         for (size_t j = 0; j < WIDE; j++) CU_ASSERT(fabsf(x[j] * 255 - s.pixels[j]) < 1e-3f);
         t2i_pca_free(&pca);
     }
@@ -238,7 +244,7 @@ static void reading_fails(void)
 {
     store s = new_store(MANY, 4, 1);
     for (size_t count = 100; count <= MANY; count += 2000) {
-        const t2i_pca_source source = {count, WIDE, read_store, NULL, &s};
+        const t2i_pca_source source = {count, WIDE, read_store, NULL, &s, NULL};
         int reads;
         t2i_pca pca;
         s.reads = s.fail_at = 0;

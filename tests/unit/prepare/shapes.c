@@ -166,7 +166,7 @@ static void encoder_sees_training_only(void)
     const t2i_pairs pairs = t2i_pairs_set_view(&set);
     const t2i_pictures pictures = {t2i_encode_dataset_in_memory, pixels, T2I_SIDE};
     t2i_dataset *dataset = NULL;
-    OK(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err));
+    OK(t2i_encode_dataset_pca(NULL, path, &pairs, &pictures, 512, &err));
     OK(t2i_dataset_open(&dataset, path, &err));
     if (dataset == NULL) return;
     CU_ASSERT_EQUAL_FATAL(t2i_dataset_get_info(dataset)->features, 2);
@@ -186,7 +186,8 @@ static void encoder_sees_training_only(void)
     unlink(path);
     for (size_t i = 0; i < 4; i++)
         if (set.split[i] == T2I_TRAIN) set.split[i] = T2I_UNSEEN_PROMPTS;
-    FAILS(t2i_encode_dataset_pca(path, &pairs, &pictures, 512, &err), T2I_DATA, "split train");
+    FAILS(t2i_encode_dataset_pca(NULL, path, &pairs, &pictures, 512, &err), T2I_DATA,
+          "split train");
     CU_ASSERT(access(path, F_OK) != 0);
     t2i_pairs_set_free(&set);
     t2i_free(pixels);
