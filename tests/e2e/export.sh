@@ -81,6 +81,8 @@ quiet build --pairs features.tsv --features "$OLDPWD/tests/golden/seed/features.
 expect 65 "ready.h5 has no pictures: it was built from ready features, which --to npy exports" "$data" export ready.h5 --out no
 quiet export ready.h5 --to npy --out npy
 [ "$(wc -l <npy/pairs.jsonl)" -eq 4 ] || fail "pairs.jsonl of the features has not all pairs"
+quiet build --pairs npy/pairs.jsonl --features npy/features.npy --out npy.h5
+same content ready.h5 npy.h5
 [ "$(head -c 6 npy/features.npy | tail -c 5)" = NUMPY ] || fail "features.npy is no .npy"
 [ "$(wc -c <npy/features.npy)" -eq $((128 + 3 * 4 * $("$data" info ready.h5 --json | sed -n 's/.*"features": \([0-9]*\).*/\1/p'))) ] ||
     fail "features.npy has another size"
