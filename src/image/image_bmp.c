@@ -119,7 +119,7 @@ static void put_row(const header *h, const uint8_t *palette, const uint8_t *from
             continue;
         }
         size_t bit = x * h->bits, shift = 8 - h->bits - bit % 8;
-        unsigned index = from[bit / 8] >> shift & ((1u << h->bits) - 1);
+        unsigned index = (unsigned)from[bit / 8] >> shift & ((1u << h->bits) - 1);
         for (int c = 0; c < 3; c++) /* blue comes first */
             rgb[c] = index < h->colours ? palette[index * h->entry + 2 - (unsigned)c] : 0;
     }

@@ -190,7 +190,7 @@ static t2i_status check_kind(codec *c, uint32_t compression, t2i_error *err)
 static uint8_t divide_by_alpha(unsigned value, unsigned alpha)
 {
     if (alpha == 0) return 0;
-    return value >= alpha ? 255 : (uint8_t)(value * 255 / alpha);
+    return (uint8_t)(value >= alpha ? 255 : value * 255 / alpha);
 }
 
 /* Pixel x of a row of samples as RGBA. */
@@ -204,7 +204,7 @@ static void read_pixel(const codec *c, const uint8_t *row, size_t x, uint8_t rgb
         if (c->bits == 16)
             memcpy(&wide, row + bit / 8, 2), value[s] = wide;
         else
-            value[s] = row[bit / 8] >> (8 - c->bits - bit % 8) & most;
+            value[s] = (unsigned)row[bit / 8] >> (8 - c->bits - bit % 8) & most;
     }
     unsigned alpha = c->alpha == NO_ALPHA ? 255 : value[samples - 1];
     if (c->bits == 16 && c->alpha != NO_ALPHA) alpha >>= 8;
