@@ -195,7 +195,7 @@ static t2i_status read_form(builder *b, t2i_error *err)
         .background = {255, 255, 255}};
     if (b->form.opaque && !t2i_image_colour(background, b->form.background))
         return t2i_fail(err, T2I_USAGE,
-                        "--background \"%s\" is neither none, white, black, grey nor #rrggbb",
+                        "--background \"%s\" is neither white nor #rrggbb, black, grey or none",
                         background);
     if (dim * side * side * 3 > DECODER_MAX)
         return t2i_fail(err, T2I_USAGE,

@@ -290,7 +290,8 @@ static t2i_status request_locales(builder *b, t2i_error *err)
 static t2i_status read_background(builder *b, t2i_error *err)
 {
     if (t2i_image_colour(b->options->background, b->background)) return T2I_OK;
-    return t2i_fail(err, T2I_USAGE, "--background \"%s\" is neither white, black, grey nor #rrggbb",
+    return t2i_fail(err, T2I_USAGE,
+                    "--background \"%s\" is neither white nor #rrggbb, black or grey",
                     b->options->background);
 }
 
