@@ -151,7 +151,9 @@ static t2i_status find_source(builder *b, t2i_error *err)
 {
     const t2i_build_options *o = b->options;
     T2I_TRY(check_options(o, err));
-    return t2i_source_find(&b->source, o->pairs, o->images, o->from, err);
+    T2I_TRY(t2i_source_find(&b->source, o->pairs, o->images, o->from, err));
+    if (o->features != NULL) b->source.given = 1; /* no pictures need be looked for */
+    return T2I_OK;
 }
 
 /* Checks the rows, from whatever source. */

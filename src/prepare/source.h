@@ -27,7 +27,7 @@ typedef enum {
 typedef struct {
     t2i_source_kind kind;
     const char *path; /* borrowed */
-    int given;        /* --images was given */
+    int given;        /* --images was given: the folder is not looked for */
     char *images; /* owned: folder that the pictures' names are relative to; "": the current one */
 } t2i_source;
 

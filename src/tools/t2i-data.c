@@ -198,8 +198,8 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
          .help = "Samples per shard of export --to webdataset."},
         {"pairs", text, &s->pairs, .argument = "SOURCE",
          .help = "Prompts and pictures: a list, captions of COCO or Flickr, a folder, or tar "
-                 "shards. A list is CSV with a header or JSONL, by suffix (prompt, image_path, "
-                 "[split], [group]); otherwise lines of prompt TAB file [TAB split]."},
+                 "shards. A list is a table with a header (prompt, image_path, [split], [group]), "
+                 "JSON objects with these keys, or lines of prompt TAB file [TAB split]."},
         {"from", T2I_OPT_CHOICE, &s->from, "auto", .choices = T2I_SOURCE_CHOICES,
          .help = "Kind of the source. auto recognises it from its contents."},
         {"prompt-column", text, &s->prompt_column, .argument = "NAME",

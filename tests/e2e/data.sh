@@ -68,7 +68,7 @@ says "all.png" preview all.h5
 
 # ---- build: bad rows ----
 : >pictures/empty.png
-printf 'no tab\nx\tmissing.png\nx\tempty.png\nx\tred_square.png\ttest\n\xff\tred_square.png\n' >bad.tsv
+printf 'no tab\nx\tmissing.png\nx\tempty.png\nx\tred_square.png\tfold1\n\xff\tred_square.png\n' >bad.tsv
 cat pairs.tsv >>bad.tsv
 warns_and_refuses 65 "bad.tsv: 5 of 12 rows are bad" build --pairs bad.tsv --images pictures --out no.h5
 [ "$(grep -c 'warning: bad.tsv:' "$scratch/stderr")" -eq 5 ] || fail "not every bad row is named: $(cat "$scratch/stderr")"
