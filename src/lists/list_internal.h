@@ -67,6 +67,9 @@ T2I_CHECKED t2i_status t2i_list_table_read(t2i_list_reader *r, char delimiter, t
 /* Reads lines of prompt TAB file [TAB split]. */
 T2I_CHECKED t2i_status t2i_list_table_read_plain(t2i_list_reader *r, t2i_error *err);
 
+/* Has the name a picture's suffix? */
+int t2i_list_is_picture(t2i_span name);
+
 /* ---- list_json.c ---- */
 
 typedef enum {

@@ -11,7 +11,9 @@ typedef struct {
     t2i_list_reader *r;
     char *key[T2I_LIST_FIELDS]; /* owned; NULL: not seen yet */
     int objects, url;
-    int many; /* several keys can hold one field */
+    int many;   /* several keys can hold one field */
+    int inside; /* a key holds an array of objects */
+    int mapped; /* a key is the name of a picture */
 } json_list;
 
 /* ---- where a value ends ---- */
@@ -113,12 +115,22 @@ static t2i_status find_keys(json_list *j, size_t line, const t2i_json *object, t
         const t2i_span name = {key, strlen(key)};
         t2i_list_field f = t2i_list_find_field(j->r->columns, name);
         j->url |= f == T2I_LIST_URL;
-        if (f >= T2I_LIST_FIELDS)
+        const t2i_json *value = t2i_json_get(object, key);
+        if (f >= T2I_LIST_FIELDS) {
+            j->inside |= t2i_json_is_object(t2i_json_at(value, 0));
+            j->mapped |= t2i_list_is_picture(name);
             T2I_TRY(t2i_list_ignore(j->r, name, why));
-        else if (j->key[f] == NULL && (j->key[f] = t2i_strdup(key)) == NULL)
+            continue;
+        }
+        if (j->key[f] != NULL &&
+            t2i_list_same_name(name, (t2i_span){j->key[f], strlen(j->key[f])}) &&
+            t2i_json_get(object, j->key[f]) == NULL) {
+            t2i_free(j->key[f]); /* in other letters than before */
+            j->key[f] = NULL;
+        }
+        if (j->key[f] == NULL && (j->key[f] = t2i_strdup(key)) == NULL)
             return t2i_fail_memory(why, name.size, "a key");
-        else if (strcmp(j->key[f], key) != 0)
-            return fail_many(j, line, (int)f, object, why);
+        if (strcmp(j->key[f], key) != 0) return fail_many(j, line, (int)f, object, why);
     }
     j->objects++;
     return T2I_OK;
@@ -344,6 +356,18 @@ static t2i_status check_keys(const json_list *j, t2i_error *err)
     const t2i_list_columns *given = j->r->columns;
     const int missing[] = {j->r->list->count == 0, j->r->list->count == 0, given->split != NULL,
                            given->group != NULL};
+    const int lost =
+        j->r->list->count == 0 && j->key[T2I_LIST_PROMPT] == NULL && j->key[T2I_LIST_IMAGE] == NULL;
+    if (lost && j->inside)
+        return t2i_fail(
+            err, T2I_DATA,
+            "%s holds a list inside of an object (%s): write the array of objects alone",
+            j->r->path, j->r->ignored.data);
+    if (lost && j->mapped)
+        return t2i_fail(err, T2I_DATA,
+                        "%s has names of pictures as keys (%.200s): write one object per picture, "
+                        "such as {\"prompt\": \"a cat\", \"image_path\": \"cat.png\"}",
+                        j->r->path, j->r->ignored.data);
     for (int f = 0; j->objects > 0 && f < T2I_LIST_FIELDS; f++)
         if (missing[f] && j->key[f] == NULL && j->r->ignored.size > 0)
             return t2i_list_fail_none(j->r, 1, (t2i_list_field)f, j->url, j->r->ignored.data, err);

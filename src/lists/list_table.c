@@ -385,7 +385,7 @@ typedef struct {
     int numbered;   /* "a.jpg#0": the number of a caption follows the file's name */
 } line_order;
 
-static int is_picture(t2i_span name)
+int t2i_list_is_picture(t2i_span name)
 {
     static const char *const suffixes[] = {".jpg", ".jpeg", ".png",  ".webp", ".gif",
                                            ".bmp", ".tif",  ".tiff", ".avif", ".heic"};
@@ -428,7 +428,7 @@ static line_order find_order(const t2i_list_reader *r)
         t2i_span line = t2i_list_line(&copy), name = field_of(line, 0);
         t2i_span bare = without_number(name);
         order.numbered &= bare.size < name.size;
-        order.file_first &= is_picture(bare) && !is_picture(field_of(line, 1));
+        order.file_first &= t2i_list_is_picture(bare) && !t2i_list_is_picture(field_of(line, 1));
     }
     order.numbered &= order.file_first;
     return order;

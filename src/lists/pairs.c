@@ -56,10 +56,17 @@ static t2i_status find_split(t2i_pair_list *list, t2i_span text, int *split, t2i
                     text.size < 64 ? (int)text.size : 63, text.data);
 }
 
-static int is_web_address(t2i_span name)
+/* "https://...", "s3://...": not a file. */
+static int is_address(t2i_span name)
 {
-    return (name.size > 7 && strncasecmp(name.data, "http://", 7) == 0) ||
-           (name.size > 8 && strncasecmp(name.data, "https://", 8) == 0);
+    size_t letters = 0;
+    while (letters < name.size && letters < 10 &&
+           ((name.data[letters] | 32) >= 'a'
+                ? (name.data[letters] | 32) <= 'z'
+                : name.data[letters] >= '0' && name.data[letters] <= '9'))
+        letters++;
+    return letters > 1 && name.size - letters >= 3 && memcmp(name.data + letters, "://", 3) == 0 &&
+           strncasecmp(name.data, "file", 4) != 0;
 }
 
 static t2i_status check_row(const t2i_pair_fields *fields, t2i_error *why)
@@ -72,7 +79,7 @@ static t2i_status check_row(const t2i_pair_fields *fields, t2i_error *why)
     if (image.size > NAME_MAX_BYTES || group.size > NAME_MAX_BYTES)
         return t2i_fail(why, T2I_DATA, "its %s is longer than %d bytes",
                         image.size > NAME_MAX_BYTES ? "file name" : "group", NAME_MAX_BYTES);
-    if (is_web_address(t2i_utf8_trim(image)))
+    if (is_address(t2i_utf8_trim(image)))
         return t2i_fail(why, T2I_DATA,
                         "names a web address, and nothing is downloaded: get the pictures, for "
                         "example with img2dataset, and name their files");

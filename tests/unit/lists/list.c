@@ -103,7 +103,8 @@ static void bad_tables(void)
           "a dog|rex.png\n!has 3 columns, but the header has 2 (quote a field that holds a comma)");
     READS("a.csv", "prompt,image_path\na,a.png\n\nb,b.png\n\n\n",
           "a|a.png\nb|b.png\n!the line is empty\n");
-    READS("a.csv", "prompt,image_path\na,http://x/a.png\n", "!names a web address");
+    READS("a.csv", "prompt,image_path\na,http://x/a.png\na,s3://x/b.png\n",
+          "!names a web address\n!names a web address");
     READS("a.csv", "prompt,image_path,split\na,b.png,fold1\n", "!unknown split \"fold1\"");
     READS("a.csv", "prompt,image\ncaf\xe9,b.png\n", "!is not UTF-8 at byte 4: save");
     READS("a.csv", "text,title,raw,image\na,b,c,d.png\n",
@@ -172,10 +173,18 @@ static void json(void)
     READS("a.json", "[{\"text\":\"a\",\"image\":\"b.png\"},7,{\"text\":\"c\"}]",
           "a|b.png\n!is not a JSON object\n!names no picture\n");
     READS("a.json", "[]", "");
+    READS("a.jsonl",
+          "{\"Text\":\"a cat\",\"Image\":\"tom.jpg\"}\n{\"text\":\"a dog\",\"image\":\"rex.png\"}",
+          TWO);
 }
 
 static void bad_json(void)
 {
+    READS("a.json", "{\"data\":[{\"text\":\"a\"}]}",
+          " holds a list inside of an object (data): write the array of objects alone\n");
+    READS("a.json", "{\"a.png\":\"a\"}",
+          " has names of pictures as keys (a.png): write one object per picture, such as "
+          "{\"prompt\": \"a cat\", \"image_path\": \"cat.png\"}\n");
     READS("a.json", "[{\"text\":\"a\",\"image\":\"b.png\"},{\"te",
           ":1: the file ends inside of a JSON value: it is cut off\n");
     READS("a.json", "[{\"text\":\"a\",\"image\":\"b.png\"}\n{\"text\":\"a\",\"image\":\"b.png\"}]",
