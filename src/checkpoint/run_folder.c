@@ -89,6 +89,15 @@ void t2i_run_folder_sweep(const char *run)
     }
 }
 
+/* Does the folder look like that of a run? */
+static int is_run(const char *folder)
+{
+    char *job = t2i_fs_join(folder, "job.ini", NULL);
+    int there = job != NULL && t2i_fs_exists(job);
+    t2i_free(job);
+    return there;
+}
+
 t2i_status t2i_run_folder_model(const char *run_or_file, char **path, t2i_error *err)
 {
     if (!t2i_fs_exists(run_or_file))
@@ -126,7 +135,8 @@ t2i_status t2i_run_folder_model(const char *run_or_file, char **path, t2i_error 
     if (count > 0)
         return t2i_fail(err, T2I_DATA, "no checkpoint in %s is sound: %s", run_or_file, why.text);
     return t2i_fail(err, T2I_NOINPUT,
-                    "%s holds no model yet: no model.safetensors and no checkpoint", run_or_file);
+                    "%s holds no model yet: no model.safetensors and no checkpoint%s", run_or_file,
+                    is_run(run_or_file) ? "" : "; it is no run folder, as it has no job.ini");
 }
 
 t2i_status t2i_run_folder_dataset(const char *run, char **path, t2i_error *err)

@@ -4,6 +4,7 @@
 #include <hb.h>
 #include <string.h>
 
+#include "formats/file_kind.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -77,6 +78,15 @@ static hb_codepoint_t shape(t2i_emoji_font *font, const uint32_t *code, size_t c
     return glyphs == 1 ? info[0].codepoint : 0;
 }
 
+static t2i_status refuse_font(const t2i_emoji_font *font, t2i_error *err)
+{
+    const char *advice, *kind = t2i_file_kind_name(font->file.data, font->file.size, &advice);
+    if (kind == NULL || strcmp(kind, "a font") == 0)
+        return t2i_fail(err, T2I_DATA, "%s is not a font, or it is damaged", font->path);
+    return t2i_fail(err, T2I_DATA, "%s is not a font, but %s%s%s", font->path, kind,
+                    *advice == '\0' ? "" : ": ", advice);
+}
+
 static t2i_status open_font(t2i_emoji_font *font, t2i_error *err)
 {
     T2I_TRY(t2i_fs_read(font->path, FILE_MAX, &font->file, err));
@@ -84,7 +94,7 @@ static t2i_status open_font(t2i_emoji_font *font, t2i_error *err)
         return t2i_fail(err, T2I_SYSTEM, "cannot initialise FreeType");
     if (FT_New_Memory_Face(font->library, (const FT_Byte *)font->file.data,
                            (FT_Long)font->file.size, 0, &font->face) != 0)
-        return t2i_fail(err, T2I_DATA, "%s is not a font, or it is damaged", font->path);
+        return refuse_font(font, err);
     T2I_TRY(choose_size(font, err));
     hb_blob_t *blob = hb_blob_create(font->file.data, (unsigned)font->file.size,
                                      HB_MEMORY_MODE_READONLY, NULL, NULL);

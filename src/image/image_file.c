@@ -27,7 +27,8 @@ static int begins(const t2i_image_codec_source *file, size_t at, const char *mag
 static t2i_status refuse_format(const t2i_image_codec_source *file, t2i_error *err)
 {
     const char *advice, *kind = t2i_file_kind_name(file->bytes, file->size, &advice);
-    if (kind == NULL || *advice == '\0') advice = "convert it to PNG or leave it out";
+    if (kind == NULL) advice = "convert it to PNG or leave it out";
+    if (*advice == '\0') advice = "leave it out";
     return t2i_fail(err, T2I_DATA, "%s is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture%s%s: %s",
                     file->name, kind == NULL ? "" : ", but ", kind == NULL ? "" : kind, advice);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/file_kind.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/heartbeat.h"
@@ -293,6 +294,8 @@ t2i_status t2i_report_open(t2i_report **out, const char *run, t2i_error *err)
     static const char *const files[] = {"log.jsonl", "job.ini", "status.json"};
     int found = 0;
     *out = NULL;
+    if (t2i_fs_exists(run) && !t2i_fs_is_folder(run))
+        return t2i_file_kind_check(run, NULL, "a run folder", err);
     if (!t2i_fs_is_folder(run))
         return t2i_fail(err, T2I_NOINPUT, "%s is not a run folder: there is no such folder", run);
     for (size_t i = 0; i < 3; i++) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/file_kind.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -47,8 +48,13 @@ static t2i_status parse(t2i_sampler_file *out, const t2i_text *text,
     out->rows = t2i_alloc((size_t)options->steps * batch, sizeof *out->rows);
     if (out->rows == NULL)
         return t2i_fail_memory(err, (size_t)options->steps * batch * 8, "the sampler's rows");
-    const char *at = text->data, *end = at + text->size;
+    const char *at = text->data, *end = at + text->size, *advice;
+    const char *kind = t2i_file_kind_name(at, text->size, &advice);
     long step = 0;
+    if (kind != NULL && text->size > 0 && strcmp(kind, "a text file") != 0 &&
+        strncmp(kind, "a list", 6) != 0)
+        return t2i_file_kind_refuse(at, text->size, options->sampler_path, "a list of row numbers",
+                                    err);
     for (; step < options->steps && at < end; step++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         if (newline == NULL) newline = end;

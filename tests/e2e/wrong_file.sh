@@ -93,12 +93,17 @@ refuse() {
     shift
     while IFS=: read -r sort words takes; do
         case " $takes " in *" $reader "*) continue ;; esac
-        [ "$reader,$sort" != list,empty ] || continue # "holds no pairs"
+        case $reader,$sort in list,empty | list,answer | list,unknown) continue ;; esac # read, and refused by content
         rc=0
         timeout 60 "${@//FILE/$w/$sort}" >"$scratch/stdout" 2>"$scratch/said" </dev/null || rc=$?
         ours "$scratch/said" | grep -v ' warning: ' >"$scratch/lines" || true
         [ "$rc" -eq 65 ] || fail "exit code $rc, not 65: ${*//FILE/$w/$sort}"
-        case $reader,$sort in model,safetensors) words='not a model' ;; features,model | features,torch) continue ;; esac
+        case $reader,$sort in
+        model,safetensors) words='not a model' ;;
+        picture,message | sampler,message) words=message ;;
+        sampler,unknown | sampler,tsv | sampler,csv | sampler,empty) continue ;;
+        features,model | features,torch) continue ;;
+        esac
         grep -q -F -- "$words" "$scratch/${words_in:-lines}" || { fail "'$words' is not in the message: ${*//FILE/$w/$sort}"; cat "$scratch/said"; }
         [ "$(grep -c . "$scratch/lines")" -eq "${lines:-1}" ] || { fail "not ${lines:-1} lines: ${*//FILE/$w/$sort}"; cat "$scratch/said"; }
     done <<<"$sorts"
@@ -116,6 +121,10 @@ refuse model "$B/t2i-generate" FILE --data "$scratch/d.h5" "a"
 refuse model "$B/t2i-eval" FILE --data "$scratch/d.h5"
 refuse model "$B/t2i-train" --data "$scratch/d.h5" $small_model --steps 2 --quiet --out "$scratch/o" --init FILE
 refuse list "$B/t2i-data" build --pairs FILE --out "$scratch/b.h5"
+refuse sampler "$B/t2i-train" --data "$scratch/d.h5" $small_model --steps 2 --quiet --out "$scratch/o" --sampler FILE
+expect 65 "is a model of t2i-train, not a run folder" "$B/t2i-model" report "$w/model"
+expect 66 "it is no run folder" "$B/t2i-generate" "$w" "a"
+expect 65 "is not a font, but an HDF5 dataset" "$B/t2i-data" emoji --font "$w/dataset" --out "$scratch/b.h5"
 # a picture of a list: its row is bad, and named by a warning
 while IFS=: read -r sort _; do printf 'a prompt\t%s\n' "$sort" >"$w/$sort.row"; done <<<"$sorts"
 words_in=said refuse picture "$B/t2i-data" build --pairs FILE.row --out "$scratch/b.h5" --quiet
