@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/string_table.h"
 #include "formats/json.h"
+#include "lists/gzip.h"
 #include "lists/json_scan.h"
 
 static const size_t FILE_MAX = (size_t)4 << 30;
@@ -100,6 +101,13 @@ static t2i_status open_file(caption_file *file, t2i_pair_list *list, const char 
     t2i_error why = {0};
     *file = (caption_file){.path = path, .list = list};
     T2I_TRY(t2i_fs_read(path, FILE_MAX, &file->text, err));
+    if (t2i_gzip_is(file->text.data, file->text.size)) {
+        t2i_text packed = file->text;
+        file->text = (t2i_text){0};
+        t2i_status read = t2i_gzip_read(packed.data, packed.size, FILE_MAX, path, &file->text, err);
+        t2i_text_free(&packed);
+        T2I_TRY(read);
+    }
     t2i_status status =
         file->text.size == 0 ? t2i_fail(&why, T2I_DATA, "it is empty") : find_arrays(file, &why);
     if (status == T2I_OK && file->images.value.data == NULL)

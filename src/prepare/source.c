@@ -15,13 +15,15 @@
 #include "prepare/webdataset.h"
 #include "lists/caption_json.h"
 #include "lists/folder_tree.h"
+#include "lists/gzip.h"
 #include "lists/picture_folder.h"
 #include "lists/picture_names.h"
 
 enum {
-    HEAD = 1 << 16,   /* bytes of a file that are looked at */
-    SAMPLE = 16,      /* pictures that are looked for in a folder */
-    FOLDERS_MAX = 256 /* folders near a list that are looked into */
+    HEAD = 1 << 16,       /* bytes of a file that are looked at */
+    HEAD_PLAIN = 1 << 20, /* of them decompressed */
+    SAMPLE = 16,          /* pictures that are looked for in a folder */
+    FOLDERS_MAX = 256     /* folders near a list that are looked into */
 };
 
 static const char *const kind_names[T2I_SOURCE_KINDS] = {
@@ -48,26 +50,43 @@ static int ends_in(const char *path, const char *end)
     return size > tail && strcasecmp(path + size - tail, end) == 0;
 }
 
-/* The first bytes of a regular file. What cannot be read is told by its reader; a pipe must be read
- * once only. */
-static size_t read_head(const char *path, char *head)
+/* The first bytes of a regular file, decompressed if they are gzip'd; the caller frees them. What
+ * cannot be read is told by its reader; a pipe must be read once only. */
+static t2i_status read_head(const char *path, char **head, size_t *size, t2i_error *err)
 {
     struct stat info;
-    size_t size = 0;
+    char bytes[4096];
+    t2i_text text = {0}, plain = {0};
+    t2i_status status = t2i_text_add(&text, "", 0, err);
     int fd =
         stat(path, &info) == 0 && S_ISREG(info.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    for (ssize_t got = 1; fd >= 0 && got > 0 && size<HEAD; size += got> 0 ? (size_t)got : 0)
-        got = read(fd, head + size, HEAD - size);
+    for (ssize_t got = 1; status == T2I_OK && fd >= 0 && got > 0 && text.size < HEAD;) {
+        got = read(fd, bytes, sizeof bytes);
+        if (got > 0) status = t2i_text_add(&text, bytes, (size_t)got, err);
+    }
     if (fd >= 0) close(fd);
-    return size;
+    if (status == T2I_OK && t2i_gzip_is(text.data, text.size)) {
+        /* what is cut off here, or damaged, is told by its reader */
+        t2i_error why;
+        status = t2i_text_add(&plain, "", 0, err);
+        if (status == T2I_OK &&
+            t2i_gzip_read(text.data, text.size, HEAD_PLAIN, path, &plain, &why) == T2I_SYSTEM)
+            status = t2i_fail(err, T2I_SYSTEM, "%s", why.text);
+        t2i_text_free(&text);
+        text = plain;
+    }
+    if (status != T2I_OK) t2i_text_free(&text);
+    *head = text.data;
+    *size = text.size;
+    return status;
 }
 
 static t2i_status recognise_file(t2i_source *source, t2i_error *err)
 {
     static const char *const shards[] = {".tar", ".tar.gz", ".tgz"};
-    char *head = t2i_alloc(HEAD, 1);
-    if (head == NULL) return t2i_fail_memory(err, HEAD, "a file's first bytes");
-    size_t size = read_head(source->path, head);
+    char *head;
+    size_t size;
+    T2I_TRY(read_head(source->path, &head, &size, err));
     t2i_caption_kind captions = t2i_caption_json_kind((t2i_span){head, size});
     source->kind = captions == T2I_CAPTION_COCO       ? T2I_SOURCE_COCO
                    : captions == T2I_CAPTION_KARPATHY ? T2I_SOURCE_KARPATHY

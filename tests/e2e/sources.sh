@@ -91,6 +91,10 @@ said coco "captions of COCO, $(wc -l <pairs) captions of 200 pictures"
 said coco "pictures are taken from coco/annotations/../train2017/"
 build coco coco/annotations/captions_train2017.json --images photos
 same coco csv
+gzip -c coco/annotations/captions_train2017.json >captions.json.gz
+build coco captions.json.gz --images photos
+same coco csv
+said coco "captions of COCO"
 awk -F '\t' "$json"'BEGIN { printf "{\"images\": [" }
     $1 != last { printf "%s{\"filepath\": \"train2017\", \"filename\": %s, \"imgid\": %d, \"split\": \"%s\", \"sentences\": [", (n++ ? "]}, " : ""),
         q($1), n, (n % 9 == 0 ? "test" : n % 9 == 1 ? "val" : n % 9 == 2 ? "restval" : "train") }
@@ -111,14 +115,12 @@ build one one.tsv --images photos
 build classes classes
 same classes one
 said classes "prompts are the names of 7 folders: 'class 0', 'class 1'"
-if ! "$data" build --pairs 'none{0..1}.tar' --out none.h5 2>&1 | grep -q 'cannot be read yet'; then
-    mkdir shards
-    (cd shard && tar cf ../shards/00000.tar 00* && tar cf ../shards/00001.tar 01*)
-    build shards shards
-    same shards one
-    build shards 'shards/{00000..00001}.tar'
-    same shards one
-fi
+mkdir shards
+(cd shard && tar cf ../shards/00000.tar 00* && tar cf ../shards/00001.tar 01*)
+build shards shards
+same shards one
+build shards 'shards/{00000..00001}.tar'
+same shards one
 
 # ---- what is refused, with what to do ----
 refused() { expect 65 "$1" "$data" build --out no.h5 --pairs "$2"; }
