@@ -174,8 +174,7 @@ static t2i_status find_stem(t2i_string_table *stems, const char *path, int add, 
                             size_t *number, t2i_error *err)
 {
     stem->size = 0;
-    T2I_TRY(t2i_unicode_form_add(stem, (t2i_span){path, t2i_folder_tree_stem(path)},
-                                 T2I_UNICODE_NFC, err));
+    T2I_TRY(t2i_unicode_form_compose(stem, (t2i_span){path, t2i_folder_tree_stem(path)}, err));
     if (add) return t2i_string_table_add(stems, stem->data, number, err);
     *number = t2i_string_table_find(stems, stem->data);
     return T2I_OK;

@@ -31,7 +31,7 @@ static t2i_status compose(t2i_text *out, const char *folder, const char *name, t
 {
     out->size = 0;
     T2I_TRY(t2i_text_addf(out, err, "%s/", folder));
-    return t2i_unicode_form_add(out, (t2i_span){name, strlen(name)}, T2I_UNICODE_NFC, err);
+    return t2i_unicode_form_compose(out, (t2i_span){name, strlen(name)}, err);
 }
 
 static t2i_status add_entry(finder *f, const char *folder, const char *name, t2i_text *key,

@@ -60,7 +60,7 @@ static size_t compose(hb_unicode_funcs_t *unicode, uint32_t *code, size_t count)
     return kept;
 }
 
-t2i_status t2i_unicode_form_add(t2i_text *out, t2i_span text, t2i_unicode_form form, t2i_error *err)
+t2i_status t2i_unicode_form_compose(t2i_text *out, t2i_span text, t2i_error *err)
 {
     hb_unicode_funcs_t *unicode = hb_unicode_funcs_get_default();
     size_t count = 0;
@@ -76,7 +76,7 @@ t2i_status t2i_unicode_form_add(t2i_text *out, t2i_span text, t2i_unicode_form f
         at += length;
     }
     sort_marks(unicode, code, count);
-    if (form == T2I_UNICODE_NFC) count = compose(unicode, code, count);
+    count = compose(unicode, code, count);
     t2i_status status = T2I_OK;
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
         char bytes[4];

@@ -52,6 +52,7 @@ static void expect(kind what, const char *folder, const char *wanted, const char
     CU_ASSERT_STRING_EQUAL(rows.data == NULL ? "" : rows.data, wanted);
     CU_ASSERT_STRING_EQUAL(list.report.data == NULL ? "" : list.report.data, bad);
     CU_ASSERT_EQUAL(list.rows, list.count + list.bad);
+    CU_ASSERT_EQUAL(list.row[list.count - 1].row, list.rows - 1); /* the last one is never bad */
     t2i_text_free(&rows);
     t2i_pairs_free(&list);
 }
@@ -96,6 +97,15 @@ static void test_texts(void)
     write_file("q/trains/a.png", "");
     write_file("q/trains/a.txt", "a");
     expect(TEXTS, "q", "train/a.png=a -1;trains/a.png=a -1;", "");
+}
+
+static void test_one_split(void)
+{
+    write_file("r/val/a.png", "");
+    write_file("r/val/a.txt", "a");
+    write_file("r/valid/b.png", "");
+    write_file("r/valid/b.txt", "b");
+    expect(TEXTS, "r", "val/a.png=a -1;valid/b.png=b -1;", "");
 }
 
 static int classes(const char *folder)
@@ -159,6 +169,7 @@ static void test_notes(void)
 int main(void)
 {
     static const t2i_test tests[] = {{"texts", test_texts},
+                                     {"one split", test_one_split},
                                      {"classes", test_classes},
                                      {"metadata", test_metadata},
                                      {"notes", test_notes}};
