@@ -45,6 +45,7 @@ static t2i_tree_kind kind_of(const char *name)
             (name[head] == '.' || name[head] == '\0'))
             return T2I_TREE_OTHER;
     }
+    if (size > 8 && strcmp(name + size - 8, ".bad.tsv") == 0) return T2I_TREE_OTHER;
     if (strcasecmp(name, "metadata.csv") == 0 || strcasecmp(name, "metadata.jsonl") == 0 ||
         strcasecmp(name, "metadata.parquet") == 0)
         return T2I_TREE_METADATA;

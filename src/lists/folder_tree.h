@@ -18,7 +18,8 @@ typedef enum {
     T2I_TREE_SHARD,    /* .tar, .tar.gz, .tgz */
     T2I_TREE_LIST,     /* .csv, .tsv, .json, ...: may hold prompts */
     T2I_TREE_PACKED,   /* .parquet, .arrow, .zip, ...: may hold pictures */
-    T2I_TREE_OTHER,    /* counted only; also README, LICENSE, labels and classes of any suffix */
+    T2I_TREE_OTHER,    /* counted only; also README, LICENSE, labels and classes of any suffix, and
+                          the .bad.tsv of a build */
     T2I_TREE_KINDS
 } t2i_tree_kind;
 

@@ -97,6 +97,7 @@ static void test_folders(void)
     write_file("named/b/2.png", "");
     write_file("named/labels.txt", "");
     write_file("named/Readme.TXT", "");
+    write_file("named/set.h5.bad.tsv", "");
     is_kind("named", "auto", T2I_SOURCE_CLASSES);
     refuse("flickr/", NULL, "auto", T2I_DATA, "flickr/captions.txt, with --images");
     refuse("hub2", NULL, "auto", T2I_DATA, "holds no pictures, but data/train.parquet");
