@@ -189,20 +189,20 @@ static t2i_status put_sample(share *s, size_t shard, size_t number, t2i_error *e
     const t2i_webdataset_sample *sample = &s->sample;
     int ready = s->shards->features > 0;
     const t2i_text *name = &sample->name[ready ? T2I_PART_FEATURES : T2I_PART_PICTURE];
+    const char *key =
+        sample->key.size == 0 || sample->key.size > NAME_BYTES ? "" : sample->key.data;
     if (sample->failed) return put_record(s, FAILED, number, "", "", err);
-    if (sample->count == 0)
-        return put_record(s, BAD, number, sample->key.data == NULL ? "" : sample->key.data,
-                          sample->reason.data, err);
+    if (sample->count == 0) return put_record(s, BAD, number, key, sample->reason.data, err);
     if (name->size == 0)
-        return put_record(s, BAD, number, sample->key.data,
+        return put_record(s, BAD, number, key,
                           ready ? "it has a picture, but the first sample has features (.npy)"
                                 : "it has features (.npy), but the first sample has a picture",
                           err);
     size_t place, before = s->seen.count;
     T2I_TRY(t2i_string_table_add(&s->seen, name->data, &place, err));
     if (s->seen.count == before)
-        return put_record(s, BAD, number, sample->key.data,
-                          "an earlier sample of the shard has the same key", err);
+        return put_record(s, BAD, number, key, "an earlier sample of the shard has the same key",
+                          err);
     s->name.size = 0;
     T2I_TRY(t2i_text_addf(&s->name, err, "%s/%s", shard_name(s->shards, shard), name->data));
     T2I_TRY(put_picture(s, err));

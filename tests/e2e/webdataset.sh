@@ -141,6 +141,13 @@ said "4 of 4 shards are done already"
 cp bad.h5 alone.h5
 np=3 must bad.h5 --pairs bad --skip-bad
 cmp alone.h5 bad.h5 || fail "bad shards make another file at np 3"
+mkdir odd
+cp txt/00000.tar odd/
+cp files/000000000.png odd.png
+echo "a word" >odd.txt
+tar --format=gnu -cf odd/00001.tar --transform "s,^,$(printf '%05000d/' 0)," odd.png odd.txt
+must odd.h5 --pairs odd --skip-bad
+said "00001.tar: the name of a member is longer than 3000 bytes"
 cat txt/00000.tar txt/00001.tar >joined.tar
 build no.h5 --pairs joined.tar && fail "what follows the end of an archive is lost"
 said "were archives joined by cat?"
