@@ -161,7 +161,7 @@ said "25 samples have the key of a sample in another shard"
 expect 64 "is named twice" "$data" build --pairs 'txt/{00000,00000}.tar' --out no.h5
 expect 66 "00004.tar" "$data" build --pairs 'txt/{00000..00004}.tar' --out no.h5
 expect 64 "--images" "$data" build --pairs 'txt/{00000..00003}.tar' --images files --out no.h5
-expect 64 "download them first" "$data" build --pairs 'https://a.b/{0..3}.tar' --out no.h5
+expect 64 "nothing is downloaded" "$data" build --pairs 'https://a.b/{0..3}.tar' --out no.h5
 rm -rf ./*.parts
 
 # ---- stopped, and gone on: finished shards are not read again, changed ones are ----
