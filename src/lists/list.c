@@ -189,6 +189,7 @@ t2i_status t2i_list_read(t2i_pair_list *out, const char *path, const t2i_list_co
     if (status == T2I_OK) status = read_text(&r, &file, err);
     t2i_text_free(&file);
     t2i_text_free(&r.ignored);
+    t2i_string_table_free(&r.ignored_names);
     if (status != T2I_OK) t2i_pairs_free(out);
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef T2I_LIST_INTERNAL_H
 #define T2I_LIST_INTERNAL_H
 
+#include "base/string_table.h"
 #include "lists/list.h"
 
 /* What a column or key holds. */
@@ -21,8 +22,8 @@ typedef struct {
     const char *at, *end;            /* the part that is not read yet */
     size_t line;                     /* line number of `at` */
     const char *part;                /* of a row: "column" or "key" */
-    t2i_text ignored;                /* owned: names of unknown columns or keys, each once */
-    size_t ignored_names;
+    t2i_string_table ignored_names;  /* owned: unknown columns or keys, the first of them */
+    t2i_text ignored;                /* owned: the same as a text */
 } t2i_list_reader;
 
 /* ---- list_reader.c ---- */

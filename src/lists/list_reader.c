@@ -1,5 +1,6 @@
 #include "lists/list_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -53,23 +54,20 @@ t2i_status t2i_list_row(t2i_list_reader *r, size_t line, t2i_status status, cons
 
 t2i_status t2i_list_ignore(t2i_list_reader *r, t2i_span name, t2i_error *err)
 {
-    static const t2i_span unnamed = {"(one without a name)", 20};
-    if (r->ignored_names > NAMED_MAX) return T2I_OK;
-    if (name.size == 0) name = unnamed;
-    if (name.size > 64) name.size = 64;
-    for (const char *at = r->ignored.data; at != NULL; at = strchr(at, ',')) { /* there already? */
-        if (at != r->ignored.data) at += 2;
-        if (strncmp(at, name.data, name.size) == 0 &&
-            (at[name.size] == ',' || at[name.size] == '\0'))
-            return T2I_OK;
-    }
-    if (r->ignored_names++ == NAMED_MAX) name = (t2i_span){"...", 3};
-    if (r->ignored.size > 0) T2I_TRY(t2i_text_add(&r->ignored, ", ", 2, err));
-    return t2i_text_add_plain(&r->ignored, name.data, name.size, err);
+    char known[65];
+    size_t number, before = r->ignored_names.count;
+    if (before > NAMED_MAX) return T2I_OK;
+    if (name.size == 0) name = (t2i_span){"(one without a name)", 20};
+    snprintf(known, sizeof known, "%.*s", name.size < 64 ? (int)name.size : 64, name.data);
+    T2I_TRY(t2i_string_table_add(&r->ignored_names, known, &number, err));
+    if (r->ignored_names.count == before) return T2I_OK;
+    if (before > 0) T2I_TRY(t2i_text_add(&r->ignored, ", ", 2, err));
+    const char *shown = before == NAMED_MAX ? "..." : known;
+    return t2i_text_add_plain(&r->ignored, shown, strlen(shown), err);
 }
 
 void t2i_list_log_ignored(const t2i_list_reader *r)
 {
-    if (r->ignored_names > 0)
+    if (r->ignored_names.count > 0)
         t2i_log_note("%s: ignored unknown %ss: %s", r->path, r->part, r->ignored.data);
 }

@@ -173,6 +173,8 @@ static void json(void)
     READS("a.json", "[{\"text\":\"a\",\"image\":\"b.png\"},7,{\"text\":\"c\"}]",
           "a|b.png\n!is not a JSON object\n!names no picture\n");
     READS("a.json", "[]", "");
+    READS("a.json", "[{\",\":1,\"b,\":2,\", \":3,\"text\":\"a cat\",\"image\":\"tom.jpg\"}]",
+          "a cat|tom.jpg\n");
     READS("a.jsonl",
           "{\"Text\":\"a cat\",\"Image\":\"tom.jpg\"}\n{\"text\":\"a dog\",\"image\":\"rex.png\"}",
           TWO);
@@ -229,6 +231,7 @@ static void chosen_columns(void)
 
 static void encodings(void)
 {
+    READS("a.tsv", "\xff\xfe", " is empty: it holds no pairs\n");
     READS("a.tsv",
           "\xff\xfe"
           "a\0\t\0b\0\n\0",
