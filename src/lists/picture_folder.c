@@ -22,13 +22,21 @@ static size_t next_picture(const t2i_folder_tree *tree, size_t at)
 
 /* ---- folders that are splits ---- */
 
-/* Names of Hugging Face's datasets. */
+/* Names of Hugging Face's datasets, and of t2i-data export. */
 static const struct {
     const char *folder, *split;
-} split_folders[] = {{"train", "train"},      {"training", "train"}, {"validation", "validation"},
-                     {"valid", "validation"}, {"val", "validation"}, {"dev", "validation"},
-                     {"test", "test"},        {"testing", "test"},   {"eval", "test"},
-                     {"evaluation", "test"}};
+} split_folders[] = {{"train", "train"},
+                     {"training", "train"},
+                     {"validation", "validation"},
+                     {"valid", "validation"},
+                     {"val", "validation"},
+                     {"dev", "validation"},
+                     {"test", "test"},
+                     {"testing", "test"},
+                     {"eval", "test"},
+                     {"evaluation", "test"},
+                     {"unseen-prompts", "unseen prompts"},
+                     {"unseen-pictures", "unseen pictures"}};
 
 const char *t2i_picture_folder_split(const char *name, size_t size)
 {
