@@ -1,6 +1,9 @@
 #include "lists/list_internal.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "base/log.h"
 
 /* The usual names; the first are those that messages suggest. */
 static const struct {
@@ -111,4 +114,21 @@ t2i_status t2i_list_fail_none(const t2i_list_reader *r, size_t line, t2i_list_fi
                     : field == T2I_LIST_IMAGE ? " (or image, file_name, path, ...)"
                                               : "",
                     names, what[field], option[field]);
+}
+
+void t2i_list_log_format(const t2i_list_reader *r, const char *format,
+                         const t2i_span name[T2I_LIST_FIELDS])
+{
+    static const char *const from[] = {"prompts", "pictures", "splits", "groups"};
+    static const t2i_span first[] = {{"prompt", 6}, {"image_path", 10}};
+    char text[512] = "";
+    size_t size = 0;
+    if (t2i_list_same_name(name[T2I_LIST_PROMPT], first[0]) &&
+        t2i_list_same_name(name[T2I_LIST_IMAGE], first[1]))
+        return;
+    for (int f = 0; f < T2I_LIST_FIELDS; f++)
+        if (name[f].size > 0)
+            size += (size_t)snprintf(text + size, sizeof text - size, ", %s from \"%.*s\"", from[f],
+                                     name[f].size < 64 ? (int)name[f].size : 64, name[f].data);
+    t2i_log_note("reads %s: %s%s", r->path, format, text);
 }

@@ -71,6 +71,12 @@ T2I_CHECKED t2i_status t2i_list_table_read_plain(t2i_list_reader *r, t2i_error *
 /* Has the name a picture's suffix? */
 int t2i_list_is_picture(t2i_span name);
 
+/* Notes what is read, unless the columns are called prompt and image_path: "reads PATH: FORMAT,
+ * prompts from "caption", ...". name: that of the column or key of each field, of size 0 if none.
+ */
+void t2i_list_log_format(const t2i_list_reader *r, const char *format,
+                         const t2i_span name[T2I_LIST_FIELDS]);
+
 /* ---- list_json.c ---- */
 
 typedef enum {

@@ -377,12 +377,17 @@ static t2i_status check_keys(const json_list *j, t2i_error *err)
 t2i_status t2i_list_json_read(t2i_list_reader *r, t2i_list_json_kind kind, t2i_error *err)
 {
     json_list j = {.r = r};
+    t2i_span name[T2I_LIST_FIELDS] = {{NULL, 0}};
     r->part = "key";
     t2i_list_drop_empty_end(r, '\t');
     t2i_status status = kind == T2I_LIST_ARRAY    ? read_array(&j, err)
                         : kind == T2I_LIST_STREAM ? read_stream(&j, err)
                                                   : read_lines(&j, err);
     if (status == T2I_OK) status = check_keys(&j, err);
+    for (int f = 0; f < T2I_LIST_FIELDS; f++)
+        if (j.key[f] != NULL) name[f] = (t2i_span){j.key[f], strlen(j.key[f])};
+    if (status == T2I_OK)
+        t2i_list_log_format(r, kind == T2I_LIST_ARRAY ? "JSON array" : "JSON objects", name);
     if (status == T2I_OK) t2i_list_log_ignored(r);
     for (int f = 0; f < T2I_LIST_FIELDS; f++) t2i_free(j.key[f]);
     return status;

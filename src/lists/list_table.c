@@ -266,6 +266,19 @@ static t2i_status check_columns(const table *t, size_t line, const t2i_span *fie
     return T2I_OK;
 }
 
+static void log_columns(const table *t, const t2i_span *fields)
+{
+    t2i_span name[T2I_LIST_FIELDS] = {{NULL, 0}};
+    for (size_t c = 0; c < t->columns; c++)
+        if (t->column[c] < T2I_LIST_FIELDS) name[t->column[c]] = t2i_utf8_trim(fields[c]);
+    t2i_list_log_format(t->r,
+                        t->delimiter == ','    ? "CSV"
+                        : t->delimiter == ';'  ? "table with semicolons"
+                        : t->delimiter == '\t' ? "TSV"
+                                               : "table with pipes",
+                        name);
+}
+
 static t2i_status read_header(table *t, t2i_error *err)
 {
     t2i_span fields[COLUMNS_MAX];
@@ -281,6 +294,7 @@ static t2i_status read_header(table *t, t2i_error *err)
             status = t2i_list_ignore(t->r, t2i_utf8_trim(fields[c]), err);
     }
     if (status == T2I_OK) status = check_columns(t, line, fields, &names, err);
+    if (status == T2I_OK) log_columns(t, fields);
     t2i_text_free(&names);
     return status;
 }
@@ -455,9 +469,7 @@ t2i_status t2i_list_table_read_plain(t2i_list_reader *r, t2i_error *err)
 {
     t2i_list_drop_empty_end(r, 0);
     const line_order order = find_order(r);
-    if (order.file_first)
-        t2i_log_note("%s: the first field of each line names the picture, the second is the prompt",
-                     r->path);
+    if (order.file_first) t2i_log_note("reads %s: lines of file TAB prompt", r->path);
     while (r->at < r->end) {
         t2i_error why = {0};
         t2i_span fields[T2I_LIST_FIELDS] = {{NULL, 0}};

@@ -441,7 +441,8 @@ static t2i_status open_all(t2i_ready_features *f, const char *list_path, const t
         if (f->names->count > 0 && found + shared == 0) T2I_TRY(find_table(f, list_path, err));
     }
     if (f->is_table) return use_table(f, list_path, list, picture, err);
-    t2i_log_note("%s: features by name: of %zu of %zu pictures", f->path, found, f->names->count);
+    if (found == f->names->count) /* else a bad row tells */
+        t2i_log_note("%s: features by name: of all %zu pictures", f->path, found);
     return T2I_OK;
 }
 

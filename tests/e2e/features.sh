@@ -51,7 +51,7 @@ for name in $names; do
 done >pairs.tsv
 wanted=$(content named --pairs pairs.tsv --features "$golden")
 [ "${#wanted}" -eq 32 ] || fail "no digest: $wanted"
-log_says named "features by name: of 3 of 3 pictures"
+log_says named "features by name: of all 3 pictures"
 
 # ---- by position ----
 npy pictures.npy 3 <vectors
@@ -127,7 +127,7 @@ refuses "but dog/1.jpg shares it" --pairs same.tsv --features names.safetensors
 refuses "but cat/1.jpg shares it" --pairs same.tsv --features names.safetensors
 printf 'a cat\tcat/1.jpg\na dog\tdog/2.jpg\nanother cat\tcat/2.jpg\n' >whole.tsv
 content whole --pairs whole.tsv --features names.safetensors >/dev/null
-log_says whole "features by name: of 3 of 3 pictures"
+log_says whole "features by name: of all 3 pictures"
 printf 'a cat\tcat/1.jpg\na dog\tdog/1.png\n' >stems.tsv
 refuses "shares it" --pairs stems.tsv --features names.safetensors
 printf 'a cat\tx.jpg\n' >other.tsv

@@ -61,6 +61,16 @@ gzip -c array.json | same array.json.gz
 gzip -c excel.csv | same excel.csv.gz
 printf 'words,text,bild\na cat,x,cat.png\n"a dog, wet",y,dog.png\n' | same own.csv --prompt-column words --image-column Bild
 
+printf 'file;caption\ncat.png;a cat\ndog.png;a dog\n' >names.txt
+build names.txt
+said 'reads names.txt: table with semicolons, prompts from "caption", pictures from "file"'
+printf '[{"text": "a cat", "image": "cat.png"}, {"text": "a dog", "image": "dog.png"}]' >names.json
+build names.json
+said 'reads names.json: JSON array, prompts from "text", pictures from "image"'
+printf 'prompt,image_path\na cat,cat.png\na dog,dog.png\n' >names.csv
+build names.csv
+grep -q "reads" stderr && fail "the usual columns were told"
+
 # ---- names of files ----
 mkdir sub
 cp dog.png "sub/$(printf 'caf\303\251').png" # composed
