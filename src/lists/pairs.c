@@ -124,10 +124,11 @@ static t2i_status add_row(t2i_pair_list *list, size_t line, const t2i_pair_field
 t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uint32_t row,
                          size_t rows, const char *reason, t2i_error *err)
 {
-    t2i_error text; /* t2i_fail removes control characters, which names may hold */
+    t2i_error text;
     char more[64] = "";
     if (rows > 1) snprintf(more, sizeof more, " (%zu more rows name it)", rows - 1);
     t2i_fail(&text, T2I_DATA, "%s%s", reason, more);
+    text.text[t2i_text_clean(text.text, strlen(text.text), "")] = '\0'; /* names are foreign */
     list->bad += rows;
     if (list->reported++ < T2I_BAD_SHOWN)
         t2i_log_warn("%s:%zu: row %lu: %s", path, line, (unsigned long)row, text.text);

@@ -28,7 +28,7 @@ static t2i_status run_show(const t2i_opts *opts, void *settings_, t2i_error *err
     t2i_status status = t2i_model_show(opts->operand, opts->operands, s->json, &text, err);
     if (status == T2I_OK)
         status = t2i_log_print(text.data, err);
-    else if (text.data != NULL && t2i_log_print(text.data, &ignored) != T2I_OK)
+    else if (text.data != NULL && t2i_log_print(text.data, &ignored) == T2I_IO)
         status = T2I_IO; /* files before the bad one are still shown */
     t2i_text_free(&text);
     return status;
