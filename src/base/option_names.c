@@ -377,7 +377,7 @@ const t2i_program_options t2i_option_names_programs[] = {
     {"t2i-data", "out pairs from prompt-column image-column split-column group-column images "
                  "features encoder weights dim size fit orientation "
                  "validation seed skip-bad resume "
-                 "locales with join background font cldr json"},
+                 "locales with join background font cldr shard json"},
     {"t2i-generate", "data top metric index out html json"},
     {"t2i-eval", "data split sample seed memory threads ranks json"},
     {"t2i-model", "to out json"},

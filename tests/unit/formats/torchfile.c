@@ -409,10 +409,6 @@ static void refuses_the_rest_of_tars(void)
                 B("\x80\2X\1\0\0\0"
                   "8Q."),
                 "it refers to a tensor that does not exist");
-    refuse_part(TREE,
-                B("\x80\2X\1\0\0\0"
-                  "5Q."),
-                "a storage stands in place of a value");
     refuse_part(TREE, B("\x80\2cos\nsystem\n."), "it uses os.system");
     refuse_part(TREE, B(TAR_TREE "x"), "bytes follow the contents of an entry");
     refuse_part(TENSORS, B("\x80\2K\1.\x80\2N."), "a row of its tensors is damaged");
