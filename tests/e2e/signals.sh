@@ -12,10 +12,9 @@ until_steps() { for ((i = 0; i < 1200; i++)); do [ "$(lines)" -lt 4 ] || return 
 # ends CODE PID: within 60 s
 ends() {
     local rc=0
-    (sleep 60 && kill -KILL "$2" 2>/dev/null) &
-    local clock=$!
+    for ((i = 0; i < 1200; i++)); do kill -0 "$2" 2>/dev/null || break; sleep 0.05; done
+    kill -KILL "$2" 2>/dev/null || true
     wait "$2" 2>/dev/null || rc=$?
-    kill $clock 2>/dev/null
     [ $rc -eq "$1" ] || { fail "$what: exit code $rc, not $1"; cat "$scratch/log"; }
 }
 saved() { ls "$out"/checkpoints/step-*.safetensors >/dev/null 2>&1 || fail "$what: nothing is saved"; }
