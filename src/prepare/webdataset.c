@@ -412,8 +412,9 @@ static t2i_status add_prompt(t2i_webdataset_sample *sample, const char *text, si
 static t2i_status add_lines(t2i_webdataset_sample *sample, t2i_part part, t2i_error *err)
 {
     const t2i_text *text = &sample->bytes[part];
-    const char *name = sample->name[part].data, *at = text->data, *end = at + text->size;
+    const char *name = sample->name[part].data, *at = text->data;
     if (text->size == 0) return T2I_OK;
+    const char *end = at + text->size;
     size_t valid = t2i_utf8_valid(at, text->size);
     if (valid < text->size)
         return blame(sample, err, "%s is not UTF-8 at byte %zu", name, valid + 1);
