@@ -54,9 +54,10 @@ other=$!
 until_steps
 for signal in INT:130 TERM:143 HUP:129; do
     what="${signal%:*} before the first step"
+    rm -f "$scratch/log" # an old line in it would send the signal to bash before its exec
     $run --out "$out" >"$scratch/log" 2>&1 &
     waits=$!
-    for ((i = 0; i < 200; i++)); do ! grep -q "waiting for its end" "$scratch/log" || break; sleep 0.05; done
+    for ((i = 0; i < 200; i++)); do ! grep -s -q "waiting for its end" "$scratch/log" || break; sleep 0.05; done
     kill -${signal%:*} $waits
     ends ${signal#*:} $waits
 done
