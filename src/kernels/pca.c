@@ -258,7 +258,7 @@ typedef struct {
     float *direction;  /* (count, width), orthonormal rows (or zeros) after the first pass */
     double *q;         /* the same in double */
     float *packed;     /* the directions, transposed and packed (gemm.h) */
-    float *next;       /* (count, width): the covariance applied to them */
+    float *next;       /* (count, width): the covariance applied to them, in this rank's columns */
     float *x;          /* one block minus the mean */
     float *projection; /* (block, count) */
     double *wide;      /* the same in double */
@@ -267,11 +267,13 @@ typedef struct {
     double *values;
 } range;
 
-static void centre(float *x, const uint8_t *pixels, const double *mean, size_t count, size_t width)
+/* x = pixels minus the mean: columns [first, end) of pictures [from, to). */
+static void centre(const fit *f, float *x, size_t from, size_t to, size_t first, size_t end)
 {
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < width; j++)
-            x[i * width + j] = (float)(pixels[i * width + j] / 255.0 - mean[j]);
+    size_t width = f->source->width;
+    for (size_t i = from; i < to; i++)
+        for (size_t j = first; j < end; j++)
+            x[i * width + j] = (float)(f->pixels[i * width + j] / 255.0 - f->mean[j]);
 }
 
 /* Projects the rows before `first` out of rows [first, first + count) of q. */
@@ -315,30 +317,43 @@ static void orthonormalise(range *r, size_t width)
 }
 
 /* One block of a pass: its projections, of which each rank computes some rows; then the sums over
- * pictures, of which each rank computes those of some directions. */
+ * pictures, of which each rank computes those of some columns. */
 static void add_block(fit *f, range *r, size_t count, int within)
 {
-    size_t width = f->source->width, n = r->count, from, to;
+    size_t width = f->source->width, n = r->count, from, to, first, end;
     find_share(f, count, &from, &to);
-    if (within)
-        centre(r->x + from * width, f->pixels + from * width, f->mean, to - from, width);
-    else
-        centre(r->x, f->pixels, f->mean, count, width);
+    centre(f, r->x, from, to, 0, width);
     t2i_gemm(r->projection + from * n, n, r->x + from * width, width, r->packed, to - from, n,
              width, NULL);
     gather(f, r->projection, n * sizeof *r->projection, count);
-    find_share(f, n, &from, &to);
     if (within) {
+        find_share(f, n, &first, &end);
         for (size_t i = 0; i < count * n; i++) r->wide[i] = r->projection[i];
-        t2i_dblas_gemm(r->small + from * n, n, (t2i_dmatrix){r->wide + from, 1, n},
-                       (t2i_dmatrix){r->wide, n, 1}, to - from, n, count, 1);
+        t2i_dblas_gemm(r->small + first * n, n, (t2i_dmatrix){r->wide + first, 1, n},
+                       (t2i_dmatrix){r->wide, n, 1}, end - first, n, count, 1);
     } else {
-        t2i_gemm_outer(r->next + from * width, width, r->projection + from, n, r->x, width,
-                       to - from, width, count, 1, NULL);
+        find_share(f, width, &first, &end);
+        centre(f, r->x, 0, from, first, end);
+        centre(f, r->x, to, count, first, end);
+        t2i_gemm_outer(r->next + first, width, r->projection, n, r->x + first, width, n,
+                       end - first, count, 1, NULL);
     }
 }
 
-/* One pass over the pictures: next = covariance x directions or, if within, small = covariance
+/* q = next, whose columns the ranks share out. */
+static void gather_columns(const fit *f, range *r)
+{
+    size_t width = f->source->width, n = r->count, first, end;
+    float *column = r->packed; /* (width, n); there is room, as these are the directions packed */
+    find_share(f, width, &first, &end);
+    for (size_t j = first; j < end; j++)
+        for (size_t k = 0; k < n; k++) column[j * n + k] = r->next[k * width + j];
+    gather(f, column, n * sizeof *column, width);
+    for (size_t k = 0; k < n; k++)
+        for (size_t j = 0; j < width; j++) r->q[k * width + j] = column[j * n + k];
+}
+
+/* One pass over the pictures: q = covariance x directions or, if within, small = covariance
  * within the directions. */
 static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
 {
@@ -355,7 +370,7 @@ static t2i_status pass(fit *f, range *r, int within, t2i_error *err)
     if (within)
         gather(f, r->small, n * sizeof *r->small, n);
     else
-        gather(f, r->next, width * sizeof *r->next, n);
+        gather_columns(f, r);
     return T2I_OK;
 }
 
@@ -368,7 +383,6 @@ static t2i_status fit_range_in(fit *f, t2i_pca *pca, range *r, t2i_error *err)
             r->direction[k * width + j] = (float)t2i_rng_normal(T2I_KEY_PCA, k, j);
     for (int i = 0; i < PASSES; i++) {
         T2I_TRY(pass(f, r, 0, err));
-        for (size_t j = 0; j < n * width; j++) r->q[j] = r->next[j];
         orthonormalise(r, width);
         for (size_t j = 0; j < n * width; j++) r->direction[j] = (float)r->q[j];
     }

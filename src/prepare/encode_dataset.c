@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dataset/dataset_writer.h"
@@ -158,29 +159,65 @@ static t2i_status put_block(dataset_encoder *e, t2i_dataset_writer *out, size_t 
     return T2I_OK;
 }
 
+/* How many of `count` pictures rank 0 encodes, so that all ranks take the same time: it also reads
+ * and writes all of a block, in `other` seconds, while the rest encode. `each`: seconds to encode a
+ * picture. */
+static size_t share_of_writer(size_t count, int size, double each, double other)
+{
+    double share = ((double)count * each - (size - 1) * other) / (size * each);
+    size_t least = count / 16 + 1;
+    return size == 1 || share > (double)count ? count : share > (double)least ? (size_t)share : least;
+}
+
+/* Sends what the ranks have encoded to rank 0: pictures [0, own) are its own. */
+static void collect(dataset_encoder *e, size_t own, size_t count)
+{
+    const int rank = rank_of(e), size = e->comm == NULL ? 1 : t2i_comm_size(e->comm);
+    const size_t row = e->decoder.dim * sizeof *e->features;
+    for (int r = 1; r < size; r++) {
+        size_t from = own + t2i_comm_share(count - own, r - 1, size - 1);
+        size_t many = own + t2i_comm_share(count - own, r, size - 1) - from;
+        if (rank == 0) {
+            t2i_comm_receive(e->comm, r, e->features + from * e->decoder.dim, row, many);
+            t2i_comm_receive(e->comm, r, e->errors + from, sizeof *e->errors, many);
+        } else if (rank == r) {
+            t2i_comm_send(e->comm, 0, e->features + from * e->decoder.dim, row, many);
+            t2i_comm_send(e->comm, 0, e->errors + from, sizeof *e->errors, many);
+        }
+    }
+    if (size > 1) t2i_comm_wait(e->comm);
+}
+
 /* Collective over the ranks of the encoder. Each rank encodes its share of a block; rank 0 reads
- * all of it, and writes it. */
+ * all of it, and writes it while the others encode the next. */
 static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_writer *out, t2i_error *err)
 {
     const int rank = rank_of(e), size = e->comm == NULL ? 1 : t2i_comm_size(e->comm);
     const size_t dim = e->dim > 0 ? e->dim : e->decoder.dim;
     t2i_status status = T2I_OK;
+    double other = 0; /* until it is measured */
+    uint64_t share = share_of_writer(e->block, size, 1, other);
     for (size_t first = 0; first < e->images; first += e->block) {
         size_t count = e->images - first < e->block ? e->images - first : e->block;
-        size_t from = t2i_comm_share(count, rank, size), to = t2i_comm_share(count, rank + 1, size);
-        size_t begin = rank == 0 ? 0 : from, end = rank == 0 ? count : to;
-        if (status == T2I_OK && end > begin)
-            status = e->pictures->read(e->pictures->context, first + begin, end - begin,
-                                       e->pixels + begin * e->bytes,
-                                       e->dim > 0 ? e->features + begin * dim : NULL, err);
+        size_t own = share < count ? (size_t)share : count;
+        size_t from = rank == 0 ? 0 : own + t2i_comm_share(count - own, rank - 1, size - 1);
+        size_t to = rank == 0 ? own : own + t2i_comm_share(count - own, rank, size - 1);
+        size_t end = rank == 0 ? count : to;
+        double began = t2i_cpu_seconds();
+        if (status == T2I_OK && end > from)
+            status = e->pictures->read(e->pictures->context, first + from, end - from,
+                                       e->pixels + from * e->bytes,
+                                       e->dim > 0 ? e->features + from * dim : NULL, err);
+        double read = t2i_cpu_seconds();
+        if (status == T2I_OK) encode_share(e, from, to);
+        double each = (t2i_cpu_seconds() - read) / (double)own;
         T2I_TRY(agree(e, status, err));
-        encode_share(e, from, to);
-        if (e->comm != NULL) {
-            t2i_comm_gather(e->comm, e->features + from * dim, e->features,
-                            dim * sizeof *e->features, count);
-            t2i_comm_gather(e->comm, e->errors + from, e->errors, sizeof *e->errors, count);
-        }
+        collect(e, own, count);
+        share = share_of_writer(e->block, size, each, other);
+        if (size > 1) t2i_comm_bcast(e->comm, 0, &share, sizeof share);
+        double writes = t2i_cpu_seconds();
         if (rank == 0) status = put_block(e, out, first, count, err);
+        other = read - began + t2i_cpu_seconds() - writes;
     }
     return agree(e, status, err);
 }
