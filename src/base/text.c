@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 
@@ -199,6 +200,12 @@ static size_t edit_distance(const char *a, const char *b)
 static size_t most_edits(size_t length)
 {
     return length < 2 ? 0 : length < 5 ? 1 : length / 3 + 1;
+}
+
+int t2i_text_ends(const char *text, const char *end)
+{
+    size_t size = strlen(text), tail = strlen(end);
+    return size >= tail && strcasecmp(text + size - tail, end) == 0;
 }
 
 const char *t2i_text_nearest_name(const char *word, const char *const *names, size_t count)

@@ -63,6 +63,9 @@ int t2i_utf8_is_control(uint32_t code);
  * and private use characters, other kinds of space). A plain blank counts as visible. */
 int t2i_utf8_is_visible(uint32_t code);
 
+/* Does the text end in `end`? The case of ASCII letters does not count. */
+int t2i_text_ends(const char *text, const char *end);
+
 /* The name among names[0..count) with the smallest edit distance to word (swapped neighbours count
  * once), or NULL if that is more than a third of the word's length + 1, or more than 1 for a word
  * of less than 5 bytes. For "did you mean". */

@@ -38,21 +38,18 @@ static const struct {
 static t2i_tree_kind kind_of(const char *name)
 {
     static const char *const no_prompts[] = {"readme", "license", "licence", "labels", "classes"};
-    size_t size = strlen(name);
     for (size_t i = 0; i < sizeof no_prompts / sizeof *no_prompts; i++) {
         size_t head = strlen(no_prompts[i]);
         if (strncasecmp(name, no_prompts[i], head) == 0 &&
             (name[head] == '.' || name[head] == '\0'))
             return T2I_TREE_OTHER;
     }
-    if (size > 8 && strcmp(name + size - 8, ".bad.tsv") == 0) return T2I_TREE_OTHER;
+    if (t2i_text_ends(name, ".bad.tsv")) return T2I_TREE_OTHER;
     if (strcasecmp(name, "metadata.csv") == 0 || strcasecmp(name, "metadata.jsonl") == 0 ||
         strcasecmp(name, "metadata.parquet") == 0)
         return T2I_TREE_METADATA;
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t tail = strlen(ends[i].end);
-        if (size > tail && strcasecmp(name + size - tail, ends[i].end) == 0) return ends[i].kind;
-    }
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (t2i_text_ends(name, ends[i].end)) return ends[i].kind;
     return T2I_TREE_OTHER;
 }
 

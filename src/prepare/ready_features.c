@@ -104,12 +104,6 @@ static int by_number(const void *a, const void *b)
     return i != j ? (i > j) - (i < j) : strcmp(x, y);
 }
 
-static int ends_in_npy(const char *name)
-{
-    size_t size = strlen(name);
-    return size > 4 && strcmp(name + size - 4, ".npy") == 0 && name[0] != '.';
-}
-
 /* Adds the .npy files of a folder; of clip-retrieval's output only those of pictures. */
 static t2i_status list_folder(t2i_string_table *files, const char *folder, t2i_error *err)
 {
@@ -123,7 +117,7 @@ static t2i_status list_folder(t2i_string_table *files, const char *folder, t2i_e
         for (struct dirent *e; status == T2I_OK && (e = readdir(dir)) != NULL;) {
             size_t number;
             int emb = strncmp(e->d_name, "img_emb", 7) == 0;
-            if (!ends_in_npy(e->d_name)) continue;
+            if (e->d_name[0] == '.' || !t2i_text_ends(e->d_name, ".npy")) continue;
             of_pictures |= emb;
             if (pass == 0 || (of_pictures && !emb)) continue;
             char *path = t2i_fs_join(folder, e->d_name, err);

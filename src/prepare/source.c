@@ -44,12 +44,6 @@ static int is_folder_kind(t2i_source_kind kind)
 
 /* ---- which kind a file is ---- */
 
-static int ends_in(const char *path, const char *end)
-{
-    size_t size = strlen(path), tail = strlen(end);
-    return size > tail && strcasecmp(path + size - tail, end) == 0;
-}
-
 /* The first bytes of a regular file, decompressed if they are gzip'd; the caller frees them. What
  * cannot be read is told by its reader; a pipe must be read once only. */
 static t2i_status read_head(const char *path, char **head, size_t *size, t2i_error *err)
@@ -93,7 +87,7 @@ static t2i_status recognise_file(t2i_source *source, t2i_error *err)
                                                       : T2I_SOURCE_LIST;
     int shard = size > 262 && memcmp(head + 257, "ustar", 5) == 0;
     for (size_t i = 0; i < sizeof shards / sizeof *shards; i++)
-        shard |= ends_in(source->path, shards[i]);
+        shard |= t2i_text_ends(source->path, shards[i]);
     shard |= t2i_webdataset_is_pattern(source->path);
     if (shard) source->kind = T2I_SOURCE_WEBDATASET;
     t2i_free(head);

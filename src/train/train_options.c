@@ -237,12 +237,6 @@ static t2i_status parse(t2i_train_options *options, int argc, char **argv, t2i_e
     return read_negatives(options, err);
 }
 
-static int ends_in(const char *word, const char *end)
-{
-    size_t length = strlen(word), size = strlen(end);
-    return length >= size && strcmp(word + length - size, end) == 0;
-}
-
 /* Only a job file is given without an option. */
 static t2i_status refuse_operand(const t2i_opts *opts, t2i_error *err)
 {
@@ -266,11 +260,11 @@ static t2i_status refuse_operand(const t2i_opts *opts, t2i_error *err)
     };
     const char *word = opts->operand[0], *todo = "";
     char hint[400] = "";
-    if (opts->job != NULL && ends_in(word, ".ini"))
+    if (opts->job != NULL && t2i_text_ends(word, ".ini"))
         return t2i_fail(err, T2I_USAGE, "'%s' is a second job file beside '%s': give one", word,
                         opts->job);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (ends_in(word, known[i].end)) todo = known[i].todo;
+        if (t2i_text_ends(word, known[i].end)) todo = known[i].todo;
     if (t2i_fs_is_folder(word)) todo = "a run is resumed by its job file, RUN/job.ini";
     if (*todo == '\0' && (strchr(word, '=') != NULL || strpbrk(word, "./") == NULL))
         T2I_TRY(t2i_opts_hint(opts, word, "--", hint, sizeof hint, err));

@@ -221,6 +221,14 @@ static void test_nearest_name(void)
     CU_ASSERT_STRING_EQUAL(nearest(lengthy), "(none)");
 }
 
+static void test_ends(void)
+{
+    CU_ASSERT(t2i_text_ends("a.tar.gz", ".tar.gz") && t2i_text_ends("A.NPY", ".npy"));
+    CU_ASSERT(t2i_text_ends("true", "true") && t2i_text_ends("a", ""));
+    CU_ASSERT(!t2i_text_ends("a.np", ".npy") && !t2i_text_ends("py", ".npy"));
+    CU_ASSERT(!t2i_text_ends("a.npyx", ".npy"));
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -233,6 +241,7 @@ int main(void)
         {"UTF-8 is read by RFC 3629, whatever the bytes", test_decode},
         {"every code point goes round, surrogates do not", test_round_trip},
         {"the first bad byte is found", test_valid},
+        {"how a text ends", test_ends},
         {"did you mean", test_nearest_name},
     };
     return t2i_test_main("text", tests, sizeof tests / sizeof *tests);
