@@ -166,7 +166,9 @@ static size_t share_of_writer(size_t count, int size, double each, double other)
 {
     double share = ((double)count * each - (size - 1) * other) / (size * each);
     size_t least = count / 16 + 1;
-    return size == 1 || share > (double)count ? count : share > (double)least ? (size_t)share : least;
+    return size == 1 || share > (double)count ? count
+           : share > (double)least            ? (size_t)share
+                                              : least;
 }
 
 /* Sends what the ranks have encoded to rank 0: pictures [0, own) are its own. */
