@@ -137,6 +137,23 @@ size_t t2i_checkpoint_tensors(const t2i_checkpoint *c, size_t *numbers)
     return count;
 }
 
+t2i_status t2i_checkpoint_digest(const t2i_checkpoint *c, char out[T2I_HEX], t2i_error *err)
+{
+    const float *const block[] = {c->weights, c->m, c->v, c->ema};
+    t2i_hash *hash;
+    T2I_TRY(t2i_hash_new(&hash, err));
+    for (size_t b = 0; b < sizeof block / sizeof *block; b++)
+        for (size_t i = 0; block[b] != NULL && i < c->model.layout.tensors; i++) {
+            const t2i_tensor *tensor = &c->model.layout.tensor[i];
+            if (!is_absent(c, tensor->name))
+                t2i_hash_add(hash, block[b] + tensor->offset,
+                             t2i_tensor_count(tensor) * sizeof(float));
+        }
+    t2i_hash_end(hash, out);
+    t2i_hash_free(hash);
+    return T2I_OK;
+}
+
 /* Describes a block's tensors under a prefix; returns how many. */
 static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_checkpoint *c,
                         const char *prefix, const float *block)

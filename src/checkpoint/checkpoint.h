@@ -81,6 +81,11 @@ size_t t2i_checkpoint_tensors(const t2i_checkpoint *checkpoint, size_t *numbers)
 /* Logs notes for the user: a file without checksums, entries that are not used. */
 void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
 
+/* The XXH3-128 of all values in the order of a file: model, moments, averages, as far as they are
+ * there. T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_checkpoint_digest(const t2i_checkpoint *checkpoint, char out[T2I_HEX],
+                                             t2i_error *err);
+
 /* The sizes of a configuration as a JSON object, without further ones that are 0. Owned by the
  * caller. */
 t2i_json *t2i_checkpoint_config_json(const t2i_config *config);

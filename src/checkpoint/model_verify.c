@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/log.h"
+#include "checkpoint/log_chain.h"
 #include "base/mem.h"
 #include "checkpoint/run_folder.h"
 #include "checkpoint/model_file.h"
@@ -149,6 +150,7 @@ t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *e
     t2i_status status = T2I_OK;
     size_t failed = 0, all = 0;
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
+        size_t before = failed;
         t2i_string_table_free(&paths);
         if (add_paths(files[i], &paths, &why) != T2I_OK) {
             status = note_failure(&first, &failed, &why, count == 1, err);
@@ -161,6 +163,13 @@ t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *e
             else
                 status = t2i_log_print(line.data, err);
         }
+        if (status != T2I_OK || failed > before || !t2i_fs_is_folder(files[i])) continue;
+        line.size = 0; /* the log of a run whose files are sound */
+        all++;
+        if (t2i_log_chain_verify(files[i], &line, &why) != T2I_OK)
+            status = note_failure(&first, &failed, &why, 0, err);
+        else if (line.size > 0)
+            status = t2i_log_print(line.data, err);
     }
     t2i_string_table_free(&paths);
     t2i_text_free(&line);

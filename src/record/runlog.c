@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/commit.h"
+#include "checkpoint/log_chain.h"
 #include "base/fs.h"
 #include "formats/json.h"
 #include "base/log.h"
@@ -26,6 +27,9 @@ typedef struct {
 struct t2i_runlog {
     char *run, *path; /* owned */
     int fd;
+    char chain[T2I_CHAIN]; /* of the last line */
+    int chained;           /* has the last line one? */
+    int64_t checkpoint;    /* step of the last line of a checkpoint, -1: none */
     curve train, validation;
     t2i_tfevents board; /* closed if not wanted */
 };
@@ -73,6 +77,8 @@ static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_ste
         T2I_TRY(status);
         if (t2i_json_as_integer(t2i_json_get(line, "step"), &step) && step <= last_step) {
             status = t2i_text_add(kept, at, (size_t)(newline + 1 - at), err);
+            log->chained = t2i_log_chain_split(at, (size_t)(newline - at), log->chain) > 0;
+            if (t2i_json_get(line, "checkpoint") != NULL) log->checkpoint = step;
             if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "loss"), &loss))
                 status = add_point(&log->train, (double)step, loss, err);
             if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "val_loss"), &loss))
@@ -91,6 +97,7 @@ static t2i_status cut_back(t2i_runlog *log, long last_step, t2i_error *err)
     t2i_status status = T2I_OK;
     if (t2i_fs_exists(log->path) && last_step > 0) status = t2i_fs_read(log->path, most, &old, err);
     if (status == T2I_OK && old.size > 0) status = keep_lines(log, &old, last_step, &kept, err);
+    if (!log->chained) t2i_log_chain_begin(kept.data, kept.size, log->chain);
     if (status == T2I_OK)
         status = t2i_commit_file(log->path, kept.size > 0 ? kept.data : "", kept.size, err);
     t2i_text_free(&old);
@@ -103,6 +110,7 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     t2i_runlog *log = *out = t2i_alloc(1, sizeof *log);
     if (log == NULL) return t2i_fail_memory(err, sizeof *log, "the log");
     log->fd = -1;
+    log->checkpoint = -1;
     log->run = t2i_fs_copy_path(run, err);
     log->path = t2i_fs_join(run, "log.jsonl", err);
     t2i_status status =
@@ -120,15 +128,53 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     return status;
 }
 
-/* Takes ownership of json. */
+/* Takes ownership of json, an object. */
 static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
 {
-    char *text;
+    char *text, chain[T2I_CHAIN];
     size_t size;
+    t2i_text line = {0};
     T2I_TRY(t2i_json_line(json, &text, &size, err));
-    t2i_status status = t2i_fs_append(log->fd, log->path, text, size, err);
+    size -= strlen("}\n");
+    memcpy(chain, log->chain, T2I_CHAIN);
+    t2i_log_chain_next(chain, text, size);
+    t2i_status status = t2i_log_chain_line(text, size, chain, &line, err);
+    if (status == T2I_OK) status = t2i_fs_append(log->fd, log->path, line.data, line.size, err);
+    if (status == T2I_OK) { /* a line that could not be written is not in the chain */
+        memcpy(log->chain, chain, T2I_CHAIN);
+        log->chained = 1;
+    }
+    t2i_text_free(&line);
     t2i_free(text);
     return status;
+}
+
+t2i_status t2i_runlog_begin(t2i_runlog *log, const t2i_run_state *run, t2i_error *err)
+{
+    t2i_json *json, *options;
+    if (log->chained) return T2I_OK;
+    T2I_TRY(t2i_json_parse(&options, run->options, strlen(run->options), "the options", err));
+    json = t2i_json_object();
+    t2i_json_set_integer(json, "step", run->step);
+    t2i_json_set_string(json, "dataset", run->dataset);
+    t2i_json_set_integer(json, "shards", run->shards);
+    t2i_json_set(json, "options", options);
+    return append(log, json, err);
+}
+
+t2i_status t2i_runlog_checkpoint(t2i_runlog *log, const t2i_checkpoint *c, t2i_error *err)
+{
+    char digest[T2I_HEX];
+    if (log->checkpoint == c->run.step) return T2I_OK;
+    T2I_TRY(t2i_checkpoint_digest(c, digest, err));
+    t2i_json *json = t2i_json_object();
+    t2i_json_set_integer(json, "step", c->run.step);
+    t2i_json_set_string(json, "checkpoint", digest);
+    T2I_TRY(append(log, json, err));
+    log->checkpoint = c->run.step;
+    if (fsync(log->fd) != 0)
+        return t2i_fail(err, T2I_IO, "cannot write %s: %s", log->path, strerror(errno));
+    return T2I_OK;
 }
 
 t2i_status t2i_runlog_tensorboard(t2i_runlog *log, long last_step, t2i_error *err)

@@ -8,12 +8,14 @@
  * {own, shared} of rank 0 in bytes (shared: with the other ranks of its node), sent {messages,
  * bytes} by rank 0 to ranks with which it shares no memory, since the previous line. A skipped step
  * has `skipped` (number so far) and no loss. A validation: step, val_loss, and r1, r10, mrr
- * (validation_recall.h).
+ * (validation_recall.h). The first line, the head: step (those taken before), dataset, shards,
+ * options. A checkpoint: step, checkpoint (its digest). Every line ends in its chain (log_chain.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
 
 #include <stddef.h>
+#include "checkpoint/checkpoint.h"
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "base/error.h"
@@ -40,6 +42,8 @@ typedef struct t2i_runlog t2i_runlog;
 T2I_CHECKED t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step,
                                        t2i_error *err);
 void t2i_runlog_close(t2i_runlog *log);
+/* Writes the head, unless the log has one. */
+T2I_CHECKED t2i_status t2i_runlog_begin(t2i_runlog *log, const t2i_run_state *run, t2i_error *err);
 
 /* From here on, logged values and samples are also written to RUN/tensorboard (tfevents.h).
  * last_step: as above. */
@@ -51,6 +55,11 @@ T2I_CHECKED t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *
 T2I_CHECKED t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err);
 T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
                                              const t2i_recall *scores, t2i_error *err);
+
+/* Appends a line about a checkpoint that is about to be written, unless there is one of its step,
+ * and fsyncs the log: it is not shorter than its checkpoints say, even after a power loss. */
+T2I_CHECKED t2i_status t2i_runlog_checkpoint(t2i_runlog *log, const t2i_checkpoint *checkpoint,
+                                             t2i_error *err);
 
 /* Warns that a record could not be written and that training continues. Does nothing for T2I_OK. */
 void t2i_runlog_warn_failed(t2i_status status, const t2i_error *err);

@@ -85,8 +85,8 @@ static const t2i_command commands[] = {
      "tensors; for any other .safetensors, .pt or .pth file: its tensors.",
      run_show, 0},
     {"verify", "FILE|RUN...", 1, 100000, "", NULL,
-     "Verifies the integrity of model files. For a RUN, of all its models and checkpoints. A "
-     "damaged file gives exit code 65.",
+     "Verifies the integrity of model files. For a RUN, of all its models and checkpoints, and of "
+     "its log, in which the first edited line is named. A damaged file gives exit code 65.",
      run_verify, 0},
     {"diff", "A B", 2, 2, "", NULL,
      "Compares two models of any format. Lists the largest differences first, relative to the "

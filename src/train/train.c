@@ -79,6 +79,13 @@ struct t2i_train {
 
 /* ---- set-up ---- */
 
+/* Rank 0, which has the moments. */
+static t2i_status log_checkpoint(t2i_train *t, t2i_error *err)
+{
+    const t2i_checkpoint checkpoint = t2i_train_state_checkpoint(&t->state);
+    return t2i_runlog_checkpoint(t->log, &checkpoint, err);
+}
+
 static t2i_status begin_folder(t2i_train *t, t2i_error *err)
 {
     t2i_status status = t2i_fs_mkdir(t->options->out, err);
@@ -92,6 +99,8 @@ static t2i_status begin_folder(t2i_train *t, t2i_error *err)
     t2i_run_folder_sweep(t->options->out);
     if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->options->out, t->state.run.step, err);
+    if (status == T2I_OK) status = t2i_runlog_begin(t->log, &t->state.run, err);
+    if (status == T2I_OK && t->initial.resumed) status = log_checkpoint(t, err);
     if (status == T2I_OK && t->options->tensorboard)
         status = t2i_runlog_tensorboard(t->log, t->state.run.step, err);
     t2i_text text = {0};
@@ -557,7 +566,11 @@ static t2i_status begin_save(t2i_train *t, t2i_error *err)
                         step);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t2i_step_gather(t->step, t->comm);
-    if (t->rank == 0) t2i_checkpoint_writer_begin(t->checkpoint_writer);
+    if (t->rank == 0) {
+        t2i_error why = {0};
+        t2i_runlog_warn_failed(log_checkpoint(t, &why), &why);
+        t2i_checkpoint_writer_begin(t->checkpoint_writer);
+    }
     t->saving = step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return t->aside ? T2I_OK : end_save(t, err);

@@ -89,7 +89,7 @@ eval_at 0 --split train --sample 40 --seed 2 --json 2>/dev/null | cmp -s - "$scr
 train 3 --data "$data" --init "$model" --out "$scratch/watched" --steps 3 --batch 16 --lr 1e-2 --validate-every 2 --checkpoint-every 0
 "$B/t2i-eval" "$scratch/watched" --split validation --json 2>/dev/null | tr -d ' \n' |
     sed 's/.*"cosine":{"r1":\([^,]*\),"r5":[^,]*,"r10":\([^,]*\),"mrr":\([^,]*\),.*/\1 \2 \3\n/' >"$scratch/said"
-sed -n 's/.*"step":3,"val_loss".*"r1":\([^,]*\),"r10":\([^,]*\),"mrr":\([^}]*\)}/\1 \2 \3/p' "$scratch/watched/log.jsonl" >>"$scratch/said"
+sed -n 's/.*"step":3,"val_loss".*"r1":\([^,]*\),"r10":\([^,]*\),"mrr":\([^,]*\),.*/\1 \2 \3/p' "$scratch/watched/log.jsonl" >>"$scratch/said"
 awk '{ for (k = 1; k <= 3; k++) { d = $k - last[k]; if (NR == 2 && d * d > 1e-16) bad = 1; last[k] = $k } }
     END { exit bad || NR != 2 || last[3] <= 0 || last[3] >= 1 }' "$scratch/said" || { fail "a validation scores otherwise than t2i-eval"; cat "$scratch/said"; }
 

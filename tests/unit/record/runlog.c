@@ -11,6 +11,7 @@
 #include "scratch.h"
 #include "base/commit.h"
 #include "base/fs.h"
+#include "checkpoint/log_chain.h"
 #include "image/image.h"
 #include "formats/json.h"
 #include "picture.h"
@@ -61,7 +62,8 @@ static const t2i_recall scores = {.prompts = 8, .r1 = 0.25, .r10 = 0.5, .mrr = 1
     "\"lr\":0.0001,\"grad_norm\":0.5,\"samples_per_s\":438.0,\"seconds\":{\"data\":0.125,"         \
     "\"compute\":0.25,"                                                                            \
     "\"sync\":0.5,\"checkpoint\":0.0},\"tokens\":120,\"tokens_saved\":40,"                         \
-    "\"memory\":{\"own\":1000,\"shared\":2000},\"sent\":{\"messages\":30,\"bytes\":4000}}\n"
+    "\"memory\":{\"own\":1000,\"shared\":2000},\"sent\":{\"messages\":30,\"bytes\":4000},"         \
+    "\"chain\":\""
 
 static void test_lines(void)
 {
@@ -82,9 +84,8 @@ static void test_lines(void)
     CU_ASSERT_PTR_NOT_NULL(
         strstr(text.data, "\n{\"step\":20,\"skipped\":3,\"lr\":0.0001,\"grad_norm\":null,"));
     CU_ASSERT_PTR_NULL(strstr(text.data, "nan"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(
-        text.data,
-        "\n{\"step\":20,\"val_loss\":0.333333333,\"r1\":0.25,\"r10\":0.5,\"mrr\":0.333333333}\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\n{\"step\":20,\"val_loss\":0.333333333,\"r1\":0.25,"
+                                             "\"r10\":0.5,\"mrr\":0.333333333,\"chain\":\""));
     for (char *at = text.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
         t2i_json *json = NULL;
         OK(t2i_json_parse(&json, at, (size_t)(end - at), "a line", &err));
@@ -113,13 +114,72 @@ static void test_cut_back(void)
     t2i_runlog_close(log);
     t2i_text text = contents("log.jsonl");
     CU_ASSERT_TRUE(text.size > strlen(three) && strncmp(text.data, three, strlen(three)) == 0);
-    CU_ASSERT_STRING_EQUAL(
-        text.data + strlen(three),
-        "{\"step\":4,\"val_loss\":0.5,\"r1\":0.25,\"r10\":0.5,\"mrr\":0.333333333}\n");
+    const char *added =
+        "{\"step\":4,\"val_loss\":0.5,\"r1\":0.25,\"r10\":0.5,\"mrr\":0.333333333,\"chain\":\"";
+    CU_ASSERT_EQUAL(strncmp(text.data + strlen(three), added, strlen(added)), 0);
     t2i_text_free(&text);
     t2i_runlog_close(open_log(0)); /* a fresh run */
     log_is("");
     CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(in_scratch("log.jsonl"));
+}
+
+static void chain_is_whole(size_t lines)
+{
+    char wanted[80];
+    t2i_text said = {0};
+    OK(t2i_log_chain_verify(scratch, &said, &err));
+    snprintf(wanted, sizeof wanted, "no line was edited (%zu line", lines);
+    CU_ASSERT_PTR_NOT_NULL(strstr(said.data == NULL ? "" : said.data, wanted));
+    t2i_text_free(&said);
+}
+
+static void log_steps(t2i_runlog *log, long first, long last)
+{
+    t2i_log_line line = sample;
+    for (line.step = first; line.step <= last; line.step++) OK(t2i_runlog_step(log, &line, &err));
+}
+
+/* The chain of a run goes on after a cut, wherever it is, and begins after lines without one. */
+static void test_chain(void)
+{
+    t2i_run_state run = {.shards = 8, .options = t2i_strdup("{\"lr\":\"0.1\"}")};
+    memcpy(run.dataset, "0123456789abcdef0123456789abcdef", T2I_HEX);
+    t2i_runlog *log = open_log(0);
+    OK(t2i_runlog_begin(log, &run, &err));
+    OK(t2i_runlog_begin(log, &run, &err)); /* there is one */
+    log_steps(log, 1, 5);
+    t2i_runlog_close(log);
+    t2i_text text = contents("log.jsonl");
+    const char *head = "{\"step\":0,\"dataset\":\"0123456789abcdef0123456789abcdef\",\"shards\":8,"
+                       "\"options\":{\"lr\":\"0.1\"},\"chain\":\"";
+    CU_ASSERT_EQUAL(strncmp(text.data, head, strlen(head)), 0);
+    chain_is_whole(6);
+    for (long cut = 5; cut >= 1; cut--) {
+        text.data[text.size - 7] ^= (char)(cut % 2); /* the last line is cut off: nothing is told */
+        OK(t2i_commit_file(in_scratch("log.jsonl"), text.data, text.size, &err));
+        log = open_log(cut - 1);
+        OK(t2i_runlog_begin(log, &run, &err));
+        log_steps(log, cut, 8);
+        t2i_runlog_close(log);
+        chain_is_whole(9);
+    }
+    t2i_text_free(&text);
+    write_log("{\"step\":1,\"loss\":3.0}\n{\"step\":2,\"loss\":2.5}\n"); /* of an older version */
+    run.step = 2;
+    log = open_log(2);
+    OK(t2i_runlog_begin(log, &run, &err));
+    log_steps(log, 3, 4);
+    t2i_runlog_close(log);
+    chain_is_whole(5);
+    text = contents("log.jsonl");
+    text.data[8] = '2'; /* from there on it covers the old lines, too */
+    OK(t2i_commit_file(in_scratch("log.jsonl"), text.data, text.size, &err));
+    t2i_text said = {0};
+    FAILS(t2i_log_chain_verify(scratch, &said, &err), T2I_DATA, "line 3 does not follow");
+    t2i_text_free(&said);
+    t2i_text_free(&text);
+    t2i_free(run.options);
     unlink(in_scratch("log.jsonl"));
 }
 
@@ -267,6 +327,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"a line a step, in JSON", test_lines},
         {"a resumed run cuts the log back", test_cut_back},
+        {"the chain goes on after a cut", test_chain},
         {"torn lines go", test_torn},
         {"no folder, no room", test_failures},
         {"the loss is drawn, also after a resume", test_plot},
