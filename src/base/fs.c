@@ -6,11 +6,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/hash.h"
 #include "base/heartbeat.h"
+#include "base/mem.h"
 
 static char *checked(char *path, size_t size, t2i_error *err)
 {
@@ -23,35 +26,129 @@ char *t2i_fs_copy_path(const char *path, t2i_error *err)
     return checked(t2i_strdup(path), strlen(path), err);
 }
 
-static char *with_suffix(const char *path, const char *suffix, t2i_error *err)
+/* A name that no other process has had: pid and time differ, or else the host. */
+static char *temporary_name(const char *path, t2i_error *err)
 {
-    size_t size = strlen(path) + strlen(suffix) + 1;
-    char *joined = checked(t2i_alloc(size, 1), size, err);
-    if (joined != NULL) snprintf(joined, size, "%s%s", path, suffix);
-    return joined;
+    struct timespec now = {0};
+    size_t size = strlen(path) + 64;
+    char *name = checked(t2i_alloc(size, 1), size, err);
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (name != NULL)
+        snprintf(name, size, "%s.%ld-%08x.tmp", path, (long)getpid(),
+                 (unsigned)t2i_hash_64(&now, sizeof now));
+    return name;
+}
+
+/* Is it what follows a path in its temporary names? */
+static int ends_temporary_name(const char *end)
+{
+    size_t pid = end[0] == '.' ? strspn(end + 1, "0123456789") : 0;
+    return pid > 0 && end[1 + pid] == '-' && strspn(end + 2 + pid, "0123456789abcdef") == 8 &&
+           strcmp(end + 2 + pid + 8, ".tmp") == 0;
+}
+
+/* Is the file with this name the one that was opened? */
+static int is_same(int fd, const char *name)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && lstat(name, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+/* Locks a file: TAKEN, HELD by another process, or UNKNOWN without locks in the file system. */
+typedef enum { TAKEN, HELD, UNKNOWN } lock_state;
+
+static lock_state take_lock(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return TAKEN;
+    return errno == EWOULDBLOCK ? HELD : UNKNOWN;
+}
+
+int t2i_fs_lock(const char *path)
+{
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd < 0) return -1;
+        int held = take_lock(fd) == HELD;
+        if (!held && is_same(fd, path)) return fd;
+        close(fd); /* not held: its holder removed it between open and flock */
+        errno = EWOULDBLOCK;
+        if (held) return -1;
+    }
+}
+
+static void sweep_file(const char *path, int careful)
+{
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    lock_state state = fd < 0 ? HELD : take_lock(fd);
+    if (state == TAKEN || (state == UNKNOWN && !careful)) unlink(path);
+    if (fd >= 0) close(fd);
+}
+
+/* careful: removes only what t2i_fs_out_open creates for the path folder/begin, and nothing without
+ * its lock. */
+static void sweep(const char *folder, const char *begin, int careful)
+{
+    DIR *dir = opendir(folder);
+    size_t length = strlen(begin);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        size_t size = strlen(name);
+        if (strncmp(name, begin, length) != 0 || size < 4 || strcmp(name + size - 4, ".tmp") != 0 ||
+            (careful && !ends_temporary_name(name + length)))
+            continue;
+        char *path = t2i_fs_join(folder, name, NULL);
+        if (path != NULL) sweep_file(path, careful);
+        t2i_free(path);
+    }
+    if (dir != NULL) closedir(dir);
+}
+
+void t2i_fs_sweep(const char *folder, const char *begin)
+{
+    sweep(folder, begin, 0);
+}
+
+/* Removes what killed writers of the path left. */
+static void sweep_path(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = t2i_strdup(path);
+    if (folder != NULL && slash != NULL) folder[slash - path + 1] = '\0';
+    if (folder != NULL) sweep(slash == NULL ? "." : folder, slash == NULL ? path : slash + 1, 1);
+    t2i_free(folder);
+}
+
+/* Creates and locks the temporary file. T2I_SYSTEM, T2I_CANTCREATE. */
+static t2i_status create(t2i_fs_out *out, t2i_error *err)
+{
+    for (int left = 100;; left--) {
+        out->temp = temporary_name(out->path, err);
+        if (out->temp == NULL) return T2I_SYSTEM;
+        out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        int why = errno;
+        if (out->fd >= 0 && take_lock(out->fd) != HELD && is_same(out->fd, out->temp))
+            return T2I_OK;
+        /* the name exists, or another program took the file for one that was left */
+        if (out->fd >= 0) close(out->fd);
+        if (out->fd >= 0) why = EEXIST;
+        t2i_free(out->temp); /* nothing to remove */
+        out->temp = NULL;
+        out->fd = -1;
+        if (why != EEXIST || left == 0)
+            return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", out->path, strerror(why));
+    }
 }
 
 t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err)
 {
     *out = (t2i_fs_out){.fd = -1};
     out->path = t2i_fs_copy_path(path, err);
-    out->temp = out->path == NULL ? NULL : with_suffix(path, ".tmp", err);
-    if (out->temp == NULL) {
-        t2i_fs_out_drop(out);
-        return T2I_SYSTEM;
-    }
-    /* another program may be writing a file with this name: it keeps its own file, and detects the
-     * conflict when it commits */
-    unlink(out->temp);
-    out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (out->fd < 0) {
-        t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
-        t2i_free(out->temp); /* not created: nothing to remove */
-        out->temp = NULL;
-        t2i_fs_out_drop(out);
-        return T2I_CANTCREATE;
-    }
-    return T2I_OK;
+    if (out->path == NULL) return T2I_SYSTEM;
+    sweep_path(path);
+    t2i_status status = create(out, err);
+    if (status != T2I_OK) t2i_fs_out_drop(out);
+    return status;
 }
 
 t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size, t2i_error *err)
@@ -91,32 +188,19 @@ static t2i_status sync_folder_of(const char *path, t2i_error *err)
                   : T2I_OK;
 }
 
-/* Is the file under the temporary name still the one that was opened? */
-static int is_ours(const t2i_fs_out *out)
-{
-    struct stat opened, named;
-    return fstat(out->fd, &opened) == 0 && stat(out->temp, &named) == 0 &&
-           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
-
 t2i_status t2i_fs_out_close(t2i_fs_out *out, t2i_error *err)
 {
     const char *step = "fsync";
-    int failed = fsync(out->fd) != 0;
-    if (!failed && !is_ours(out)) {
-        t2i_free(out->temp); /* it belongs to the other program */
-        out->temp = NULL;
-        t2i_fail(err, T2I_IO, "cannot write %s: another program is writing it too", out->path);
-        t2i_fs_out_drop(out);
-        return T2I_IO;
-    }
+    int failed = fsync(out->fd) != 0, why = errno;
     if (!failed) {
         step = "close";
+        int kept = fcntl(out->fd, F_DUPFD_CLOEXEC, 0); /* keeps the lock until the rename */
         failed = close(out->fd) != 0;
-        out->fd = -1;
+        why = errno;
+        out->fd = kept;
     }
     if (!failed) return T2I_OK;
-    t2i_fail(err, T2I_IO, "cannot write %s: %s: %s", out->path, step, strerror(errno));
+    t2i_fail(err, T2I_IO, "cannot write %s: %s: %s", out->path, step, strerror(why));
     t2i_fs_out_drop(out);
     return T2I_IO;
 }
@@ -224,22 +308,6 @@ t2i_status t2i_fs_mkdir(const char *path, t2i_error *err)
         status = t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
                           strerror(ENOTDIR));
     return status;
-}
-
-void t2i_fs_sweep(const char *folder, const char *begin)
-{
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        const char *name = entry->d_name;
-        size_t size = strlen(name);
-        if (strncmp(name, begin, strlen(begin)) != 0 || size < 4 ||
-            strcmp(name + size - 4, ".tmp") != 0)
-            continue;
-        char *path = t2i_fs_join(folder, name, NULL);
-        if (path != NULL) unlink(path);
-        t2i_free(path);
-    }
-    if (dir != NULL) closedir(dir);
 }
 
 int t2i_fs_exists(const char *path)

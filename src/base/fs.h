@@ -4,6 +4,11 @@
  * full: it is written under a temporary name beside the final one, fsynced, and renamed, and the
  * folder is fsynced (commit.h). A failed fsync is a failed write, and is never retried on the same
  * file, because the kernel may mark pages clean after it.
+ *
+ * A temporary name, FILE.PID-RANDOM.tmp, is never used twice, so that programs which write one file
+ * at the same time each rename what they wrote themselves; the last one wins. The writer holds a
+ * lock (flock) on its temporary file. The kernel releases it at the end of the process, by which
+ * the next writer of FILE recognises and removes what a killed one left.
  */
 #ifndef T2I_FS_H
 #define T2I_FS_H
@@ -15,12 +20,13 @@
 
 /* A file being written under a temporary name. */
 typedef struct {
-    int fd;     /* -1 when closed */
-    char *temp; /* owned: final name + ".tmp" */
+    int fd;     /* holds the lock; -1 when there is no file */
+    char *temp; /* owned: the temporary name */
     char *path; /* owned: final name */
 } t2i_fs_out;
 
-/* Creates the temporary file; an old one is replaced. T2I_CANTCREATE. *out is empty on failure. */
+/* Creates the temporary file, with mode 0666 less the umask, and removes those that killed writers
+ * of the same path left. T2I_CANTCREATE. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err);
 /* T2I_IO. After a failure the only legal call is t2i_fs_out_drop. */
 T2I_CHECKED t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size,
@@ -49,8 +55,15 @@ T2I_CHECKED t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *tex
  */
 T2I_CHECKED t2i_status t2i_fs_mkdir(const char *path, t2i_error *err);
 
-/* Removes the files BEGIN*.tmp in a folder. Failures are ignored. */
+/* Removes the files BEGIN*.tmp in a folder that the caller alone may write, except for those whose
+ * lock is held. Failures are ignored. */
 void t2i_fs_sweep(const char *folder, const char *begin);
+
+/* Opens a lock file, which is created if there is none, and locks it until the descriptor is
+ * closed. Its holder may remove the file: a lock on a removed file counts for nothing. Returns -1
+ * with errno; EWOULDBLOCK: another process holds it. Without locks in the file system nothing is
+ * locked. */
+T2I_CHECKED int t2i_fs_lock(const char *path);
 
 int t2i_fs_exists(const char *path);
 int t2i_fs_is_folder(const char *path);

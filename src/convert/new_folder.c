@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,10 +71,9 @@ static t2i_status create(t2i_new_folder *out, const char *lock, t2i_error *err)
     if (!there && !is_empty_folder(out->temp))
         return t2i_fail(err, T2I_CANTCREATE, "%s is in the way: remove it, or give another --out",
                         out->temp);
-    out->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (out->lock < 0) return cannot(T2I_CANTCREATE, "create", lock, err);
-    /* without locks in the file system it goes on unlocked */
-    if (flock(out->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return T2I_OK;
+    out->lock = t2i_fs_lock(lock);
+    if (out->lock >= 0) return check_path(out->path, err); /* another program may have ended */
+    if (errno != EWOULDBLOCK) return cannot(T2I_CANTCREATE, "create", lock, err);
     return t2i_fail(err, T2I_CANTCREATE,
                     "another program is writing %s: wait for its end, or give another --out",
                     out->temp);
@@ -122,6 +120,8 @@ t2i_status t2i_new_folder_open(t2i_new_folder *out, const char *path, t2i_error 
     t2i_free(lock);
     if (status == T2I_OK)
         clear(out);
+    else if (out->lock >= 0)
+        t2i_new_folder_drop(out);
     else
         empty(out);
     return status;

@@ -1,6 +1,7 @@
 #include "dataset/dataset_h5.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataset/dataset.h"
@@ -45,7 +46,8 @@ static int kind_is(hid_t type, t2i_kind kind)
 #if H5_VERSION_GE(1, 10, 7)
 #define SET_LOCKING(access) H5Pset_file_locking(access, 0, 1)
 #else
-#define SET_LOCKING(access) 0 /* older versions: the user sets HDF5_USE_FILE_LOCKING if needed */
+/* older versions read this; the writer's file has a lock of our own, which theirs would meet */
+#define SET_LOCKING(access) setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1)
 #endif
 
 hid_t t2i_h5_access(void)

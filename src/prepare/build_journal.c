@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -502,21 +501,20 @@ t2i_status t2i_build_journal_lock(const char *folder, int *lock, t2i_error *err)
 {
     char *path = t2i_fs_join(folder, LOCK, err);
     *lock = -1;
-    if (path == NULL) return T2I_SYSTEM;
-    t2i_status status = t2i_fs_mkdir(folder, err);
-    int fd = status == T2I_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
-    if (status == T2I_OK && fd < 0)
-        status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
-    /* without locks in the file system the build goes on unlocked */
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        status = t2i_fail(err, T2I_CANTCREATE,
-                          "another build is running in %s: wait for its end, or give another --out",
-                          folder);
+    t2i_status status = path == NULL ? T2I_SYSTEM : T2I_OK;
+    /* a build that ends may remove the folder between the two calls */
+    for (int left = 100; status == T2I_OK && *lock < 0; left--) {
+        status = t2i_fs_mkdir(folder, err);
+        if (status == T2I_OK) *lock = t2i_fs_lock(path);
+        if (status != T2I_OK || *lock >= 0 || (errno == ENOENT && left > 0)) continue;
+        status = errno == EWOULDBLOCK
+                     ? t2i_fail(err, T2I_CANTCREATE,
+                                "another build is running in %s: wait for its end, or give another "
+                                "--out",
+                                folder)
+                     : t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
+    }
     t2i_free(path);
-    if (status == T2I_OK)
-        *lock = fd;
-    else if (fd >= 0)
-        close(fd);
     if (status == T2I_OK) remove_file(folder, STOP); /* left by an earlier build */
     return status;
 }
