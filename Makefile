@@ -138,8 +138,10 @@ help:
 	@echo "make tutorial   run the tutorial, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      run all tests (JOBS=1: one at a time); make asan-check: with address and undefined-behaviour sanitizers"
 	@echo "make soak       inject faults for hours, and print statistics (FAULT=kill for one kind)"
+	@echo "make mutations  take one protection out at a time and see its test fail (MUTATION=zip-crc for one; about an hour)"
 	@echo "make fuzz       run libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      benchmarks, with PyTorch if PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes in all)"
+	@echo "make goodput    kill ranks of a run every minute and every five, and see what is kept (MINUTES=20 a cell)"
 	@echo "make install    install programs, library, job files, Slurm scripts below PREFIX=/usr/local (staged below DESTDIR); make uninstall"
 	@echo "make dist       source archive build/t2i-train-$(VERSION).tar.gz, reproducible"
 	@echo "make scaling    simulate the messages of 4 to 512 ranks (needs libsimgrid-dev)"
@@ -171,15 +173,21 @@ tutorial: all
 # ---- tests ----
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
-check: all $(TESTS) $(HELPERS) $(FAULTS) $(SHIMS)
+check: test-programs $(TESTS)
 	@$(RUN) $(filter-out tests/run.sh,$(wildcard tests/*.sh)) $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault) $(call scripts,slurm)
 check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
-check-e2e check-fault check-slurm: check-%: all $(HELPERS) $(FAULTS) $(SHIMS)
+check-e2e check-fault check-slurm: check-%: test-programs
 	@$(RUN) $(call scripts,$*)
+# What the scripts start.
+test-programs: all $(HELPERS) $(FAULTS) $(SHIMS)
+# Does each protection that tests/fault/README.md promises have a test that notices its loss? About an hour.
+MUTATION ?=
+mutations: test-programs $(TESTS)
+	@B=$B MPIRUN="$(MPIRUN)" tests/fault/mutations/run.sh $(MUTATION)
 # Long forms of the fault tests: hours. FAULT=kill selects one, SEED=... other random choices.
 FAULT ?= $(basename $(notdir $(call scripts,fault)))
-soak: all $(HELPERS) $(FAULTS) $(SHIMS)
+soak: test-programs
 	@SOAK=1 JOBS=$${JOBS:-1} $(RUN) $(FAULT:%=tests/fault/%.sh); code=$$?; for f in $(FAULT); do echo "$$f:"; tail -n 8 $B/log/fault/$$f.log; done; exit $$code
 # clang finds other mistakes than gcc; warnings of both are errors in CI.
 CLANG = $(if $(WRAPS),env OMPI_CC=clang MPICH_CC=clang $(CC),clang)
@@ -205,6 +213,10 @@ fuzz-%: $B/tests/fuzz/%.o $B/libt2i-internal.a
 bench: all $(BENCH) $(HELPERS)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/bench.sh
 
+# What is kept of a run whose ranks are killed: CELLS="60:5" MINUTES=3 for less than an hour and a half.
+goodput: all
+	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/goodput.sh
+
 # Messages of a step on simulated nodes (SimGrid).
 scaling:
 	@bash tests/bench/smpi/run.sh
@@ -218,6 +230,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all man always help install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
+.PHONY: all man always help test-programs mutations goodput install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
         fuzz bench scaling scaling-model soak format clean
 .SECONDARY:

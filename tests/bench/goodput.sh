@@ -1,0 +1,58 @@
+#!/bin/bash
+# goodput.sh: what is kept of a run whose ranks are killed. Usage: [CELLS="60:5 60:30 300:5 300:30"] [MINUTES=20] goodput.sh
+# (make goodput). Trains captioned shapes on two ranks in the loop of docs/cluster.md. In a cell K:C one of the ranks, drawn at
+# random, gets SIGKILL every K seconds, and a checkpoint is written about every C seconds. The speed of an undisturbed minute
+# turns steps into seconds: what a kill costs is (seconds held - seconds of the steps kept) / kills.
+set -eu
+B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun} MINUTES=${MINUTES:-20} CELLS=${CELLS:-60:5 60:30 300:5 300:30}
+RANDOM=${SEED:-1}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+"$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
+run="$MPIRUN -np 2 $B/t2i-train jobs/shapes.ini --data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant --sample-every 0
+    --validate-every 0 --log-every 1"
+now() { echo "${EPOCHREALTIME//[!0-9]/}"; }
+ranks() { pgrep -f -- "^[^ ]*t2i-train .*--out $out" || true; }
+last_step() { tail -n 5 "$out/log.jsonl" 2>/dev/null | sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' | tail -n 1 | grep . || echo 0; }
+
+# job CHECKPOINT_EVERY: one start, in the background
+job() { $run --checkpoint-every "$1" --out "$out" >>"$scratch/log" 2>&1 & }
+
+out=$scratch/undisturbed
+job 0
+until [ "$(last_step)" -gt 20 ]; do sleep 0.1; done
+first=$(last_step) begun=$(now)
+sleep 60
+rate=$(echo "$(last_step) $first $(now) $begun" | awk '{ printf "%.2f", ($1 - $2) * 1e6 / ($3 - $4) }')
+# shellcheck disable=SC2046
+kill -USR1 $(ranks) && wait || true
+echo "undisturbed: $rate steps/s on 2 ranks; $MINUTES minutes per cell"
+echo "| killed every | checkpoint every | kills | steps kept of computed | seconds kept of held | a kill costs | bound |"
+echo "|---|---|---|---|---|---|---|"
+for cell in $CELLS; do
+    every=${cell%:*} seconds=${cell#*:}
+    steps=$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')
+    out=$scratch/run-$every-$seconds kills=0 computed=0 from=0
+    : >"$scratch/log"
+    begun=$(now)
+    end=$((begun + MINUTES * 60000000)) next=$((begun + every * 1000000))
+    while :; do
+        : >"$scratch/log"
+        job "$steps"
+        while jobs -r | grep -q . && [ "$(now)" -lt "$next" ] && [ "$(now)" -lt "$end" ]; do sleep 0.05; done
+        [ "$(now)" -lt "$end" ] || break
+        victim=$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)
+        kill -KILL "$victim" && kills=$((kills + 1))
+        wait || true
+        from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
+        computed=$((computed + $(last_step) - from)) next=$((next + every * 1000000))
+    done
+    # shellcheck disable=SC2046
+    kill -USR1 $(ranks) && wait || true
+    from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
+    computed=$((computed + $(last_step) - from))
+    echo "$every $seconds $kills $(last_step) $computed $(now) $begun $rate" | awk '{
+        held = ($6 - $7) / 1e6; kept = $4 / $8
+        printf "| %d s | %d s | %d | %d of %d, %.1f %% | %.0f of %.0f, %.1f %% | %.1f s | %.1f s |\n", $1, $2, $3, $4, $5,
+            100 * $4 / $5, kept, held, 100 * kept / held, $3 ? (held - kept) / $3 : 0, $2 / 2 + 3 }'
+done
