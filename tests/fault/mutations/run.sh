@@ -13,11 +13,10 @@ patches=tests/fault/mutations
 [ $# -gt 0 ] || { cd "$patches" && set -- *.patch && cd ../../.. || exit 1; }
 tree=$B/mutations/tree
 log=$PWD/$B/log/mutations
+rm -rf "$tree"
 mkdir -p "$tree/$B" "$log"
 tree=$(cd "$tree" && pwd)
-source=$PWD
-take() { tar -c -C "$source" --exclude=./build --exclude=./.git "$1" | tar -x -C "$tree"; }
-take .
+tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree"
 # what is built already is not built again
 find "$B" -maxdepth 1 -mindepth 1 ! -name log ! -name mutations -exec cp -a -t "$tree/$B" {} +
 cd "$tree" || exit 1
@@ -56,11 +55,11 @@ killed=0 lives=0
 for name in "${@%.patch}"; do
     what=$(head -n 1 "$patches/$name.patch")
     by=""
-    if ! patch -p1 -s --no-backup-if-mismatch <"$patches/$name.patch" >"$log/make" 2>&1; then
+    if ! patch -p1 -s --dry-run <"$patches/$name.patch" >"$log/make" 2>&1; then
         echo "OLD  $name: the patch does not apply" && lives=$((lives + 1))
-        take ./src
         continue
     fi
+    patch -p1 -s --no-backup-if-mismatch <"$patches/$name.patch"
     # shellcheck disable=SC2046
     if build $(tests_of "$name"); then
         for test in $(tests_of "$name"); do

@@ -1,6 +1,7 @@
 /* Who is found, when, and what is said; with lines and a clock of the test's own. */
 #include "comm/watchdog.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -254,9 +255,12 @@ static void test_thread(void)
     begin(0);
     memset(&verdict, 0, sizeof verdict);
     atomic_store(&found, 0);
+    atomic_store(&line[1].pid, INT_MAX); /* of another PID namespace: nobody here has this number */
     OK(t2i_watchdog_start(&dog, &liveness, on_found, &what, &err));
+    CU_ASSERT(watched[0].visible && !watched[1].visible && watched[2].visible);
     t2i_watchdog_stop(dog);
     CU_ASSERT_EQUAL(atomic_load(&found), 0);
+    OK(pass(1, 5)); /* rank 0 does not take rank 1 for dead */
 }
 
 static const t2i_test tests[] = {

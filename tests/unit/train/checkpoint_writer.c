@@ -1,6 +1,11 @@
 /* Checkpoints that are written at once, and while the weights change. */
 #include "test.h"
 
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "scratch.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/run_folder.h"
@@ -93,6 +98,47 @@ static void test_aside(void)
     save_some(1);
 }
 
+/* The signals that the other thread of this process blocks, in hexadecimal; 0: there is none. */
+static int read_blocked(char mask[32])
+{
+    char path[100], line[200];
+    int found = 0;
+    DIR *dir = opendir("/proc/self/task");
+    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] == '.' || strtol(e->d_name, NULL, 10) == (long)getpid()) continue;
+        snprintf(path, sizeof path, "/proc/self/task/%.50s/status", e->d_name);
+        FILE *file = fopen(path, "r");
+        while (file != NULL && fgets(line, sizeof line, file) != NULL)
+            found |= sscanf(line, "SigBlk: %31s", mask) == 1;
+        if (file != NULL) fclose(file);
+    }
+    if (dir != NULL) closedir(dir);
+    return found;
+}
+
+/* Stop signals are the main thread's. */
+static void test_signals(void)
+{
+    char folder[800], mask[32] = "";
+    const char *run = in_scratch("signals");
+    t2i_train_state c = sample();
+    t2i_checkpoint_writer *writer;
+    snprintf(folder, sizeof folder, "%s/checkpoints", run);
+    OK(t2i_fs_mkdir(folder, &err));
+    OK(t2i_checkpoint_writer_new(&writer, &c, run, 1, 1, &err));
+    int seen = 0;
+    for (int i = 0; i < 100 && !seen; i++) { /* it may be too fast to be looked at */
+        t2i_checkpoint_writer_begin(writer);
+        seen = read_blocked(mask);
+        OK(t2i_checkpoint_writer_end(writer, &err));
+    }
+    unsigned long long blocked = strtoull(mask, NULL, 16);
+    CU_ASSERT_TRUE(seen);
+    CU_ASSERT(blocked >> (SIGTERM - 1) & blocked >> (SIGINT - 1) & blocked >> (SIGUSR1 - 1) & 1);
+    t2i_checkpoint_writer_free(writer);
+    t2i_train_state_free(&c);
+}
+
 static void test_large(void)
 {
     CU_ASSERT_FALSE(t2i_checkpoint_writer_aside(63999999));
@@ -104,6 +150,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"at once", test_at_once},
         {"while training goes on", test_aside},
+        {"its thread takes no signals", test_signals},
         {"which are large", test_large},
     };
     if (scratch_begin("saver") != 0) return 1;
