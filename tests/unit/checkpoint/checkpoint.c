@@ -155,6 +155,30 @@ static int loads(const char *path)
 }
 
 /* Every byte, the eight of the length too, in one bit and then in another. */
+/* A state that no run can have is refused, although the checksums are right. */
+static void test_impossible_state(void)
+{
+    const t2i_run_state bad[] = {
+        {.step = 3, .updates = 4, .shards = 8},
+        {.step = -1, .updates = -1, .shards = 8},
+        {.step = 3, .updates = 3, .skipped = -1, .shards = 8},
+        {.step = 3, .updates = 3, .shards = 0},
+        {.step = 3, .updates = 3, .shards = (1 << 20) + 1},
+    };
+    char path[800];
+    snprintf(path, sizeof path, "%s", in_scratch("impossible"));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        t2i_checkpoint c = sample(3, 1);
+        c.run.step = bad[i].step;
+        c.run.updates = bad[i].updates;
+        c.run.skipped = bad[i].skipped;
+        c.run.shards = bad[i].shards;
+        OK(t2i_checkpoint_save(&c, path, &err));
+        t2i_checkpoint_free(&c);
+        expect_refused(path, 1, 0, T2I_DATA, "t2i.run lacks a valid step");
+    }
+}
+
 static void test_every_byte(void)
 {
     const char *path = in_scratch("a.safetensors");
@@ -397,6 +421,7 @@ int main(void)
         {"what goes in comes out, with the same bytes again", test_round_trip},
         {"a model has no moments", test_model_file},
         {"what is not finite is refused", test_not_finite},
+        {"states that no run can have", test_impossible_state},
         {"a flipped bit in any byte is found", test_every_byte},
         {"a cut anywhere is found", test_cut},
         {"files from elsewhere, with or without a head", test_foreign},
