@@ -35,6 +35,8 @@ PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthre
            libpng libjpeg libtiff-4 libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat libarchive
 # giflib has no .pc file in many distributions.
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lgif -lm
+# Optional; for t2i-reader. Sanitizers make system calls that its filter does not allow.
+SECCOMP := $(if $(filter asan fuzz,$(MODE)),,$(shell pkg-config --libs libseccomp 2>/dev/null))
 INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # errno of sqrtf is not used; without it loops with sqrtf are vectorised.
 STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Itests -Iinclude $(INCLUDES) $(WARN)
@@ -89,6 +91,8 @@ $(TOOLS:%=$B/%) $(READER): $B/%: $B/src/tools/%.o $B/libt2i-internal.a
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(READER): private ALL += -Wl,--as-needed # HDF5, and neither MPI nor BLAS
+$(READER) $B/tests/helper/fake_reader: private LIBS += $(SECCOMP)
+$B/src/dataset/reader_confinement.o: private ALL += $(if $(SECCOMP),-DT2I_SECCOMP)
 # All modules, for the programs and the tests.
 $B/libt2i-internal.a: $(LIB_SRC:%.c=$B/%.o)
 	$(call say,AR)

@@ -43,6 +43,8 @@ xxhash.h   base
 ini.h      src/base/opts.c
 cblas.h    kernels
 hdf5.h     src/dataset/dataset_h5.h
+H5FDdevelop.h src/dataset/h5_descriptor.c
+seccomp.h  src/dataset/reader_confinement.c
 png.h      image
 jpeglib.h  image
 jerror.h   image

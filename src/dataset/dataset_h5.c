@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dataset/dataset.h"
+#include "dataset/h5_descriptor.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
 struct t2i_h5_file {
+    int fd; /* owned */
     char *path;
     hid_t file;
     t2i_column column[COLUMNS];
@@ -54,6 +57,7 @@ hid_t t2i_h5_access(void)
 {
     H5dont_atexit(); /* it would write again, and crash: see t2i_dataset_writer_drop */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* HDF5 prints no errors */
+    H5PLset_loading_state(0);              /* it runs no code of the folders of plugins */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access >= 0 && SET_LOCKING(access) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
@@ -126,22 +130,29 @@ static int has_known_filters(hid_t plist)
     return filters >= 0;
 }
 
-/* Returns what is wrong with the storage of a dataset, or NULL. chunk NULL: it must be contiguous;
- * otherwise chunked, and chunk receives the dimensions of a chunk. */
-static const char *check_storage(hid_t id, unsigned rank, hsize_t chunk[RANK_MAX])
+#define NOT_THERE    "is missing, or a link to another place"
+#define OTHER_TYPE   "has the wrong type or rank"
+#define OTHER_LAYOUT "has an unsupported storage layout"
+
+/* Returns what is wrong with the storage of a dataset, or NULL. Asked before anything else: HDF5
+ * opens the files that a virtual dataset names when it is asked for its dimensions. chunk: the
+ * dimensions of a chunk, zeros if the dataset is contiguous. */
+static const char *check_storage(hid_t id, int rank, hsize_t chunk[RANK_MAX])
 {
     hid_t plist = H5Dget_create_plist(id);
+    H5D_layout_t layout = plist < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(plist);
     const char *problem = NULL;
+    memset(chunk, 0, RANK_MAX * sizeof *chunk);
     if (plist < 0)
         problem = "cannot be examined";
     else if (H5Pget_external_count(plist) != 0)
         problem = "keeps its values in other files, which is not allowed";
     else if (!has_known_filters(plist))
         problem = "uses a filter other than shuffle, deflate and fletcher32";
-    else if (H5Pget_layout(plist) != (chunk == NULL ? H5D_CONTIGUOUS : H5D_CHUNKED))
-        problem = "has an unsupported storage layout";
-    else if (chunk != NULL && H5Pget_chunk(plist, (int)rank, chunk) != (int)rank)
-        problem = "has chunks of another rank";
+    else if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
+        problem = OTHER_LAYOUT;
+    else if (layout == H5D_CHUNKED && H5Pget_chunk(plist, rank, chunk) != rank)
+        problem = OTHER_TYPE;
     if (plist >= 0) H5Pclose(plist);
     return problem;
 }
@@ -179,14 +190,15 @@ static t2i_status open_table(const t2i_h5_file *file, int which, hid_t *id,
 {
     char name[64];
     uint64_t dim[RANK_MAX];
+    hsize_t chunk[RANK_MAX];
     snprintf(name, sizeof name, "%s" TABLE_SUFFIX, t2i_columns[which].path);
-    if (!is_hard(file->file, name)) return bad(file, name, "is missing", err);
+    if (!is_hard(file->file, name)) return bad(file, name, NOT_THERE, err);
     *id = H5Dopen2(file->file, name, H5P_DEFAULT);
     if (*id < 0) return bad(file, name, "is not a dataset", err);
-    if (!has_kind(*id, T2I_U64) || !get_dims(*id, 1, dim))
-        return bad(file, name, "has the wrong type or rank", err);
-    const char *problem = check_storage(*id, 1, NULL);
-    if (problem != NULL) return bad(file, name, problem, err);
+    const char *problem = check_storage(*id, 1, chunk);
+    if (problem != NULL || chunk[0] > 0)
+        return bad(file, name, problem != NULL ? problem : OTHER_LAYOUT, err);
+    if (!has_kind(*id, T2I_U64) || !get_dims(*id, 1, dim)) return bad(file, name, OTHER_TYPE, err);
     if (!read_attribute(*id, BLOCK_ROWS, T2I_U64, &claims->block_rows, 0))
         return bad(file, name, "lacks its attribute block_rows", err);
     claims->sums = dim[0];
@@ -202,18 +214,19 @@ static t2i_status open_values(const t2i_h5_file *file, int which, hid_t *id,
     char group[32];
     snprintf(group, sizeof group, "%.*s", (int)(strrchr(spec->path, '/') - spec->path), spec->path);
     if (!is_hard(file->file, group) || !is_hard(file->file, spec->path))
-        return bad(file, spec->path, "is missing", err);
+        return bad(file, spec->path, NOT_THERE, err);
     hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
     /* no chunk cache: dataset_column.h caches blocks */
     if (access >= 0 && H5Pset_chunk_cache(access, 1, 0, 1) >= 0)
         *id = H5Dopen2(file->file, spec->path, access);
     if (access >= 0) H5Pclose(access);
     if (*id < 0) return bad(file, spec->path, "is not a dataset", err);
-    if (!has_kind(*id, spec->kind) || !get_dims(*id, spec->rank, claims->dim))
-        return bad(file, spec->path, "has the wrong type or rank", err);
-    hsize_t chunk[RANK_MAX] = {0};
-    const char *problem = check_storage(*id, spec->rank, claims->dim[0] > 0 ? chunk : NULL);
+    hsize_t chunk[RANK_MAX];
+    const char *problem = check_storage(*id, (int)spec->rank, chunk);
     if (problem != NULL) return bad(file, spec->path, problem, err);
+    if (!has_kind(*id, spec->kind) || !get_dims(*id, spec->rank, claims->dim))
+        return bad(file, spec->path, OTHER_TYPE, err);
+    if ((chunk[0] > 0) != (claims->dim[0] > 0)) return bad(file, spec->path, OTHER_LAYOUT, err);
     for (int i = 0; i < RANK_MAX; i++) claims->chunk[i] = chunk[i];
     return T2I_OK;
 }
@@ -269,14 +282,11 @@ static t2i_status open_file(t2i_h5_file *file, t2i_error *err)
 {
     hid_t access = t2i_h5_access();
     if (access < 0) return t2i_fail(err, T2I_SYSTEM, "HDF5 cannot be initialised");
-    file->file = H5Fopen(file->path, H5F_ACC_RDONLY, access);
     t2i_status status = T2I_OK;
-    if (file->file < 0) {
-        t2i_error why;
-        status = t2i_h5_fail(&why, T2I_OK, file->path,
+    file->file = t2i_h5_descriptor_open(file->fd, access);
+    if (file->file < 0)
+        status = t2i_h5_fail(err, T2I_OK, file->path,
                              "open it as an HDF5 file (is it another file, cut off or damaged?)");
-        status = t2i_fail(err, status == T2I_IO ? T2I_NOINPUT : status, "%s", why.text);
-    }
     H5Pclose(access);
     return status;
 }
@@ -297,13 +307,17 @@ static t2i_status open_all(t2i_h5_file *file, uint64_t file_size, t2i_claims *cl
     return T2I_OK;
 }
 
-t2i_status t2i_h5_open(t2i_h5_file **out, const char *path, uint64_t file_size, t2i_claims *claims,
-                       t2i_error *err)
+t2i_status t2i_h5_open(t2i_h5_file **out, int fd, const char *path, uint64_t file_size,
+                       t2i_claims *claims, t2i_error *err)
 {
     *out = NULL;
     *claims = (t2i_claims){.tool = ""};
     t2i_h5_file *file = t2i_alloc(1, sizeof *file);
-    if (file == NULL) return t2i_fail_memory(err, sizeof *file, "a dataset");
+    if (file == NULL) {
+        close(fd);
+        return t2i_fail_memory(err, sizeof *file, "a dataset");
+    }
+    file->fd = fd;
     file->file = H5I_INVALID_HID;
     file->path = t2i_fs_copy_path(path, err);
     for (int i = 0; i < COLUMNS; i++) t2i_column_clear(&file->column[i], file->path, i);
@@ -320,6 +334,7 @@ void t2i_h5_close(t2i_h5_file *file)
     if (file == NULL) return;
     for (int i = 0; i < COLUMNS; i++) t2i_h5_close_column(&file->column[i]);
     if (file->file >= 0) H5Fclose(file->file);
+    close(file->fd);
     t2i_free(file->path);
     t2i_free(file);
 }

@@ -13,9 +13,10 @@
 
 typedef struct t2i_h5_file t2i_h5_file;
 
-/* Opens a dataset file. *claims: its attributes, sizes and storage, not yet validated against each
+/* Opens a dataset file by descriptor fd, which it closes, on failure too; path is for messages.
+ * *claims: its attributes, sizes and storage, not yet validated against each
  * other. T2I_NOINPUT, T2I_DATA, T2I_IO. */
-T2I_CHECKED t2i_status t2i_h5_open(t2i_h5_file **out, const char *path, uint64_t file_size,
+T2I_CHECKED t2i_status t2i_h5_open(t2i_h5_file **out, int fd, const char *path, uint64_t file_size,
                                    t2i_claims *claims, t2i_error *err);
 const t2i_column *t2i_h5_column(const t2i_h5_file *file, unsigned which);
 void t2i_h5_close(t2i_h5_file *file); /* NULL is legal */
@@ -35,7 +36,7 @@ hid_t t2i_kind_disk(t2i_kind kind);   /* little-endian */
 hid_t t2i_kind_native(t2i_kind kind); /* in memory */
 
 /* File access properties: no locks, which NFS and Lustre may refuse; closing a file closes all its
- * objects. */
+ * objects. And HDF5 loads no plugins. */
 hid_t t2i_h5_access(void);
 /* Returns "FILE: cannot WHAT: HDF5's innermost reason". Must directly follow the failed call,
  * because any other call clears HDF5's error stack. status T2I_OK selects T2I_IO if the reason is

@@ -243,17 +243,39 @@ static t2i_status receive(const char *path, void *out, size_t size, t2i_error *e
     return T2I_OK;
 }
 
-/* Sends a request and receives its answer, which must have exactly `bytes` bytes. names: for
- * READER_OPEN only. */
-static t2i_status exchange(const char *path, t2i_reader_request *ask, const t2i_reader_names *names,
-                           void *out, size_t bytes, t2i_error *err)
+/* Sends a request; with it, unless file is -1, that descriptor and then path. Returns 0 on failure.
+ */
+static int ask_for(const t2i_reader_request *ask, int file, const char *path)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof file)];
+    } beside = {.room = ""};
+    t2i_reader_path name = {.text = ""};
+    struct iovec parts[] = {{(void *)ask, sizeof *ask}, {&name, sizeof name}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1};
+    if (file >= 0) {
+        beside.head = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof file), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&beside.head), &file, sizeof file);
+        strcpy(name.text, path);
+        message.msg_iovlen = 2;
+        message.msg_control = &beside;
+        message.msg_controllen = sizeof beside.room;
+    }
+    size_t size = sizeof *ask + (file >= 0 ? sizeof name : 0);
+    return sendmsg(reader.fd, &message, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+/* Sends a request and receives its answer, which must have exactly `bytes` bytes. file: a
+ * descriptor for READER_OPEN, else -1. */
+static t2i_status exchange(const char *path, t2i_reader_request *ask, int file, void *out,
+                           size_t bytes, t2i_error *err)
 {
     t2i_reader_answer said;
     int seconds = seconds_to_wait();
     ask->seconds = seconds >= 6 ? seconds / 6 : 1;
-    if (send(reader.fd, ask, sizeof *ask, MSG_NOSIGNAL) != sizeof *ask ||
-        (names != NULL && send(reader.fd, names, sizeof *names, MSG_NOSIGNAL) != sizeof *names))
-        return died(path, 0, err);
+    if (!ask_for(ask, file, path)) return died(path, 0, err);
     T2I_TRY(receive(path, &said, sizeof said, err));
     t2i_status status = said.error.status;
     if (!is_known(status) || said.bytes != (status == T2I_OK ? bytes : 0))
@@ -279,26 +301,37 @@ static t2i_status fetch(const t2i_reader_file *file, t2i_reader_request *ask, vo
     if (!is_open(file))
         return t2i_fail(err, T2I_IO, "cannot read %s: the process that read it has ended",
                         file->path);
-    return exchange(file->path, ask, NULL, out, bytes, err);
+    return exchange(file->path, ask, -1, out, bytes, err);
 }
 
 static t2i_status open_file(t2i_reader_file *out, uint64_t file_size, t2i_claims *claims,
                             t2i_error *err)
 {
-    t2i_reader_names names = {.folder = ""};
     T2I_TRY(begin(out->path, err));
     while (out->slot < READER_FILES && reader.used[out->slot]) out->slot++;
-    if (out->slot == READER_FILES || strlen(out->path) >= sizeof names.path)
+    if (out->slot == READER_FILES || strlen(out->path) >= PATH_MAX)
         return t2i_fail(err, T2I_SYSTEM,
                         "cannot open %s: its name is too long, or %d datasets are open", out->path,
                         READER_FILES);
     t2i_reader_request ask = {.verb = READER_OPEN, .slot = out->slot, .first = file_size};
-    if (getcwd(names.folder, sizeof names.folder) == NULL) names.folder[0] = '\0';
-    strcpy(names.path, out->path);
-    T2I_TRY(exchange(out->path, &ask, &names, claims, sizeof *claims, err));
+    int fd = open(out->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+    if (fd < 0) return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", out->path, strerror(errno));
+    t2i_status status = exchange(out->path, &ask, fd, claims, sizeof *claims, err);
+    close(fd);
+    T2I_TRY(status);
     reader.used[out->slot] = 1;
     out->birth = reader.birth;
     return T2I_OK;
+}
+
+t2i_status t2i_reader_look(t2i_reader_confinement *out, t2i_error *err)
+{
+    t2i_reader_request ask = {.verb = READER_LOOK};
+    pthread_mutex_lock(&lock);
+    t2i_status status = begin("", err);
+    if (status == T2I_OK) status = exchange("datasets", &ask, -1, out, sizeof *out, err);
+    pthread_mutex_unlock(&lock);
+    return status;
 }
 
 t2i_status t2i_reader_open(t2i_reader_file *out, const char *path, uint64_t file_size,
@@ -345,7 +378,7 @@ void t2i_reader_close(t2i_reader_file *file)
     pthread_mutex_lock(&lock);
     if (is_open(file)) {
         t2i_error later; /* ignored: if the reader crashes, the next dataset starts another */
-        t2i_status status = exchange(file->path, &ask, NULL, NULL, 0, &later);
+        t2i_status status = exchange(file->path, &ask, -1, NULL, 0, &later);
         reader.used[file->slot] = 0;
         (void)status;
     }

@@ -15,6 +15,7 @@
 
 #include "base/opts.h"
 #include "dataset/dataset_h5.h"
+#include "dataset/reader_confinement.h"
 #include "dataset/reader_protocol.h"
 
 /* All signals are blocked at the start. Signals to the job are ignored, because the parent decides
@@ -77,6 +78,27 @@ static int receive(void *out, size_t size)
     return 1;
 }
 
+/* file: the descriptor that came with the request, or -1. */
+static int receive_request(t2i_reader_request *ask, int *file)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof *file)];
+    } beside;
+    struct iovec part = {ask, sizeof *ask};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &beside,
+                             .msg_controllen = sizeof beside.room};
+    ssize_t got;
+    do got = recvmsg(READER_SOCKET, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) return 0;
+    *file = -1;
+    if (CMSG_FIRSTHDR(&message) != NULL) memcpy(file, CMSG_DATA(&beside.head), sizeof *file);
+    return receive((char *)ask + got, sizeof *ask - (size_t)got);
+}
+
 static int answer(const void *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
@@ -88,23 +110,11 @@ static int answer(const void *bytes, size_t size)
     return 1;
 }
 
-static t2i_status open_file(t2i_h5_file **file, uint64_t file_size, const t2i_reader_names *names,
-                            t2i_claims *claims, t2i_error *err)
+/* Executes a request for an open file. out has room for READER_MOST bytes; *bytes: number of bytes
+ * of the answer. */
+static t2i_status act(const t2i_reader_request *ask, t2i_h5_file **file, uint8_t *out,
+                      uint64_t *bytes, t2i_error *err)
 {
-    if (names->path[0] != '/' && names->folder[0] != '\0' && chdir(names->folder) != 0)
-        return t2i_fail(err, T2I_NOINPUT, "cannot open %s: the current folder, %s: %s", names->path,
-                        names->folder, strerror(errno));
-    return t2i_h5_open(file, names->path, file_size, claims, err);
-}
-
-/* Executes a request. out has room for READER_MOST bytes; *bytes: number of bytes of the answer. */
-static t2i_status act(const t2i_reader_request *ask, const t2i_reader_names *names,
-                      t2i_h5_file **file, uint8_t *out, uint64_t *bytes, t2i_error *err)
-{
-    if (ask->verb == READER_OPEN) {
-        *bytes = sizeof(t2i_claims);
-        return open_file(file, ask->first, names, (t2i_claims *)(void *)out, err);
-    }
     if (ask->verb == READER_CLOSE) {
         t2i_h5_close(*file);
         *file = NULL;
@@ -122,17 +132,27 @@ static t2i_status act(const t2i_reader_request *ask, const t2i_reader_names *nam
     return T2I_OK;
 }
 
-static void serve(void)
+static void serve(t2i_reader_confinement confinement)
 {
     static _Alignas(64) uint8_t room[READER_MOST];
     t2i_h5_file *file[READER_FILES] = {NULL};
     t2i_reader_request ask;
-    while (receive(&ask, sizeof ask)) {
-        t2i_reader_names names;
+    int fd;
+    while (receive_request(&ask, &fd)) {
+        t2i_reader_path path;
         t2i_reader_answer said = {.error = {.status = T2I_OK}};
-        if (ask.verb == READER_OPEN && !receive(&names, sizeof names)) return;
+        if (ask.verb == READER_OPEN && !receive(&path, sizeof path)) return;
         limit_time(ask.seconds);
-        said.error.status = act(&ask, &names, &file[ask.slot], room, &said.bytes, &said.error);
+        if (ask.verb == READER_LOOK) {
+            said.bytes = sizeof confinement;
+            memcpy(room, &confinement, sizeof confinement);
+        } else if (ask.verb == READER_OPEN) {
+            said.bytes = sizeof(t2i_claims);
+            said.error.status = t2i_h5_open(&file[ask.slot], fd, path.text, ask.first,
+                                            (t2i_claims *)(void *)room, &said.error);
+        } else {
+            said.error.status = act(&ask, &file[ask.slot], room, &said.bytes, &said.error);
+        }
         if (said.error.status != T2I_OK) said.bytes = 0;
         if (!answer(&said, sizeof said) || !answer(room, said.bytes)) return;
     }
@@ -152,6 +172,6 @@ int t2i_reader_server_run(int argc, char **argv)
     limit_memory();
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0); /* also no core dump where core_pattern is a program */
-    serve();
+    serve(t2i_reader_confinement_begin());
     return T2I_OK;
 }

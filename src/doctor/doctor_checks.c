@@ -141,6 +141,35 @@ static void judge_hdf5(const t2i_exam *e, t2i_finding *f)
     }
 }
 
+/* The reader of the first rank where something is missing; else of rank 0. */
+static void judge_reader(const t2i_exam *e, t2i_finding *f)
+{
+    static const char trust[] = "until then, open only datasets that you trust";
+    const t2i_host_info *at = e->info;
+    for (int r = e->size - 1; r >= 0; r--)
+        if (e->info[r].no_reader || e->info[r].reader.filter != 0) at = &e->info[r];
+    int filter = at->reader.filter, landlock = at->reader.landlock;
+    if (at->no_reader) {
+        found(f, "t2i-reader cannot be started on %s", at->host);
+        failing(f, T2I_SYSTEM,
+                "install it beside the programs or in ../libexec/t2i, or set T2I_READER");
+        return;
+    }
+    found(f, "%s the process that reads datasets",
+          filter == 0     ? landlock == 0 ? "a filter of system calls and Landlock confine"
+                                          : "a filter of system calls confines"
+          : landlock == 0 ? "Landlock confines"
+                          : "nothing confines");
+    if (filter == 0) return;
+    found(f, " on %s: no filter of system calls (%s)", at->host,
+          filter == T2I_READER_NOT_BUILT ? "built without libseccomp" : strerror(filter));
+    if (filter == T2I_READER_NOT_BUILT)
+        doubt(f, "install libseccomp's development files and build again (make clean all); %s",
+              trust);
+    else
+        doubt(f, "allow seccomp in this kernel or container; %s", trust);
+}
+
 /* Are the ranks of a node bound to fewer cores than they could use? */
 static int is_tied(const t2i_exam *e, const node *n)
 {
@@ -515,6 +544,8 @@ const t2i_check t2i_doctor_checks[] = {
     {"mpi", "an MPI library of another version can crash or hang the program", T2I_IN_SHORT,
      judge_mpi},
     {"hdf5", "HDF5 aborts a program that was built with another version", T2I_IN_SHORT, judge_hdf5},
+    {"reader", "code in a hostile dataset has the rights that the process that reads it has", 0,
+     judge_reader},
     {"binding", "cores to which no rank is bound stay idle", T2I_IN_SHORT, judge_binding},
     {"threads", "threads that share a core slow each other down", T2I_IN_SHORT, judge_threads},
     {"waiting", "the ranks synchronise three times per step", T2I_WITH_RANKS, judge_waiting},

@@ -201,6 +201,12 @@ static void measure_visible(t2i_exam *e, t2i_comm *comm)
     if (e->rank == 0 && name[0] != '\0') remove(name);
 }
 
+static void look_at_reader(t2i_host_info *own)
+{
+    t2i_error why;
+    own->no_reader = t2i_reader_look(&own->reader, &why) != T2I_OK;
+}
+
 t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
 {
     T2I_TRY(measure_speed(e, comm, err));
@@ -210,6 +216,7 @@ t2i_status t2i_doctor_measure(t2i_exam *e, t2i_comm *comm, t2i_error *err)
         measure_copies(e, comm);
     }
     if (e->hosts > 1) measure_clocks(e, comm);
+    look_at_reader(&e->info[e->rank]);
     if (e->rank == 0) t2i_fs_probe_try(&e->probe);
     if (e->hosts > 1) measure_visible(e, comm);
     t2i_comm_allgather(comm, e->info, sizeof *e->info, (size_t)e->size);

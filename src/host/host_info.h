@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include "comm/comm.h"
 #include "base/cpu.h"
+#include "dataset/reader.h"
 
 /* T2I_BY_OTHER: none, or an unknown one. */
 typedef enum { T2I_BY_OTHER, T2I_BY_MPIRUN, T2I_BY_SRUN, T2I_BY_HYDRA } t2i_launcher;
@@ -37,6 +38,8 @@ typedef struct {
     uint64_t place;            /* and the address of a byte in it, which others may read */
     int copy_error;            /* errno of reading it in the node's first rank; 0: it can be read */
     int blind;                 /* a file in rank 0's run folder is not visible here */
+    int no_reader;             /* t2i-reader cannot be started */
+    t2i_reader_confinement reader;
 } t2i_host_info;
 
 /* Collects what this process can determine by itself, in about a millisecond. Cannot fail: unknown

@@ -23,7 +23,10 @@ says() { grep -A 2 "^$1 *$2 " "$scratch/report" | grep -q -F -- "$3" || { fail "
 doctor 0 -- --out "$scratch/out"
 says ok launcher "1 rank on 1 host, started by hand"
 says ok save "written and fsynced"
-tail -n 1 "$scratch/report" | grep -q '^11 checks: .* 0 failures$' || { fail "not 11 checks"; cat "$scratch/report"; }
+tail -n 1 "$scratch/report" | grep -q '^12 checks: .* 0 failures$' || { fail "not 12 checks"; cat "$scratch/report"; }
+
+doctor 71 env T2I_READER=/none -- --out "$scratch/out"
+says failure reader "t2i-reader cannot be started"
 
 doctor 0 $MPIRUN -np 3 -- $job --out "$scratch/out/new"
 says ok launcher "3 ranks on 1 host, started by "
@@ -59,7 +62,7 @@ doctor 0 env T2I_NODE_MEMORY=100000 $MPIRUN -np 2 -- $job
 says warning shared-memory "has 0.1 MB, and the run needs"
 doctor 73 -- --out /dev/null/x
 says failure folder "it is not a folder"
-grep -q 't2i-doctor: 1 of 11 checks failed, the first of them folder' "$scratch/stderr" || fail "no line on stderr"
+grep -q 't2i-doctor: 1 of 12 checks failed, the first of them folder' "$scratch/stderr" || fail "no line on stderr"
 if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ]; then
     doctor 0 -- --out /dev/shm/no-such-run
     says warning folder "on tmpfs"
@@ -99,7 +102,7 @@ if command -v python3 >/dev/null; then
 import json, sys
 d = json.load(open(sys.argv[1]))
 assert d["ranks"] == 2 and d["hosts"] == 1 and d["failures"] == 0, d
-assert d["ok"] + d["warnings"] == len(d["checks"]) == 18, len(d["checks"])
+assert d["ok"] + d["warnings"] == len(d["checks"]) == 19, len(d["checks"])
 for c in d["checks"]:
     assert set(c) == {"name", "verdict", "found", "why", "todo"} and c["found"] and c["why"], c
     assert (c["verdict"] == "ok") == (c["todo"] == ""), c

@@ -64,4 +64,19 @@ done
 kill -0 $reader || { fail "no reader at work"; cat "$scratch/log"; }
 kill -9 $!
 none_left "the death of its parent"
+
+# A reader that is stopped cannot go with its parent; it holds none of its files all the same: who reads their pipe sees the end.
+mkfifo "$scratch/pipe"
+"$B/tests/fault/alone" --data "$scratch/d.h5" --out "$scratch/piped" --steps 1000000 --batch 12 >"$scratch/log" 2>&1 9>"$scratch/pipe" &
+exec 8<"$scratch/pipe"
+for _ in $(seq 100); do
+    reader=$(readers)
+    [ -n "$reader" ] && [ -e "$scratch/piped/log.jsonl" ] && break
+    sleep 0.1
+done
+kill -STOP $reader || { fail "no reader at work"; cat "$scratch/log"; }
+kill -9 $!
+timeout 10 cat <&8 || fail "the reader holds a pipe of its parent"
+kill -KILL $reader
+none_left "SIGKILL"
 finish

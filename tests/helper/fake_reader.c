@@ -116,12 +116,14 @@ static void claim(const char *lie, t2i_claims *claims)
     if (told_to(lie, "decoder")) claims->column[BASIS].present = 1;
 }
 
-t2i_status t2i_h5_open(t2i_h5_file **out, const char *path, uint64_t file_size, t2i_claims *claims,
-                       t2i_error *why)
+t2i_status t2i_h5_open(t2i_h5_file **out, int fd, const char *path, uint64_t file_size,
+                       t2i_claims *claims, t2i_error *why)
 {
+    char byte;
+    if (pread(fd, &byte, 1, 0) != 1) return t2i_fail(why, T2I_IO, "cannot read %s", path);
+    close(fd);
     t2i_h5_file *file = t2i_alloc(1, sizeof *file);
     if (file == NULL) return T2I_SYSTEM;
-    if (access(path, R_OK) != 0) return t2i_fail(why, T2I_NOINPUT, "there is no %s", path);
     snprintf(file->lie, sizeof file->lie, "%s", strrchr(path, '/') + 1);
     memset(claims, 0, sizeof *claims);
     claim("", claims);

@@ -30,6 +30,7 @@ class T2iTrain(MakefilePackage):
     depends_on("harfbuzz")
     depends_on("expat")
     depends_on("libarchive")
+    depends_on("libseccomp")
 
     def edit(self, spec, prefix):
         pass

@@ -4,6 +4,7 @@
 
 #include <hdf5.h>
 #include <math.h>
+#include <sys/stat.h>
 
 #include "unit/dataset/dataset_sample.h"
 #include "base/commit.h"
@@ -301,7 +302,8 @@ static void refuses_missing_and_linked(void)
 
 static void refuses_other_types(void)
 {
-    static const hsize_t seven = PAIRS, three = IMAGES, two[2] = {PAIRS, 1}, wide[2] = {3, 5};
+    static const hsize_t one = 1, seven = PAIRS, three = IMAGES, two[2] = {PAIRS, 1},
+                         wide[2] = {3, 5};
     hid_t file = fresh();
     replace(file, "/pairs/image", H5T_STD_I32LE, 1, &seven, &seven, 0);
     refused_after(file, "/pairs/image has the wrong type");
@@ -329,7 +331,38 @@ static void refuses_other_types(void)
     plist = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_external(plist, other_path, 0, 4 * PAIRS);
     replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 1, &seven, NULL, plist);
-    refused_after(file, "in other files");
+    refused_after(file, "/pairs/image keeps its values in other files");
+    plist = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(plist, other_path, 0, 8);
+    replace(file = fresh(), "/pairs/image_xxh3", H5T_STD_U64LE, 1, &one, NULL, plist);
+    refused_after(file, "/pairs/image_xxh3 keeps its values in other files");
+}
+
+/* A virtual dataset with as many rows as the file that it names, a named pipe: HDF5's own driver
+ * opens that, and hangs, when it is asked for the dimensions. */
+static void refuses_virtual(void)
+{
+    static const char *const names[] = {"/pairs/image", "/images/group", "/pairs/image_xxh3"};
+    static const hsize_t seven = PAIRS, unlimited = H5S_UNLIMITED, zero = 0, one = 1;
+    char fifo[PATH_MAX];
+    snprintf(fifo, sizeof fifo, "%s.fifo", path);
+    CU_ASSERT(mkfifo(fifo, 0600) == 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        hid_t file = fresh(), plist = H5Pcreate(H5P_DATASET_CREATE);
+        hid_t space = H5Screate_simple(1, &seven, &unlimited), rows = H5Scopy(space);
+        H5Sselect_hyperslab(rows, H5S_SELECT_SET, &zero, NULL, &unlimited, &one);
+        CU_ASSERT(H5Pset_virtual(plist, rows, fifo, "x", rows) >= 0);
+        CU_ASSERT(H5Ldelete(file, names[i], H5P_DEFAULT) >= 0);
+        hid_t id =
+            H5Dcreate2(file, names[i], H5T_STD_U32LE, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+        CU_ASSERT(id >= 0);
+        H5Dclose(id);
+        H5Sclose(rows);
+        H5Sclose(space);
+        H5Pclose(plist);
+        refused_after(file, "an unsupported storage layout");
+    }
+    remove(fifo);
 }
 
 static void refuses_other_sizes(void)
@@ -585,6 +618,7 @@ int main(void)
         {"other encoders are refused", refuses_other_encoders},
         {"missing and linked datasets are refused", refuses_missing_and_linked},
         {"other types and ways to store are refused", refuses_other_types},
+        {"virtual datasets are refused unopened", refuses_virtual},
         {"sizes that cannot be are refused", refuses_other_sizes},
         {"fewer pairs than pictures, or none", refuses_pairs_fewer_than_pictures},
         {"a damaged block is named", finds_damaged_blocks},

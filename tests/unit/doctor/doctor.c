@@ -111,6 +111,18 @@ static void test_ranks(void)
     expect("mpi", T2I_FINE, "Open MPI v4.1.4", "");
     info[2].hdf5[2] = 7;
     expect("hdf5", T2I_FAILING, "rank 2 on node1: 1.2.7, built with 1.2.3", "HDF5 module");
+    expect("reader", T2I_FINE, "a filter of system calls and Landlock confine", "");
+    for (int r = 0; r < RANKS; r++) info[r].reader.landlock = ENOSYS;
+    expect("reader", T2I_FINE, "a filter of system calls confines", "");
+    info[2].reader.filter = T2I_READER_NOT_BUILT;
+    expect("reader", T2I_DOUBTFUL,
+           "Landlock confines the process that reads datasets on node1: no filter of system calls "
+           "(built without libseccomp)",
+           "libseccomp");
+    info[3].reader = (t2i_reader_confinement){.filter = EINVAL, .landlock = ENOSYS};
+    expect("reader", T2I_DOUBTFUL, "nothing confines", "allow seccomp");
+    info[1].no_reader = 1;
+    expect("reader", T2I_FAILING, "cannot be started on node0", "T2I_READER");
 }
 
 static void test_cores(void)
