@@ -1,8 +1,10 @@
-/* t2i-model - shows, verifies, compares and converts model and checkpoint files; writes reports. */
+/* t2i-model - shows, verifies, compares and converts model and checkpoint files; writes reports.
+ * Only a replay trains, and starts MPI under a launcher. */
 #include <stdio.h>
 #include <string.h>
 
 #include "tools/cli.h"
+#include "comm/comm.h"
 #include "base/cpu.h"
 #include "base/log.h"
 #include "checkpoint/model_convert.h"
@@ -11,13 +13,18 @@
 #include "checkpoint/model_verify.h"
 #include "base/opts.h"
 #include "record/report.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "base/stop_signal.h"
+#include "train/replay.h"
+#include "train/train.h"
 
 #define PROGRAM "t2i-model"
 
 typedef struct {
-    char *to, *out;
+    char *to, *out, *replay, *data;
     int json;
+    t2i_comm *comm; /* NULL until MPI or its substitute is started */
 } settings;
 
 static t2i_status run_show(const t2i_opts *opts, void *settings_, t2i_error *err)
@@ -34,9 +41,56 @@ static t2i_status run_show(const t2i_opts *opts, void *settings_, t2i_error *err
     return status;
 }
 
+/* Collective. */
+static t2i_status replay_run(t2i_comm *comm, const char *run, long from, long to,
+                             t2i_train_options *options, t2i_error *err)
+{
+    t2i_replay *replay;
+    t2i_train *train;
+    T2I_TRY(t2i_replay_open(&replay, comm, run, from, to, err));
+    t2i_replay_set(replay, options);
+    t2i_status status = t2i_train_open(&train, comm, options, err);
+    if (status == T2I_OK) {
+        status = t2i_train_run(train, comm, err);
+        t2i_train_close(train, comm);
+    }
+    t2i_replay_free(replay);
+    return status;
+}
+
+/* Every rank reads the run's job.ini by itself, as t2i-train does. */
+static t2i_status run_replay(const t2i_opts *opts, settings *s, t2i_error *err)
+{
+    const char *run = opts->operand[0];
+    long from, to;
+    t2i_train_options options = {0};
+    T2I_TRY(t2i_replay_range(s->replay, &from, &to, err));
+    if (opts->operands > 1) return t2i_fail(err, T2I_USAGE, "--replay takes one RUN");
+    T2I_TRY(t2i_cpu_check_vectors(err));
+    char *job = t2i_fs_join(run, "job.ini", err);
+    char *argv[] = {PROGRAM, job, "--threads", "0", "--data", s->data, NULL};
+    t2i_status status = job == NULL
+                            ? T2I_SYSTEM
+                            : t2i_train_options_parse(&options, s->data != NULL ? 6 : 4, argv, err);
+    if (status == T2I_OK)
+        status = t2i_comm_launched() ? t2i_comm_open(&s->comm, NULL, NULL, err)
+                                     : t2i_comm_alone(&s->comm, err);
+    if (status == T2I_OK) {
+        t2i_log_rank(t2i_comm_rank(s->comm));
+        status = replay_run(s->comm, run, from, to, &options, err);
+    }
+    t2i_train_options_free(&options);
+    t2i_free(job);
+    return status;
+}
+
 static t2i_status run_verify(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
-    (void)settings_;
+    settings *s = settings_;
+    if (s->replay == NULL && s->data != NULL)
+        return t2i_fail(err, T2I_USAGE, "--data is for --replay: which run shall be replayed?");
+    if (s->replay != NULL) return run_replay(opts, s, err);
+    if (t2i_comm_rank_before_start() > 0) return T2I_OK;
     return t2i_model_verify(opts->operand, opts->operands, err);
 }
 
@@ -84,10 +138,12 @@ static const t2i_command commands[] = {
      "Shows the contents of model files. For a model: configuration, vocabulary, run state and "
      "tensors; for any other .safetensors, .pt or .pth file: its tensors.",
      run_show, 0},
-    {"verify", "FILE|RUN...", 1, 100000, "", NULL,
+    {"verify", "FILE|RUN...", 1, 100000, "replay data", NULL,
      "Verifies the integrity of model files. For a RUN, of all its models and checkpoints, and of "
-     "its log, in which the first edited line is named. A damaged file gives exit code 65.",
-     run_verify, 0},
+     "its log, in which the first edited line is named. A damaged file gives exit code 65. With "
+     "--replay a stretch of the RUN is computed again, also under mpirun or srun; nothing is "
+     "written.",
+     run_verify, 1},
     {"diff", "A B", 2, 2, "", NULL,
      "Compares two models of any format. Lists the largest differences first, relative to the "
      "tensor's largest absolute value; the exit code is 65 if the models differ. AdamW's moments "
@@ -107,16 +163,22 @@ static const t2i_command commands[] = {
      run_report, 0},
 };
 
-static t2i_status read_command(int argc, char **argv, t2i_error *err)
+static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *err)
 {
-    settings s = {0};
     t2i_opt table[] = {
-        {"to", T2I_OPT_TEXT, &s.to, .argument = "FILE",
+        {"to", T2I_OPT_TEXT, &s->to, .argument = "FILE",
          .help = "File to write; the suffix (.safetensors, .pt or, for export, .onnx) selects the "
                  "format. The file is written completely or not at all."},
-        {"out", T2I_OPT_TEXT, &s.out, .argument = "PAGE.html",
+        {"out", T2I_OPT_TEXT, &s->out, .argument = "PAGE.html",
          .help = "HTML page to write; for one run by default report.html in its folder."},
-        {"json", T2I_OPT_SWITCH, &s.json,
+        {"replay", T2I_OPT_TEXT, &s->replay, .argument = "FROM..TO",
+         .help = "verify: compute these steps of a run again and compare the bits. From the "
+                 "checkpoint of step FROM, or from 0, the beginning; at any number of ranks. Every "
+                 "logged loss, norm and validation and the checkpoint of step TO are compared; the "
+                 "first step that differs is named."},
+        {"data", T2I_OPT_TEXT, &s->data, .argument = "F.h5",
+         .help = "verify --replay: the dataset, by default the one in the run's job.ini."},
+        {"json", T2I_OPT_SWITCH, &s->json,
          .help = "Print only a JSON array, with one object per file, on standard output."},
     };
     t2i_opts opts = {
@@ -128,14 +190,15 @@ static t2i_status read_command(int argc, char **argv, t2i_error *err)
         .example =
             PROGRAM " show runs/shapes\n" PROGRAM " report runs/a runs/b --out both.html\n" PROGRAM
                     " export runs/shapes --to text_to_image_model.pt\n" PROGRAM
-                    " diff runs/a runs/b/checkpoints/step-500.safetensors",
+                    " diff runs/a runs/b/checkpoints/step-500.safetensors\n" PROGRAM
+                    " verify runs/shapes --replay 500..1000",
         .opt = table,
         .opts = sizeof table / sizeof *table,
         .command = commands,
         .commands = sizeof commands / sizeof *commands,
         .git = T2I_GIT,
     };
-    return t2i_cli_run(&opts, argc, argv, &s, err);
+    return t2i_cli_run(&opts, argc, argv, s, err);
 }
 
 int main(int argc, char **argv)
@@ -144,7 +207,8 @@ int main(int argc, char **argv)
     t2i_log_program(PROGRAM);
     t2i_stop_signal_begin();
     t2i_cpu_set_rounding();
-    t2i_status status = read_command(argc, argv, &err);
-    if (status != T2I_OK) t2i_log_error(&err);
-    return (int)status;
+    settings s = {0};
+    t2i_log_rank(t2i_comm_rank_before_start());
+    t2i_status status = read_command(argc, argv, &s, &err);
+    return t2i_cli_end(s.comm, status, &err);
 }

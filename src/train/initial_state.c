@@ -245,7 +245,8 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
         out->resumed = 1;
         out->finished = status == T2I_OK && c->run.step == options->steps && has_model(options) &&
                         t2i_runlog_ended(options->out);
-        if (status == T2I_OK && !out->finished) t2i_log_note("resuming from %s", path);
+        if (status == T2I_OK && !out->finished && options->replay == NULL)
+            t2i_log_note("resuming from %s", path);
     }
     t2i_free(path);
     return status;

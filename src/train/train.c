@@ -24,6 +24,7 @@
 #include "record/runlog.h"
 #include "retrieval/hybrid_search.h"
 #include "train/checkpoint_writer.h"
+#include "train/replay.h"
 #include "train/initial_state.h"
 #include "train/step.h"
 #include "base/stop_signal.h"
@@ -407,6 +408,9 @@ static t2i_status prepare(t2i_train *t, t2i_error *err)
     mine = t2i_train_options_result_options(options, t->sampler_file.name, &t->result_options, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(check_dataset(t->comm, t->dataset, err));
+    if (options->replay != NULL)
+        T2I_TRY(t2i_replay_check(options->replay, t->comm, t2i_dataset_get_info(t->dataset)->digest,
+                                 t->result_options, err));
     T2I_TRY(
         t2i_initial_state_make(&t->initial, t->comm, options, t->dataset, t->result_options, err));
     t2i_train_state_take(&t->state, &t->initial);
@@ -422,13 +426,15 @@ static t2i_status prepare(t2i_train *t, t2i_error *err)
 }
 
 /* Collective. Allocates memory and creates the run folder: everything before the first step. With
- * dry-run, the trial steps are computed instead. */
+ * dry-run, the trial steps are computed instead; a replay is made instead. */
 static t2i_status begin(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
     t2i_status mine = T2I_OK;
     T2I_TRY(open_features(t, err));
     T2I_TRY(open_step(t, err));
+    if (options->replay != NULL)
+        return t2i_replay_steps(options->replay, t->comm, t->step, &t->state, &t->validation, err);
     T2I_TRY(open_checkpoint_writer(t, err));
     int64_t cut = (int64_t)t->rows.cut;
     /* with the other samplers every rank that has shards has all rows */
@@ -902,6 +908,7 @@ t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
         return T2I_OK;
     }
     T2I_TRY(begin(t, err));
+    if (t->options->replay != NULL) return T2I_OK;
     if (t->options->dry_run) {
         t2i_log_note("dry run: everything is in order");
         return T2I_OK;

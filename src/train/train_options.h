@@ -34,7 +34,8 @@ typedef struct {
     long d_model, heads, layers, d_ff, block_size, ngram_buckets, ngram_hidden, embed_dim;
     long validate_every, sample_every, log_every, checkpoint_every, keep;
     int dry_run;
-    t2i_opts opts; /* the table and what parsing found */
+    struct t2i_replay *replay; /* borrowed: the run is replayed (replay.h); NULL: trained */
+    t2i_opts opts;             /* the table and what parsing found */
     t2i_opt opt[T2I_TRAIN_OPTIONS];
 } t2i_train_options;
 

@@ -201,7 +201,7 @@ void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *
     int best = validation->contrastive != NULL ? higher : lower;
     if (lower) run->best = nine_digits(loss);
     if (higher) run->best_mrr = nine_digits(validation->scores.mrr);
-    if (validation->rank != 0) return;
+    if (validation->rank != 0 || log == NULL) return;
     if (best)
         t2i_runlog_warn_failed(
             t2i_validation_save_model(validation, "best.safetensors", weights, &err), &err);

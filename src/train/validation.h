@@ -83,8 +83,8 @@ void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm);
 
 /* Collective. Sets last_loss, the mean loss over all validation rows, and scores, the retrieval
  * scores. counts: may this be the best model so far? Rank 0 writes best.safetensors, log.jsonl and
- * loss.png; a failure to write is a warning, not an error. weights: the weights of a model file of
- * the run (t2i_step_model), which must be packed. */
+ * loss.png, unless log is NULL; a failure to write is a warning, not an error. weights: the weights
+ * of a model file of the run (t2i_step_model), which must be packed. */
 void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *weights, int counts,
                              t2i_runlog *log);
 

@@ -9,8 +9,9 @@
  *   1. a file under a final name is whole: as it was when it got that name,
  *   2. a file or folder that was committed (renamed or made, the folder that it lies in fsynced) is
  *      there, or a later one is,
- *   3. the newest checkpoint of RUN that loads is as new as the newest that was committed.
- * Then 1 and 2 are tried with each fsync left out, which must be found out each time. SAMPLES
+ *   3. the log of RUN has a line about every checkpoint that is there,
+ *   4. the newest checkpoint of RUN that loads is as new as the newest that was committed.
+ * Then 1 to 3 are tried with each fsync left out, which must be found out each time. SAMPLES
  * states, of those in which a checkpoint was committed, are left in SCRATCH/sample-I for a script
  * to resume in.
  */
@@ -78,6 +79,7 @@ typedef struct {
     uint64_t mask, way;
     size_t states, distinct, room, samples, sampled;
     uint64_t *seen;
+    t2i_text log;       /* of the run in this state */
     long announced, at; /* step of the newest committed checkpoint; operation */
     char why[1024];
 } disk;
@@ -404,7 +406,42 @@ static int all_there(disk *d)
     return fine;
 }
 
-/* ---- 3. what our own code makes of it ---- */
+/* 3. in the log */
+static int take_log(disk *d, const char *path, int at)
+{
+    size_t size, before = strlen(d->run);
+    t2i_error err;
+    if (strncmp(path, d->run, before) != 0 || strcmp(path + before, "/log.jsonl") != 0) return 1;
+    unsigned char *bytes = content(d, at, &size);
+    if (t2i_text_add(&d->log, (char *)bytes, size, &err) != T2I_OK) exit(2);
+    t2i_free(bytes);
+    return 1;
+}
+
+static int is_logged(disk *d, const char *path, int at)
+{
+    size_t before = strlen(d->run);
+    long step;
+    int end = 0;
+    char line[64];
+    (void)at;
+    if (strncmp(path, d->run, before) != 0 ||
+        sscanf(path + before, "/checkpoints/step-%ld.safetensors%n", &step, &end) != 1 ||
+        end == 0 || path[before + (size_t)end] != '\0')
+        return 1;
+    snprintf(line, sizeof line, "{\"step\":%ld,\"checkpoint\":", step);
+    return d->log.data != NULL && strstr(d->log.data, line) != NULL
+               ? 1
+               : wrong(d, "log.jsonl has no line about %s", path);
+}
+
+static int all_logged(disk *d)
+{
+    t2i_text_free(&d->log);
+    return walk(d, 0, d->base, take_log) && walk(d, 0, d->base, is_logged);
+}
+
+/* ---- 4. what our own code makes of it ---- */
 
 static void place_of(const disk *d, const char *path, char *out, size_t size)
 {
@@ -507,6 +544,7 @@ static int try_state(disk *d)
 {
     d->states++;
     if (!walk(d, 0, d->base, is_whole) || !all_there(d)) return 0;
+    if (d->run != NULL && !all_logged(d)) return 0;
     if (d->skipped_fsync >= 0 || d->run == NULL || !is_new(d)) return 1;
     char state[2048];
     snprintf(state, sizeof state, "%s/state", d->scratch);
