@@ -14,31 +14,41 @@
 #include <xmmintrin.h>
 #endif
 
-static int cores_of(pid_t process)
+/* A cpu_set_t has 1,024 bits, and the kernel refuses a set that is smaller than its own. */
+typedef struct {
+    cpu_set_t part[T2I_CPU_MASK / sizeof(cpu_set_t)];
+} cores;
+
+static cores cores_of(pid_t process)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(process, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? count : 1;
+    cores set = {0};
+    if (sched_getaffinity(process, sizeof set, set.part) == 0) return set;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    CPU_ZERO_S(sizeof set, set.part);
+    for (size_t core = 0; core == 0 || (long)core < online; core++)
+        CPU_SET_S(core, sizeof set, set.part);
+    return set;
 }
 
 int t2i_cpu_usable(void)
 {
-    return cores_of(0);
+    const cores set = cores_of(0);
+    return CPU_COUNT_S(sizeof set, set.part);
 }
 
 int t2i_cpu_usable_by_parent(void)
 {
-    return cores_of(getppid());
+    const cores set = cores_of(getppid());
+    return CPU_COUNT_S(sizeof set, set.part);
 }
 
 void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK])
 {
-    cpu_set_t set;
+    const cores set = cores_of(0);
     memset(mask, 0, T2I_CPU_MASK);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
-    for (size_t core = 0; core < 8 * T2I_CPU_MASK && core < CPU_SETSIZE; core++)
-        if (CPU_ISSET(core, &set)) mask[core / 8] |= (unsigned char)(1 << core % 8);
+    for (size_t core = 0; core < 8 * T2I_CPU_MASK; core++)
+        if (CPU_ISSET_S(core, sizeof set, set.part))
+            mask[core / 8] |= (unsigned char)(1 << core % 8);
 }
 
 void t2i_cpu_sleep(double seconds)

@@ -8,15 +8,17 @@
 
 #include "base/error.h"
 
-/* Number of cores in the affinity mask of this process, at least 1. */
+/* Number of cores in the affinity mask of this process, at least 1. What else limits them is in
+ * job_limits.h. */
 int t2i_cpu_usable(void);
 
 /* Number of cores in the affinity mask of the parent process. A launcher that binds ranks to cores
  * had these to distribute. */
 int t2i_cpu_usable_by_parent(void);
 
-/* The affinity mask as bits, core i in byte i / 8. The ranks of a node combine theirs. */
-enum { T2I_CPU_MASK = 128 };
+/* The affinity mask as bits, core i in byte i / 8: for 8,192 cores, the most that Linux supports.
+ * The ranks of a node combine theirs. All cores that are online if the kernel does not tell it. */
+enum { T2I_CPU_MASK = 1024 };
 void t2i_cpu_mask(unsigned char mask[T2I_CPU_MASK]);
 
 /* Sleeps; 0: yields the core to another thread that is ready. */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/heartbeat.h"
+#include "comm/job_limits.h"
 #include "comm/single_copy.h"
 #include "comm/watchdog.h"
 
@@ -85,10 +86,10 @@ typedef struct {
 struct t2i_comm {
     MPI_Comm mpi, node;
     int rank, size, node_size, node_rank;
-    int node_first; /* lowest rank of the node */
-    int node_cores; /* cores that its ranks may use together */
-    int funnels;    /* does MPI allow threads? */
-    int crowded;    /* more ranks x threads on the node than cores: yield while waiting */
+    int node_first;    /* lowest rank of the node */
+    double node_cores; /* cores that its ranks may use together; less than 1: a part of one */
+    int funnels;       /* does MPI allow threads? */
+    int crowded;       /* more ranks x threads on the node than cores: yield while waiting */
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     MPI_Request *request; /* started and not completed */
     size_t requests, request_room;
@@ -179,7 +180,7 @@ t2i_status t2i_comm_alone(t2i_comm **out, t2i_error *err)
     if (comm == NULL) return t2i_fail_memory(err, sizeof *comm, "the ranks");
     comm->mpi = MPI_COMM_NULL;
     comm->size = comm->node_size = comm->funnels = 1;
-    comm->node_cores = t2i_cpu_usable();
+    comm->node_cores = t2i_job_limits_cores();
     return T2I_OK;
 }
 
@@ -188,15 +189,20 @@ static void abort_all(int code)
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
-/* Collective over the node. Number of cores in the union of its ranks' affinity masks. */
-static int node_cores(MPI_Comm node)
+/* Collective over the node. Number of cores in the union of its ranks' affinity masks, and no more
+ * than the tightest control group of a rank grants. */
+static double node_cores(MPI_Comm node)
 {
     unsigned char mask[T2I_CPU_MASK];
+    t2i_job_limits limits;
     int cores = 0;
     t2i_cpu_mask(mask);
+    t2i_job_limits_look(&limits, "");
+    int granted = limits.cores > 0 && limits.cores < 1e6 ? (int)(100 * limits.cores) : INT_MAX;
     MPI_Allreduce(MPI_IN_PLACE, mask, T2I_CPU_MASK, MPI_UNSIGNED_CHAR, MPI_BOR, node);
+    MPI_Allreduce(MPI_IN_PLACE, &granted, 1, MPI_INT, MPI_MIN, node);
     for (int bit = 0; bit < 8 * T2I_CPU_MASK; bit++) cores += mask[bit / 8] >> bit % 8 & 1;
-    return cores;
+    return granted < 100 * cores ? granted / 100.0 : cores;
 }
 
 /* Collective over the node. The environment variable T2I_NODE_RANKS splits it into nodes of that
@@ -331,7 +337,7 @@ static int own_threads(const t2i_comm *comm)
 {
     int omp = number_in_environment("OMP_NUM_THREADS", 0); /* of a list "4,2" the first */
     if (omp > 0) return omp;
-    int share = comm->node_cores / comm->node_size;
+    int share = (int)(comm->node_cores / comm->node_size); /* of half a core: 0 */
     int slurm = number_in_environment("SLURM_CPUS_PER_TASK", share);
     int threads = slurm < share ? slurm : share; /* mpirun within a job may bind to fewer */
     return threads > 0 ? threads : 1;

@@ -173,10 +173,14 @@ static t2i_json *list_ranks(const t2i_exam *e)
         t2i_json_set_string(row, "host", f->host);
         t2i_json_set_integer(row, "node_first", f->node_first);
         t2i_json_set_integer(row, "cores", f->cores);
+        t2i_json_set_real(row, "cores_granted", f->limits.cores);
+        t2i_json_set_string(row, "cores_limit", f->limits.cores_by);
         t2i_json_set_integer(row, "threads", f->threads);
         t2i_json_set_string(row, "vectors", f->cpu);
         t2i_json_set_real(row, "gflops", f->gflops);
-        t2i_json_set_real(row, "memory_free", f->memory_free);
+        t2i_json_set_real(row, "memory", f->limits.memory);
+        t2i_json_set_real(row, "memory_free", f->limits.memory_free);
+        t2i_json_set_string(row, "memory_limit", f->limits.memory_by);
         t2i_json_set_real(row, "shared_memory_free", f->shared);
         t2i_json_set_real(row, "clock_ahead_s", f->clock);
         t2i_json_append(list, row);
@@ -290,15 +294,20 @@ t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *options, int json
 t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error *err)
 {
     t2i_exam e;
-    t2i_status status = begin(&e, comm, run->options, run->threads, err);
+    T2I_TRY(begin(&e, comm, run->options, run->threads, err));
+    t2i_status mine = T2I_OK;
     e.run = run;
-    for (size_t i = 0; status == T2I_OK && e.rank == 0 && i < t2i_doctor_checks_count; i++) {
+    for (size_t i = 0; mine == T2I_OK && e.rank == 0 && i < t2i_doctor_checks_count; i++) {
+        const t2i_check *check = &t2i_doctor_checks[i];
         t2i_finding finding = {0};
-        if (!t2i_doctor_checks_applies(&t2i_doctor_checks[i], &e, 1)) continue;
-        t2i_doctor_checks[i].judge(&e, &finding);
-        if (finding.grade != T2I_FINE)
-            t2i_log_warn("%s: %s; %s", t2i_doctor_checks[i].name, finding.found, finding.todo);
+        if (!t2i_doctor_checks_applies(check, &e, 1)) continue;
+        check->judge(&e, &finding);
+        if (finding.grade == T2I_FAILING && (check->needs & T2I_REFUSES) != 0)
+            mine = t2i_fail(err, finding.status, "%s: %s; %s", check->name, finding.found,
+                            finding.todo);
+        else if (finding.grade != T2I_FINE)
+            t2i_log_warn("%s: %s; %s", check->name, finding.found, finding.todo);
     }
     t2i_free(e.info);
-    return status;
+    return t2i_comm_agree(comm, mine, err);
 }

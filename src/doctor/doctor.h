@@ -46,7 +46,8 @@ enum {
     T2I_WITH_RANKS = 2, /* applies only with more than one rank */
     T2I_WITH_HOSTS = 4, /* applies only with more than one host */
     T2I_WITH_DATA = 8,  /* applies only with a dataset */
-    T2I_WITH_OUT = 16   /* when a run starts, applies only with a run folder */
+    T2I_WITH_OUT = 16,  /* when a run starts, applies only with a run folder */
+    T2I_REFUSES = 32    /* a failure refuses the run that starts */
 };
 
 typedef struct {
@@ -69,7 +70,7 @@ T2I_CHECKED t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *optio
                                   t2i_error *err);
 
 /* Collective. The short form at the start of a run: rank 0 warns of findings that are not T2I_FINE.
- * T2I_SYSTEM: out of memory. */
+ * T2I_SYSTEM: out of memory, or the run needs more than the job may use. */
 T2I_CHECKED t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error *err);
 
 /* Prints the report if MPI could not start, for the reason `why`. */

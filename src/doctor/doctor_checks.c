@@ -67,11 +67,13 @@ static const char *plural(int count)
 /* Totals over the ranks of a node. */
 typedef struct {
     int first, ranks, workers, cores, offered;
+    double granted;  /* of the cores, by the tightest control group of a rank; at most `cores` */
+    int slow, small; /* the ranks with the tightest limits of cores and of memory */
 } node;
 
 static node node_of(const t2i_exam *e, int first)
 {
-    node n = {.first = first};
+    node n = {.first = first, .slow = first, .small = first};
     unsigned char mask[T2I_CPU_MASK] = {0};
     for (int r = 0; r < e->size; r++) {
         const t2i_host_info *f = &e->info[r];
@@ -80,8 +82,13 @@ static node node_of(const t2i_exam *e, int first)
         n.workers += f->threads;
         if (f->parent_cores > n.offered) n.offered = f->parent_cores;
         for (int i = 0; i < T2I_CPU_MASK; i++) mask[i] |= f->mask[i];
+        double most = e->info[n.slow].limits.cores;
+        if (f->limits.cores > 0 && (most <= 0 || f->limits.cores < most)) n.slow = r;
+        if (f->limits.memory < e->info[n.small].limits.memory) n.small = r;
     }
     for (int bit = 0; bit < 8 * T2I_CPU_MASK; bit++) n.cores += mask[bit / 8] >> bit % 8 & 1;
+    n.granted = e->info[n.slow].limits.cores;
+    if (n.granted <= 0 || n.granted > n.cores) n.granted = n.cores;
     return n;
 }
 
@@ -173,7 +180,9 @@ static void judge_reader(const t2i_exam *e, t2i_finding *f)
 /* Are the ranks of a node bound to fewer cores than they could use? */
 static int is_tied(const t2i_exam *e, const node *n)
 {
+    double granted = e->info[n->slow].limits.cores;
     int automatic = e->options->threads == 0 && !e->info[n->first].threads_set;
+    if (granted > 0 && granted <= n->cores) return 0;
     return n->cores < n->offered && (automatic || n->workers > n->cores);
 }
 
@@ -204,16 +213,22 @@ static void judge_threads(const t2i_exam *e, t2i_finding *f)
     for (int r = 0; r < e->size; r++) {
         if (!is_first(e, r)) continue;
         node n = node_of(e, r);
-        int crowded = n.workers > n.cores;
+        int crowded = n.workers > n.granted, limited = n.granted < n.cores;
         if (r > 0 && !crowded) continue;
         f->found[0] = '\0';
-        found(f, "%d rank%s x %d thread%s %s %d core%s on %s", n.ranks, plural(n.ranks),
-              e->info[r].threads, plural(e->info[r].threads), crowded ? "share" : "have", n.cores,
-              plural(n.cores), e->info[r].host);
+        found(f, "%d rank%s x %d thread%s %s ", n.ranks, plural(n.ranks), e->info[r].threads,
+              plural(e->info[r].threads), crowded ? "share" : "have");
+        if (limited) found(f, "%.3g of ", n.granted);
+        found(f, "%d core%s on %s", n.cores, plural(n.cores), e->info[r].host);
+        if (limited) found(f, " (%s)", e->info[n.slow].limits.cores_by);
         if (!crowded || is_tied(e, &n)) continue; /* otherwise judge_binding reports it */
-        doubt(f,
-              "start %d rank%s there, or fewer ranks with more --threads; the result is the same",
-              n.cores, plural(n.cores));
+        if (n.granted < 1)
+            doubt(f, "grant the job a whole core: it is stopped for a part of the time");
+        else
+            doubt(f,
+                  "start %d rank%s there, or fewer ranks with more --threads; the result is the "
+                  "same",
+                  (int)n.granted, plural((int)n.granted));
         return;
     }
 }
@@ -325,20 +340,23 @@ static void judge_memory(const t2i_exam *e, t2i_finding *f)
     static const double little = 500e6;
     for (int r = 0; r < e->size; r++) {
         const t2i_host_info *at = &e->info[r];
-        if (!is_first(e, r) || at->memory <= 0) continue;
+        if (!is_first(e, r)) continue;
+        const t2i_job_limits *l = &e->info[node_of(e, r).small].limits;
+        if (l->memory <= 0) continue;
         t2i_rank_estimate need = {.own = little};
         if (e->run != NULL) need = estimate_of(e, r);
         double all = need.own + need.shared;
-        if (r > 0 && all < at->memory_free) continue;
+        if (r > 0 && all < l->memory_free) continue;
         f->found[0] = '\0';
         if (e->run != NULL) found(f, "the run needs about %s, and ", bytes_of(all).text);
-        found(f, "%s has %s free of %s", at->host, bytes_of(at->memory_free).text,
-              bytes_of(at->memory).text);
-        if (all > at->memory && e->run != NULL)
+        found(f, "%s has %s free of %s", at->host, bytes_of(l->memory_free).text,
+              bytes_of(l->memory).text);
+        if (l->memory_by[0] != '\0') found(f, " that %s allows", l->memory_by);
+        if (all > l->memory && e->run != NULL)
             failing(f, T2I_SYSTEM,
                     "use more nodes, fewer ranks or threads on each, a smaller "
                     "model or batch, or request more memory (--mem)");
-        else if (all > at->memory_free)
+        else if (all > l->memory_free)
             doubt(f, "stop other processes there, or request more memory (--mem)");
         if (f->grade != T2I_FINE) return;
     }
@@ -554,7 +572,8 @@ const t2i_check t2i_doctor_checks[] = {
     {"speed", "the slowest rank sets the speed of all ranks", 0, judge_speed},
     {"sum", "each step sums the gradients and distributes the updated weights", T2I_WITH_RANKS,
      judge_sum},
-    {"memory", "a node that runs out of memory kills ranks", T2I_IN_SHORT, judge_memory},
+    {"memory", "a node that runs out of memory kills ranks", T2I_IN_SHORT | T2I_REFUSES,
+     judge_memory},
     {"shared-memory", "without it, the ranks of a node exchange messages and keep separate copies",
      T2I_WITH_RANKS, judge_shared},
     {"single-copy",

@@ -37,53 +37,6 @@ static double time_of_dead_link(void)
                number_of("OMPI_MCA_oob_tcp_keepalive_probes", 9);
 }
 
-/* ---- memory ---- */
-
-static int read_number(const char *path, double *value)
-{
-    FILE *file = fopen(path, "r");
-    int found = file != NULL && fscanf(file, "%lf", value) == 1;
-    if (file != NULL) fclose(file);
-    return found;
-}
-
-/* A control group (version 2; of a Slurm job or container) and its parents may limit memory; "max":
- * no limit. */
-static void limit_by_groups(t2i_host_info *f)
-{
-    static const char root[] = "/sys/fs/cgroup";
-    char line[512] = "", path[640];
-    FILE *file = fopen("/proc/self/cgroup", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "0::/", 4) == 0) break;
-    if (file != NULL) fclose(file);
-    if (strncmp(line, "0::/", 4) != 0) return;
-    char *group = line + 3;
-    group[strcspn(group, "\n")] = '\0';
-    for (char *slash; (slash = strrchr(group, '/')) != NULL; *slash = '\0') {
-        double most, now;
-        snprintf(path, sizeof path, "%s%s/memory.max", root, group);
-        if (!read_number(path, &most)) continue;
-        if (most < f->memory) f->memory = most;
-        snprintf(path, sizeof path, "%s%s/memory.current", root, group);
-        if (read_number(path, &now) && most - now < f->memory_free)
-            f->memory_free = most > now ? most - now : 1;
-    }
-}
-
-static void find_memory(t2i_host_info *f)
-{
-    char line[128];
-    double kib;
-    FILE *file = fopen("/proc/meminfo", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "MemTotal: %lf", &kib) == 1) f->memory = 1024 * kib;
-        if (sscanf(line, "MemAvailable: %lf", &kib) == 1) f->memory_free = 1024 * kib;
-    }
-    if (file != NULL) fclose(file);
-    if (f->memory_free > 0) limit_by_groups(f);
-}
-
 /* ---- limits ---- */
 
 static void find_limits(t2i_host_info *f)
@@ -113,7 +66,7 @@ void t2i_host_info_look(t2i_host_info *f)
     f->cores = t2i_cpu_usable();
     f->parent_cores = t2i_cpu_usable_by_parent();
     t2i_cpu_mask(f->mask);
-    find_memory(f);
+    t2i_job_limits_look(&f->limits, "");
     find_limits(f);
     f->shared = (double)t2i_comm_shareable();
     f->threads = 1;

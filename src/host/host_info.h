@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include "comm/comm.h"
+#include "comm/job_limits.h"
 #include "base/cpu.h"
 #include "dataset/reader.h"
 
@@ -27,8 +28,8 @@ typedef struct {
     unsigned char mask[T2I_CPU_MASK]; /* of cores */
     double processes;                 /* most processes and threads of this user; 0: no limit */
     double lockable;                  /* bytes that may be locked, if there is InfiniBand; else 0 */
-    double memory_free, memory, shared; /* bytes of the node: available to this process; in total;
-                                           available as shared memory. 0: not known */
+    t2i_job_limits limits;
+    double shared; /* bytes available as shared memory; 0: not known */
     /* of the job, set by doctor.c */
     int node_first, threads, crowded;
     /* measured (doctor_measure.c); 0: not measured */

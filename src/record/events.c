@@ -11,6 +11,7 @@
 
 #include "base/writer_lease.h"
 #include "base/cpu.h"
+#include "comm/job_limits.h"
 #include "host/host_info.h"
 #include "base/commit.h"
 #include "base/fs.h"
@@ -153,7 +154,7 @@ static t2i_json *start_json(const t2i_events *events, const char *host, int size
     t2i_json_set_integer(json, "ranks", size);
     t2i_json_set_integer(json, "threads", threads);
     t2i_json_set_integer(json, "shards", (int64_t)shards);
-    t2i_json_set_integer(json, "cores", t2i_cpu_usable());
+    t2i_json_set_integer(json, "cores", t2i_job_limits_cores());
     t2i_json_set_string(json, "vectors", t2i_cpu_vectors_name());
     t2i_json_set_string(json, "version", T2I_VERSION);
     t2i_json_set_string(json, "processor", processor);

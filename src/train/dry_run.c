@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "comm/job_limits.h"
 
 enum { STEPS = 3, NAMED = 8 };
 
@@ -33,15 +34,19 @@ static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         double least = 1e300, most = 0;
+        t2i_job_limits limits;
         all[rank] = t2i_cpu_memory();
         t2i_comm_allgather(comm, all, sizeof *all, (size_t)size);
         for (int r = 0; r < size; r++) {
             if (all[r].own < least) least = all[r].own;
             if (all[r].own > most) most = all[r].own;
         }
+        t2i_job_limits_look(&limits, "");
         t2i_log_note("memory in use: %.1f to %.1f MB private per rank; rank 0: %.1f MB private, "
-                     "%.1f MB shared within its node",
-                     least / 1e6, most / 1e6, all[0].own / 1e6, all[0].shared / 1e6);
+                     "%.1f MB shared within its node, where the job may use %.1f MB%s%s%s",
+                     least / 1e6, most / 1e6, all[0].own / 1e6, all[0].shared / 1e6,
+                     limits.memory / 1e6, limits.memory_by[0] != '\0' ? " (" : "",
+                     limits.memory_by, limits.memory_by[0] != '\0' ? ")" : "");
     }
     t2i_free(all);
     return status;

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "comm/job_limits.h"
 #include "checkpoint/run_folder.h"
 #include "base/heartbeat.h"
 #include "train/rows.h"
@@ -113,6 +114,16 @@ static t2i_status check_same_run(const t2i_train_options *options, const t2i_che
     return check_features(&c->model.config, dataset, path, err);
 }
 
+/* Loads a checkpoint of ours, which takes as much memory as its file has bytes. */
+static t2i_status load_state(t2i_checkpoint *out, const char *path, size_t features, t2i_error *err)
+{
+    uint64_t bytes;
+    t2i_error ignored;
+    if (t2i_fs_size(path, &bytes, &ignored) == T2I_OK)
+        T2I_TRY(t2i_job_limits_check_memory((double)bytes, "the weights and moments", err));
+    return t2i_checkpoint_load(out, path, 1, features, err);
+}
+
 /* Loads the newest intact checkpoint of the run folder; *found = 0 if there is none. */
 static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path, int *found,
                               t2i_error *err)
@@ -127,7 +138,7 @@ static t2i_status find_newest(t2i_checkpoint *out, const char *run, char **path,
          i++) {
         t2i_free(*path);
         *path = t2i_run_folder_checkpoint(run, steps[i], err);
-        status = *path == NULL ? T2I_SYSTEM : t2i_checkpoint_load(out, *path, 1, 0, err);
+        status = *path == NULL ? T2I_SYSTEM : load_state(out, *path, 0, err);
         *found = status == T2I_OK;
         if (status == T2I_DATA || status == T2I_IO)
             t2i_log_warn("%s; trying the previous checkpoint", err->text);
@@ -213,7 +224,7 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
     if (*path == NULL) return T2I_SYSTEM;
     /* a width is given, so that a model without a head is reported as a model, not as lacking a
      * head */
-    return t2i_checkpoint_load(out, named, 1, (size_t)t2i_dataset_get_info(dataset)->features, err);
+    return load_state(out, named, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
 static t2i_status resume(t2i_initial_state *out, const t2i_train_options *options,
@@ -329,6 +340,15 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *option
     return status;
 }
 
+/* Rank 0 has the weights, two moments and, with ema, averages. */
+static t2i_status check_memory(const t2i_model *model, const t2i_train_options *options,
+                               t2i_error *err)
+{
+    return t2i_job_limits_check_memory((double)model->layout.floats * sizeof(float) *
+                                           (options->ema > 0 ? 4 : 3),
+                                       "the weights and moments", err);
+}
+
 static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *options, t2i_dataset *dataset,
                         t2i_error *err)
 {
@@ -349,6 +369,7 @@ static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *options, t
         .ffn2_bias = 1,
         .head_bias = 1}; /* qkv has none, as in the tutorial */
     T2I_TRY(t2i_model_new(&out->model, &config, err));
+    T2I_TRY(check_memory(&out->model, options, err));
     out->has_head = 1;
     out->weights = t2i_block_new(&out->model.layout);
     if (out->weights == NULL)
@@ -380,6 +401,8 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *option
     t2i_free(c->m);
     t2i_free(c->v);
     t2i_free(c->ema);
+    c->m = c->v = c->ema = NULL;
+    T2I_TRY(check_memory(&c->model, options, err));
     size_t bytes = c->model.layout.floats * sizeof(float);
     c->m = t2i_block_new(&c->model.layout);
     c->v = t2i_block_new(&c->model.layout);
@@ -460,6 +483,10 @@ static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *e
             mine = t2i_model_new(&c->model, &h.config, err);
             if (mine == T2I_OK)
                 mine = unpack_names(&c->vocab, names.data, h.config.vocab_size, err);
+            if (mine == T2I_OK)
+                mine = t2i_job_limits_check_memory((double)c->model.layout.floats * sizeof(float) *
+                                                       t2i_comm_node_size(comm),
+                                                   "the weights of the ranks", err);
             c->weights = mine == T2I_OK ? t2i_block_new(&c->model.layout) : NULL;
             if (mine == T2I_OK && c->weights == NULL)
                 mine = t2i_fail_memory(err, c->model.layout.floats * sizeof(float), "the weights");

@@ -19,8 +19,7 @@ static double rows_of_rank(const t2i_run_sizes *run, int rank)
                     t2i_sampler_first_row(p, t2i_comm_share(p->shards, rank, run->size)));
 }
 
-/* Prompt ids and rows (rows.h). */
-static double bytes_of_rows(const t2i_run_sizes *run, int rank)
+double t2i_resource_estimate_rows(const t2i_run_sizes *run, int rank)
 {
     double rows = rows_of_rank(run, rank);
     return rows * (sizeof(t2i_row) + 16.0) +
@@ -89,7 +88,7 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
                             t2i_comm_share(chunks, rank, run->size)) *
                    T2I_CHUNK * FLOAT;
     int averages = run->options->ema > 0, workers = run->size * run->threads;
-    t2i_rank_estimate estimate = {.own = process + bytes_of_rows(run, rank) +
+    t2i_rank_estimate estimate = {.own = process + t2i_resource_estimate_rows(run, rank) +
                                          bytes_of_audits(run, rows),
                                   .rows = rows_of_rank(run, rank)};
     estimate.own += slice * (2.0 + averages) + block * averages;

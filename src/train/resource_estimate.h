@@ -1,7 +1,8 @@
 /* resource_estimate.h - estimates of the memory and disk space that a run needs.
  *
- * The estimates are upper bounds, because prompts and pictures are not counted one by one. The
- * actual memory use is in the log (`memory`) and printed by --dry-run.
+ * What the run itself takes is counted from above, since prompts and pictures are not counted one
+ * by one; launcher and MPI library take up to 50 MB more, so that a run which needs more than there
+ * is does not fit. The actual memory use is in the log (`memory`) and printed by --dry-run.
  */
 #ifndef T2I_RESOURCE_ESTIMATE_H
 #define T2I_RESOURCE_ESTIMATE_H
@@ -29,6 +30,9 @@ typedef struct {
     double rows; /* training rows of the rank */
 } t2i_rank_estimate;
 t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks);
+
+/* Bytes of a rank's rows and their prompts (rows.h), a part of `own`. */
+double t2i_resource_estimate_rows(const t2i_run_sizes *run, int rank);
 
 /* Further shared memory of a node whose ranks have `rows` training rows: weights, packed weights
  * and features. */

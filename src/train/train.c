@@ -9,6 +9,7 @@
 #include "base/writer_lease.h"
 #include "train/contrastive_loss.h"
 #include "base/cpu.h"
+#include "comm/job_limits.h"
 #include "record/events.h"
 #include "base/commit.h"
 #include "base/fs.h"
@@ -325,6 +326,7 @@ static void print_run(const t2i_train *t)
     const t2i_train_state *state = &t->state;
     const t2i_config *m = &state->model.config;
     char ngrams[80] = "", embed[40] = "";
+    int cores = t2i_job_limits_cores();
     if (m->ngram_buckets > 0)
         snprintf(ngrams, sizeof ngrams, ", ngram-buckets %zu, ngram-hidden %zu", m->ngram_buckets,
                  m->ngram_hidden);
@@ -341,10 +343,9 @@ static void print_run(const t2i_train *t)
     t2i_log_note("%d rank%s (%d on this node, %d core%s available to each), %d thread%s each, %zu "
                  "shards, batch %zu, "
                  "steps %ld..%ld; vectors %s",
-                 t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), t2i_cpu_usable(),
-                 t2i_cpu_usable() == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s",
-                 t->sampler.shards, t->sampler.batch, state->run.step + 1, t->options->steps,
-                 t2i_cpu_vectors_name());
+                 t->size, t->size == 1 ? "" : "s", t2i_comm_node_size(t->comm), cores,
+                 cores == 1 ? "" : "s", t->threads, t->threads == 1 ? "" : "s", t->sampler.shards,
+                 t->sampler.batch, state->run.step + 1, t->options->steps, t2i_cpu_vectors_name());
 }
 
 /* Memory of rank 0; the other ranks do not hold the moments of a checkpoint. */
@@ -418,6 +419,11 @@ static t2i_status prepare(t2i_train *t, t2i_error *err)
     t->threads = t2i_comm_threads(t->comm, (int)options->threads);
     mine = make_sampler(t, err);
     t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
+    t->sizes = sizes_of(t);
+    if (mine == T2I_OK)
+        mine = t2i_job_limits_check_memory(t2i_comm_node_size(t->comm) *
+                                               t2i_resource_estimate_rows(&t->sizes, t->rank),
+                                           "the training rows of the ranks", err);
     if (mine == T2I_OK) mine = load_rows(t, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     choose_threads(t);

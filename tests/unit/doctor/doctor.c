@@ -37,8 +37,8 @@ static void make_exam(void)
         f->cores = 1;
         f->parent_cores = 2;
         f->mask[0] = (unsigned char)(1 << r % 2);
-        f->memory_free = 8e9;
-        f->memory = f->shared = 16e9;
+        f->limits.memory_free = 8e9;
+        f->limits.memory = f->shared = 16e9;
         f->node_first = r / 2 * 2;
         f->threads = 1;
         f->gflops = 100 + r;
@@ -152,6 +152,20 @@ static void test_cores(void)
     info[1].mask[0] = 1;
     options.threads = 1;
     expect("binding", T2I_DOUBTFUL, "2 ranks on node0 may use 1 core of 2", "--bind-to none");
+    for (int r = 2; r < RANKS; r++) { /* a quota: half of what the affinity permits, then less */
+        info[r].limits.cores = 1;
+        snprintf(info[r].limits.cores_by, T2I_LIMIT_NAME, "cpu.max of x");
+    }
+    expect("threads", T2I_DOUBTFUL, "2 ranks x 1 thread share 1 of 2 cores on node1 (cpu.max of x)",
+           "start 1 rank there");
+    info[3].limits.cores = 0.5;
+    snprintf(info[3].limits.cores_by, T2I_LIMIT_NAME, "cpu.max of x");
+    expect("threads", T2I_DOUBTFUL, "share 0.5 of 2 cores on node1 (cpu.max of x)", "whole core");
+    info[0].limits.cores = 2;
+    expect("threads", T2I_FINE, "2 ranks x 1 thread have 2 cores on node0", "");
+    info[2].parent_cores = 8; /* bound to what the quota grants anyway */
+    info[2].limits.cores = 2;
+    expect("binding", T2I_FINE, "", "");
     exam.hosts = 1;
     exam.meeting = 0.01;
     expect("waiting", T2I_DOUBTFUL, "10.00 ms", "load");
@@ -235,7 +249,7 @@ static void test_files(void)
     expect("job", T2I_FAILING, "no d.h5", "t2i-train");
     info[1].shared = info[0].shared = 1 << 20;
     expect("shared-memory", T2I_DOUBTFUL, "node0 has 1.0 MB", "--shm-size");
-    info[2].memory_free = 1e8;
+    info[2].limits.memory_free = 1e8;
     expect("memory", T2I_DOUBTFUL, "node1 has 100.0 MB free of 16.0 GB", "--mem");
 
     t2i_fs_probe folder;
@@ -286,10 +300,15 @@ static void test_need(void)
     CU_ASSERT_TRUE(t2i_resource_estimate_disk(&run) > 3 * checkpoint);
 
     exam.run = &run;
-    info[2].memory = info[2].memory_free = 1e9;
+    info[2].limits.memory = info[2].limits.memory_free = 1e9;
     expect("memory", T2I_FAILING, "node1 has 1.0 GB free of 1.0 GB", "fewer ranks");
     exam.run = &run;
-    info[2].memory_free = 1e9;
+    info[3].limits.memory = info[3].limits.memory_free = 1e9; /* a group of its own */
+    snprintf(info[3].limits.memory_by, T2I_LIMIT_NAME, "memory.max of x");
+    expect("memory", T2I_FAILING, "node1 has 1.0 GB free of 1.0 GB that memory.max of x allows",
+           "--mem");
+    exam.run = &run;
+    info[2].limits.memory_free = 1e9;
     expect("memory", T2I_DOUBTFUL, "the run needs about 2.1 GB", "--mem");
     exam.run = &run;
     info[3].shared = info[2].shared = 1e9;
