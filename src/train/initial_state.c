@@ -322,6 +322,15 @@ static t2i_status add_parts(t2i_checkpoint *c, const t2i_train_options *options,
     return T2I_OK;
 }
 
+/* Rank 0 has the weights, two moments and, with ema, averages. */
+static t2i_status check_memory(const t2i_model *model, const t2i_train_options *options,
+                               t2i_error *err)
+{
+    return t2i_job_limits_check_memory((double)model->layout.floats * sizeof(float) *
+                                           (options->ema > 0 ? 4 : 3),
+                                       "the weights and moments", err);
+}
+
 static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *options,
                             const t2i_dataset *dataset, t2i_error *err)
 {
@@ -336,17 +345,9 @@ static t2i_status from_file(t2i_checkpoint *out, const t2i_train_options *option
     }
     if (status == T2I_OK) status = check_shape(options, &out->model.config, path, 0, err);
     if (status == T2I_OK) status = check_features(&out->model.config, dataset, path, err);
+    if (status == T2I_OK) status = check_memory(&out->model, options, err);
     t2i_free(path);
     return status;
-}
-
-/* Rank 0 has the weights, two moments and, with ema, averages. */
-static t2i_status check_memory(const t2i_model *model, const t2i_train_options *options,
-                               t2i_error *err)
-{
-    return t2i_job_limits_check_memory((double)model->layout.floats * sizeof(float) *
-                                           (options->ema > 0 ? 4 : 3),
-                                       "the weights and moments", err);
 }
 
 static t2i_status fresh(t2i_checkpoint *out, const t2i_train_options *options, t2i_dataset *dataset,
@@ -401,8 +402,6 @@ static t2i_status decide(t2i_initial_state *out, const t2i_train_options *option
     t2i_free(c->m);
     t2i_free(c->v);
     t2i_free(c->ema);
-    c->m = c->v = c->ema = NULL;
-    T2I_TRY(check_memory(&c->model, options, err));
     size_t bytes = c->model.layout.floats * sizeof(float);
     c->m = t2i_block_new(&c->model.layout);
     c->v = t2i_block_new(&c->model.layout);

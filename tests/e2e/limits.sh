@@ -26,6 +26,7 @@ expect 71 "the weights and moments need" env SLURM_MEM_PER_NODE=0.1 "$B/t2i-trai
 mv "$scratch/said" "$scratch/four"
 "$B/t2i-train" $job --out "$out" 2>"$scratch/log" || fail "no run: $(cat "$scratch/log")"
 expect 71 "the weights and moments need" env SLURM_MEM_PER_NODE=0.1 "$B/t2i-train" $job --steps 9 --out "$out"
+expect 71 "the weights and moments need" env SLURM_MEM_PER_NODE=0.1 "$B/t2i-train" $job --init "$out" --out "$scratch/init"
 expect 0 "where the job may use 2097.2 MB (SLURM_MEM_PER_NODE)" env SLURM_MEM_PER_NODE=2000 "$B/t2i-train" $job --steps 9 --out "$out" --dry-run
 
 # four ranks have their weights four times; three times, with the moments, is what one rank says
