@@ -45,8 +45,8 @@ static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
         t2i_log_note("memory in use: %.1f to %.1f MB private per rank; rank 0: %.1f MB private, "
                      "%.1f MB shared within its node, where the job may use %.1f MB%s%s%s",
                      least / 1e6, most / 1e6, all[0].own / 1e6, all[0].shared / 1e6,
-                     limits.memory / 1e6, limits.memory_by[0] != '\0' ? " (" : "",
-                     limits.memory_by, limits.memory_by[0] != '\0' ? ")" : "");
+                     limits.memory / 1e6, limits.memory_by[0] != '\0' ? " (" : "", limits.memory_by,
+                     limits.memory_by[0] != '\0' ? ")" : "");
     }
     t2i_free(all);
     return status;
