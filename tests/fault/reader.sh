@@ -18,6 +18,7 @@ none_left() {
         sleep 0.1
     done
     fail "readers are left after $1"
+    kill -9 $(readers)
 }
 
 # crash.h5.gz crashes HDF5 1.10 when it is opened (division by zero)

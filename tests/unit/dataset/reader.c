@@ -1,6 +1,7 @@
 /* reader: the process that reads, with another HDF5 in it (tests/helper/fake_reader.c): one that
  * crashes, loops, hangs and lies, as the name of the file tells it to. Nothing of it may hurt who
  * asks. */
+#define _GNU_SOURCE /* prlimit */
 #include "base/commit.h"
 #include "dataset/reader.h"
 
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -233,6 +235,16 @@ static void holds_no_files(void)
     close(end[0]);
 }
 
+/* On a busy machine an endless loop is told as a reader that does not answer (was_too_slow),
+ * whether or not this limit is there. */
+static void has_little_time(void)
+{
+    struct rlimit limit;
+    t2i_dataset *dataset = open_one("sound");
+    CU_ASSERT(prlimit(reader_of(dataset), RLIMIT_CPU, NULL, &limit) == 0 && limit.rlim_cur < 60);
+    t2i_dataset_close(dataset);
+}
+
 static void ends_when_told(void)
 {
     t2i_dataset *dataset = open_one("sound");
@@ -400,6 +412,7 @@ int main(void)
         {"it serves eight datasets", serves_eight},
         {"signals to the job do not end it", ignores_signals_to_the_job},
         {"it holds no file of its parent", holds_no_files},
+        {"its processor time is limited", has_little_time},
         {"it ends when told", ends_when_told},
         {"it ends when its parent does", goes_with_its_parent},
         {"it does not end with a thread", outlives_a_thread},
