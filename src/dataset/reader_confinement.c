@@ -12,6 +12,7 @@
 
 #ifdef T2I_SECCOMP
 #include <seccomp.h>
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* clang, for SCMP_A0 */
 #endif
 
 #include "dataset/reader_protocol.h"
