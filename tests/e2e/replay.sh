@@ -74,6 +74,8 @@ forge '/^{"step":26,"loss"/s/"grad_norm":[0-9]/"grad_norm":7/'
 differs "step 26 differs: grad_norm is 7" 1 20..30 "$scratch/forged"
 forge '/^{"step":25,"val_loss"/s/"r1":[0-9.]*/"r1":0.99/'
 differs "step 25 differs: r1 is 0.99" 3 20..30 "$scratch/forged"
+forge '/^{"step":10,"checkpoint"/s/:"[0-9a-f]\{4\}/:"0000/' # whose file is gone
+differs "step 10 differs: the digest of the checkpoint is 0000" 2 0..20 "$scratch/forged"
 forge '/^{"step":28,"loss"/d' # a line less is no number that is wrong
 agrees "7 lines, checkpoint 30" 2 20..30 "$scratch/forged"
 
@@ -102,9 +104,9 @@ agrees "8 lines, checkpoint 30" 2 20..30 "$run" --data "$scratch/moved.h5"
 sed -i 's/^lr = .*/lr = 0.002/' "$run/job.ini"
 differs "job.ini was edited: it has another lr" 2 20..30 "$run"
 
-# all that a run may have: contrastive loss, averages, dropout, augmented prompts, skipped spikes, init
+# all that a run may have, and a V that no other number of workers gives: contrastive loss, averages, dropout, augmented prompts, skipped spikes, init
 extras="--loss contrastive --negatives 2 --augment 0.5 --ema 0.9 --dropout 0.1 --skip-spikes 3 --schedule cosine --warmup 5"
-train 2 $common $extras --init "$scratch/other" --steps 30 --out "$scratch/extras"
+train 1 $common $extras --init "$scratch/other" --batch 32 --threads 16 --shards 0 --steps 30 --out "$scratch/extras" # V = 16
 agrees "25 lines, checkpoint 30" 3 0..30 "$scratch/extras"
 agrees "8 lines, checkpoint 30" 1 20..30 "$scratch/extras"
 

@@ -5,6 +5,7 @@
  * of them is taken for HTML. And a run can go on in that folder.
  */
 #include "base/fs.h"
+#include "checkpoint/log_chain.h"
 #include "record/report.h"
 
 #include "scratch.h"
@@ -54,6 +55,15 @@ static int same_pages(t2i_report *report)
     return same;
 }
 
+static void verify_chain(void)
+{
+    t2i_error err = {0};
+    t2i_text said = {0};
+    t2i_status status = t2i_log_chain_verify(scratch, &said, &err);
+    T2I_ASSERT(status == T2I_OK || status == T2I_DATA);
+    t2i_text_free(&said);
+}
+
 static void go_on(void)
 {
     t2i_error err = {0};
@@ -87,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     /* the page tells the minute in which it was made, which may have passed in between */
     T2I_ASSERT(same_pages(report) || same_pages(report));
     t2i_report_close(report);
+    verify_chain();
     go_on();
     scratch_end();
     return 0;
