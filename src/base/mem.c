@@ -8,7 +8,7 @@
 enum { ALIGN = 64 };
 
 /* Counters for tests; atomic because threads may allocate. */
-static atomic_size_t calls, live;
+static atomic_size_t calls, asked, live;
 
 /* Defined if the program is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *from, size_t size) __attribute__((weak));
@@ -23,6 +23,7 @@ void *t2i_alloc(size_t count, size_t size)
     if (__asan_poison_memory_region != NULL) /* so that an access to the padding is reported */
         __asan_poison_memory_region((char *)pointer + bytes, whole - bytes);
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&asked, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     return pointer;
 }
@@ -56,6 +57,11 @@ void t2i_free(void *pointer)
 size_t t2i_alloc_calls(void)
 {
     return atomic_load(&calls);
+}
+
+size_t t2i_alloc_bytes(void)
+{
+    return atomic_load(&asked);
 }
 
 size_t t2i_alloc_live(void)

@@ -20,8 +20,10 @@ int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size);
 char *t2i_strdup(const char *text); /* NULL if out of memory */
 void t2i_free(void *pointer);       /* NULL is legal */
 
-/* Number of calls of t2i_alloc so far, and of allocations that are not freed. */
+/* Number of calls of t2i_alloc so far, the bytes that they asked for, and the number of allocations
+ * that are not freed. */
 size_t t2i_alloc_calls(void);
+size_t t2i_alloc_bytes(void);
 size_t t2i_alloc_live(void);
 
 #endif

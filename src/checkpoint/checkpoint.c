@@ -561,11 +561,26 @@ static t2i_status look_at_digests(source *s, t2i_checkpoint *out, t2i_error *err
     return parse_meta(s, "t2i.xxh3", &s->digests, err);
 }
 
+/* The table of positions is not in the file, but its size is: no model is so short and so wide in
+ * its positions that it would need more than this. */
+static t2i_status check_positions(const source *s, const t2i_config *c, t2i_error *err)
+{
+    enum { EACH_BYTE = 64, LEAST = 1 << 24 };
+    uint64_t size, bytes = (uint64_t)c->block_size * c->d_model * sizeof(float);
+    T2I_TRY(t2i_fs_size(t2i_tensors_path(s->file), &size, err));
+    if (bytes <= EACH_BYTE * size + LEAST) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s: its configuration has a table of %zu positions of %zu numbers, which is "
+                    "impossible in a file of %llu bytes",
+                    s->path, c->block_size, c->d_model, (unsigned long long)size);
+}
+
 static t2i_status make_model(const source *s, t2i_checkpoint *out, size_t features, t2i_error *err)
 {
     t2i_config config = {0};
     t2i_error why = {0};
     T2I_TRY(read_config(s, &config, err));
+    T2I_TRY(check_positions(s, &config, err));
     T2I_TRY(read_biases(s, &config, err));
     out->has_head = has_tensor(s, "head.weight");
     if (!out->has_head) {

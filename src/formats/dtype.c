@@ -26,6 +26,13 @@ size_t t2i_dtype_bits(const char *dtype)
     return 0;
 }
 
+const char *t2i_dtype_name(const char *dtype)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].name;
+    return NULL;
+}
+
 size_t t2i_dtype_size(const char *dtype)
 {
     size_t bits = t2i_dtype_bits(dtype);

@@ -9,6 +9,9 @@ size_t t2i_dtype_bits(const char *dtype);
 /* Bytes of an element ("F32": 4); 0 for an unknown name and where elements share bytes. */
 size_t t2i_dtype_size(const char *dtype);
 
+/* The same name, which stays valid; NULL for an unknown one. */
+const char *t2i_dtype_name(const char *dtype);
+
 /* Is it F32, F64, F16 or BF16? */
 int t2i_dtype_is_float(const char *dtype);
 

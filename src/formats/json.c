@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { DEEPEST = 64, DIGITS = 9 };
+enum { DEEPEST = 64, DIGITS = 9, VALUES_MAX = 1 << 17 };
 
 /* A t2i_json is a json_t. jansson's reading functions are not const-correct. */
 static json_t *raw(const t2i_json *json)
@@ -281,11 +281,12 @@ t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *er
     return T2I_OK;
 }
 
-/* jansson's own limit is 2048 levels, each with a stack frame. The count is exact for valid JSON;
- * other texts fail here or in the parser. */
-static t2i_status check_depth(const char *text, size_t size, const char *what, t2i_error *err)
+/* jansson's own limit is 2048 levels, each with a stack frame; and it takes up to 300 bytes for a
+ * value of two. Both counts are exact enough for valid JSON; other texts fail here or in the
+ * parser. */
+static t2i_status check_bounds(const char *text, size_t size, const char *what, t2i_error *err)
 {
-    size_t depth = 0, line = 1, column = 0;
+    size_t depth = 0, line = 1, column = 0, values = 0;
     int quoted = 0;
     for (size_t i = 0; i < size; i++, column++) {
         char c = text[i];
@@ -298,6 +299,9 @@ static t2i_status check_depth(const char *text, size_t size, const char *what, t
             quoted = c != '"';
         } else {
             quoted = c == '"';
+            values += c == ',' || c == '[' || c == '{';
+            if (values > VALUES_MAX)
+                return t2i_fail(err, T2I_DATA, "%s: JSON of more than %d values", what, VALUES_MAX);
             if ((c == ']' || c == '}') && depth > 0) depth--;
             if ((c == '[' || c == '{') && ++depth > DEEPEST)
                 return t2i_fail(err, T2I_DATA,
@@ -313,7 +317,7 @@ t2i_status t2i_json_parse(t2i_json **out, const char *text, size_t size, const c
 {
     json_error_t why;
     *out = NULL;
-    T2I_TRY(check_depth(text, size, what, err));
+    T2I_TRY(check_bounds(text, size, what, err));
     parse all = {.json = NULL};
     use_our_memory();
     if (!load(&all, size > 0 ? text : "", size, &why)) return t2i_fail_memory(err, size, what);

@@ -42,7 +42,9 @@ T2I_CHECKED t2i_status t2i_json_text(const t2i_json *json, int indent, char **ou
 T2I_CHECKED t2i_status t2i_json_line(t2i_json *json, char **out, size_t *size, t2i_error *err);
 
 /* Strict: duplicate keys, trailing bytes, invalid UTF-8 and nesting beyond 64 levels are T2I_DATA,
- * with line and column in the text. what: name of the source for messages. */
+ * with line and column in the text; so are more than 131,072 values, since each takes up to 300
+ * bytes: a text of N bytes takes at most 40 MB + 4 N. Larger ones are cut by json_scan.h. what:
+ * name of the source for messages. */
 T2I_CHECKED t2i_status t2i_json_parse(t2i_json **out, const char *text, size_t size,
                                       const char *what, t2i_error *err);
 

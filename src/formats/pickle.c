@@ -12,9 +12,12 @@
 
 enum {
     BUFFER = 1 << 14,
+    FIRST_READ = 1 << 8,
+    FIRST_ROOM = 16,
     STACK_MAX = 1 << 21,
     MARKS_MAX = 1024,
     MEMO_MAX = 1 << 21,
+    MEMO_GAPS = 1 << 8,
     VALUES_MAX = 1000000,
     PICKLE_MAX = 1 << 26,
     LINE_MAX_BYTES = 256
@@ -28,8 +31,10 @@ static t2i_status get(t2i_pickle_reader *r, void *out, size_t size)
     if (size > r->end - r->at) return t2i_pickle_reader_refuse(r, "it is cut off");
     while (size > 0) {
         if (r->at < r->from || r->at >= r->from + r->held) {
+            /* twice as much each time: a table has thousands of small pickles */
             uint64_t left = r->end - r->at;
-            r->held = left < BUFFER ? (size_t)left : BUFFER;
+            size_t most = r->held == 0 ? FIRST_READ : r->held < BUFFER / 2 ? r->held * 2 : BUFFER;
+            r->held = left < most ? (size_t)left : most;
             r->from = r->at;
             T2I_TRY(t2i_byte_source_read(r->source, r->from, r->buffer, r->held, r->err));
         }
@@ -64,7 +69,7 @@ static t2i_status push(t2i_pickle_reader *r, t2i_py *value)
 {
     if (value == NULL) return no_memory(r);
     if (r->size == r->room) {
-        size_t room = r->room == 0 ? 256 : r->room * 2;
+        size_t room = r->room == 0 ? FIRST_ROOM : r->room * 2;
         if (room > STACK_MAX) return t2i_pickle_reader_refuse(r, "its stack is too deep");
         if (t2i_grow(&r->stack, r->room, room, sizeof(t2i_py *)) != 0) return no_memory(r);
         r->room = room;
@@ -244,7 +249,12 @@ static t2i_status op_text(t2i_pickle_reader *r, int length_bytes)
 static t2i_status op_mark(t2i_pickle_reader *r, int argument)
 {
     (void)argument;
-    if (r->marks == MARKS_MAX) return t2i_pickle_reader_refuse(r, "it is nested too deeply");
+    if (r->marks == r->marks_room) {
+        size_t room = r->marks_room == 0 ? FIRST_ROOM : r->marks_room * 2;
+        if (room > MARKS_MAX) return t2i_pickle_reader_refuse(r, "it is nested too deeply");
+        if (t2i_grow(&r->mark, r->marks_room, room, sizeof *r->mark) != 0) return no_memory(r);
+        r->marks_room = room;
+    }
     r->mark[r->marks++] = r->size;
     return T2I_OK;
 }
@@ -317,8 +327,11 @@ static t2i_status remember(t2i_pickle_reader *r, size_t place)
 {
     T2I_TRY(need(r, 1));
     if (place >= MEMO_MAX) return t2i_pickle_reader_refuse(r, "its memo has too many values");
+    /* Python counts what it remembers, and each number takes bytes; so does this memory */
+    if (place > MEMO_GAPS + r->at - r->begin)
+        return t2i_pickle_reader_refuse(r, "its memo has gaps");
     if (place >= r->memo_room) {
-        size_t room = r->memo_room == 0 ? 256 : r->memo_room;
+        size_t room = r->memo_room == 0 ? FIRST_ROOM : r->memo_room;
         while (room <= place) room *= 2;
         if (t2i_grow(&r->memo, r->memo_room, room, sizeof(t2i_py *)) != 0) return no_memory(r);
         r->memo_room = room;
@@ -483,6 +496,7 @@ static t2i_status run(t2i_pickle_reader *r)
 t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_byte_source *source,
                            uint64_t *at, uint64_t end, t2i_py **root, t2i_error *err)
 {
+    unsigned char buffer[BUFFER];
     t2i_pickle_reader r = {.to = pickle,
                            .kind = kind,
                            .source = source,
@@ -490,15 +504,14 @@ t2i_status t2i_pickle_read(t2i_pickle *pickle, t2i_pickle_kind kind, const t2i_b
                            .begin = *at,
                            .at = *at,
                            .opcode = *at,
-                           .end = end};
-    r.buffer = t2i_alloc(BUFFER, 1);
-    r.mark = t2i_alloc(MARKS_MAX, sizeof *r.mark);
-    t2i_status status = r.buffer == NULL || r.mark == NULL ? no_memory(&r) : run(&r);
+                           .end = end,
+                           .buffer = buffer,
+                           .items_before = pickle->items};
+    t2i_status status = run(&r);
     if (status == T2I_OK) {
         *root = r.stack[0];
         *at = r.at;
     }
-    t2i_free(r.buffer);
     t2i_free(r.mark);
     t2i_free(r.stack);
     t2i_free(r.memo);

@@ -4,9 +4,12 @@
  * instructions that build plain values and the functions that torch.load(weights_only=True) allows
  * by default, without those that need NumPy; everything else is refused, and the message names it.
  * A set becomes a list, torch.Size a tuple, a Counter a dict; devices, dtypes, bytes, complex
- * numbers and integers of more than 64 bits become texts. Memory is bounded: at most a million
- * values and four million items in containers for all pickles of a file, and 64 MB and depth 64 for
- * each.
+ * numbers and integers of more than 64 bits become texts.
+ *
+ * Bounds: at most a million values and four million items in containers for all pickles of a file,
+ * and 64 MB and depth 64 for each. A pickle of N bytes has at most 4 N + 64 items, and as many
+ * values as a tree, in which what occurs several times counts each time. So it takes at most 512 N
+ * bytes of memory (a value, which may be one byte, has 256) and time in proportion.
  *
  * Instructions: Python's pickletools, protocols 2 to 4.
  */

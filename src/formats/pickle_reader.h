@@ -22,9 +22,10 @@ typedef struct {
     t2i_py **stack;
     size_t size, room;
     size_t *mark; /* sizes of the stack at the marks */
-    size_t marks;
+    size_t marks, marks_room;
     t2i_py **memo;
     size_t memos, memo_room;
+    size_t items_before; /* of other pickles of the file */
     int stopped;
 } t2i_pickle_reader;
 

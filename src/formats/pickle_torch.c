@@ -9,7 +9,13 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { DEPTH_MAX = 64, VISITS_MAX = 1000000, ITEMS_MAX = 4000000 };
+enum {
+    DEPTH_MAX = 64,
+    VISITS_MAX = 1000000,
+    ITEMS_MAX = 4000000,
+    LEAST = 64,
+    EACH_BYTE = 4 /* visits and items that a pickle may have for each of its bytes */
+};
 
 t2i_status t2i_pickle_reader_refuse(t2i_pickle_reader *r, const char *format, ...)
 {
@@ -22,12 +28,19 @@ t2i_status t2i_pickle_reader_refuse(t2i_pickle_reader *r, const char *format, ..
                     r->source->name, (unsigned long long)(r->opcode - r->begin), what);
 }
 
+static uint64_t allowance(const t2i_pickle_reader *r)
+{
+    return LEAST + EACH_BYTE * (r->at - r->begin);
+}
+
 t2i_status t2i_pickle_reader_count_items(t2i_pickle_reader *r, size_t count)
 {
     r->to->items += count;
-    return r->to->items <= ITEMS_MAX
+    if (r->to->items > ITEMS_MAX)
+        return t2i_pickle_reader_refuse(r, "its containers have more than %d items", ITEMS_MAX);
+    return r->to->items - r->items_before <= allowance(r)
                ? T2I_OK
-               : t2i_pickle_reader_refuse(r, "its containers have more than %d items", ITEMS_MAX);
+               : t2i_pickle_reader_refuse(r, "parts of it occur too often");
 }
 
 /* ---- the allow-list ---- */
@@ -598,6 +611,12 @@ static int key_order(const t2i_py *key)
     }
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const t2i_py *x = *(t2i_py *const *)a, *y = *(t2i_py *const *)b;
+    return ((uintptr_t)x > (uintptr_t)y) - ((uintptr_t)x < (uintptr_t)y);
+}
+
 /* Tuples count as distinct. */
 static int by_key(const void *a, const void *b)
 {
@@ -607,7 +626,7 @@ static int by_key(const void *a, const void *b)
     if (which == 0) return 0;
     if (which == 1) return sign(x->integer, y->integer);
     if (which == 2) return memcmp(&x->real, &y->real, sizeof x->real);
-    if (which == 4) return ((uintptr_t)x > (uintptr_t)y) - ((uintptr_t)x < (uintptr_t)y);
+    if (which == 4) return by_place(a, b);
     int order = memcmp(x->text, y->text, x->size < y->size ? x->size : y->size);
     return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
 }
@@ -625,6 +644,19 @@ static void keep(const t2i_pickle_reader *r, t2i_py *value)
     value->tensor.stride[0] = 1;
 }
 
+/* A key that is there twice; NULL if there is none. Keys that are one value go first: a long text
+ * may be recalled by two bytes, and would be compared as often. */
+static const t2i_py *find_twice(t2i_py **key, size_t count)
+{
+    static int (*const order[])(const void *, const void *) = {by_place, by_key};
+    for (size_t pass = 0; pass < 2; pass++) {
+        qsort(key, count, sizeof *key, order[pass]);
+        for (size_t i = 0; i + 1 < count; i++)
+            if (order[pass](&key[i], &key[i + 1]) == 0) return key[i];
+    }
+    return NULL;
+}
+
 static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
 {
     for (size_t i = 0; i < dict->size; i++) {
@@ -638,15 +670,12 @@ static t2i_status check_keys(t2i_pickle_reader *r, const t2i_py *dict)
     t2i_py **sorted = t2i_alloc(dict->size, sizeof *sorted);
     if (sorted == NULL) return t2i_fail_memory(r->err, dict->size * sizeof *sorted, "keys");
     memcpy(sorted, dict->key, dict->size * sizeof *sorted);
-    qsort(sorted, dict->size, sizeof *sorted, by_key);
+    const t2i_py *twice = find_twice(sorted, dict->size);
     t2i_status status = T2I_OK;
-    for (size_t i = 0; i + 1 < dict->size && status == T2I_OK; i++) {
-        if (by_key(&sorted[i], &sorted[i + 1]) != 0) continue;
-        status =
-            is(sorted[i], T2I_PY_TEXT)
-                ? t2i_pickle_reader_refuse(r, "a dict has the key %.200s twice", sorted[i]->text)
-                : t2i_pickle_reader_refuse(r, "a dict has a key twice");
-    }
+    if (twice != NULL && is(twice, T2I_PY_TEXT))
+        status = t2i_pickle_reader_refuse(r, "a dict has the key %.200s twice", twice->text);
+    else if (twice != NULL)
+        status = t2i_pickle_reader_refuse(r, "a dict has a key twice");
     t2i_free(sorted);
     return status;
 }
@@ -655,6 +684,7 @@ static t2i_status visit(t2i_pickle_reader *r, t2i_py *value, int depth, size_t *
 {
     if (++*visits > VISITS_MAX)
         return t2i_pickle_reader_refuse(r, "its tree has more than %d values", VISITS_MAX);
+    if (*visits > allowance(r)) return t2i_pickle_reader_refuse(r, "parts of it occur too often");
     keep(r, value);
     if (value->kind > T2I_PY_TENSOR &&
         !(r->kind == T2I_PICKLE_TABLE && (int)value->kind == KIND_FUNCTION))

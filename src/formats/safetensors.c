@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "formats/dtype.h"
+#include "formats/json_scan.h"
 #include "base/commit.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -15,7 +16,11 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as we are");
 
-enum { HEADER_MAX = 100000000, LENGTH = 8, ALIGN = 64 };
+enum { HEADER_MAX = 100000000, ENTRY_MAX = 1 << 16, LENGTH = 8, ALIGN = 64 };
+
+typedef struct {
+    const char *key, *text;
+} pair;
 
 struct t2i_st {
     int fd;
@@ -23,9 +28,12 @@ struct t2i_st {
     char *header;
     size_t header_size;
     uint64_t data_size;
-    t2i_json *json; /* names, dtypes and metadata point into it */
+    char *texts; /* names and metadata, unescaped, each with a terminator */
+    size_t used;
     t2i_st_tensor *tensor;
     size_t tensors;
+    pair *meta; /* sorted by key */
+    size_t metas;
 };
 
 /* A non-negative integer. */
@@ -49,10 +57,12 @@ static const char *read_entry(t2i_st_tensor *tensor, const t2i_json *entry)
 {
     const t2i_json *shape = t2i_json_get(entry, "shape");
     const t2i_json *offsets = t2i_json_get(entry, "data_offsets");
+    const char *dtype;
     if (!t2i_json_is_object(entry) || !t2i_json_is_array(shape) || !t2i_json_is_array(offsets) ||
-        !t2i_json_as_string(t2i_json_get(entry, "dtype"), &tensor->dtype, NULL))
+        !t2i_json_as_string(t2i_json_get(entry, "dtype"), &dtype, NULL))
         return "its entry is not an object with dtype, shape and data_offsets";
-    uint64_t bits = t2i_dtype_bits(tensor->dtype), bytes;
+    uint64_t bits = t2i_dtype_bits(dtype), bytes;
+    tensor->dtype = t2i_dtype_name(dtype);
     if (bits == 0 || bits > 64) return "its dtype is unknown";
     tensor->dims = t2i_json_size(shape);
     if (tensor->dims > T2I_ST_DIMS) return "it has more than 32 dimensions";
@@ -102,42 +112,145 @@ static t2i_status check_places(const t2i_st *st, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status check_metadata(const t2i_st *st, const t2i_json *metadata, t2i_error *err)
+/* The next member of an object; out->value.data is NULL after the last one. */
+static t2i_status next_member(const t2i_st *st, t2i_json_scan *scan, t2i_json_part *out,
+                              t2i_error *err)
 {
-    const char *key = NULL, *text;
-    int sound = t2i_json_is_object(metadata) || t2i_json_is_null(metadata);
-    while (sound && (key = t2i_json_next_key(metadata, key)) != NULL)
-        sound = t2i_json_as_string(t2i_json_get(metadata, key), &text, NULL);
-    if (sound) return T2I_OK;
-    return t2i_fail(err, T2I_DATA,
-                    "%s is not a valid safetensors file: __metadata__ is not an object of strings",
+    t2i_error why;
+    if (t2i_json_scan_next(scan, out, &why) == T2I_OK) return T2I_OK;
+    return t2i_fail(err, T2I_DATA, "%s: its header is not valid JSON: %s", st->path, why.text);
+}
+
+/* Begins with an object and counts its members. */
+static t2i_status begin_object(const t2i_st *st, t2i_span text, t2i_json_scan *scan, size_t *count,
+                               t2i_error *err)
+{
+    t2i_json_part part;
+    T2I_TRY(t2i_json_scan_begin(scan, text, 1, err));
+    t2i_json_scan at = *scan;
+    for (*count = 0;; ++*count) {
+        T2I_TRY(next_member(st, &at, &part, err));
+        if (part.value.data == NULL) break;
+    }
+    while (at.at < at.end && strchr(" \t\r\n", *at.at) != NULL && *at.at != '\0') at.at++;
+    if (at.at == at.end) return T2I_OK;
+    return t2i_fail(err, T2I_DATA, "%s: its header is not valid JSON: it goes on after its end",
                     st->path);
+}
+
+/* Keeps a string without its escapes; *out is NULL if the text is no string. */
+static t2i_status keep_string(t2i_st *st, t2i_span quoted, const char **out, t2i_error *err)
+{
+    t2i_json *json;
+    const char *text;
+    *out = NULL;
+    T2I_TRY(t2i_json_parse(&json, quoted.data, quoted.size, st->path, err));
+    if (t2i_json_as_string(json, &text, NULL)) { /* no longer than with its quotes */
+        size_t size = strlen(text) + 1;
+        T2I_ASSERT(size <= st->header_size - st->used);
+        *out = memcpy(st->texts + st->used, text, size);
+        st->used += size;
+    }
+    t2i_json_free(json);
+    return T2I_OK;
+}
+
+/* Keeps the key of a member. */
+static t2i_status keep_key(t2i_st *st, const t2i_json_part *part, const char **out, t2i_error *err)
+{
+    return keep_string(st, (t2i_span){part->key.data - 1, part->key.size + 2}, out, err);
+}
+
+static int by_meta_key(const void *a, const void *b)
+{
+    const pair *x = a, *y = b;
+    return strcmp(x->key, y->key);
+}
+
+static t2i_status read_metadata(t2i_st *st, t2i_span text, t2i_error *err)
+{
+    static const char wrong[] =
+        "%s is not a valid safetensors file: __metadata__ is not an object of strings";
+    t2i_json_scan scan;
+    t2i_json_part part;
+    size_t count;
+    if (text.size == 4 && memcmp(text.data, "null", 4) == 0) return T2I_OK;
+    if (text.data[0] != '{') return t2i_fail(err, T2I_DATA, wrong, st->path);
+    T2I_TRY(begin_object(st, text, &scan, &count, err));
+    st->meta = t2i_alloc(count, sizeof *st->meta);
+    if (st->meta == NULL) return t2i_fail_memory(err, count * sizeof *st->meta, "metadata");
+    while (st->metas < count) {
+        pair *meta = &st->meta[st->metas++];
+        T2I_TRY(next_member(st, &scan, &part, err));
+        T2I_TRY(keep_key(st, &part, &meta->key, err));
+        if (part.value.data[0] == '"') T2I_TRY(keep_string(st, part.value, &meta->text, err));
+        if (meta->text == NULL) return t2i_fail(err, T2I_DATA, wrong, st->path);
+    }
+    qsort(st->meta, count, sizeof *st->meta, by_meta_key);
+    for (size_t i = 0; i + 1 < count; i++)
+        if (strcmp(st->meta[i].key, st->meta[i + 1].key) == 0)
+            return t2i_fail(err, T2I_DATA,
+                            "%s is not a valid safetensors file: __metadata__ has the duplicate "
+                            "key %.200s",
+                            st->path, st->meta[i].key);
+    return T2I_OK;
+}
+
+static t2i_status read_tensor(t2i_st *st, const char *name, t2i_span text, t2i_error *err)
+{
+    t2i_json *entry = NULL;
+    const char *problem = "its entry is too long";
+    t2i_st_tensor *tensor = &st->tensor[st->tensors++];
+    tensor->name = name;
+    if (text.size <= ENTRY_MAX) {
+        T2I_TRY(t2i_json_parse(&entry, text.data, text.size, st->path, err));
+        problem = read_entry(tensor, entry);
+    }
+    t2i_json_free(entry);
+    if (problem == NULL) return T2I_OK;
+    return t2i_fail(err, T2I_DATA, "%s is not a valid safetensors file: tensor %s: %s", st->path,
+                    name, problem);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const t2i_st_tensor *x = a, *y = b;
+    return strcmp(x->name, y->name);
 }
 
 /* Checks all that follows from the header's text and the size of the data. */
 static t2i_status parse_header(t2i_st *st, t2i_error *err)
 {
+    t2i_json_scan scan;
+    t2i_json_part part;
+    size_t count;
     if (st->header_size == 0 || st->header[0] != '{')
         return t2i_fail(err, T2I_DATA,
                         "%s is not a safetensors file: its header is not a JSON object", st->path);
-    T2I_TRY(t2i_json_parse(&st->json, st->header, st->header_size, st->path, err));
-    size_t entries = t2i_json_size(st->json);
-    st->tensor = t2i_alloc(entries, sizeof *st->tensor);
-    if (st->tensor == NULL)
-        return t2i_fail_memory(err, entries * sizeof *st->tensor, "a list of tensors");
-    for (const char *key = NULL; (key = t2i_json_next_key(st->json, key)) != NULL;) {
-        const t2i_json *entry = t2i_json_get(st->json, key);
-        if (strcmp(key, "__metadata__") == 0) {
-            T2I_TRY(check_metadata(st, entry, err));
+    T2I_TRY(begin_object(st, (t2i_span){st->header, st->header_size}, &scan, &count, err));
+    st->tensor = t2i_alloc(count, sizeof *st->tensor);
+    st->texts = t2i_alloc(st->header_size, 1);
+    if (st->tensor == NULL || st->texts == NULL)
+        return t2i_fail_memory(err, count * sizeof *st->tensor, "a list of tensors");
+    for (size_t i = 0; i < count; i++) {
+        const char *key;
+        T2I_TRY(next_member(st, &scan, &part, err));
+        T2I_TRY(keep_key(st, &part, &key, err));
+        if (strcmp(key, "__metadata__") != 0) {
+            T2I_TRY(read_tensor(st, key, part.value, err));
             continue;
         }
-        t2i_st_tensor *tensor = &st->tensor[st->tensors++];
-        tensor->name = key;
-        const char *problem = read_entry(tensor, entry);
-        if (problem != NULL)
-            return t2i_fail(err, T2I_DATA, "%s is not a valid safetensors file: tensor %s: %s",
-                            st->path, key, problem);
+        if (st->meta != NULL)
+            return t2i_fail(err, T2I_DATA,
+                            "%s is not a valid safetensors file: duplicate __metadata__", st->path);
+        T2I_TRY(read_metadata(st, part.value, err));
     }
+    qsort(st->tensor, st->tensors, sizeof *st->tensor, by_name);
+    for (size_t i = 0; i + 1 < st->tensors; i++)
+        if (strcmp(st->tensor[i].name, st->tensor[i + 1].name) == 0)
+            return t2i_fail(err, T2I_DATA,
+                            "%s is not a valid safetensors file: duplicate tensor %.200s", st->path,
+                            st->tensor[i].name);
     qsort(st->tensor, st->tensors, sizeof *st->tensor, by_offset);
     return check_places(st, err);
 }
@@ -208,7 +321,8 @@ void t2i_st_close(t2i_st *st)
 {
     if (st == NULL) return;
     if (st->fd >= 0) close(st->fd);
-    t2i_json_free(st->json);
+    t2i_free(st->texts);
+    t2i_free(st->meta);
     t2i_free(st->tensor);
     t2i_free(st->header);
     t2i_free(st->path);
@@ -234,9 +348,11 @@ const t2i_st_tensor *t2i_st_find(const t2i_st *st, const char *name)
 
 const char *t2i_st_meta(const t2i_st *st, const char *key)
 {
-    const char *text = NULL;
-    t2i_json_as_string(t2i_json_get(t2i_json_get(st->json, "__metadata__"), key), &text, NULL);
-    return text;
+    const pair wanted = {.key = key};
+    const pair *found = st->metas == 0
+                            ? NULL
+                            : bsearch(&wanted, st->meta, st->metas, sizeof *st->meta, by_meta_key);
+    return found == NULL ? NULL : found->text;
 }
 
 const char *t2i_st_header(const t2i_st *st, size_t *size)
@@ -346,7 +462,8 @@ static t2i_status check_header(const t2i_text *text, uint64_t data_size, t2i_err
     t2i_status status = text->size > HEADER_MAX
                             ? t2i_fail(&why, T2I_DATA, "its header is over 100 MB")
                             : parse_header(&st, &why);
-    t2i_json_free(st.json);
+    t2i_free(st.texts);
+    t2i_free(st.meta);
     t2i_free(st.tensor);
     if (status == T2I_DATA)
         return t2i_fail(err, T2I_BUG, "these tensors cannot be written: %s", why.text);

@@ -6,7 +6,10 @@
  * tensor): header over 100 MB or longer than the file, not UTF-8, not starting with '{', duplicate
  * keys (the format forbids them), unknown dtype, more than 32 dimensions, offsets out of order,
  * overlapping, with holes or beyond the file, size that differs from shape x dtype, overflow in a
- * product, trailing bytes, __metadata__ that is not strings.
+ * product, trailing bytes, __metadata__ that is not strings, an entry of more than 64 KB of text.
+ *
+ * Entries are parsed one at a time: a header of N bytes takes at most 16 N bytes of memory (the
+ * shortest entry has 47, a t2i_st_tensor 304).
  *
  * This module does not depend on models: a file has named tensors and metadata.
  */

@@ -20,6 +20,7 @@ struct t2i_tar {
     size_t got;        /* bytes in block */
     uint64_t unpacked; /* bytes of all blocks */
     t2i_tar_member member;
+    int sparse;    /* the present member has holes, which take no bytes of the file */
     t2i_error why; /* why the last read of the file failed */
     char block[BLOCK], content[BLOCK];
 };
@@ -153,6 +154,7 @@ t2i_status t2i_tar_next(t2i_tar *tar, t2i_tar_member *out, t2i_error *err)
     else
         out->kind = type == AE_IFREG ? T2I_TAR_FILE : T2I_TAR_OTHER;
     tar->member = *out;
+    tar->sparse = archive_entry_sparse_count(entry) > 0;
     return T2I_OK;
 }
 
@@ -162,6 +164,9 @@ t2i_status t2i_tar_read(t2i_tar *tar, size_t limit, t2i_text *text, t2i_error *e
     if (member->bytes > limit)
         return t2i_fail(err, T2I_DATA, "%s has %llu bytes; the limit is %zu", member->name,
                         (unsigned long long)member->bytes, limit);
+    if (tar->sparse)
+        return t2i_fail(err, T2I_DATA, "%s is stored as a sparse file, which no picture is",
+                        member->name);
     for (uint64_t left = member->bytes; left > 0;) {
         la_ssize_t got =
             archive_read_data(tar->archive, tar->content,

@@ -32,7 +32,8 @@ void t2i_tar_close(t2i_tar *tar); /* NULL is legal */
  * T2I_IO, T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_tar_next(t2i_tar *tar, t2i_tar_member *out, t2i_error *err);
 /* Appends the content of the present member, a file, to *text. T2I_DATA when it is longer than
- * limit, and as t2i_tar_next. */
+ * limit or sparse, and as t2i_tar_next. Memory: twice the bytes of the member, which are in the
+ * file; a .tar.gz expands by at most 1,032. */
 T2I_CHECKED t2i_status t2i_tar_read(t2i_tar *tar, size_t limit, t2i_text *text, t2i_error *err);
 
 /* Fraction of the file that is read, 0..1. */

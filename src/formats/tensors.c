@@ -14,6 +14,8 @@
 #include "formats/torchfile.h"
 
 enum { NAMES_MAX = 1 << 26, NAME_MAX_BYTES = 4096, HEAD = 16 };
+/* Tensors of a torch file may share bytes of the file, and parts of their names. */
+enum { MOST_SHARED = 20, LEAST_NAMES = 1 << 16, LEAST_DATA = 1 << 24 };
 
 #define WANTED "a safetensors or torch file"
 
@@ -24,9 +26,10 @@ struct t2i_tensors {
     t2i_tensor_info *info;
     const t2i_py_tensor **view; /* torch file: the tensor of each info */
     size_t count, room;
-    size_t *place;  /* of each info: its number in the file, where a part is given */
-    size_t *sorted; /* indices, sorted by name */
-    t2i_text name;  /* torch file: names of all tensors, concatenated */
+    size_t *place;            /* of each info: its number in the file, where a part is given */
+    size_t *sorted;           /* indices, sorted by name */
+    t2i_text name;            /* torch file: names of all tensors, concatenated */
+    uint64_t file_size, data; /* bytes of the file, and of all its tensors */
 };
 
 /* State of the walk through a tree. */
@@ -46,8 +49,14 @@ static t2i_status add_tensor(walk *w, const t2i_py_tensor *view)
             return t2i_fail_memory(w->err, room * sizeof *to->info, "a list of tensors");
         to->room = room;
     }
-    if (to->name.size > NAMES_MAX)
+    if (to->name.size > NAMES_MAX || to->name.size > MOST_SHARED * to->file_size + LEAST_NAMES)
         return t2i_fail(w->err, T2I_DATA, "%s: the names of its tensors are too long", to->path);
+    uint64_t wide = t2i_dtype_bits(view->dtype) / 8 + 1; /* also of types without a name here */
+    if (view->count > (MOST_SHARED * to->file_size + LEAST_DATA - to->data) / wide)
+        return t2i_fail(w->err, T2I_DATA,
+                        "%s: its tensors have more than %d times the bytes of the file", to->path,
+                        MOST_SHARED);
+    to->data += view->count * wide;
     T2I_TRY(t2i_text_add(&to->name, w->name, strlen(w->name) + 1, w->err));
     t2i_tensor_info *info = &to->info[to->count];
     to->view[to->count++] = view;
@@ -208,6 +217,7 @@ static t2i_status open_tensors(t2i_tensors *to, t2i_error *err)
     T2I_TRY(t2i_byte_source_open(&source, to->path, err));
     size_t size = source.size < HEAD ? (size_t)source.size : HEAD;
     t2i_status status = t2i_byte_source_read(&source, 0, head, size, err);
+    to->file_size = source.size;
     t2i_byte_source_close(&source);
     T2I_TRY(status);
     if (t2i_torchfile_is(head, size)) {

@@ -2,10 +2,22 @@
 
 #include "image/image_file.h"
 
+uint64_t t2i_image_codec_most(const t2i_image_codec_source *file)
+{
+    return T2I_IMAGE_CODEC_LEAST + (uint64_t)T2I_IMAGE_CODEC_MOST * file->size;
+}
+
 t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file, uint64_t width,
                                       uint64_t height, t2i_error *err)
 {
-    if (t2i_image_size_fits(width, height) && width * height <= file->area_max) return T2I_OK;
+    if (t2i_image_size_fits(width, height) && width * height <= file->area_max) {
+        if (width * height <= t2i_image_codec_most(file)) return T2I_OK;
+        return t2i_fail(err, T2I_DATA,
+                        "%s is cut off, or no picture of use: %zu bytes cannot hold %llu x %llu "
+                        "pixels",
+                        file->name, file->size, (unsigned long long)width,
+                        (unsigned long long)height);
+    }
     return t2i_fail(
         err, T2I_DATA,
         "%s has %llu x %llu pixels, over the limit of %u per side and %zu in total: make "

@@ -2,6 +2,11 @@
  *
  * A decoder checks the size in the file's header (t2i_image_codec_check_size) before it allocates
  * memory for the pixels, and leaves *out empty on failure.
+ *
+ * Bounds: a picture has at most T2I_IMAGE_CODEC_MOST pixels for each byte of its file. No picture
+ * of a camera or a program comes near, but formats allow a picture of any size in 40 bytes.
+ * Decoders take at most 12 bytes of memory for a pixel, and time in proportion to pixels and bytes
+ * (JPEG: and scans, which are limited).
  */
 #ifndef T2I_IMAGE_CODEC_H
 #define T2I_IMAGE_CODEC_H
@@ -27,7 +32,13 @@ typedef struct {
     t2i_image_codec_notes *notes; /* output */
 } t2i_image_codec_source;
 
-/* T2I_DATA if a side is over the limit of image.h or the area over area_max. */
+#define T2I_IMAGE_CODEC_MOST  32768u
+#define T2I_IMAGE_CODEC_LEAST 65536u /* pixels that a file of any size may have */
+
+/* The most pixels that the bytes of a file may have. */
+uint64_t t2i_image_codec_most(const t2i_image_codec_source *file);
+/* T2I_DATA if a side is over the limit of image.h, or the area over area_max or over the most that
+ * the file may have. */
 T2I_CHECKED t2i_status t2i_image_codec_check_size(const t2i_image_codec_source *file,
                                                   uint64_t width, uint64_t height, t2i_error *err);
 /* Pixels with alpha to RGB: on the background, rounded as in Pillow's paste, or without alpha.

@@ -58,7 +58,8 @@ static void on_progress(j_common_ptr any)
     codec *c = any->client_data;
     uint64_t scans = (uint64_t)c->jpeg.input_scan_number;
     uint64_t area = (uint64_t)c->jpeg.image_width * c->jpeg.image_height;
-    c->endless = scans > SCANS_MAX || scans * area > SCANS_LARGEST * (uint64_t)c->file->area_max;
+    c->endless = scans > SCANS_MAX || scans * area > SCANS_LARGEST * (uint64_t)c->file->area_max ||
+                 scans * area > SCANS_LARGEST * t2i_image_codec_most(c->file);
     if (c->endless) longjmp(c->back, 1);
 }
 

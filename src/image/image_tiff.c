@@ -270,6 +270,10 @@ static t2i_status read_tiles(codec *c, t2i_error *err)
     if (size < stride * (tmsize_t)height ||
         stride < (tmsize_t)(((size_t)width * c->samples * c->bits + 7) / 8))
         return failed(c, err);
+    /* tiles may share their bytes, and go far beyond the picture */
+    uint64_t across = (c->width - 1) / width + 1, down = (c->height - 1) / height + 1;
+    if (across * down * (uint64_t)size / EXPANSION_MAX > c->file->size + (TILE_MAX >> 10))
+        return t2i_image_codec_damaged(c->file, "TIFF", "its tiles are larger than its bytes", err);
     uint8_t *tile = t2i_alloc((size_t)size, 1);
     if (tile == NULL) return t2i_fail_memory(err, (size_t)size, "a tile");
     t2i_status status = T2I_OK;

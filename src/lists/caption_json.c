@@ -10,7 +10,7 @@
 #include "base/string_table.h"
 #include "formats/json.h"
 #include "lists/gzip.h"
-#include "lists/json_scan.h"
+#include "formats/json_scan.h"
 
 static const size_t FILE_MAX = (size_t)4 << 30;
 

@@ -355,10 +355,9 @@ static void test_without_head(void)
     t2i_checkpoint_free(&c);
 }
 
-/* Views that repeat a few numbers a million times: memory is not given for them. */
-static void test_repeated(void)
+/* Views that repeat a few numbers many times: memory is not given for them. */
+static void refuse_repeated(size_t many, const char *why)
 {
-    enum { MANY = 1 << 20 };
     static const char *const wide[] = {"ffn_linear_1.0.weight", "ffn_linear_1.1.weight",
                                        "ffn_linear_1.0.bias",   "ffn_linear_1.1.bias",
                                        "ffn_linear_2.0.weight", "ffn_linear_2.1.weight"};
@@ -369,13 +368,35 @@ static void test_repeated(void)
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
         t2i_py_tensor *t = &find(root, wide[i], &holder, &place)->tensor;
         size_t k = i < 4 ? 0 : 1; /* which of its dimensions is d_ff */
-        t->dim[k] = MANY;
+        t->dim[k] = many;
         t->stride[k] = 0;
     }
-    find(root, "config.d_ff", &holder, &place)->integer = MANY;
+    find(root, "config.d_ff", &holder, &place)->integer = (int64_t)many;
     OK(t2i_torchfile_out_save(path, arena, root, &err));
     t2i_py_arena_free(arena);
-    expect_refused(path, 0, "its tensors share storage");
+    expect_refused(path, 0, why);
+}
+
+static void test_repeated(void)
+{
+    refuse_repeated(1 << 15, "its tensors share storage");
+    refuse_repeated(1 << 20, "its tensors have more than 20 times the bytes of the file");
+}
+
+/* A table of positions that the file does not hold, and memory is not given for it either. */
+static void test_long(void)
+{
+    const char *path = in_scratch("long.pt");
+    t2i_py_arena *arena = t2i_py_arena_new();
+    t2i_py *root = small_tree(arena), *holder;
+    size_t place;
+    find(root, "config.block_size", &holder, &place)->integer = 65535;
+    find(root, "config.d_model", &holder, &place)->integer = 4096;
+    OK(t2i_torchfile_out_save(path, arena, root, &err));
+    t2i_py_arena_free(arena);
+    size_t before = t2i_alloc_bytes();
+    expect_refused(path, 0, "a table of 65535 positions of 4096 numbers, which is impossible");
+    CU_ASSERT_TRUE(t2i_alloc_bytes() - before < 1 << 20);
 }
 
 /* A flipped bit anywhere is found, or it changes nothing that is read (dates, padding). */
@@ -534,6 +555,7 @@ int main(void)
         {"positions near enough, and not", test_positions},
         {"without a head", test_without_head},
         {"tensors that repeat themselves", test_repeated},
+        {"positions that are not there", test_long},
         {"a flipped bit in any byte", test_every_byte},
         {"what is not used is told", test_unused},
         {"PyTorch's files hold the golden weights", test_golden},

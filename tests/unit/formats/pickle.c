@@ -153,6 +153,8 @@ static void refuses_values_that_are_not_there(void)
     REFUSE("Nq\5h\4", "a memo entry that it never wrote");
     REFUSE("j\xff\xff\xff\xff", "a memo entry that it never wrote");
     REFUSE("Nr\xff\xff\xff\xff", "its memo has too many values");
+    REFUSE("Nr\xff\xff\x1f\0", "its memo has gaps");
+    REFUSE("Nr\x0a\1\0\0", "its memo has gaps");
 }
 
 static void refuses_wrong_types(void)
@@ -450,9 +452,13 @@ static void bounds_what_it_holds(void)
                       "0"),
                     &err));
     for (int i = 0; i < 2100; i++) OK(t2i_text_add(&code, B("h\1h\3R0"), &err));
-    refuse_as(T2I_PICKLE_ZIP, code.data, code.size, "more than 4000000 items");
+    refuse_as(T2I_PICKLE_ZIP, code.data, code.size, "parts of it occur too often");
     t2i_text_free(&code);
 }
+
+#define NONES                                                                                      \
+    "None,None,None,None,None,None,None,None,None,None,None,None,None,None,None,None,None,None,"   \
+    "None,None"
 
 static void bounds_the_tree(void)
 {
@@ -477,6 +483,14 @@ static void bounds_the_tree(void)
     for (int i = 0; i < 30; i++) OK(t2i_text_add(&code, B("](h\1h\1eq\1"), &err));
     for (int i = 0; i < 30; i++) OK(t2i_text_add(&code, B("\x86"), &err));
     OK(t2i_text_add(&code, B("."), &err));
+    refuse_as(T2I_PICKLE_ZIP, code.data, code.size, "parts of it occur too often");
+    /* a list of 20 that occurs four times is fine */
+    gives(PLAIN("(](NNNNNNNNNNNNNNNNNNNNeq\1h\1h\1h\1t"),
+          "([" NONES "],[" NONES "],[" NONES "],[" NONES "])");
+    code.size = 0;
+    OK(t2i_text_add(&code, B(PROTO "("), &err));
+    for (int i = 0; i < 1000000; i++) OK(t2i_text_add(&code, "N", 1, &err));
+    OK(t2i_text_add(&code, B("t."), &err));
     refuse_as(T2I_PICKLE_ZIP, code.data, code.size, "its tree has more than 1000000 values");
     t2i_text_free(&code);
 }

@@ -406,14 +406,17 @@ static void other_bmps_and_gifs(void)
     refuse_bmp(0, 4, 24, 0, "a damaged BMP (a side is 0)");
     refuse_bmp(40000, 25000, 1, 0, "40000 x 25000 pixels, over the limit");
     refuse_bmp(0xffffffffu, 0xff000000u, 24, 0, "over the limit");
-    refuse_bmp(8000, 8000, 24, 0, "a.png is cut off after 66 bytes");
+    refuse_bmp(1000, 2000, 24, 0, "a.png is cut off after 66 bytes");
+    refuse_bmp(8000, 8000, 24, 0, "66 bytes cannot hold 8000 x 8000 pixels");
     refuse_kind("BM\0\0\0\0\0\0\0\0\0\0\0\0\x29\0\0\0aaaaaaaaaa", 28, "a damaged BMP (its header");
 
     static const char wide[] = "GIF89a\x40\x9c\xa8\x61\0\0\0,\0\0\0\0\1\0\1\0\0\2\0;";
+    static const char large[] = "GIF89a\x40\x1f\x40\x1f\0\0\0,\0\0\0\0\1\0\1\0\0\2\0;";
     static const char shifted[] = "GIF89a\1\0\1\0\0\0\0,\xff\xff\xff\xff\1\0\1\0\0\2\0;";
     static const char empty[] = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\0\0\1\0\0\2\0;";
     static const char nothing[] = "GIF89a\1\0\1\0\0\0\0;";
     refuse_kind(wide, sizeof wide - 1, "40000 x 25000 pixels, over the limit");
+    refuse_kind(large, sizeof large - 1, "26 bytes cannot hold 8000 x 8000 pixels");
     refuse_kind(shifted, sizeof shifted - 1, "65536 x 65536 pixels, over the limit");
     refuse_kind(empty, sizeof empty - 1, "a damaged GIF");
     refuse_kind(nothing, sizeof nothing - 1, "a damaged GIF (it holds no picture)");

@@ -1,4 +1,4 @@
-#include "lists/json_scan.h"
+#include "formats/json_scan.h"
 
 #include <string.h>
 

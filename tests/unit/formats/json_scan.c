@@ -1,5 +1,5 @@
 /* json_scan: members of objects and arrays one at a time, lines, and texts that end too early. */
-#include "lists/json_scan.h"
+#include "formats/json_scan.h"
 
 #include "test.h"
 
