@@ -8,8 +8,8 @@
  * overlapping, with holes or beyond the file, size that differs from shape x dtype, overflow in a
  * product, trailing bytes, __metadata__ that is not strings, an entry of more than 64 KB of text.
  *
- * Entries are parsed one at a time: a header of N bytes takes at most 16 N bytes of memory (the
- * shortest entry has 47, a t2i_st_tensor 304).
+ * Entries are parsed one at a time: a header of N bytes takes at most 48 N bytes of memory, with
+ * what is freed again (the shortest entry has 47 bytes, a t2i_st_tensor 304).
  *
  * This module does not depend on models: a file has named tensors and metadata.
  */

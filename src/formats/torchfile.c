@@ -274,11 +274,51 @@ static void pick(const t2i_py_tensor *t, const float *from, float *out)
     }
 }
 
+/* Reads a view that lies far apart in its storage: for each place in the other dimensions the
+ * elements along dimension `run`, or one element if that is SIZE_MAX. */
+static t2i_status read_runs(const t2i_torchfile *file, const t2i_pickle_storage *s,
+                            const t2i_py_tensor *t, size_t run, float *out, t2i_error *err)
+{
+    uint64_t index[T2I_PY_DIMS] = {0}, step[T2I_PY_DIMS], at = t->offset, to = 0, whole = 1;
+    for (size_t i = t->dims; i-- > 0; whole *= t->dim[i])
+        step[i] = whole; /* between elements of out */
+    uint64_t stride = run < t->dims ? t->stride[run] : 1;
+    uint64_t length = run < t->dims ? t->dim[run] : 1, span = (length - 1) * stride + 1;
+    float *piece = t2i_alloc((size_t)span, sizeof *piece);
+    if (piece == NULL) return t2i_fail_memory(err, (size_t)span * sizeof *piece, "a tensor");
+    t2i_status status = T2I_OK;
+    for (uint64_t left = t->count / length; left > 0 && status == T2I_OK; left--) {
+        status = read_run(file, s, at, span, piece, err);
+        for (uint64_t i = 0; i < length; i++)
+            out[to + (run < t->dims ? i * step[run] : 0)] = piece[i * stride];
+        for (size_t d = t->dims; d-- > 0;) {
+            if (d == run) continue;
+            at += t->stride[d];
+            to += step[d];
+            if (++index[d] < t->dim[d]) break;
+            at -= t->stride[d] * t->dim[d];
+            to -= step[d] * t->dim[d];
+            index[d] = 0;
+        }
+    }
+    t2i_free(piece);
+    return status;
+}
+
+/* Bytes that are read for each byte of the view, and the elements that are read in any case. */
+enum { READ_EACH = 16, READ_LEAST = 16 };
+
 static t2i_status read_view(const t2i_torchfile *file, const t2i_pickle_storage *s,
                             const t2i_py_tensor *t, float *out, t2i_error *err)
 {
     uint64_t span = 1;
-    for (size_t i = 0; i < t->dims; i++) span += (t->dim[i] - 1) * t->stride[i];
+    size_t near = SIZE_MAX; /* the dimension whose elements are nearest to each other */
+    for (size_t i = 0; i < t->dims; i++) {
+        span += (t->dim[i] - 1) * t->stride[i];
+        if (t->dim[i] > 1 && (near == SIZE_MAX || t->stride[i] < t->stride[near])) near = i;
+    }
+    if (span / READ_EACH > t->count + READ_LEAST)
+        return read_runs(file, s, t, t->stride[near] <= READ_EACH ? near : SIZE_MAX, out, err);
     float *run = t2i_alloc((size_t)span, sizeof *run);
     if (run == NULL) return t2i_fail_memory(err, (size_t)span * sizeof *run, "a tensor");
     t2i_status status = read_run(file, s, t->offset, span, run, err);
