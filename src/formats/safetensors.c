@@ -138,19 +138,27 @@ static t2i_status begin_object(const t2i_st *st, t2i_span text, t2i_json_scan *s
                     st->path);
 }
 
-/* Keeps a string without its escapes; *out is NULL if the text is no string. */
+/* Does a string stand for itself? */
+static int is_plain(t2i_span text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == '\\') return 0;
+    return t2i_utf8_valid(text.data, text.size) == text.size;
+}
+
+/* Keeps a string, given with its quotes, without its escapes. */
 static t2i_status keep_string(t2i_st *st, t2i_span quoted, const char **out, t2i_error *err)
 {
-    t2i_json *json;
-    const char *text;
-    *out = NULL;
-    T2I_TRY(t2i_json_parse(&json, quoted.data, quoted.size, st->path, err));
-    if (t2i_json_as_string(json, &text, NULL)) { /* no longer than with its quotes */
-        size_t size = strlen(text) + 1;
-        T2I_ASSERT(size <= st->header_size - st->used);
-        *out = memcpy(st->texts + st->used, text, size);
-        st->used += size;
+    t2i_json *json = NULL;
+    t2i_span text = {quoted.data + 1, quoted.size - 2};
+    if (!is_plain(text)) {
+        T2I_TRY(t2i_json_parse(&json, quoted.data, quoted.size, st->path, err));
+        if (!t2i_json_as_string(json, &text.data, NULL)) text.data = "";
+        text.size = strlen(text.data);
     }
+    T2I_ASSERT(text.size < st->header_size - st->used); /* no longer than with its quotes */
+    *out = memcpy(st->texts + st->used, text.data, text.size);
+    st->used += text.size + 1;
     t2i_json_free(json);
     return T2I_OK;
 }
@@ -183,8 +191,8 @@ static t2i_status read_metadata(t2i_st *st, t2i_span text, t2i_error *err)
         pair *meta = &st->meta[st->metas++];
         T2I_TRY(next_member(st, &scan, &part, err));
         T2I_TRY(keep_key(st, &part, &meta->key, err));
-        if (part.value.data[0] == '"') T2I_TRY(keep_string(st, part.value, &meta->text, err));
-        if (meta->text == NULL) return t2i_fail(err, T2I_DATA, wrong, st->path);
+        if (part.value.data[0] != '"') return t2i_fail(err, T2I_DATA, wrong, st->path);
+        T2I_TRY(keep_string(st, part.value, &meta->text, err));
     }
     qsort(st->meta, count, sizeof *st->meta, by_meta_key);
     for (size_t i = 0; i + 1 < count; i++)
