@@ -92,6 +92,7 @@ dataset_column t2i_column
 # module symbol: why it is there although no module uses it
 unused='
 base/mem t2i_alloc_calls  the tests count allocations: a step makes none
+base/mem t2i_alloc_bytes  the tests count what a hostile file makes a reader allocate
 base/mem t2i_alloc_live   the tests look for leaks
 comm/reduce t2i_reduce_shares  tests/mpi/reduce.c: is the memory of a node shared?
 comm/reduce t2i_reduce_slice   tests/mpi/reduce.c: a slice beside the whole sum

@@ -349,11 +349,6 @@ int t2i_json_is_object(const t2i_json *json)
     return json_is_object(raw(json));
 }
 
-int t2i_json_is_null(const t2i_json *json)
-{
-    return json_is_null(raw(json));
-}
-
 int t2i_json_is_array(const t2i_json *json)
 {
     return json_is_array(raw(json));

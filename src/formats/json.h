@@ -54,7 +54,6 @@ size_t t2i_json_size(const t2i_json *container); /* elements of an array or an o
 const t2i_json *t2i_json_at(const t2i_json *array, size_t index);
 int t2i_json_is_object(const t2i_json *json);
 int t2i_json_is_array(const t2i_json *json);
-int t2i_json_is_null(const t2i_json *json); /* the value null */
 /* Each returns 1 and sets *out if json has that type, else 0. Strings are borrowed. size NULL:
  * strings with NUL bytes return 0. */
 int t2i_json_as_string(const t2i_json *json, const char **out, size_t *size);
