@@ -380,7 +380,7 @@ const t2i_program_options t2i_option_names_programs[] = {
                  "locales with join background font cldr shard json"},
     {"t2i-generate", "data top metric index out html json"},
     {"t2i-eval", "data split sample seed memory threads ranks json"},
-    {"t2i-model", "to out json"},
+    {"t2i-model", "to out replay data json"},
     {"t2i-doctor", TRAIN " json"},
 };
 const size_t t2i_option_names_programs_count =
