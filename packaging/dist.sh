@@ -4,7 +4,7 @@
 set -eu
 out=$1
 name=t2i-train-$VERSION
-date=$(sed -n 's/^#define T2I_RELEASED "\([^"]*\)".*/\1/p' src/base/help.h)
+date=$(sed -n 's/^#define T2I_RELEASED "\([^"]*\)".*/\1/p' src/tools/help.h)
 list=$(mktemp)
 trap 'rm -f "$list" "$out.tmp"' EXIT
 export LC_ALL=C

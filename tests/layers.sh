@@ -80,7 +80,6 @@ immintrin emmintrin xmmintrin pmmintrin x86intrin cpuid arm_neon'
 names='
 error          t2i_fail t2i_assert_failed t2i_set_abort_hook
 mem            t2i_alloc t2i_free t2i_grow t2i_strdup
-text           t2i_utf8_
 block          t2i_layout_ t2i_tensor_count
 portable_math  t2i_exp64 t2i_log64 t2i_sin64 t2i_cos64 t2i_pow64
 pyvalue        t2i_py_

@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
 
 static void (*abort_hook)(int code);
 
@@ -18,8 +21,7 @@ t2i_status t2i_fail(t2i_error *err, t2i_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    for (char *c = err->text; *c != '\0'; c++)
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    err->text[t2i_utf8_clean(err->text, strlen(err->text), "")] = '\0';
     err->status = status;
     return status;
 }

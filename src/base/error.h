@@ -15,9 +15,8 @@
 #define T2I_CHECKED            __attribute__((warn_unused_result))
 #define T2I_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
-/* Fills *err (may be NULL) and returns status. Control characters in the text are replaced by '?',
- * so that a malicious file name cannot forge a second line; what else could control a terminal is
- * replaced where the text is printed (log.h). */
+/* Fills *err (may be NULL) and returns status. The text passes t2i_utf8_clean, so that a malicious
+ * file name can neither forge a second line nor control a terminal. */
 t2i_status t2i_fail(t2i_error *err, t2i_status status, const char *format, ...) T2I_PRINTF(3, 4);
 
 /* The same with T2I_SYSTEM and "cannot allocate N MB of memory for WHAT". */

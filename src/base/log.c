@@ -45,7 +45,7 @@ t2i_status t2i_log_print(const char *text, t2i_error *err)
     t2i_text clean = {0};
     t2i_status status = t2i_text_add(&clean, text, strlen(text), err);
     if (status == T2I_OK) {
-        clean.data[t2i_text_clean(clean.data, clean.size, "\n\t")] = '\0';
+        clean.data[t2i_utf8_clean(clean.data, clean.size, "\n\t")] = '\0';
         status = t2i_log_print_drawing(clean.data, err);
     }
     t2i_text_free(&clean);
@@ -75,7 +75,7 @@ static void put_line(const char *colour, const char *kind, const char *format, v
                         coloured ? colour : "", log_program, kind, coloured ? "\033[0m" : "");
     if (used < 0 || (size_t)used >= sizeof line) return;
     vsnprintf(line + used, sizeof line - (size_t)used, format, args);
-    line[(size_t)used + t2i_text_clean(line + used, strlen(line + used), "")] = '\0';
+    line[(size_t)used + t2i_utf8_clean(line + used, strlen(line + used), "")] = '\0';
     log_open_line = 0;
     fprintf(stderr, "%s\n", line);
 }
@@ -160,7 +160,7 @@ void t2i_log_progress(int last, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    line[t2i_text_clean(line, strlen(line), "")] = '\0';
+    line[t2i_utf8_clean(line, strlen(line), "")] = '\0';
     if (t2i_log_is_terminal()) {
         fit_terminal(line);
         fprintf(stderr, "\r\033[K%s%s", line, last ? "\n" : "");

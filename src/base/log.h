@@ -1,7 +1,7 @@
 /* log.h - messages for the user. Results go to standard output (t2i_log_print); errors, warnings,
  * notes and progress go to standard error, each line with the program's name in front.
  *
- * Whatever is printed passes t2i_text_clean here: no text of a file or a command line reaches a
+ * Whatever is printed passes t2i_utf8_clean here: no text of a file or a command line reaches a
  * terminal with its control characters.
  *
  * Why: in a program with many ranks a message must appear once. Rank 0 alone prints, except for
@@ -51,7 +51,7 @@ void t2i_log_detail(const char *format, ...) T2I_PRINTF(1, 2);
  * the line stays (a newline follows). */
 void t2i_log_progress(int last, const char *format, ...) T2I_PRINTF(2, 3);
 
-/* Prints results on standard output: lines without control characters (t2i_text_clean), except TAB.
+/* Prints results on standard output: lines without control characters (t2i_utf8_clean), except TAB.
  * JSON text is not changed, because t2i_json_text escapes them. A reader that has gone away, as
  * `head` does, is no failure. T2I_IO. */
 T2I_CHECKED t2i_status t2i_log_print(const char *text, t2i_error *err);

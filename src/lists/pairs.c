@@ -128,7 +128,6 @@ t2i_status t2i_pairs_bad(t2i_pair_list *list, const char *path, size_t line, uin
     char more[64] = "";
     if (rows > 1) snprintf(more, sizeof more, " (%zu more rows name it)", rows - 1);
     t2i_fail(&text, T2I_DATA, "%s%s", reason, more);
-    text.text[t2i_text_clean(text.text, strlen(text.text), "")] = '\0'; /* names are foreign */
     list->bad += rows;
     if (list->reported++ < T2I_BAD_SHOWN)
         t2i_log_warn("%s:%zu: row %lu: %s", path, line, (unsigned long)row, text.text);

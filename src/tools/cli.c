@@ -5,7 +5,7 @@
 #include "comm/comm.h"
 #include "base/cpu.h"
 #include "dataset/dataset.h"
-#include "base/help.h"
+#include "tools/help.h"
 #include "kernels/blas.h"
 #include "base/log.h"
 #include "dataset/reader.h"

@@ -8,7 +8,7 @@ command -v smpicc >/dev/null || { echo "SimGrid's smpicc is not here (Debian: li
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 smpicc -std=c11 -ffp-contract=off -D_GNU_SOURCE -include "$PWD/$here/wait.h" -Isrc -O2 -pthread -o "$work/step" $here/step.c \
-    src/comm/comm.c src/comm/job_limits.c src/comm/reduce.c src/comm/watchdog.c src/base/error.c src/base/log.c src/base/mem.c src/base/heartbeat.c src/base/text.c -lm
+    src/comm/comm.c src/comm/job_limits.c src/comm/reduce.c src/comm/watchdog.c src/base/error.c src/base/log.c src/base/mem.c src/base/heartbeat.c src/base/text.c src/base/utf8.c -lm
 echo "ranks a-node compute-ms exchange-ms update-ms efficiency-%"
 for size in $SIZES; do
     np=${size%:*} a_node=${size#*:}

@@ -13,6 +13,8 @@ static void test_fail(void)
     CU_ASSERT_EQUAL(t2i_fail(NULL, T2I_IO, "nobody wants to know"), T2I_IO);
     t2i_fail(&e, T2I_DATA, "a%sb", "\n\r\t\x1b\x7f\x01");
     CU_ASSERT_STRING_EQUAL(e.text, "a??????b");
+    t2i_fail(&e, T2I_DATA, "%s", "a\xc2\x9b\xe2\x80\xae\xe2\x80\x8f\xff"); /* and no C1, ... */
+    CU_ASSERT_STRING_EQUAL(e.text, "a????");
     t2i_fail(&e, T2I_DATA, "%s", "\xc3\xa9"); /* UTF-8 stays */
     CU_ASSERT_STRING_EQUAL(e.text, "\xc3\xa9");
     char text[3000];

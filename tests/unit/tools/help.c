@@ -1,4 +1,4 @@
-#include "base/help.h"
+#include "tools/help.h"
 
 #include "test.h"
 
