@@ -108,11 +108,11 @@ clean "a run folder with another dataset" failure "$B/t2i-generate" "f$foreign" 
 python=${PYTHON:-python3}
 if "$python" -c 'import h5py' 2>/dev/null; then
     cp d.h5 tool.h5
-    "$python" - "$foreign" <<'END'
-import sys, h5py
+    "$python" - "${foreign/$bad/}" <<'END'
+import os, sys, h5py, numpy
 with h5py.File("tool.h5", "a") as f:
     del f.attrs["tool"]
-    f.attrs.create("tool", sys.argv[1].encode("utf-8", "surrogateescape").decode("utf-8", "ignore"), dtype=h5py.string_dtype("utf-8", 48))
+    f.attrs.create("tool", numpy.bytes_(os.fsencode(sys.argv[1])[:48]), dtype=h5py.string_dtype("utf-8", 48))
 END
     clean "a tool's name" 0 "$B/t2i-data" info tool.h5
 fi

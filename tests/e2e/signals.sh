@@ -61,6 +61,33 @@ for signal in INT:130 TERM:143 HUP:129; do
     kill -${signal%:*} $waits
     ends ${signal#*:} $waits
 done
+# the same under mpirun: to one rank, to all as srun does, to mpirun as a terminal does
+ranks() { timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $*" >"$scratch/log" 2>&1; }
+# gone: no rank lives 10 s later; one that nobody waits for stays as a zombie
+gone() {
+    local p
+    for p in $(cat "$scratch/pids"); do
+        for ((i = 0; i < 200; i++)); do grep -s -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$p/status" || continue 2; sleep 0.05; done
+        fail "$what: rank $p stays"
+    done
+}
+for signal in "INT one" "TERM one" "TERM all" "INT mpirun"; do
+    what="$signal before the first step under mpirun"
+    rm -f "$scratch/log" "$scratch/pids"
+    ranks "$run --out $out" &
+    waits=$!
+    for ((i = 0; i < 400; i++)); do ! grep -s -q "waiting for its end" "$scratch/log" || break; sleep 0.05; done
+    case $signal in
+    *one) kill -${signal% *} "$(tail -n 1 "$scratch/pids")" ;;
+    *all) kill -${signal% *} $(cat "$scratch/pids") ;;
+    *) kill -${signal% *} "$(pgrep -P "$(pgrep -P $waits timeout)")" ;;
+    esac
+    rc=0
+    wait $waits || rc=$?
+    case $signal in *mpirun) code=1 ;; INT*) code=130 ;; *) code=143 ;; esac # Open MPI's own is 1
+    [ $rc -eq $code ] || { fail "$what: exit code $rc, not $code"; cat "$scratch/log"; }
+    gone
+done
 kill -0 $other || fail "another's signal ended the writer"
 what="the writer" # timeout sends TERM twice at once
 kill -TERM $other
@@ -86,6 +113,19 @@ kill -TERM $long
 ends 143 $long
 [ "$(cd "$out/checkpoints" && sha256sum *)" = "$before" ] || fail "$what: $(ls "$out/checkpoints")"
 "$B/t2i-model" verify "$out" >/dev/null 2>&1 || fail "$what: the checkpoint is damaged"
+what="a second signal to the ranks of mpirun"
+rm -f "$scratch/pids"
+ranks "$big --out $out" &
+long=$!
+for ((i = 0; i < 1200; i++)); do ! grep -s -q "steps [23]\.\." "$scratch/log" || break; sleep 0.05; done
+sleep 1
+kill -TERM $(cat "$scratch/pids")
+sleep 0.3
+for rank in $(cat "$scratch/pids"); do kill -0 "$rank" 2>/dev/null || fail "$what: one TERM ended $rank before its step"; done
+kill -TERM $(cat "$scratch/pids")
+ends 143 $long
+gone
+[ "$(cd "$out/checkpoints" && sha256sum *)" = "$before" ] || fail "$what: $(ls "$out/checkpoints")"
 
 # the reader of our lines goes away
 what="a pipe without a reader"
