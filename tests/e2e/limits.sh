@@ -50,11 +50,11 @@ done
 [ -n "$unshare" ] || { finish; echo "skipped in part: no mount name space for a control group"; exit 77; }
 inside() { $unshare sh -c "mount --bind $scratch/group /sys/fs/cgroup; $*"; }
 says() { grep -q -- "$1" "$2" || { fail "no '$1'"; cat "$2"; }; }
-inside "$B/t2i-doctor --json" >"$scratch/report" 2>"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+inside "$B/t2i-doctor --json --out $scratch" >"$scratch/report" 2>"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
 says '"cores_granted": 0.5' "$scratch/report"
 says '"cores_limit": "cpu.max of /sys/fs/cgroup"' "$scratch/report"
 says '"memory": 300000000.0' "$scratch/report"
-inside "$B/t2i-doctor" >"$scratch/report" 2>"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+inside "$B/t2i-doctor --out $scratch" >"$scratch/report" 2>"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
 says '^warning  threads  *1 rank x 1 thread share 0.5 of [0-9]* cores* on .* (cpu.max of /sys/fs/cgroup)' "$scratch/report"
 says '^warning  memory .*300.0 MB free of 300.0 MB that memory.max of /sys/fs/cgroup allows' "$scratch/report"
 inside "$B/t2i-train --data $scratch/d.h5 $small_model --steps 3 --out $scratch/half" 2>"$scratch/log" || fail "$(cat "$scratch/log")"
