@@ -6,7 +6,7 @@
 t2i_status t2i_commit(t2i_fs_out *out, t2i_error *err)
 {
     T2I_TRY(t2i_fs_out_close(out, err));
-    t2i_status status = t2i_writer_lease_check_path(out->path, err);
+    t2i_status status = t2i_writer_lease_check(err);
     if (status == T2I_OK) return t2i_fs_out_rename(out, err);
     t2i_fs_out_drop(out);
     return status;

@@ -1,8 +1,9 @@
-/* commit.h - gives a written file its final name, if this process holds the lease of its folder.
+/* commit.h - gives a written file its final name, if this process has not lost its lease.
  *
- * Only the holder of the lease of a run folder may replace its files (writer_lease.h). fs.h makes a
- * file durable; this module checks the lease between the file's fsync, which can take long, and its
- * rename.
+ * Only the owner of a run folder may replace its files (writer_lease.h), and a process that has
+ * lost its run folder writes nothing more anywhere, so that no paths have to be compared. fs.h
+ * makes a file durable; this module checks the lease between the file's fsync, which can take long,
+ * and its rename.
  */
 #ifndef T2I_COMMIT_H
 #define T2I_COMMIT_H

@@ -1,169 +1,299 @@
+/* realpath is of XSI. */
+#define _XOPEN_SOURCE 700
 #include "base/writer_lease.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/fs.h"
+#include "base/heartbeat.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 
 enum {
-    PATIENCE = 15,
-    MOST = 512
-}; /* PATIENCE: seconds to wait for the end of the holder; MOST: bytes of .writer */
+    PATIENCE = 15, /* seconds to wait for the end of the owner */
+    NAME = 256     /* bytes of a file's name */
+};
 
-/* A process: its host, its pid, and its start time in clock ticks, because pids are reused. */
+/* A process: its host, the boot of its kernel, its PID namespace, its pid there, and its start time
+ * in clock ticks, because pids are reused. locked: it holds a lock of its file, so that its kernel
+ * tells other PID namespaces, and users who do not see its processes, whether it lives. */
 typedef struct {
-    char host[256];
+    char host[65], boot[40], space[24];
     long pid;
     unsigned long long began;
+    int locked;
 } writer;
 
 static struct {
-    char *folder, *path; /* owned; NULL: no lease */
-    writer me;
-} claim;
+    char *folder; /* owned: as the caller spells it; NULL: no lease */
+    char *run;    /* owned: the same, absolute */
+    char *notes;  /* owned: RUN/.writer */
+    char *mine;   /* owned: the file there that is named after this process */
+    int fd;       /* of this file, with its lock; -1: none */
+    int created;  /* did this process create the folder? */
+} lease;
+
+/* ---- processes ---- */
+
+/* The first line of a file, without its end; "" if it cannot be read. */
+static void read_line(const char *path, char *line, int size)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL || fgets(line, size, file) == NULL) line[0] = '\0';
+    if (file != NULL) fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+}
 
 /* Start time of a process; 0 if it does not exist or the time is unknown. */
 static unsigned long long began(long pid)
 {
-    char path[64], line[1024] = "";
-    unsigned long long when = 0;
+    char path[64], line[1024];
     snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL) return 0;
-    size_t size = fread(line, 1, sizeof line - 1, file);
-    fclose(file);
-    line[size] = '\0';
+    read_line(path, line, sizeof line);
     const char *at = strrchr(line, ')'); /* the name before it may contain any character */
     if (at == NULL || at[1] == '\0' || at[2] == 'Z') return 0; /* a zombie does not write */
     /* counted from the state, the start time is field 20 (proc(5)) */
     for (int field = 0; at != NULL && field < 20; field++) at = strchr(at + 1, ' ');
-    if (at != NULL) when = strtoull(at, NULL, 10);
-    return when;
+    return at == NULL ? 0 : strtoull(at, NULL, 10);
 }
 
 static writer myself(void)
 {
-    writer me = {.pid = (long)getpid(), .began = began((long)getpid())};
-    if (gethostname(me.host, sizeof me.host - 1) != 0) strcpy(me.host, "unknown");
+    char link[64] = "";
+    writer me = {.pid = (long)getpid(), .began = began((long)getpid()), .space = "0"};
+    if (gethostname(me.host, sizeof me.host - 1) != 0 || me.host[0] == '\0')
+        strcpy(me.host, "unknown");
+    for (char *c = me.host; *c != '\0'; c++)
+        if (*c == ',' || *c == '/') *c = '_';
+    read_line("/proc/sys/kernel/random/boot_id", me.boot, sizeof me.boot);
+    if (me.boot[0] == '\0') strcpy(me.boot, "0");
+    if (readlink("/proc/self/ns/pid", link, sizeof link - 1) > 0)
+        (void)sscanf(link, "pid:[%23[0-9]", me.space);
     return me;
 }
 
-static int same(const writer *a, const writer *b)
+static void name_of(const writer *w, char name[NAME])
 {
-    return a->pid == b->pid && a->began == b->began && strcmp(a->host, b->host) == 0;
+    snprintf(name, NAME, "%s,%ld,%llu,%s,%s,%d", w->host, w->pid, w->began, w->space, w->boot,
+             w->locked);
 }
 
-/* Reads the process that the file names; *named: 0 if it names none. T2I_IO, T2I_SYSTEM. */
-static t2i_status read_writer(const char *path, writer *out, int *named, t2i_error *err)
+/* Does a file's name name a process? */
+static int names(const char *name, writer *w)
 {
-    t2i_text text = {0};
-    t2i_status status = t2i_fs_read(path, MOST, &text, err);
-    *named = status == T2I_OK && text.size > 0 &&
-             sscanf(text.data, "%255s %ld %llu", out->host, &out->pid, &out->began) == 3;
-    t2i_text_free(&text);
-    if (status == T2I_NOINPUT && t2i_fs_exists(path)) /* it exists but cannot be opened */
-        return t2i_fail(err, T2I_IO,
-                        "cannot read %s, which names the process that writes to its folder", path);
-    return status == T2I_NOINPUT || status == T2I_DATA ? T2I_OK : status;
+    *w = (writer){0};
+    return sscanf(name, "%64[^,],%ld,%llu,%23[^,],%39[^,],%d", w->host, &w->pid, &w->began,
+                  w->space, w->boot, &w->locked) == 6;
 }
 
-/* Is it another process of this host that still exists? */
-static int lives(const writer *w)
+/* Is it another process of this host that still exists? held: is its file locked? */
+static int lives(const writer *w, int held)
 {
     writer me = myself();
-    return strcmp(w->host, me.host) == 0 && !same(w, &me) && w->began != 0 &&
-           began(w->pid) == w->began;
+    int here = strcmp(w->boot, me.boot) == 0, seen = strcmp(w->space, me.space) == 0;
+    if (!here || (seen && w->pid == me.pid && w->began == me.began)) return 0;
+    return (seen && w->began != 0 && began(w->pid) == w->began) || (w->locked && held);
 }
 
-static t2i_status wait_for_end(const char *folder, const char *path, t2i_error *err)
+/* ---- the file that names the owner ---- */
+
+static t2i_status cannot_read(const char *notes, t2i_error *err)
 {
-    writer other;
-    double since = t2i_cpu_seconds();
-    int told = 0, named;
-    for (;;) {
-        T2I_TRY(read_writer(path, &other, &named, err));
-        if (!named || !lives(&other)) return T2I_OK;
-        if (t2i_cpu_seconds() - since > PATIENCE)
-            return t2i_fail(err, T2I_CANTCREATE,
-                            "%s is being written by process %ld of this host; wait for its end, or "
-                            "stop it",
-                            folder, other.pid);
-        if (!told)
-            t2i_log_note("%s is being written by process %ld; waiting for its end", folder,
-                         other.pid);
-        told = 1;
-        t2i_cpu_sleep(0.1);
+    return t2i_fail(err, T2I_IO,
+                    "cannot read %s, which names the process that writes to its folder: %s", notes,
+                    strerror(errno));
+}
+
+/* The name of the file; "" without one. T2I_IO. */
+static t2i_status read_owner(const char *notes, char name[NAME], t2i_error *err)
+{
+    DIR *dir = opendir(notes);
+    name[0] = '\0';
+    if (dir == NULL) return errno == ENOENT || errno == ENOTDIR ? T2I_OK : cannot_read(notes, err);
+    for (struct dirent *entry; name[0] == '\0' && (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.') snprintf(name, NAME, "%s", entry->d_name);
+    closedir(dir);
+    return T2I_OK;
+}
+
+static void remove_draft(const char *draft)
+{
+    char *file = t2i_fs_join(draft, "nobody", NULL);
+    if (file != NULL) unlink(file);
+    rmdir(draft);
+    t2i_free(file);
+}
+
+/* Puts a .writer that names nobody where there is none, or an empty one. If another process was
+ * quicker, that is no failure. */
+static t2i_status put_nobody(const char *draft, const char *notes, t2i_error *err)
+{
+    char *file = t2i_fs_join(draft, "nobody", err);
+    if (file == NULL) return T2I_SYSTEM;
+    int fd = mkdir(draft, 0777) == 0 || errno == EEXIST
+                 ? open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)
+                 : -1;
+    int done = fd >= 0 && rename(draft, notes) == 0, why = errno;
+    if (fd >= 0) close(fd);
+    t2i_free(file);
+    if (done) return T2I_OK;
+    remove_draft(draft);
+    if (why == ENOTDIR && unlink(notes) == 0) return T2I_OK; /* a file, as version 1.0.0 wrote it */
+    if (why == ENOTEMPTY || why == EEXIST || why == ENOENT) return T2I_OK;
+    return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", notes, strerror(why));
+}
+
+/* Removes drafts of processes that were killed. */
+static void sweep_drafts(const char *run)
+{
+    DIR *dir = opendir(run);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        if (strncmp(entry->d_name, ".writer.", 8) != 0) continue;
+        char *draft = t2i_fs_join(run, entry->d_name, NULL);
+        if (draft != NULL) remove_draft(draft);
+        t2i_free(draft);
     }
+    if (dir != NULL) closedir(dir);
 }
 
-static t2i_status write_note(const char *path, const writer *w, t2i_error *err)
+/* Renames the file from the name that was seen to the own one. *owner: the live process that keeps
+ * it, else its pid is 0. *mine: the file's path if it was taken, else NULL. */
+static t2i_status take_from(const char *notes, const char *seen, writer *owner, int *fd,
+                            char **mine, t2i_error *err)
 {
-    char note[MOST];
-    t2i_fs_out out;
-    int size = snprintf(note, sizeof note, "%s %ld %llu\n", w->host, w->pid, w->began);
-    T2I_TRY(t2i_fs_out_open(&out, path, err));
-    t2i_status status = t2i_fs_out_write(&out, note, (size_t)size, err);
-    if (status == T2I_OK) status = t2i_fs_out_close(&out, err);
-    if (status == T2I_OK) return t2i_fs_out_rename(&out, err);
-    t2i_fs_out_drop(&out);
+    char name[NAME];
+    writer me = myself(), w;
+    t2i_status status = T2I_OK;
+    char *from = t2i_fs_join(notes, seen, err);
+    if (from == NULL) return T2I_SYSTEM;
+    *fd = open(from, O_RDWR | O_CLOEXEC);
+    me.locked = *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) == 0;
+    int held = *fd >= 0 && !me.locked && errno == EWOULDBLOCK;
+    name_of(&me, name);
+    if (names(seen, &w) && lives(&w, held))
+        *owner = w;
+    else if ((*mine = t2i_fs_join(notes, name, err)) == NULL)
+        status = T2I_SYSTEM;
+    else if (rename(from, *mine) != 0) {
+        if (errno != ENOENT) /* else another process was quicker */
+            status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", *mine, strerror(errno));
+        t2i_free(*mine);
+        *mine = NULL;
+    }
+    if (*mine == NULL && *fd >= 0) close(*fd);
+    t2i_free(from);
     return status;
+}
+
+/* ---- the lease ---- */
+
+/* One attempt. *owner: as of take_from. */
+static t2i_status attempt(writer *owner, t2i_error *err)
+{
+    char seen[NAME], own[NAME], name[NAME + 16];
+    const writer me = myself();
+    *owner = (writer){0};
+    if (!t2i_fs_is_folder(lease.run)) T2I_TRY(t2i_fs_mkdir(lease.run, err));
+    T2I_TRY(read_owner(lease.notes, seen, err));
+    if (seen[0] != '\0') return take_from(lease.notes, seen, owner, &lease.fd, &lease.mine, err);
+    name_of(&me, own);
+    snprintf(name, sizeof name, ".writer.%s.tmp", own);
+    char *draft = t2i_fs_join(lease.run, name, err);
+    t2i_status status = draft == NULL ? T2I_SYSTEM : put_nobody(draft, lease.notes, err);
+    t2i_free(draft);
+    return status;
+}
+
+static t2i_status wait_for_turn(t2i_error *err)
+{
+    double since = t2i_cpu_seconds();
+    int told = 0;
+    writer owner;
+    for (;;) {
+        T2I_TRY(attempt(&owner, err));
+        if (lease.mine != NULL) return T2I_OK;
+        if (t2i_cpu_seconds() - since > PATIENCE) break;
+        if (owner.pid != 0 && !told)
+            t2i_log_note("%s is being written by process %ld; waiting for its end", lease.folder,
+                         owner.pid);
+        told = told || owner.pid != 0;
+        t2i_heartbeat_beat();
+        t2i_cpu_sleep(owner.pid == 0 ? 0.0 : 0.1);
+    }
+    return owner.pid == 0
+               ? t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it changes all the time",
+                          lease.notes)
+               : t2i_fail(err, T2I_CANTCREATE,
+                          "%s is being written by process %ld of this host; wait for its end, or "
+                          "stop it",
+                          lease.folder, owner.pid);
+}
+
+static void forget(void)
+{
+    t2i_free(lease.folder);
+    free(lease.run);
+    t2i_free(lease.notes);
+    t2i_free(lease.mine);
+    memset(&lease, 0, sizeof lease);
 }
 
 t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
 {
-    T2I_ASSERT(claim.path == NULL);
-    char *path = t2i_fs_join(folder, ".writer", err), *copy = t2i_fs_copy_path(folder, err);
-    writer me = myself();
-    t2i_status status = path == NULL || copy == NULL ? T2I_SYSTEM : wait_for_end(folder, path, err);
-    if (status == T2I_OK) status = write_note(path, &me, err);
-    if (status == T2I_OK) {
-        claim.folder = copy;
-        claim.path = path;
-        claim.me = me;
-    } else {
-        t2i_free(path);
-        t2i_free(copy);
-    }
+    T2I_ASSERT(lease.folder == NULL);
+    lease.created = !t2i_fs_exists(folder);
+    if (lease.created) T2I_TRY(t2i_fs_mkdir(folder, err));
+    lease.folder = t2i_fs_copy_path(folder, err);
+    lease.run = realpath(folder, NULL);
+    if (lease.run != NULL) lease.notes = t2i_fs_join(lease.run, ".writer", err);
+    t2i_status status = T2I_OK;
+    if (lease.run == NULL)
+        status = t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", folder, strerror(errno));
+    else if (lease.folder == NULL || lease.notes == NULL)
+        status = T2I_SYSTEM;
+    if (status == T2I_OK) status = wait_for_turn(err);
+    if (status == T2I_OK)
+        sweep_drafts(lease.run);
+    else
+        forget();
     return status;
 }
 
 t2i_status t2i_writer_lease_check(t2i_error *err)
 {
+    char name[NAME];
     writer now;
-    int named;
-    if (claim.path == NULL) return T2I_OK;
-    T2I_TRY(read_writer(claim.path, &now, &named, err));
-    if (named && same(&now, &claim.me)) return T2I_OK;
-    if (!named)
+    if (lease.mine == NULL) return T2I_OK;
+    DIR *dir = opendir(lease.notes); /* what is opened anew is as NFS's server has it */
+    int held = dir != NULL && access(lease.mine, F_OK) == 0, why = errno;
+    if (dir != NULL) closedir(dir);
+    if (held) return T2I_OK;
+    errno = why;
+    if (why != ENOENT && why != ENOTDIR) return cannot_read(lease.notes, err);
+    T2I_TRY(read_owner(lease.notes, name, err));
+    if (!names(name, &now))
         return t2i_fail(
             err, T2I_CANTCREATE,
             "%s no longer names this process as writer of %s: this process writes nothing more",
-            claim.path, claim.folder);
+            lease.notes, lease.folder);
     return t2i_fail(err, T2I_CANTCREATE,
                     "%s was taken over by process %ld of host %s: this process writes nothing more",
-                    claim.folder, now.pid, now.host);
-}
-
-t2i_status t2i_writer_lease_check_path(const char *path, t2i_error *err)
-{
-    size_t size = claim.folder == NULL ? 0 : strlen(claim.folder);
-    if (size == 0 || strncmp(path, claim.folder, size) != 0 || path[size] != '/') return T2I_OK;
-    return t2i_writer_lease_check(err);
+                    lease.folder, now.pid, now.host);
 }
 
 void t2i_writer_lease_end(void)
 {
-    t2i_error ignored;
-    if (claim.path != NULL && t2i_writer_lease_check(&ignored) == T2I_OK) unlink(claim.path);
-    t2i_free(claim.folder);
-    t2i_free(claim.path);
-    claim.folder = claim.path = NULL;
+    if (lease.mine == NULL) return;
+    if (lease.fd >= 0) close(lease.fd); /* first: NFS keeps open files under another name */
+    if (unlink(lease.mine) == 0 && rmdir(lease.notes) == 0 && lease.created) rmdir(lease.run);
+    forget();
 }

@@ -31,9 +31,9 @@ expect 64 "out is not given" "$B/t2i-train" $d
 expect 66 "cannot open $scratch/none.ini" "$B/t2i-train" "$scratch/none.ini"
 printf 'stepz = 3\n' >"$scratch/bad.ini"
 expect 64 "bad.ini:1" $MPIRUN -np 3 "$B/t2i-train" "$scratch/bad.ini"
-expect_warned 73 "cannot create" $run $d --quiet --out /proc/t2i-out
+expect 73 "cannot create" $run $d --quiet --out /proc/t2i-out
 : >"$scratch/file"
-expect_warned 73 "cannot create" $run $d --quiet --out "$scratch/file"
+expect 73 "cannot create" $run $d --quiet --out "$scratch/file"
 expect 66 "cannot open $scratch/none" $run $d --init "$scratch/none"
 expect 65 "no_model" sh -c "echo hello >$scratch/no_model; exec $run $d --init $scratch/no_model"
 expect 66 "cannot open $scratch/none" $run $d --sampler "$scratch/none"

@@ -82,7 +82,9 @@ __attribute__((constructor)) static void begin(void)
 static void note(int kind, int fd, const char *path, const char *other, long offset,
                  const void *data, size_t size)
 {
-    if (log_fd < 0) return;
+    /* the lease of a run folder means nothing after a power loss: its owner is of an earlier boot
+     */
+    if (log_fd < 0 || (path != NULL && strstr(path, "/.writer") != NULL)) return;
     int why = errno;
     t2i_shim_record record = {.kind = kind, .fd = fd, .offset = (uint64_t)offset, .data = size};
     record.path = path == NULL ? 0 : (uint32_t)strlen(path);

@@ -1,6 +1,9 @@
-/* Which process writes to a run folder: taken, held, lost, given back. */
+/* Which process owns a run folder: taken, held, lost, given back; however the folder is spelled. */
+#define _DEFAULT_SOURCE /* strsep */
 #include "test.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -9,57 +12,153 @@
 
 static t2i_error err;
 
-/* Another process writes that it has the folder. */
-static void put(const char *path, const char *writer)
+/* The file in run/.writer, whose name is the owner. */
+static const char *owner(void)
 {
-    FILE *file = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    fputs(writer, file);
-    CU_ASSERT_EQUAL(fclose(file), 0);
+    static char path[800];
+    DIR *dir = opendir(in_scratch("run/.writer"));
+    path[0] = '\0';
+    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
+        if (e->d_name[0] != '.')
+            snprintf(path, sizeof path, "%s/run/.writer/%s", scratch, e->d_name);
+    if (dir != NULL) closedir(dir);
+    return path;
+}
+
+/* Another process takes it. */
+static void become(const char *name)
+{
+    char path[700];
+    snprintf(path, sizeof path, "%s/run/.writer/%s", scratch, name);
+    CU_ASSERT_EQUAL(rename(owner(), path), 0);
+}
+
+static void put(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT, 0666);
+    CU_ASSERT_TRUE(fd >= 0);
+    close(fd);
 }
 
 static void test_lease(void)
 {
-    const char *note = in_scratch("run/.writer");
+    const char *run = in_scratch("run");
     OK(t2i_writer_lease_check(&err)); /* nothing is claimed */
-    OK(t2i_fs_mkdir(in_scratch("run"), &err));
-    put(note, "elsewhere 4711 1\n"); /* another host's process cannot be seen: it is replaced */
-    OK(t2i_writer_lease_take(in_scratch("run"), &err));
+    OK(t2i_writer_lease_take(run, &err));
+    CU_ASSERT_EQUAL(entries(in_scratch("run/.writer")), 1);
+    CU_ASSERT_EQUAL(entries(run), 1);
     OK(t2i_writer_lease_check(&err));
-    OK(t2i_writer_lease_check_path(in_scratch("run/log.jsonl"), &err));
     t2i_writer_lease_end();
-    CU_ASSERT_FALSE(t2i_fs_exists(note));
+    CU_ASSERT_FALSE(t2i_fs_exists(run)); /* it was made for nothing */
     OK(t2i_writer_lease_check(&err));
+    OK(t2i_fs_mkdir(run, &err));
+    OK(t2i_writer_lease_take(run, &err));
+    t2i_writer_lease_end();
+    CU_ASSERT_EQUAL(entries(run), 0);
+    put(in_scratch("file"));
+    FAILS(t2i_writer_lease_take(in_scratch("file/run"), &err), T2I_CANTCREATE, "file");
+    FAILS(t2i_writer_lease_take(in_scratch("file"), &err), T2I_CANTCREATE, "file");
 }
 
 static void test_lost(void)
 {
-    const char *note = in_scratch("run/.writer");
     OK(t2i_writer_lease_take(in_scratch("run"), &err));
-    put(note, "elsewhere 4711 1\n");
+    become("elsewhere,4711,1,1,1,0");
     FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE,
           "taken over by process 4711 of host elsewhere");
-    FAILS(t2i_writer_lease_check_path(in_scratch("run/model"), &err), T2I_CANTCREATE, "4711");
-    OK(t2i_writer_lease_check_path(in_scratch("runner/model"), &err)); /* not in the folder */
-    put(note, "nobody\n");
-    FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE, ".writer");
-    put(note, "elsewhere 4711 1\n");
     t2i_writer_lease_end();
-    CU_ASSERT_TRUE(t2i_fs_exists(note)); /* the other's note stays */
+    CU_ASSERT_PTR_NOT_NULL(strstr(owner(), "elsewhere,4711")); /* the other's file stays */
+    OK(t2i_writer_lease_take(in_scratch("run"), &err));        /* another host cannot be seen */
+    OK(t2i_writer_lease_check(&err));
+    unlink(owner());
+    FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE, ".writer no longer names this process");
+    rmdir(in_scratch("run/.writer"));
+    FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE, ".writer no longer names this process");
+    t2i_writer_lease_end();
 }
 
-/* Of a process that is gone, and of one whose number is used again. */
+/* The name of this process as owner, with another field: 1 pid, 2 start, 3 PID namespace, 4 boot,
+ * 5 locked. */
+static void become_like(const char *mine, int field, const char *value)
+{
+    char name[300] = "", all[300];
+    int at = 0;
+    snprintf(all, sizeof all, "%s", mine);
+    for (char *rest = all, *part; (part = strsep(&rest, ",")) != NULL; at++)
+        snprintf(name + strlen(name), sizeof name - strlen(name), "%s%s", at == 0 ? "" : ",",
+                 at == field ? value : part);
+    become(name);
+}
+
 static void test_dead(void)
 {
-    char host[256] = "", writer[400];
-    gethostname(host, sizeof host - 1);
-    snprintf(writer, sizeof writer, "%s %ld 1\n", host, (long)getppid());
-    put(in_scratch("run/.writer"), writer);
+    static const char *const other[] = {NULL, "999999999", "1", "1", "1"};
+    char mine[300];
+    OK(t2i_writer_lease_take(in_scratch("run"), &err));
+    snprintf(mine, sizeof mine, "%s", strrchr(owner(), '/') + 1);
+    for (int field = 1; field <= 4; field++) {
+        become_like(mine, field, other[field]);
+        FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE, "taken over");
+        t2i_writer_lease_end();
+        OK(t2i_writer_lease_take(in_scratch("run"), &err)); /* nobody of this name lives */
+    }
+    become("nobody"); /* killed between its two steps */
+    t2i_writer_lease_end();
+    OK(t2i_fs_mkdir(in_scratch("run/.writer.killed.tmp"), &err)); /* or before them */
+    put(in_scratch("run/.writer.killed.tmp/nobody"));
+    OK(t2i_writer_lease_take(in_scratch("run"), &err));
+    CU_ASSERT_EQUAL(entries(in_scratch("run")), 1);
+    t2i_writer_lease_end();
+    OK(t2i_fs_mkdir(in_scratch("run/.writer"), &err)); /* or while it gave the lease back */
     OK(t2i_writer_lease_take(in_scratch("run"), &err));
     t2i_writer_lease_end();
-    put(in_scratch("run/.writer"), "");
+    put(in_scratch("run/.writer")); /* version 1.0.0 wrote a file */
     OK(t2i_writer_lease_take(in_scratch("run"), &err));
+    CU_ASSERT_EQUAL(entries(in_scratch("run/.writer")), 1);
     t2i_writer_lease_end();
+}
+
+/* Takes the lease by this spelling in a process that is then killed: the file stays as it is. */
+static void take_and_die(const char *folder)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        t2i_writer_lease_end(); /* the parent's, which it has lost */
+        _exit(t2i_writer_lease_take(folder, &err) == T2I_OK ? 0 : 1);
+    }
+    int status = -1;
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void test_spelling(void)
+{
+    const char *run = in_scratch("run");
+    char before[800], here[512];
+    OK(t2i_fs_mkdir(run, &err));
+    CU_ASSERT_EQUAL(symlink("run", in_scratch("link")), 0);
+    CU_ASSERT_PTR_NOT_NULL(getcwd(here, sizeof here));
+    CU_ASSERT_EQUAL(chdir(scratch), 0);
+    const char *const spelled[] = {
+        run,   in_scratch("run/"), in_scratch("./run//"), in_scratch("link"), in_scratch("link/."),
+        "run", "./run/",           "run/../link"};
+    for (size_t i = 0; i < sizeof spelled / sizeof *spelled; i++) {
+        OK(t2i_writer_lease_take(spelled[i], &err));
+        CU_ASSERT_EQUAL(chdir("/"), 0);
+        OK(t2i_writer_lease_check(&err));
+        CU_ASSERT_EQUAL(chdir(scratch), 0);
+        snprintf(before, sizeof before, "%s", owner());
+        become("dead,1,1,1,1,0");
+        take_and_die(spelled[(i + 1) % 8]);
+        CU_ASSERT_STRING_NOT_EQUAL(before, owner());
+        CU_ASSERT_EQUAL(chdir("/"), 0);
+        FAILS(t2i_writer_lease_check(&err), T2I_CANTCREATE, "taken over by process");
+        t2i_writer_lease_end();
+        CU_ASSERT_EQUAL(chdir(scratch), 0);
+        CU_ASSERT_EQUAL(entries(run), 1);
+    }
+    CU_ASSERT_EQUAL(chdir(here), 0);
 }
 
 int main(void)
@@ -67,7 +166,8 @@ int main(void)
     static const t2i_test tests[] = {
         {"taken, held and given back", test_lease},
         {"taken over by another: nothing more is written", test_lost},
-        {"a dead process's lease is no obstacle", test_dead},
+        {"what a dead process left is no obstacle", test_dead},
+        {"every spelling of the folder is the same folder", test_spelling},
     };
     if (scratch_begin("writer_lease") != 0) return 1;
     int failed = t2i_test_main("writer_lease", tests, sizeof tests / sizeof *tests);
