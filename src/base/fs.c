@@ -77,45 +77,31 @@ int t2i_fs_lock(const char *path)
     }
 }
 
-static void sweep_file(const char *path, int careful)
+static void sweep_file(const char *path)
 {
     int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    lock_state state = fd < 0 ? HELD : take_lock(fd);
-    if (state == TAKEN || (state == UNKNOWN && !careful)) unlink(path);
-    if (fd >= 0) close(fd);
+    if (fd < 0) return;
+    if (take_lock(fd) == TAKEN) unlink(path);
+    close(fd);
 }
 
-/* careful: removes only what t2i_fs_out_open creates for the path folder/begin, and nothing without
- * its lock. */
-static void sweep(const char *folder, const char *begin, int careful)
-{
-    DIR *dir = opendir(folder);
-    size_t length = strlen(begin);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        const char *name = entry->d_name;
-        size_t size = strlen(name);
-        if (strncmp(name, begin, length) != 0 || size < 4 || strcmp(name + size - 4, ".tmp") != 0 ||
-            (careful && !ends_temporary_name(name + length)))
-            continue;
-        char *path = t2i_fs_join(folder, name, NULL);
-        if (path != NULL) sweep_file(path, careful);
-        t2i_free(path);
-    }
-    if (dir != NULL) closedir(dir);
-}
-
-void t2i_fs_sweep(const char *folder, const char *begin)
-{
-    sweep(folder, begin, 0);
-}
-
-/* Removes what killed writers of the path left. */
+/* Removes what killed writers of the path left: what t2i_fs_out_open creates for it, and nothing
+ * without its lock. */
 static void sweep_path(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = t2i_strdup(path);
+    const char *slash = strrchr(path, '/'), *begin = slash == NULL ? path : slash + 1;
+    char *folder = t2i_strdup(slash == NULL ? "." : path);
     if (folder != NULL && slash != NULL) folder[slash - path + 1] = '\0';
-    if (folder != NULL) sweep(slash == NULL ? "." : folder, slash == NULL ? path : slash + 1, 1);
+    DIR *dir = folder == NULL ? NULL : opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strncmp(name, begin, strlen(begin)) != 0 || !ends_temporary_name(name + strlen(begin)))
+            continue;
+        char *file = t2i_fs_join(folder, name, NULL);
+        if (file != NULL) sweep_file(file);
+        t2i_free(file);
+    }
+    if (dir != NULL) closedir(dir);
     t2i_free(folder);
 }
 

@@ -55,10 +55,6 @@ T2I_CHECKED t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *tex
  */
 T2I_CHECKED t2i_status t2i_fs_mkdir(const char *path, t2i_error *err);
 
-/* Removes the files BEGIN*.tmp in a folder that the caller alone may write, except for those whose
- * lock is held. Failures are ignored. */
-void t2i_fs_sweep(const char *folder, const char *begin);
-
 /* Opens a lock file, which is created if there is none, and locks it until the descriptor is
  * closed. Its holder may remove the file: a lock on a removed file counts for nothing. Returns -1
  * with errno; EWOULDBLOCK: another process holds it. Without locks in the file system nothing is

@@ -120,7 +120,8 @@ static t2i_status read_owner(const char *notes, char name[NAME], t2i_error *err)
     name[0] = '\0';
     if (dir == NULL) return errno == ENOENT || errno == ENOTDIR ? T2I_OK : cannot_read(notes, err);
     for (struct dirent *entry; name[0] == '\0' && (entry = readdir(dir)) != NULL;)
-        if (entry->d_name[0] != '.') snprintf(name, NAME, "%s", entry->d_name);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            snprintf(name, NAME, "%s", entry->d_name);
     closedir(dir);
     return T2I_OK;
 }
@@ -165,46 +166,65 @@ static void sweep_drafts(const char *run)
     if (dir != NULL) closedir(dir);
 }
 
-/* Renames the file from the name that was seen to the own one. *owner: the live process that keeps
- * it, else its pid is 0. *mine: the file's path if it was taken, else NULL. */
-static t2i_status take_from(const char *notes, const char *seen, writer *owner, int *fd,
-                            char **mine, t2i_error *err)
+/* Is the file that is open still the one with this name? */
+static int is_named(int fd, const char *path)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+/* Why the lease is not taken: a live process has it (pid is not 0), or another process, which may
+ * be about to take it, has locked the file. */
+typedef struct {
+    writer owner;
+    int held;
+} obstacle;
+
+/* Renames the file from the name that was seen to the own one, with a lock of it if there can be
+ * one. Who is patient waits for a lock that another process holds. Who is not goes without one
+ * where an owner is named, whose lock a server may have kept; nobody's is held by a live one. */
+static t2i_status take_from(const char *seen, int patient, obstacle *why, t2i_error *err)
 {
     char name[NAME];
     writer me = myself(), w;
     t2i_status status = T2I_OK;
-    char *from = t2i_fs_join(notes, seen, err);
+    char *mine = NULL, *from = t2i_fs_join(lease.notes, seen, err);
     if (from == NULL) return T2I_SYSTEM;
-    *fd = open(from, O_RDWR | O_CLOEXEC);
-    me.locked = *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) == 0;
-    int held = *fd >= 0 && !me.locked && errno == EWOULDBLOCK;
+    int fd = open(from, O_RDWR | O_CLOEXEC), gone = fd < 0 && errno == ENOENT;
+    me.locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    why->held = fd >= 0 && !me.locked && errno == EWOULDBLOCK;
     name_of(&me, name);
-    if (names(seen, &w) && lives(&w, held))
-        *owner = w;
-    else if ((*mine = t2i_fs_join(notes, name, err)) == NULL)
-        status = T2I_SYSTEM;
-    else if (rename(from, *mine) != 0) {
-        if (errno != ENOENT) /* else another process was quicker */
-            status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", *mine, strerror(errno));
-        t2i_free(*mine);
-        *mine = NULL;
+    int named = names(seen, &w);
+    if (named && lives(&w, why->held))
+        why->owner = w;
+    else if (!gone && !(why->held && (patient || !named)) && (fd < 0 || is_named(fd, from))) {
+        mine = t2i_fs_join(lease.notes, name, err);
+        if (mine == NULL)
+            status = T2I_SYSTEM;
+        else if (rename(from, mine) == 0) {
+            lease.mine = mine;
+            lease.fd = fd;
+        } else if (errno != ENOENT) /* else another process was quicker */
+            status = t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", mine, strerror(errno));
     }
-    if (*mine == NULL && *fd >= 0) close(*fd);
     t2i_free(from);
+    if (lease.mine != NULL) return T2I_OK;
+    if (fd >= 0) close(fd);
+    t2i_free(mine);
     return status;
 }
 
 /* ---- the lease ---- */
 
-/* One attempt. *owner: as of take_from. */
-static t2i_status attempt(writer *owner, t2i_error *err)
+static t2i_status attempt(int patient, obstacle *why, t2i_error *err)
 {
     char seen[NAME], own[NAME], name[NAME + 16];
     const writer me = myself();
-    *owner = (writer){0};
+    *why = (obstacle){0};
     if (!t2i_fs_is_folder(lease.run)) T2I_TRY(t2i_fs_mkdir(lease.run, err));
     T2I_TRY(read_owner(lease.notes, seen, err));
-    if (seen[0] != '\0') return take_from(lease.notes, seen, owner, &lease.fd, &lease.mine, err);
+    if (seen[0] != '\0') return take_from(seen, patient, why, err);
     name_of(&me, own);
     snprintf(name, sizeof name, ".writer.%s.tmp", own);
     char *draft = t2i_fs_join(lease.run, name, err);
@@ -213,29 +233,33 @@ static t2i_status attempt(writer *owner, t2i_error *err)
     return status;
 }
 
+/* Ends: who finds no obstacle makes a step, or another process has made one. */
 static t2i_status wait_for_turn(t2i_error *err)
 {
-    double since = t2i_cpu_seconds();
+    double since = t2i_cpu_seconds(), waited = 0.0;
     int told = 0;
-    writer owner;
-    for (;;) {
-        T2I_TRY(attempt(&owner, err));
+    obstacle why;
+    for (;; waited = t2i_cpu_seconds() - since) {
+        T2I_TRY(attempt(waited <= PATIENCE, &why, err));
         if (lease.mine != NULL) return T2I_OK;
-        if (t2i_cpu_seconds() - since > PATIENCE) break;
-        if (owner.pid != 0 && !told)
+        if (why.owner.pid != 0 && waited > PATIENCE)
+            return t2i_fail(err, T2I_CANTCREATE,
+                            "%s is being written by process %ld of this host; wait for its end, or "
+                            "stop it",
+                            lease.folder, why.owner.pid);
+        if (why.held && waited > 2 * PATIENCE)
+            return t2i_fail(err, T2I_CANTCREATE,
+                            "%s is being taken by another process; if there is none, remove %s",
+                            lease.folder, lease.notes);
+        if (!told && why.owner.pid != 0)
             t2i_log_note("%s is being written by process %ld; waiting for its end", lease.folder,
-                         owner.pid);
-        told = told || owner.pid != 0;
+                         why.owner.pid);
+        else if (!told && why.held && waited > 1.0)
+            t2i_log_note("%s is locked by another process; waiting for its end", lease.folder);
+        told = told || why.owner.pid != 0 || waited > 1.0;
         t2i_heartbeat_beat();
-        t2i_cpu_sleep(owner.pid == 0 ? 0.0 : 0.1);
+        t2i_cpu_sleep(why.owner.pid != 0 || why.held ? 0.1 : 0.0);
     }
-    return owner.pid == 0
-               ? t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it changes all the time",
-                          lease.notes)
-               : t2i_fail(err, T2I_CANTCREATE,
-                          "%s is being written by process %ld of this host; wait for its end, or "
-                          "stop it",
-                          lease.folder, owner.pid);
 }
 
 static void forget(void)

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/writer_lease.h"
 #include "checkpoint/checkpoint.h"
 
 char *t2i_run_folder_checkpoint(const char *run, long step, t2i_error *err)
@@ -78,13 +80,34 @@ t2i_status t2i_run_folder_samples(const char *run, long **steps, size_t *count, 
     return list_steps(run, "samples", ".png", steps, count, err);
 }
 
+/* Removes the files BEGIN*.tmp. The lease is checked after a name was read: a later owner has made
+ * no file with this name before, nor will it. */
+static void sweep(const char *folder, const char *begin)
+{
+    DIR *dir = opendir(folder);
+    t2i_error lost;
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        size_t size = strlen(name);
+        if (strncmp(name, begin, strlen(begin)) != 0 || size < 4 ||
+            strcmp(name + size - 4, ".tmp") != 0)
+            continue;
+        if (t2i_writer_lease_check(&lost) != T2I_OK) break;
+        char *path = t2i_fs_join(folder, name, NULL);
+        if (path != NULL) unlink(path);
+        t2i_free(path);
+    }
+    if (dir != NULL) closedir(dir);
+}
+
 void t2i_run_folder_sweep(const char *run)
 {
     static const char *const places[][2] = {
-        {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."}, {"", "best."}};
+        {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."},        {"", "best."},
+        {"", "log.jsonl."},       {"", "status.json."}, {"", "events.jsonl."}, {"", "job.ini."}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         char *folder = t2i_fs_join(run, places[i][0], NULL);
-        if (folder != NULL) t2i_fs_sweep(folder, places[i][1]);
+        if (folder != NULL) sweep(folder, places[i][1]);
         t2i_free(folder);
     }
 }

@@ -98,10 +98,8 @@ static t2i_status begin_folder(t2i_train *t, t2i_error *err)
         status = path == NULL ? T2I_SYSTEM : t2i_fs_mkdir(path, err);
         t2i_free(path);
     }
-    if (status == T2I_OK) {
-        t2i_run_folder_sweep(t->options->out);
+    if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->options->out, t->state.run.step, err);
-    }
     if (status == T2I_OK) status = t2i_runlog_begin(t->log, &t->state.run, err);
     if (status == T2I_OK && t->initial.resumed) status = log_checkpoint(t, err);
     if (status == T2I_OK && t->options->tensorboard)
@@ -398,6 +396,15 @@ static t2i_status open_checkpoint_writer(t2i_train *t, t2i_error *err)
     return t2i_comm_agree(t->comm, mine, err);
 }
 
+/* First the lease, then a look: what the owner before has saved is seen, and nothing of it comes
+ * later. */
+static t2i_status take_folder(const char *out, t2i_error *err)
+{
+    T2I_TRY(t2i_writer_lease_take(out, err));
+    t2i_run_folder_sweep(out);
+    return T2I_OK;
+}
+
 /* Collective. The lease of the run folder, the initial state and this rank's rows, which determine
  * the sizes of the run. */
 static t2i_status prepare(t2i_train *t, t2i_error *err)
@@ -414,9 +421,8 @@ static t2i_status prepare(t2i_train *t, t2i_error *err)
     if (options->replay != NULL)
         T2I_TRY(t2i_replay_check(options->replay, t->comm, t2i_dataset_get_info(t->dataset)->digest,
                                  t->result_options, err));
-    /* first the lease, then a look: what the owner before still saves is seen */
     if (t->rank == 0 && !options->dry_run && options->replay == NULL)
-        mine = t2i_writer_lease_take(options->out, err);
+        mine = take_folder(options->out, err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(
         t2i_initial_state_make(&t->initial, t->comm, options, t->dataset, t->result_options, err));

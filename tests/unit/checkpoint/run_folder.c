@@ -99,7 +99,10 @@ static void test_samples(void)
 static void test_sweep(void)
 {
     static const char *const gone[] = {"run/checkpoints/step-4.safetensors.tmp",
-                                       "run/samples/step-4.png.tmp", "run/model.safetensors.tmp",
+                                       "run/samples/step-4.png.tmp",
+                                       "run/model.safetensors.tmp",
+                                       "run/log.jsonl.4711-01234567.tmp",
+                                       "run/status.json.1.tmp",
                                        "run/best.safetensors.tmp"};
     static const char *const kept[] = {"run/checkpoints/step-4.safetensors",
                                        "run/checkpoints/notes.tmp", "run/samples/step-4.png",
