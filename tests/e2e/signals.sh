@@ -114,7 +114,7 @@ ends 143 $long
 [ "$(cd "$out/checkpoints" && sha256sum *)" = "$before" ] || fail "$what: $(ls "$out/checkpoints")"
 "$B/t2i-model" verify "$out" >/dev/null 2>&1 || fail "$what: the checkpoint is damaged"
 what="a second signal to the ranks of mpirun"
-rm -f "$scratch/pids"
+rm -f "$scratch/log" "$scratch/pids" # as above
 ranks "$big --out $out" &
 long=$!
 for ((i = 0; i < 1200; i++)); do ! grep -s -q "steps [23]\.\." "$scratch/log" || break; sleep 0.05; done

@@ -64,7 +64,7 @@ for name in "${@%.patch}"; do
     if build $(tests_of "$name"); then
         for test in $(tests_of "$name"); do
             case $useless in *" $test "*) continue ;; esac
-            passes "$test" || { by=$(sed -n 's/^FAIL //p' "$log/test") && break; }
+            passes "$test" || { by=$(sed -n 's/^FAIL //p' "$log/test" | head -n 1) && break; }
         done
         if [ -n "$by" ]; then
             echo "ok   $name: $by" && killed=$((killed + 1))
