@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,6 +119,37 @@ static void test_dead(void)
     t2i_writer_lease_end();
 }
 
+/* A live process whose name has another boot or PID namespace, and who has no lock, is another. */
+static void test_unseen(void)
+{
+    char name[300];
+    int ends[2];
+    CU_ASSERT_EQUAL(pipe(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char byte = t2i_writer_lease_take(in_scratch("run"), &err) == T2I_OK;
+        if (write(ends[1], &byte, 1) == 1) pause();
+        _exit(1);
+    }
+    CU_ASSERT_EQUAL(read(ends[0], name, 1), 1);
+    CU_ASSERT_EQUAL(name[0], 1);
+    snprintf(name, sizeof name, "%s", strrchr(owner(), '/') + 1);
+    name[strlen(name) - 1] = '0';
+    for (int field = 3; field <= 4; field++) {
+        scratch_remove(in_scratch("run/.writer"));
+        OK(t2i_fs_mkdir(in_scratch("run/.writer"), &err));
+        put(in_scratch("run/.writer/nobody"));
+        become_like(name, field, "1");
+        OK(t2i_writer_lease_take(in_scratch("run"), &err));
+        t2i_writer_lease_end();
+    }
+    kill(pid, SIGKILL);
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* Takes the lease by this spelling in a process that is then killed: the file stays as it is. */
 static void take_and_die(const char *folder)
 {
@@ -167,6 +199,7 @@ int main(void)
         {"taken, held and given back", test_lease},
         {"taken over by another: nothing more is written", test_lost},
         {"what a dead process left is no obstacle", test_dead},
+        {"boot and PID namespace are part of the owner", test_unseen},
         {"every spelling of the folder is the same folder", test_spelling},
     };
     if (scratch_begin("writer_lease") != 0) return 1;
