@@ -104,7 +104,8 @@ void t2i_run_folder_sweep(const char *run)
 {
     static const char *const places[][2] = {
         {"checkpoints", "step-"}, {"samples", "step-"}, {"", "model."},        {"", "best."},
-        {"", "log.jsonl."},       {"", "status.json."}, {"", "events.jsonl."}, {"", "job.ini."}};
+        {"", "log.jsonl."},       {"", "status.json."}, {"", "events.jsonl."}, {"", "report.html."},
+        {"", "loss.png."},        {"", "job.ini."}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         char *folder = t2i_fs_join(run, places[i][0], NULL);
         if (folder != NULL) sweep(folder, places[i][1]);

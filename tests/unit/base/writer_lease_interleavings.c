@@ -652,7 +652,7 @@ static void turn(process *p)
 
 static void try_order(void)
 {
-    int kills = now->kills;
+    int kills = now->kills, first = 1;
     prepare();
     orders++;
     for (;;) {
@@ -666,7 +666,10 @@ static void try_order(void)
             blame("both processes wait");
             break;
         }
-        int next = choose(count + (kills && !all[0].done));
+        /* two hosts are alike: one of them begins */
+        int alike = of_hosts() && now->goal[0] == now->goal[1] && !kills;
+        int next = first && alike ? 0 : choose(count + (kills && !all[0].done));
+        first = 0;
         if (next == count && !draining) {
             kills = 0;
             all[0].killed = 1;
@@ -744,6 +747,7 @@ int main(void)
         {"two hosts: the later one takes over", test_two_hosts},
         {"errors of earlier versions are found", test_errors},
     };
+    if (syscall(SYS_faccessat, AT_FDCWD, "/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
     if (scratch_begin("interleavings") != 0) return 1;
     snprintf(run, sizeof run, "%s/run", scratch);
     for (int i = 0; i < 2; i++) all[i].stack = malloc(STACK);
