@@ -47,11 +47,10 @@ static int ends_temporary_name(const char *end)
            strcmp(end + 2 + pid + 8, ".tmp") == 0;
 }
 
-/* Is the file with this name the one that was opened? */
-static int is_same(int fd, const char *name)
+int t2i_fs_is_named(int fd, const char *path)
 {
     struct stat opened, named;
-    return fstat(fd, &opened) == 0 && lstat(name, &named) == 0 && opened.st_dev == named.st_dev &&
+    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
            opened.st_ino == named.st_ino;
 }
 
@@ -70,7 +69,7 @@ int t2i_fs_lock(const char *path)
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (fd < 0) return -1;
         int held = take_lock(fd) == HELD;
-        if (!held && is_same(fd, path)) return fd;
+        if (!held && t2i_fs_is_named(fd, path)) return fd;
         close(fd); /* not held: its holder removed it between open and flock */
         errno = EWOULDBLOCK;
         if (held) return -1;
@@ -113,7 +112,7 @@ static t2i_status create(t2i_fs_out *out, t2i_error *err)
         if (out->temp == NULL) return T2I_SYSTEM;
         out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         int why = errno;
-        if (out->fd >= 0 && take_lock(out->fd) != HELD && is_same(out->fd, out->temp))
+        if (out->fd >= 0 && take_lock(out->fd) != HELD && t2i_fs_is_named(out->fd, out->temp))
             return T2I_OK;
         /* the name exists, or another program took the file for one that was left */
         if (out->fd >= 0) close(out->fd);

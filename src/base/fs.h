@@ -61,6 +61,9 @@ T2I_CHECKED t2i_status t2i_fs_mkdir(const char *path, t2i_error *err);
  * locked. */
 T2I_CHECKED int t2i_fs_lock(const char *path);
 
+/* Is the open file still the one with this name? Links are not followed. */
+int t2i_fs_is_named(int fd, const char *path);
+
 int t2i_fs_exists(const char *path);
 int t2i_fs_is_folder(const char *path);
 /* Size in bytes of a regular file; T2I_NOINPUT for anything else. */

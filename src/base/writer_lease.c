@@ -34,6 +34,7 @@ typedef struct {
 } writer;
 
 static struct {
+    writer me;    /* this process, once the lease is asked for */
     char *folder; /* owned: as the caller spells it; NULL: no lease */
     char *run;    /* owned: the same, absolute */
     char *notes;  /* owned: RUN/.writer */
@@ -98,9 +99,9 @@ static int names(const char *name, writer *w)
 /* Is it another process of this host that still exists? held: is its file locked? */
 static int lives(const writer *w, int held)
 {
-    writer me = myself();
-    int here = strcmp(w->boot, me.boot) == 0, seen = strcmp(w->space, me.space) == 0;
-    if (!here || (seen && w->pid == me.pid && w->began == me.began)) return 0;
+    const writer *me = &lease.me;
+    int here = strcmp(w->boot, me->boot) == 0, seen = strcmp(w->space, me->space) == 0;
+    if (!here || (seen && w->pid == me->pid && w->began == me->began)) return 0;
     return (seen && w->began != 0 && began(w->pid) == w->began) || (w->locked && held);
 }
 
@@ -166,14 +167,6 @@ static void sweep_drafts(const char *run)
     if (dir != NULL) closedir(dir);
 }
 
-/* Is the file that is open still the one with this name? */
-static int is_named(int fd, const char *path)
-{
-    struct stat opened, named;
-    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
-           opened.st_ino == named.st_ino;
-}
-
 /* Why the lease is not taken: a live process has it (pid is not 0), or another process, which may
  * be about to take it, has locked the file. */
 typedef struct {
@@ -187,18 +180,19 @@ typedef struct {
 static t2i_status take_from(const char *seen, int patient, obstacle *why, t2i_error *err)
 {
     char name[NAME];
-    writer me = myself(), w;
+    writer me = lease.me, w;
     t2i_status status = T2I_OK;
     char *mine = NULL, *from = t2i_fs_join(lease.notes, seen, err);
     if (from == NULL) return T2I_SYSTEM;
-    int fd = open(from, O_RDWR | O_CLOEXEC), gone = fd < 0 && errno == ENOENT;
+    int fd = open(from, O_RDWR | O_NOFOLLOW | O_CLOEXEC), gone = fd < 0 && errno == ENOENT;
     me.locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
     why->held = fd >= 0 && !me.locked && errno == EWOULDBLOCK;
     name_of(&me, name);
     int named = names(seen, &w);
     if (named && lives(&w, why->held))
         why->owner = w;
-    else if (!gone && !(why->held && (patient || !named)) && (fd < 0 || is_named(fd, from))) {
+    else if (!gone && !(why->held && (patient || !named)) &&
+             (fd < 0 || t2i_fs_is_named(fd, from))) {
         mine = t2i_fs_join(lease.notes, name, err);
         if (mine == NULL)
             status = T2I_SYSTEM;
@@ -220,12 +214,11 @@ static t2i_status take_from(const char *seen, int patient, obstacle *why, t2i_er
 static t2i_status attempt(int patient, obstacle *why, t2i_error *err)
 {
     char seen[NAME], own[NAME], name[NAME + 16];
-    const writer me = myself();
     *why = (obstacle){0};
     if (!t2i_fs_is_folder(lease.run)) T2I_TRY(t2i_fs_mkdir(lease.run, err));
     T2I_TRY(read_owner(lease.notes, seen, err));
     if (seen[0] != '\0') return take_from(seen, patient, why, err);
-    name_of(&me, own);
+    name_of(&lease.me, own);
     snprintf(name, sizeof name, ".writer.%s.tmp", own);
     char *draft = t2i_fs_join(lease.run, name, err);
     t2i_status status = draft == NULL ? T2I_SYSTEM : put_nobody(draft, lease.notes, err);
@@ -274,6 +267,7 @@ static void forget(void)
 t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
 {
     T2I_ASSERT(lease.folder == NULL);
+    lease.me = myself();
     lease.created = !t2i_fs_exists(folder);
     if (lease.created) T2I_TRY(t2i_fs_mkdir(folder, err));
     lease.folder = t2i_fs_copy_path(folder, err);

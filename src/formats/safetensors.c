@@ -325,13 +325,19 @@ t2i_status t2i_st_open(t2i_st **out, const char *path, t2i_error *err)
     return status;
 }
 
+/* What reading the header made. */
+static void free_tables(t2i_st *st)
+{
+    t2i_free(st->texts);
+    t2i_free(st->meta);
+    t2i_free(st->tensor);
+}
+
 void t2i_st_close(t2i_st *st)
 {
     if (st == NULL) return;
     if (st->fd >= 0) close(st->fd);
-    t2i_free(st->texts);
-    t2i_free(st->meta);
-    t2i_free(st->tensor);
+    free_tables(st);
     t2i_free(st->header);
     t2i_free(st->path);
     t2i_free(st);
@@ -470,9 +476,7 @@ static t2i_status check_header(const t2i_text *text, uint64_t data_size, t2i_err
     t2i_status status = text->size > HEADER_MAX
                             ? t2i_fail(&why, T2I_DATA, "its header is over 100 MB")
                             : parse_header(&st, &why);
-    t2i_free(st.texts);
-    t2i_free(st.meta);
-    t2i_free(st.tensor);
+    free_tables(&st);
     if (status == T2I_DATA)
         return t2i_fail(err, T2I_BUG, "these tensors cannot be written: %s", why.text);
     return status == T2I_OK ? T2I_OK : t2i_fail(err, status, "%s", why.text);

@@ -171,14 +171,23 @@ static size_t share_of_writer(size_t count, int size, double each, double other)
                                               : least;
 }
 
-/* Sends what the ranks have encoded to rank 0: pictures [0, own) are its own. */
+/* The first of the pictures that a rank encodes, up to those of the next: rank 0 has `own`, the
+ * others share the rest. rank may be size: the end. */
+static size_t begin_of(size_t own, size_t count, int rank, int size)
+{
+    return rank == 0      ? 0
+           : rank == size ? count
+                          : own + t2i_comm_share(count - own, rank - 1, size - 1);
+}
+
+/* Sends what the ranks have encoded to rank 0. */
 static void collect(dataset_encoder *e, size_t own, size_t count)
 {
     const int rank = rank_of(e), size = e->comm == NULL ? 1 : t2i_comm_size(e->comm);
     const size_t row = e->decoder.dim * sizeof *e->features;
     for (int r = 1; r < size; r++) {
-        size_t from = own + t2i_comm_share(count - own, r - 1, size - 1);
-        size_t many = own + t2i_comm_share(count - own, r, size - 1) - from;
+        size_t from = begin_of(own, count, r, size),
+               many = begin_of(own, count, r + 1, size) - from;
         if (rank == 0) {
             t2i_comm_receive(e->comm, r, e->features + from * e->decoder.dim, row, many);
             t2i_comm_receive(e->comm, r, e->errors + from, sizeof *e->errors, many);
@@ -202,8 +211,7 @@ static t2i_status put_pictures(dataset_encoder *e, t2i_dataset_writer *out, t2i_
     for (size_t first = 0; first < e->images; first += e->block) {
         size_t count = e->images - first < e->block ? e->images - first : e->block;
         size_t own = share < count ? (size_t)share : count;
-        size_t from = rank == 0 ? 0 : own + t2i_comm_share(count - own, rank - 1, size - 1);
-        size_t to = rank == 0 ? own : own + t2i_comm_share(count - own, rank, size - 1);
+        size_t from = begin_of(own, count, rank, size), to = begin_of(own, count, rank + 1, size);
         size_t end = rank == 0 ? count : to;
         double began = t2i_cpu_seconds();
         if (status == T2I_OK && end > from)

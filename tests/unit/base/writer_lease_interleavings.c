@@ -491,13 +491,14 @@ FILE *fopen(const char *path, const char *mode)
 static t2i_status take_by_writing(t2i_error *err)
 {
     char seen[NAME], name[NAME];
-    writer me = myself(), w;
+    writer w;
     double since = t2i_cpu_seconds();
+    lease.me = myself();
     lease.fd = -1;
     lease.run = strdup(run);
     lease.folder = t2i_strdup(run);
     lease.notes = t2i_fs_join(run, ".writer", err);
-    name_of(&me, name);
+    name_of(&lease.me, name);
     for (;;) {
         if (read_owner(lease.notes, seen, err) != T2I_OK) return T2I_IO;
         if (!names(seen, &w) || !lives(&w, 0)) break;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
+#include "unit/checkpoint/tiny_checkpoint.h"
 #include "base/commit.h"
 #include "base/fs.h"
 #include "checkpoint/checkpoint.h"
@@ -138,18 +139,8 @@ static void test_old(void)
 
 static t2i_checkpoint make_checkpoint(void)
 {
-    static const char *const names[] = {"a", "b", "<PAD>"};
-    static const t2i_config config = {.vocab_size = 3,
-                                      .d_model = 2,
-                                      .n_heads = 1,
-                                      .n_layers = 1,
-                                      .d_ff = 3,
-                                      .block_size = 4,
-                                      .vision_feature_dim = 2,
-                                      .head_bias = 1};
-    t2i_checkpoint c = {.ours = 1, .has_head = 1, .run = {.step = 2, .shards = 8, .dataset = "d"}};
-    OK(t2i_model_new(&c.model, &config, &err));
-    OK(t2i_vocab_new(&c.vocab, names, 3, &err));
+    t2i_checkpoint c = tiny_checkpoint(2);
+    strcpy(c.run.dataset, "d");
     float **const block[] = {&c.weights, &c.m, &c.v};
     for (size_t b = 0; b < 3; b++) {
         *block[b] = t2i_block_new(&c.model.layout);

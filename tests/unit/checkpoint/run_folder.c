@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
+#include "unit/checkpoint/tiny_checkpoint.h"
 #include "base/commit.h"
 #include "base/fs.h"
 #include "checkpoint/checkpoint.h"
@@ -13,18 +14,7 @@ static t2i_error err;
 
 static void save(const char *path, long step)
 {
-    static const char *const names[] = {"a", "b", "<PAD>"};
-    static const t2i_config config = {.vocab_size = 3,
-                                      .d_model = 2,
-                                      .n_heads = 1,
-                                      .n_layers = 1,
-                                      .d_ff = 3,
-                                      .block_size = 4,
-                                      .vision_feature_dim = 2,
-                                      .head_bias = 1};
-    t2i_checkpoint c = {.ours = 1, .has_head = 1, .run = {.step = step, .shards = 8}};
-    OK(t2i_model_new(&c.model, &config, &err));
-    OK(t2i_vocab_new(&c.vocab, names, 3, &err));
+    t2i_checkpoint c = tiny_checkpoint(step);
     c.weights = t2i_block_new(&c.model.layout);
     c.run.options = t2i_strdup("{}");
     OK(t2i_checkpoint_save(&c, path, &err));
