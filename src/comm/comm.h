@@ -46,8 +46,8 @@ int t2i_comm_node_first(const t2i_comm *comm);
 
 /* Collective. Number of threads per rank: `wanted` or, if 0, OMP_NUM_THREADS, else the cores that
  * the ranks of the node may use (job_limits.h) divided by these ranks, and at most
- * SLURM_CPUS_PER_TASK. All ranks
- * get the smallest number. Only the main thread may make collective calls. */
+ * SLURM_CPUS_PER_TASK. All ranks get the smallest number. Only the main thread may make collective
+ * calls. */
 enum { T2I_THREADS_MAX = 1024 };
 int t2i_comm_threads(t2i_comm *comm, int wanted);
 /* After t2i_comm_threads: does ranks x threads of this node exceed its cores? Then waiting threads

@@ -14,8 +14,8 @@
 typedef struct t2i_h5_file t2i_h5_file;
 
 /* Opens a dataset file by descriptor fd, which it closes, on failure too; path is for messages.
- * *claims: its attributes, sizes and storage, not yet validated against each
- * other. T2I_NOINPUT, T2I_DATA, T2I_IO. */
+ * *claims: its attributes, sizes and storage, not yet validated against each other. T2I_NOINPUT,
+ * T2I_DATA, T2I_IO. */
 T2I_CHECKED t2i_status t2i_h5_open(t2i_h5_file **out, int fd, const char *path, uint64_t file_size,
                                    t2i_claims *claims, t2i_error *err);
 const t2i_column *t2i_h5_column(const t2i_h5_file *file, unsigned which);

@@ -3,8 +3,8 @@
  *
  * Standard input, output and error are /dev/null; descriptor 3 is the socket (reader_protocol.h).
  * The program limits its memory and time, confines itself (reader_confinement.h), then answers
- * requests until the other end of the socket
- * is closed, at the latest by the end of the other process.
+ * requests until the other end of the socket is closed, at the latest by the end of the other
+ * process.
  */
 #ifndef T2I_READER_SERVER_H
 #define T2I_READER_SERVER_H

@@ -9,8 +9,8 @@ static size_t cut(size_t batch, size_t shards, size_t v)
 
 static uint64_t first_row(size_t batch, size_t shards, uint64_t rows, size_t v)
 {
-    return rows * cut(batch, shards, v) /
-           batch; /* rows are below 2^32, and batch is at most 2^20 */
+    /* rows are below 2^32, and batch is at most 2^20 */
+    return rows * cut(batch, shards, v) / batch;
 }
 
 /* Does every shard have a row to draw? If there are fewer rows than the batch, rounding can leave a
