@@ -44,6 +44,7 @@ for cell in $CELLS; do
         victim=$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)
         kill -KILL "$victim" && kills=$((kills + 1))
         wait || true
+        sleep 1 # as the loop does
         from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
         computed=$((computed + $(last_step) - from)) next=$((next + every * 1000000))
     done

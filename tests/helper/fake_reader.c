@@ -1,6 +1,6 @@
 /* fake_reader.c - t2i-reader with a replacement of HDF5: this file's t2i_h5_*, which the linker
- * finds before the project's. It crashes, loops, hangs or returns false claims, depending on the
- * name of the file. For tests/unit/dataset/reader.c. */
+ * finds before the project's. It crashes, loops, hangs, returns false claims or answers of another
+ * size, depending on the name of the file. For tests/unit/dataset/reader.c. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +131,8 @@ t2i_status t2i_h5_open(t2i_h5_file **out, int fd, const char *path, uint64_t fil
         T2I_TRY(
             t2i_column_accept(&file->column[i], file->lie, i, &claims->column[i], file_size, why));
     claim(file->lie, claims);
+    if (told_to(file->lie, "fewer")) file->column[PAIR_IMAGE].row_bytes--; /* of its answers */
+    if (told_to(file->lie, "more")) file->column[PAIR_IMAGE].row_bytes++;
     *out = file;
     return told_to(file->lie, "open-") ? misbehave(file->lie + 5, why) : T2I_OK;
 }

@@ -122,6 +122,19 @@ static void refuses_lies(void)
     t2i_dataset_close(dataset);
 }
 
+static void refuses_answers_of_another_size(void)
+{
+    static const char *const lie[] = {"fewer", "more"};
+    for (size_t i = 0; i < sizeof lie / sizeof *lie; i++) {
+        t2i_dataset *dataset = open_one(lie[i]);
+        uint32_t images[PAIRS];
+        FAILS(t2i_dataset_pairs(dataset, 0, PAIRS, images, NULL, NULL, &err), T2I_DATA,
+              "is damaged: HDF5 crashes on it");
+        t2i_dataset_close(dataset);
+        sound();
+    }
+}
+
 static const struct {
     const char *how;
     t2i_status status;
@@ -407,6 +420,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"what it claims is not believed", refuses_lies},
+        {"its answers have the size that was asked for", refuses_answers_of_another_size},
         {"its death is an error of the file", survives_its_death},
         {"other datasets that it had open are told", others_are_told},
         {"it serves eight datasets", serves_eight},
