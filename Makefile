@@ -185,7 +185,7 @@ check-e2e check-fault check-slurm: check-%: test-programs
 	@$(RUN) $(call scripts,$*)
 # What the scripts start.
 test-programs: all $(HELPERS) $(FAULTS) $(SHIMS)
-# Does each protection that tests/fault/README.md promises have a test that notices its loss? About an hour.
+# Does each protection that tests/fault/README.md promises have a test that notices its loss?
 MUTATION ?=
 mutations: test-programs $(TESTS)
 	@B=$B MPIRUN="$(MPIRUN)" tests/fault/mutations/run.sh $(MUTATION)
@@ -220,6 +220,7 @@ bench: all $(BENCH) $(HELPERS)
 # What is kept of a run whose ranks are killed: CELLS="60:5" MINUTES=3 for less than an hour and a half.
 goodput: all
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/goodput.sh
+	@B=$B tests/bench/goodput_slurm.sh
 
 # Messages of a step on simulated nodes (SimGrid).
 scaling:

@@ -1,0 +1,62 @@
+#!/bin/bash
+# goodput_slurm.sh: goodput.sh under Slurm. Usage: [CELLS="rank:60:5 ..."] [MINUTES=20] goodput_slurm.sh (make goodput)
+# In a cell KIND:K:C slurm/train.sbatch trains on two nodes of one rank each (rank) or loses one of two nodes (node) every K seconds
+# that it runs, with a checkpoint about every C seconds. Only time is counted in which the job holds nodes, not its wait in the queue.
+nodes=2
+. tests/slurm/slurm.sh.inc
+set +e
+MINUTES=${MINUTES:-20} CELLS=${CELLS:-rank:60:5 rank:60:30 rank:300:5 rank:300:30 node:300:5 node:300:30}
+RANDOM=${SEED:-1}
+"$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
+edited train.sbatch -e "s|^MPI=[^ ]*|MPI=${MPI:-pmix}|" -e "s|^OPTIONS+=()|OPTIONS+=(\$T2I_OPTIONS)|"
+now() { echo "${EPOCHREALTIME//[!0-9]/}"; }
+ranks() { pgrep -f -- "^[^ ]*t2i-train .*--out $run" || true; }
+
+# start STEPS: a job that writes a checkpoint every so many
+start() {
+    job=$(JOB=jobs/shapes.ini OUT=$run T2I_OPTIONS="--data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant
+        --sample-every 0 --validate-every 0 --log-every 1 --keep 3 --checkpoint-every $1" \
+        submit --nodes=2 --ntasks=2 --ntasks-per-node=1 --mincpus=1 "$scratch/train.sbatch")
+}
+running() { is_state "$job" RUNNING; }
+
+run=$scratch/undisturbed
+start 0
+wait_until 60 "some steps" past "$run" 20
+first=$(step_of "$run") begun=$(now)
+sleep 60
+rate=$(echo "$(step_of "$run") $first $(now) $begun" | awk '{ printf "%.2f", ($1 - $2) * 1e6 / ($3 - $4) }')
+scancel "$job"
+wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
+echo "undisturbed: $rate steps/s on 2 nodes of one rank; $MINUTES minutes held per cell"
+echo "| loss | checkpoint every | losses | steps kept of computed | seconds kept of held | a loss costs | half an interval + 3 s |"
+echo "|---|---|---|---|---|---|---|"
+for cell in $CELLS; do
+    IFS=: read -r kind every seconds <<<"$cell"
+    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 next=$every last=$(now) was=''
+    start "$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')"
+    while [ $((held / 60000000)) -lt "$MINUTES" ]; do
+        sleep 0.2
+        at=$(now)
+        if running; then
+            held=$((held + at - last)) was=yes
+            [ $((held / 1000000)) -lt $next ] || {
+                before=$(step_of "$run") losses=$((losses + 1)) next=$((next + every))
+                lost=$((lost + before - $(newest "$run")))
+                case $kind in
+                rank) kill -KILL "$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)" ;;
+                node) testbed kill n2 && sleep 1 && held=$((held + 1000000)) && testbed revive n2 ;;
+                esac
+            }
+        fi
+        last=$at
+    done
+    kept=$(step_of "$run")
+    scancel "$job"
+    wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
+    echo "$kind $every $seconds $losses $kept $((kept + lost)) $held $rate" | awk '{
+        held = $7 / 1e6; kept = $5 / $8
+        printf "| a %s every %d s | %d s | %d | %d of %d, %.1f %% | %.0f of %.0f, %.1f %% | %.1f s | %.1f s |\n", $1, $2, $3, $4, $5, $6,
+            100 * $5 / $6, kept, held, 100 * kept / held, $4 ? (held - kept) / $4 : 0, $3 / 2 + 3 }'
+done
+finish
