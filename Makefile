@@ -142,7 +142,7 @@ help:
 	@echo "make tutorial   run the tutorial, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      run all tests (JOBS=1: one at a time); make asan-check: with address and undefined-behaviour sanitizers"
 	@echo "make soak       inject faults for hours, and print statistics (FAULT=kill for one kind)"
-	@echo "make mutations  take one protection out at a time and see its test fail (MUTATION=zip-crc for one; about an hour)"
+	@echo "make mutations  take one protection out at a time and see its test fail (MUTATION=zip-crc for one)"
 	@echo "make fuzz       run libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      benchmarks, with PyTorch if PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes in all)"
 	@echo "make goodput    kill ranks of a run every minute and every five, and see what is kept (MINUTES=20 a cell)"
@@ -217,7 +217,7 @@ fuzz-%: $B/tests/fuzz/%.o $B/libt2i-internal.a
 bench: all $(BENCH) $(HELPERS)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/bench.sh
 
-# What is kept of a run whose ranks are killed: CELLS="60:5" MINUTES=3 for less than an hour and a half.
+# What is kept of a run whose ranks are killed, by itself and under Slurm: 20 minutes per cell (MINUTES, CELLS).
 goodput: all
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/goodput.sh
 	@B=$B tests/bench/goodput_slurm.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The job scripts on a real Slurm with two nodes: a preemption, a node's loss after which the run goes on at half its size, an
-# array; each run ends in the bits of one that nobody disturbed. A job that is lost at the same step again and again ends; a dataset
+# The job scripts on a real Slurm with two nodes: a preemption, a killed rank, a node's loss after which the run goes on at half
+# its size, an array; each run ends in the bits of one that nobody disturbed. A job that is lost at the same step again and again ends; a dataset
 # is built. The long form is night.sh.
 nodes=2
 . tests/slurm/slurm.sh.inc
@@ -62,6 +62,12 @@ saved=$(newest "$run")
 grep -q '"exit": 75' "$run/status.json" && [ "$saved" -ge 150 ] && [ $((saved % 100)) -ne 0 ] || fail "no checkpoint after USR1: $(cat "$run/status.json")"
 note "requeued, saved at step $saved"
 wait_until 60 "the second start" past "$run" $((saved + 200))
+kill -KILL "$(pgrep -f -- "t2i-train .*--out $run" | head -n 1)"
+again() { grep -q 'starting the ranks again on the same nodes' "$scratch/shapes-$job.log"; }
+wait_until 20 "the ranks again after one was killed" again
+saved=$(newest "$run")
+wait_until 30 "steps after a rank was killed" past "$run" $((saved + 120))
+note "a rank was killed, at step $(step_of "$run") again"
 testbed kill n2
 note "n2 lost at step $(step_of "$run")"
 array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
