@@ -9,7 +9,7 @@ cores=$(nproc)
 # shellcheck disable=SC2086
 $MPIRUN -np 8 "$B/t2i-train" jobs/shapes.ini
 # No training picture shows the last two combinations (with seed 1; tested by tests/unit/prepare/shapes.c).
-"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png \
+"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force \
     "a small red circle in the middle" \
     "on the left, a large purple diamond" \
     "the triangle on the right is medium and orange" \
@@ -18,8 +18,8 @@ $MPIRUN -np 8 "$B/t2i-train" jobs/shapes.ini
 cat <<END
 
 No training picture shows the combinations of the last two prompts. Open
-  runs/shapes/demo.png      the five prompts, each with the decoded picture and the nearest pictures
-  runs/shapes/demo-4.png    the decoded picture of an unseen combination
-  runs/shapes/report.html   in a browser: loss curves, samples, and where the time went
+  runs/shapes/demo.png          the five prompts, each with the decoded picture and the nearest pictures
+  runs/shapes/demo-drawn-4.png  the decoded picture of an unseen combination
+  runs/shapes/report.html       in a browser: loss curves, samples, and where the time went
 Next: make score, and "Your own pictures" in README.md
 END

@@ -24,9 +24,9 @@ mkdir -p "$OUT"
 # shellcheck disable=SC2086
 $MPIRUN -np 1 "$B/t2i-train" jobs/tutorial.ini --data "$OUT/tutorial.h5" --out "$OUT/tutorial" --init "$MODEL"
 "$B/t2i-model" export "$OUT/tutorial" --to "$OUT/text_to_image_model.pt"
-"$B/t2i-generate" "$OUT/text_to_image_model.pt" --data "$OUT/tutorial.h5" "a blue square shape" --out "$OUT/generated.png"
+"$B/t2i-generate" "$OUT/text_to_image_model.pt" --data "$OUT/tutorial.h5" "a blue square shape" --out "$OUT/generated.png" --force
 cat <<END
 
 $OUT/text_to_image_model.pt is the file of the tutorial's last step; the tutorial's code can load it.
-$OUT/generated.png shows the pictures nearest to "a blue square shape", and $OUT/generated-1.png the decoded picture.
+$OUT/generated.png shows the pictures nearest to "a blue square shape", and $OUT/generated-drawn-1.png the decoded picture.
 END

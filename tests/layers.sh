@@ -52,6 +52,7 @@ gif_lib.h image
 tiffio.h image
 webp/decode.h image
 webp/demux.h image
+webp/encode.h image
 zlib.h     formats
 zlib.h     src/lists/gzip.c
 jansson.h  formats

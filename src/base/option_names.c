@@ -206,7 +206,7 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"image-folder", "images", NULL},
     {"image-root", "images", NULL},
     {"root", "images", NULL},
-    {"embeddings", "features", NULL},
+    {"embeddings", "features vectors", NULL},
     {"feature-file", "features", NULL},
     {"n-components", "dim", NULL},
     {"resolution", "size", NULL},
@@ -343,6 +343,9 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"prompt", NULL, "prompts are given without an option: t2i-generate RUN \"a red cat\""},
     {"p", NULL, "prompts are given without an option: t2i-generate RUN \"a red cat\""},
     {"text", NULL, "prompts are given without an option: t2i-generate RUN \"a red cat\""},
+    {"prompts-file", "prompts", NULL},
+    {"prompt-file", "prompts", NULL},
+    {"from-file", "prompts", NULL},
     {"run", NULL, "a run is given without an option: t2i-eval RUN"},
     {"top-k", "top", NULL},
     {"topk", "top", NULL},
@@ -378,7 +381,7 @@ const t2i_program_options t2i_option_names_programs[] = {
                  "features encoder weights dim size fit orientation "
                  "validation seed skip-bad resume "
                  "locales with join background font cldr shard json"},
-    {"t2i-generate", "data top metric index out html json"},
+    {"t2i-generate", "data prompts top metric index out force vectors html json"},
     {"t2i-eval", "data split sample seed memory threads ranks json"},
     {"t2i-model", "to out replay data json"},
     {"t2i-doctor", TRAIN " json"},

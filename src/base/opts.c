@@ -493,6 +493,9 @@ static t2i_status parse_command_line(t2i_opts *opts, int argc, char **argv, t2i_
         } else if (!ended && strncmp(word, "--", 2) == 0) {
             T2I_TRY(read_option(opts, argc, argv, &i, err));
             if (opts->asked != T2I_ASK_NOTHING) return T2I_OK;
+        } else if (!ended && strcmp(word, "-h") == 0) {
+            opts->asked = T2I_ASK_HELP;
+            return T2I_OK;
         } else if (!ended && word[0] == '-' && word[1] != '\0') {
             return unknown(opts, word, "--", "", err);
         } else if (!ended && is_typeset(opts, word)) {

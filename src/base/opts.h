@@ -5,7 +5,7 @@
  * read by the library inih, which only this module uses). The command line takes precedence. A
  * switch takes no value on the command line (in a job file: key = true|false). Options and operands
  * may be in any order; "--" ends the options. An unknown key is an error that suggests the nearest
- * known one. There are long names only: any other word that begins with '-' is an error. A
+ * known one. Names are long, but for -h: any other word that begins with '-' is an error. A
  * following word that begins with "--" is not taken as a value (--key=--value is). If an option is
  * repeated on the command line, the last one counts; in a job file, repetition is an error.
  *

@@ -163,28 +163,40 @@ t2i_status t2i_run_folder_model(const char *run_or_file, char **path, t2i_error 
                     is_run(run_or_file) ? "" : "; it is no run folder, as it has no job.ini");
 }
 
-t2i_status t2i_run_folder_dataset(const char *run, char **path, t2i_error *err)
+/* *value: the rest of the line that begins so, newly allocated; NULL: there is none. */
+static t2i_status find_line(const char *text, const char *begin, char **value, t2i_error *err)
+{
+    size_t length = strlen(begin);
+    while (text != NULL && strncmp(text, begin, length) != 0) {
+        text = strchr(text, '\n');
+        if (text != NULL) text++;
+    }
+    *value = NULL;
+    if (text == NULL) return T2I_OK;
+    size_t size = strcspn(text + length, "\r\n");
+    *value = t2i_alloc(size + 1, 1);
+    if (*value == NULL) return t2i_fail_memory(err, size, "a file name");
+    memcpy(*value, text + length, size);
+    return T2I_OK;
+}
+
+t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start, t2i_error *err)
 {
     char *job = t2i_fs_join(run, "job.ini", err);
     t2i_text text = {0};
     *path = NULL;
+    if (start != NULL) *start = NULL;
     t2i_status status = job == NULL ? T2I_SYSTEM : t2i_fs_read(job, 1 << 20, &text, err);
-    const char *line = status == T2I_OK ? text.data : NULL;
-    while (line != NULL && strncmp(line, "data = ", 7) != 0) {
-        line = strchr(line, '\n');
-        if (line != NULL) line++;
-    }
-    if (status == T2I_OK && line == NULL)
+    if (status == T2I_OK) status = find_line(text.data, "data = ", path, err);
+    if (status == T2I_OK && *path == NULL)
         status =
             t2i_fail(err, T2I_DATA,
                      "%s does not name the run's dataset (data = ...); give it with --data", job);
-    if (status == T2I_OK) {
-        size_t size = strcspn(line + 7, "\r\n");
-        *path = t2i_alloc(size + 1, 1);
-        if (*path == NULL)
-            status = t2i_fail_memory(err, size, "a file name");
-        else
-            memcpy(*path, line + 7, size);
+    if (status == T2I_OK && start != NULL)
+        status = find_line(text.data, T2I_STARTED_IN, start, err);
+    if (status != T2I_OK) {
+        t2i_free(*path);
+        *path = NULL;
     }
     t2i_text_free(&text);
     t2i_free(job);

@@ -29,8 +29,11 @@ char *t2i_run_folder_checkpoint(const char *run, long step, t2i_error *err);
  * taken (writer_lease.h), before it is looked at. */
 void t2i_run_folder_sweep(const char *run);
 
-/* *path: the value of `data` in RUN/job.ini, for programs whose only operand is a run. The caller
- * frees it. T2I_NOINPUT; T2I_DATA if job.ini names no dataset. */
-T2I_CHECKED t2i_status t2i_run_folder_dataset(const char *run, char **path, t2i_error *err);
+/* *path: the value of `data` in RUN/job.ini, for programs whose only operand is a run. *start: the
+ * folder in which t2i-train was started, by the comment T2I_STARTED_IN there; NULL: it has none, or
+ * start is NULL. The caller frees both. T2I_NOINPUT; T2I_DATA if job.ini names no dataset. */
+#define T2I_STARTED_IN "; started in "
+T2I_CHECKED t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start,
+                                              t2i_error *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "dataset/dataset.h"
 #include "formats/json.h"
+#include "formats/npy.h"
 #include "convert/tar_writer.h"
 #include "image/image_png.h"
 #include "convert/export_names.h"
@@ -318,27 +319,14 @@ static t2i_status write_webdataset(exporter *e, t2i_error *err)
 
 /* ---- npy: the features, and the list ---- */
 
-/* The header of an array of floats (rows, columns), version 1.0 of NumPy's format: padded so that
- * the values begin at a multiple of 64 bytes. */
-static t2i_status write_npy_header(t2i_fs_out *out, uint64_t rows, uint64_t columns, t2i_error *err)
-{
-    char header[128];
-    memset(header, ' ', sizeof header);
-    memcpy(header, "\x93NUMPY\1\0\x76\0", 10); /* 0x76 bytes follow */
-    int size = snprintf(header + 10, sizeof header - 10,
-                        "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %llu), }",
-                        (unsigned long long)rows, (unsigned long long)columns);
-    header[10 + size] = ' ';
-    header[sizeof header - 1] = '\n';
-    return t2i_fs_out_write(out, header, sizeof header, err);
-}
-
 static t2i_status write_features(exporter *e, t2i_fs_out *out, t2i_error *err)
 {
     size_t features = (size_t)e->info->features;
     float *values = t2i_alloc(features, sizeof *values);
     if (values == NULL) return t2i_fail_memory(err, features * sizeof *values, "features");
-    t2i_status status = write_npy_header(out, e->info->images, features, err);
+    char header[T2I_NPY_HEADER];
+    t2i_npy_header(header, e->info->images, features);
+    t2i_status status = t2i_fs_out_write(out, header, sizeof header, err);
     for (uint32_t i = 0; status == T2I_OK && i < e->info->images; i++) {
         status = t2i_dataset_features(e->dataset, i, 1, values, err);
         if (status == T2I_OK)

@@ -28,7 +28,7 @@ typedef struct {
 #define HEIF    CONVERT_BY("heif-convert FILE FILE.png")
 #define VIDEO   "save the pictures that are wanted as PNG (`ffmpeg -i FILE FILE-%04d.png`)"
 #define MODEL   "t2i-generate, t2i-eval and t2i-model take it"
-#define DATASET "t2i-train takes it with --data, and t2i-data shows it"
+#define DATASET "programs take it with --data, and t2i-data shows it"
 #define TENSORS                                                                                    \
     "t2i-model show lists its tensors; t2i-data build takes it with --features or --weights"
 #define FEATURES "t2i-data build takes it with --features"

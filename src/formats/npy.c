@@ -1,5 +1,6 @@
 #include "formats/npy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,4 +277,17 @@ t2i_status t2i_npy_rows(const t2i_npy *npy, const t2i_byte_source *source, uint6
         T2I_TRY(read_run(npy, source, fortran_column(npy, i) * npy->rows + first, count, out + i,
                          (size_t)npy->width, err));
     return T2I_OK;
+}
+
+/* ---- writing ---- */
+
+void t2i_npy_header(char out[T2I_NPY_HEADER], uint64_t rows, uint64_t columns)
+{
+    memset(out, ' ', T2I_NPY_HEADER);
+    memcpy(out, "\x93NUMPY\1\0\x76\0", 10); /* 0x76 bytes follow */
+    int size = snprintf(out + 10, T2I_NPY_HEADER - 10,
+                        "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %llu), }",
+                        (unsigned long long)rows, (unsigned long long)columns);
+    out[10 + size] = ' ';
+    out[T2I_NPY_HEADER - 1] = '\n';
 }

@@ -1,4 +1,5 @@
-/* npy.h - reads NumPy's .npy files (numpy.save), from a file or from memory.
+/* npy.h - reads NumPy's .npy files (numpy.save), from a file or from memory; their header for
+ * arrays of floats that are written.
  *
  * Versions 1.0, 2.0 and 3.0 of the format (numpy/lib/_format_impl.py), C and Fortran order, both
  * byte orders, float16, float32, float64 and bfloat16 as ml_dtypes writes it ('<V2'). The header is
@@ -31,5 +32,10 @@ T2I_CHECKED t2i_status t2i_npy_open(t2i_npy *out, const t2i_byte_source *source,
 /* out (count * width): the elements of rows [first, first + count) in C order, as floats. */
 T2I_CHECKED t2i_status t2i_npy_rows(const t2i_npy *npy, const t2i_byte_source *source,
                                     uint64_t first, uint64_t count, float *out, t2i_error *err);
+
+/* The header of an array of little-endian float32 (rows, columns) in C order, which follow. Version
+ * 1.0, padded so that the values begin at a multiple of 64 bytes. */
+#define T2I_NPY_HEADER 128
+void t2i_npy_header(char out[T2I_NPY_HEADER], uint64_t rows, uint64_t columns);
 
 #endif

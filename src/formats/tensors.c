@@ -17,7 +17,7 @@ enum { NAMES_MAX = 1 << 26, NAME_MAX_BYTES = 4096, HEAD = 16 };
 /* Tensors of a torch file may share bytes of the file, and parts of their names. */
 enum { MOST_SHARED = 20, LEAST_NAMES = 1 << 16, LEAST_DATA = 1 << 24 };
 
-#define WANTED "a safetensors or torch file"
+#define WANTED "a model or another file of tensors (safetensors, torch)"
 
 struct t2i_tensors {
     char *path, *part;    /* part: NULL when not given */

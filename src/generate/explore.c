@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "draw/html.h"
+#include "generate/output.h"
 #include "image/image_resize.h"
 #include "model/predict.h"
 #include "base/progress.h"
@@ -20,9 +21,10 @@ typedef struct {
     t2i_prompts prompts;
     t2i_html page;
     size_t top, shown,
-        own;              /* nearest pictures; prompts of the dataset and of the user on the page */
-    float *features;      /* D */
-    float *place;         /* the prompt in the search space */
+        own;         /* nearest pictures; prompts of the dataset and of the user on the page */
+    float *features; /* D */
+    float *place;    /* the prompt in the search space */
+    t2i_metric metric;
     double *distance;     /* M */
     t2i_near *near;       /* top */
     t2i_fitting *fitting; /* room for the prompt with the most pairs */
@@ -136,7 +138,7 @@ static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, con
     t2i_gallery *gallery = &x->model.gallery;
     T2I_TRY(t2i_predict_packed(&x->packed, &x->model.checkpoint.vocab, &prompt, 1, x->features,
                                x->place, NULL, err));
-    t2i_gallery_distances(gallery, x->options->metric, x->place, 1, x->distance);
+    t2i_gallery_distances(gallery, x->metric, x->place, 1, x->distance);
     t2i_gallery_nearest(x->distance, gallery->images, x->top, x->near);
     t2i_html_put(&x->page, "<section class=\"answer\"><h3>");
     if (prompt.size == 0)
@@ -182,8 +184,6 @@ static t2i_status put_own(explorer *x, t2i_error *err)
     for (size_t i = 0; i < x->options->prompts; i++) {
         const char *text = x->options->prompt[i];
         const t2i_prompt prompt = {text, strlen(text)};
-        if (t2i_utf8_valid(text, prompt.size) != prompt.size)
-            return t2i_fail(err, T2I_USAGE, "prompt %zu is not UTF-8", i + 1);
         T2I_TRY(put_answer(x, prompt, 0, "your prompt", err));
         x->own++;
     }
@@ -226,12 +226,15 @@ static void put_head(explorer *x)
         "prompts\" aria-label=\"filter\" hidden=\"hidden\"/> <small "
         "id=\"count\"></small></div>\n",
         x->model.checkpoint.run.step, x->model.gallery.images,
-        x->options->metric == T2I_COSINE ? "cosine" : "Euclidean");
+        x->metric == T2I_COSINE ? "cosine" : "Euclidean");
 }
 
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)
 {
+    T2I_TRY(t2i_output_is_free(path, x->options->force, err));
     T2I_TRY(t2i_loaded_model_open(&x->model, x->options->source, x->options->data, err));
+    x->metric = x->options->metric_of_run ? t2i_loaded_model_metric(&x->model.checkpoint)
+                                          : x->options->metric;
     T2I_TRY(t2i_packed_weights_of(&x->packed, &x->model.checkpoint.model,
                                   x->model.checkpoint.weights, err));
     T2I_TRY(t2i_gallery_load(&x->model.gallery, &x->packed, err));

@@ -13,7 +13,7 @@
 enum { T2I_EXPLORE_PROMPTS = 400, T2I_EXPLORE_PICTURES = 1500, T2I_EXPLORE_SIDE = 64 };
 
 /* Writes the page to `path`; prompts of the options come first. Ignores the options `out` and
- * `json`. T2I_USAGE for a prompt that is not UTF-8; the failures of t2i_loaded_model_open. */
+ * `json`. T2I_CANTCREATE if the page exists; the failures of t2i_loaded_model_open. */
 T2I_CHECKED t2i_status t2i_explore(const t2i_generate_options *options, const char *path,
                                    t2i_error *err);
 

@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/commit.h"
 #include "base/fs.h"
 #include "formats/json.h"
+#include "formats/npy.h"
+#include "generate/output.h"
+#include "generate/prompt_list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "image/image_file.h"
@@ -24,9 +28,12 @@ typedef struct {
     const char **name; /* top; the index's */
     t2i_image *shown;  /* top; empty if the dataset has no pixels */
     t2i_image decoded; /* empty if the dataset has no decoder */
-    char *file;        /* name of the decoded picture's file; NULL without a decoder */
-    const char *drawn; /* what it is drawn from (drawing.h) */
+    char *file;        /* of the decoded picture; NULL before it is written */
+    const char *drawn; /* what it is drawn from (drawing.h); NULL without a decoder */
 } answer;
+
+/* Prompts whose pictures stay in memory: as many rows as a sheet has at most, and more. */
+enum { KEPT = 256 };
 
 typedef struct {
     const t2i_generate_options *options;
@@ -36,8 +43,10 @@ typedef struct {
     t2i_text_index text_index; /* with_index; else empty */
     t2i_hybrid_search hybrid;  /* likewise */
     double weight;             /* of the text index */
+    t2i_metric metric;
     size_t top;
-    char *sheet;     /* path of the sheet */
+    t2i_output_options output;
+    char *sheet;     /* path of the sheet; NULL before it is written */
     float *features; /* (prompts, D) */
     float *place;    /* (prompts, place_size) */
     answer *answer;  /* prompts */
@@ -65,20 +74,6 @@ static void free_answers(session *s)
     s->features = NULL;
     s->place = NULL;
     s->sheet = NULL;
-}
-
-static t2i_status check_prompts(const t2i_generate_options *options, t2i_error *err)
-{
-    if (options->prompts == 0)
-        return t2i_fail(err, T2I_USAGE, "no prompt: give one or more, each in quotes");
-    for (size_t i = 0; i < options->prompts; i++) {
-        size_t size = strlen(options->prompt[i]), good = t2i_utf8_valid(options->prompt[i], size);
-        if (good != size)
-            return t2i_fail(err, T2I_USAGE,
-                            "prompt %zu is not UTF-8 (byte %zu): check the terminal's encoding",
-                            i + 1, good + 1);
-    }
-    return T2I_OK;
 }
 
 /* ---- unknown characters ---- */
@@ -124,30 +119,6 @@ static t2i_status warn_about_prompts(session *s, t2i_error *err)
 
 /* ---- answers ---- */
 
-static size_t stem_size(const char *path)
-{
-    size_t size = strlen(path);
-    return size > 4 && strcmp(path + size - 4, ".png") == 0 ? size - 4 : size;
-}
-
-static t2i_status name_files(session *s, t2i_error *err)
-{
-    const t2i_generate_options *o = s->options;
-    if (o->out != NULL)
-        s->sheet = t2i_fs_copy_path(o->out, err);
-    else
-        s->sheet = t2i_fs_join(t2i_fs_is_folder(o->source) ? o->source : "", "generated.png", err);
-    if (s->sheet == NULL) return T2I_SYSTEM;
-    size_t stem = stem_size(s->sheet), room = stem + 32;
-    for (size_t i = 0; i < o->prompts && s->pictures->has_decoder; i++) {
-        char *file = s->answer[i].file = t2i_alloc(room, 1);
-        if (file == NULL) return t2i_fail_memory(err, room, "a file's name");
-        memcpy(file, s->sheet, stem);
-        snprintf(file + stem, room - stem, "-%zu.png", i + 1);
-    }
-    return T2I_OK;
-}
-
 static t2i_status make_room(session *s, t2i_error *err)
 {
     size_t n = s->options->prompts, D = s->pictures->features;
@@ -167,12 +138,12 @@ static t2i_status make_room(session *s, t2i_error *err)
     return T2I_OK;
 }
 
-static t2i_status draw(const session *s, const float *features, const float *place, answer *a,
-                       t2i_error *err)
+/* Draws prompt i. */
+static t2i_status draw(const session *s, size_t i, answer *a, t2i_error *err)
 {
     T2I_TRY(t2i_image_new(&a->decoded, s->pictures->width, s->pictures->height, err));
-    T2I_TRY(t2i_index_draw(s->index, features, place, a->decoded.rgb, &a->drawn, err));
-    return t2i_image_file_write(&a->decoded, a->file, err);
+    return t2i_index_draw(s->index, s->features + i * s->pictures->features,
+                          s->place + i * s->pictures->place_size, a->decoded.rgb, &a->drawn, err);
 }
 
 /* Reads the name of a nearest picture and, if the dataset has any, its pixels. */
@@ -209,20 +180,23 @@ static t2i_status find_nearest(session *s, size_t i, answer *a, t2i_error *err)
 {
     const float *place = s->place + i * s->pictures->place_size;
     if (s->options->with_index) return find_with_index(s, i, a, err);
-    return t2i_index_nearest_places(s->index, s->options->metric, place, 1, s->top, a->near, err);
+    return t2i_index_nearest_places(s->index, s->metric, place, 1, s->top, a->near, err);
 }
 
-static t2i_status find_answers(session *s, t2i_error *err)
+/* Finds the answer to prompt i. */
+static t2i_status find_answer(session *s, size_t i, t2i_error *err)
 {
-    for (size_t i = 0; i < s->options->prompts; i++) {
-        answer *a = &s->answer[i];
-        const float *place = s->place + i * s->pictures->place_size;
-        T2I_TRY(find_nearest(s, i, a, err));
-        if (a->file != NULL)
-            T2I_TRY(draw(s, s->features + i * s->pictures->features, place, a, err));
-        for (size_t k = 0; k < s->top; k++) T2I_TRY(show(s, a, k, err));
-    }
+    answer *a = &s->answer[i];
+    T2I_TRY(find_nearest(s, i, a, err));
+    if (s->pictures->has_decoder) T2I_TRY(draw(s, i, a, err));
+    for (size_t k = 0; k < s->top; k++) T2I_TRY(show(s, a, k, err));
     return T2I_OK;
+}
+
+static void forget_pictures(const session *s, answer *a)
+{
+    for (size_t k = 0; k < s->top; k++) t2i_image_free(&a->shown[k]);
+    t2i_image_free(&a->decoded);
 }
 
 /* ---- the sheet ---- */
@@ -231,7 +205,7 @@ static t2i_status find_answers(session *s, t2i_error *err)
 static const char *order_name(const session *s)
 {
     if (s->options->with_index) return "cosine similarity and text index";
-    return s->options->metric == T2I_COSINE ? "cosine distance" : "Euclidean distance";
+    return s->metric == T2I_COSINE ? "cosine distance" : "Euclidean distance";
 }
 
 /* The score of a picture with the text index, else its distance. */
@@ -278,7 +252,7 @@ static void fill_words(const session *s, words *w, size_t columns, size_t from)
     }
 }
 
-static t2i_status write_sheet(const session *s, t2i_error *err)
+static t2i_status write_sheet(const session *s, const char *path, t2i_error *err)
 {
     size_t from = s->pictures->has_decoder ? 1 : 0, columns = from + s->top,
            n = s->options->prompts;
@@ -294,12 +268,64 @@ static t2i_status write_sheet(const session *s, t2i_error *err)
         const t2i_contact_sheet sheet = {w.title, w.heading,          columns,
                                          n,       s->options->prompt, w.tile};
         status = t2i_contact_sheet_draw(&picture, &sheet, err);
-        if (status == T2I_OK) status = t2i_image_file_write(&picture, s->sheet, err);
+        if (status == T2I_OK) status = t2i_image_file_write(&picture, path, err);
     }
     t2i_image_free(&picture);
     t2i_free(w.heading);
     t2i_free(w.tile);
     t2i_free(w.word);
+    return status;
+}
+
+/* ---- files ---- */
+
+/* Writes the predicted features. */
+static t2i_status write_vectors(const session *s, t2i_error *err)
+{
+    size_t n = s->options->prompts, D = s->pictures->features;
+    char header[T2I_NPY_HEADER];
+    t2i_fs_out out;
+    t2i_npy_header(header, n, D);
+    T2I_TRY(t2i_fs_out_open(&out, s->options->vectors, err));
+    t2i_status status = t2i_fs_out_write(&out, header, sizeof header, err);
+    if (status == T2I_OK)
+        status = t2i_fs_out_write(&out, s->features, n * D * sizeof *s->features, err);
+    if (status == T2I_OK) return t2i_commit(&out, err);
+    t2i_fs_out_drop(&out);
+    return status;
+}
+
+static t2i_status write_drawing(const session *s, const char *sheet, size_t i, t2i_error *err)
+{
+    answer *a = &s->answer[i];
+    int again = a->decoded.rgb == NULL; /* it was not kept */
+    char *path = t2i_output_drawing(sheet, i + 1, err);
+    t2i_status status = path == NULL ? T2I_SYSTEM : T2I_OK;
+    if (status == T2I_OK && again) status = draw(s, i, a, err);
+    if (status == T2I_OK) status = t2i_image_file_write(&a->decoded, path, err);
+    if (again) t2i_image_free(&a->decoded);
+    if (status == T2I_OK)
+        a->file = path;
+    else
+        t2i_free(path);
+    return status;
+}
+
+static t2i_status write_files(session *s, t2i_error *err)
+{
+    const t2i_generate_options *o = s->options;
+    char *sheet;
+    if (o->vectors != NULL) T2I_TRY(write_vectors(s, err));
+    if (o->vectors != NULL && o->out == NULL) return T2I_OK;
+    T2I_TRY(t2i_output_choose(&s->output, o->prompt, o->prompts, &sheet, err));
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; i < s->output.drawings && status == T2I_OK; i++)
+        status = write_drawing(s, sheet, i, err);
+    if (status == T2I_OK) status = write_sheet(s, sheet, err);
+    if (status == T2I_OK)
+        s->sheet = sheet;
+    else
+        t2i_free(sheet);
     return status;
 }
 
@@ -323,14 +349,13 @@ static t2i_json *answer_json(const session *s, size_t number)
         t2i_json_append(unknown, t2i_json_string(a->unknown + at, length));
     }
     t2i_json_set_string(object, "prompt", s->options->prompt[number]);
-    t2i_json_set_string(object, "metric",
-                        s->options->metric == T2I_COSINE ? "cosine" : "euclidean");
+    t2i_json_set_string(object, "metric", s->metric == T2I_COSINE ? "cosine" : "euclidean");
     if (s->options->with_index) t2i_json_set_real(object, "index_weight", s->weight);
     t2i_json_set(object, "nearest", nearest);
     t2i_json_set(object, "decoded",
                  a->file == NULL ? t2i_json_null() : t2i_json_string(a->file, strlen(a->file)));
     t2i_json_set(object, "drawn",
-                 a->file == NULL ? t2i_json_null() : t2i_json_string(a->drawn, strlen(a->drawn)));
+                 a->drawn == NULL ? t2i_json_null() : t2i_json_string(a->drawn, strlen(a->drawn)));
     t2i_json_set(object, "unknown", unknown);
     return object;
 }
@@ -352,7 +377,7 @@ static t2i_status show_pictures(const session *s, const answer *a, t2i_text *rep
 {
     enum { MOST = 4 };
     const t2i_image *picture[MOST];
-    size_t count = 0, drawn = a->file != NULL;
+    size_t count = 0, drawn = s->pictures->has_decoder ? 1 : 0;
     if (s->options->pictures == T2I_NO_PICTURES) return T2I_OK;
     if (drawn) picture[count++] = &a->decoded;
     for (size_t k = 0; k < s->top && count < MOST; k++) picture[count++] = &a->shown[k];
@@ -370,34 +395,45 @@ static t2i_status add_line(t2i_text *report, const char *before, const char *pat
     return t2i_text_addf(report, err, "\n");
 }
 
-static t2i_status report_text(const session *s, t2i_text *report, t2i_error *err)
+static t2i_status report_answer(const session *s, size_t i, t2i_text *report, t2i_error *err)
 {
-    for (size_t i = 0; i < s->options->prompts; i++) {
-        const answer *a = &s->answer[i];
-        T2I_TRY(t2i_text_addf(report, err, "\""));
-        T2I_TRY(
-            t2i_text_add_plain(report, s->options->prompt[i], strlen(s->options->prompt[i]), err));
-        T2I_TRY(t2i_text_addf(report, err, "\"\n"));
-        T2I_TRY(show_pictures(s, a, report, err));
-        for (size_t k = 0; k < s->top; k++) {
-            T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, shown_value(a, k)));
-            T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
-            T2I_TRY(t2i_text_addf(report, err, "\n"));
-        }
-        if (a->file != NULL) T2I_TRY(add_line(report, "      decoded: ", a->file, err));
-        if (a->file != NULL && has_choice(s))
-            T2I_TRY(add_line(report, "      drawn: ", a->drawn, err));
+    const answer *a = &s->answer[i];
+    const char *prompt = s->options->prompt[i];
+    T2I_TRY(t2i_text_addf(report, err, "\""));
+    T2I_TRY(t2i_text_add_plain(report, prompt, strlen(prompt), err));
+    T2I_TRY(t2i_text_addf(report, err, "\"\n"));
+    T2I_TRY(show_pictures(s, a, report, err));
+    for (size_t k = 0; k < s->top; k++) {
+        T2I_TRY(t2i_text_addf(report, err, "%4zu  %10.4f  ", k + 1, shown_value(a, k)));
+        T2I_TRY(t2i_text_add_plain(report, a->name[k], strlen(a->name[k]), err));
         T2I_TRY(t2i_text_addf(report, err, "\n"));
     }
+    if (a->drawn != NULL && has_choice(s))
+        T2I_TRY(add_line(report, "      drawn: ", a->drawn, err));
+    return t2i_text_addf(report, err, "\n");
+}
+
+static t2i_status report_order(const session *s, t2i_text *report, t2i_error *err)
+{
     if (s->options->with_index)
-        T2I_TRY(t2i_text_addf(report, err,
-                              "Score among %zu pictures: cosine similarity + %.10g x text index.",
-                              s->pictures->pictures, s->weight));
-    else
-        T2I_TRY(t2i_text_addf(report, err, "%s distance to %zu pictures.",
-                              s->options->metric == T2I_COSINE ? "Cosine" : "Euclidean",
-                              s->pictures->pictures));
-    return add_line(report, " Sheet: ", s->sheet, err);
+        return t2i_text_addf(report, err,
+                             "Score among %zu pictures: cosine similarity + %.10g x text index.\n",
+                             s->pictures->pictures, s->weight);
+    return t2i_text_addf(report, err, "%s distance to %zu pictures.\n",
+                         s->metric == T2I_COSINE ? "Cosine" : "Euclidean", s->pictures->pictures);
+}
+
+/* Says where the files are. */
+static t2i_status report_files(const session *s, t2i_text *report, t2i_error *err)
+{
+    size_t last = s->output.drawings;
+    if (s->options->vectors != NULL)
+        T2I_TRY(add_line(report, "Vectors: ", s->options->vectors, err));
+    if (s->sheet == NULL) return T2I_OK;
+    T2I_TRY(add_line(report, "Sheet: ", s->sheet, err));
+    if (last == 0) return T2I_OK;
+    T2I_TRY(add_line(report, last == 1 ? "Drawing: " : "First drawing: ", s->answer[0].file, err));
+    return last == 1 ? T2I_OK : add_line(report, "Last drawing: ", s->answer[last - 1].file, err);
 }
 
 /* The text index of the dataset, and its weight in the model. */
@@ -424,14 +460,16 @@ static t2i_status open_session(session *s, t2i_error *err)
     const t2i_generate_options *o = s->options;
     char *path;
     T2I_TRY(t2i_predictor_open(&s->model, o->source, err));
-    T2I_TRY(t2i_loaded_model_dataset(o->source, o->data, &path, err));
+    const t2i_checkpoint *checkpoint = t2i_predictor_checkpoint(s->model);
+    T2I_TRY(t2i_loaded_model_dataset(o->source, o->data, checkpoint, &path, err));
     t2i_status status = t2i_index_open_for(&s->index, path, s->model, err);
     t2i_free(path);
     T2I_TRY(status);
     s->pictures = t2i_index_get_info(s->index);
     s->top = o->top < s->pictures->pictures ? o->top : s->pictures->pictures;
-    T2I_TRY(t2i_loaded_model_check(t2i_predictor_checkpoint(s->model),
-                                   t2i_predictor_get_info(s->model)->path,
+    s->metric = o->metric_of_run ? t2i_loaded_model_metric(checkpoint) : o->metric;
+    if (o->with_index) s->metric = T2I_COSINE;
+    T2I_TRY(t2i_loaded_model_check(checkpoint, t2i_predictor_get_info(s->model)->path,
                                    t2i_index_dataset(s->index), err));
     return o->with_index ? open_text_index(s, err) : T2I_OK;
 }
@@ -444,72 +482,121 @@ static void close_session(session *s)
     t2i_predictor_close(s->model);
 }
 
-static t2i_status answer_all(session *s, t2i_text *report, t2i_error *err)
+/* Where the pictures of a call go. */
+static t2i_output_options output_options(const t2i_generate_options *o, int number)
+{
+    return (t2i_output_options){.out = o->out,
+                                .run = t2i_fs_is_folder(o->source) ? o->source : NULL,
+                                .number = number,
+                                .force = o->force,
+                                .drawings = o->prompts};
+}
+
+/* Prints a text and empties it. */
+static t2i_status say(const session *s, t2i_text *text, t2i_error *err)
+{
+    t2i_status status = text->size == 0 ? T2I_OK : s->options->print(s->options, text->data, err);
+    t2i_text_free(text);
+    return status;
+}
+
+static t2i_status say_answers(session *s, t2i_text *text, t2i_error *err)
+{
+    for (size_t i = 0; i < s->options->prompts; i++) {
+        T2I_TRY(find_answer(s, i, err));
+        if (!s->options->json) T2I_TRY(report_answer(s, i, text, err));
+        if (i >= KEPT) forget_pictures(s, &s->answer[i]);
+        if (!s->options->json) T2I_TRY(say(s, text, err));
+    }
+    if (s->options->json) return T2I_OK;
+    T2I_TRY(report_order(s, text, err));
+    return say(s, text, err);
+}
+
+/* Prints the answers, whether or not the files can be written: text before they are written, JSON,
+ * which names them, after. */
+static t2i_status answer_all(session *s, t2i_text *text, t2i_error *err)
 {
     const t2i_generate_options *o = s->options;
     T2I_TRY(make_room(s, err));
-    T2I_TRY(name_files(s, err));
+    if (!s->pictures->has_decoder) s->output.drawings = 0;
     T2I_TRY(t2i_predictor_place(s->model, o->prompt, o->prompts, s->features, s->place, err));
     T2I_TRY(warn_about_prompts(s, err));
-    T2I_TRY(find_answers(s, err));
-    T2I_TRY(write_sheet(s, err));
-    return o->json ? report_json(s, report, err) : report_text(s, report, err);
+    T2I_TRY(say_answers(s, text, err));
+    t2i_error why;
+    t2i_status written = write_files(s, &why), status = T2I_OK;
+    if (o->json)
+        status = report_json(s, text, err);
+    else if (written == T2I_OK)
+        status = report_files(s, text, err);
+    if (status == T2I_OK) status = say(s, text, err);
+    if (status == T2I_OK && written != T2I_OK) status = t2i_fail(err, written, "%s", why.text);
+    return status;
 }
 
-t2i_status t2i_generate(const t2i_generate_options *options, t2i_text *report, t2i_error *err)
+static t2i_status answer_prompts(session *s, t2i_error *err)
 {
-    T2I_ASSERT(options->top >= 1);
-    session s = {.options = options};
-    t2i_status status = check_prompts(options, err);
+    t2i_text text = {0};
+    t2i_status status = answer_all(s, &text, err);
+    t2i_text_free(&text);
+    free_answers(s);
+    return status;
+}
+
+t2i_status t2i_generate(const t2i_generate_options *options, t2i_error *err)
+{
+    T2I_ASSERT(options->top >= 1 && options->prompts >= 1);
+    session s = {.options = options, .output = output_options(options, 0)};
+    t2i_status status = t2i_output_check(&s.output, err);
+    if (status == T2I_OK && options->vectors != NULL)
+        status = t2i_output_is_free(options->vectors, options->force, err);
     if (status == T2I_OK) status = open_session(&s, err);
-    if (status == T2I_OK) status = answer_all(&s, report, err);
-    free_answers(&s);
+    if (status == T2I_OK) status = answer_prompts(&s, err);
     close_session(&s);
     return status;
 }
 
-t2i_status t2i_generate_print(const t2i_generate_options *options, const char *report,
-                              t2i_error *err)
+t2i_status t2i_generate_print(const t2i_generate_options *options, const char *text, t2i_error *err)
 {
-    return options->pictures == T2I_NO_PICTURES ? t2i_log_print(report, err)
-                                                : t2i_log_print_drawing(report, err);
+    return options->pictures == T2I_NO_PICTURES ? t2i_log_print(text, err)
+                                                : t2i_log_print_drawing(text, err);
 }
 
 /* Answers one line of input, without its line end. */
-static t2i_status answer_line(session *s, char *line, t2i_error *err)
+static t2i_status answer_line(session *s, const char *line, t2i_error *err)
 {
-    const char *prompt = line;
-    t2i_generate_options options = *s->options;
     const t2i_generate_options *all = s->options;
-    t2i_text report = {0};
-    options.prompt = &prompt;
-    options.prompts = 1;
+    t2i_generate_options options = *all;
     t2i_error why;
-    t2i_status status = check_prompts(&options, &why);
-    if (status != T2I_OK) {
+    options.prompt = &line;
+    options.prompts = 1;
+    if (t2i_prompt_list_check(line, "the prompt", &why) != T2I_OK) {
         t2i_log_warn("%s", why.text);
         return T2I_OK;
     }
     s->options = &options;
-    status = answer_all(s, &report, err);
-    if (status == T2I_OK) status = t2i_generate_print(all, report.data, err);
-    free_answers(s);
+    s->output = output_options(&options, 1);
+    t2i_status status = answer_prompts(s, err);
     s->options = all;
-    t2i_text_free(&report);
-    return status;
+    if (status != T2I_CANTCREATE) return status;
+    t2i_log_warn("%s", err->text);
+    return T2I_OK;
 }
 
 t2i_status t2i_generate_interactive(const t2i_generate_options *options, t2i_error *err)
 {
     T2I_ASSERT(options->top >= 1);
-    session s = {.options = options};
+    session s = {.options = options, .output = output_options(options, 1)};
     char line[4096];
-    t2i_status status = open_session(&s, err);
+    t2i_status status = t2i_output_check(&s.output, err);
+    if (status == T2I_OK) status = open_session(&s, err);
+    if (status == T2I_OK) t2i_log_note("type a prompt; an empty line or Ctrl-D ends");
     while (status == T2I_OK) {
         status = t2i_log_print("prompt> ", err);
         if (status != T2I_OK || fgets(line, sizeof line, stdin) == NULL) break;
         line[strcspn(line, "\n")] = '\0';
-        if (line[0] != '\0') status = answer_line(&s, line, err);
+        if (line[0] == '\0') break;
+        status = answer_line(&s, line, err);
     }
     if (status == T2I_OK) status = t2i_log_print("\n", err);
     close_session(&s);

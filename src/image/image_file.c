@@ -78,10 +78,32 @@ t2i_status t2i_image_file_load(t2i_text *out, const char *path, t2i_error *err)
     return t2i_fs_read(path, FILE_MAX, out, err);
 }
 
+/* The format that the suffix names; 0: another. */
+typedef enum { PNG = 1, JPEG, WEBP } format;
+
+static format format_of(const char *path)
+{
+    if (t2i_text_ends(path, ".png")) return PNG;
+    if (t2i_text_ends(path, ".jpg") || t2i_text_ends(path, ".jpeg")) return JPEG;
+    return t2i_text_ends(path, ".webp") ? WEBP : 0;
+}
+
+t2i_status t2i_image_file_check_suffix(const char *path, t2i_error *err)
+{
+    if (format_of(path) != 0) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE,
+                    "%s names no format of pictures that is written: let the name end in .png, "
+                    ".jpg, .jpeg or .webp",
+                    path);
+}
+
 t2i_status t2i_image_file_write(const t2i_image *image, const char *path, t2i_error *err)
 {
     t2i_text file = {0};
-    t2i_status status = t2i_image_png_encode(image, &file, err);
+    format wanted = format_of(path);
+    t2i_status status = wanted == JPEG   ? t2i_image_jpeg_encode(image, &file, err)
+                        : wanted == WEBP ? t2i_image_webp_encode(image, &file, err)
+                                         : t2i_image_png_encode(image, &file, err);
     if (status == T2I_OK) status = t2i_commit_file(path, file.data, file.size, err);
     t2i_text_free(&file);
     return status;

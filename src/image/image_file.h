@@ -1,4 +1,4 @@
-/* image_file.h - reads picture files of any supported format, and writes PNG files.
+/* image_file.h - reads picture files of any supported format, and writes PNG, JPEG and WebP.
  *
  * PNG, JPEG, WebP, GIF, BMP and TIFF are read; the format is detected by the first bytes, not by
  * the name. The result equals Pillow's convert("RGB"): grey is replicated, a palette looked up,
@@ -45,7 +45,12 @@ T2I_CHECKED t2i_status t2i_image_file_decode(t2i_image *out, const void *bytes, 
  * is larger than any picture within the limits; T2I_IO. */
 T2I_CHECKED t2i_status t2i_image_file_load(t2i_text *out, const char *path, t2i_error *err);
 
-/* Writes an RGB PNG without timestamps, atomically (fs.h). */
+/* Refuses the name of a picture that is to be written, unless its suffix is .png, .jpg, .jpeg or
+ * .webp. T2I_USAGE. */
+T2I_CHECKED t2i_status t2i_image_file_check_suffix(const char *path, t2i_error *err);
+
+/* Writes a picture atomically (fs.h): JPEG of high quality or lossless WebP by the suffix, else an
+ * RGB PNG without timestamps. T2I_USAGE for a picture that is too large for the format. */
 T2I_CHECKED t2i_status t2i_image_file_write(const t2i_image *image, const char *path,
                                             t2i_error *err);
 

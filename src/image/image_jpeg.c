@@ -1,4 +1,5 @@
-/* image_jpeg.c - decodes JPEG by libjpeg with Pillow's settings: the exact DCT, smooth upsampling.
+/* image_jpeg.c - decodes JPEG by libjpeg with Pillow's settings: the exact DCT, smooth upsampling;
+ * encodes it.
  *
  * libjpeg fills damaged data with grey, which is accepted, as in Pillow, and noted. A file that
  * ends before its last row is refused, as in Pillow.
@@ -8,6 +9,7 @@
 #include <setjmp.h>
 #include <string.h>
 #include <stdio.h> /* for jpeglib.h, which itself comes before jerror.h */
+#include <stdlib.h>
 
 #include <jpeglib.h>
 
@@ -22,6 +24,7 @@
 #define SCANS_LARGEST 32u
 /* Memory limit of libjpeg: 16-bit coefficients of four components, and a margin. */
 #define MEMORY_MAX ((long)T2I_IMAGE_AREA_MAX * 8 + (64l << 20))
+#define QUALITY    95 /* of encoded pictures */
 
 /* All state that changes between setjmp and longjmp is here, in the caller's frame, so that no
  * local variable must be volatile. */
@@ -216,5 +219,66 @@ t2i_status t2i_image_jpeg_decode(t2i_image *out, const t2i_image_codec_source *f
         *out = c.image;
     else
         t2i_image_free(&c.image);
+    return status;
+}
+
+/* ---- encoding ---- */
+
+/* As codec. */
+typedef struct {
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char *bytes; /* by malloc */
+    unsigned long size;
+    jmp_buf back;
+} encoder;
+
+static void on_encoder_error(j_common_ptr any)
+{
+    encoder *e = any->client_data;
+    longjmp(e->back, 1);
+}
+
+/* Returns 0, or -1 with the reason in e. */
+static int encode(encoder *e, const t2i_image *image)
+{
+    if (setjmp(e->back) != 0) return -1;
+    e->jpeg.err = jpeg_std_error(&e->errors);
+    e->errors.error_exit = on_encoder_error;
+    e->jpeg.client_data = e;
+    jpeg_create_compress(&e->jpeg);
+    jpeg_mem_dest(&e->jpeg, &e->bytes, &e->size);
+    e->jpeg.image_width = (JDIMENSION)image->width;
+    e->jpeg.image_height = (JDIMENSION)image->height;
+    e->jpeg.input_components = 3;
+    e->jpeg.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&e->jpeg);
+    jpeg_set_quality(&e->jpeg, QUALITY, TRUE);
+    e->jpeg.comp_info[0].h_samp_factor = e->jpeg.comp_info[0].v_samp_factor = 1;
+    jpeg_start_compress(&e->jpeg, TRUE);
+    while (e->jpeg.next_scanline < e->jpeg.image_height) {
+        uint8_t *row = image->rgb + e->jpeg.next_scanline * image->width * 3;
+        (void)jpeg_write_scanlines(&e->jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&e->jpeg);
+    return 0;
+}
+
+t2i_status t2i_image_jpeg_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
+{
+    encoder e = {.bytes = NULL};
+    char why[JMSG_LENGTH_MAX];
+    t2i_status status;
+    if (encode(&e, image) == 0)
+        status = t2i_text_add(out, e.bytes, e.size, err);
+    else {
+        int large = e.errors.msg_code == JERR_IMAGE_TOO_BIG;
+        e.errors.format_message((j_common_ptr)&e.jpeg, why);
+        status = t2i_fail(err, large ? T2I_USAGE : T2I_SYSTEM,
+                          "cannot encode a picture of %zu x %zu pixels as JPEG: %s%s", image->width,
+                          image->height, why, large ? "; write a PNG" : "");
+    }
+    jpeg_destroy_compress(&e.jpeg);
+    free(e.bytes);
     return status;
 }

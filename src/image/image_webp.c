@@ -1,9 +1,12 @@
-/* image_webp.c - decodes WebP by libwebp; of an animation the first frame, on a black canvas. */
+/* image_webp.c - decodes WebP by libwebp; of an animation the first frame, on a black canvas.
+ * Encodes it without loss.
+ */
 #include "image/image_webp.h"
 
 #include <string.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
+#include <webp/encode.h>
 #include "base/mem.h"
 #include "image/exif.h"
 
@@ -116,5 +119,22 @@ t2i_status t2i_image_webp_decode(t2i_image *out, const t2i_image_codec_source *f
     WebPDemuxReleaseIterator(&frame);
     WebPDemuxDelete(demuxer);
     if (status != T2I_OK) t2i_image_free(out);
+    return status;
+}
+
+t2i_status t2i_image_webp_encode(const t2i_image *image, t2i_text *out, t2i_error *err)
+{
+    uint8_t *bytes = NULL;
+    if (image->width > WEBP_MAX_DIMENSION || image->height > WEBP_MAX_DIMENSION)
+        return t2i_fail(err, T2I_USAGE,
+                        "a picture of %zu x %zu pixels is too large for WebP, which has at most %d "
+                        "a side; write a PNG",
+                        image->width, image->height, WEBP_MAX_DIMENSION);
+    size_t size = WebPEncodeLosslessRGB(image->rgb, (int)image->width, (int)image->height,
+                                        (int)image->width * 3, &bytes);
+    t2i_status status = size == 0
+                            ? t2i_fail_memory(err, image->width * image->height * 4, "libwebp")
+                            : t2i_text_add(out, bytes, size, err);
+    WebPFree(bytes);
     return status;
 }

@@ -49,7 +49,8 @@ static t2i_status open_model(t2i_predictor *p, const char *path, t2i_error *err)
     T2I_TRY(t2i_checkpoint_load(&p->checkpoint, p->path, 0, 0, err));
     T2I_TRY(t2i_packed_weights_of(&p->packed, &p->checkpoint.model, p->checkpoint.weights, err));
     t2i_error none; /* ignored: a run folder need not name its dataset */
-    if (t2i_fs_is_folder(path) && t2i_run_folder_dataset(path, &p->dataset, &none) == T2I_SYSTEM)
+    if (t2i_fs_is_folder(path) &&
+        t2i_run_folder_dataset(path, &p->dataset, NULL, &none) == T2I_SYSTEM)
         return t2i_fail(err, T2I_SYSTEM, "%s", none.text);
     p->info = describe(p);
     return T2I_OK;

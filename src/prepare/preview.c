@@ -235,6 +235,7 @@ static t2i_status write_sheet(const preview *p, const char *path, const char *ou
 t2i_status t2i_preview(const char *path, const char *out, t2i_error *err)
 {
     preview p = {.dataset = NULL};
+    if (out != NULL) T2I_TRY(t2i_image_file_check_suffix(out, err));
     T2I_TRY(t2i_dataset_open(&p.dataset, path, err));
     p.info = t2i_dataset_get_info(p.dataset);
     t2i_status status = load(&p, err);

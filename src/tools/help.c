@@ -73,7 +73,7 @@ static const t2i_opt general[] = {
      .help = "Print only results, warnings and errors.",
      .group = "General"},
     {.name = "verbose", .kind = T2I_OPT_SWITCH, .help = "Print more details."},
-    {.name = "help", .kind = T2I_OPT_SWITCH, .help = "Print this help."},
+    {.name = "help", .kind = T2I_OPT_SWITCH, .help = "Print this help; also -h."},
     {.name = "help-all", .kind = T2I_OPT_SWITCH, .help = "Print the complete help."},
     {.name = "version",
      .kind = T2I_OPT_SWITCH,

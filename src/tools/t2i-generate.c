@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "generate/explore.h"
 #include "generate/generate.h"
+#include "generate/prompt_list.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/stop_signal.h"
@@ -16,17 +17,16 @@
 #define PROGRAM "t2i-generate"
 
 typedef struct {
-    char *data, *metric, *index, *out, *html;
+    char *data, *metric, *index, *out, *html, *prompts, *vectors;
     long top;
-    int json;
+    int json, force;
 } settings;
 
-static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err)
+/* What cannot be asked. interactive: prompts will be typed. */
+static t2i_status check(const t2i_opts *opts, const settings *s, int interactive, t2i_error *err)
 {
-    const settings *s = settings_;
-    int with_index = strcmp(s->index, "on") == 0;
-    int interactive = opts->operands == 1 && s->html == NULL && !s->json && isatty(STDIN_FILENO);
-    if (opts->operands == 0 || (opts->operands == 1 && s->html == NULL && !interactive))
+    if (opts->operands == 0 ||
+        (opts->operands == 1 && s->prompts == NULL && s->html == NULL && !interactive))
         return t2i_fail(
             err, T2I_USAGE,
             "give a run folder or model file, then one or more prompts in quotes (see --help)");
@@ -36,33 +36,45 @@ static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err
                         "the run folder or model file comes first, then the prompts: t2i-generate "
                         "%.200s \"%.200s\"",
                         last, opts->operand[0]);
-    const char *first = opts->operands > 1 ? opts->operand[1] : "";
-    if (opts->operands > 2 && strncmp(first, "\xe2\x80\x9c", 3) == 0 &&
-        strstr(first, "\xe2\x80\x9d") == NULL)
-        t2i_log_warn(
-            "prompt 1 begins with a quotation mark of typeset text, which a shell does not "
-            "take for one: its words are prompts of their own");
+    if (s->html != NULL && strcmp(s->index, "on") == 0)
+        return t2i_fail(err, T2I_USAGE, "--html excludes --index on");
+    if (s->html != NULL && (s->json || s->out != NULL || s->vectors != NULL))
+        return t2i_fail(err, T2I_USAGE, "--html excludes --json, --out and --vectors");
+    if (s->vectors != NULL && interactive)
+        return t2i_fail(err, T2I_USAGE, "--vectors: give the prompts in quotes, or --prompts FILE");
+    if (s->vectors != NULL && !t2i_text_ends(s->vectors, ".npy"))
+        return t2i_fail(err, T2I_USAGE, "--vectors %s: let the name end in .npy", s->vectors);
+    return T2I_OK;
+}
+
+static t2i_status generate(const t2i_opts *opts, void *settings_, t2i_error *err)
+{
+    const settings *s = settings_;
+    int interactive = opts->operands == 1 && s->prompts == NULL && s->html == NULL && !s->json &&
+                      isatty(STDIN_FILENO);
+    t2i_prompt_list list = {0};
+    T2I_TRY(check(opts, s, interactive, err));
+    if (!interactive)
+        T2I_TRY(t2i_prompt_list_new(&list, opts->operand + 1, opts->operands - 1, s->prompts, err));
     const t2i_generate_options options = {
         .source = opts->operand[0],
         .data = s->data,
-        .prompt = opts->operand + 1,
-        .prompts = opts->operands - 1,
+        .prompt = list.prompt,
+        .prompts = list.prompts,
         .top = (size_t)s->top,
-        .metric = with_index || strcmp(s->metric, "cosine") == 0 ? T2I_COSINE : T2I_EUCLIDEAN,
-        .with_index = with_index,
+        .metric = strcmp(s->metric, "cosine") == 0 ? T2I_COSINE : T2I_EUCLIDEAN,
+        .metric_of_run = strcmp(s->metric, "auto") == 0,
+        .with_index = strcmp(s->index, "on") == 0,
         .out = s->out,
+        .vectors = s->vectors,
+        .force = s->force,
         .json = s->json,
-        .pictures = t2i_terminal_pictures()};
-    if (s->html != NULL && with_index)
-        return t2i_fail(err, T2I_USAGE, "--html excludes --index on");
-    if (s->html != NULL && (s->json || s->out != NULL))
-        return t2i_fail(err, T2I_USAGE, "--html excludes --json and --out");
-    if (s->html != NULL) return t2i_explore(&options, s->html, err);
-    if (interactive) return t2i_generate_interactive(&options, err);
-    t2i_text report = {0};
-    t2i_status status = t2i_generate(&options, &report, err);
-    if (status == T2I_OK) status = t2i_generate_print(&options, report.data, err);
-    t2i_text_free(&report);
+        .pictures = t2i_terminal_pictures(),
+        .print = t2i_generate_print};
+    t2i_status status = s->html != NULL ? t2i_explore(&options, s->html, err)
+                        : interactive   ? t2i_generate_interactive(&options, err)
+                                        : t2i_generate(&options, err);
+    t2i_prompt_list_free(&list);
     return status;
 }
 
@@ -76,6 +88,11 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
          .argument = "F.h5",
          .help = "Dataset whose pictures are searched. Required with a model file; a run folder "
                  "names its own."},
+        {.name = "prompts",
+         .kind = T2I_OPT_TEXT,
+         .value = &s.prompts,
+         .argument = "FILE",
+         .help = "File with further prompts, one per line; - for standard input."},
         {.name = "top",
          .kind = T2I_OPT_INT,
          .value = &s.top,
@@ -87,10 +104,11 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
         {.name = "metric",
          .kind = T2I_OPT_CHOICE,
          .value = &s.metric,
-         .preset = "euclidean",
-         .choices = "euclidean|cosine",
+         .preset = "auto",
+         .choices = "auto|euclidean|cosine",
          .help = "Distance between a prompt and a picture in the model's search space, by default "
-                 "that of the features; cosine is 1 - similarity."},
+                 "that of the features; cosine is 1 - similarity. auto: cosine for models trained "
+                 "with loss = contrastive, else euclidean."},
         {.name = "index",
          .kind = T2I_OPT_CHOICE,
          .value = &s.index,
@@ -103,10 +121,22 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
         {.name = "out",
          .kind = T2I_OPT_TEXT,
          .value = &s.out,
-         .argument = "PNG",
-         .help = "Contact sheet to write; decoded pictures are written beside it as NAME-1.png, "
-                 "NAME-2.png, ... By default generated.png in the run folder, or in the current "
-                 "folder for a model file."},
+         .argument = "FILE",
+         .help = "Contact sheet to write, as PNG, JPEG or WebP by its suffix; decoded pictures are "
+                 "written beside it as NAME-drawn-1.png, NAME-drawn-2.png, ... A folder: the name "
+                 "is made from the prompt. By default it is in the folder generated of the run, or "
+                 "in the current folder for a model file or if the run cannot be written."},
+        {.name = "force",
+         .kind = T2I_OPT_SWITCH,
+         .value = &s.force,
+         .help = "Replace existing files. Otherwise a given name that exists is refused, and names "
+                 "made from prompts get -2, -3, ..."},
+        {.name = "vectors",
+         .kind = T2I_OPT_TEXT,
+         .value = &s.vectors,
+         .argument = "OUT.npy",
+         .help = "Write the predicted features as float32, one row per prompt, in NumPy's format. "
+                 "Pictures are then written only with --out."},
         {.name = "html",
          .kind = T2I_OPT_TEXT,
          .value = &s.html,

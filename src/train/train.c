@@ -1,7 +1,10 @@
 #include "train/train.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/commit.h"
 #include "base/cpu.h"
@@ -11,6 +14,7 @@
 #include "base/mem.h"
 #include "base/stop_signal.h"
 #include "base/writer_lease.h"
+#include "checkpoint/run_folder.h"
 #include "comm/job_limits.h"
 #include "kernels/blas.h"
 #include "retrieval/hybrid_search.h"
@@ -32,6 +36,28 @@ static t2i_status log_checkpoint(t2i_train *t, t2i_error *err)
     return t2i_runlog_checkpoint(t->log, &checkpoint, err);
 }
 
+/* The options, and where the run was started: data = ... may be relative to that folder. */
+static t2i_status write_job(const t2i_train *t, t2i_error *err)
+{
+    char folder[PATH_MAX], clean[PATH_MAX];
+    t2i_text text = {0};
+    char *path = t2i_fs_join(t->options->out, "job.ini", err);
+    t2i_status status = path == NULL ? T2I_SYSTEM : T2I_OK;
+    /* a job file has neither control characters nor bytes that are not UTF-8 */
+    if (status == T2I_OK && getcwd(folder, sizeof folder) != NULL) {
+        size_t size = strlen(folder);
+        if (t2i_utf8_clean(memcpy(clean, folder, size + 1), size, "") == size &&
+            memcmp(clean, folder, size) == 0)
+            status = t2i_text_addf(&text, err, T2I_STARTED_IN "%s\n", folder);
+    }
+    if (status == T2I_OK)
+        status = t2i_train_options_echo(t->options, &t->state.model.config, &text, err);
+    if (status == T2I_OK) status = t2i_commit_file(path, text.data, text.size, err);
+    t2i_free(path);
+    t2i_text_free(&text);
+    return status;
+}
+
 /* The folder is this process's own since t2i_train_setup_run. */
 static t2i_status begin_folder(t2i_train *t, t2i_error *err)
 {
@@ -48,15 +74,7 @@ static t2i_status begin_folder(t2i_train *t, t2i_error *err)
     if (status == T2I_OK && t->initial.resumed) status = log_checkpoint(t, err);
     if (status == T2I_OK && t->options->tensorboard)
         status = t2i_runlog_tensorboard(t->log, t->state.run.step, err);
-    t2i_text text = {0};
-    char *path = t2i_fs_join(t->options->out, "job.ini", err);
-    if (status == T2I_OK)
-        status = t2i_train_options_echo(t->options, &t->state.model.config, &text, err);
-    if (status == T2I_OK && path == NULL) status = T2I_SYSTEM;
-    if (status == T2I_OK) status = t2i_commit_file(path, text.data, text.size, err);
-    t2i_free(path);
-    t2i_text_free(&text);
-    return status;
+    return status == T2I_OK ? write_job(t, err) : status;
 }
 
 /* Rank 0. */

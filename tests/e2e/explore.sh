@@ -16,20 +16,24 @@ grep -n '://' "$page" && fail "the page names an address"
     fail "pictures that are named are not those that are there"
 [ "$(stat -c %s "$page")" -lt 8000000 ] || fail "the page has $(stat -c %s "$page") bytes"
 grep -q 'right picture: no\. [0-9]* of 1296' "$page" || fail "no rank of the right picture"
-expect 64 "excludes --json and --out" "$B/t2i-generate" "$scratch/run" --html "$page" --json
+expect 64 "excludes --json, --out and --vectors" "$B/t2i-generate" "$scratch/run" --html "$page" --json
 expect 64 "give a run folder" "$B/t2i-generate" "$scratch/run"
 "$B/t2i-generate" "$scratch/run" "a red star" --out "$scratch/x.png" | grep -q "$(printf '\033')" && fail "pictures in a pipe"
 
 if command -v script >/dev/null; then
     # terminal ENVIRONMENT...: what two prompts and an empty line give on one
     terminal() {
-        (printf 'a red star\n\nthe blue\n'; sleep 2; printf '\004') |
+        (printf 'a red star\nthe blue\n'; sleep 2; printf "$end") |
             env -u NO_COLOR -u KITTY_WINDOW_ID -u TMUX -u STY "$@" timeout 60 script -qec "$B/t2i-generate $scratch/run --out $scratch/t.png" /dev/null >"$scratch/out" 2>&1 ||
             { fail "on a terminal, with $*"; tail -n 3 "$scratch/out"; }
-        [ "$(grep -c 'decoded: ' "$scratch/out")" -eq 2 ] || fail "not two answers, with $*"
+        [ "$(grep -c '^Sheet: ' "$scratch/out")" -eq 2 ] || fail "not two answers, with $*"
         grep -q 'prompt> ' "$scratch/out" || fail "no prompt was asked for"
+        grep -q 'an empty line or Ctrl-D ends' "$scratch/out" || fail "not said how to leave"
     }
+    end='\004' # Ctrl-D
     terminal TERM=xterm-256color
+    end='\nnever asked\n' # an empty line
+    for n in '' -2; do rm "$scratch/t$n.png" "$scratch/t$n-drawn-1.png" || fail "a picture of a prompt, $n"; done
     [ "$(grep -c '48;2;.*▀' "$scratch/out")" -eq 18 ] || fail "not twice nine lines of half-blocks"
     terminal TERM=xterm-kitty
     [ "$(grep -o '_Ga=T,f=100' "$scratch/out" | wc -l)" -eq 8 ] || fail "not twice four pictures for kitty"

@@ -67,7 +67,7 @@ sed -i 's/^.\/bootstrap && make demo/B=build\/release sh jobs\/demo.sh/' "$scrat
 cd "$scratch/project"
 sh -ex "$scratch/walk" >"$scratch/said" 2>&1 </dev/null || { fail "command lines of $documents: the last of these"; tail -n 20 "$scratch/said"; }
 # What the documents say is there afterwards.
-for file in runs/shapes/demo.png runs/pets/report.html runs/pets/generated.png both.html page.html text_to_image_model.pt runs/emoji-en/model.safetensors; do
+for file in runs/shapes/demo.png runs/pets/report.html runs/pets/generated/a-grey-cat-on-a-sofa.png both.html page.html text_to_image_model.pt runs/emoji-en/model.safetensors; do
     [ -s "$file" ] || fail "no $file"
 done
 finish

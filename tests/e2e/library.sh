@@ -31,7 +31,7 @@ export LD_LIBRARY_PATH
 
 # answers RUN TOP METRIC PROMPT...: "prompt TAB distance TAB name" of what t2i-generate says
 answers() {
-    "$B/t2i-generate" "$scratch/$1" "${@:4}" --data "$scratch/s.h5" --top "$2" --metric "$3" --json --out "$scratch/g.png" 2>/dev/null |
+    "$B/t2i-generate" "$scratch/$1" "${@:4}" --data "$scratch/s.h5" --top "$2" --metric "$3" --json --out "$scratch/g.png" --force 2>/dev/null |
         sed -n 's/^ *"\(prompt\|distance\|image\)": "\{0,1\}\([^"]*\)"\{0,1\},\{0,1\}$/\1\t\2/p' |
         awk -F '\t' '$1 == "prompt" { held = 0; p = $2; for (i = 0; i < n; i++) print p "\t" d[i] "\t" name[i]; n = 0 }
             $1 == "image" { name[n] = $2 } $1 == "distance" { d[n] = sprintf("%.9g", $2) } name[n] != "" && d[n] != "" { n++ }

@@ -31,16 +31,16 @@ expect 65 "for which the tutorial's layout has no place; export to a .safetensor
 "$model" verify "$scratch/x.safetensors" | grep -q sound || fail "the exported model is not sound"
 
 # ---- t2i-generate ----
-prompts=("a small red circle" "blue star" "")
+prompts=("a small red circle" "blue star" "e")
 answers() { # RUN NAME OPTION...
-    "$B/t2i-generate" "$1" "${prompts[@]}" --data "$scratch/d.h5" --json --out "$scratch/$2.png" "${@:3}" 2>/dev/null | grep -v '"decoded"' >"$scratch/$2.json"
+    "$B/t2i-generate" "$1" "${prompts[@]}" --data "$scratch/d.h5" --json --out "$scratch/$2.png" --force "${@:3}" 2>/dev/null | grep -v '"decoded"' >"$scratch/$2.json"
 }
 for metric in cosine euclidean; do
     answers "$scratch/space" $metric --metric $metric
     answers "$scratch/x.safetensors" x --metric $metric
     diff "$scratch/$metric.json" "$scratch/x.json" || fail "the exported model answers otherwise"
     # the page has the same distances, to four digits
-    "$B/t2i-generate" "$scratch/space" "${prompts[@]}" --metric $metric --html "$scratch/page.html" 2>/dev/null || fail "--html"
+    "$B/t2i-generate" "$scratch/space" "${prompts[@]}" --metric $metric --html "$scratch/page.html" --force 2>/dev/null || fail "--html"
     grep 'your prompt' "$scratch/page.html" | sed 's/<br/\n/g' | sed -n 's/.*<\/i>\([0-9.]*\)$/\1/p' >"$scratch/of_page"
     # sheet, report and page tell what is drawn: here a training picture or a mean of them
     grep '"drawn"' "$scratch/$metric.json" | grep -cE '"(found picture|mean of found pictures)"' | grep -qx 3 || fail "not told what was drawn, $metric"
@@ -53,10 +53,10 @@ paste <(grep distance "$scratch/cosine.json") <(grep distance "$scratch/euclidea
     awk '{ d = $4 * $4 - 2 * $2; if (d > 1e-5 || d < -1e-5) { print; bad = 1 } } END { exit bad || NR != 15 }' || fail "places are not of length 1"
 cmp "$scratch"/{cosine,euclidean}-1.png || fail "a drawing depends on the metric"
 
-"$B/t2i-generate" "$scratch/space" "blue star" --out "$scratch/t.png" 2>/dev/null | grep -qE '^ *drawn: (found picture|mean of found pictures)$' || fail "the text does not tell what was drawn"
+"$B/t2i-generate" "$scratch/space" "blue star" --out "$scratch/t.png" --force 2>/dev/null | grep -qE '^ *drawn: (found picture|mean of found pictures)$' || fail "the text does not tell what was drawn"
 answers "$scratch/plain" plain
 grep '"drawn"' "$scratch/plain.json" | grep -c '"prediction"' | grep -qx 3 || fail "a model without embed-dim does not draw its prediction"
-"$B/t2i-generate" "$scratch/plain" "blue star" --out "$scratch/t.png" 2>/dev/null | grep 'drawn:' && fail "one way to draw, and it is told"
+"$B/t2i-generate" "$scratch/plain" "blue star" --out "$scratch/t.png" --force 2>/dev/null | grep 'drawn:' && fail "one way to draw, and it is told"
 
 # ---- --init from a model without the parts: the first predictions are those of the file ----
 begin() { "$B/t2i-train" --data "$scratch/d.h5" --lr 0 --steps 1 --validate-every 0 --out "$scratch/$1" --init "$scratch/$2" "${@:3}" >"$scratch/out" 2>&1 ||

@@ -13,7 +13,7 @@ check() {
     mkdir "$scratch/$1"
     "$B/t2i-model" export "$2" --to "$scratch/$1/text_to_image_model.pt"
     "$B/t2i-generate" "$2" --data "$scratch/seed.h5" --json --out "$scratch/$1/x.png" \
-        "a blue square shape" "the circle, it is green" "a red square" "" "$long" >"$scratch/$1/answers.json"
+        "a blue square shape" "the circle, it is green" "a red square" "e" "$long" >"$scratch/$1/answers.json"
     "$python" tests/golden/tutorial_torch.py "$scratch/$1/text_to_image_model.pt" $g/features.safetensors "$scratch/$1/answers.json" \
         "$scratch/$1" || fail "$1: PyTorch does not agree"
     for file in text_to_image_model zip legacy; do

@@ -7,7 +7,7 @@
 MODEL=tests/golden/seed/multimodal_model.pt WEIGHTS=$scratch/resnet18.pth OUT=$scratch timeout 250 sh jobs/tutorial.sh \
     >"$scratch/stdout" 2>"$scratch/stderr" || { fail "jobs/tutorial.sh"; cat "$scratch/stderr"; }
 grep -q '^ *1 .* blue_square.png$' "$scratch/stdout" || { fail "not the blue square"; cat "$scratch/stdout"; }
-for file in generated.png generated-1.png tutorial/model.safetensors; do [ -s "$scratch/$file" ] || fail "no $file"; done
+for file in generated.png generated-drawn-1.png tutorial/model.safetensors; do [ -s "$scratch/$file" ] || fail "no $file"; done
 grep -q 'head.weight and head.bias are initialised at random' "$scratch/stderr" || { fail "the initialised head was not reported"; cat "$scratch/stderr"; }
 grep -q 'over 80 dB' "$scratch/stderr" || fail "the decoder does not draw the three pictures that it was fitted to"
 # the loss of the last steps is a small part of the first

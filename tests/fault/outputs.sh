@@ -21,7 +21,7 @@ command() {
     export) file=$out/m.pt command="$B/t2i-model export $scratch/run$2 --to $file" ;;
     import) file=$out/m.safetensors command="$B/t2i-model export $scratch/run$2 --to $file" ;;
     onnx) file=$out/m.onnx command="$B/t2i-model export $scratch/run$2 --to $file" ;;
-    generate) file=$out/g.png command="$B/t2i-generate $scratch/run$2 red --data $scratch/seed.h5 --out $file" ;;
+    generate) file=$out/g.png command="$B/t2i-generate $scratch/run$2 red --data $scratch/seed.h5 --out $file --force" ;;
     preview) file=$out/p.png command="$B/t2i-data preview $([ "$2" = 1 ] && echo "$scratch/seed.h5" || echo "$out/b.h5") --out $file" ;;
     list) file=$out/list command="$B/t2i-data export $([ "$2" = 1 ] && echo "$scratch/seed.h5" || echo "$out/b.h5") --to folder --out $file" ;;
     esac

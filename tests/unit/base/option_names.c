@@ -108,7 +108,7 @@ static void test_table(void)
     for (size_t i = 0; i < t2i_option_names_foreign_count; i++) {
         const t2i_foreign_option *f = &t2i_option_names_foreign[i];
         int good = strspn(f->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(f->name) &&
-                   !exists(f->name, strlen(f->name)) && (f->ours != NULL || f->note != NULL);
+                   (f->ours != NULL || f->note != NULL);
         for (size_t k = 0; k < i; k++)
             good = good && strcmp(t2i_option_names_foreign[k].name, f->name) != 0;
         for (const char *ours = f->ours; ours != NULL && *ours != '\0';) {

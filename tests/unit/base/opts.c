@@ -164,7 +164,7 @@ static void command_line_errors(void)
         {"--hlep", NULL, "did you mean '--help'?"},
         {"--quite-another", NULL, "unknown option '--quite-another' (--help-all lists all)"},
         {"--=x", NULL, "unknown option '--'"},
-        {"-h", NULL, "unknown option '-h': options have long names: did you mean '--help'?"},
+        {"-q", NULL, "unknown option '-q': options have long names: did you mean '--quiet'?"},
         {"-V", NULL, "did you mean '--version'?"},
         {"-x", NULL, "put '--' before other words that begin with '-'"},
         {"--lr", "--json", "--lr needs a value: a number from 0 to 10"},
@@ -252,6 +252,8 @@ static void help_stops(void)
     t2i_error err;
     setup(&f);
     OK(parse(&f, &err, WORDS("missing.ini", "--help", "--nonsense")));
+    CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_HELP);
+    OK(parse(&f, &err, WORDS("-h", "--nonsense")));
     CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_HELP);
     OK(parse(&f, &err, WORDS("--json", "--version")));
     CU_ASSERT_EQUAL(f.opts.asked, T2I_ASK_VERSION);

@@ -141,23 +141,33 @@ static void test_find(void)
 
 static void test_run_dataset(void)
 {
-    char *path = NULL;
+    char *path = NULL, *start = NULL;
     const char *run = in_scratch("run"), *job = in_scratch("run/job.ini");
-    FAILS(t2i_run_folder_dataset(run, &path, &err), T2I_NOINPUT, "job.ini");
+    FAILS(t2i_run_folder_dataset(run, &path, &start, &err), T2I_NOINPUT, "job.ini");
     CU_ASSERT_PTR_NULL(path);
     OK(t2i_fs_mkdir(run, &err));
     static const char text[] =
         "; from the command line\nout = runs/data = 1\n; data = old\ndata = some where/a b.h5\r\n";
     OK(t2i_commit_file(job, text, sizeof text - 1, &err));
-    OK(t2i_run_folder_dataset(run, &path, &err));
+    OK(t2i_run_folder_dataset(run, &path, &start, &err));
     CU_ASSERT_STRING_EQUAL(path, "some where/a b.h5");
+    CU_ASSERT_PTR_NULL(start);
+    t2i_free(path);
+    static const char started[] = "; started in /a b/c\n; from the command line\ndata = x.h5\n";
+    OK(t2i_commit_file(job, started, sizeof started - 1, &err));
+    OK(t2i_run_folder_dataset(run, &path, &start, &err));
+    CU_ASSERT_STRING_EQUAL(path, "x.h5");
+    CU_ASSERT(start != NULL && strcmp(start, "/a b/c") == 0);
+    t2i_free(path);
+    t2i_free(start);
+    OK(t2i_run_folder_dataset(run, &path, NULL, &err));
     t2i_free(path);
     OK(t2i_commit_file(job, "data = x", 8, &err)); /* first and last line */
-    OK(t2i_run_folder_dataset(run, &path, &err));
+    OK(t2i_run_folder_dataset(run, &path, &start, &err));
     CU_ASSERT_STRING_EQUAL(path, "x");
     t2i_free(path);
     OK(t2i_commit_file(job, "out = y\n", 8, &err));
-    FAILS(t2i_run_folder_dataset(run, &path, &err), T2I_DATA, "give it with --data");
+    FAILS(t2i_run_folder_dataset(run, &path, &start, &err), T2I_DATA, "give it with --data");
     CU_ASSERT_PTR_NULL(path);
     scratch_remove(run);
 }

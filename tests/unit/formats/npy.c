@@ -153,6 +153,26 @@ static void test_extra_bytes(void)
     t2i_byte_source_close(&source);
 }
 
+/* What is written is read again; the header is that of numpy.save. */
+static void test_header(void)
+{
+    float value[2];
+    t2i_npy_header((char *)file, 3, 2);
+    CU_ASSERT(memcmp(file,
+                     "\x93NUMPY\1\0\x76\0{'descr': '<f4', 'fortran_order': False, 'shape': "
+                     "(3, 2), }",
+                     10 + 59) == 0);
+    for (size_t i = 0; i < 6; i++) {
+        float number = (float)i / 4;
+        memcpy(file + T2I_NPY_HEADER + i * 4, &number, 4);
+    }
+    OK(open_bytes(T2I_NPY_HEADER + 24));
+    CU_ASSERT(npy.rows == 3 && npy.width == 2 && npy.extra == 0);
+    OK(t2i_npy_rows(&npy, &source, 1, 1, value, &err));
+    CU_ASSERT(value[0] == 0.5f && value[1] == 0.75f);
+    t2i_byte_source_close(&source);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -161,6 +181,7 @@ int main(void)
         {"types and byte orders", test_types},
         {"what is refused", test_refusals},
         {"bytes after the array", test_extra_bytes},
+        {"the header that is written", test_header},
     };
     return t2i_test_main("npy", tests, sizeof tests / sizeof *tests);
 }

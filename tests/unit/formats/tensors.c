@@ -187,7 +187,8 @@ static void refuses_other_files(void)
     FAILS(t2i_tensors_open(&file, scratch, &err), T2I_NOINPUT, "is a folder");
     OK(t2i_commit_file(in_scratch("text"), "hello, world", 12, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("text"), &err), T2I_DATA,
-          "text is a text file, not a safetensors or torch file: it begins with 'hello, world'");
+          "text is a text file, not a model or another file of tensors (safetensors, torch): it "
+          "begins with 'hello, world'");
     OK(t2i_commit_file(in_scratch("empty"), "", 0, &err));
     FAILS(t2i_tensors_open(&file, in_scratch("empty"), &err), T2I_DATA, "is an empty file");
     OK(t2i_commit_file(in_scratch("zip"), "PK\3\4aaaa{}", 10, &err));

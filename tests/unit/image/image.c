@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
+#include "scratch.h"
 #include "test.h"
 #include "picture.h"
 #include "base/commit.h"
@@ -584,6 +585,54 @@ static void pad(void)
     t2i_image_free(&out);
 }
 
+/* Writes a picture under a name and reads it again. Returns the largest difference of a byte. */
+static int round_trip(const t2i_image *image, const char *name, const char *magic)
+{
+    t2i_error err;
+    t2i_text file = {0};
+    t2i_image again = {0};
+    int most = 0;
+    OK(t2i_image_file_check_suffix(in_scratch(name), &err));
+    OK(t2i_image_file_write(image, in_scratch(name), &err));
+    OK(t2i_image_file_load(&file, in_scratch(name), &err));
+    CU_ASSERT(file.size > 16 && memcmp(file.data, magic, strlen(magic)) == 0);
+    OK(t2i_image_file_decode(&again, file.data, file.size, name, NULL, NULL, &err));
+    CU_ASSERT(again.width == image->width && again.height == image->height);
+    for (size_t i = 0; again.rgb != NULL && i < image->width * image->height * 3; i++) {
+        int difference = abs(again.rgb[i] - image->rgb[i]);
+        if (difference > most) most = difference;
+    }
+    t2i_image_free(&again);
+    t2i_text_free(&file);
+    return most;
+}
+
+static void suffixes(void)
+{
+    t2i_error err;
+    t2i_image image, wide;
+    OK(t2i_image_new(&image, 40, 24, &err));
+    for (size_t i = 0; i < 40 * 24; i++) {
+        image.rgb[i * 3] = (uint8_t)(i % 40 * 6);
+        image.rgb[i * 3 + 1] = (uint8_t)(i / 40 * 10);
+        image.rgb[i * 3 + 2] = 90;
+    }
+    CU_ASSERT_EQUAL(round_trip(&image, "a.png", "\x89PNG"), 0);
+    CU_ASSERT_EQUAL(round_trip(&image, "a.WebP", "RIFF"), 0);
+    CU_ASSERT(round_trip(&image, "a.jpg", "\xff\xd8\xff") <= 6);
+    CU_ASSERT(round_trip(&image, "a.JPEG", "\xff\xd8\xff") <= 6);
+    t2i_image_free(&image);
+    FAILS(t2i_image_file_check_suffix("a.gif", &err), T2I_USAGE, "a.gif names no format");
+    FAILS(t2i_image_file_check_suffix("png", &err), T2I_USAGE, "let the name end in .png");
+    OK(t2i_image_new(&wide, 16384, 1, &err));
+    FAILS(t2i_image_file_write(&wide, in_scratch("w.webp"), &err), T2I_USAGE, "16383");
+    CU_ASSERT(access(in_scratch("w.webp"), F_OK) != 0);
+    OK(t2i_image_file_write(&wide, in_scratch("w.jpg"), &err));
+    t2i_image_free(&wide);
+    wide = (t2i_image){.width = 65501, .height = 1}; /* its pixels are not looked at */
+    FAILS(t2i_image_file_write(&wide, in_scratch("x.jpg"), &err), T2I_USAGE, "write a PNG");
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -597,8 +646,12 @@ int main(void)
         {"colours", colours},
         {"pad: the whole picture in the middle", pad},
         {"files: missing, empty, round trip, no time stamp", files},
+        {"suffixes: PNG, JPEG and WebP are written", suffixes},
         {"resize as Pillow", resize},
         {"fit: rounding of size and crop, very long pictures", fit},
     };
-    return t2i_test_main("image", tests, sizeof tests / sizeof *tests);
+    if (scratch_begin("image") != 0) return 1;
+    int failed = t2i_test_main("image", tests, sizeof tests / sizeof *tests);
+    scratch_end();
+    return failed;
 }

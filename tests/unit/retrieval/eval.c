@@ -12,6 +12,7 @@
 #include "comm/comm.h"
 #include "generate/generate.h"
 #include "formats/json.h"
+#include "checkpoint/run_folder.h"
 #include "kernels/blas.h"
 #include "retrieval/psnr.h"
 #include "unit/retrieval/loaded_model_sample.h"
@@ -380,17 +381,24 @@ static int is_in_folder(const char *name)
     return t2i_fs_exists(path);
 }
 
+static t2i_text said; /* what was printed */
+
+static t2i_status keep(const t2i_generate_options *options, const char *text, t2i_error *e)
+{
+    (void)options;
+    return t2i_text_addf(&said, e, "%s", text);
+}
+
 static void generates(void)
 {
     const char *const prompt[] = {"alpha", "beta and more"};
     const t2i_generate_options options = {
-        .source = run_folder, .prompt = prompt, .prompts = 2, .top = 2, .json = 1};
-    t2i_text report = {0};
+        .source = run_folder, .prompt = prompt, .prompts = 2, .top = 2, .json = 1, .print = keep};
     t2i_json *parsed = NULL;
     t2i_image decoded = {0};
     const char *text = "";
-    OK(t2i_generate(&options, &report, &err));
-    OK(t2i_json_parse(&parsed, report.data, report.size, "the report", &err));
+    OK(t2i_generate(&options, &err));
+    OK(t2i_json_parse(&parsed, said.data, said.size, "the report", &err));
     const t2i_json *answer = t2i_json_at(parsed, 1), *near = t2i_json_get(answer, "nearest");
     CU_ASSERT(t2i_json_size(parsed) == 2 && t2i_json_size(near) == 2);
     CU_ASSERT(t2i_json_as_string(t2i_json_get(t2i_json_at(near, 1), "image"), &text, NULL));
@@ -398,16 +406,17 @@ static void generates(void)
     /* of the six characters that the model reads, only the blank is unknown */
     CU_ASSERT(t2i_json_size(t2i_json_get(answer, "unknown")) == 1);
     CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "decoded"), &text, NULL));
-    CU_ASSERT(strstr(text, "/run/generated-2.png") != NULL);
+    CU_ASSERT(strstr(text, "/run/generated/alpha-and-1-more-drawn-2.png") != NULL);
     OK(read_picture(&decoded, text, &err));
     CU_ASSERT(decoded.width == SIDE && decoded.rgb != NULL && decoded.rgb[77] == 89);
     CU_ASSERT(t2i_json_as_string(t2i_json_get(answer, "drawn"), &text, NULL));
     CU_ASSERT_STRING_EQUAL(text, "prediction");
-    CU_ASSERT(is_in_folder("run/generated.png") && is_in_folder("run/generated-1.png"));
-    CU_ASSERT(!is_in_folder("run/generated-3.png"));
+    CU_ASSERT(is_in_folder("run/generated/alpha-and-1-more.png"));
+    CU_ASSERT(is_in_folder("run/generated/alpha-and-1-more-drawn-1.png"));
+    CU_ASSERT(!is_in_folder("run/generated/alpha-and-1-more-drawn-3.png"));
     t2i_image_free(&decoded);
     t2i_json_free(parsed);
-    t2i_text_free(&report);
+    t2i_text_free(&said);
 }
 
 /* Picture 3, which no training pair has, is nearest; 2 is the nearest that trains, and is drawn. */
@@ -415,21 +424,27 @@ static void draws_what_trains(void)
 {
     char path[330], sheet[330];
     const char *const prompt[] = {"alpha"};
-    t2i_text report = {0};
     t2i_image decoded = {0};
     snprintf(path, sizeof path, "%s/space", folder);
     snprintf(sheet, sizeof sheet, "%s/found.png", folder);
     write_model_with(path, "", 2);
-    const t2i_generate_options options = {
-        .source = path, .data = data_file, .out = sheet, .prompt = prompt, .prompts = 1, .top = 1};
-    OK(t2i_generate(&options, &report, &err));
-    CU_ASSERT(report.data != NULL && strstr(report.data, "three.png\n") != NULL);
-    CU_ASSERT(report.data != NULL && strstr(report.data, "\n      drawn: found picture\n") != NULL);
-    snprintf(sheet, sizeof sheet, "%s/found-1.png", folder);
+    const t2i_generate_options options = {.source = path,
+                                          .data = data_file,
+                                          .out = sheet,
+                                          .prompt = prompt,
+                                          .prompts = 1,
+                                          .top = 1,
+                                          .metric_of_run = 1,
+                                          .print = keep};
+    OK(t2i_generate(&options, &err));
+    CU_ASSERT(said.data != NULL && strstr(said.data, "three.png\n") != NULL);
+    CU_ASSERT(said.data != NULL && strstr(said.data, "\n      drawn: found picture\n") != NULL);
+    CU_ASSERT(said.data != NULL && strstr(said.data, "\nCosine distance to ") != NULL);
+    snprintf(sheet, sizeof sheet, "%s/found-drawn-1.png", folder);
     OK(read_picture(&decoded, sheet, &err));
     CU_ASSERT(decoded.rgb != NULL && decoded.rgb[77] == byte_of(0.7f));
     t2i_image_free(&decoded);
-    t2i_text_free(&report);
+    t2i_text_free(&said);
 }
 
 /* ---- what does not go together ---- */
@@ -451,6 +466,56 @@ static void refuses(void)
     OK(t2i_loaded_model_open(&trained, model_file, data_file, &err));
     t2i_loaded_model_close(&trained);
     CU_ASSERT(trained.dataset == NULL);
+}
+
+static void finds(const char *wanted)
+{
+    t2i_loaded_model trained;
+    OK(t2i_loaded_model_open(&trained, run_folder, NULL, &err));
+    CU_ASSERT(trained.dataset != NULL && strstr(t2i_dataset_path(trained.dataset), wanted) != NULL);
+    t2i_loaded_model_close(&trained);
+}
+
+/* The dataset of the run is the one with its digest, wherever it is. */
+static void looks_for_the_dataset(void)
+{
+    t2i_loaded_model trained;
+    char started[800], path[330];
+    write_job("data.h5"); /* above the run's folder */
+    finds("/data.h5");
+    write_job("shared.h5"); /* which has another digest */
+    snprintf(started, sizeof started, "shared.h5 is not the dataset that %s was trained on",
+             run_folder);
+    FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_DATA, started);
+    snprintf(path, sizeof path, "%s/run/job.ini", folder);
+    snprintf(started, sizeof started, T2I_STARTED_IN "%s/none/..\ndata = none.h5\n", folder);
+    OK(t2i_commit_file(path, started, strlen(started), &err));
+    FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_NOINPUT, "none.h5, which");
+    snprintf(started, sizeof started, T2I_STARTED_IN "%s/run\ndata = ../data.h5\n", folder);
+    OK(t2i_commit_file(path, started, strlen(started), &err));
+    finds("/run/../data.h5");
+    snprintf(path, sizeof path, "%s/data.h5", run_folder);
+    write_job("/nonexistent/data.h5");
+    FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_NOINPUT, "data.h5, which");
+    CU_ASSERT_EQUAL(rename(data_file, path), 0);
+    finds("/run/data.h5");
+    CU_ASSERT_EQUAL(rename(path, data_file), 0);
+    write_job(data_file);
+    finds(data_file);
+}
+
+static void metric_of_the_loss(void)
+{
+    t2i_checkpoint c = {.ours = 1};
+    CU_ASSERT_EQUAL(t2i_loaded_model_metric(&c), T2I_EUCLIDEAN);
+    c.run.options = (char[]){"{\"batch\": 3}"};
+    CU_ASSERT_EQUAL(t2i_loaded_model_metric(&c), T2I_EUCLIDEAN);
+    c.run.options = (char[]){"{\"batch\": 3, \"loss\": \"contrastive\"}"};
+    CU_ASSERT_EQUAL(t2i_loaded_model_metric(&c), T2I_COSINE);
+    c.run.options = (char[]){"{\"loss\""};
+    CU_ASSERT_EQUAL(t2i_loaded_model_metric(&c), T2I_EUCLIDEAN);
+    c.model.config.embed_dim = 2;
+    CU_ASSERT_EQUAL(t2i_loaded_model_metric(&c), T2I_COSINE);
 }
 
 /* A prediction that is picture 3 itself, which no training row uses: there picture 2 is nearest. */
@@ -603,9 +668,16 @@ static void not_finite(void)
 
 int main(void)
 {
-    static const char *const made[] = {
-        "run/generated.png", "run/generated-1.png", "run/generated-2.png", "narrow.h5", "said",
-        "shared.h5",         "found.png",           "found-1.png",         "space"};
+    static const char *const made[] = {"run/generated/alpha-and-1-more.png",
+                                       "run/generated/alpha-and-1-more-drawn-1.png",
+                                       "run/generated/alpha-and-1-more-drawn-2.png",
+                                       "run/generated",
+                                       "narrow.h5",
+                                       "said",
+                                       "shared.h5",
+                                       "found.png",
+                                       "found-drawn-1.png",
+                                       "space"};
     static const t2i_test tests[] = {
         {"the sample's files", make_files},
         {"scores of the validation split", scores_validation},
@@ -621,6 +693,8 @@ int main(void)
         {"a run folder's pictures", generates},
         {"only pictures that train are drawn", draws_what_trains},
         {"what does not go together", refuses},
+        {"the dataset of a run is looked for", looks_for_the_dataset},
+        {"the metric of the loss", metric_of_the_loss},
         {"the nearest training picture", nearest_is_a_training_picture},
         {"pictures that equal the true one", identical_pictures},
         {"ranks in the search space", ranks_in_search_space},

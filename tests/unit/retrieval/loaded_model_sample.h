@@ -162,7 +162,7 @@ static inline int end_folder(const char *const *more, size_t count)
     char path[512];
     for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, more[i]);
-        unlink(path);
+        remove(path);
     }
     snprintf(path, sizeof path, "%s/job.ini", run_folder);
     unlink(path);
