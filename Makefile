@@ -1,6 +1,12 @@
 # t2i-train. `make help` lists the targets. MODE = release | debug | asan; each has its own folder build/MODE, and so has
 # each MPI = openmpi | mpich (another one: CC=mpicc, whose own flags are then used).
 MODE ?= release
+# Written by ./bootstrap --prefix.
+-include config.mk
+# All cores. Several goals, as in "make demo score", are made one after the other.
+ifeq ($(MAKELEVEL)$(word 2,$(MAKECMDGOALS))$(filter -j% --jobserver%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell sh jobs/cores.sh)
+endif
 WRAPS := $(findstring mpicc,$(notdir $(CC)))
 MPI  ?= $(if $(findstring mpich,$(CC)),mpich,openmpi)
 B    := build/$(MODE)$(if $(filter mpich,$(MPI)),-mpich)
@@ -137,7 +143,7 @@ $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 
 help:
 	@echo "make            build the programs, in $B"
-	@echo "make demo       captioned shapes: build the dataset, train on 8 ranks, generate five pictures (4 minutes)"
+	@echo "make demo       captioned shapes: build the dataset, train, generate five pictures (3 minutes)"
 	@echo "make score      after the demo: evaluate it on unseen combinations"
 	@echo "make tutorial   run the tutorial, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      run all tests (JOBS=1: one at a time); make asan-check: with address and undefined-behaviour sanitizers"

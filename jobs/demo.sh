@@ -4,10 +4,8 @@ set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun}
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 [ -e data/shapes.h5 ] || "$B/t2i-data" shapes --out data/shapes.h5
-cores=$(nproc)
-[ "$cores" -ge 8 ] || echo "demo: 8 ranks on $cores cores: slower than $cores ranks, with the same bits; t2i-train will warn of this"
 # shellcheck disable=SC2086
-$MPIRUN -np 8 "$B/t2i-train" jobs/shapes.ini
+$MPIRUN -np "$(sh jobs/cores.sh 8)" "$B/t2i-train" jobs/shapes.ini
 # No training picture shows the last two combinations (with seed 1; tested by tests/unit/prepare/shapes.c).
 "$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force \
     "a small red circle in the middle" \

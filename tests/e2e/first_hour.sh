@@ -17,7 +17,7 @@ shown_in() {
         grep -q -F -e "$command" "$scratch/commands" || fail "$where: no '$command' is shown"
     done
 }
-shown_in README.md './bootstrap && make demo' './bootstrap && make check' 't2i-data build' 't2i-data info' 't2i-data preview' \
+shown_in README.md './bootstrap && make demo' './bootstrap --tests && make check' 't2i-data build' 't2i-data info' 't2i-data preview' \
     't2i-train --data' 't2i-generate runs' 't2i-eval'
 shown_in "$documents" 't2i-model export' 't2i-model show' 't2i-generate text_to_image_model.pt' 't2i-data emoji' 't2i-train jobs/emoji-en.ini' \
     't2i-eval runs/emoji-en' 't2i-model report' 't2i-generate runs/pets --html' 'make tutorial' 't2i-data seed' 't2i-train jobs/seed.ini' \
