@@ -42,7 +42,7 @@ check_run() {
         local warnings
         warnings=$(grep ' warning: ' "$scratch/said" | grep -vc 'warning: threads: ' || true) # three ranks may be more than the cores
         case $what in
-        "write "*" EIO" | "write "*" torn" | "rename "*" EIO")
+        "write "*" EIO" | "write "*" torn" | "rename "*" EIO" | "fsync "*" EIO")
             [ "$warnings" -eq 1 ] && grep -q '; training continues$' "$scratch/said" || { fail "$what: not said once"; cat "$scratch/said"; }
             ;;
         *" EINTR" | *" short") case $what in write* | read*) [ "$warnings" -eq 0 ] || fail "$what: a warning" ;; esac ;;
@@ -103,7 +103,8 @@ cases=0 codes=()
 for old in yes ""; do
     begun=$cases
     for how in EIO "ENOSPC ever" EINTR short torn kill; do all write "$how" "$(long_or 1 149)"; done
-    for call in fsync close rename; do
+    all fsync EIO "$(long_or 1 7)"
+    for call in fsync fsync-folder close rename; do
         for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 37)"; done
     done
     all open EMFILE "$(long_or 1 31)"
@@ -125,7 +126,7 @@ file() {
     shift
     "$@" >"$scratch/said" 2>&1 || { fail "$name cannot be made"; cat "$scratch/said"; }
     cp "$below/$name" "$scratch/new"
-    for call in open write ftruncate fsync close rename; do
+    for call in open write ftruncate fsync fsync-folder close rename; do
         for how in EIO "EIO ever" short torn "ENOSPC ever"; do
             case "$call $how" in write* | *EIO*) ;; *) continue ;; esac
             n=1

@@ -2,10 +2,11 @@
  *
  * T2I_SHIM_UNDER=DIR  only files below this folder matter (absolute)
  * T2I_SHIM_FAIL="CALL N HOW [ever]"  the N-th call fails (and all after it); CALL is open, read,
- *     write, ftruncate, fsync, close, rename, unlink, mkdir, or alloc (aligned_alloc, which is
- *     t2i_alloc's alone); HOW is an errno's name, "short" (half of a write or read), "torn" (that,
- *     and ENOSPC the next time), "kill" (SIGKILL in the middle of a write, before any other call),
- *     "exit" (with 0), or "waitMS" (it comes so many milliseconds late, and does not fail)
+ *     write, ftruncate, fsync (of a file), fsync-folder, close, rename, unlink, mkdir, or alloc
+ *     (aligned_alloc, which is t2i_alloc's alone); HOW is an errno's name, "short" (half of a write
+ *     or read), "torn" (that, and ENOSPC the next time), "kill" (SIGKILL in the middle of a write,
+ *     before any other call), "exit" (with 0), or "waitMS" (it comes so many milliseconds late, and
+ *     does not fail)
  * T2I_SHIM_RANK=R     in this rank of Open MPI's alone
  * T2I_SHIM_HIT=FILE   is created when that happens
  * T2I_SHIM_LOG=FILE   every change is appended to it (shim.h)
@@ -243,7 +244,9 @@ int fsync(int fd)
 {
     REAL(int, (int), "fsync")
     if (!is_watched(fd)) return real(fd);
-    if (fails("fsync")) return -1;
+    struct stat info;
+    int is_folder = fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
+    if (fails(is_folder ? "fsync-folder" : "fsync")) return -1;
     note(SHIM_FSYNC, fd, NULL, NULL, 0, NULL, 0);
     return 0; /* no power is lost here, and disks are slow */
 }

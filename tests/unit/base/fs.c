@@ -86,6 +86,29 @@ static void test_join(void)
     }
 }
 
+/* A disk that is full in the middle of a line. */
+static void test_append(void)
+{
+    const char *path = in_scratch("log");
+    t2i_text text = {0};
+    struct rlimit usual, small;
+    OK(t2i_commit_file(path, "12345", 5, &err));
+    int fd = open(path, O_WRONLY | O_APPEND);
+    getrlimit(RLIMIT_FSIZE, &usual);
+    small = (struct rlimit){.rlim_cur = 8, .rlim_max = usual.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    t2i_status status = t2i_fs_append(fd, path, "abcdef", 6, &err);
+    setrlimit(RLIMIT_FSIZE, &usual);
+    CU_ASSERT_EQUAL(status, T2I_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "log: File too large"));
+    OK(t2i_fs_append(fd, path, "xyz", 3, &err));
+    close(fd);
+    OK(t2i_fs_read(path, 100, &text, &err));
+    CU_ASSERT_STRING_EQUAL(text.data, "12345xyz");
+    t2i_text_free(&text);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -93,6 +116,7 @@ int main(void)
         {"folders and their parents", test_mkdir},
         {"size, folder, there or not", test_questions},
         {"joined names", test_join},
+        {"a line that does not fit is taken back", test_append},
     };
     if (scratch_begin("fs") != 0) return 1;
     int failed = t2i_test_main("fs", tests, sizeof tests / sizeof *tests);
