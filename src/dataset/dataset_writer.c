@@ -469,6 +469,14 @@ static t2i_status finish(t2i_dataset_writer *out, t2i_error *err)
     return status;
 }
 
+/* The file returns other bytes than were written. */
+static t2i_status fail_verification(const t2i_dataset_writer *out, const t2i_error *why,
+                                    t2i_error *err)
+{
+    return t2i_fail(err, T2I_IO, "cannot write %s: verification failed: %s", out->file.path,
+                    why->text);
+}
+
 /* Verifies the temporary file before it gets its final name. */
 static t2i_status read_back(t2i_dataset_writer *out, t2i_error *err)
 {
@@ -478,14 +486,19 @@ static t2i_status read_back(t2i_dataset_writer *out, t2i_error *err)
     if (status == T2I_OK) status = t2i_dataset_verify(dataset, &why);
     t2i_dataset_close(dataset);
     if (status == T2I_OK) return T2I_OK;
-    return t2i_fail(err, status == T2I_SYSTEM ? status : T2I_IO,
-                    "cannot write %s: verification failed: %s", out->file.path, why.text);
+    return status == T2I_SYSTEM ? t2i_fail(err, status, "%s", why.text)
+                                : fail_verification(out, &why, err);
 }
 
 t2i_status t2i_dataset_writer_commit(t2i_dataset_writer *out, t2i_error *err)
 {
-    t2i_status status = finish(out, err);
-    if (status == T2I_OK) status = read_back(out, err);
+    t2i_error why;
+    t2i_status status = finish(out, &why);
+    if (status == T2I_OK)
+        status = read_back(out, err);
+    else /* the digest is computed from what was written */
+        status = status == T2I_DATA ? fail_verification(out, &why, err)
+                                    : t2i_fail(err, status, "%s", why.text);
     if (status == T2I_OK) status = t2i_commit(&out->file, err);
     t2i_dataset_writer_drop(out);
     return status;

@@ -78,6 +78,7 @@ expect_warned 65 "none of the" $MPIRUN -np 2 "$B/t2i-train" $common --steps 45 -
 out=$scratch/whole
 expect 64 "lr is" $MPIRUN -np 2 "$B/t2i-train" $common --lr 2e-3 --steps 40 --out "$out"
 expect 64 "sampler is" $MPIRUN -np 2 "$B/t2i-train" $common --sampler uniform --steps 40 --out "$out"
+expect 64 "shards = 16" $MPIRUN -np 2 "$B/t2i-train" $common --shards 16 --steps 40 --out "$out"
 expect 64 "shards = 4" $MPIRUN -np 2 "$B/t2i-train" $common --shards 4 --steps 40 --out "$out"
 expect 64 "d-model = 16" $MPIRUN -np 2 "$B/t2i-train" $common --d-model 16 --steps 40 --out "$out"
 expect 64 "another dataset" sh -c "$B/t2i-data seed --out $scratch/s.h5 >/dev/null 2>&1; exec $B/t2i-train $common --data $scratch/s.h5 --steps 40 --out $out"

@@ -157,6 +157,24 @@ file model.pt "$B/t2i-model" export "$whole" --to "$below/model.pt"
 file model.safetensors "$B/t2i-model" export "$whole" --to "$below/model.safetensors"
 file p.png "$B/t2i-data" preview "$scratch/seed.h5" --out "$below/p.png"
 
+# a disk that stores another bit: a new dataset is read back before it gets its name
+n=1
+while :; do
+    rm -rf "$below"
+    mkdir "$below"
+    rc=0
+    fault "write $n flip" "$B/t2i-data" seed --out "$below/seed.h5" >"$scratch/said" 2>&1 || rc=$?
+    [ -e "$hit" ] || break
+    case $rc in
+    0) "$B/t2i-data" verify "$below/seed.h5" >"$scratch/said" 2>&1 || { fail "$what: not noticed"; cat "$scratch/said"; } ;;
+    74) grep -q 'verification failed' "$scratch/said" && [ -z "$(ls "$below")" ] || { fail "$what"; cat "$scratch/said"; } ;;
+    *) fail "$what: exit code $rc"; cat "$scratch/said" ;;
+    esac
+    n=$((n + 1))
+done
+echo "seed.h5: $((n - 1)) other bits"
+[ "$n" -gt 10 ] || fail "only $((n - 1)) writes of a dataset"
+
 # on every rank: rank 0 writes, and all agree
 old=yes
 for what in "fsync 3 EIO" "write 150 ENOSPC ever" "rename 8 EIO" "open 30 EMFILE ever" "close 20 EIO"; do

@@ -4,9 +4,9 @@
  * T2I_SHIM_FAIL="CALL N HOW [ever]"  the N-th call fails (and all after it); CALL is open, read,
  *     write, ftruncate, fsync (of a file), fsync-folder, close, rename, unlink, mkdir, or alloc
  *     (aligned_alloc, which is t2i_alloc's alone); HOW is an errno's name, "short" (half of a write
- *     or read), "torn" (that, and ENOSPC the next time), "kill" (SIGKILL in the middle of a write,
- *     before any other call), "exit" (with 0), or "waitMS" (it comes so many milliseconds late, and
- *     does not fail)
+ *     or read), "torn" (that, and ENOSPC the next time), "flip" (a pwrite stores another bit),
+ *     "kill" (SIGKILL in the middle of a write, before any other call), "exit" (with 0), or
+ *     "waitMS" (it comes so many milliseconds late, and does not fail)
  * T2I_SHIM_RANK=R     in this rank of Open MPI's alone
  * T2I_SHIM_HIT=FILE   is created when that happens
  * T2I_SHIM_LOG=FILE   every change is appended to it (shim.h)
@@ -175,11 +175,15 @@ int close(int fd)
     return failed ? -1 : result;
 }
 
+/* Is the next pwrite of this thread to store another bit in the middle? */
+static _Thread_local int flips;
+
 /* The size that goes through, or -1. */
 static ssize_t pass(int fd, const char *call, size_t size)
 {
     int failed = is_watched(fd) ? fails(call) : 0;
-    if (!failed) return (ssize_t)size;
+    flips = failed && strcmp(plan.how, "flip") == 0;
+    if (!failed || flips) return (ssize_t)size;
     return failed == 1 && is_partial() ? (ssize_t)(size - size / 2) : -1;
 }
 
@@ -200,13 +204,26 @@ ssize_t write(int fd, const void *bytes, size_t size)
     return wrote(fd, bytes, at, done, (ssize_t)size);
 }
 
+/* The bytes, or a copy of them with another bit, to be freed. */
+static char *flipped(const void *bytes, size_t size)
+{
+    char *copy = flips && size > 0 ? malloc(size) : NULL;
+    if (copy == NULL) return NULL;
+    memcpy(copy, bytes, size);
+    copy[size / 2] ^= 1;
+    return copy;
+}
+
 #define PWRITE(name, type)                                                                         \
     ssize_t name(int fd, const void *bytes, size_t size, type offset)                              \
     {                                                                                              \
         REAL(ssize_t, (int, const void *, size_t, type), #name)                                    \
         ssize_t most = pass(fd, "write", size);                                                    \
         if (most < 0) return -1;                                                                   \
-        return wrote(fd, bytes, offset, real(fd, bytes, (size_t)most, offset), (ssize_t)size);     \
+        char *other = flipped(bytes, (size_t)most);                                                \
+        ssize_t done = real(fd, other != NULL ? other : bytes, (size_t)most, offset);              \
+        free(other);                                                                               \
+        return wrote(fd, bytes, offset, done, (ssize_t)size);                                      \
     }
 PWRITE(pwrite, off_t)
 PWRITE(pwrite64, off64_t)

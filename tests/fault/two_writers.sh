@@ -78,6 +78,18 @@ wait $old || rc=$?
 [ $rc -eq 73 ] && grep -q 'taken over by process 4711 of host elsewhere' "$scratch/old.log" || { fail "exit code $rc after a takeover"; cat "$scratch/old.log"; }
 grep -q '"state": "running"' "$scratch/other/status.json" || fail "status.json, which is the successor's, was changed"
 
+# taken over between the last look before a checkpoint gets its name and its rename: older ones stay
+slow="env T2I_SHIM_UNDER=$scratch/slow LD_PRELOAD=$programs/tests/fault/shim.so"
+T2I_SHIM_FAIL="rename 5 wait700 ever" $slow "$B/tests/fault/alone" $common --keep 1 --steps 400000 --max-time 60 --out "$scratch/slow" \
+    >"$scratch/old.log" 2>&1 &
+old=$!
+until_true 60 '[ -e "$scratch/slow/checkpoints/step-5.safetensors" ] && ls "$scratch"/slow/checkpoints/step-10.*.tmp >/dev/null 2>&1'
+taken_over "$scratch/slow"
+rc=0
+wait $old || rc=$?
+[ $rc -eq 73 ] || { fail "exit code $rc after a takeover in a save"; cat "$scratch/old.log"; }
+[ -e "$scratch/slow/checkpoints/step-5.safetensors" ] || fail "a process that was thought dead removed a checkpoint"
+
 # ---- waited: what the predecessor saves meanwhile counts ----
 
 # start LOG OPTIONS...; its process is $new
@@ -89,7 +101,7 @@ start() {
 }
 "$B/t2i-train" $common --checkpoint-every 0 --steps 400000 --max-time 60 --out "$scratch/late" >"$scratch/old.log" 2>&1 &
 old=$!
-until_true 60 '[ -s "$scratch/late/log.jsonl" ]'
+until_true 60 'grep -q "^{\"step\":" "$scratch/late/log.jsonl"' # before the first step a signal ends it at once
 kill -STOP $old
 start "$scratch/new.log" --steps 400000 --max-time 1 --checkpoint-every 0 --out "$scratch/late/"
 until_true 20 'grep -q "waiting for its end" "$scratch/new.log"'

@@ -9,6 +9,7 @@
 #include "scratch.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/run_folder.h"
+#include "base/commit.h"
 #include "base/fs.h"
 #include "train/checkpoint_writer.h"
 
@@ -98,6 +99,30 @@ static void test_aside(void)
     save_some(1);
 }
 
+/* Checkpoints of later steps, which are there after a resume from an older one: they do not count,
+ * and stay. */
+static void test_later(void)
+{
+    char folder[800], later[900];
+    snprintf(folder, sizeof folder, "%s/checkpoints", in_scratch("later"));
+    OK(t2i_fs_mkdir(folder, &err));
+    for (int step = 50; step <= 52; step++) {
+        snprintf(later, sizeof later, "%s/step-%d.safetensors", folder, step);
+        OK(t2i_commit_file(later, "", 0, &err));
+    }
+    t2i_train_state c = sample();
+    t2i_checkpoint_writer *writer;
+    OK(t2i_checkpoint_writer_new(&writer, &c, in_scratch("later"), 2, 0, &err));
+    for (long step = 1; step <= 3; step++) {
+        c.run.step = step;
+        t2i_checkpoint_writer_begin(writer);
+        OK(t2i_checkpoint_writer_end(writer, &err));
+        CU_ASSERT_EQUAL(entries(folder), 3 + (step < 2 ? 1 : 2));
+    }
+    t2i_checkpoint_writer_free(writer);
+    t2i_train_state_free(&c);
+}
+
 /* The signals that the other thread of this process blocks, in hexadecimal; 0: there is none. */
 static int read_blocked(char mask[32])
 {
@@ -150,6 +175,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"at once", test_at_once},
         {"while training goes on", test_aside},
+        {"later ones stay, and do not count", test_later},
         {"its thread takes no signals", test_signals},
         {"which are large", test_large},
     };
