@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +61,31 @@ static void test_lease(void)
     put(in_scratch("file"));
     FAILS(t2i_writer_lease_take(in_scratch("file/run"), &err), T2I_CANTCREATE, "file");
     FAILS(t2i_writer_lease_take(in_scratch("file"), &err), T2I_CANTCREATE, "file");
+}
+
+/* In front of the C library's: other processes take, end and prepare the folder before it. */
+static int replaces;
+int flock(int fd, int operation)
+{
+    if (replaces) {
+        put(in_scratch("other"));
+        CU_ASSERT_EQUAL(rename(in_scratch("other"), in_scratch("run/.writer/nobody")), 0);
+    }
+    replaces = 0;
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+static void test_replaced(void)
+{
+    OK(t2i_fs_mkdir(in_scratch("run/.writer"), &err));
+    put(in_scratch("run/.writer/nobody"));
+    replaces = 1;
+    OK(t2i_writer_lease_take(in_scratch("run"), &err));
+    CU_ASSERT_EQUAL(replaces, 0);
+    int fd = open(owner(), O_RDWR);
+    CU_ASSERT_EQUAL(flock(fd, LOCK_EX | LOCK_NB), -1); /* the file that has the name is locked */
+    close(fd);
+    t2i_writer_lease_end();
 }
 
 static void test_lost(void)
@@ -197,6 +224,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"taken, held and given back", test_lease},
+        {"the lock is of the file that has the name", test_replaced},
         {"taken over by another: nothing more is written", test_lost},
         {"what a dead process left is no obstacle", test_dead},
         {"boot and PID namespace are part of the owner", test_unseen},
