@@ -138,16 +138,19 @@ void t2i_log_detail(const char *format, ...)
     va_end(args);
 }
 
-/* Truncates the line to the terminal's width: a line that wraps cannot be overwritten. */
+/* Drops the last fields of the line until it is narrower than the terminal, and truncates it if one
+ * field alone is wider: a line that wraps cannot be overwritten. */
 static void fit_terminal(char *line)
 {
     struct winsize size;
     size_t columns = 80, used = 0;
+    char *field = NULL; /* the end of the last field that fits */
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) columns = size.ws_col;
     for (; *line != '\0'; line++) {
+        if (strncmp(line, T2I_LOG_FIELD, strlen(T2I_LOG_FIELD)) == 0) field = line;
         used += ((unsigned char)*line & 0xc0u) != 0x80u;
         if (used < columns) continue; /* some terminals wrap when the last column is used */
-        *line = '\0';
+        *(field != NULL ? field : line) = '\0';
         return;
     }
 }

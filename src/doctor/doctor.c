@@ -291,21 +291,34 @@ t2i_status t2i_doctor(t2i_comm *comm, const t2i_train_options *options, int json
     return status;
 }
 
+/* The first failure that refuses the run, before anything is warned of. */
+static t2i_status refuse(const t2i_exam *e, t2i_error *err)
+{
+    for (size_t i = 0; i < t2i_doctor_checks_count; i++) {
+        const t2i_check *check = &t2i_doctor_checks[i];
+        t2i_finding finding = {0};
+        if ((check->needs & T2I_REFUSES) == 0 || !t2i_doctor_checks_applies(check, e, 1)) continue;
+        check->judge(e, &finding);
+        if (finding.grade == T2I_FAILING)
+            return t2i_fail(err, finding.status, "%s: %s; %s", check->name, finding.found,
+                            finding.todo);
+    }
+    return T2I_OK;
+}
+
 t2i_status t2i_doctor_brief(t2i_comm *comm, const t2i_run_sizes *run, t2i_error *err)
 {
     t2i_exam e;
     T2I_TRY(begin(&e, comm, run->options, run->threads, err));
     t2i_status mine = T2I_OK;
     e.run = run;
+    if (e.rank == 0) mine = refuse(&e, err);
     for (size_t i = 0; mine == T2I_OK && e.rank == 0 && i < t2i_doctor_checks_count; i++) {
         const t2i_check *check = &t2i_doctor_checks[i];
         t2i_finding finding = {0};
         if (!t2i_doctor_checks_applies(check, &e, 1)) continue;
         check->judge(&e, &finding);
-        if (finding.grade == T2I_FAILING && (check->needs & T2I_REFUSES) != 0)
-            mine = t2i_fail(err, finding.status, "%s: %s; %s", check->name, finding.found,
-                            finding.todo);
-        else if (finding.grade != T2I_FINE)
+        if (finding.grade != T2I_FINE)
             t2i_log_warn("%s: %s; %s", check->name, finding.found, finding.todo);
     }
     t2i_free(e.info);

@@ -415,11 +415,11 @@ static void judge_space(const t2i_exam *e, t2i_finding *f)
     static const double little = 200e6, files = 100;
     const t2i_fs_probe *at = &e->probe;
     double need = e->run != NULL ? t2i_resource_estimate_disk(e->run) : little;
-    if (at->status != T2I_OK) {
+    if (at->status != T2I_OK || at->free_bytes < 0) {
         found(f, "unknown");
         return;
     }
-    found(f, "%s free", bytes_of(at->free_bytes).text);
+    found(f, "%s has %s free", at->path, bytes_of(at->free_bytes).text);
     if (e->run != NULL)
         found(f, "; the run needs %s (%s per checkpoint, keep %ld)", bytes_of(need).text,
               bytes_of(t2i_resource_estimate_checkpoint(e->run)).text, e->options->keep);
@@ -584,8 +584,8 @@ const t2i_check t2i_doctor_checks[] = {
     {"job", "an error in the job ends it at its start", T2I_WITH_DATA, judge_run},
     {"folder", "checkpoints must outlive the job and be visible to the next one",
      T2I_IN_SHORT | T2I_WITH_OUT, judge_folder},
-    {"space", "a checkpoint that does not fit cannot be saved", T2I_IN_SHORT | T2I_WITH_OUT,
-     judge_space},
+    {"space", "a checkpoint that does not fit cannot be saved",
+     T2I_IN_SHORT | T2I_WITH_OUT | T2I_REFUSES, judge_space},
     {"save", "a checkpoint must be saved between the signal and the end of the job", 0, judge_save},
     {"locks", "t2i-data build locks files that it writes, h5py files that it reads", 0,
      judge_locks},

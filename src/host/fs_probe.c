@@ -60,7 +60,7 @@ void t2i_fs_probe_look(t2i_fs_probe *f, const char *path)
     struct statfs fs;
     struct statvfs room;
     const char *type;
-    *f = (t2i_fs_probe){.free_files = -1};
+    *f = (t2i_fs_probe){.free_bytes = -1, .free_files = -1};
     snprintf(f->path, sizeof f->path, "%s", path == NULL ? "." : path);
     f->is_there = t2i_fs_is_folder(f->path);
     while (!t2i_fs_exists(f->path) && strcmp(f->path, ".") != 0 && strcmp(f->path, "/") != 0)
@@ -72,7 +72,8 @@ void t2i_fs_probe_look(t2i_fs_probe *f, const char *path)
     }
     f->kind = t2i_fs_probe_kind((unsigned long)(unsigned)fs.f_type, &type);
     snprintf(f->type, sizeof f->type, "%s", type);
-    f->free_bytes = (double)room.f_bavail * (double)room.f_frsize;
+    /* some network file systems report no size at all */
+    if (room.f_blocks > 0) f->free_bytes = (double)room.f_bavail * (double)room.f_frsize;
     if (room.f_files > 0) f->free_files = (double)room.f_favail;
     int is_folder = t2i_fs_is_folder(f->path);
     if (is_folder && (room.f_flag & ST_RDONLY) == 0 && access(f->path, W_OK | X_OK) == 0) return;

@@ -17,7 +17,7 @@ typedef struct {
     int is_there;   /* the folder itself exists */
     t2i_fs_kind kind;
     char type[24];                 /* "ext4", "NFS" */
-    double free_bytes, free_files; /* files: below 0: no limit */
+    double free_bytes, free_files; /* below 0: the file system does not tell */
     t2i_status status;             /* not T2I_OK: it cannot be written to, see problem */
     char problem[256];
     /* set by t2i_fs_probe_try */

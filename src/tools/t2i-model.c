@@ -126,10 +126,17 @@ static t2i_status run_report(const t2i_opts *opts, void *settings_, t2i_error *e
     t2i_report *report;
     if (opts->operands > 1 && s->out == NULL)
         return t2i_fail(err, T2I_USAGE, "a report of several runs needs --out PAGE.html");
-    if (opts->operands > 1) return t2i_report_compare(opts->operand, opts->operands, s->out, err);
+    if (opts->operands > 1) {
+        T2I_TRY(t2i_report_compare(opts->operand, opts->operands, s->out, err));
+        t2i_log_note("wrote %s: %zu runs compared; a browser opens it", s->out, opts->operands);
+        return T2I_OK;
+    }
     T2I_TRY(t2i_report_open(&report, opts->operand[0], err));
     t2i_status status = t2i_report_write(report, NULL, s->out, err);
     t2i_report_close(report);
+    if (status == T2I_OK)
+        t2i_log_note("wrote %s%s; a browser opens it", s->out != NULL ? s->out : opts->operand[0],
+                     s->out != NULL ? "" : "/report.html");
     return status;
 }
 

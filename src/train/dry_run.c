@@ -1,5 +1,7 @@
 #include "train/dry_run.h"
 
+#include <stdio.h>
+
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -34,6 +36,7 @@ static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK) {
         double least = 1e300, most = 0;
+        char range[80] = "";
         t2i_job_limits limits;
         all[rank] = t2i_cpu_memory();
         t2i_comm_allgather(comm, all, sizeof *all, (size_t)size);
@@ -42,10 +45,13 @@ static t2i_status log_memory(t2i_comm *comm, t2i_error *err)
             if (all[r].own > most) most = all[r].own;
         }
         t2i_job_limits_look(&limits, "");
-        t2i_log_note("memory in use: %.1f to %.1f MB private per rank; rank 0: %.1f MB private, "
-                     "%.1f MB shared within its node, where the job may use %.1f MB%s%s%s",
-                     least / 1e6, most / 1e6, all[0].own / 1e6, all[0].shared / 1e6,
-                     limits.memory / 1e6, limits.memory_by[0] != '\0' ? " (" : "", limits.memory_by,
+        if (size > 1)
+            snprintf(range, sizeof range, "%.1f to %.1f MB private per rank; rank 0: ", least / 1e6,
+                     most / 1e6);
+        t2i_log_note("memory in use: %s%.1f MB private, %.1f MB shared within its node, where the "
+                     "job may use %.1f MB%s%s%s",
+                     range, all[0].own / 1e6, all[0].shared / 1e6, limits.memory / 1e6,
+                     limits.memory_by[0] != '\0' ? " (" : "", limits.memory_by,
                      limits.memory_by[0] != '\0' ? ")" : "");
     }
     t2i_free(all);
@@ -60,7 +66,7 @@ t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
     double began = 0;
     t2i_seconds spent = {0};
     t2i_text text = {0};
-    char time[32];
+    char time[32], sync[64] = "";
     t2i_step_scatter(step, comm);
     for (int i = 0; i < steps; i++) {
         t2i_step_result result = {0};
@@ -77,11 +83,13 @@ t2i_status t2i_dry_run(t2i_comm *comm, const t2i_run_sizes *run, t2i_step *step,
     if (status == T2I_OK) {
         t2i_log_note("shards: %s", text.data);
         status = log_memory(comm, err);
-        t2i_log_note(
-            "trial of %d step%s, discarded: %.3g ms per step (%.0f %% of it synchronisation); "
-            "estimated time for %ld steps: %s, plus validation and checkpoints",
-            steps, steps == 1 ? "" : "s", 1e3 * each, all > 0 ? 100 * spent.sync / all : 0.0, left,
-            t2i_log_duration(each * (double)left, time));
+        if (run->size > 1 && all > 0)
+            snprintf(sync, sizeof sync, " (%.0f %% of it exchange between ranks)",
+                     100 * spent.sync / all);
+        t2i_log_note("trial of %d step%s, discarded: %.3g ms per step%s; estimated time for %ld "
+                     "steps: %s, plus validation and checkpoints",
+                     steps, steps == 1 ? "" : "s", 1e3 * each, sync, left,
+                     t2i_log_duration(each * (double)left, time));
     }
     t2i_text_free(&text);
     return status;

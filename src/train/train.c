@@ -362,14 +362,15 @@ static void show_progress(t2i_train *t, const t2i_step_result *result, int last)
     if (!last && now - t->shown < (t2i_log_is_terminal() ? 0.2 : 10.0)) return;
     t->shown = now;
     double rate = (double)(run->step - t->first_step) / (now - t->began);
-    char time[32], recall[32] = "";
+    char time[32], validation[64] = "";
     if (t->validation.last_loss >= 0.0)
-        snprintf(recall, sizeof recall, ", R@10 %.3g %%", 100.0 * t->validation.scores.r10);
-    double seconds = last ? now - t->began : (double)(t->options->steps - run->step) / rate;
-    /* at most 80 columns, with the program's name */
-    t2i_log_progress(last, "step %ld/%ld, %s %s, loss %.3g%s, %.0f/s", run->step, t->options->steps,
-                     t2i_log_duration(seconds, time), last ? "in all" : "left", result->loss,
-                     recall, rate * (double)t->sampler.batch);
+        snprintf(validation, sizeof validation, " | val %.3g | R@10 %.1f %%",
+                 t->validation.last_loss, 100.0 * t->validation.scores.r10);
+    t2i_log_duration(last ? now - t->began : (double)(t->options->steps - run->step) / rate, time);
+    t2i_log_progress(
+        last, "step %ld/%ld | %s %s | loss %.3g%s | %.0f samples/s | lr %.2e | norm %.3g",
+        run->step, t->options->steps, time, last ? "elapsed" : "left", result->loss, validation,
+        rate * (double)t->sampler.batch, result->lr, result->norm);
 }
 
 /* Warns of a skipped step or a loss spike. */

@@ -327,6 +327,11 @@ t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, i
         .help = "Print only a JSON object on standard output.",
         .group = "Report",
     };
+    for (t2i_opt *opt = options->opt; opt < options->opt + options->opts.opts; opt++) {
+        if (strcmp(opt->name, "dry-run") != 0) continue;
+        opt->rare = 1;
+        opt->help = "Accepted as in the command of a run; t2i-doctor never trains.";
+    }
     T2I_ASSERT(options->opts.opts <= T2I_TRAIN_OPTIONS);
     options->opts.program = "t2i-doctor";
     options->opts.summary = "checks machine, launcher, file system and network for a run";

@@ -84,6 +84,7 @@ says failure job "shards"
 expect 64 "did you mean '--heads'" "$B/t2i-doctor" --head 3
 expect 64 "d-model 30 is not a multiple of heads 4" "$B/t2i-doctor" --d-model 30
 "$B/t2i-doctor" --help | grep -q '^  --json' || fail "--help has no --json"
+"$B/t2i-doctor" --help | grep -- '--dry-run' && fail "--help lists what it does not do"
 
 # ranks that do not see one another
 for variable in OMPI_COMM_WORLD_SIZE=4 SLURM_STEP_NUM_TASKS=3; do
@@ -125,7 +126,8 @@ grep 'warning' "$scratch/stderr" && fail "a warning, where all is well"
 touch "$scratch/now"
 for np in 1 3; do
     timeout 60 $MPIRUN -np $np "$B/t2i-train" $job --out "$scratch/dry" --dry-run 2>"$scratch/stderr" || fail "no dry run at np $np"
-    grep -q 'trial of 3 steps, .* ms per step .*; estimated time for 50 steps: ' "$scratch/stderr" || { fail "no time to expect"; cat "$scratch/stderr"; }
+    grep -q 'trial of 3 steps, .* ms per step.*; estimated time for 50 steps: ' "$scratch/stderr" || { fail "no time to expect"; cat "$scratch/stderr"; }
+    [ $np -gt 1 ] || ! grep -e 'private per rank' -e 'between ranks' "$scratch/stderr" || fail "one rank is told of others"
 done
 grep -q 'shards: rank 0: 0..1, rank 1: 2..4, rank 2: 5..7' "$scratch/stderr" || { fail "no shards"; cat "$scratch/stderr"; }
 grep -q 'memory in use: ' "$scratch/stderr" || fail "no memory"

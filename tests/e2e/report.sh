@@ -35,11 +35,11 @@ tail -n 2 "$out/events.jsonl" | grep '"event":"ranks"' | grep -q '\[0,[^]]*\],\[
 
 # made again from the files; of several runs
 cp "$out/report.html" "$scratch/before.html"
-"$B/t2i-model" report "$out"
+expect 0 "wrote $out/report.html" "$B/t2i-model" report "$out"
 diff <(sed 's/As of .* UTC//' "$scratch/before.html") <(sed 's/As of .* UTC//' "$out/report.html") >/dev/null || fail "made again it is another"
 train 1 $common --steps 20 --lr 2e-3 --checkpoint-every 0 --out "$scratch/other"
 alone "$scratch/other/report.html"
-"$B/t2i-model" report "$out" "$scratch/other" --out "$scratch/both.html"
+expect 0 "wrote $scratch/both.html: 2 runs compared" "$B/t2i-model" report "$out" "$scratch/other" --out "$scratch/both.html"
 alone "$scratch/both.html"
 has "$scratch/both.html" '<td>0.001</td><td>0.002</td>' 'Validation loss'
 expect 64 "needs --out" "$B/t2i-model" report "$out" "$scratch/other"

@@ -70,6 +70,7 @@ static void steps(void)
 {
     t2i_log_progress(0, "step 1");
     t2i_log_progress(0, "step 2 \xc3\xa9 cut where the terminal ends");
+    t2i_log_progress(0, "step 2 | a field | one that | does not fit");
     t2i_log_note("between");
     t2i_log_note("again");
     t2i_log_progress(1, "step 3");
@@ -116,7 +117,8 @@ static void test_terminal(void)
         const char *says;
     } known[] = {
         {speak_on_terminal,
-         "\r\033[Kstep 1\r\033[Kstep 2 \xc3\xa9 cut where the termin\r\nt2i-test: between\r\n"
+         "\r\033[Kstep 1\r\033[Kstep 2 \xc3\xa9 cut where the termin\r\033[Kstep 2 | a field | one that\r\n"
+         "t2i-test: between\r\n"
          "t2i-test: again\r\n\r\033[Kstep 3\r\nt2i-test: after"},
         {speak_in_colour,
          "\033[1;31mt2i-test: \033[0msomething is wrong\r\n"

@@ -319,6 +319,9 @@ static void test_need(void)
     exam.run = &run;
     exam.probe.free_bytes = 0.5 * checkpoint;
     expect("space", T2I_FAILING, "per checkpoint", "no checkpoint fits");
+    exam.run = &run;
+    exam.probe.free_bytes = -1; /* the file system does not tell */
+    expect("space", T2I_FINE, "unknown", "");
     t2i_model_free(&model);
 }
 
