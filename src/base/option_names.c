@@ -53,8 +53,8 @@ const t2i_foreign_option t2i_option_names_foreign[] = {
     {"train-num-samples", NULL, "all training rows of the dataset are used"},
     {"max-train-samples", NULL, "all training rows of the dataset are used"},
     {"limit-train-batches", "steps", NULL},
-    {"early-stopping-patience", NULL,
-     "a run trains all steps; checkpoints/best.safetensors is the best model so far"},
+    {"early-stopping-patience", "patience", "in validations"},
+    {"early-stopping", "patience", "in validations"},
     /* learning rate */
     {"learning-rate", "lr", NULL},
     {"learningrate", "lr", NULL},
@@ -372,7 +372,8 @@ const size_t t2i_option_names_foreign_count =
     "data out init resume dry-run steps batch lr schedule warmup min-lr weight-decay beta1 beta2 " \
     "eps clip loss contrastive-weight temperature negatives augment dropout ema skip-spikes seed " \
     "sampler d-model heads layers d-ff block-size ngram-buckets ngram-hidden embed-dim min-count " \
-    "shards threads trie verify-every audit-every watchdog validate-every sample-every log-every " \
+    "shards threads trie verify-every audit-every watchdog validate-every patience "               \
+    "sample-every log-every "                                                                      \
     "checkpoint-every keep tensorboard max-time"
 
 const t2i_program_options t2i_option_names_programs[] = {

@@ -80,6 +80,7 @@ static t2i_json *run_json(const t2i_run_state *run, t2i_error *err)
     else
         t2i_json_set(json, "best", t2i_json_null());
     if (run->best_mrr > 0.0) t2i_json_set_real(json, "best_mrr", run->best_mrr);
+    if (run->waited > 0) t2i_json_set_integer(json, "waited", run->waited);
     if (run->index_weight > 0.0) t2i_json_set_real(json, "index_weight", run->index_weight);
     if (run->usual.steps > 0) {
         t2i_json *usual = t2i_json_object();
@@ -362,7 +363,7 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
 {
     t2i_json *json;
     T2I_TRY(parse_meta(s, "t2i.run", &json, err));
-    int64_t step = -1, updates = -1, skipped = -1, shards = -1;
+    int64_t step = -1, updates = -1, skipped = -1, shards = -1, waited = 0;
     const char *dataset = "";
     t2i_status status = T2I_OK;
     if (!t2i_json_as_integer(t2i_json_get(json, "step"), &step) || step < 0 ||
@@ -380,6 +381,8 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
                            .shards = (long)shards};
     if (!t2i_json_as_real(t2i_json_get(json, "best"), &run->best)) run->best = -1.0;
     if (!t2i_json_as_real(t2i_json_get(json, "best_mrr"), &run->best_mrr)) run->best_mrr = 0.0;
+    if (t2i_json_as_integer(t2i_json_get(json, "waited"), &waited) && waited > 0)
+        run->waited = (long)waited;
     if (!t2i_json_as_real(t2i_json_get(json, "index_weight"), &run->index_weight))
         run->index_weight = 0.0;
     run->usual = read_usual(t2i_json_get(json, "usual_loss"));

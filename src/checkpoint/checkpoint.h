@@ -34,6 +34,7 @@ typedef struct {
     double best;           /* lowest validation loss so far; negative: none yet */
     double best_mrr;       /* highest validation MRR so far, if the run selects its best model by
                               MRR; 0: none yet */
+    long waited;           /* validations since the best one, counted by a run with patience */
     double index_weight;   /* of a model file: weight of the text index in a search
                               (hybrid_search.h); 0: none */
     char dataset[T2I_HEX]; /* the dataset's digest */

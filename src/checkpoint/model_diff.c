@@ -132,6 +132,7 @@ static t2i_status diff_run(comparison *d, t2i_error *err)
     T2I_TRY(diff_number(d, "shards", (double)a->shards, (double)b->shards, err));
     T2I_TRY(diff_number(d, "best", a->best, b->best, err));
     T2I_TRY(diff_number(d, "best_mrr", a->best_mrr, b->best_mrr, err));
+    T2I_TRY(diff_number(d, "waited", (double)a->waited, (double)b->waited, err));
     T2I_TRY(diff_text(d, "dataset", a->dataset, b->dataset, err));
     t2i_status status = t2i_json_parse(&x, a->options, strlen(a->options), d->a.file.path, err);
     if (status == T2I_OK)

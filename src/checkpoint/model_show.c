@@ -101,6 +101,7 @@ static t2i_status run_json(const t2i_run_state *run, t2i_json **out, t2i_error *
     t2i_json_set_integer(json, "shards", run->shards);
     t2i_json_set(json, "best", run->best >= 0.0 ? t2i_json_real(run->best) : t2i_json_null());
     if (run->best_mrr > 0.0) t2i_json_set_real(json, "best_mrr", run->best_mrr);
+    if (run->waited > 0) t2i_json_set_integer(json, "waited", run->waited);
     if (run->index_weight > 0.0) t2i_json_set_real(json, "index_weight", run->index_weight);
     t2i_json_set_string(json, "dataset", run->dataset);
     t2i_json_set(json, "options", options == NULL ? t2i_json_object() : options);
@@ -259,6 +260,8 @@ static t2i_status add_run(const t2i_model_file *file, t2i_text *out, t2i_error *
                           run->step, run->updates, run->skipped, run->shards));
     if (run->best >= 0.0) T2I_TRY(t2i_text_addf(out, err, ", best validation %.6g", run->best));
     if (run->best_mrr > 0.0) T2I_TRY(t2i_text_addf(out, err, ", best MRR %.6g", run->best_mrr));
+    if (run->waited > 0)
+        T2I_TRY(t2i_text_addf(out, err, ", %ld validations since the best", run->waited));
     if (run->index_weight > 0.0)
         T2I_TRY(t2i_text_addf(out, err, ", index weight %.6g", run->index_weight));
     T2I_TRY(t2i_text_addf(out, err, "\n  dataset        %s\n", run->dataset));

@@ -227,6 +227,11 @@ static void put_head(explorer *x)
         "id=\"count\"></small></div>\n",
         x->model.checkpoint.run.step, x->model.gallery.images,
         x->metric == T2I_COSINE ? "cosine" : "Euclidean");
+    t2i_html_put(&x->page,
+                 "<p id=\"none\" hidden=\"hidden\">No prompt on this page has all of these "
+                 "words. Type fewer or other words, or ask the model: <code>t2i-generate ");
+    t2i_html_word(&x->page, x->options->source);
+    t2i_html_put(&x->page, " &quot;<span id=\"asked\"></span>&quot;</code></p>\n");
 }
 
 static t2i_status explore(explorer *x, const char *path, t2i_error *err)

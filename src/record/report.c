@@ -12,7 +12,34 @@
 #include "base/mem.h"
 
 static const char *const part_name[] = {"data", "compute", "sync", "checkpoint"};
+static const char *const part_meaning[] = {
+    "reading rows and features", "forward and backward pass, and the update",
+    "summing gradients over the ranks, and waiting for the slowest one",
+    "saving checkpoints and writing this page"};
 enum { PARTS = 4, ROWS = 40 }; /* members of t2i_seconds; maximum rows of a table of values */
+
+/* ---- words ---- */
+
+void t2i_report_words_begin(t2i_html *page)
+{
+    t2i_html_put(page, "<dl class=\"words\">\n");
+}
+
+void t2i_report_put_word(t2i_html *page, const char *word, const char *meaning)
+{
+    t2i_html_put(page, "<div><dt>%s</dt> <dd>%s</dd></div>\n", word, meaning);
+}
+
+void t2i_report_words_end(t2i_html *page)
+{
+    t2i_html_put(page, "</dl>\n");
+}
+
+int t2i_report_by_mrr(const t2i_report *r)
+{
+    const report_option *loss = t2i_report_find(r, "loss");
+    return loss != NULL && strcmp(loss->value, "contrastive") == 0;
+}
 
 /* ---- the top ---- */
 
@@ -49,6 +76,49 @@ static void put_head(t2i_html *page, const t2i_report *r)
     t2i_html_put(page, "</p>\n");
 }
 
+/* A validation after the last step that does not count for the best model. */
+static void put_passed_over(t2i_html *page, const t2i_report *r)
+{
+    const t2i_curve *loss = &r->curve[CURVE_VALIDATION], *mrr = &r->curve[CURVE_MRR];
+    int better = t2i_report_by_mrr(r) ? mrr->points > 0 && mrr->newest > r->best_mrr
+                                      : loss->points > 0 && loss->newest < r->best_loss;
+    if (r->best > 0 && better)
+        t2i_html_put(
+            page,
+            "<p class=\"pale\">The last validation is better than that of step %ld, which "
+            "is in best.safetensors: only validations at multiples of validate-every count "
+            "for it. The weights of the last step are in model.safetensors.</p>\n",
+            r->best);
+}
+
+/* The words of the tiles that this page has. */
+static void put_tile_words(t2i_html *page, const t2i_report *r)
+{
+    t2i_report_words_begin(page);
+    if (r->best > 0)
+        t2i_report_put_word(
+            page, "best step",
+            t2i_report_by_mrr(r)
+                ? "its model is in best.safetensors: the highest MRR of a validation"
+                : "its model is in best.safetensors: the lowest loss of a validation");
+    if (r->curve[CURVE_R10].points > 0) {
+        t2i_report_put_word(page, "R@1, R@10",
+                            "share of the validation prompts whose picture ranks first, or among "
+                            "the first ten");
+        t2i_report_put_word(page, "MRR", "mean of 1/rank: 1 if every picture ranks first");
+    }
+    t2i_report_put_word(page, "samples/s", "training rows per second, over all ranks");
+    if (r->tokens > 0.0)
+        t2i_report_put_word(page, "tokens saved",
+                            "characters not computed again, because several prompts of a step "
+                            "begin alike; the result is the same");
+    if (r->skipped > 0)
+        t2i_report_put_word(page, "skipped steps",
+                            "steps without an update: the loss or the gradient was not finite, or "
+                            "skip-spikes refused it");
+    t2i_report_words_end(page);
+}
+
 static void put_tiles(t2i_html *page, const t2i_report *r)
 {
     const t2i_curve *c = r->curve;
@@ -60,15 +130,17 @@ static void put_tiles(t2i_html *page, const t2i_report *r)
     t2i_html_word(page, steps == NULL ? "?" : steps->value);
     t2i_html_put(page, "</small></dd></div>\n");
     if (c[CURVE_LOSS].points > 0) t2i_report_put_tile(page, "loss", "%.4g", c[CURVE_LOSS].newest);
+    if (r->best > 0 && t2i_report_by_mrr(r))
+        t2i_report_put_tile(page, "best step", "%ld <small>MRR %.3f</small>", r->best, r->best_mrr);
+    else if (r->best > 0)
+        t2i_report_put_tile(page, "best step", "%ld <small>loss %.3g</small>", r->best,
+                            r->best_loss);
     if (c[CURVE_VALIDATION].points > 0)
-        t2i_report_put_tile(page, "best validation loss", "%.4g <small>step %.0f</small>",
-                            c[CURVE_VALIDATION].lowest, c[CURVE_VALIDATION].at);
+        t2i_report_put_tile(page, "validation loss", "%.4g", c[CURVE_VALIDATION].newest);
     if (c[CURVE_R10].points > 0)
         t2i_report_put_tile(page, "R@1, R@10", "%.1f, %.1f %%", 100 * c[CURVE_R1].newest,
                             100 * c[CURVE_R10].newest);
-    if (c[CURVE_MRR].points > 0)
-        t2i_report_put_tile(page, "MRR", "%.3f <small>best %.3f</small>", c[CURVE_MRR].newest,
-                            c[CURVE_MRR].highest);
+    if (c[CURVE_MRR].points > 0) t2i_report_put_tile(page, "MRR", "%.3f", c[CURVE_MRR].newest);
     if (c[CURVE_SPEED].points > 0)
         t2i_report_put_tile(page, "samples/s", "%.0f <small>max. %.0f</small>",
                             c[CURVE_SPEED].newest, c[CURVE_SPEED].highest);
@@ -80,6 +152,8 @@ static void put_tiles(t2i_html *page, const t2i_report *r)
         t2i_report_put_tile(page, "skipped steps", "<span class=\"warning\">%ld</span>",
                             r->skipped);
     t2i_html_put(page, "</dl>\n");
+    put_passed_over(page, r);
+    put_tile_words(page, r);
 }
 
 /* ---- curves ---- */
@@ -101,12 +175,9 @@ static void put_curves(t2i_html *page, const t2i_report *r)
                                      .lines = c[CURVE_VALIDATION].points > 0 ? 2 : 1,
                                      .log_y = 1});
     if (c[CURVE_R10].points > 0)
-        t2i_chart_put(page, &(t2i_chart){.title = "Validation retrieval",
-                                         .note = "R@1, R@10: share of prompts whose picture ranks "
-                                                 "first, in the top ten; MRR: mean of 1/rank",
-                                         .line = scores,
-                                         .lines = 3,
-                                         .from_zero = 1});
+        t2i_chart_put(
+            page, &(t2i_chart){
+                      .title = "Validation retrieval", .line = scores, .lines = 3, .from_zero = 1});
     t2i_html_put(page, "<div class=\"two\">\n");
     t2i_chart_put(page,
                   &(t2i_chart){.title = "Gradient norm", .line = norm, .lines = 1, .log_y = 1});
@@ -199,7 +270,8 @@ static void put_ranks(t2i_html *page, const t2i_report *r)
                  "total). The rest was spent on start-up, validation and samples.</p>\n"
                  "<div class=\"wide\"><table><tr><th class=\"n\">rank</th><th></th>",
                  r->elapsed);
-    for (int k = 0; k < PARTS; k++) t2i_html_put(page, "<th class=\"n\">%s</th>", part_name[k]);
+    for (int k = 0; k < PARTS; k++)
+        t2i_html_put(page, "<th class=\"n\" title=\"%s\">%s</th>", part_meaning[k], part_name[k]);
     t2i_html_put(page, "</tr>\n");
     for (size_t i = 0; i < count && i < T2I_EVENTS_RANKS; i++) {
         if (!read_rank(t2i_json_at(rows, i), &rank, seconds)) continue;
@@ -227,6 +299,9 @@ static void put_speed(t2i_html *page, const t2i_report *r)
                                      .lines = PARTS,
                                      .stacked = 1});
     t2i_html_put(page, "</div>\n");
+    t2i_report_words_begin(page);
+    for (int k = 0; k < PARTS; k++) t2i_report_put_word(page, part_name[k], part_meaning[k]);
+    t2i_report_words_end(page);
     put_ranks(page, r);
 }
 

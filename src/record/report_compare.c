@@ -4,52 +4,122 @@
 #include "record/report_internal.h"
 #include "base/log.h"
 
+/* ---- what can be compared ---- */
+
+typedef enum { OF_ANY, OF_DATASET, OF_LOSS } comparable; /* with runs of the same ... */
+
+static const char *value_of(const t2i_report *r, const char *key)
+{
+    const report_option *option = t2i_report_find(r, key);
+    return option == NULL ? "" : option->value;
+}
+
+static int have_same(const t2i_report *a, const t2i_report *b, comparable of)
+{
+    static const char *const key[] = {"contrastive-weight", "temperature", "negatives"};
+    if (of == OF_ANY) return 1;
+    if (strcmp(a->dataset, b->dataset) != 0) return 0;
+    if (of == OF_DATASET) return 1;
+    int same = t2i_report_by_mrr(a) == t2i_report_by_mrr(b);
+    for (size_t i = 0; i < sizeof key / sizeof *key && t2i_report_by_mrr(a); i++)
+        same = same && strcmp(value_of(a, key[i]), value_of(b, key[i])) == 0;
+    return same;
+}
+
+/* The number of groups of comparable runs; group: that of each run, from 0. */
+static size_t group_runs(t2i_report *const *run, size_t runs, comparable of,
+                         size_t group[T2I_REPORT_RUNS])
+{
+    size_t groups = 0;
+    for (size_t i = 0; i < runs; i++) {
+        size_t first = 0;
+        while (!have_same(run[first], run[i], of)) first++; /* at last the run itself */
+        group[i] = first < i ? group[first] : groups++;
+    }
+    return groups;
+}
+
+static void put_warning(t2i_html *page, t2i_report *const *run, size_t runs)
+{
+    size_t group[T2I_REPORT_RUNS];
+    size_t datasets = group_runs(run, runs, OF_DATASET, group),
+           losses = group_runs(run, runs, OF_LOSS, group);
+    if (datasets > 1)
+        t2i_html_put(page,
+                     "<p class=\"notice\">The runs have different datasets. Losses and scores "
+                     "of different datasets cannot be compared; each dataset has its own "
+                     "charts.</p>\n");
+    if (losses > datasets)
+        t2i_html_put(page,
+                     "<p class=\"notice\">The runs have different loss functions. Their losses "
+                     "cannot be compared and have their own charts; R@1, R@10 and MRR can be "
+                     "compared.</p>\n");
+}
+
+/* ---- curves ---- */
+
 static void put_curves(t2i_html *page, t2i_report *const *run, size_t runs)
 {
     static const struct {
         report_curve curve;
         const char *title, *note;
         int log_y, dots;
-    } chart[] = {
-        {CURVE_VALIDATION, "Validation loss", "all rows", 1, 1},
-        {CURVE_R10, "Validation R@10", "share of prompts whose picture is in the top ten", 0, 1},
-        {CURVE_MRR, "Validation MRR", "mean of 1/rank", 0, 1},
-        {CURVE_LOSS, "Training loss", "per batch", 1, 0},
-        {CURVE_SPEED, "Throughput", "samples/s", 0, 0},
-        {CURVE_RATE, "Learning rate", NULL, 0, 0}};
-    t2i_chart_line line[T2I_REPORT_RUNS];
+        comparable of;
+    } chart[] = {{CURVE_VALIDATION, "Validation loss", "all rows", 1, 1, OF_LOSS},
+                 {CURVE_R10, "Validation R@10", "share of prompts whose picture is in the top ten",
+                  0, 1, OF_DATASET},
+                 {CURVE_MRR, "Validation MRR", "mean of 1/rank", 0, 1, OF_DATASET},
+                 {CURVE_LOSS, "Training loss", "per batch", 1, 0, OF_LOSS},
+                 {CURVE_SPEED, "Throughput", "training rows per second", 0, 0, OF_ANY},
+                 {CURVE_RATE, "Learning rate", NULL, 0, 0, OF_ANY}};
     t2i_html_put(page, "<h2 id=\"curves\">Curves</h2>\n<div class=\"two\">\n");
     for (size_t k = 0; k < sizeof chart / sizeof *chart; k++) {
-        for (size_t i = 0; i < runs; i++)
-            line[i] = (t2i_chart_line){run[i]->run, &run[i]->curve[chart[k].curve], (int)i + 1,
-                                       chart[k].dots};
-        t2i_chart_put(page, &(t2i_chart){.title = chart[k].title,
-                                         .note = chart[k].note,
-                                         .line = line,
-                                         .lines = runs,
-                                         .log_y = chart[k].log_y,
-                                         .from_zero = !chart[k].log_y});
+        size_t group[T2I_REPORT_RUNS], groups = group_runs(run, runs, chart[k].of, group);
+        for (size_t g = 0; g < groups; g++) {
+            t2i_chart_line line[T2I_REPORT_RUNS];
+            size_t lines = 0;
+            for (size_t i = 0; i < runs; i++)
+                if (group[i] == g)
+                    line[lines++] = (t2i_chart_line){run[i]->run, &run[i]->curve[chart[k].curve],
+                                                     (int)i + 1, chart[k].dots};
+            t2i_chart_put(page, &(t2i_chart){.title = chart[k].title,
+                                             .note = chart[k].note,
+                                             .line = line,
+                                             .lines = lines,
+                                             .log_y = chart[k].log_y,
+                                             .from_zero = !chart[k].log_y});
+        }
     }
     t2i_html_put(page, "</div>\n");
 }
 
-/* A table cell; empty if the curve has no points. */
-static void put_number(t2i_html *page, const t2i_curve *curve, double value)
+/* ---- tables ---- */
+
+/* The first row of a table whose other rows are cards on a narrow screen: each cell then names its
+ * column. */
+static void put_cell(t2i_html *page, const char *name)
 {
-    if (curve->points > 0)
-        t2i_html_put(page, "<td class=\"n\">%.4g</td>", value);
-    else
-        t2i_html_put(page, "<td></td>");
+    t2i_html_put(page, "<td class=\"n\" data-name=\"%s\">", name);
+}
+
+/* Empty if the curve has no points. */
+static void put_number(t2i_html *page, const char *name, const t2i_curve *curve, double value)
+{
+    put_cell(page, name);
+    if (curve->points > 0) t2i_html_put(page, "%.4g", value);
+    t2i_html_put(page, "</td>");
 }
 
 static void put_figures(t2i_html *page, t2i_report *const *run, size_t runs)
 {
-    t2i_html_put(page,
-                 "<div class=\"wide\"><table><tr><th>run</th><th>state</th><th "
-                 "class=\"n\">step</th><th class=\"n\">loss</th><th class=\"n\">lowest "
-                 "validation loss</th><th class=\"n\">R@1, %%</th><th class=\"n\">R@10, %%</th><th "
-                 "class=\"n\">best MRR</th><th class=\"n\">samples/s</th><th "
-                 "class=\"n\">skipped</th><th class=\"n\">time</th></tr>\n");
+    static const char *const column[] = {"step",        "loss",      "lowest validation loss",
+                                         "best step",   "R@1, %",    "R@10, %",
+                                         "highest MRR", "samples/s", "skipped",
+                                         "time"};
+    t2i_html_put(page, "<div class=\"wide\"><table class=\"cards\"><tr><th>run</th><th>state</th>");
+    for (size_t k = 0; k < sizeof column / sizeof *column; k++)
+        t2i_html_put(page, "<th class=\"n\">%s</th>", column[k]);
+    t2i_html_put(page, "</tr>\n");
     for (size_t i = 0; i < runs; i++) {
         const t2i_report *r = run[i];
         const t2i_curve *c = r->curve;
@@ -57,25 +127,26 @@ static void put_figures(t2i_html *page, t2i_report *const *run, size_t runs)
         if (t2i_report_seconds(r) > 0.0) t2i_log_duration(t2i_report_seconds(r), took);
         t2i_html_put(page, "<tr><td><span class=\"key\"><span class=\"c%zu\">", i + 1);
         t2i_html_word(page, r->run);
-        t2i_html_put(page, "</span></span></td><td>");
+        t2i_html_put(page, "</span></span></td><td data-name=\"state\">");
         t2i_html_word(page, r->state);
-        t2i_html_put(page, "</td><td class=\"n\">%ld</td>", r->step);
-        put_number(page, &c[CURVE_LOSS], c[CURVE_LOSS].newest);
-        put_number(page, &c[CURVE_VALIDATION], c[CURVE_VALIDATION].lowest);
-        put_number(page, &c[CURVE_R1], 100 * c[CURVE_R1].newest);
-        put_number(page, &c[CURVE_R10], 100 * c[CURVE_R10].newest);
-        put_number(page, &c[CURVE_MRR], c[CURVE_MRR].highest);
-        put_number(page, &c[CURVE_SPEED], c[CURVE_SPEED].newest);
-        t2i_html_put(page, "<td class=\"n\">%ld</td><td class=\"n\">%s</td></tr>\n", r->skipped,
-                     took);
+        t2i_html_put(page, "</td>");
+        put_cell(page, column[0]);
+        t2i_html_put(page, "%ld</td>", r->step);
+        put_number(page, column[1], &c[CURVE_LOSS], c[CURVE_LOSS].newest);
+        put_number(page, column[2], &c[CURVE_VALIDATION], c[CURVE_VALIDATION].lowest);
+        put_cell(page, column[3]);
+        if (r->best > 0) t2i_html_put(page, "%ld", r->best);
+        t2i_html_put(page, "</td>");
+        put_number(page, column[4], &c[CURVE_R1], 100 * c[CURVE_R1].newest);
+        put_number(page, column[5], &c[CURVE_R10], 100 * c[CURVE_R10].newest);
+        put_number(page, column[6], &c[CURVE_MRR], c[CURVE_MRR].highest);
+        put_number(page, column[7], &c[CURVE_SPEED], c[CURVE_SPEED].newest);
+        put_cell(page, column[8]);
+        t2i_html_put(page, "%ld</td>", r->skipped);
+        put_cell(page, column[9]);
+        t2i_html_put(page, "%s</td></tr>\n", took);
     }
     t2i_html_put(page, "</table></div>\n");
-}
-
-static const char *value_of(const t2i_report *r, const char *key)
-{
-    const report_option *option = t2i_report_find(r, key);
-    return option == NULL ? "" : option->value;
 }
 
 static int differs(t2i_report *const *run, size_t runs, const char *key)
@@ -85,24 +156,30 @@ static int differs(t2i_report *const *run, size_t runs, const char *key)
     return 0;
 }
 
+static void put_value(t2i_html *page, const t2i_report *r, const char *value)
+{
+    t2i_html_put(page, "<td data-name=\"");
+    t2i_html_word(page, r->run);
+    t2i_html_put(page, "\">");
+    t2i_html_word(page, value);
+    t2i_html_put(page, "</td>");
+}
+
 static void put_difference(t2i_html *page, t2i_report *const *run, size_t runs, const char *key)
 {
     t2i_html_put(page, "<tr><th>");
     t2i_html_word(page, key);
     t2i_html_put(page, "</th>");
-    for (size_t i = 0; i < runs; i++) {
-        t2i_html_put(page, "<td>");
-        t2i_html_word(page, value_of(run[i], key));
-        t2i_html_put(page, "</td>");
-    }
+    for (size_t i = 0; i < runs; i++) put_value(page, run[i], value_of(run[i], key));
     t2i_html_put(page, "</tr>\n");
 }
 
 /* Lists once each option of any run whose values are not all equal. */
 static void put_differences(t2i_html *page, t2i_report *const *run, size_t runs)
 {
+    size_t group[T2I_REPORT_RUNS];
     t2i_html_put(page, "<h2 id=\"options\">Options that differ</h2>\n<div class=\"wide\">"
-                       "<table><tr><th>option</th>");
+                       "<table class=\"cards\"><tr><th>option</th>");
     for (size_t i = 0; i < runs; i++) {
         t2i_html_put(page, "<th>");
         t2i_html_word(page, run[i]->run);
@@ -116,6 +193,11 @@ static void put_differences(t2i_html *page, t2i_report *const *run, size_t runs)
             for (size_t j = 0; j < i; j++) before = before || t2i_report_find(run[j], key) != NULL;
             if (!before && differs(run, runs, key)) put_difference(page, run, runs, key);
         }
+    if (group_runs(run, runs, OF_DATASET, group) > 1) {
+        t2i_html_put(page, "<tr><th>dataset digest</th>");
+        for (size_t i = 0; i < runs; i++) put_value(page, run[i], run[i]->dataset);
+        t2i_html_put(page, "</tr>\n");
+    }
     t2i_html_put(page, "</table></div>\n");
 }
 
@@ -144,6 +226,7 @@ t2i_status t2i_report_compare(const char *const *name, size_t runs, const char *
         t2i_html page = {0};
         t2i_html_begin(&page, "Runs compared - t2i-train");
         t2i_html_put(&page, "<h1>%zu runs compared</h1>\n", runs);
+        put_warning(&page, run, runs);
         put_figures(&page, run, runs);
         put_curves(&page, run, runs);
         put_differences(&page, run, runs);

@@ -59,6 +59,8 @@ struct t2i_report {
     report_file log, happened;
     t2i_curve curve[CURVES];
     long step, lines, skipped, strange; /* of log.jsonl; strange: unreadable lines of both files */
+    long best;                          /* step of best.safetensors; 0: not logged */
+    double best_loss, best_mrr;         /* of its validation */
     double tokens, saved;               /* of the logged steps */
     double own, shared;                 /* latest memory use */
     double before, elapsed;             /* seconds of earlier sessions, and of the latest */
@@ -86,6 +88,14 @@ double t2i_report_seconds(const t2i_report *report);
 t2i_status t2i_report_read_samples(t2i_report *report, t2i_error *err);
 void t2i_report_free_samples(t2i_report *report);
 void t2i_report_put_samples(t2i_html *page, const t2i_report *report);
+
+/* Is the best model that of the highest MRR? Else it is that of the lowest loss. */
+int t2i_report_by_mrr(const t2i_report *report);
+
+/* A visible list of words and what they mean (trusted markup). */
+void t2i_report_words_begin(t2i_html *page);
+void t2i_report_put_word(t2i_html *page, const char *word, const char *meaning);
+void t2i_report_words_end(t2i_html *page);
 
 /* Adds one of the figures at the top of a page. The formatted value is markup and is not
  * escaped. */

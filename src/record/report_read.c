@@ -72,6 +72,11 @@ static void hear_log(t2i_report *r, const t2i_json *json)
     r->lines++;
     if (skipped > r->skipped) r->skipped = skipped;
     add_points(r, json, step);
+    if (step > 0 && step_of(json, "best") == step) {
+        r->best = step;
+        r->best_loss = number_of(json, "val_loss");
+        r->best_mrr = number_of(json, "mrr");
+    }
     r->tokens += number_of(json, "tokens");
     r->saved += number_of(json, "tokens_saved");
     const t2i_json *memory = t2i_json_get(json, "memory");

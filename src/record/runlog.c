@@ -30,6 +30,7 @@ struct t2i_runlog {
     char chain[T2I_CHAIN]; /* of the last line */
     int chained;           /* has the last line one? */
     int64_t checkpoint;    /* step of the last line of a checkpoint, -1: none */
+    int64_t best;          /* step of best.safetensors, -1: unknown */
     curve train, validation;
     t2i_tfevents board; /* closed if not wanted */
 };
@@ -79,6 +80,7 @@ static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_ste
             status = t2i_text_add(kept, at, (size_t)(newline + 1 - at), err);
             log->chained = t2i_log_chain_split(at, (size_t)(newline - at), log->chain) > 0;
             if (t2i_json_get(line, "checkpoint") != NULL) log->checkpoint = step;
+            t2i_json_as_integer(t2i_json_get(line, "best"), &log->best);
             if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "loss"), &loss))
                 status = add_point(&log->train, (double)step, loss, err);
             if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "val_loss"), &loss))
@@ -110,7 +112,7 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     t2i_runlog *log = *out = t2i_alloc(1, sizeof *log);
     if (log == NULL) return t2i_fail_memory(err, sizeof *log, "the log");
     log->fd = -1;
-    log->checkpoint = -1;
+    log->checkpoint = log->best = -1;
     log->run = t2i_fs_copy_path(run, err);
     log->path = t2i_fs_join(run, "log.jsonl", err);
     t2i_status status =
@@ -229,15 +231,23 @@ t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error 
     return show(log, line->step, scalar, line->skipped > 0 ? 3 : 4, err);
 }
 
+long t2i_runlog_best(const t2i_runlog *log)
+{
+    return log == NULL ? -1 : (long)log->best;
+}
+
 t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss, const t2i_recall *scores,
-                                 t2i_error *err)
+                                 int best, long waited, t2i_error *err)
 {
     t2i_json *json = t2i_json_object();
+    if (best) log->best = step;
     t2i_json_set_integer(json, "step", step);
     t2i_json_set_real(json, "val_loss", loss);
     t2i_json_set_real(json, "r1", scores->r1);
     t2i_json_set_real(json, "r10", scores->r10);
     t2i_json_set_real(json, "mrr", scores->mrr);
+    if (log->best > 0) t2i_json_set_integer(json, "best", log->best);
+    if (waited > 0) t2i_json_set_integer(json, "waited", waited);
     T2I_TRY(append(log, json, err));
     T2I_TRY(add_point(&log->validation, (double)step, loss, err));
     const t2i_scalar scalar[] = {
@@ -296,6 +306,7 @@ t2i_status t2i_runlog_status(const char *run, const t2i_run_status *s, t2i_error
     t2i_json_set_integer(json, "step", s->step);
     t2i_json_set_integer(json, "exit", s->exit);
     t2i_json_set_string(json, "message", s->message);
+    if (s->best > 0) t2i_json_set_integer(json, "best", s->best);
     if (s->dataset != NULL) t2i_json_set_string(json, "dataset", s->dataset);
     t2i_status status = T2I_OK;
     if (s->options != NULL) {

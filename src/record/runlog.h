@@ -7,9 +7,11 @@
  * tokens of the batch, tokens_saved (not computed again, because prompts share prefixes), memory
  * {own, shared} of rank 0 in bytes (shared: with the other ranks of its node), sent {messages,
  * bytes} by rank 0 to ranks with which it shares no memory, since the previous line. A skipped step
- * has `skipped` (number so far) and no loss. A validation: step, val_loss, and r1, r10, mrr
- * (validation_recall.h). The first line, the head: step (those taken before), dataset, shards,
- * options. A checkpoint: step, checkpoint (its digest). Every line ends in its chain (log_chain.h).
+ * has `skipped` (number so far) and no loss. A validation: step, val_loss, r1, r10, mrr
+ * (validation_recall.h), best (the step of the model in best.safetensors, once there is one) and
+ * waited (validations since then, if the run counts them). The first line, the head: step (those
+ * taken before), dataset, shards, options. A checkpoint: step, checkpoint (its digest). Every line
+ * ends in its chain (log_chain.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
@@ -53,8 +55,12 @@ T2I_CHECKED t2i_status t2i_runlog_sample(t2i_runlog *log, long step, t2i_error *
 
 /* Each appends one line with one write, and to RUN/tensorboard if that is open. */
 T2I_CHECKED t2i_status t2i_runlog_step(t2i_runlog *log, const t2i_log_line *line, t2i_error *err);
+/* best: best.safetensors has just been written from this step; waited: 0: not logged. */
 T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double loss,
-                                             const t2i_recall *scores, t2i_error *err);
+                                             const t2i_recall *scores, int best, long waited,
+                                             t2i_error *err);
+/* The step of best.safetensors, by the lines of validations; -1: unknown, also for log NULL. */
+long t2i_runlog_best(const t2i_runlog *log);
 
 /* Appends a line about a checkpoint that is about to be written, unless there is one of its step,
  * and fsyncs the log: it is not shorter than its checkpoints say, even after a power loss. */
@@ -75,6 +81,7 @@ typedef struct {
     long step;
     int exit;
     const char *message, *dataset, *options;
+    long best; /* t2i_runlog_best; left out if it is below 1 */
 } t2i_run_status;
 T2I_CHECKED t2i_status t2i_runlog_status(const char *run, const t2i_run_status *status,
                                          t2i_error *err);

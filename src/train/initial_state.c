@@ -188,15 +188,15 @@ static t2i_status check_no_model(const char *run, t2i_error *err)
     return status;
 }
 
-/* Is the model of the last step there and intact? There may be one of fewer steps if `steps` was
- * increased. */
-static int has_model(const t2i_train_options *options)
+/* Is the model of the last step there and intact? There may be one of fewer steps if `steps` or
+ * `patience` was increased. */
+static int has_model(const t2i_train_options *options, long step)
 {
     t2i_checkpoint model;
     t2i_error ignored;
     char *path = options->out == NULL ? NULL : t2i_fs_join(options->out, "model.safetensors", NULL);
     int found = path != NULL && t2i_checkpoint_load(&model, path, 0, 0, &ignored) == T2I_OK;
-    int last = found && model.run.step == options->steps;
+    int last = found && model.run.step == step;
     if (found) t2i_checkpoint_free(&model);
     t2i_free(path);
     return last;
@@ -254,8 +254,8 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
     if (status == T2I_OK && found) {
         status = check_same_run(options, c, dataset, result_options, path, err);
         out->resumed = 1;
-        out->finished = status == T2I_OK && c->run.step == options->steps && has_model(options) &&
-                        t2i_runlog_ended(options->out);
+        out->finished = status == T2I_OK && t2i_train_options_ended(options, &c->run) &&
+                        has_model(options, c->run.step) && t2i_runlog_ended(options->out);
         if (status == T2I_OK && !out->finished && options->replay == NULL)
             t2i_log_note("resuming from %s", path);
     }
@@ -437,7 +437,7 @@ static t2i_status unpack_names(t2i_vocab *vocab, const char *names, size_t count
 typedef struct {
     t2i_config config;
     int resumed, finished;
-    long step, updates, skipped, shards;
+    long step, updates, skipped, shards, waited;
     double best, best_mrr;
     t2i_loss_spike usual;
     size_t names; /* bytes */
@@ -459,6 +459,7 @@ static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *e
               .shards = c->run.shards,
               .best = c->run.best,
               .best_mrr = c->run.best_mrr,
+              .waited = c->run.waited,
               .usual = c->run.usual,
               .names = names.size};
     t2i_comm_bcast(comm, 0, &h, sizeof h);
@@ -478,6 +479,7 @@ static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *e
                                      .shards = h.shards,
                                      .best = h.best,
                                      .best_mrr = h.best_mrr,
+                                     .waited = h.waited,
                                      .usual = h.usual};
             mine = t2i_model_new(&c->model, &h.config, err);
             if (mine == T2I_OK)

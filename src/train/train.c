@@ -82,6 +82,7 @@ static t2i_status choose_samples(t2i_train *t, t2i_error *err)
 {
     t2i_json *prompts = NULL;
     T2I_TRY(t2i_validation_choose(&t->validation, err));
+    if (!t2i_validation_has_samples(&t->validation)) return T2I_OK;
     T2I_TRY(t2i_validation_prompts(&t->validation, &prompts, err));
     t2i_events_samples(&t->events, prompts);
     return T2I_OK;
@@ -96,7 +97,8 @@ static t2i_run_status run_status(const t2i_train *t, const char *state, int code
                             .exit = code,
                             .message = message,
                             .dataset = t2i_dataset_get_info(t->dataset)->digest,
-                            .options = t->result_options};
+                            .options = t->result_options,
+                            .best = t2i_runlog_best(t->log)};
 }
 
 static t2i_status write_status(const t2i_train *t, const char *state, int code, const char *message,
@@ -183,7 +185,8 @@ static t2i_status begin(t2i_train *t, t2i_error *err)
         t2i_log_warn("%lld training prompts are longer than block-size %zu and are truncated",
                      (long long)cut, t->state.model.config.block_size);
     if (options->validate_every > 0 && t->validation.validated == 0)
-        t2i_log_note("the dataset has no validation rows: validation is off");
+        t2i_log_note("the dataset has no validation rows: validation is off%s",
+                     options->patience > 0 ? ", and patience has no effect" : "");
     print_run(t);
     t2i_validation_log(&t->validation, t->comm);
     if (options->dry_run) print_memory(t);
@@ -192,7 +195,7 @@ static t2i_status begin(t2i_train *t, t2i_error *err)
     mine = t->rank == 0 ? begin_folder(t, err) : T2I_OK;
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(t2i_events_open(&t->events, t->comm, options->out, t->threads, t->sampler.shards, err));
-    if (t->rank == 0 && options->sample_every > 0) mine = choose_samples(t, err);
+    if (t->rank == 0) mine = choose_samples(t, err);
     if (mine == T2I_OK && t->rank == 0) mine = write_status(t, "running", 0, "", err);
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t->running = 1;
@@ -367,10 +370,10 @@ static void show_progress(t2i_train *t, const t2i_step_result *result, int last)
         snprintf(validation, sizeof validation, " | val %.3g | R@10 %.1f %%",
                  t->validation.last_loss, 100.0 * t->validation.scores.r10);
     t2i_log_duration(last ? now - t->began : (double)(t->options->steps - run->step) / rate, time);
-    t2i_log_progress(
-        last, "step %ld/%ld | %s %s | loss %.3g%s | %.0f samples/s | lr %.2e | norm %.3g",
-        run->step, t->options->steps, time, last ? "elapsed" : "left", result->loss, validation,
-        rate * (double)t->sampler.batch, result->lr, result->norm);
+    t2i_log_progress(last,
+                     "step %ld/%ld | %s %s | loss %.3g%s | %.0f samples/s | lr %.2e | norm %.3g",
+                     run->step, t->options->steps, time, last ? "elapsed" : "left", result->loss,
+                     validation, rate * (double)t->sampler.batch, result->lr, result->norm);
 }
 
 /* Warns of a skipped step or a loss spike. */
@@ -400,7 +403,8 @@ static void draw_samples(t2i_train *t, const float *weights)
     t2i_error err = {0};
     t2i_status status = t2i_validation_draw(&t->validation, weights, &err);
     if (status == T2I_OK) status = t2i_runlog_sample(t->log, t->state.run.step, &err);
-    t2i_runlog_warn_failed(status, &err);
+    if (status != T2I_OK)
+        t2i_log_warn("%s; the samples of step %ld are missing", err.text, t->state.run.step);
 }
 
 /* Collective. Logs, validates, samples and saves after a step, as due. */
@@ -411,18 +415,20 @@ static void after_step(t2i_train *t, const t2i_step_result *result)
     t2i_error err = {0};
     long step = state->run.step;
     int last = step == options->steps;
+    int logs =
+        due(step, options->log_every) || last || result->skipped || step == 1 || is_spike(result);
     log_anomaly(t, result);
-    if (t->rank == 0 &&
-        (due(step, options->log_every) || last || result->skipped || step == 1 || is_spike(result)))
-        t2i_runlog_warn_failed(log_step(t, result, &err), &err);
+    if (t->rank == 0 && logs) t2i_runlog_warn_failed(log_step(t, result, &err), &err);
     /* an extra validation after the last step does not count for the best model, so that a run that
      * is continued with more steps gives the same result */
     if (t->validation.validated > 0 && (due(step, options->validate_every) || last)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
         t2i_validation_validate(&t->validation, t->comm, t2i_step_model(t->step, t->comm),
                                 due(step, options->validate_every), t->log);
+        last = t2i_train_options_ended(options, &state->run);
+        if (t->rank == 0 && last && !logs) t2i_runlog_warn_failed(log_step(t, result, &err), &err);
     }
-    if (options->sample_every > 0 && (due(step, options->sample_every) || last)) {
+    if (due(step, options->sample_every)) {
         begin_writing(t, T2I_AT_VALIDATE, step, 1);
         const float *weights = t2i_step_model(t->step, t->comm);
         if (t->rank == 0) draw_samples(t, weights);
@@ -513,7 +519,7 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
     t->line_sent = t2i_comm_sent(t->comm);
     *stopped = 0;
     t2i_stop_signal_catch();
-    while (!*stopped && t->state.run.step < options->steps) {
+    while (!*stopped && !t2i_train_options_ended(options, &t->state.run)) {
         int late = t->rank == 0 && options->max_time > 0.0 &&
                    t2i_cpu_seconds() - t->began > options->max_time;
         int saved = t->rank == 0 && t2i_checkpoint_writer_done(t->checkpoint_writer);
@@ -527,7 +533,7 @@ static t2i_status run_steps(t2i_train *t, int *stopped, t2i_error *err)
         if (t->lost) return save(t, err);
         T2I_TRY(check_skips(t, &result, err));
         *stopped = result.step_status.stop + result.step_status.late > 0 &&
-                   t->state.run.step < options->steps;
+                   !t2i_train_options_ended(options, &t->state.run);
     }
     return save(t, err);
 }
@@ -558,6 +564,19 @@ static t2i_status write_end(t2i_train *t, float *weights, t2i_error *err)
     return status;
 }
 
+/* How a finished run ended. */
+static void describe_end(const t2i_train *t, char *out, size_t room)
+{
+    const t2i_run_state *run = &t->state.run;
+    if (run->step >= t->options->steps)
+        snprintf(out, room, "all %ld steps are done", run->step);
+    else
+        snprintf(out, room,
+                 "stopped early at step %ld of %ld: %ld validations in a row without a better "
+                 "score (patience)",
+                 run->step, t->options->steps, run->waited);
+}
+
 /* Collective. Writes the model and the records, status.json last. */
 static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error *err)
 {
@@ -566,6 +585,10 @@ static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error
         begin_writing(t, T2I_AT_SAVE, t->state.run.step, 1);
         float *weights = t2i_step_model(t->step, t->comm);
         status = t2i_comm_agree(t->comm, t->rank == 0 ? write_end(t, weights, err) : T2I_OK, err);
+        begin_writing(t, T2I_AT_VALIDATE, t->state.run.step, 1);
+        if (status == T2I_OK && t->rank == 0 && !due(t->state.run.step, t->options->sample_every) &&
+            t2i_validation_has_samples(&t->validation))
+            draw_samples(t, weights);
     }
     long step = t->state.run.step;
     if (status == T2I_OK && stopped)
@@ -578,8 +601,10 @@ static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error
     const char *state = status == T2I_OK        ? "finished"
                         : status == T2I_STOPPED ? "stopped"
                                                 : "failed";
+    char how[160], best[64] = "";
+    describe_end(t, how, sizeof how);
     const t2i_run_status ends =
-        run_status(t, state, (int)status, status == T2I_OK ? "all steps done" : err->text);
+        run_status(t, state, (int)status, status == T2I_OK ? how : err->text);
     write_records(t, &ends);
     if (t->rank == 0 && !t->lost) mine = t2i_runlog_status(t->options->out, &ends, &why);
     mine = t2i_comm_agree(t->comm, mine, &why);
@@ -588,8 +613,11 @@ static t2i_status finish(t2i_train *t, t2i_status status, int stopped, t2i_error
         *err = why;
         status = mine;
     }
+    if (status == T2I_OK && step < t->options->steps) t2i_log_note("%s", how);
+    if (ends.best > 0) snprintf(best, sizeof best, "; best.safetensors is of step %ld", ends.best);
     if (status == T2I_OK)
-        t2i_log_note("finished: wrote %s/model.safetensors and report.html", t->options->out);
+        t2i_log_note("finished: wrote %s/model.safetensors and report.html%s", t->options->out,
+                     best);
     return status;
 }
 
@@ -642,8 +670,9 @@ t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
     int stopped = 0;
     T2I_ASSERT(comm == t->comm);
     if (t->initial.finished) {
-        t2i_log_note("%s is finished: all %ld steps are done; nothing to do", t->options->out,
-                     t->options->steps);
+        char how[160];
+        describe_end(t, how, sizeof how);
+        t2i_log_note("%s is finished: %s; nothing to do", t->options->out, how);
         return T2I_OK;
     }
     T2I_TRY(begin(t, err));

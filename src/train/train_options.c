@@ -154,8 +154,15 @@ static void fill_table(t2i_train_options *options)
          .group = "Validation, samples and checkpoints",
          .help = "Steps between validations; 0: none. A validation evaluates every row of the "
                  "validation split."},
+        {"patience", T2I_OPT_INT, &options->patience, "0", 0, 1e12,
+         .help =
+             "End after N validations without gain; 0: off. They count in a row, by the score that "
+             "chooses best.safetensors: the validation loss, or with loss = contrastive the "
+             "MRR. The run is then finished."},
         {"sample-every", T2I_OPT_INT, &options->sample_every, "0", 0, 1e12,
-         .help = "Steps between contact sheets of samples; 0: none. They are written to samples/."},
+         .help = "Steps between sheets of samples; 0: at the end. They are written to samples/; "
+                 "there is "
+                 "one of the last step in any case, if the dataset has pictures to draw."},
         {"log-every", T2I_OPT_INT, &options->log_every, "10", 1, 1e12,
          .help = "Steps between records in log.jsonl.", .rare = 1},
         {"checkpoint-every", T2I_OPT_INT, &options->checkpoint_every, "500", 0, 1e12,
@@ -284,6 +291,11 @@ static t2i_status check_given(const t2i_train_options *options, t2i_error *err)
                         options->d_model, options->heads);
     if (options->embed_dim > 0 && options->loss != T2I_LOSS_CONTRASTIVE)
         return t2i_fail(err, T2I_USAGE, "embed-dim needs loss = contrastive, which trains it");
+    if (options->patience > 0 && options->validate_every == 0)
+        return t2i_fail(err, T2I_USAGE,
+                        "patience = %ld counts validations, and validate-every = 0 turns them off: "
+                        "give validate-every above 0",
+                        options->patience);
     /* a run's job.ini has the default, with or without n-grams */
     if (options->ngram_hidden != T2I_NGRAM_HIDDEN && options->ngram_buckets == 0 &&
         options->init == NULL)
@@ -348,6 +360,12 @@ t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, i
         "count).";
     T2I_TRY(parse(options, argc, argv, err));
     return options->opts.asked != T2I_ASK_NOTHING ? T2I_OK : check_given(options, err);
+}
+
+int t2i_train_options_ended(const t2i_train_options *options, const t2i_run_state *run)
+{
+    return run->step >= options->steps ||
+           (options->patience > 0 && run->waited >= options->patience);
 }
 
 void t2i_train_options_free(t2i_train_options *options)

@@ -5,10 +5,11 @@
 #include "base/error.h"
 #include "base/opts.h"
 #include "base/text.h"
+#include "checkpoint/checkpoint.h"
 #include "model/model.h"
 #include "train/sampler.h"
 
-enum { T2I_TRAIN_OPTIONS = 53, T2I_NGRAM_HIDDEN = 512 /* default of ngram-hidden */ };
+enum { T2I_TRAIN_OPTIONS = 54, T2I_NGRAM_HIDDEN = 512 /* default of ngram-hidden */ };
 
 typedef enum { T2I_SCHEDULE_CONSTANT, T2I_SCHEDULE_COSINE } t2i_schedule_kind;
 typedef enum { T2I_LOSS_MSE, T2I_LOSS_CONTRASTIVE } t2i_loss_kind;
@@ -32,7 +33,7 @@ typedef struct {
     long negatives; /* T2I_NEGATIVES_BATCH: those of the batch (contrastive_loss.h) */
     long min_count, verify_every, audit_every;
     long d_model, heads, layers, d_ff, block_size, ngram_buckets, ngram_hidden, embed_dim;
-    long validate_every, sample_every, log_every, checkpoint_every, keep;
+    long validate_every, patience, sample_every, log_every, checkpoint_every, keep;
     int dry_run;
     struct t2i_replay *replay; /* borrowed: the run is replayed (replay.h); NULL: trained */
     t2i_opts opts;             /* the table and what parsing found */
@@ -47,6 +48,8 @@ T2I_CHECKED t2i_status t2i_train_options_parse(t2i_train_options *options, int a
 /* The same for t2i-doctor: no option is required, and --json is added. */
 T2I_CHECKED t2i_status t2i_train_options_parse_exam(t2i_train_options *options, int *json, int argc,
                                                     char **argv, t2i_error *err);
+/* Has a run in this state taken its last step, all of them or by patience? */
+int t2i_train_options_ended(const t2i_train_options *options, const t2i_run_state *run);
 void t2i_train_options_free(t2i_train_options *options);
 
 /* Was this option given in the job file or on the command line? */

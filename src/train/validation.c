@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "comm/job_limits.h"
 #include "comm/reduce.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -98,6 +99,24 @@ t2i_status t2i_validation_begin(t2i_validation *validation, const t2i_shared_fea
                                            validation->split_rows[T2I_VALIDATION], err);
 }
 
+/* The pictures that samples are compared with. Pictures without a space of their own are loaded
+ * once, the others placed by the weights of each drawing (packed; NULL: not yet). Memory was
+ * estimated for them only with sample-every. */
+static t2i_status load_gallery(t2i_validation *validation, const t2i_packed_weights *packed,
+                               t2i_error *err)
+{
+    const t2i_config *config = &validation->state->model.config;
+    t2i_gallery *gallery = &validation->gallery;
+    int own_space = config->embed_dim > 0;
+    if (own_space ? packed == NULL : gallery->place != NULL) return T2I_OK;
+    if (validation->options->sample_every == 0)
+        T2I_TRY(t2i_job_limits_check_memory(
+            (double)gallery->images *
+                ((double)t2i_search_space_dim(config) * sizeof(float) + sizeof(double)),
+            "the pictures that samples are compared with", err));
+    return t2i_gallery_load(gallery, own_space ? packed : NULL, err);
+}
+
 t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
 {
     const uint64_t *counts = validation->split_rows;
@@ -113,8 +132,14 @@ t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err)
         t2i_rows_free(&one);
     }
     t2i_gallery_open(&validation->gallery, validation->dataset);
-    if (validation->state->model.config.embed_dim > 0) return T2I_OK; /* placed at each drawing */
-    return t2i_gallery_load(&validation->gallery, NULL, err);
+    return validation->options->sample_every > 0 ? load_gallery(validation, NULL, err) : T2I_OK;
+}
+
+int t2i_validation_has_samples(const t2i_validation *validation)
+{
+    return validation->samples > 0 &&
+           (validation->options->sample_every > 0 || t2i_gallery_shows(&validation->gallery) ||
+            t2i_gallery_decodes(&validation->gallery));
 }
 
 void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm)
@@ -195,18 +220,26 @@ void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *
     double loss = validation->last_loss = validate(validation, comm);
     validation->scores =
         t2i_scores_recall(validation->place, validation->blocks * T2I_VALIDATION_ROWS);
-    int lower = counts && isfinite(loss) && (run->best < 0.0 || loss < run->best);
-    int higher =
-        counts && validation->contrastive != NULL && validation->scores.mrr > run->best_mrr;
+    double mrr = nine_digits(validation->scores.mrr), rounded = nine_digits(loss);
+    int lower = isfinite(loss) && (run->best < 0.0 || rounded < run->best);
+    int higher = validation->contrastive != NULL && mrr > run->best_mrr;
     int best = validation->contrastive != NULL ? higher : lower;
-    if (lower) run->best = nine_digits(loss);
-    if (higher) run->best_mrr = nine_digits(validation->scores.mrr);
+    if (counts && lower) run->best = rounded;
+    if (counts && higher) run->best_mrr = mrr;
+    if (counts) run->waited = best || validation->options->patience == 0 ? 0 : run->waited + 1;
     if (validation->rank != 0 || log == NULL) return;
-    if (best)
-        t2i_runlog_warn_failed(
-            t2i_validation_save_model(validation, "best.safetensors", weights, &err), &err);
+    t2i_status saved = T2I_OK;
+    if (counts && best) {
+        saved = t2i_validation_save_model(validation, "best.safetensors", weights, &err);
+        t2i_runlog_warn_failed(saved, &err);
+    } else if (best && t2i_runlog_best(log) > 0)
+        t2i_log_note("step %ld validates better than step %ld, which is in best.safetensors; only "
+                     "multiples of validate-every count for it",
+                     run->step, t2i_runlog_best(log));
     t2i_log_detail("step %ld: validation loss %.5f", run->step, loss);
-    t2i_runlog_warn_failed(t2i_runlog_validation(log, run->step, loss, &validation->scores, &err),
+    t2i_runlog_warn_failed(t2i_runlog_validation(log, run->step, loss, &validation->scores,
+                                                 counts && best && saved == T2I_OK, run->waited,
+                                                 &err),
                            &err);
     t2i_runlog_warn_failed(t2i_runlog_plot(log, &err), &err);
 }
@@ -267,8 +300,7 @@ static t2i_status predict_samples(t2i_validation *validation, const float *weigh
     T2I_TRY(t2i_packed_weights_of(&packed, &state->model, weights, err));
     t2i_status status = t2i_predict_packed(&packed, &state->vocab, prompt, validation->samples,
                                            features, place, NULL, err);
-    if (status == T2I_OK && state->model.config.embed_dim > 0)
-        status = t2i_gallery_load(&validation->gallery, &packed, err);
+    if (status == T2I_OK) status = load_gallery(validation, &packed, err);
     t2i_packed_weights_free(&packed);
     return status;
 }

@@ -73,6 +73,9 @@ T2I_CHECKED t2i_status t2i_validation_begin(t2i_validation *validation,
 /* Chooses the prompts of samples, evenly spread over the validation split (over the training rows
  * if it is empty), independently of the number of ranks. Called by rank 0, which draws them. */
 T2I_CHECKED t2i_status t2i_validation_choose(t2i_validation *validation, t2i_error *err);
+/* Afterwards: are samples wanted at the end? Without sample-every only if the dataset has pictures
+ * to draw. */
+int t2i_validation_has_samples(const t2i_validation *validation);
 
 /* The chosen prompts as an array of strings, owned by the caller. */
 T2I_CHECKED t2i_status t2i_validation_prompts(const t2i_validation *validation, t2i_json **out,
@@ -82,7 +85,8 @@ T2I_CHECKED t2i_status t2i_validation_prompts(const t2i_validation *validation, 
 void t2i_validation_log(const t2i_validation *validation, t2i_comm *comm);
 
 /* Collective. Sets last_loss, the mean loss over all validation rows, and scores, the retrieval
- * scores. counts: may this be the best model so far? Rank 0 writes best.safetensors, log.jsonl and
+ * scores. counts: may this be the best model so far, and does it count for patience? All ranks set
+ * the same counters. Rank 0 writes best.safetensors, log.jsonl and
  * loss.png, unless log is NULL; a failure to write is a warning, not an error. weights: the weights
  * of a model file of the run (t2i_step_model), which must be packed. */
 void t2i_validation_validate(t2i_validation *validation, t2i_comm *comm, float *weights, int counts,

@@ -116,10 +116,10 @@ static void test_terminal(void)
         void (*speak)(void);
         const char *says;
     } known[] = {
-        {speak_on_terminal,
-         "\r\033[Kstep 1\r\033[Kstep 2 \xc3\xa9 cut where the termin\r\033[Kstep 2 | a field | one that\r\n"
-         "t2i-test: between\r\n"
-         "t2i-test: again\r\n\r\033[Kstep 3\r\nt2i-test: after"},
+        {speak_on_terminal, "\r\033[Kstep 1\r\033[Kstep 2 \xc3\xa9 cut where the "
+                            "termin\r\033[Kstep 2 | a field | one that\r\n"
+                            "t2i-test: between\r\n"
+                            "t2i-test: again\r\n\r\033[Kstep 3\r\nt2i-test: after"},
         {speak_in_colour,
          "\033[1;31mt2i-test: \033[0msomething is wrong\r\n"
          "\033[1;33mt2i-test: warning: \033[0mcareful: 5\r\nt2i-test: by the way\r\n"

@@ -557,7 +557,7 @@ static t2i_status train(long step, long goal, t2i_error *err)
     if (status == T2I_OK) status = t2i_runlog_open(&log, run, step, err);
     if (status == T2I_OK) status = t2i_runlog_status(run, &running, err);
     while (status == T2I_OK && step++ < goal) {
-        status = t2i_runlog_validation(log, step, 1.0, &(t2i_recall){0}, err);
+        status = t2i_runlog_validation(log, step, 1.0, &(t2i_recall){0}, 0, 0, err);
         if (status == T2I_OK) status = save(step, err);
     }
     running.state = "finished";
@@ -620,7 +620,7 @@ static void prepare(void)
         snprintf(path, sizeof path, "%s/checkpoints/step-2.safetensors.tmp", run);
         close(open(path, O_WRONLY | O_CREAT, 0666));
         OK(t2i_runlog_open(&log, run, 0, &err));
-        OK(t2i_runlog_validation(log, 1, 1.0, &(t2i_recall){0}, &err));
+        OK(t2i_runlog_validation(log, 1, 1.0, &(t2i_recall){0}, 0, 0, &err));
         OK(save(1, &err));
         OK(t2i_runlog_status(run, &failed, &err));
         t2i_runlog_close(log);

@@ -46,7 +46,7 @@ static t2i_checkpoint deep_sample(size_t layers, long step, int moments)
     if (moments) c.m = filled(&c.model.layout, 0.25f);
     if (moments) c.v = filled(&c.model.layout, 1e-12f);
     c.run = (t2i_run_state){
-        .step = step, .updates = step - 1, .skipped = 1, .shards = 8, .best = 0.125};
+        .step = step, .updates = step - 1, .skipped = 1, .shards = 8, .best = 0.125, .waited = 3};
     snprintf(c.run.dataset, sizeof c.run.dataset, "0123456789abcdef0123456789abcdef");
     c.run.options = t2i_strdup("{\"batch\":\"4\",\"lr\":\"0.1\"}");
     return c;
@@ -93,7 +93,8 @@ static void test_round_trip(void)
                    same_block(&in, in.v, out.v)); /* gaps and tail, which stay zero, too */
     CU_ASSERT_TRUE(in.run.step == 12 && in.run.updates == 11 && in.run.skipped == 1 &&
                    in.run.shards == 8);
-    CU_ASSERT_TRUE(in.run.best == 0.125 && strcmp(in.run.dataset, out.run.dataset) == 0);
+    CU_ASSERT_TRUE(in.run.best == 0.125 && in.run.waited == 3 &&
+                   strcmp(in.run.dataset, out.run.dataset) == 0);
     CU_ASSERT_STRING_EQUAL(in.run.options, out.run.options);
     CU_ASSERT_TRUE(in.vocab.size == 3 && strcmp(in.vocab.name[1], "\xc3\xa9") == 0 &&
                    in.vocab.pad == 2);

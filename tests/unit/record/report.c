@@ -297,14 +297,92 @@ static void compares(void)
     t2i_text page = contents("both.html");
     well_formed(&page);
     CU_ASSERT(times(&page, "a&amp;b") > 2 && times(&page, "://") == 0);
-    CU_ASSERT(times(&page, "<td>0.1</td><td>0.2</td>") == 1 && times(&page, ">batch<") == 0);
-    CU_ASSERT(times(&page, "<td>here</td><td></td>") == 1);
+    CU_ASSERT(times(&page, ">0.1</td>") == 1 && times(&page, ">0.2</td>") == 1 &&
+              times(&page, ">batch<") == 0);
+    CU_ASSERT(times(&page, ">here</td>") == 1);
     CU_ASSERT(times(&page, "10 0.25;20 0.125") == 1);
-    CU_ASSERT(times(&page, "R@10, %") == 1 && times(&page, ">12.5</td><td class=\"n\">50<") == 1);
+    CU_ASSERT(
+        times(&page, "data-name=\"R@1, %\">12.5</td><td class=\"n\" data-name=\"R@10, %\">50<") ==
+        1);
     const char *const bad[] = {in_scratch("c"), in_scratch("none")};
     FAILS(t2i_report_compare(bad, 2, in_scratch("bad.html"), &err), T2I_NOINPUT, "none");
     CU_ASSERT(!t2i_fs_exists(in_scratch("bad.html")));
     t2i_text_free(&page);
+}
+
+/* Only what means the same is drawn on one axis. */
+static void keeps_apart(void)
+{
+    static const struct {
+        const char *job, *status;
+        size_t losses, scores, notices;
+    } known[] = {
+        {"loss = mse\n", "{\"dataset\":\"a\"}", 1, 1, 0},
+        {"loss = contrastive\ntemperature = 0.1\n", "{\"dataset\":\"a\"}", 2, 1, 1},
+        {"loss = mse\n", "{\"dataset\":\"b\"}", 2, 2, 1},
+    };
+    new_run("one");
+    put("one/log.jsonl", STEP(10, 0.5));
+    put("one/job.ini", "loss = mse\ntemperature = 0.05\n");
+    put("one/status.json", known[0].status);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        new_run("two");
+        put("two/log.jsonl", STEP(10, 0.25));
+        put("two/job.ini", known[i].job);
+        put("two/status.json", known[i].status);
+        const char *const run[] = {in_scratch("one"), in_scratch("two")};
+        OK(t2i_report_compare(run, 2, in_scratch("both.html"), &err));
+        t2i_text page = contents("both.html");
+        well_formed(&page);
+        CU_ASSERT_EQUAL(times(&page, "<b>Training loss</b>"), known[i].losses);
+        CU_ASSERT_EQUAL(times(&page, "<b>Validation MRR</b>"), known[i].scores);
+        CU_ASSERT_EQUAL(times(&page, "<b>Throughput</b>"), 1);
+        CU_ASSERT_EQUAL(times(&page, "class=\"notice\""), known[i].notices);
+        t2i_text_free(&page);
+    }
+    new_run("two"); /* two contrastive losses with different temperatures */
+    put("one/job.ini", "loss = contrastive\ntemperature = 0.05\n");
+    put("two/job.ini", "loss = contrastive\ntemperature = 0.1\n");
+    put("two/status.json", known[0].status);
+    const char *const run[] = {in_scratch("one"), in_scratch("two")};
+    OK(t2i_report_compare(run, 2, in_scratch("both.html"), &err));
+    t2i_text page = contents("both.html");
+    CU_ASSERT_EQUAL(times(&page, "<b>Training loss</b>"), 2);
+    t2i_text_free(&page);
+}
+
+#define VALIDATION(n, loss, mrr, best)                                                             \
+    "{\"step\":" #n ",\"val_loss\":" #loss ",\"r1\":0,\"r10\":0,\"mrr\":" #mrr ",\"best\":" #best  \
+    "}\n"
+
+/* The best step is that of best.safetensors, whatever was validated besides. */
+static void names_the_best(void)
+{
+    static const struct {
+        const char *loss, *last, *tile;
+        size_t passed_over;
+    } known[] = {
+        {"mse", VALIDATION(25, 0.25, 0.5, 20), "best step</dt><dd>20 <small>loss 0.5<", 1},
+        {"mse", VALIDATION(25, 0.5, 0.9, 20), "best step</dt><dd>20 <small>loss 0.5<", 0},
+        {"mse", VALIDATION(30, 0.25, 0.1, 30), "best step</dt><dd>30 <small>loss 0.25<", 0},
+        {"contrastive", VALIDATION(25, 0.25, 0.5, 10), "best step</dt><dd>10 <small>MRR 0.500<", 0},
+        {"contrastive", VALIDATION(25, 0.9, 0.6, 10), "best step</dt><dd>10 <small>MRR 0.500<", 1},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char log[800], job[64];
+        int mrr = known[i].loss[0] == 'c';
+        snprintf(log, sizeof log, "%s%s%s", VALIDATION(10, 0.75, 0.5, 10),
+                 mrr ? VALIDATION(20, 0.5, 0.4, 10) : VALIDATION(20, 0.5, 0.4, 20), known[i].last);
+        snprintf(job, sizeof job, "loss = %s\n", known[i].loss);
+        new_run("best");
+        put("best/log.jsonl", log);
+        put("best/job.ini", job);
+        t2i_text page = report_of("best");
+        CU_ASSERT_EQUAL(times(&page, known[i].tile), 1);
+        CU_ASSERT_EQUAL(times(&page, "The last validation is better"), known[i].passed_over);
+        CU_ASSERT_EQUAL(times(&page, "<dt>best step</dt> <dd>its model is in"), 1);
+        t2i_text_free(&page);
+    }
 }
 
 /* Warnings of before there was a file come first; a torn line is ended; a resume adds. */
@@ -351,6 +429,8 @@ int main(void)
         {"a long log", stays_small},
         {"samples side by side", shows_samples},
         {"several runs", compares},
+        {"what cannot be compared", keeps_apart},
+        {"the best step", names_the_best},
         {"events", writes_events},
     };
     if (scratch_begin("report") != 0) return 1;

@@ -76,7 +76,11 @@ static void test_lines(void)
     line.loss = NAN;
     line.grad_norm = INFINITY;
     OK(t2i_runlog_step(log, &line, &err));
-    OK(t2i_runlog_validation(log, 20, 1.0 / 3, &scores, &err));
+    OK(t2i_runlog_validation(log, 20, 1.0 / 3, &scores, 0, 0, &err));
+    CU_ASSERT_EQUAL(t2i_runlog_best(log), -1);
+    OK(t2i_runlog_validation(log, 30, 0.25, &scores, 1, 0, &err));
+    OK(t2i_runlog_validation(log, 40, 0.5, &scores, 0, 2, &err));
+    CU_ASSERT_EQUAL(t2i_runlog_best(log), 30);
     t2i_runlog_close(log);
     t2i_text text = contents("log.jsonl");
     const char *first = "{\"step\":10,\"loss\":2.7759428," NUMBERS; /* 9 digits */
@@ -86,12 +90,22 @@ static void test_lines(void)
     CU_ASSERT_PTR_NULL(strstr(text.data, "nan"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\n{\"step\":20,\"val_loss\":0.333333333,\"r1\":0.25,"
                                              "\"r10\":0.5,\"mrr\":0.333333333,\"chain\":\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\"mrr\":0.333333333,\"best\":30,\"chain\":\""));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(text.data, "\"mrr\":0.333333333,\"best\":30,\"waited\":2,\"chain\":\""));
     for (char *at = text.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
         t2i_json *json = NULL;
         OK(t2i_json_parse(&json, at, (size_t)(end - at), "a line", &err));
         t2i_json_free(json);
     }
     t2i_text_free(&text);
+    log = open_log(35); /* from the lines that are left */
+    CU_ASSERT_EQUAL(t2i_runlog_best(log), 30);
+    t2i_runlog_close(log);
+    log = open_log(25);
+    CU_ASSERT_EQUAL(t2i_runlog_best(log), -1);
+    t2i_runlog_close(log);
+    CU_ASSERT_EQUAL(t2i_runlog_best(NULL), -1);
     unlink(in_scratch("log.jsonl"));
 }
 
@@ -110,7 +124,7 @@ static void test_cut_back(void)
     log_is(whole);
     t2i_runlog *log = open_log(3); /* and goes on from there */
     log_is(three);
-    OK(t2i_runlog_validation(log, 4, 0.5, &scores, &err));
+    OK(t2i_runlog_validation(log, 4, 0.5, &scores, 0, 0, &err));
     t2i_runlog_close(log);
     t2i_text text = contents("log.jsonl");
     CU_ASSERT_TRUE(text.size > strlen(three) && strncmp(text.data, three, strlen(three)) == 0);
@@ -243,7 +257,7 @@ static void test_plot(void)
         line.loss = 3.0 / (double)step;
         OK(t2i_runlog_step(log, &line, &err));
         if (step % 100 == 0)
-            OK(t2i_runlog_validation(log, step, 4.0 / (double)step, &scores, &err));
+            OK(t2i_runlog_validation(log, step, 4.0 / (double)step, &scores, 0, 0, &err));
     }
     OK(t2i_runlog_plot(log, &err));
     t2i_runlog_close(log);
@@ -287,7 +301,8 @@ static void test_status(void)
                              75,
                              "told to \"stop\"",
                              "0123456789abcdef0123456789abcdef",
-                             "{\"lr\":\"0.1\",\"batch\":\"4\"}"};
+                             "{\"lr\":\"0.1\",\"batch\":\"4\"}",
+                             30};
     owner_is(NULL, NULL); /* no file yet */
     OK(t2i_runlog_status(scratch, &status, &err));
     owner_is(status.dataset, status.options);
@@ -302,6 +317,7 @@ static void test_status(void)
                    strcmp(said, status.message) == 0);
     CU_ASSERT_TRUE(t2i_json_as_integer(t2i_json_get(json, "step"), &number) && number == 41);
     CU_ASSERT_TRUE(t2i_json_as_integer(t2i_json_get(json, "exit"), &number) && number == 75);
+    CU_ASSERT_TRUE(t2i_json_as_integer(t2i_json_get(json, "best"), &number) && number == 30);
     t2i_json_free(json);
     t2i_text_free(&text);
     status = (t2i_run_status){.state = "failed", .message = ""};
