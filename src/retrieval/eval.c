@@ -288,6 +288,7 @@ static t2i_status finish(t2i_comm *comm, const t2i_evaluation *e, t2i_eval_repor
                                .embed_dim = e->model->checkpoint.model.config.embed_dim,
                                .has_training = e->base.rows > 0,
                                .index_weight = e->index_weight,
+                               .metric = t2i_loaded_model_metric(&e->model->checkpoint),
                                .decoded_psnr = NAN,
                                .ceiling_psnr = NAN,
                                .nearest_psnr = NAN};

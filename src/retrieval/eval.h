@@ -70,6 +70,7 @@ typedef struct {
     int split;
     size_t prompts, all_prompts, gallery; /* evaluated prompts; prompts of the split; pictures */
     size_t embed_dim;                     /* of the model: 0: pictures are ranked by features */
+    t2i_metric metric;                    /* of the model's loss: that of the first sentence */
     int has_training;                     /* 0: no training rows, so only the random baseline */
     t2i_eval_method method[T2I_METHODS];
     /* By euclidean and by cosine: score less that of the text index. The interval is of the
@@ -118,7 +119,8 @@ void t2i_eval_report_free(t2i_eval_report *report);
 T2I_CHECKED t2i_status t2i_eval_warnings(const t2i_eval_result *result, t2i_text *out,
                                          t2i_error *err);
 
-/* Append the results as a JSON object (as_array: an array of objects), or as tables. The keys of
+/* Append the results as a JSON object (as_array: an array of objects), or as a sentence per split,
+ * held-out ones first, and tables. The keys of
  * the object are in eval_report.c. */
 T2I_CHECKED t2i_status t2i_eval_json(const t2i_eval_report *report, int as_array, t2i_text *out,
                                      t2i_error *err);

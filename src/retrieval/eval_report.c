@@ -311,8 +311,33 @@ static t2i_status add_result(const t2i_eval_result *r, t2i_text *out, t2i_error 
     return add_drawn(r, out, err);
 }
 
+/* Two digits: "67", "0.077"; what is not all is not 100. */
+static void about(char out[16], double part)
+{
+    double value = 100 * part;
+    snprintf(out, 16, value > 99 && value < 100 ? "%.2f" : value >= 10 ? "%.0f" : "%.2g", value);
+}
+
+static t2i_status add_sentence(const t2i_eval_result *r, t2i_text *out, t2i_error *err)
+{
+    char found[16], chance[16];
+    about(found, r->method[r->metric].score.r1);
+    about(chance, r->random.r1);
+    return t2i_text_addf(out, err,
+                         "The model finds the right picture first for %s %% of %zu %s (split "
+                         "'%s'; chance %s %%).\n",
+                         found, r->prompts,
+                         r->split == T2I_TRAIN ? "training prompts" : "held-out prompts",
+                         t2i_dataset_split_names[r->split], chance);
+}
+
 t2i_status t2i_eval_table(const t2i_eval_report *report, t2i_text *out, t2i_error *err)
 {
+    for (int trains = 0; trains <= 1; trains++)
+        for (size_t i = 0; i < report->results; i++)
+            if ((report->result[i].split == T2I_TRAIN) == trains)
+                T2I_TRY(add_sentence(&report->result[i], out, err));
+    T2I_TRY(t2i_text_addf(out, err, "\n"));
     for (size_t i = 0; i < report->results; i++) {
         T2I_TRY(add_result(&report->result[i], out, err));
         T2I_TRY(t2i_text_addf(out, err, "\n"));

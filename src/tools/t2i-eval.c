@@ -35,21 +35,22 @@ static t2i_status print_warnings(const t2i_eval_result *result, t2i_error *err)
     return status;
 }
 
+/* First what was found, then what is to be said about it. */
 static t2i_status print_report(const t2i_eval_report *report, int split, int json, t2i_error *err)
 {
     t2i_text text = {0};
-    for (size_t i = 0; i < report->results; i++) {
+    t2i_status status = json ? t2i_eval_json(report, split == T2I_ALL_SPLITS, &text, err)
+                             : t2i_eval_table(report, &text, err);
+    if (status == T2I_OK) status = t2i_log_print(text.data, err);
+    t2i_text_free(&text);
+    for (size_t i = 0; status == T2I_OK && i < report->results; i++) {
         const t2i_eval_result *r = &report->result[i];
         if (r->prompts < r->all_prompts)
             t2i_log_note(
                 "%s: evaluates %zu of %zu prompts, drawn by --seed; --sample 0 evaluates all",
                 t2i_dataset_split_names[r->split], r->prompts, r->all_prompts);
-        T2I_TRY(print_warnings(r, err));
+        status = print_warnings(r, err);
     }
-    t2i_status status = json ? t2i_eval_json(report, split == T2I_ALL_SPLITS, &text, err)
-                             : t2i_eval_table(report, &text, err);
-    if (status == T2I_OK) status = t2i_log_print(text.data, err);
-    t2i_text_free(&text);
     return status;
 }
 

@@ -37,6 +37,9 @@ for split in train validation unseen-prompts unseen-pictures; do
 done
 eval_at 0 --json 2>/dev/null | grep -q '"split": "validation"' || fail "not validation by default"
 eval_at 2 >"$scratch/table" 2>/dev/null || fail "no table"
+# the first lines are sentences, held-out splits before the training split, with the figures of the tables
+[ "$(sed -n '1,4s/^The model finds the right picture first for [0-9.]* % of [0-9]* \([a-z-]* prompts\) (split .*; chance [0-9.]* %)\.$/\1/p' "$scratch/table" | uniq | paste -s -d ' ')" = "held-out prompts training prompts" ] ||
+    { fail "no sentences"; head -n 6 "$scratch/table"; }
 [ "$(grep -c '^Split' "$scratch/table")" -eq 4 ] && grep -q '^nearest prompt' "$scratch/table" && [ "$(grep -c '^text index ' "$scratch/table")" -eq 4 ] &&
     [ "$(grep -c '^cosine less text index: R@1 ' "$scratch/table")" -eq 4 ] || { fail "not a table of all splits"; cat "$scratch/table"; }
 eval_at 0 --split train --json 2>/dev/null | tr -d ' \n' | grep -q '"trigrams":{"r1":1.0,"r5":1.0,' || fail "training prompts do not find themselves"

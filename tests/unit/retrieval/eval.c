@@ -317,6 +317,10 @@ static void reports(void)
     OK(t2i_eval_table(&scored, &table, &err));
     CU_ASSERT(table.data != NULL && strstr(table.data, "Split 'validation': 2 prompts") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "gain") != NULL);
+    const char *first = "The model finds the right picture first for ";
+    CU_ASSERT(table.data != NULL && strncmp(table.data, first, strlen(first)) == 0);
+    CU_ASSERT(table.data != NULL &&
+              strstr(table.data, "2 held-out prompts (split 'validation'; chance ") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "\ndrawn: predicted features ") != NULL);
     CU_ASSERT(json.data != NULL && strstr(json.data, "\"drawn_by\": \"prediction\"") != NULL);
     CU_ASSERT(table.data != NULL && strstr(table.data, "nearest prompt") != NULL);
