@@ -51,7 +51,7 @@ done
 # both have length 1: the Euclidean distance squared is twice the cosine distance
 paste <(grep distance "$scratch/cosine.json") <(grep distance "$scratch/euclidean.json") | tr -d , |
     awk '{ d = $4 * $4 - 2 * $2; if (d > 1e-5 || d < -1e-5) { print; bad = 1 } } END { exit bad || NR != 15 }' || fail "places are not of length 1"
-cmp "$scratch"/{cosine,euclidean}-1.png || fail "a drawing depends on the metric"
+cmp "$scratch"/{cosine,euclidean}-drawn-1.png || fail "a drawing depends on the metric"
 
 "$B/t2i-generate" "$scratch/space" "blue star" --out "$scratch/t.png" --force 2>/dev/null | grep -qE '^ *drawn: (found picture|mean of found pictures)$' || fail "the text does not tell what was drawn"
 answers "$scratch/plain" plain
@@ -79,8 +79,8 @@ for name in ngrams both third; do
     psnr $name | diff "$scratch/plain.psnr" - || fail "$name predicts otherwise"
 done
 for i in 1 2 3; do
-    cmp "$scratch"/{plain,ngrams}-$i.png || fail "n-grams draw otherwise"
-    cmp -s "$scratch"/{plain,both}-$i.png && fail "with embed-dim the prediction is drawn"
+    cmp "$scratch"/{plain,ngrams}-drawn-$i.png || fail "n-grams draw otherwise"
+    cmp -s "$scratch"/{plain,both}-drawn-$i.png && fail "with embed-dim the prediction is drawn"
 done
 "$model" diff "$scratch/plain" "$scratch/both" 2>/dev/null | grep -q '0 have different values' || fail "other tensors moved"
 # and they train: a step later the drawings differ
