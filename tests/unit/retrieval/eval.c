@@ -495,9 +495,14 @@ static void looks_for_the_dataset(void)
     snprintf(started, sizeof started, T2I_STARTED_IN "%s/none/..\ndata = none.h5\n", folder);
     OK(t2i_commit_file(path, started, strlen(started), &err));
     FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_NOINPUT, "none.h5, which");
-    snprintf(started, sizeof started, T2I_STARTED_IN "%s/run\ndata = ../data.h5\n", folder);
+    snprintf(started, sizeof started, T2I_STARTED_IN "%s/away\ndata = there.h5\n", folder);
     OK(t2i_commit_file(path, started, strlen(started), &err));
-    finds("/run/../data.h5");
+    snprintf(path, sizeof path, "%s/away", folder);
+    OK(t2i_fs_mkdir(path, &err));
+    snprintf(path, sizeof path, "%s/away/there.h5", folder);
+    CU_ASSERT_EQUAL(rename(data_file, path), 0);
+    finds("/away/there.h5");
+    CU_ASSERT_EQUAL(rename(path, data_file), 0);
     snprintf(path, sizeof path, "%s/data.h5", run_folder);
     write_job("/nonexistent/data.h5");
     FAILS(t2i_loaded_model_open(&trained, run_folder, NULL, &err), T2I_NOINPUT, "data.h5, which");
@@ -676,6 +681,7 @@ int main(void)
                                        "run/generated/alpha-and-1-more-drawn-1.png",
                                        "run/generated/alpha-and-1-more-drawn-2.png",
                                        "run/generated",
+                                       "away",
                                        "narrow.h5",
                                        "said",
                                        "shared.h5",
