@@ -129,6 +129,11 @@ $(TESTS) $(filter-out $(PUBLIC),$(HELPERS)) $(FAULTS) $(BENCH): $B/%: $B/%.o $B/
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcunit
 
+# gcc 12 for aarch64 crashes where it vectorises a maximum in tests.
+ifneq ($(findstring aarch64,$(shell $(CC) -dumpmachine)),)
+$(TESTS:%=%.o): private ALL += -fno-tree-vectorize
+endif
+
 $(PUBLIC): $B/%: $B/%.o $B/libt2i.so
 	$(call say,LINK)
 	$Q$(CC) $(ALL) $(LDFLAGS) -o $@ $< -L$B -lt2i -Wl,-rpath,'$$ORIGIN/../..' -lm

@@ -4,6 +4,7 @@
 
 #include <fenv.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +67,19 @@ void t2i_cpu_set_rounding(void)
 #if defined(__x86_64__)
     enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x0040 };
     _mm_setcsr(_mm_getcsr() & ~(unsigned)(FLUSH_TO_ZERO | DENORMALS_ARE_ZERO));
+#elif defined(__aarch64__)
+    uint64_t
+        control; /* FZ (bit 24): flush to zero; AH and FIZ (1, 0): other rules, on newer CPUs */
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    __asm__ volatile("msr fpcr, %0" : : "r"(control & ~(uint64_t)(1 << 24 | 3)));
 #endif
 }
 
+#if defined(__aarch64__)
+static const char *const level_name[] = {"plain", "neon"};
+#else
 static const char *const level_name[] = {"plain", "avx2", "avx512"};
+#endif
 static t2i_vectors selected = T2I_PLAIN; /* written once, before main */
 const t2i_vectors *const t2i_cpu_vectors = &selected;
 
@@ -81,6 +91,8 @@ static t2i_vectors widest(void)
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"))
         return T2I_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return T2I_AVX2;
+#elif defined(__aarch64__)
+    return T2I_NEON; /* a part of the architecture */
 #endif
     return T2I_PLAIN;
 }
@@ -109,10 +121,12 @@ t2i_status t2i_cpu_check_vectors(t2i_error *err)
 {
     const char *wanted = getenv("T2I_VECTORS");
     if (wanted == NULL || find_level(wanted) >= 0) return T2I_OK;
-    return t2i_fail(
-        err, T2I_USAGE,
-        "T2I_VECTORS is \"%s\"; this CPU has plain%s%s: unset it or set it to one of these", wanted,
-        widest() >= T2I_AVX2 ? ", avx2" : "", widest() >= T2I_AVX512 ? ", avx512" : "");
+    char has[64] = "plain";
+    for (int level = 1; level <= (int)widest(); level++)
+        snprintf(has + strlen(has), sizeof has - strlen(has), ", %s", level_name[level]);
+    return t2i_fail(err, T2I_USAGE,
+                    "T2I_VECTORS is \"%s\"; this CPU has %s: unset it or set it to one of these",
+                    wanted, has);
 }
 
 t2i_memory t2i_cpu_memory(void)

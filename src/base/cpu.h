@@ -29,10 +29,15 @@ void t2i_cpu_sleep(double seconds);
 void t2i_cpu_set_rounding(void);
 
 /* Vector instructions that the kernels use: the widest set that the CPU has, or the one that the
- * environment variable T2I_VECTORS (plain, avx2, avx512) names. Set before main starts. */
+ * environment variable T2I_VECTORS names: plain, avx2 or avx512, on aarch64 plain or neon. Set
+ * before main starts. */
+#if defined(__aarch64__)
+typedef enum { T2I_PLAIN, T2I_NEON } t2i_vectors;
+#else
 typedef enum { T2I_PLAIN, T2I_AVX2, T2I_AVX512 } t2i_vectors;
+#endif
 extern const t2i_vectors *const t2i_cpu_vectors;
-/* "avx512", "avx2" or "plain". */
+/* "avx512", "avx2", "neon" or "plain". */
 const char *t2i_cpu_vectors_name(void);
 /* T2I_USAGE if T2I_VECTORS has an unknown value, or names instructions that this CPU lacks. */
 T2I_CHECKED t2i_status t2i_cpu_check_vectors(t2i_error *err);
@@ -56,7 +61,9 @@ double t2i_cpu_seconds(void);
  *
  * All levels compute the same bits: the number of lanes of a sum is fixed in the source, the
  * compiler contracts nothing (-ffp-contract=off), and a fused multiply-add is written as fmaf,
- * which rounds once at every level. Functions that a kernel calls must be marked T2I_INLINE. */
+ * which rounds once at every level. Functions that a kernel calls must be marked T2I_INLINE. Other
+ * architectures than x86-64 have one level here: every aarch64 CPU has NEON, and its compiler uses
+ * it everywhere. */
 #define T2I_INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define T2I_KERNEL_OF(storage, type, name, parameters, arguments)                                  \

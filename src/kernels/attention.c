@@ -28,9 +28,11 @@ static size_t whole_panels(size_t width)
 }
 
 /* -1 in the first `count` lanes (count may be negative), 0 in the others. */
-T2I_INLINE void first_lanes(t2i_half_int *out, ptrdiff_t count)
+T2I_INLINE void first_lanes(t2i_part_int *out, ptrdiff_t count)
 {
-    const t2i_half_int number = {0, 1, 2, 3, 4, 5, 6, 7};
+    static const int32_t lane[LANES / 2] = {0, 1, 2, 3, 4, 5, 6, 7};
+    t2i_part_int number;
+    memcpy(&number, lane, sizeof number);
     *out = number < (int32_t)count;
 }
 
@@ -40,39 +42,39 @@ T2I_INLINE void first_lanes(t2i_half_int *out, ptrdiff_t count)
 T2I_STATIC_KERNEL(void, soften, (float *score, size_t rows, size_t seen, size_t P, float scale),
                   (score, rows, seen, P, scale))
 {
-    enum { HALF = LANES / 2 };
-    const t2i_half nothing = (t2i_half){0} - INFINITY;
+    enum { PARTS = LANES / T2I_PART };
+    const t2i_part nothing = (t2i_part){0} - INFINITY;
     size_t width = t2i_padded(seen + rows - 1); /* no row is longer */
-    t2i_half x, sum[2];
-    t2i_half_int mine;
+    t2i_part x, sum[PARTS];
+    t2i_part_int mine;
     for (size_t r = 0; r < rows; r++) {
         float *row = score + r * P;
-        t2i_half most = nothing;
-        for (size_t j = 0; j < width; j += HALF) {
+        t2i_part most = nothing;
+        for (size_t j = 0; j < width; j += T2I_PART) {
             memcpy(&x, row + j, sizeof x);
             first_lanes(&mine, (ptrdiff_t)(seen + r) - (ptrdiff_t)j);
-            x = T2I_CHOOSE(t2i_half, mine, x, nothing);
+            x = T2I_CHOOSE(t2i_part, mine, x, nothing);
             memcpy(row + j, &x, sizeof x);
-            most = T2I_LARGER(t2i_half, x, most);
+            most = T2I_LARGER(t2i_part, x, most);
         }
         float top = t2i_largest(&most);
         for (size_t j = 0; j < width; j++) row[j] = (row[j] - top) * scale;
     }
     for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < width; j += HALF) {
+        for (size_t j = 0; j < width; j += T2I_PART) {
             memcpy(&x, score + r * P + j, sizeof x);
-            t2i_exp_half(&x);
+            t2i_exp_part(&x);
             memcpy(score + r * P + j, &x, sizeof x);
         }
     for (size_t r = 0; r < rows; r++) {
         float *row = score + r * P;
-        sum[0] = sum[1] = (t2i_half){0};
+        for (size_t h = 0; h < PARTS; h++) sum[h] = (t2i_part){0};
         for (size_t j = 0; j < width; j += LANES)
-            for (size_t h = 0; h < 2; h++) {
-                memcpy(&x, row + j + h * HALF, sizeof x);
+            for (size_t h = 0; h < PARTS; h++) {
+                memcpy(&x, row + j + h * T2I_PART, sizeof x);
                 sum[h] += x;
             }
-        float inverse = 1.0f / t2i_reduce_halves(sum);
+        float inverse = 1.0f / t2i_reduce_parts(sum);
         for (size_t j = 0; j < width; j++) row[j] *= inverse;
         for (size_t j = width; j < P; j += LANES) memset(row + j, 0, LANES * sizeof *row);
     }
@@ -85,24 +87,24 @@ T2I_STATIC_KERNEL(void, soften_back,
                    size_t P, float scale),
                   (dprob, prob, rows, seen, P, scale))
 {
-    enum { HALF = LANES / 2 };
+    enum { PARTS = LANES / T2I_PART };
     size_t width = t2i_padded(seen + rows - 1);
-    t2i_half x, y, sum[2];
-    t2i_half_int mine;
+    t2i_part x, y, sum[PARTS];
+    t2i_part_int mine;
     for (size_t r = 0; r < rows; r++) {
         float *d = dprob + r * P;
         const float *p = prob + r * P;
-        sum[0] = sum[1] = (t2i_half){0};
+        for (size_t h = 0; h < PARTS; h++) sum[h] = (t2i_part){0};
         for (size_t j = 0; j < width; j += LANES)
-            for (size_t h = 0; h < 2; h++) {
-                memcpy(&x, d + j + h * HALF, sizeof x);
-                memcpy(&y, p + j + h * HALF, sizeof y);
-                first_lanes(&mine, (ptrdiff_t)(seen + r) - (ptrdiff_t)(j + h * HALF));
-                x = T2I_CHOOSE(t2i_half, mine, x, (t2i_half){0});
-                memcpy(d + j + h * HALF, &x, sizeof x);
+            for (size_t h = 0; h < PARTS; h++) {
+                memcpy(&x, d + j + h * T2I_PART, sizeof x);
+                memcpy(&y, p + j + h * T2I_PART, sizeof y);
+                first_lanes(&mine, (ptrdiff_t)(seen + r) - (ptrdiff_t)(j + h * T2I_PART));
+                x = T2I_CHOOSE(t2i_part, mine, x, (t2i_part){0});
+                memcpy(d + j + h * T2I_PART, &x, sizeof x);
                 sum[h] += y * x;
             }
-        float mean = t2i_reduce_halves(sum);
+        float mean = t2i_reduce_parts(sum);
         for (size_t j = 0; j < width; j++) d[j] = p[j] * (d[j] - mean) * scale;
         for (size_t j = width; j < P; j += LANES) memset(d + j, 0, LANES * sizeof *d);
     }

@@ -47,6 +47,12 @@ typedef double avx2_vector __attribute__((vector_size(32)));
 #define ROWS       12
 typedef double avx512_vector __attribute__((vector_size(64)));
 #include "kernels/dblas_tile.h"
+#elif defined(__aarch64__)
+#define TARGET
+#define TILE(name) neon_##name
+#define V          plain_vector
+#define ROWS       6
+#include "kernels/dblas_tile.h"
 #endif
 
 static void run(const strip *t, size_t M)
@@ -58,6 +64,10 @@ static void run(const strip *t, size_t M)
         break;
     case T2I_AVX2:
         avx2_run(t, M);
+        break;
+#elif defined(__aarch64__)
+    case T2I_NEON:
+        neon_run(t, M);
         break;
 #endif
     default:

@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 enum {
@@ -107,7 +109,7 @@ static void plain_skip(const strip *t)
     }
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 /* Prefetches the elements of a that the next rows read: in an outer product the next 16 rows are in
  * other cache lines, one per step; every row prefetches its share of them. */
 T2I_INLINE void ask_ahead(const strip *t, size_t row, size_t rows)
@@ -115,20 +117,22 @@ T2I_INLINE void ask_ahead(const strip *t, size_t row, size_t rows)
     const float *a = t->a + row * t->a_row;
     if (t->a_step == 1) {
         for (size_t r = 0; r < rows; r++)
-            for (size_t k = 0; k < SPAN; k += 16)
-                _mm_prefetch((const char *)(a + (r + 4) * t->a_row + k), _MM_HINT_T0);
+            for (size_t k = 0; k < SPAN; k += 16) __builtin_prefetch(a + (r + 4) * t->a_row + k);
     } else {
         size_t share = SPAN / 16 * rows, k = row % 16 * (SPAN / 16);
         for (size_t i = 0; i < share; i++)
-            _mm_prefetch((const char *)(a - row % 16 + 16 + (k + i) * t->a_step), _MM_HINT_T0);
+            __builtin_prefetch(a - row % 16 + 16 + (k + i) * t->a_step);
     }
 }
+#endif
 
+#if defined(__x86_64__)
 #define TARGET              __attribute__((target("avx512f,avx512vl,avx512dq,fma")))
 #define TILE(name)          avx512_##name
 #define V                   __m512
 #define LANES               16
 #define ROWS                8
+#define WIDTH               2
 #define SKIP_ROWS           2
 #define SKIP_WIDTH          8
 #define ZERO                _mm512_setzero_ps()
@@ -153,6 +157,7 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 #define V                   __m256
 #define LANES               8
 #define ROWS                6
+#define WIDTH               2
 #define SKIP_ROWS           1
 #define SKIP_WIDTH          8
 #define ZERO                _mm256_setzero_ps()
@@ -169,6 +174,59 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 #define NONZERO(x)          (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(x, ZERO, _CMP_NEQ_UQ))
 #include "kernels/gemm_tile.h"
 #undef FIRST
+#elif defined(__aarch64__)
+
+/* There are no masked loads and stores: what is missing of a vector is copied. */
+T2I_INLINE float32x4_t load_part(const float *from, size_t count)
+{
+    float all[4] = {0};
+    memcpy(all, from, count * sizeof *all);
+    return vld1q_f32(all);
+}
+
+T2I_INLINE void store_part(float *to, size_t count, float32x4_t v)
+{
+    float all[4];
+    vst1q_f32(all, v);
+    memcpy(to, all, count * sizeof *all);
+}
+
+/* *x in lane 0, for multiplications by an element. An instruction of its own, as the compiler would
+ * take one that needs the unit of the sums, too; and it schedules nothing across this statement, so
+ * that few are loaded ahead and all sums keep their registers. */
+T2I_INLINE float32x4_t load_first(const float *x)
+{
+    float32x4_t v;
+    __asm__ volatile("ldr %s0, %1" : "=w"(v) : "m"(*x));
+    return v;
+}
+
+static const uint32_t lane_bit[4] = {1, 2, 4, 8};
+
+/* 6 x 4 sums, 4 vectors of b and an element of a, by which a vector is multiplied as it is loaded:
+ * of 32 registers. */
+#define TARGET
+#define TILE(name)          neon_##name
+#define V                   float32x4_t
+#define LANES               4
+#define ROWS                6
+#define WIDTH               4
+#define SKIP_ROWS           2
+#define SKIP_WIDTH          8
+#define ZERO                vdupq_n_f32(0.0f)
+#define LOAD(p)             vld1q_f32(p)
+#define LOAD_PART(p, n)     load_part(p, n)
+#define STORE(p, v)         vst1q_f32(p, v)
+#define STORE_PART(p, n, v) store_part(p, n, v)
+#define SPREAD(x)           load_first(&(x))
+#define FMA(x, y, z)        vfmaq_laneq_f32(z, y, x, 0)
+#define ADD(x, y)           vaddq_f32(x, y)
+#define MAX(x, y)           vbslq_f32(vcgtq_f32(x, y), x, y)
+#define MASKED(x, mask)     vbicq_u32(x, vceqzq_f32(mask))
+#define KEEP(x, mask)       vreinterpretq_f32_u32(MASKED(vreinterpretq_u32_f32(x), mask))
+#define NONZERO(x)          vaddvq_u32(MASKED(vld1q_u32(lane_bit), x))
+#include "kernels/gemm_tile.h"
+#undef MASKED
 #endif
 
 typedef struct {
@@ -184,6 +242,8 @@ static const level *now(void)
 #if defined(__x86_64__)
         [T2I_AVX2] = {avx2_run, avx2_skip, avx2_find},
         [T2I_AVX512] = {avx512_run, avx512_skip, avx512_find},
+#elif defined(__aarch64__)
+        [T2I_NEON] = {neon_run, neon_skip, neon_find},
 #endif
     };
     return &levels[*t2i_cpu_vectors];

@@ -1,6 +1,6 @@
 /* gemm_tile.h - the inner loop of a product. gemm.c includes it once per vector width, after
- * defining V, a vector of LANES floats, ROWS, such that 2 x ROWS of them fit the registers, and
- * their instructions. */
+ * defining V, a vector of LANES floats, ROWS and WIDTH (2 or 4), such that ROWS x WIDTH of them
+ * fit the registers, and their instructions. */
 
 /* Loads up to LANES elements; the rest are 0. */
 TARGET T2I_INLINE V TILE(load)(const float *from, size_t count)
@@ -44,17 +44,19 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
     } while (0)
 
 /* The tile of `rows` rows and up to width * LANES columns that begins at row and column. rows,
- * width (1 or 2), whole (no column is missing) and fill (b is packed meanwhile) are constants
- * wherever this is inlined, so that all of acc is in registers. */
+ * width (WIDTH or its half), whole (no column is missing) and fill (b is packed meanwhile) are
+ * constants wherever this is inlined, so that all of acc is in registers. */
 TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, const size_t rows,
                                   const size_t width, const int whole, const int fill)
 {
-    V acc[ROWS][2];
+    V acc[ROWS][4];
     const t2i_gemm_end *end = &t->end;
     const float *a = t->a + row * t->a_row, *b = (fill ? t->raw : t->b) + column;
     const size_t a_row = t->a_row, a_step = t->a_step, out_row = t->out_row;
     const size_t at = row * out_row + column, left = t->columns - column;
-    const size_t count[2] = {whole ? LANES : left, whole ? LANES : left < LANES ? 0 : left - LANES};
+#define COUNT(n) (whole ? LANES : left < (n)*LANES ? 0 : left - (n)*LANES)
+    const size_t count[4] = {whole ? LANES : left, COUNT(1), COUNT(2), COUNT(3)};
+#undef COUNT
     const size_t ahead = t->K > AHEAD ? AHEAD * a_step : 0;
     const size_t b_step = fill ? t->raw_row : T2I_PANEL;
     float *out = t->out + at, *filled = fill ? t->fill + column : NULL;
@@ -62,21 +64,27 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
         EACH(acc[r][j] = TILE(load)(out + r * out_row + j * LANES, count[j]));
     } else { /* prefetch out, which is written at the end */
         EACH(acc[r][j] = ZERO);
-        EACH(_mm_prefetch((const char *)(out + r * out_row + j * LANES), _MM_HINT_T0));
+        EACH(__builtin_prefetch(out + r * out_row + j * LANES));
     }
     for (size_t k = 0; k < t->K; k++, a += a_step, b += b_step) {
-        V b0 = LOAD(b), b1 = width == 2 ? LOAD(b + LANES) : ZERO;
-        _mm_prefetch((const char *)(a + ahead), _MM_HINT_T0);
+        /* no array: with one, gcc 12 keeps addresses on the stack */
+        V b0 = LOAD(b), b1 = width > 1 ? LOAD(b + LANES) : ZERO;
+        V b2 = width > 2 ? LOAD(b + 2 * LANES) : ZERO, b3 = width > 2 ? LOAD(b + 3 * LANES) : ZERO;
+        __builtin_prefetch(a + ahead);
         if (fill) {
             STORE(filled, b0);
             STORE(filled + LANES, b1);
+            if (width > 2) STORE(filled + 2 * LANES, b2);
+            if (width > 2) STORE(filled + 3 * LANES, b3);
             filled += T2I_PANEL;
         }
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++) {
             V x = SPREAD(a[r * a_row]);
             acc[r][0] = FMA(x, b0, acc[r][0]);
-            if (width == 2) acc[r][1] = FMA(x, b1, acc[r][1]);
+            if (width > 1) acc[r][1] = FMA(x, b1, acc[r][1]);
+            if (width > 2) acc[r][2] = FMA(x, b2, acc[r][2]);
+            if (width > 2) acc[r][3] = FMA(x, b3, acc[r][3]);
         }
     }
     FINISH;
@@ -90,22 +98,22 @@ TARGET static void TILE(run)(const strip *t)
     if (t->fill != NULL && !fill) t2i_gemm_pack(t->fill, t->raw, t->raw_row, t->K, t->columns);
     for (size_t i = 0, row = 0; i < tiles; i++, row = next) {
         next = begin(i + 1, tiles, t->rows);
-        for (size_t column = 0; column < t->columns; column += 2 * LANES) {
+        for (size_t column = 0; column < t->columns; column += WIDTH * LANES) {
             size_t left = t->columns - column;
             if (fill && row == 0) {
-                TILE(tile)(t, row, column, ROWS, 2, 1, 1);
+                TILE(tile)(t, row, column, ROWS, WIDTH, 1, 1);
                 continue;
             }
-            switch (3 * (next - row) + (left > LANES) + (left >= 2 * LANES)) {
+            switch (3 * (next - row) + (left > WIDTH / 2 * LANES) + (left >= WIDTH * LANES)) {
 #define CASE(n)                                                                                    \
     case 3 * n:                                                                                    \
-        TILE(tile)(t, row, column, n, 1, 0, 0);                                                    \
+        TILE(tile)(t, row, column, n, WIDTH / 2, 0, 0);                                            \
         break;                                                                                     \
     case 3 * n + 1:                                                                                \
-        TILE(tile)(t, row, column, n, 2, 0, 0);                                                    \
+        TILE(tile)(t, row, column, n, WIDTH, 0, 0);                                                \
         break;                                                                                     \
     case 3 * n + 2:                                                                                \
-        TILE(tile)(t, row, column, n, 2, 1, 0);                                                    \
+        TILE(tile)(t, row, column, n, WIDTH, 1, 0);                                                \
         break
                 CASE(1);
                 CASE(2);
@@ -202,6 +210,7 @@ TARGET static void TILE(skip)(const strip *t)
 #undef V
 #undef LANES
 #undef ROWS
+#undef WIDTH
 #undef ZERO
 #undef LOAD
 #undef LOAD_PART

@@ -147,13 +147,16 @@ T2I_KERNEL(void, t2i_ops_mask_add,
 
 T2I_KERNEL(void, t2i_ops_exp, (float *x, size_t count), (x, count))
 {
-    t2i_half part = {0};
-    for (size_t i = 0, some; i < count; i += some) {
-        some = count - i < LANES / 2 ? count - i : LANES / 2;
-        memcpy(&part, x + i, some * sizeof *x);
-        t2i_exp_half(&part);
-        memcpy(x + i, &part, some * sizeof *x);
+    t2i_part part = {0};
+    size_t i = 0;
+    for (; i + T2I_PART <= count; i += T2I_PART) {
+        memcpy(&part, x + i, sizeof part);
+        t2i_exp_part(&part);
+        memcpy(x + i, &part, sizeof part);
     }
+    memcpy(&part, x + i, (count - i) * sizeof *x);
+    t2i_exp_part(&part);
+    memcpy(x + i, &part, (count - i) * sizeof *x);
 }
 
 T2I_KERNEL(double, t2i_ops_squared_error,

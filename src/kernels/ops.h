@@ -60,7 +60,7 @@ void t2i_ops_scale(float *out, const float *x, double factor, size_t count);
 /* out = x / |x|, or 0 if |x| is 0. out may be x. */
 void t2i_ops_normalise(float *out, const float *x, size_t count);
 
-/* x = exp(x) for x <= 0, as t2i_exp_half of lanes.h. */
+/* x = exp(x) for x <= 0, as t2i_exp_part of lanes.h. */
 void t2i_ops_exp(float *x, size_t count);
 
 #endif

@@ -193,7 +193,7 @@ static void fill_table(t2i_train_options *options)
             "Signals: on USR1, and on TERM, INT or HUP sent to the ranks, the run saves a "
             "checkpoint at the next step and exits with 75. TERM and INT end it at once before "
             "its first step, or when they are sent twice. Under nohup HUP is ignored.\n"
-            "Environment: T2I_VECTORS=plain|avx2|avx512 limits the vector instructions of "
+            "Environment: T2I_VECTORS=plain|avx2|avx512|neon limits the vector instructions of "
             "our kernels; by default they use the widest that the CPU has.",
         .opt = options->opt,
         .opts = sizeof rows / sizeof *rows,

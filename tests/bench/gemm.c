@@ -16,6 +16,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 enum { TRIES = 15 };
@@ -31,6 +33,7 @@ static double seconds(void)
 /* ---- the peak: independent multiply-adds in registers ---- */
 
 enum { CHAINS = 12, ROUNDS = 2000000 };
+typedef float (*chains)(float seed);
 
 #if defined(__x86_64__)
 __attribute__((target("avx512f"))) static float chains_avx512(float seed)
@@ -54,23 +57,52 @@ __attribute__((target("avx2,fma"))) static float chains_avx2(float seed)
     for (int i = 1; i < CHAINS; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);
     return _mm256_cvtss_f32(acc[0]);
 }
+
+static chains chains_of_level(int *lanes)
+{
+    *lanes = *t2i_cpu_vectors == T2I_AVX512 ? 16 : 8;
+    return *t2i_cpu_vectors == T2I_PLAIN ? NULL : *lanes == 16 ? chains_avx512 : chains_avx2;
+}
+#elif defined(__aarch64__)
+/* Two vectors per chain: some CPUs have four units. */
+static float chains_neon(float seed)
+{
+    float32x4_t acc[2 * CHAINS], x = vdupq_n_f32(seed);
+    for (int i = 0; i < 2 * CHAINS; i++) acc[i] = x;
+    for (int round = 0; round < ROUNDS; round++)
+#pragma GCC unroll 24
+        for (int i = 0; i < 2 * CHAINS; i++) acc[i] = vfmaq_f32(x, acc[i], x);
+    for (int i = 1; i < 2 * CHAINS; i++) acc[0] = vaddq_f32(acc[0], acc[i]);
+    return vaddvq_f32(acc[0]);
+}
+
+static chains chains_of_level(int *lanes)
+{
+    *lanes = 8;
+    return *t2i_cpu_vectors == T2I_PLAIN ? NULL : chains_neon;
+}
+#else
+static chains chains_of_level(int *lanes)
+{
+    *lanes = 0;
+    return NULL;
+}
 #endif
 
 /* GF/s; 0 where it is not known. */
 static double peak(void)
 {
-    double best = 0;
-#if defined(__x86_64__)
     static volatile float seed = 0.5f, sink;
-    for (int i = 0; i < TRIES && *t2i_cpu_vectors != T2I_PLAIN; i++) {
-        int lanes = *t2i_cpu_vectors == T2I_AVX512 ? 16 : 8;
+    double best = 0;
+    int lanes;
+    chains run = chains_of_level(&lanes);
+    for (int i = 0; i < TRIES && run != NULL; i++) {
         double start = seconds();
-        sink = lanes == 16 ? chains_avx512(seed) : chains_avx2(seed);
+        sink = run(seed);
         double rate = 2e-9 * lanes * CHAINS * ROUNDS / (seconds() - start);
         if (rate > best) best = rate;
     }
     (void)sink;
-#endif
     return best;
 }
 

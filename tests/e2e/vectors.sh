@@ -19,7 +19,7 @@ datasets() {
 } 2>"$scratch/data.log"
 datasets >"$scratch/expected" || { cat "$scratch/data.log"; fail "datasets"; }
 [ "$(grep -c ' [0-9a-f]\{32\}$' "$scratch/expected")" -eq 3 ] || { cat "$scratch/expected"; fail "no digests"; }
-for how in T2I_VECTORS=plain T2I_VECTORS=avx2 OPENBLAS_CORETYPE=Prescott; do
+for how in T2I_VECTORS=plain T2I_VECTORS=avx2 T2I_VECTORS=neon OPENBLAS_CORETYPE=Prescott; do
     env "$how" "$B/t2i-data" --version >/dev/null 2>&1 || continue
     export "${how?}"
     datasets >"$scratch/got" && rc=0 || rc=$?
@@ -54,9 +54,9 @@ for negatives in 4096 2 5 batch; do
                 --ngram-buckets 500 --ngram-hidden 21 --embed-dim 17"
             ;;
     esac
-    rm -rf "$scratch"/{plain,avx2,avx512,Haswell,Prescott,mixed}*
+    rm -rf "$scratch"/{plain,avx2,avx512,neon,Haswell,Prescott,mixed}*
     levels=
-    for level in plain avx2 avx512; do
+    for level in plain avx2 avx512 neon; do
         T2I_VECTORS=$level train 1 $common $model --negatives $negatives --out "$scratch/${level}1" && rc=0 || rc=$?
         [ $rc -eq 64 ] && { grep -q 'this CPU has' "$scratch/train.log" || fail "$level: refused for another reason"; continue; }
         [ $rc -eq 0 ] || fail "$level: exit code $rc"

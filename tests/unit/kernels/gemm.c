@@ -386,13 +386,14 @@ static int run_level(char **argv, const char *level)
 
 int main(int argc, char **argv)
 {
-    static const char *const levels[] = {"plain", "avx2", "avx512"};
+    static const char *const levels[] = {"plain", "avx2", "avx512", "neon"};
     t2i_error err;
     int failed = 0;
     (void)argc;
     t2i_cpu_set_rounding();
     if (getenv("T2I_VECTORS") == NULL) {
-        for (size_t i = 0; i < 3; i++) failed += run_level(argv, levels[i]);
+        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+            failed += run_level(argv, levels[i]);
         return failed;
     }
     if (t2i_cpu_check_vectors(&err) == T2I_OK) return test_level();
