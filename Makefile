@@ -148,8 +148,10 @@ $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 
 help:
 	@echo "make            build the programs, in $B"
+	@echo "make taste      ask the small model of shapes that comes with the source"
 	@echo "make demo       captioned shapes: build the dataset, train, generate five pictures (3 minutes)"
 	@echo "make score      after the demo: evaluate it on unseen combinations"
+	@echo "make showcase   make again what README shows of the demo, and the model of make taste"
 	@echo "make tutorial   run the tutorial, from MODEL=multimodal_model.pt WEIGHTS=resnet18.pth to text_to_image_model.pt"
 	@echo "make check      run all tests (JOBS=1: one at a time); make asan-check: with address and undefined-behaviour sanitizers"
 	@echo "make soak       inject faults for hours, and print statistics (FAULT=kill for one kind)"
@@ -182,6 +184,11 @@ demo: all
 	@B=$B MPIRUN="$(MPIRUN)" sh jobs/demo.sh
 score: all
 	@B=$B sh jobs/score.sh
+taste: all
+	@B=$B sh jobs/taste.sh
+# What README shows of the demo, and the model of make taste; tests/e2e/showcase.sh compares.
+showcase: all
+	@B=$B MPIRUN="$(MPIRUN)" sh jobs/showcase.sh
 tutorial: all
 	@B=$B MPIRUN="$(MPIRUN)" sh jobs/tutorial.sh
 
@@ -246,6 +253,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all man always help test-programs mutations goodput install uninstall dist demo score tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
+.PHONY: all man always help test-programs mutations goodput install uninstall dist demo score taste showcase tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
         fuzz bench scaling scaling-model soak format clean
 .SECONDARY:

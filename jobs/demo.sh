@@ -7,12 +7,13 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # shellcheck disable=SC2086
 $MPIRUN -np "$(sh jobs/cores.sh 8)" "$B/t2i-train" jobs/shapes.ini
 # No training picture shows the last two combinations (with seed 1; tested by tests/unit/prepare/shapes.c).
-"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force \
-    "a small red circle in the middle" \
+set -- "a small red circle in the middle" \
     "on the left, a large purple diamond" \
     "the triangle on the right is medium and orange" \
     "a medium blue star in the top left corner" \
     "a large green square in the bottom left corner"
+"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force "$@"
+"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force --json "$@" >runs/shapes/demo.json
 cat <<END
 
 No training picture shows the combinations of the last two prompts. Open
@@ -20,4 +21,13 @@ No training picture shows the combinations of the last two prompts. Open
   runs/shapes/demo-drawn-4.png  the decoded picture of an unseen combination
   runs/shapes/report.html       in a browser: loss curves, samples, and where the time went
 Next: make score, and "Your own pictures" in README.md
+
 END
+model=$(sha256sum runs/shapes/model.safetensors | cut -c1-16)
+shown=$(sed -n 's/.*begins with `\([0-9a-f]\{16\}\)`.*/\1/p' README.md)
+if [ "$model" = "$shown" ]; then
+    echo "The model has the same bits as in README: sha256 $model..."
+else
+    echo "The model has other bits than in README: sha256 $model..., not $shown..."
+    echo "Its job or its dataset was changed, or this is a bug of t2i-train."
+fi

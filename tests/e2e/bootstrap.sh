@@ -1,7 +1,7 @@
 #!/bin/bash
 # ./bootstrap --prefix: with some packages taken for missing, they are unpacked in a folder, and a program is built from there and
 # runs with the libraries there; a second call fetches nothing. Needs apt-get and a mirror of Debian.
-# TIMEOUT: 300
+# TIMEOUT: 600
 . tests/e2e/lib.sh.inc
 command -v apt-get >/dev/null || { echo "no apt-get here"; exit 77; }
 ./bootstrap --nonsense >"$scratch/said" && fail "an unknown option is taken"

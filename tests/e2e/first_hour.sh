@@ -62,7 +62,7 @@ mkdir "$scratch/project/data"
 for program in "$B"/t2i-*; do ln -s "$PWD/$program" "$scratch/project/build/release/"; done
 photos "$scratch/project"
 sed -i 's/^steps = .*/steps = 20/' "$scratch"/project/jobs/*.ini
-sed -i 's/^.\/bootstrap && make demo/B=build\/release sh jobs\/demo.sh/' "$scratch/walk"
+sed -i 's/^.\/bootstrap && make demo/B=build\/release sh jobs\/demo.sh/; s/^make taste/B=build\/release sh jobs\/taste.sh/' "$scratch/walk"
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || fail "no emoji font: ./bootstrap installs it"
 cd "$scratch/project"
 sh -ex "$scratch/walk" >"$scratch/said" 2>&1 </dev/null || { fail "command lines of $documents: the last of these"; tail -n 20 "$scratch/said"; }
