@@ -32,7 +32,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define T2I_VERSION "1.0.0" /* of all programs */
+#define T2I_VERSION "1.1.0" /* of all programs */
 #ifndef T2I_GIT /* git describe of the source; the Makefile defines it for the programs' main      \
                    files */
 #define T2I_GIT "unknown"

@@ -8,7 +8,7 @@
 #include "base/opts.h"
 #include "base/text.h"
 
-#define T2I_RELEASED "2026-11-25" /* release date of T2I_VERSION */
+#define T2I_RELEASED "2026-11-29" /* release date of T2I_VERSION */
 
 /* Adds the text of --help, in lines of at most 80 columns. all is not 0: everything. Otherwise, for
  * a program with commands: the list of commands, or the chosen command's options; for any other
