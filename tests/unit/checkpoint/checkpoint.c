@@ -85,8 +85,10 @@ static void test_round_trip(void)
 {
     const char *path = in_scratch("a.safetensors");
     t2i_checkpoint out = sample(12, 1), in;
+    out.ema = filled(&out.model.layout, 3.0f);
     OK(t2i_checkpoint_save(&out, path, &err));
     OK(t2i_checkpoint_load(&in, path, 1, 0, &err));
+    CU_ASSERT_TRUE(same_block(&in, in.ema, out.ema));
     CU_ASSERT_TRUE(in.ours && in.has_head);
     CU_ASSERT_EQUAL(memcmp(&in.model.config, &small, sizeof small), 0);
     CU_ASSERT_TRUE(same_block(&in, in.weights, out.weights) && same_block(&in, in.m, out.m) &&
@@ -107,7 +109,8 @@ static void test_round_trip(void)
     t2i_text_free(&b);
     t2i_checkpoint_free(&in);
     OK(t2i_checkpoint_load(&in, path, 0, 0, &err)); /* moments are not wanted */
-    CU_ASSERT_TRUE(in.m == NULL && in.v == NULL && same_block(&in, in.weights, out.weights));
+    CU_ASSERT_TRUE(in.m == NULL && in.v == NULL && in.ema == NULL &&
+                   same_block(&in, in.weights, out.weights));
     t2i_checkpoint_free(&in);
     t2i_checkpoint_free(&out);
 }
