@@ -2,7 +2,7 @@
 # goodput.sh: what is kept of a run whose ranks are killed. Usage: [CELLS="60:5 60:30 300:5 300:30"] [MINUTES=20] goodput.sh
 # (make goodput). Trains captioned shapes on two ranks in the loop of docs/cluster.md. In a cell K:C one of the ranks, drawn at
 # random, gets SIGKILL every K seconds, and a checkpoint is written about every C seconds. The speed of an undisturbed minute
-# turns steps into seconds: what a kill costs is (seconds held - seconds of the steps kept) / kills.
+# turns steps into seconds. What a kill costs is the time until the run has reached the step of the kill again.
 set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun} MINUTES=${MINUTES:-20} CELLS=${CELLS:-60:5 60:30 300:5 300:30}
 RANDOM=${SEED:-1}
@@ -32,17 +32,26 @@ echo "|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     every=${cell%:*} seconds=${cell#*:}
     steps=$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')
-    out=$scratch/run-$every-$seconds kills=0 computed=0 from=0
+    out=$scratch/run-$every-$seconds kills=0 regained=0 cost=0 computed=0 from=0 before=0
     : >"$scratch/log"
     begun=$(now)
     end=$((begun + MINUTES * 60000000)) next=$((begun + every * 1000000))
     while :; do
         : >"$scratch/log"
         job "$steps"
-        while jobs -r | grep -q . && [ "$(now)" -lt "$next" ] && [ "$(now)" -lt "$end" ]; do sleep 0.05; done
+        while jobs -r | grep -q . && [ "$(now)" -lt "$next" ] && [ "$(now)" -lt "$end" ]; do
+            sleep 0.05
+            [ "$before" -gt 0 ] || continue
+            step=$(last_step)
+            [ "$step" -ge "$before" ] || back=yes # the log was cut
+            if [ -n "$back" ] && [ "$step" -ge "$before" ]; then
+                regained=$((regained + 1)) cost=$((cost + $(now) - killed)) before=0
+            fi
+        done
         [ "$(now)" -lt "$end" ] || break
         victim=$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)
-        kill -KILL "$victim" && kills=$((kills + 1))
+        before=$(last_step) back=''
+        kill -KILL "$victim" && kills=$((kills + 1)) killed=$(now)
         wait || true
         sleep 1 # as the loop does
         from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
@@ -52,8 +61,8 @@ for cell in $CELLS; do
     kill -USR1 $(ranks) && wait || true
     from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
     computed=$((computed + $(last_step) - from))
-    echo "$every $seconds $kills $(last_step) $computed $(now) $begun $rate" | awk '{
+    echo "$every $seconds $kills $(last_step) $computed $(now) $begun $rate $cost $regained" | awk '{
         held = ($6 - $7) / 1e6; kept = $4 / $8
         printf "| %d s | %d s | %d | %d of %d, %.1f %% | %.0f of %.0f, %.1f %% | %.1f s | %.1f s |\n", $1, $2, $3, $4, $5,
-            100 * $4 / $5, kept, held, 100 * kept / held, $3 ? (held - kept) / $3 : 0, $2 / 2 + 3 }'
+            100 * $4 / $5, kept, held, 100 * kept / held, $10 ? $9 / $10 / 1e6 : 0, $2 / 2 + 3 }'
 done

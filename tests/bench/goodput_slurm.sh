@@ -2,6 +2,7 @@
 # goodput_slurm.sh: goodput.sh under Slurm. Usage: [CELLS="rank:60:5 ..."] [MINUTES=20] goodput_slurm.sh (make goodput)
 # In a cell KIND:K:C slurm/train.sbatch trains on two nodes of one rank each (rank) or loses one of two nodes (node) every K seconds
 # that it runs, with a checkpoint about every C seconds. Only time is counted in which the job holds nodes, not its wait in the queue.
+# What a loss costs is the time until the run has reached the step of the loss again.
 nodes=2
 . tests/slurm/slurm.sh.inc
 set +e
@@ -33,15 +34,20 @@ echo "| loss | checkpoint every | losses | steps kept of computed | seconds kept
 echo "|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     IFS=: read -r kind every seconds <<<"$cell"
-    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 next=$every last=$(now) was=''
+    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 next=$every last=$(now) before=0 back='' regained=0 cost=0
     start "$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')"
     while [ $((held / 60000000)) -lt "$MINUTES" ]; do
         sleep 0.2
         at=$(now)
         if running; then
-            held=$((held + at - last)) was=yes
+            held=$((held + at - last))
+            step=$(step_of "$run")
+            [ "$step" -ge $before ] || back=yes # the log was cut
+            if [ -n "$back" ] && [ "$step" -ge $before ]; then
+                regained=$((regained + 1)) cost=$((cost + held - at_loss)) before=0 back=''
+            fi
             [ $((held / 1000000)) -lt $next ] || {
-                before=$(step_of "$run") losses=$((losses + 1)) next=$((next + every))
+                before=$step losses=$((losses + 1)) next=$((next + every)) at_loss=$held
                 lost=$((lost + before - $(newest "$run")))
                 case $kind in
                 rank) kill -KILL "$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)" ;;
@@ -54,9 +60,9 @@ for cell in $CELLS; do
     kept=$(step_of "$run")
     scancel "$job"
     wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
-    echo "$kind $every $seconds $losses $kept $((kept + lost)) $held $rate" | awk '{
+    echo "$kind $every $seconds $losses $kept $((kept + lost)) $held $rate $cost $regained" | awk '{
         held = $7 / 1e6; kept = $5 / $8
         printf "| a %s every %d s | %d s | %d | %d of %d, %.1f %% | %.0f of %.0f, %.1f %% | %.1f s | %.1f s |\n", $1, $2, $3, $4, $5, $6,
-            100 * $5 / $6, kept, held, 100 * kept / held, $4 ? (held - kept) / $4 : 0, $3 / 2 + 3 }'
+            100 * $5 / $6, kept, held, 100 * kept / held, $10 ? $9 / $10 / 1e6 : 0, $3 / 2 + 3 }'
 done
 finish
