@@ -38,7 +38,7 @@ train 8 $common $extras --steps 13 --out "$scratch/extras"
 train 2 $common $extras --steps 25 --out "$scratch/extras"
 grep -q '"mrr":0.[0-9]' "$scratch/extras1/log.jsonl" || fail "no scores of a validation"
 # the best model is the first of those that find most
-best=$(sed -n '/"val_loss"/s/.*"step":\([0-9]*\),.*"mrr":\([0-9.]*\),"chain.*/\1 \2/p' "$scratch/extras1/log.jsonl" |
+best=$(sed -n '/"val_loss"/s/.*"step":\([0-9]*\),.*"mrr":\([0-9.]*\),.*"chain.*/\1 \2/p' "$scratch/extras1/log.jsonl" |
     awk '$1 % 7 == 0 && $2 > most { most = $2; step = $1 } END { print step }')
 "$B/t2i-model" show "$scratch/extras1/best.safetensors" | grep -q "step $best," || fail "best.safetensors is not of step $best"
 cmp "$scratch"/{extras1,extras}/best.safetensors || fail "$extras: another best model after a resume"
