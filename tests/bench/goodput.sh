@@ -40,7 +40,7 @@ for cell in $CELLS; do
         : >"$scratch/log"
         job "$steps"
         while jobs -r | grep -q . && [ "$(now)" -lt "$next" ] && [ "$(now)" -lt "$end" ]; do
-            sleep 0.05
+            sleep 0.2
             [ "$before" -gt 0 ] || continue
             step=$(last_step)
             [ "$step" -ge "$before" ] || back=yes # the log was cut
@@ -53,7 +53,6 @@ for cell in $CELLS; do
         before=$(last_step) back=''
         kill -KILL "$victim" && kills=$((kills + 1)) killed=$(now)
         wait || true
-        sleep 1 # as the loop does
         from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
         computed=$((computed + $(last_step) - from)) next=$((next + every * 1000000))
     done
