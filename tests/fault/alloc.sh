@@ -76,6 +76,6 @@ try export "$B/t2i-model" export "$in/run" --to "$out/x.pt"
 try export-safetensors "$B/t2i-model" export "$in/run" --to "$out/x.safetensors"
 try import "$B/t2i-model" import "$in/m.pt" --to "$out/y.safetensors"
 try generate "$B/t2i-generate" "$in/run" red --data "$in/s.h5" --out "$out/g.png" --force
-try generate-json "$B/t2i-generate" "$in/run" red --json
+try generate-json "$B/t2i-generate" "$in/run" red --json --force
 echo "$total faults"
 finish
