@@ -5,8 +5,8 @@
 # is built. The long form is night.sh.
 nodes=2
 . tests/slurm/slurm.sh.inc
-for script in train array build; do
-    sbatch --test-only slurm/$script.sbatch 2>"$scratch/log" || { fail "sbatch does not take $script.sbatch"; cat "$scratch/log"; }
+for script in slurm/{train,array,build} examples/sweep; do
+    sbatch --test-only $script.sbatch 2>"$scratch/log" || { fail "sbatch does not take $script.sbatch"; cat "$scratch/log"; }
 done
 
 small_dataset "$scratch/d.h5"
