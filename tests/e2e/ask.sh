@@ -74,7 +74,7 @@ rm -r runs/other/generated
 touch runs/other/generated
 (cd ../else && expect 0 "generated cannot be written: pictures go to the current folder" "$generate" ../start/runs/other "a red square" &&
     [ -s a-red-square.png ] && [ -s a-red-square-drawn-1.png ] && finish) || fail "a run that cannot be written"
-if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --clear-groups test -r "$B/t2i-reader" 2>/dev/null; then
+if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --clear-groups test -r "${generate%/*}/t2i-reader" 2>/dev/null; then
     chmod 755 "$scratch" && chmod -R a+rX "$scratch/start" && rm runs/other/generated
     mkdir -m 777 "$scratch/theirs"
     (cd "$scratch/theirs" && expect 0 "pictures go to the current folder" setpriv --reuid 65534 --clear-groups "$generate" ../start/runs/other "a red square" &&
