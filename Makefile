@@ -146,6 +146,15 @@ $(SHIMS): $B/%.so: %.c tests/fault/shim.h
 	@mkdir -p $(@D)
 	$Q$(CC) $(STD) -O2 -g -fPIC -shared -o $@ $< -Wl,--as-needed $(LIBS) -ldl
 
+# Programs for aarch64, with Debian's cross compiler and the libraries in SYSROOT (tests/helper/arm64_sysroot).
+SYSROOT ?= $(CURDIR)/build/arm64-sysroot
+ARM64   := $(addprefix build/arm64/,t2i-train t2i-data t2i-reader tests/unit/kernels/vectors)
+arm64: cross := aarch64-linux-gnu-
+arm64: from  := $(SYSROOT)/usr/lib/aarch64-linux-gnu
+arm64:
+	@PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) PKG_CONFIG_LIBDIR=$(from)/pkgconfig:$(from)/openblas-pthread/pkgconfig:$(SYSROOT)/usr/share/pkgconfig \
+	    $(MAKE) MPI=openmpi B=build/arm64 CC="$(cross)gcc --sysroot=$(SYSROOT)" AR=$(cross)ar LD=$(cross)ld OBJCOPY=$(cross)objcopy $(ARM64)
+
 help:
 	@echo "make            build the programs, in $B"
 	@echo "make taste      ask the small model of shapes that comes with the source"
@@ -159,6 +168,7 @@ help:
 	@echo "make fuzz       run libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      benchmarks, with PyTorch if PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes in all)"
 	@echo "make goodput    kill ranks of a run every minute and every five, and see what is kept (MINUTES=20 a cell)"
+	@echo "make arm64      cross-build programs for aarch64, in build/arm64 (SYSROOT: see tests/helper/arm64_sysroot)"
 	@echo "make install    install programs, library, job files, Slurm scripts below PREFIX=/usr/local (staged below DESTDIR); make uninstall"
 	@echo "make dist       source archive build/t2i-train-$(VERSION).tar.gz, reproducible"
 	@echo "make scaling    simulate the messages of 4 to 512 ranks (needs libsimgrid-dev)"
@@ -202,7 +212,7 @@ check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
 check-e2e check-fault check-slurm: check-%: test-programs
 	@$(RUN) $(call scripts,$*)
 # What the scripts start.
-test-programs: all $(HELPERS) $(FAULTS) $(SHIMS)
+test-programs: all $(HELPERS) $(FAULTS) $(SHIMS) $B/tests/unit/kernels/vectors
 # Does each protection that tests/fault/README.md promises have a test that notices its loss?
 MUTATION ?=
 mutations: test-programs $(TESTS)
@@ -253,6 +263,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all man always help test-programs mutations goodput install uninstall dist demo score taste showcase tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
+.PHONY: all man arm64 always help test-programs mutations goodput install uninstall dist demo score taste showcase tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
         fuzz bench scaling scaling-model soak format clean
 .SECONDARY:
