@@ -4,7 +4,8 @@
 # weights that 1.0.0 reaches. tests/golden/version-1.0/make.sh made the files.
 . tests/e2e/lib.sh.inc
 B=$(cd "$B" && pwd) tutorial=$PWD/jobs/tutorial here=$PWD/tests/golden/version-1.0
-cp -r "$here"/set.h5 "$here"/run "$here"/model.safetensors "$scratch/"
+cp -r "$here"/run "$here"/model.safetensors "$scratch/"
+gzip -dc "$here/set.h5.gz" >"$scratch/set.h5"
 cd "$scratch"
 options=(--d-model 8 --heads 2 --layers 1 --d-ff 8 --batch 8 --lr 1e-2 --steps 30 --validate-every 10)
 

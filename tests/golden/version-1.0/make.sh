@@ -1,6 +1,6 @@
 #!/bin/sh
 # make.sh BUILD: made the files here, once, from the root of the source by version 1.0.0 (commit 08328f1, built in BUILD):
-#   set.h5             a dataset
+#   set.h5.gz          a dataset
 #   run                a run that was told to stop after a few of its 30 steps
 #   model.safetensors  the model of the same run without a stop
 #   answers.json       what t2i-generate --json says of it
@@ -18,4 +18,5 @@ train --out whole
 train --out run --max-time 0.001 || [ $? -eq 75 ]
 "$B/t2i-generate" whole "a blue square" "green, a circle" --json --out sheet.png >"$here/answers.json"
 rm -rf run/events.jsonl "$here/run"
-cp -r set.h5 run whole/model.safetensors "$here/"
+gzip -n -9 <set.h5 >"$here/set.h5.gz"
+cp -r run whole/model.safetensors "$here/"
