@@ -138,14 +138,12 @@ void t2i_log_detail(const char *format, ...)
     va_end(args);
 }
 
-/* Drops the last fields of the line until it is narrower than the terminal, and truncates it if one
- * field alone is wider: a line that wraps cannot be overwritten. */
-static void fit_terminal(char *line)
+/* Drops the last fields of the line until it is narrower than so many columns, and truncates it if
+ * one field alone is wider: on a terminal a line that wraps cannot be overwritten. */
+static void fit(char *line, size_t columns)
 {
-    struct winsize size;
-    size_t columns = 80, used = 0;
+    size_t used = 0;
     char *field = NULL; /* the end of the last field that fits */
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) columns = size.ws_col;
     for (; *line != '\0'; line++) {
         if (strncmp(line, T2I_LOG_FIELD, strlen(T2I_LOG_FIELD)) == 0) field = line;
         used += ((unsigned char)*line & 0xc0u) != 0x80u;
@@ -165,9 +163,13 @@ void t2i_log_progress(int last, const char *format, ...)
     va_end(args);
     line[t2i_utf8_clean(line, strlen(line), "")] = '\0';
     if (t2i_log_is_terminal()) {
-        fit_terminal(line);
+        struct winsize size = {0};
+        int known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+        fit(line, known ? size.ws_col : 80);
         fprintf(stderr, "\r\033[K%s%s", line, last ? "\n" : "");
-    } else {
+    } else { /* often on a terminal after all, behind mpirun */
+        size_t name = strlen(log_program) + strlen(": ");
+        fit(line, name < 80 ? 81 - name : 1);
         fprintf(stderr, "%s: %s\n", log_program, line);
     }
     fflush(stderr);

@@ -46,9 +46,10 @@ void t2i_log_on_warning(void (*receive)(void *context, const char *text), void *
 /* Like t2i_log_note, only with T2I_VERBOSE. */
 void t2i_log_detail(const char *format, ...) T2I_PRINTF(1, 2);
 
-/* Prints a progress line, not with T2I_QUIET. On a terminal it overwrites the previous one and has
- * as many of its fields, which T2I_LOG_FIELD separates, as fit the width; elsewhere it is a line of
- * its own. Any other message ends it first. last: the line stays (a newline follows). */
+/* Prints a progress line, not with T2I_QUIET. It has as many of its fields, which T2I_LOG_FIELD
+ * separates, as fit the terminal, or 80 columns elsewhere. On a terminal it overwrites the previous
+ * one; elsewhere it is a line of its own. Any other message ends it first. last: the line stays (a
+ * newline follows). */
 #define T2I_LOG_FIELD " | "
 void t2i_log_progress(int last, const char *format, ...) T2I_PRINTF(2, 3);
 

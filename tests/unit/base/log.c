@@ -76,6 +76,13 @@ static void steps(void)
     t2i_log_progress(1, "step 3");
 }
 
+/* "t2i-test: " and the first two fields are 80 columns. */
+static void step_elsewhere(void)
+{
+    t2i_log_program("t2i-test");
+    t2i_log_progress(1, "step 4 | %061d | last", 5);
+}
+
 static void speak_on_terminal(void)
 {
     on_terminal(steps, "xterm", "");
@@ -102,6 +109,9 @@ static void test_log(void)
     CU_ASSERT_EQUAL(child(speak, 2, said, sizeof said), 0);
     CU_ASSERT_STRING_EQUAL(said, "t2i-test: something is wrong\nt2i-test: warning: careful: 5\n"
                                  "t2i-test: by the way\nt2i-test: step 1\nt2i-test: step 2\n");
+    CU_ASSERT_EQUAL(child(step_elsewhere, 2, said, sizeof said), 0);
+    CU_ASSERT_EQUAL(strlen(said), 81); /* with the newline */
+    CU_ASSERT_PTR_NOT_NULL(strstr(said, "5\n"));
     CU_ASSERT_EQUAL(child(speak_as_another_rank, 2, said, sizeof said), 0);
     CU_ASSERT_STRING_EQUAL(said, "");
     CU_ASSERT_EQUAL(child(speak_quietly, 2, said, sizeof said), 0);
