@@ -46,7 +46,10 @@ alike() {
 train 1 $model --out "$scratch/x86"
 arm train 1 $model --out "$scratch/arm1"
 T2I_VECTORS=plain arm train 2 $model --out "$scratch/plain2"
-for run in arm1 plain2; do alike $run; done
+timeout 100 $MPIRUN -np 1 "$B/t2i-train" $model --out "$scratch/mixed" : \
+    -np 1 env T2I_READER="$scratch/arm/t2i-reader" "$scratch/arm/t2i-train" $model --out "$scratch/mixed" >"$scratch/train.log" 2>&1 ||
+    { cat "$scratch/train.log"; fail "ranks of both architectures in one job"; }
+for run in arm1 plain2 mixed; do alike $run; done
 
 # ---- continued on the other ----
 arm train 2 $model --resume "$scratch/x86/$half" --out "$scratch/on_arm"
