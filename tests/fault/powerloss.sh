@@ -10,7 +10,7 @@ run="$B/t2i-train $tiny --keep 1 --checkpoint-every 2 --validate-every 2 --sampl
 record() { env T2I_SHIM_UNDER="$below" T2I_SHIM_LOG="$scratch/log" LD_PRELOAD="$shim" "$@" >"$scratch/said" 2>&1; }
 
 rc=0
-T2I_SHIM_FAIL="fsync 1 kill" record $run --steps 4 --out "$out" || rc=$?
+T2I_SHIM_FAIL="fsync-folder 1 kill" record $run --steps 4 --out "$out" || rc=$?
 [ $rc -eq 137 ] || fail "the first fsync did not kill: $rc"
 record $run --steps 4 --out "$out" || { fail "no run"; cat "$scratch/said"; }
 T2I_ASIDE_MB=0 record $run --steps 8 --out "$out" || { fail "no further run"; cat "$scratch/said"; }
