@@ -46,7 +46,7 @@ static void setup(fixture *f)
     "General:\n"                                                                                   \
     "  --quiet                 Print only results, warnings and errors.\n"                         \
     "  --verbose               Print more details.\n"                                              \
-    "  --help                  Print this help.\n"                                                 \
+    "  --help                  Print this help; also -h.\n"                                        \
     "  --help-all              Print the complete help.\n"                                         \
     "  --version               Print the versions of the program and its libraries.\n"
 
