@@ -231,7 +231,7 @@ t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t siz
     return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", path, strerror(why), and);
 }
 
-static t2i_status read_all(int fd, const char *path, size_t limit, t2i_text *text, t2i_error *err)
+t2i_status t2i_fs_read_open(int fd, const char *path, size_t limit, t2i_text *text, t2i_error *err)
 {
     char piece[1 << 16];
     size_t total = 0;
@@ -255,7 +255,7 @@ t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(errno));
-    t2i_status status = read_all(fd, path, limit, text, err);
+    t2i_status status = t2i_fs_read_open(fd, path, limit, text, err);
     close(fd);
     return status;
 }

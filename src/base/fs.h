@@ -49,6 +49,9 @@ T2I_CHECKED t2i_status t2i_fs_append(int fd, const char *path, const void *bytes
 /* Appends the whole file to *text. T2I_NOINPUT if it cannot be opened or is a folder, T2I_DATA if
  * it is larger than limit bytes, T2I_IO if reading fails. */
 T2I_CHECKED t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err);
+/* The same from an open descriptor, to its end; path is its name in errors. */
+T2I_CHECKED t2i_status t2i_fs_read_open(int fd, const char *path, size_t limit, t2i_text *text,
+                                        t2i_error *err);
 
 /* Creates the folder and its parents, and fsyncs them. The folder may exist. T2I_CANTCREATE,
  * T2I_IO.

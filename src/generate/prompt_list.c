@@ -1,8 +1,8 @@
 #include "generate/prompt_list.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -47,20 +47,6 @@ static void hint_at_quotes(const char *const *operand, size_t operands)
 
 /* ---- a file of prompts ---- */
 
-static t2i_status read_input(t2i_text *out, t2i_error *err)
-{
-    char block[4096];
-    size_t got;
-    while ((got = fread(block, 1, sizeof block, stdin)) > 0) {
-        if (out->size + got > FILE_MAX)
-            return t2i_fail(err, T2I_DATA, "standard input has more than 1 GiB of prompts");
-        T2I_TRY(t2i_text_add(out, block, got, err));
-    }
-    if (ferror(stdin))
-        return t2i_fail(err, T2I_IO, "cannot read standard input: %s", strerror(errno));
-    return T2I_OK;
-}
-
 /* Makes strings of the lines, in place. */
 static t2i_status add_lines(t2i_prompt_list *list, const char *name, t2i_error *err)
 {
@@ -85,7 +71,8 @@ static t2i_status add_lines(t2i_prompt_list *list, const char *name, t2i_error *
 static t2i_status read_file(t2i_text *out, const char *path, const char *name, t2i_error *err)
 {
     static const char wanted[] = "a list of prompts, one per line";
-    T2I_TRY(path == name ? t2i_fs_read(path, FILE_MAX, out, err) : read_input(out, err));
+    T2I_TRY(path == name ? t2i_fs_read(path, FILE_MAX, out, err)
+                         : t2i_fs_read_open(STDIN_FILENO, name, FILE_MAX, out, err));
     if (out->size == 0 || memchr(out->data, '\0', out->size) != NULL)
         return t2i_file_kind_refuse(out->data, out->size, name, wanted, err);
     return T2I_OK;
