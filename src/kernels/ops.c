@@ -154,6 +154,7 @@ T2I_KERNEL(void, t2i_ops_exp, (float *x, size_t count), (x, count))
         t2i_exp_part(&part);
         memcpy(x + i, &part, sizeof part);
     }
+    if (i == count) return;
     memcpy(&part, x + i, (count - i) * sizeof *x);
     t2i_exp_part(&part);
     memcpy(x + i, &part, (count - i) * sizeof *x);
