@@ -761,8 +761,7 @@ static t2i_status read_job(t2i_opts *opts, t2i_error *err)
     j.seen = t2i_alloc(opts->opts, sizeof *j.seen);
     if (status == T2I_OK && j.seen == NULL) status = t2i_fail_memory(err, opts->opts, opts->job);
     if (status == T2I_OK && text.size > 0) {
-        int mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
-        j.start = j.at = text.data + (mark ? 3 : 0);
+        j.start = j.at = t2i_utf8_without_mark((t2i_span){text.data, text.size}).data;
         j.end = text.data + text.size;
         status = parse_job(&j, err);
     }

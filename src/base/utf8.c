@@ -54,6 +54,12 @@ static int is_blank(uint32_t code)
            code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
+t2i_span t2i_utf8_without_mark(t2i_span text)
+{
+    int mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
+    return mark ? (t2i_span){text.data + 3, text.size - 3} : text;
+}
+
 t2i_span t2i_utf8_trim(t2i_span text)
 {
     uint32_t code;

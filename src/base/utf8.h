@@ -26,6 +26,9 @@ size_t t2i_utf8_encode(uint32_t code, char *out);
 /* Offset of the first byte that is not UTF-8, or size if all are. */
 size_t t2i_utf8_valid(const char *bytes, size_t size);
 
+/* The text without the byte order mark that Windows writes before it. */
+t2i_span t2i_utf8_without_mark(t2i_span text);
+
 /* The text without the blanks at its ends: the characters of Unicode's property White_Space, such
  * as U+00A0 and U+3000, and line ends. */
 t2i_span t2i_utf8_trim(t2i_span text);

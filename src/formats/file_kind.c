@@ -388,9 +388,9 @@ static const char *name_text(head h, const char **advice)
         {"#!", "a script", ""},
         {"model_checkpoint_path:", "the index of a TensorFlow checkpoint", TO_TORCH},
     };
-    const char *text = (const char *)h.bytes;
-    size_t size = h.size;
-    if (begins(text, size, "\xef\xbb\xbf")) text += 3, size -= 3;
+    t2i_span all = t2i_utf8_without_mark((t2i_span){(const char *)h.bytes, h.size});
+    const char *text = all.data;
+    size_t size = all.size;
     const char *lines = text, *end = text + size;
     while (size > 0 && strchr(" \t\r\n", *text) != NULL) text++, size--;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

@@ -50,10 +50,9 @@ static void hint_at_quotes(const char *const *operand, size_t operands)
 /* Makes strings of the lines, in place. */
 static t2i_status add_lines(t2i_prompt_list *list, const char *name, t2i_error *err)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, as Windows writes it */
     char place[300];
-    char *at = list->file.data, *end = at + list->file.size;
-    if (list->file.size >= 3 && memcmp(at, mark, 3) == 0) at += 3;
+    t2i_span text = t2i_utf8_without_mark((t2i_span){list->file.data, list->file.size});
+    char *end = list->file.data + list->file.size, *at = end - text.size;
     for (size_t number = 1; at < end; number++) {
         char *line = at, *stop = memchr(at, '\n', (size_t)(end - at));
         at = stop == NULL ? end : stop + 1;

@@ -37,18 +37,12 @@ static int is_array(t2i_span value)
     return at < value.size && (value.data[at] == '{' || value.data[at] == ']');
 }
 
-static t2i_span without_mark(t2i_span text)
-{
-    int mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
-    return mark ? (t2i_span){text.data + 3, text.size - 3} : text;
-}
-
 t2i_caption_kind t2i_caption_json_kind(t2i_span head)
 {
     t2i_json_scan file, array, entry;
     t2i_json_part member, first;
     t2i_caption_kind kind = T2I_CAPTION_NONE;
-    t2i_status status = t2i_json_scan_begin(&file, without_mark(head), 1, NULL);
+    t2i_status status = t2i_json_scan_begin(&file, t2i_utf8_without_mark(head), 1, NULL);
     if (status != T2I_OK || file.closing != '}') return T2I_CAPTION_NONE;
     for (;;) {
         status = t2i_json_scan_next(&file, &member, NULL);
@@ -75,8 +69,8 @@ static t2i_status find_arrays(caption_file *file, t2i_error *why)
 {
     t2i_json_scan scan;
     t2i_json_part member;
-    T2I_TRY(t2i_json_scan_begin(&scan, without_mark((t2i_span){file->text.data, file->text.size}),
-                                1, why));
+    T2I_TRY(t2i_json_scan_begin(
+        &scan, t2i_utf8_without_mark((t2i_span){file->text.data, file->text.size}), 1, why));
     if (scan.closing != '}') return t2i_fail(why, T2I_DATA, "it holds no JSON object");
     for (;;) {
         T2I_TRY(t2i_json_scan_next(&scan, &member, why));

@@ -163,10 +163,10 @@ static t2i_status read_list(t2i_list_reader *r, t2i_error *err)
 
 static t2i_status read_text(t2i_list_reader *r, const t2i_text *file, t2i_error *err)
 {
-    size_t mark = file->size >= 3 && memcmp(file->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    if (file->size > mark) {
-        r->end = file->data + file->size;
-        r->at = file->data + mark;
+    t2i_span all = t2i_utf8_without_mark((t2i_span){file->data, file->size});
+    if (all.size > 0) {
+        r->end = all.data + all.size;
+        r->at = all.data;
         t2i_list_drop_empty_end(r, 0);
     }
     if (r->at == r->end) return t2i_fail(err, T2I_DATA, "%s is empty: it holds no pairs", r->path);

@@ -105,9 +105,9 @@ static t2i_span span(const char *text)
 static t2i_status add_lines(t2i_pair_list *out, const char *path, t2i_span text,
                             t2i_pair_fields *fields, t2i_error *err)
 {
+    text = t2i_utf8_without_mark(text);
     const char *at = text.size == 0 ? "" : text.data, *end = at + text.size;
-    if (text.size >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
-    if (t2i_utf8_trim((t2i_span){at, (size_t)(end - at)}).size == 0) {
+    if (t2i_utf8_trim(text).size == 0) {
         fields->prompt = (t2i_span){"", 0};
         return t2i_pairs_add(out, path, 1, fields, err);
     }

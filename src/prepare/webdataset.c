@@ -419,7 +419,7 @@ static t2i_status add_lines(t2i_webdataset_sample *sample, t2i_part part, t2i_er
     if (valid < text->size)
         return blame(sample, err, "%s is not UTF-8 at byte %zu", name, valid + 1);
     if (memchr(at, '\0', text->size) != NULL) return blame(sample, err, "%s holds a NUL", name);
-    if (text->size >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
+    at = t2i_utf8_without_mark((t2i_span){at, text->size}).data;
     while (at < end) {
         const char *line = at, *next = memchr(at, '\n', (size_t)(end - at));
         const char *last = next == NULL ? end : next;

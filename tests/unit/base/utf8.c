@@ -3,6 +3,18 @@
 
 #include "base/utf8.h"
 
+static void test_mark(void)
+{
+    static const char text[] = "\xef\xbb\xbf\xef\xbb\xbf";
+    for (size_t size = 0; size <= 6; size++) {
+        t2i_span rest = t2i_utf8_without_mark((t2i_span){text, size});
+        CU_ASSERT_TRUE(rest.size == (size < 3 ? size : size - 3) &&
+                       rest.data + rest.size == text + size);
+    }
+    CU_ASSERT_EQUAL(t2i_utf8_without_mark((t2i_span){"abcd", 4}).size, 4);
+    CU_ASSERT_PTR_NULL(t2i_utf8_without_mark((t2i_span){NULL, 0}).data);
+}
+
 static void test_visible(void)
 {
     static const uint32_t seen[] = {' ', '!', '~', 0xa1, 0xe9, 0x4e2d, 0x1f600},
@@ -153,6 +165,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"what controls a terminal is replaced", test_clean},
         {"no other character is replaced", test_controls},
+        {"one byte order mark is taken away", test_mark},
         {"characters that leave a mark", test_visible},
         {"UTF-8 is read by RFC 3629, whatever the bytes", test_decode},
         {"every code point goes round, surrogates do not", test_round_trip},
