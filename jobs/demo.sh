@@ -7,13 +7,7 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # shellcheck disable=SC2086
 $MPIRUN -np "$(sh jobs/cores.sh 8)" "$B/t2i-train" jobs/shapes.ini
 # No training picture shows the last two combinations (with seed 1; tested by tests/unit/prepare/shapes.c).
-set -- "a small red circle in the middle" \
-    "on the left, a large purple diamond" \
-    "the triangle on the right is medium and orange" \
-    "a medium blue star in the top left corner" \
-    "a large green square in the bottom left corner"
-"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force "$@"
-"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force --json "$@" >runs/shapes/demo.json
+"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force --prompts jobs/shapes-prompts.txt
 cat <<END
 
 No training picture shows the combinations of the last two prompts. Open

@@ -11,6 +11,7 @@ for run in runs/shapes runs/shapes-small; do
 done
 sh jobs/demo.sh
 "$B/t2i-eval" runs/shapes --split unseen-pictures --json >runs/shapes/score.json
+"$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force --json --prompts jobs/shapes-prompts.txt >runs/shapes/demo.json
 cp runs/shapes/demo.png "$out/shapes.png"
 # shellcheck disable=SC2086
 OMP_NUM_THREADS=1 $MPIRUN -np "$(sh jobs/cores.sh 8)" "$B/t2i-train" jobs/shapes-small.ini
