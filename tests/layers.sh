@@ -57,7 +57,10 @@ zlib.h     formats
 zlib.h     src/lists/gzip.c
 jansson.h  formats
 freetype/freetype.h image
+freetype/freetype.h draw
+freetype/ftoutln.h draw
 hb.h       image
+hb.h       draw
 hb.h       src/lists/unicode_form.c
 expat.h    formats
 archive.h  src/formats/tar.c

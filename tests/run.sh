@@ -20,6 +20,8 @@ export B MPIRUN="${MPIRUN:-mpirun}"
 # No test leaves anything beside itself.
 export PYTHONDONTWRITEBYTECODE=1
 ulimit -c 0
+# Pictures do not depend on the fonts of the machine.
+export T2I_FONT=builtin
 # Ranks and threads of the libraries must not fight for the cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
 passed=0 failed=0 skipped=0

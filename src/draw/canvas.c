@@ -4,8 +4,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
-#include "draw/font.h"
-#include "base/text.h"
+#include "draw/typeset.h"
 
 /* Intersection [*from, *to) of start .. start + length with 0 .. limit. */
 static void clip(long start, long length, size_t limit, long *from, long *to)
@@ -133,103 +132,121 @@ void t2i_canvas_paste_scaled(t2i_image *image, const t2i_image *from, long x, lo
                    3);
 }
 
-/* Decodes the next character; a byte that is not UTF-8 becomes a code that no font has. */
-static size_t next(const char *text, size_t size, uint32_t *code)
-{
-    size_t length = t2i_utf8_decode(text, size, code);
-    if (length > 0) return length;
-    *code = UINT32_MAX;
-    return 1;
-}
+/* Where text may be drawn, in pixels. Marks that are piled up end here. */
+typedef struct {
+    long left, right, top, bottom;
+} frame;
 
-static long draw_character(t2i_image *image, long x, long y, uint32_t code, long scale,
-                           uint32_t colour)
+static void draw_built_in(t2i_image *image, long x, long y, uint32_t code, long scale,
+                          uint32_t colour)
 {
     uint8_t rows[T2I_FONT_HEIGHT];
-    if (!t2i_font_rows(code, rows))
+    if (!t2i_font_rows(code, rows)) {
         t2i_canvas_frame(image, x + scale, y + 3 * scale, 6 * scale, 9 * scale, colour);
-    else
-        for (long r = 0; r < T2I_FONT_HEIGHT; r++)
-            for (long c = 0; c < T2I_FONT_WIDTH; c++)
-                if (rows[r] >> (7 - c) & 1)
-                    t2i_canvas_fill(image, x + c * scale, y + r * scale, scale, scale, colour);
-    return x + T2I_FONT_WIDTH * scale;
-}
-
-static long draw_text(t2i_image *image, long x, long y, const char *text, size_t size, size_t scale,
-                      uint32_t colour)
-{
-    uint32_t code;
-    T2I_ASSERT(scale >= 1 && scale <= T2I_IMAGE_SIDE_MAX);
-    for (size_t i = 0; i < size;) {
-        i += next(text + i, size - i, &code);
-        x = draw_character(image, x, y, code, (long)scale, colour);
+        return;
     }
-    return x;
+    for (long r = 0; r < T2I_FONT_HEIGHT; r++)
+        for (long c = 0; c < T2I_FONT_WIDTH; c++)
+            if (rows[r] >> (7 - c) & 1)
+                t2i_canvas_fill(image, x + c * scale, y + r * scale, scale, scale, colour);
 }
 
-static size_t characters(const char *text, size_t size)
+/* x, y: where the glyph starts on its base line, in 1/64 pixel. */
+static void draw_outline(t2i_image *image, const frame *in, const t2i_glyph *g, long x, long y,
+                         long size, uint32_t colour)
 {
-    size_t count = 0;
-    uint32_t code;
-    for (size_t i = 0; i < size; count++) i += next(text + i, size - i, &code);
-    return count;
+    uint8_t rgb[3];
+    long x0, x1, y0, y1, left = x >> 6;
+    t2i_glyph_pixels p = t2i_typeface_render(g->face, g->id, size, x & 63);
+    unpack(colour, rgb);
+    left += p.left;
+    long top = (y >> 6) + p.top;
+    clip(left, p.width, image->width, &x0, &x1);
+    clip(top, p.height, image->height, &y0, &y1);
+    for (long j = y0 > in->top ? y0 : in->top; j < y1 && j < in->bottom; j++)
+        for (long i = x0 > in->left ? x0 : in->left; i < x1 && i < in->right; i++) {
+            unsigned cover = p.cover[(j - top) * p.pitch + i - left];
+            if (cover > 0) blend(pixel(image, i, j), rgb, cover / 255.0);
+        }
+}
+
+/* Draws the glyphs [from, to) with top left corner (x, y). Returns the x coordinate after them. */
+static long draw_glyphs(t2i_image *image, long x, long y, long right, const t2i_typeset *t,
+                        size_t from, size_t to, size_t scale, uint32_t colour)
+{
+    size_t order[T2I_TYPESET_MAX];
+    long s = (long)scale, at = x * 64, base = (y + T2I_TYPESET_BASE * s) * 64;
+    frame in = {x - 2 * s, right, y - 3 * s, y + (T2I_FONT_HEIGHT + 3) * s};
+    t2i_typeset_order(t, from, to, order);
+    for (size_t i = 0; i < to - from; i++) {
+        const t2i_glyph *g = &t->glyph[order[i]];
+        if (g->face == T2I_TYPEFACE_NONE)
+            draw_built_in(image, (at + 32) >> 6, y, g->id, s, colour);
+        else
+            draw_outline(image, &in, g, at + g->x, base - g->y, T2I_TYPESET_EM * s, colour);
+        at += g->advance;
+    }
+    return x + t2i_typeset_width(t, from, to);
 }
 
 long t2i_canvas_text(t2i_image *image, long x, long y, const char *utf8, size_t scale,
                      uint32_t colour)
 {
-    return draw_text(image, x, y, utf8, strlen(utf8), scale, colour);
+    t2i_typeset t;
+    T2I_ASSERT(scale >= 1 && scale <= T2I_IMAGE_SIDE_MAX);
+    t2i_typeset_text(&t, utf8, scale);
+    return draw_glyphs(image, x, y, LONG_MAX, &t, 0, t.glyphs, scale, colour);
 }
 
 long t2i_canvas_text_width(const char *utf8, size_t scale)
 {
-    return (long)(characters(utf8, strlen(utf8)) * scale * T2I_FONT_WIDTH);
+    t2i_typeset t;
+    t2i_typeset_text(&t, utf8, scale);
+    return t2i_typeset_width(&t, 0, t.glyphs);
 }
 
-/* Bytes of the first `count` characters, or of the whole text if it has fewer. */
-static size_t prefix_bytes(const char *text, size_t size, size_t count)
+/* The last line of a text that goes on: as much as fits beside three dots, which stand where the
+ * text goes on. */
+static void draw_cut(t2i_image *image, long x, long y, long width, const t2i_typeset *t,
+                     size_t from, uint32_t colour)
 {
-    size_t i = 0;
-    uint32_t code;
-    for (; i < size && count > 0; count--) i += next(text + i, size - i, &code);
-    return i;
-}
-
-static size_t trim_end(const char *text, size_t size)
-{
-    while (size > 0 && text[size - 1] == ' ') size--;
-    return size;
-}
-
-/* Bytes of the line that starts at `text`: up to the last blank that fits, or cut if there is none.
- */
-static size_t line_bytes(const char *text, size_t size, size_t columns)
-{
-    size_t fit = prefix_bytes(text, size, columns), cut = fit;
-    if (fit == size || text[fit] == ' ') return fit;
-    while (cut > 0 && text[cut - 1] != ' ') cut--;
-    return cut > 0 ? cut : fit;
+    t2i_typeset dots;
+    size_t to;
+    t2i_typeset_text(&dots, "...", 1);
+    while (dots.glyphs > 0 && t2i_typeset_width(&dots, 0, dots.glyphs) > width) dots.glyphs--;
+    long all = t2i_typeset_width(&dots, 0, dots.glyphs), room = width - all;
+    (void)t2i_typeset_line(t, &from, &to, room, 1);
+    long used = t2i_typeset_width(t, from, to);
+    if (used > room) { /* not even one character */
+        to = from;
+        used = 0;
+    }
+    if (t->leftwards) {
+        draw_glyphs(image, x + room - used, y, x + width, &dots, 0, dots.glyphs, 1, colour);
+        draw_glyphs(image, x + width - used, y, x + width + 2, t, from, to, 1, colour);
+    } else {
+        x = draw_glyphs(image, x, y, x + width + 2, t, from, to, 1, colour);
+        draw_glyphs(image, x, y, LONG_MAX, &dots, 0, dots.glyphs, 1, colour);
+    }
 }
 
 long t2i_canvas_text_box(t2i_image *image, long x, long y, long width, size_t lines,
                          const char *utf8, uint32_t colour)
 {
-    size_t columns = width < 0 ? 0 : (size_t)width / T2I_FONT_WIDTH;
-    size_t left = trim_end(utf8, strlen(utf8));
-    if (columns == 0) return y;
-    for (size_t line = 0; line < lines; line++, y += T2I_FONT_HEIGHT) {
-        while (left > 0 && *utf8 == ' ') utf8++, left--;
-        if (left == 0) break;
-        size_t dots = columns < 3 ? columns : 3;
-        int cut = line + 1 == lines && prefix_bytes(utf8, left, columns) < left;
-        size_t bytes =
-            cut ? prefix_bytes(utf8, left, columns - dots) : line_bytes(utf8, left, columns);
-        size_t shown = trim_end(utf8, bytes);
-        long end = draw_text(image, x, y, utf8, shown, 1, colour);
-        if (cut) draw_text(image, end, y, "...", dots, 1, colour);
-        utf8 += bytes;
-        left -= bytes;
+    t2i_typeset t;
+    if (width < T2I_FONT_WIDTH) return y;
+    t2i_typeset_text(&t, utf8, 1);
+    for (size_t line = 0, from = 0, to; line < lines; line++, y += T2I_FONT_HEIGHT) {
+        size_t next = t2i_typeset_line(&t, &from, &to, width, 0);
+        if (from == t.glyphs) break;
+        if (line + 1 == lines && (next < t.glyphs || t.cut)) {
+            draw_cut(image, x, y, width, &t, from, colour);
+        } else {
+            long free = width - t2i_typeset_width(&t, from, to);
+            long left = t.leftwards && lines > 1 ? x + free : x;
+            draw_glyphs(image, left, y, x + width + 2, &t, from, to, 1, colour);
+        }
+        from = next;
     }
     return y;
 }

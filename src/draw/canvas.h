@@ -1,12 +1,14 @@
 /* canvas.h - draws rectangles, lines, pictures and text on a picture.
  *
- * Text uses the built-in font (font.h), because a cluster node often has no fonts.
+ * Text uses the fonts of the machine (typeface.h), else the built-in one (font.h), because a
+ * cluster node often has none. Foreign text does no harm (typeset.h).
  */
 #ifndef T2I_CANVAS_H
 #define T2I_CANVAS_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include "draw/font.h"
 #include "image/image.h"
 
 /* Colours are 0xRRGGBB. Everything is clipped to the picture; coordinates may lie outside. */
@@ -23,18 +25,17 @@ void t2i_canvas_paste(t2i_image *image, const t2i_image *from, long x, long y);
 void t2i_canvas_paste_scaled(t2i_image *image, const t2i_image *from, long x, long y,
                              size_t factor);
 
-#define T2I_FONT_WIDTH  8 /* advance of one character, in pixels, at scale 1 */
-#define T2I_FONT_HEIGHT 16
-
-/* Draws UTF-8 text with top left corner (x, y), enlarged by the integer `scale`. Characters that
- * the font lacks and bytes that are not UTF-8 are small boxes. Returns the x coordinate after the
- * text. */
+/* Draws UTF-8 text with top left corner (x, y), enlarged by the integer `scale`. Returns the x
+ * coordinate after the text. */
 long t2i_canvas_text(t2i_image *image, long x, long y, const char *utf8, size_t scale,
                      uint32_t colour);
 /* Width in pixels of text drawn by t2i_canvas_text. */
 long t2i_canvas_text_width(const char *utf8, size_t scale);
-/* Draws text in at most `lines` lines of at most `width` pixels, broken at blanks where possible.
- * Text that does not fit ends in "...". Returns the y coordinate below the last line. */
+/* Draws text in at most `lines` lines of at most `width` pixels. A line ends at a blank, after one
+ * of
+ * "-_/", between characters of scripts without blanks, or, if it has none of these, anywhere. Text
+ * that does not fit ends in "...". A text in several lines that begins with Arabic or Hebrew is
+ * flush right. Returns the y coordinate below the last line. */
 long t2i_canvas_text_box(t2i_image *image, long x, long y, long width, size_t lines,
                          const char *utf8, uint32_t colour);
 

@@ -10,8 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define T2I_FONT_WIDTH  8  /* of a character, in pixels, at scale 1 */
+#define T2I_FONT_HEIGHT 16 /* of a line, of text in any font */
+
 /* Sets rows to the 16 rows of a character: top row first, left pixel in the highest bit. Returns 0
  * if the font lacks the character. */
-int t2i_font_rows(uint32_t code, uint8_t rows[16]);
+int t2i_font_rows(uint32_t code, uint8_t rows[T2I_FONT_HEIGHT]);
 
 #endif

@@ -59,9 +59,10 @@ static layout lay_out(const t2i_contact_sheet *sheet)
     if (side * p.factor > TILE_LEAST)
         p.tile = side * p.factor < TILE_MOST ? side * p.factor : TILE_MOST;
     p.width = MARGIN + LABEL + sheet->columns * (GAP + p.tile) + MARGIN;
-    size_t inner = p.width - 2 * MARGIN, title = (size_t)t2i_canvas_text_width(sheet->title, 1);
-    p.title_scale = 2 * title <= inner ? 2 : 1;
-    p.top = MARGIN + (p.title_scale == 2 || title > inner ? 2 : 1) * LINE + GAP + LINE + GAP / 2;
+    long inner = (long)(p.width - 2 * MARGIN);
+    p.title_scale = t2i_canvas_text_width(sheet->title, 2) <= inner ? 2 : 1;
+    int two = p.title_scale == 2 || t2i_canvas_text_width(sheet->title, 1) > inner; /* lines */
+    p.top = MARGIN + (two ? 2 : 1) * LINE + GAP + LINE + GAP / 2;
     p.row = GAP / 2 + p.tile + 8 + CAPTION_LINES * LINE + GAP / 2;
     size_t most = T2I_IMAGE_AREA_MAX / p.width;
     if (most > T2I_IMAGE_SIDE_MAX) most = T2I_IMAGE_SIDE_MAX;
@@ -101,35 +102,6 @@ static t2i_status draw_picture(t2i_image *out, const layout *p, const t2i_image 
     return T2I_OK;
 }
 
-/* Bytes of the line that starts at `name`: at most `columns` characters. Breaks after punctuation,
- * because file names often have no blanks. */
-static size_t name_line(const char *name, long columns)
-{
-    size_t size = strlen(name), fit = 0, cut = 0;
-    uint32_t code;
-    for (; columns > 0 && fit < size; columns--) {
-        size_t length = t2i_utf8_decode(name + fit, size - fit, &code);
-        fit += length > 0 ? length : 1;
-        if (strchr(" _-/", name[fit - 1]) != NULL) cut = fit;
-    }
-    return fit == size || cut == 0 ? fit : cut;
-}
-
-/* Returns the y coordinate below the text. */
-static long draw_name(t2i_image *out, long x, long y, long width, const char *name)
-{
-    char line[4 * TILE_MOST / T2I_FONT_WIDTH + 64];
-    for (int i = 1; i < NAME_LINES && *name != '\0'; i++) {
-        size_t size = name_line(name, width / T2I_FONT_WIDTH);
-        T2I_ASSERT(size < sizeof line); /* at most four bytes per character */
-        memcpy(line, name, size);
-        line[size] = '\0';
-        y = t2i_canvas_text_box(out, x, y, width, 1, line, INK);
-        name += size;
-    }
-    return t2i_canvas_text_box(out, x, y, width, 1, name, INK);
-}
-
 static t2i_status draw_row(t2i_image *out, const layout *p, const t2i_contact_sheet *sheet,
                            size_t row, t2i_error *err)
 {
@@ -143,7 +115,8 @@ static t2i_status draw_row(t2i_image *out, const layout *p, const t2i_contact_sh
         const t2i_tile *t = &sheet->tile[row * sheet->columns + c];
         long x = MARGIN + LABEL + GAP + (long)c * (tile + GAP), below = y + tile + 8;
         T2I_TRY(draw_picture(out, p, t->picture, x, y, err));
-        if (t->name != NULL) below = draw_name(out, x, below, tile + GAP / 2, t->name);
+        if (t->name != NULL)
+            below = t2i_canvas_text_box(out, x, below, tile + GAP / 2, NAME_LINES, t->name, INK);
         if (t->note != NULL) t2i_canvas_text_box(out, x, below, tile + GAP / 2, 1, t->note, PALE);
     }
     return T2I_OK;

@@ -65,6 +65,7 @@ says "15 pairs, 15 pictures" build --pairs all.tsv --images pictures --dim 4 --o
 says "all.h5: sound" verify all.h5
 says "features         4, from pca" info all.h5
 says "all.png" preview all.h5
+T2I_FONT=shapes.h5 says "T2I_FONT: shapes.h5 is no font" preview all.h5 --out other.png
 
 # ---- build: bad rows ----
 : >pictures/empty.png

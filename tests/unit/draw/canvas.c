@@ -255,5 +255,6 @@ int main(void)
         {"the font has its alphabets", font},
         {"text in a box: breaks and ellipsis", text_box},
     };
+    setenv("T2I_FONT", "builtin", 1);
     return t2i_test_main("canvas", tests, sizeof tests / sizeof *tests);
 }

@@ -281,5 +281,6 @@ int main(void)
         {"extreme numbers do no harm", extremes},
         {"endless labels and many series leave room for the chart", long_labels},
     };
+    setenv("T2I_FONT", "builtin", 1);
     return t2i_test_main("plot", tests, sizeof tests / sizeof *tests);
 }

@@ -239,6 +239,7 @@ int main(void)
         {"and where they are on the sheet", reads_grid},
         {"a grid beyond the picture is none", refuses_grids},
     };
+    setenv("T2I_FONT", "builtin", 1);
     if (begin_folder("sheet") != 0) return 1;
     int failed = t2i_test_main("sheet", tests, sizeof tests / sizeof *tests);
     return failed | end_folder(made, 1);
