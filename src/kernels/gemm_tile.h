@@ -113,13 +113,13 @@ TARGET T2I_INLINE void TILE(tiles)(const strip *t, const int follow)
             switch (3 * (next - row) + (left > WIDTH / 2 * LANES) + (left >= WIDTH * LANES)) {
 #define CASE(n)                                                                                    \
     case 3 * n:                                                                                    \
-        TILE(tile)(t, row, column, n, WIDTH / 2, 0, 0, follow);                                            \
+        TILE(tile)(t, row, column, n, WIDTH / 2, 0, 0, follow);                                    \
         break;                                                                                     \
     case 3 * n + 1:                                                                                \
-        TILE(tile)(t, row, column, n, WIDTH, 0, 0, follow);                                                \
+        TILE(tile)(t, row, column, n, WIDTH, 0, 0, follow);                                        \
         break;                                                                                     \
     case 3 * n + 2:                                                                                \
-        TILE(tile)(t, row, column, n, WIDTH, 1, 0, follow);                                                \
+        TILE(tile)(t, row, column, n, WIDTH, 1, 0, follow);                                        \
         break
                 CASE(1);
                 CASE(2);
