@@ -104,6 +104,17 @@ static int is_right(const explorer *x, size_t fitting, size_t image)
     return 0;
 }
 
+/* A name of a file that may break after punctuation, as it often has no blanks. */
+static void put_name(t2i_html *page, const char *name)
+{
+    for (size_t size; *name != '\0'; name += size) {
+        size = strcspn(name, "-_/");
+        size += name[size] != '\0';
+        t2i_html_text(page, name, size);
+        t2i_html_put(page, "<wbr/>");
+    }
+}
+
 static t2i_status put_near(explorer *x, size_t k, size_t fitting, t2i_error *err)
 {
     char *name = NULL;
@@ -111,7 +122,7 @@ static t2i_status put_near(explorer *x, size_t k, size_t fitting, t2i_error *err
     T2I_TRY(t2i_dataset_image_name(x->model.dataset, image, &name, err));
     t2i_html_put(&x->page, "<figure%s>", is_right(x, fitting, image) ? " class=\"right\"" : "");
     t2i_html_put(&x->page, "<i class=\"p%zu\"></i>%.4f<br/>", image, x->near[k].distance);
-    t2i_html_word(&x->page, name);
+    put_name(&x->page, name);
     t2i_html_put(&x->page, "</figure>");
     x->pictures += !x->used[image];
     x->used[image] = 1;
@@ -128,7 +139,7 @@ static void put_rank(explorer *x, size_t fitting)
     for (size_t i = 1; i < fitting; i++)
         if (x->distance[x->fitting[i].image] < best) best = x->distance[x->fitting[i].image];
     for (size_t m = 0; m < M; m++) rank += x->distance[m] < best;
-    t2i_html_put(&x->page, " <small>right picture: no. %zu of %zu</small>", rank, M);
+    t2i_html_put(&x->page, ", right picture: no. %zu of %zu", rank, M);
 }
 
 /* fitting: number of right pictures in x->fitting; note: origin of the prompt. */
@@ -145,9 +156,9 @@ static t2i_status put_answer(explorer *x, t2i_prompt prompt, size_t fitting, con
         t2i_html_put(&x->page, "(empty prompt)");
     else
         t2i_html_text(&x->page, prompt.bytes, prompt.size);
-    t2i_html_put(&x->page, " <small>%s</small>", note);
+    t2i_html_put(&x->page, " <small>%s", note);
     put_rank(x, fitting);
-    t2i_html_put(&x->page, "</h3><div class=\"row\">");
+    t2i_html_put(&x->page, "</small></h3><div class=\"row\">");
     if (t2i_gallery_decodes(gallery)) T2I_TRY(put_drawing(x, err));
     for (size_t k = 0; k < x->top; k++) T2I_TRY(put_near(x, k, fitting, err));
     t2i_html_put(&x->page, "</div></section>\n");

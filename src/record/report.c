@@ -441,7 +441,7 @@ static void put_page(t2i_html *page, const t2i_report *r)
     put_tiles(page, r);
     put_curves(page, r);
     put_values(page, r);
-    t2i_report_put_samples(page, r);
+    t2i_report_put_samples(page, r, 0);
     put_speed(page, r);
     put_events(page, r);
     put_options(page, r);

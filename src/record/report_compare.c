@@ -1,4 +1,5 @@
 /* report_compare.c - several runs on one page. */
+#include <stdio.h>
 #include <string.h>
 
 #include "record/report_internal.h"
@@ -78,12 +79,20 @@ static void put_curves(t2i_html *page, t2i_report *const *run, size_t runs)
         for (size_t g = 0; g < groups; g++) {
             t2i_chart_line line[T2I_REPORT_RUNS];
             size_t lines = 0;
+            const t2i_report *one = NULL; /* of this group */
+            char note[64];
             for (size_t i = 0; i < runs; i++)
-                if (group[i] == g)
+                if (group[i] == g) {
+                    one = run[i];
                     line[lines++] = (t2i_chart_line){run[i]->run, &run[i]->curve[chart[k].curve],
                                                      (int)i + 1, chart[k].dots};
+                }
+            int of_one_loss = chart[k].of == OF_LOSS && groups > 1;
+            if (of_one_loss)
+                snprintf(note, sizeof note, "%s, %s", chart[k].note,
+                         t2i_report_by_mrr(one) ? "contrastive" : "mean squared error");
             t2i_chart_put(page, &(t2i_chart){.title = chart[k].title,
-                                             .note = chart[k].note,
+                                             .note = of_one_loss ? note : chart[k].note,
                                              .line = line,
                                              .lines = lines,
                                              .log_y = chart[k].log_y,
@@ -103,10 +112,11 @@ static void put_cell(t2i_html *page, const char *name)
 }
 
 /* Empty if the curve has no points. */
-static void put_number(t2i_html *page, const char *name, const t2i_curve *curve, double value)
+static void put_number(t2i_html *page, const char *name, const t2i_curve *curve, const char *format,
+                       double value)
 {
     put_cell(page, name);
-    if (curve->points > 0) t2i_html_put(page, "%.4g", value);
+    if (curve->points > 0) t2i_html_put(page, format, value);
     t2i_html_put(page, "</td>");
 }
 
@@ -132,15 +142,15 @@ static void put_figures(t2i_html *page, t2i_report *const *run, size_t runs)
         t2i_html_put(page, "</td>");
         put_cell(page, column[0]);
         t2i_html_put(page, "%ld</td>", r->step);
-        put_number(page, column[1], &c[CURVE_LOSS], c[CURVE_LOSS].newest);
-        put_number(page, column[2], &c[CURVE_VALIDATION], c[CURVE_VALIDATION].lowest);
+        put_number(page, column[1], &c[CURVE_LOSS], "%#.4g", c[CURVE_LOSS].newest);
+        put_number(page, column[2], &c[CURVE_VALIDATION], "%#.4g", c[CURVE_VALIDATION].lowest);
         put_cell(page, column[3]);
         if (r->best > 0) t2i_html_put(page, "%ld", r->best);
         t2i_html_put(page, "</td>");
-        put_number(page, column[4], &c[CURVE_R1], 100 * c[CURVE_R1].newest);
-        put_number(page, column[5], &c[CURVE_R10], 100 * c[CURVE_R10].newest);
-        put_number(page, column[6], &c[CURVE_MRR], c[CURVE_MRR].highest);
-        put_number(page, column[7], &c[CURVE_SPEED], c[CURVE_SPEED].newest);
+        put_number(page, column[4], &c[CURVE_R1], "%.1f", 100 * c[CURVE_R1].newest);
+        put_number(page, column[5], &c[CURVE_R10], "%.1f", 100 * c[CURVE_R10].newest);
+        put_number(page, column[6], &c[CURVE_MRR], "%.3f", c[CURVE_MRR].highest);
+        put_number(page, column[7], &c[CURVE_SPEED], "%.0f", c[CURVE_SPEED].newest);
         put_cell(page, column[8]);
         t2i_html_put(page, "%ld</td>", r->skipped);
         put_cell(page, column[9]);
@@ -203,13 +213,8 @@ static void put_differences(t2i_html *page, t2i_report *const *run, size_t runs)
 
 static void put_samples(t2i_html *page, t2i_report *const *run, size_t runs)
 {
-    for (size_t i = 0; i < runs; i++) {
-        if (run[i]->strips == 0) continue;
-        t2i_html_put(page, "<h2>");
-        t2i_html_word(page, run[i]->run);
-        t2i_html_put(page, "</h2>\n");
-        t2i_report_put_samples(page, run[i]);
-    }
+    for (size_t i = 0; i < runs; i++)
+        if (run[i]->strips > 0) t2i_report_put_samples(page, run[i], 1);
 }
 
 t2i_status t2i_report_compare(const char *const *name, size_t runs, const char *path,

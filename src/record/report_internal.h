@@ -87,7 +87,8 @@ double t2i_report_seconds(const t2i_report *report);
 /* Chooses sheets of samples/ and extracts the pictures of those not yet held. */
 t2i_status t2i_report_read_samples(t2i_report *report, t2i_error *err);
 void t2i_report_free_samples(t2i_report *report);
-void t2i_report_put_samples(t2i_html *page, const t2i_report *report);
+/* several: the page has samples of several runs. */
+void t2i_report_put_samples(t2i_html *page, const t2i_report *report, int several);
 
 /* Is the best model that of the highest MRR? Else it is that of the lowest loss. */
 int t2i_report_by_mrr(const t2i_report *report);

@@ -169,23 +169,31 @@ static void put_prompts(t2i_html *page, const t2i_report *r, size_t rows)
     t2i_html_put(page, "</div>\n");
 }
 
-void t2i_report_put_samples(t2i_html *page, const t2i_report *r)
+/* The heading, with the run's name where several runs are on the page. */
+static void put_heading(t2i_html *page, const t2i_report *r, int several)
 {
+    t2i_html_put(page, several ? "<h2>Samples of " : "<h2 id=\"samples\">Samples over time");
+    if (several) t2i_html_word(page, r->run);
+    t2i_html_put(page, "</h2>\n");
+}
+
+void t2i_report_put_samples(t2i_html *page, const t2i_report *r, int several)
+{
+    if (r->sheets > 0) put_heading(page, r, several);
     if (r->strips == 0 && r->sheets > 0)
         t2i_html_put(page,
-                     "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"none\">%zu sheet%s in "
-                     "samples/, not shown: sheets of t2i-train 1.0 do not record the positions of "
+                     "<p class=\"none\">%zu sheet%s in samples/, not shown: sheets of t2i-train "
+                     "1.0 do not record the positions of "
                      "their pictures</p>\n",
                      r->sheets, r->sheets == 1 ? "" : "s");
     if (r->strips == 0) return;
     const report_strip *newest = &r->strip[r->strips - 1];
     int draws = newest->columns == 3;
-    t2i_html_put(
-        page,
-        "<h2 id=\"samples\">Samples over time</h2>\n<p class=\"pale\">Pictures that the model %s "
-        "for the same prompts at different steps (%zu of %zu sheets in samples/).</p>\n"
-        "<div class=\"strips\">",
-        draws ? "draws" : "retrieves", r->strips, r->sheets);
+    t2i_html_put(page,
+                 "<p class=\"pale\">Pictures that the model %s "
+                 "for the same prompts at different steps (%zu of %zu sheets in samples/).</p>\n"
+                 "<div class=\"strips\">",
+                 draws ? "draws" : "retrieves", r->strips, r->sheets);
     put_prompts(page, r, newest->rows);
     for (size_t i = 0; i < r->strips; i++) put_column(page, &r->strip[i], 0, NULL);
     if (draws) put_column(page, newest, 1, "nearest");

@@ -282,6 +282,11 @@ static void shows_samples(void)
     CU_ASSERT(times(&page, "<img") == 0 && times(&page, "1 sheet in samples/, not shown") == 1);
     t2i_text_free(&page);
     t2i_image_free(&picture);
+    const char *const twice[] = {in_scratch("drawn"), in_scratch("drawn")};
+    OK(t2i_report_compare(twice, 2, in_scratch("both.html"), &err));
+    page = contents("both.html");
+    CU_ASSERT(times(&page, "<h2>Samples of ") == 2 && times(&page, "id=\"samples\"") == 0);
+    t2i_text_free(&page);
 }
 
 static void compares(void)
@@ -302,7 +307,7 @@ static void compares(void)
     CU_ASSERT(times(&page, ">here</td>") == 1);
     CU_ASSERT(times(&page, "10 0.25;20 0.125") == 1);
     CU_ASSERT(
-        times(&page, "data-name=\"R@1, %\">12.5</td><td class=\"n\" data-name=\"R@10, %\">50<") ==
+        times(&page, "data-name=\"R@1, %\">12.5</td><td class=\"n\" data-name=\"R@10, %\">50.0<") ==
         1);
     const char *const bad[] = {in_scratch("c"), in_scratch("none")};
     FAILS(t2i_report_compare(bad, 2, in_scratch("bad.html"), &err), T2I_NOINPUT, "none");
@@ -335,6 +340,7 @@ static void keeps_apart(void)
         t2i_text page = contents("both.html");
         well_formed(&page);
         CU_ASSERT_EQUAL(times(&page, "<b>Training loss</b>"), known[i].losses);
+        CU_ASSERT_EQUAL(times(&page, "per batch, contrastive<"), i == 1);
         CU_ASSERT_EQUAL(times(&page, "<b>Validation MRR</b>"), known[i].scores);
         CU_ASSERT_EQUAL(times(&page, "<b>Throughput</b>"), 1);
         CU_ASSERT_EQUAL(times(&page, "class=\"notice\""), known[i].notices);
