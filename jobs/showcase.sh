@@ -1,7 +1,8 @@
 #!/bin/sh
 # make showcase: makes what README.md shows of the demo, from a new run of it, in docs/images:
-#   shapes.png  the sheet of its prompts
+#   shapes.png  the sheet of its prompts, written in DejaVu Sans, which ./bootstrap installs
 #   shapes.txt  its dataset, the digest of its model, its scores, and the nearest pictures of the sheet
+#   report.png  its report.html in a browser, where chromium is and FOLDER is not given
 # and the model of make taste, jobs/shapes-small.safetensors; all of them in FOLDER if that is given.
 # Then names the figures of README.md that are others. Usage: jobs/showcase.sh [FOLDER]
 set -eu
@@ -13,6 +14,12 @@ sh jobs/demo.sh
 "$B/t2i-eval" runs/shapes --split unseen-pictures --json >runs/shapes/score.json
 "$B/t2i-generate" runs/shapes --top 3 --out runs/shapes/demo.png --force --json --prompts jobs/shapes-prompts.txt >runs/shapes/demo.json
 cp runs/shapes/demo.png "$out/shapes.png"
+if [ $# -eq 0 ] && command -v chromium >/dev/null; then
+    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=runs/shapes/browser \
+        --virtual-time-budget=2000 --window-size=1000,1860 --screenshot="$out/report.png" "file://$PWD/runs/shapes/report.html" 2>/dev/null ||
+        echo "showcase: chromium made no $out/report.png" >&2
+    rm -rf runs/shapes/browser
+fi
 # shellcheck disable=SC2086
 OMP_NUM_THREADS=1 $MPIRUN -np "$(sh jobs/cores.sh 8)" "$B/t2i-train" jobs/shapes-small.ini
 cp runs/shapes-small/model.safetensors "${1:-jobs}/shapes-small.safetensors"
