@@ -141,9 +141,9 @@ static t2i_status draw_prompt(preview *p, uint32_t pair, long x, long y, t2i_err
     for (size_t i = 0; i < whole; i++)
         if (text[i] == '\n' || text[i] == '\r' || text[i] == '\t' || text[i] == '\0') text[i] = ' ';
     if (size == 0)
-        t2i_canvas_text_box(&p->sheet, x, y, SIDE + 8, LINES, "(empty)", PALE);
+        t2i_canvas_text_box(&p->sheet, x, y, SIDE, LINES, "(empty)", PALE);
     else
-        t2i_canvas_text_box(&p->sheet, x, y, SIDE + 8, LINES, text, INK);
+        t2i_canvas_text_box(&p->sheet, x, y, SIDE, LINES, text, INK);
     return T2I_OK;
 }
 

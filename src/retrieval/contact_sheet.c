@@ -116,8 +116,8 @@ static t2i_status draw_row(t2i_image *out, const layout *p, const t2i_contact_sh
         long x = MARGIN + LABEL + GAP + (long)c * (tile + GAP), below = y + tile + 8;
         T2I_TRY(draw_picture(out, p, t->picture, x, y, err));
         if (t->name != NULL)
-            below = t2i_canvas_text_box(out, x, below, tile + GAP / 2, NAME_LINES, t->name, INK);
-        if (t->note != NULL) t2i_canvas_text_box(out, x, below, tile + GAP / 2, 1, t->note, PALE);
+            below = t2i_canvas_text_box(out, x, below, tile, NAME_LINES, t->name, INK);
+        if (t->note != NULL) t2i_canvas_text_box(out, x, below, tile, 1, t->note, PALE);
     }
     return T2I_OK;
 }
@@ -133,8 +133,7 @@ t2i_status t2i_contact_sheet_draw(t2i_image *out, const t2i_contact_sheet *sheet
         t2i_canvas_text_box(out, MARGIN, MARGIN, inner, 2, sheet->title, INK);
     for (size_t c = 0; c < sheet->columns; c++)
         t2i_canvas_text_box(out, MARGIN + LABEL + GAP + (long)(c * (p.tile + GAP)),
-                            (long)p.top - LINE - 6, (long)p.tile + GAP / 2, 1, sheet->heading[c],
-                            PALE);
+                            (long)p.top - LINE - 6, (long)p.tile, 1, sheet->heading[c], PALE);
     t2i_status status = T2I_OK;
     for (size_t r = 0; r < p.rows && status == T2I_OK; r++)
         status = draw_row(out, &p, sheet, r, err);
