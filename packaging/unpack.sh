@@ -85,7 +85,7 @@ TEXT
 # Where Open MPI and PMIx look for their plugins.
 [ ! -e "$lib/openmpi" ] || echo "export OPAL_PREFIX=$prefix/usr PMIX_MCA_mca_base_component_path=$lib/pmix2/lib/pmix" >>"$prefix/env.sh"
 font=$prefix/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
-[ ! -e "$font" ] || echo "export T2I_FONT=$font" >>"$prefix/env.sh"
+[ ! -e "$font" ] || echo "export T2I_FONT=\"\${T2I_FONT:-$font}\"" >>"$prefix/env.sh"
 printf '#!/bin/sh\n. %s/env.sh\nexec /bin/sh "$@"\n' "$prefix" >"$prefix/shell"
 chmod +x "$prefix/shell"
 cat >config.mk <<TEXT
