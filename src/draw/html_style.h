@@ -79,7 +79,8 @@ static const char page_style[] =
     "{display:none}.cards td,.cards th{display:flex;flex-wrap:wrap;"
     "justify-content:space-between;gap:0 1rem;"
     "border:0;padding:.05rem 0;text-align:right;overflow-wrap:anywhere}.cards td[data-name]"
-    "::before{content:attr(data-name);color:var(--pale);text-align:left;overflow-wrap:anywhere}"
+    "{justify-content:flex-end}.cards td[data-name]::before{content:attr(data-name);"
+    "margin-right:auto;color:var(--pale);text-align:left;overflow-wrap:anywhere}"
     ".cards td:empty{display:none}.cards tr+tr+tr{border-top:1px solid var(--rule)}"
     "table.cards{width:100%}}\n"
     "[hidden]{display:none}\n";
