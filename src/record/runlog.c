@@ -288,8 +288,7 @@ t2i_status t2i_runlog_plot(const t2i_runlog *log, t2i_error *err)
         {"training (per batch)", log->train.x, log->train.y, log->train.count, 0},
         {"validation (all rows)", log->validation.x, log->validation.y, log->validation.count, 1},
     };
-    t2i_plot plot = {
-        .title = log->run, .x_label = "step", .y_label = "mean squared error", .log_y = 1};
+    t2i_plot plot = {.title = log->run, .x_label = "step", .y_label = "loss", .log_y = 1};
     t2i_image image;
     T2I_TRY(t2i_plot_draw(&image, &plot, series, log->validation.count > 0 ? 2 : 1, err));
     char *path = t2i_fs_join(log->run, "loss.png", err);
