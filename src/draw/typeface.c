@@ -117,30 +117,30 @@ static int compare(const void *a, const void *b)
 
 /* ---- opening ---- */
 
+static int usable(const typeface *f)
+{
+    return f->face != NULL && FT_IS_SCALABLE(f->face) && !FT_HAS_COLOR(f->face) &&
+           f->face->charmap != NULL && f->face->charmap->encoding == FT_ENCODING_UNICODE &&
+           f->shaper != hb_font_get_empty(); /* what it is without memory */
+}
+
 /* HarfBuzz maps the file, and FreeType reads the same memory. */
 static void open_face(typeface *f)
 {
     hb_blob_t *blob = hb_blob_create_from_file(f->path);
     unsigned size;
     const char *data = hb_blob_get_data(blob, &size);
-    f->state = USELESS;
-    if (data == NULL || size == 0 ||
-        FT_New_Memory_Face(fonts.library, (const FT_Byte *)data, (FT_Long)size, 0, &f->face) != 0) {
-        hb_blob_destroy(blob);
-        return;
-    }
-    if (!FT_IS_SCALABLE(f->face) || FT_HAS_COLOR(f->face) || f->face->charmap == NULL ||
-        f->face->charmap->encoding != FT_ENCODING_UNICODE) {
-        FT_Done_Face(f->face);
-        f->face = NULL;
-        hb_blob_destroy(blob);
-        return;
-    }
     hb_face_t *face = hb_face_create(blob, 0);
-    f->shaper = hb_font_create(face); /* references the face, which references the blob */
-    hb_face_destroy(face);
+    f->shaper = hb_font_create(face);
+    hb_face_destroy(face); /* the font refers to it */
+    if (data == NULL ||
+        FT_New_Memory_Face(fonts.library, (const FT_Byte *)data, (FT_Long)size, 0, &f->face) != 0)
+        f->face = NULL;
+    f->state = usable(f) ? OPEN : USELESS;
+    if (f->state == OPEN) return; /* and the blob stays */
+    if (f->face != NULL) FT_Done_Face(f->face);
+    hb_font_destroy(f->shaper);
     hb_blob_destroy(blob);
-    f->state = OPEN;
 }
 
 static void find_fonts(void)

@@ -77,5 +77,19 @@ try export-safetensors "$B/t2i-model" export "$in/run" --to "$out/x.safetensors"
 try import "$B/t2i-model" import "$in/m.pt" --to "$out/y.safetensors"
 try generate "$B/t2i-generate" "$in/run" red --data "$in/s.h5" --out "$out/g.png" --force
 try generate-json "$B/t2i-generate" "$in/run" red --json --force
-echo "$total faults"
+# Fonts of the machine: without memory for one, the text is in another one.
+cases=0
+for library in libharfbuzz libfreetype; do
+    n=1
+    while [ -z "$asan" ] && rm -f "$hit" && rc=0; do
+        env -u T2I_FONT T2I_SHIM_HIT="$hit" T2I_SHIM_MALLOC="$n $library" LD_PRELOAD="${shim%.so}_malloc.so" \
+            "$B/t2i-data" preview "$in/s.h5" --out "$scratch/p.png" >"$scratch/stdout" 2>"$scratch/stderr" || rc=$?
+        [ -e "$hit" ] || break
+        [ $rc -eq 0 ] || { fail "text, allocation $n of $library: exit code $rc"; cat "$scratch/stderr"; }
+        cases=$((cases + 1))
+        next
+    done
+done
+echo "text in fonts: $cases faults"
+echo "$((total + cases)) faults"
 finish
