@@ -13,16 +13,17 @@
 #include "base/log.h"
 
 enum {
-    FACES = 512,        /* upper limit of fonts that are known */
-    ENTRIES = 20000,    /* upper limit of files that a search looks at */
-    DEPTH = 6,          /* of folders below a place */
-    PATHS = 1024 * 64,  /* bytes of all paths */
-    SIDE_MAX = 1024,    /* pixels of a glyph */
-    RANK_NAMED = 0,     /* by $T2I_FONT */
-    RANK_PREFERRED = 1, /* and the next ones: see `preferred` */
-    RANK_REGULAR = 10,  /* of another family */
-    RANK_OTHER,         /* of an unknown style */
-    RANK_STYLED         /* bold, italic */
+    FOUND = 8192,        /* upper limit of fonts that a search finds */
+    FACES = 512,         /* and of those that are used: the first ones by rank and path */
+    ENTRIES = 20000,     /* upper limit of files that a search looks at */
+    DEPTH = 6,           /* of folders below a place */
+    PATHS = 1024 * 1024, /* bytes of all paths */
+    SIDE_MAX = 1024,     /* pixels of a glyph */
+    RANK_NAMED = 0,      /* by $T2I_FONT */
+    RANK_PREFERRED = 1,  /* and the next ones: see `preferred` */
+    RANK_REGULAR = 10,   /* of another family */
+    RANK_OTHER,          /* of an unknown style */
+    RANK_STYLED          /* bold, italic */
 };
 
 typedef struct {
@@ -38,7 +39,7 @@ static struct {
     int sought;
     FT_Library library;
     hb_buffer_t *buffer;
-    typeface face[FACES];
+    typeface face[FOUND];
     int faces;
     char paths[PATHS];
     size_t used; /* bytes of paths */
@@ -84,7 +85,7 @@ static int rank_of(const char *name)
 static void add(const char *path, int rank)
 {
     size_t size = strlen(path) + 1;
-    if (fonts.faces == FACES || size > PATHS - fonts.used) return;
+    if (fonts.faces == FOUND || size > PATHS - fonts.used) return;
     memcpy(fonts.paths + fonts.used, path, size);
     fonts.face[fonts.faces++] = (typeface){.path = fonts.paths + fonts.used, .rank = rank};
     fonts.used += size;
@@ -164,6 +165,7 @@ static void find_fonts(void)
     search("/usr/local/share/fonts", 0);
     search("/usr/share/fonts", 0);
     qsort(fonts.face, (size_t)fonts.faces, sizeof *fonts.face, compare);
+    if (fonts.faces > FACES) fonts.faces = FACES;
 }
 
 /* ---- use ---- */
