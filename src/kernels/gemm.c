@@ -17,6 +17,7 @@
 enum {
     DEPTH = 128, /* k of a panel per block: half of a level-1 cache of 32 KiB */
     BLOCK = 96,  /* rows that use a panel while it is in the cache */
+    FEW = 32,    /* with no more rows, the next part of b is prefetched */
     SPAN = 48,   /* k of T2I_WIDE columns per block when zeros are skipped: 24 KiB */
     AHEAD = 16   /* prefetch distance in k for rows of a: the hardware prefetcher does not predict
                     them if rows are k, as in an outer product */
@@ -34,6 +35,7 @@ typedef struct {
     float *fill; /* not NULL: equal to b and to be packed from the rows at raw, raw_row apart */
     const float *raw;
     size_t raw_row;
+    const float *next; /* not NULL: K rows of a panel to prefetch meanwhile, instead of a */
     size_t rows, columns, K;
     t2i_gemm_end end; /* its pointers correspond to out[0] */
 } strip;
@@ -333,6 +335,7 @@ static void run_deep(const strip *t)
         part.a += k * t->a_step;
         part.b += k * T2I_PANEL;
         part.K = begin(i + 1, steps, t->K) - k;
+        if (t->rows <= FEW) part.next = part.b + part.K * T2I_PANEL;
         if (i + 1 < steps) part.end = (t2i_gemm_end){.add = t->end.add};
         if (i > 0) part.end.add = 1;
         now()->run(&part);

@@ -44,10 +44,12 @@ TARGET T2I_INLINE void TILE(store)(float *to, size_t count, V v)
     } while (0)
 
 /* The tile of `rows` rows and up to width * LANES columns that begins at row and column. rows,
- * width (WIDTH or its half), whole (no column is missing) and fill (b is packed meanwhile) are
- * constants wherever this is inlined, so that all of acc is in registers. */
+ * width (WIDTH or its half), whole (no column is missing), fill (b is packed meanwhile) and follow
+ * (the tile's share of t->next is prefetched) are constants wherever this is inlined, so that all
+ * of acc is in registers. */
 TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, const size_t rows,
-                                  const size_t width, const int whole, const int fill)
+                                  const size_t width, const int whole, const int fill,
+                                  const int follow)
 {
     V acc[ROWS][4];
     const t2i_gemm_end *end = &t->end;
@@ -58,6 +60,9 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
     const size_t count[4] = {whole ? LANES : left, COUNT(1), COUNT(2), COUNT(3)};
 #undef COUNT
     const size_t ahead = t->K > AHEAD ? AHEAD * a_step : 0;
+    const float *next = t->next;
+    const size_t next_step = follow ? (rows * width * LANES + t->rows - 1) / t->rows : 0;
+    if (follow) next += t->K * (row * T2I_PANEL + column * rows) / t->rows;
     const size_t b_step = fill ? t->raw_row : T2I_PANEL;
     float *out = t->out + at, *filled = fill ? t->fill + column : NULL;
     if (end->add) {
@@ -70,7 +75,8 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
         /* no array: with one, gcc 12 keeps addresses on the stack */
         V b0 = LOAD(b), b1 = width > 1 ? LOAD(b + LANES) : ZERO;
         V b2 = width > 2 ? LOAD(b + 2 * LANES) : ZERO, b3 = width > 2 ? LOAD(b + 3 * LANES) : ZERO;
-        __builtin_prefetch(a + ahead);
+        __builtin_prefetch(follow ? next : a + ahead);
+        next += next_step;
         if (fill) {
             STORE(filled, b0);
             STORE(filled + LANES, b1);
@@ -90,7 +96,7 @@ TARGET T2I_INLINE void TILE(tile)(const strip *t, size_t row, size_t column, con
     FINISH;
 }
 
-TARGET static void TILE(run)(const strip *t)
+TARGET T2I_INLINE void TILE(tiles)(const strip *t, const int follow)
 {
     size_t tiles = pieces(t->rows, ROWS), next;
     int fill =
@@ -101,19 +107,19 @@ TARGET static void TILE(run)(const strip *t)
         for (size_t column = 0; column < t->columns; column += WIDTH * LANES) {
             size_t left = t->columns - column;
             if (fill && row == 0) {
-                TILE(tile)(t, row, column, ROWS, WIDTH, 1, 1);
+                TILE(tile)(t, row, column, ROWS, WIDTH, 1, 1, 0);
                 continue;
             }
             switch (3 * (next - row) + (left > WIDTH / 2 * LANES) + (left >= WIDTH * LANES)) {
 #define CASE(n)                                                                                    \
     case 3 * n:                                                                                    \
-        TILE(tile)(t, row, column, n, WIDTH / 2, 0, 0);                                            \
+        TILE(tile)(t, row, column, n, WIDTH / 2, 0, 0, follow);                                    \
         break;                                                                                     \
     case 3 * n + 1:                                                                                \
-        TILE(tile)(t, row, column, n, WIDTH, 0, 0);                                                \
+        TILE(tile)(t, row, column, n, WIDTH, 0, 0, follow);                                        \
         break;                                                                                     \
     case 3 * n + 2:                                                                                \
-        TILE(tile)(t, row, column, n, WIDTH, 1, 0);                                                \
+        TILE(tile)(t, row, column, n, WIDTH, 1, 0, follow);                                        \
         break
                 CASE(1);
                 CASE(2);
@@ -132,6 +138,14 @@ TARGET static void TILE(run)(const strip *t)
     }
 }
 #undef CASE
+
+TARGET static void TILE(run)(const strip *t)
+{
+    if (t->next != NULL)
+        TILE(tiles)(t, 1);
+    else
+        TILE(tiles)(t, 0);
+}
 
 /* Bit k: x[k] is not 0; up to 64 elements. */
 TARGET T2I_INLINE uint64_t TILE(nonzero)(const float *x, size_t count)

@@ -1,8 +1,9 @@
 #!/bin/bash
 # goodput.sh: what is kept of a run whose ranks are killed. Usage: [CELLS="60:5 60:30 300:5 300:30"] [MINUTES=20] goodput.sh
 # (make goodput). Trains captioned shapes on two ranks in the loop of docs/cluster.md. In a cell K:C one of the ranks, drawn at
-# random, gets SIGKILL every K seconds, and a checkpoint is written about every C seconds. The speed of an undisturbed minute
-# turns steps into seconds. What a kill costs is the time until the run has reached the step of the kill again.
+# random, gets SIGKILL once in every K seconds, at a random moment of them (kills exactly K seconds apart would all fall into the
+# same phase of the checkpoints), and a checkpoint is written about every C seconds. The speed of an undisturbed minute turns
+# steps into seconds. What a kill costs is the time until the run has reached the step of the kill again.
 set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun} MINUTES=${MINUTES:-20} CELLS=${CELLS:-60:5 60:30 300:5 300:30}
 RANDOM=${SEED:-1}
@@ -12,6 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 run="$MPIRUN -np 2 $B/t2i-train jobs/shapes.ini --data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant --sample-every 0
     --validate-every 0 --log-every 1"
 now() { echo "${EPOCHREALTIME//[!0-9]/}"; }
+draw_next() { next=$((begun + kills * every * 1000000 + RANDOM * every * 1000000 / 32768)); }
 ranks() { pgrep -f -- "^[^ ]*t2i-train .*--out $out" || true; }
 last_step() { tail -n 5 "$out/log.jsonl" 2>/dev/null | sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' | tail -n 1 | grep . || echo 0; }
 
@@ -32,29 +34,32 @@ echo "|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     every=${cell%:*} seconds=${cell#*:}
     steps=$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')
-    out=$scratch/run-$every-$seconds kills=0 regained=0 cost=0 computed=0 from=0 before=0
+    out=$scratch/run-$every-$seconds kills=0 waiting=0 regained=0 cost=0 computed=0 from=0
     : >"$scratch/log"
     begun=$(now)
-    end=$((begun + MINUTES * 60000000)) next=$((begun + every * 1000000))
+    end=$((begun + MINUTES * 60000000))
+    draw_next
     while :; do
         : >"$scratch/log"
         job "$steps"
         while jobs -r | grep -q . && [ "$(now)" -lt "$next" ] && [ "$(now)" -lt "$end" ]; do
             sleep 0.2
-            [ "$before" -gt 0 ] || continue
+            [ $waiting -gt 0 ] || continue
             step=$(last_step)
             [ "$step" -ge "$before" ] || back=yes # the log was cut
             if [ -n "$back" ] && [ "$step" -ge "$before" ]; then
-                regained=$((regained + 1)) cost=$((cost + $(now) - killed)) before=0
+                regained=$((regained + waiting)) cost=$((cost + $(now) - killed)) waiting=0
             fi
         done
         [ "$(now)" -lt "$end" ] || break
-        victim=$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)
-        before=$(last_step) back=''
-        kill -KILL "$victim" && kills=$((kills + 1)) killed=$(now)
+        until victim=$(ranks | sort -R --random-source=<(yes "$RANDOM$kills") | head -n 1) && [ -n "$victim" ]; do sleep 0.1; done
+        # a second kill before the step of the first was reached is a part of the same loss
+        [ $waiting -gt 0 ] || before=$(last_step) back='' killed=$(now)
+        kill -KILL "$victim" && kills=$((kills + 1)) waiting=$((waiting + 1))
+        draw_next
         wait || true
         from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
-        computed=$((computed + $(last_step) - from)) next=$((next + every * 1000000))
+        computed=$((computed + $(last_step) - from))
     done
     # shellcheck disable=SC2046
     kill -USR1 $(ranks) && wait || true

@@ -1,8 +1,8 @@
 #!/bin/bash
 # goodput_slurm.sh: goodput.sh under Slurm. Usage: [CELLS="rank:60:5 ..."] [MINUTES=20] goodput_slurm.sh (make goodput)
-# In a cell KIND:K:C slurm/train.sbatch trains on two nodes of one rank each (rank) or loses one of two nodes (node) every K seconds
-# that it runs, with a checkpoint about every C seconds. Only time is counted in which the job holds nodes, not its wait in the queue.
-# What a loss costs is the time until the run has reached the step of the loss again.
+# In a cell KIND:K:C slurm/train.sbatch trains on two nodes of one rank each (rank) or loses one of two nodes (node) once in every
+# K seconds that it runs, at a random moment of them, with a checkpoint about every C seconds. Only time is counted in which the job
+# holds nodes, not its wait in the queue. What a loss costs is the time until the run has reached the step of the loss again.
 nodes=2
 . tests/slurm/slurm.sh.inc
 set +e
@@ -11,6 +11,7 @@ RANDOM=${SEED:-1}
 "$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
 edited train.sbatch -e "s|^MPI=[^ ]*|MPI=${MPI:-pmix}|" -e "s|^OPTIONS+=()|OPTIONS+=(\$T2I_OPTIONS)|"
 now() { echo "${EPOCHREALTIME//[!0-9]/}"; }
+draw_next() { next=$((losses * every + RANDOM * every / 32768)); }
 ranks() { pgrep -f -- "^[^ ]*t2i-train .*--out $run" || true; }
 
 # start STEPS: a job that writes a checkpoint every so many
@@ -34,7 +35,8 @@ echo "| loss | checkpoint every | losses | steps kept of computed | seconds kept
 echo "|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     IFS=: read -r kind every seconds <<<"$cell"
-    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 next=$every last=$(now) before=0 back='' regained=0 cost=0
+    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 last=$(now) waiting=0 before=0 back='' regained=0 cost=0
+    draw_next
     start "$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')"
     while [ $((held / 60000000)) -lt "$MINUTES" ]; do
         sleep 0.2
@@ -44,13 +46,16 @@ for cell in $CELLS; do
             step=$(step_of "$run")
             [ "$step" -ge $before ] || back=yes # the log was cut
             if [ -n "$back" ] && [ "$step" -ge $before ]; then
-                regained=$((regained + 1)) cost=$((cost + held - at_loss)) before=0 back=''
+                regained=$((regained + waiting)) cost=$((cost + held - at_loss)) waiting=0 before=0 back=''
             fi
-            [ $((held / 1000000)) -lt $next ] || {
-                before=$step losses=$((losses + 1)) next=$((next + every)) at_loss=$held
-                lost=$((lost + before - $(newest "$run")))
+            victim=$(ranks | sort -R --random-source=<(yes "$RANDOM$losses") | head -n 1)
+            [ $((held / 1000000)) -lt $next ] || [ -z "$victim" ] || {
+                # a second loss before the step of the first was reached is a part of the same loss
+                [ $waiting -gt 0 ] || before=$step at_loss=$held
+                losses=$((losses + 1)) waiting=$((waiting + 1)) lost=$((lost + step - $(newest "$run")))
+                draw_next
                 case $kind in
-                rank) kill -KILL "$(ranks | sort -R --random-source=<(yes "$RANDOM") | head -n 1)" ;;
+                rank) kill -KILL "$victim" ;;
                 node) testbed kill n2 && sleep 1 && held=$((held + 1000000)) && testbed revive n2 ;;
                 esac
             }
