@@ -91,12 +91,14 @@ safetensors    t2i_st_
 dataset_h5     t2i_h5_ t2i_kind_
 dataset_schema t2i_column
 dataset_column t2i_column
+packed_weights t2i_packed_layer
 '
 # module symbol: why it is there although no module uses it
 unused='
 base/mem t2i_alloc_calls  the tests count allocations: a step makes none
 base/mem t2i_alloc_bytes  the tests count what a hostile file makes a reader allocate
 base/mem t2i_alloc_live   the tests look for leaks
+model/transformer t2i_transformer_backward  golden values and central differences: the whole gradient
 comm/reduce t2i_reduce_shares  tests/mpi/reduce.c: is the memory of a node shared?
 comm/reduce t2i_reduce_slice   tests/mpi/reduce.c: a slice beside the whole sum
 model/ngrams t2i_ngrams_row  tests/unit/model/transformer.c: rows of pieces by another way

@@ -13,19 +13,29 @@ static atomic_size_t calls, asked, live;
 /* Defined if the program is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *from, size_t size) __attribute__((weak));
 
-void *t2i_alloc(size_t count, size_t size)
+static void *allocate(size_t count, size_t size, int clear)
 {
     if (size != 0 && count > (SIZE_MAX - 2 * ALIGN) / size) return NULL;
     size_t bytes = count * size, whole = (bytes / ALIGN + 1) * ALIGN;
     void *pointer = aligned_alloc(ALIGN, whole);
     if (pointer == NULL) return NULL;
-    memset(pointer, 0, bytes);
+    if (clear) memset(pointer, 0, bytes);
     if (__asan_poison_memory_region != NULL) /* so that an access to the padding is reported */
         __asan_poison_memory_region((char *)pointer + bytes, whole - bytes);
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&asked, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     return pointer;
+}
+
+void *t2i_alloc(size_t count, size_t size)
+{
+    return allocate(count, size, 1);
+}
+
+void *t2i_alloc_untouched(size_t count, size_t size)
+{
+    return allocate(count, size, 0);
 }
 
 int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size)

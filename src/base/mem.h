@@ -13,6 +13,10 @@
  * pointer. Free with t2i_free. */
 void *t2i_alloc(size_t count, size_t size);
 
+/* The same without zeroing: what is there is undefined, and pages that are never written take no
+ * memory. */
+void *t2i_alloc_untouched(size_t count, size_t size);
+
 /* Grows (never shrinks) *pointer from old_count to new_count elements, keeps its contents and
  * zeroes the rest. Returns 0, or -1 with *pointer unchanged. *pointer may be NULL. */
 int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size);

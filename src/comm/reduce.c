@@ -19,13 +19,17 @@ typedef struct {
 
 /* State of a thread. */
 typedef struct {
-    size_t first, end, next; /* its shards; the next one to add */
-    node stack[NODES];       /* complete subtrees so far; finally those that are published */
-    size_t depth, buffers, published;
-    float *buffer[NODES]; /* one per stack position; published ones are in shared memory */
+    size_t first, end, next; /* its shards; the first of the current bundle */
+    node before[NODES];      /* complete subtrees before this bundle; finally those published */
+    node stack[NODES];       /* the same with the bundle's shards that have this section */
+    size_t depth_before, depth, added; /* added: number of these shards */
+    size_t from, to;                   /* floats of the section */
+    size_t blocks, published;
+    float *buffer[NODES]; /* one per stack position: the first `blocks` hold a whole gradient,
+                             the others a section; published ones are in shared memory */
     uint8_t *used[NODES];
     t2i_leaf *leaf[NODES];
-    float *own_buffers; /* owned: the others */
+    float *own_buffers; /* owned: those that are not published */
     uint8_t *own_used;
     t2i_leaf own_leaf[NODES];
     float *strips; /* owned: intermediate sums */
@@ -56,6 +60,7 @@ struct t2i_reduce {
     t2i_thread_pool *pool;
     int rank, size, threads;
     size_t shards, chunks;
+    t2i_reduce_sections sections;
     int *group, *group_size, *turn; /* owned, one per rank: lowest rank and size of its group, its
                                        position in the group */
     worker *worker;                 /* owned: threads */
@@ -107,40 +112,52 @@ static void nothing(void *context, size_t i)
     (void)i;
 }
 
-/* The maximal complete subtrees of shards first .. end - 1, and the largest depth of the stack. */
-static size_t find_complete(size_t first, size_t end, node *stack, size_t *deepest)
+/* The maximal complete subtrees of shards first .. end - 1. */
+static size_t find_complete(size_t first, size_t end, node *stack)
 {
     size_t depth = 0;
-    *deepest = 0;
-    for (size_t v = first; v < end; v++) {
-        if (depth + 1 > *deepest) *deepest = depth + 1;
-        push(stack, &depth, (node){v, 1}, nothing, NULL);
-    }
+    for (size_t v = first; v < end; v++) push(stack, &depth, (node){v, 1}, nothing, NULL);
     return depth;
 }
 
-size_t t2i_reduce_buffers(size_t shards, int w, int workers, size_t *published)
+/* Shards of the bundle that begins with shard v: the largest complete subtree of at most `most`. */
+static size_t bundle_at(size_t v, size_t end, size_t most)
 {
-    node stack[NODES];
-    size_t buffers;
-    *published = find_complete(t2i_comm_share(shards, w, workers),
-                               t2i_comm_share(shards, w + 1, workers), stack, &buffers);
-    return buffers;
+    size_t count = 1;
+    while (2 * count <= most && v % (2 * count) == 0 && v + 2 * count <= end) count *= 2;
+    return count;
 }
 
-static size_t subtrees_of(const t2i_reduce *f, int w, node *stack, size_t *deepest)
+t2i_reduce_buffers t2i_reduce_count(size_t shards, int w, int workers, size_t bundle)
+{
+    node stack[NODES];
+    size_t end = t2i_comm_share(shards, w + 1, workers), depth = 0;
+    t2i_reduce_buffers found = {0};
+    for (size_t v = t2i_comm_share(shards, w, workers), count; v < end; v += count) {
+        size_t before = depth, deepest = depth + 1;
+        count = bundle_at(v, end, bundle);
+        for (size_t size = count; size > 1; size /= 2) deepest++;
+        if (deepest > found.all) found.all = deepest;
+        push(stack, &depth, (node){v, count}, nothing, NULL);
+        /* a bundle that is not added to what is there at once stays where its sum is */
+        if (depth > before && depth > found.blocks) found.blocks = depth;
+    }
+    found.published = depth;
+    return found;
+}
+
+static size_t subtrees_of(const t2i_reduce *f, int w, node *stack)
 {
     int all = f->size * f->threads;
     return find_complete(t2i_comm_share(f->shards, w, all), t2i_comm_share(f->shards, w + 1, all),
-                         stack, deepest);
+                         stack);
 }
 
 static size_t parts_of_rank(const t2i_reduce *f, int rank)
 {
     node stack[NODES];
-    size_t deepest, parts = 0;
-    for (int t = 0; t < f->threads; t++)
-        parts += subtrees_of(f, rank * f->threads + t, stack, &deepest);
+    size_t parts = 0;
+    for (int t = 0; t < f->threads; t++) parts += subtrees_of(f, rank * f->threads + t, stack);
     return parts;
 }
 
@@ -205,7 +222,7 @@ static int in_group(const t2i_reduce *f, int rank)
 /* Allocates the tables and fills in what does not depend on groups. */
 static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
 {
-    size_t size = (size_t)f->size, s = 0, depth = 0, deepest;
+    size_t size = (size_t)f->size, s = 0, depth = 0;
     int workers = f->size * f->threads;
     node stack[NODES], theirs[NODES];
     for (int r = 0; r < f->size; r++) f->parts += parts_of_rank(f, r);
@@ -229,7 +246,7 @@ static t2i_status plan_tree(t2i_reduce *f, t2i_error *err)
             cache_lines(sizeof(t2i_step_status) + parts * (sizeof(t2i_leaf) + f->chunks));
     }
     for (int w = 0; w < workers; w++) {
-        size_t count = subtrees_of(f, w, theirs, &deepest);
+        size_t count = subtrees_of(f, w, theirs);
         for (size_t i = 0; i < count; i++, s++) {
             if (depth + 1 > f->deepest) f->deepest = depth + 1;
             f->part[s] = (part){.shards = theirs[i], .rank = w / f->threads};
@@ -334,25 +351,29 @@ static void find_terms(t2i_reduce *f)
 static t2i_status begin_worker(t2i_reduce *f, int thread, size_t *s, t2i_error *err)
 {
     worker *w = &f->worker[thread];
-    size_t block = f->chunks * T2I_CHUNK, own;
-    node stack[NODES];
+    size_t block = f->chunks * T2I_CHUNK, section = f->sections.most;
+    const t2i_reduce_buffers count = t2i_reduce_count(f->shards, f->rank * f->threads + thread,
+                                                      f->size * f->threads, f->sections.bundle);
+    size_t own = count.all - count.published,
+           floats = (count.blocks - count.published) * block + (count.all - count.blocks) * section;
     t2i_reduce_shards(f, thread, &w->first, &w->end);
     w->next = w->first;
-    w->published = find_complete(w->first, w->end, stack, &w->buffers);
-    own = w->buffers - w->published;
-    w->own_buffers = t2i_alloc(own * block, sizeof(float));
+    w->blocks = count.blocks;
+    w->published = count.published;
+    w->own_buffers = t2i_alloc_untouched(floats, sizeof(float));
     w->own_used = t2i_alloc(own, f->chunks);
     w->strips = t2i_alloc((f->deepest + 1) * STRIP, sizeof(float));
     w->chunks = f->chunks;
     if (w->own_buffers == NULL || w->own_used == NULL || w->strips == NULL)
-        return t2i_fail_memory(err, own * block * sizeof(float), "the gradients");
-    f->bytes += own * (block * sizeof(float) + f->chunks);
-    for (size_t i = 0; i < w->buffers; i++) {
+        return t2i_fail_memory(err, floats * sizeof(float), "the gradients");
+    f->bytes += floats * sizeof(float) + own * f->chunks;
+    float *next = w->own_buffers;
+    for (size_t i = 0; i < count.all; i++) {
         part *p = i < w->published ? &f->part[(*s)++] : NULL;
-        size_t k = i - w->published;
-        w->buffer[i] = p != NULL ? p->sum : w->own_buffers + k * block;
-        w->used[i] = p != NULL ? p->used : w->own_used + k * f->chunks;
+        w->buffer[i] = p != NULL ? p->sum : next;
+        w->used[i] = p != NULL ? p->used : w->own_used + (i - w->published) * f->chunks;
         w->leaf[i] = p != NULL ? p->leaf : &w->own_leaf[i];
+        if (p == NULL) next += i < w->blocks ? block : section;
     }
     return T2I_OK;
 }
@@ -363,7 +384,7 @@ static t2i_status allocate(t2i_reduce *f, char *shared, t2i_error *err)
     int idle = parts_of_rank(f, f->rank) == 0;
     find_subtrees(f);
     for (size_t i = 0; i < f->subtrees; i++) far += !is_near(f, &f->subtree[i]);
-    if (shared == NULL) shared = f->own = t2i_alloc(bytes, 1);
+    if (shared == NULL) shared = f->own = t2i_alloc_untouched(bytes, 1);
     f->others = t2i_alloc(far * slice, sizeof *f->others);
     if (idle) f->own_sum = t2i_alloc(slice, sizeof *f->own_sum);
     f->bytes = bytes + (far + (size_t)idle) * slice * sizeof(float) -
@@ -371,6 +392,8 @@ static t2i_status allocate(t2i_reduce *f, char *shared, t2i_error *err)
     if (shared == NULL || f->others == NULL || (idle && f->own_sum == NULL))
         return t2i_fail_memory(err, f->bytes, "the gradients");
     lay_out(f, shared);
+    if (f->own != NULL) /* all but the gradients, which may be touched late */
+        memset(shared, 0, (size_t)((char *)(f->weights + f->chunks * T2I_CHUNK) - shared));
     find_terms(f);
     while (s < f->parts && f->part[s].rank != f->rank) s++;
     f->sum = idle ? f->own_sum : f->part[s].sum + f->chunk_first[f->rank] * T2I_CHUNK;
@@ -380,6 +403,14 @@ static t2i_status allocate(t2i_reduce *f, char *shared, t2i_error *err)
 
 t2i_status t2i_reduce_new(t2i_reduce **out, t2i_comm *comm, t2i_thread_pool *pool, size_t shards,
                           size_t floats, t2i_error *err)
+{
+    return t2i_reduce_new_by_section(out, comm, pool, shards, floats,
+                                     (t2i_reduce_sections){1, floats}, err);
+}
+
+t2i_status t2i_reduce_new_by_section(t2i_reduce **out, t2i_comm *comm, t2i_thread_pool *pool,
+                                     size_t shards, size_t floats, t2i_reduce_sections sections,
+                                     t2i_error *err)
 {
     T2I_ASSERT(shards > 0 && (shards & (shards - 1)) == 0 && floats % T2I_CHUNK == 0);
     t2i_reduce *f = *out = t2i_alloc(1, sizeof *f);
@@ -392,6 +423,7 @@ t2i_status t2i_reduce_new(t2i_reduce **out, t2i_comm *comm, t2i_thread_pool *poo
                           .size = t2i_comm_size(comm),
                           .threads = t2i_thread_pool_threads(pool),
                           .shards = shards,
+                          .sections = sections,
                           .chunks = floats / T2I_CHUNK};
         mine = plan_tree(f, err);
     }
@@ -447,38 +479,77 @@ void t2i_reduce_shards(const t2i_reduce *f, int thread, size_t *first, size_t *e
 
 /* ---- the shards of a thread ---- */
 
+/* Where float 0 of a gradient would be whose section begins at from. */
+static float *base_of(const worker *w, size_t position)
+{
+    uintptr_t at = (uintptr_t)w->buffer[position];
+    return (float *)(position < w->blocks ? at : at - w->from * sizeof(float));
+}
+
 static void fold_shards(void *context, size_t i)
 {
     worker *w = context;
     uint8_t *used = w->used[i];
     const uint8_t *more = w->used[i + 1];
-    for (size_t c = 0; c < w->chunks; c++) {
-        float *sum = w->buffer[i] + c * T2I_CHUNK, *right = w->buffer[i + 1] + c * T2I_CHUNK;
+    float *sum = base_of(w, i), *right = base_of(w, i + 1);
+    for (size_t c = w->from / T2I_CHUNK; c * T2I_CHUNK < w->to; c++) {
+        size_t from = c * T2I_CHUNK < w->from ? w->from : c * T2I_CHUNK,
+               to = (c + 1) * T2I_CHUNK > w->to ? w->to : (c + 1) * T2I_CHUNK;
         if (!more[c]) continue;
         if (used[c])
-            add_floats(sum, right, T2I_CHUNK);
+            add_floats(sum + from, right + from, to - from);
         else
-            memcpy(sum, right, T2I_CHUNK * sizeof *sum);
+            memcpy(sum + from, right + from, (to - from) * sizeof *sum);
         used[c] = 1;
     }
+}
+
+static void fold_leaves(void *context, size_t i)
+{
+    worker *w = context;
+    fold_shards(context, i);
     add_leaf(w->leaf[i], w->leaf[i + 1]);
 }
 
-float *t2i_reduce_leaf(t2i_reduce *f, int thread, uint8_t **used)
+size_t t2i_reduce_bundle(const t2i_reduce *f, int thread)
+{
+    const worker *w = &f->worker[thread];
+    return bundle_at(w->next, w->end, f->sections.bundle);
+}
+
+float *t2i_reduce_section(t2i_reduce *f, int thread, size_t from, size_t to, uint8_t **used)
 {
     worker *w = &f->worker[thread];
-    if (w->next == w->first) w->depth = 0;
-    T2I_ASSERT(w->next < w->end);
+    T2I_ASSERT(w->next < w->end && to - from <= f->sections.most);
+    if (w->added == 0) {
+        memcpy(w->stack, w->before, w->depth_before * sizeof *w->stack);
+        w->depth = w->depth_before;
+        w->from = from;
+        w->to = to;
+    }
     *used = w->used[w->depth];
-    memset(*used, 1, f->chunks);
-    return w->buffer[w->depth];
+    memset(*used + from / T2I_CHUNK, 1, (to + T2I_CHUNK - 1) / T2I_CHUNK - from / T2I_CHUNK);
+    return base_of(w, w->depth);
 }
 
 void t2i_reduce_add(t2i_reduce *f, int thread, const t2i_leaf *leaf)
 {
     worker *w = &f->worker[thread];
-    *w->leaf[w->depth] = *leaf;
-    push(w->stack, &w->depth, (node){w->next++, 1}, fold_shards, w);
+    size_t count = t2i_reduce_bundle(f, thread);
+    if (leaf != NULL) *w->leaf[w->depth] = *leaf;
+    push(w->stack, &w->depth, (node){w->next + w->added, 1},
+         leaf != NULL ? fold_leaves : fold_shards, w);
+    if (++w->added < count) return;
+    w->added = 0;
+    if (leaf == NULL) return; /* further sections follow */
+    memcpy(w->before, w->stack, w->depth * sizeof *w->stack);
+    w->depth_before = w->depth;
+    w->next += count;
+}
+
+float *t2i_reduce_leaf(t2i_reduce *f, int thread, uint8_t **used)
+{
+    return t2i_reduce_section(f, thread, 0, f->chunks * T2I_CHUNK, used);
 }
 
 /* ---- the rest of the tree, each thread on its slice ---- */
@@ -707,8 +778,10 @@ void t2i_reduce_exchange(t2i_reduce *f, t2i_comm *comm, t2i_leaf *total,
                          t2i_step_status *step_status, double *squares)
 {
     for (int t = 0; t < f->threads; t++) {
-        T2I_ASSERT(f->worker[t].next == f->worker[t].end);
-        f->worker[t].next = f->worker[t].first;
+        worker *w = &f->worker[t];
+        T2I_ASSERT(w->next == w->end && w->added == 0);
+        w->next = w->first;
+        w->depth_before = 0;
     }
     *status_of(f, f->rank) = *step_status;
     distribute(f, comm, f->records, LINE, f->record_first);

@@ -18,6 +18,13 @@
  * /dev/shm every rank is a group of its own. Chunks that a shard does not use cost nothing, for
  * example most of an embedding of thousands of characters.
  *
+ * A worker needs log2 V + 1 gradients for its V shards. For a large model the gradient is computed
+ * in sections (the layers, one after the other), each for all shards of a bundle: a complete
+ * subtree of the worker's shards. The sum of a bundle's section is at once added to that of the
+ * sibling to its left, so a worker needs whole gradients for the siblings that wait, log2 V of them
+ * at most, one for a bundle of half of V, and for the shards of a bundle only sections. The
+ * additions are the same, in the same order.
+ *
  * A step has four node barriers: after the gradients, the squares, the weights and the packed
  * weights; with several nodes one more, before the node's own subtrees are added. The sum of a
  * slice replaces the owner's own subtree there, which no other rank reads.
@@ -69,9 +76,23 @@ size_t t2i_reduce_bytes(const t2i_reduce *reduce);
 /* Does this rank read other ranks' gradients in shared memory? */
 int t2i_reduce_shares(const t2i_reduce *reduce);
 
-/* Number of gradient buffers of worker w of `workers`, of which *published are in shared memory.
- * For estimates before the tree exists. */
-size_t t2i_reduce_buffers(size_t shards, int w, int workers, size_t *published);
+/* The same with gradients in sections. bundle: maximum number of shards of a bundle, a power of
+ * two; most: maximum floats of a section. */
+typedef struct {
+    size_t bundle, most;
+} t2i_reduce_sections;
+T2I_CHECKED t2i_status t2i_reduce_new_by_section(t2i_reduce **out, t2i_comm *comm,
+                                                 t2i_thread_pool *pool, size_t shards,
+                                                 size_t floats, t2i_reduce_sections sections,
+                                                 t2i_error *err);
+
+/* The gradient buffers of worker w of `workers`: `blocks` of `all` hold a whole gradient, the
+ * others a section; of the blocks, `published` are in shared memory. For estimates before the tree
+ * exists. */
+typedef struct {
+    size_t all, blocks, published;
+} t2i_reduce_buffers;
+t2i_reduce_buffers t2i_reduce_count(size_t shards, int w, int workers, size_t bundle);
 
 /* Shards of a thread of this rank: [*first, *end). */
 void t2i_reduce_shards(const t2i_reduce *reduce, int thread, size_t *first, size_t *end);
@@ -82,6 +103,13 @@ void t2i_reduce_shards(const t2i_reduce *reduce, int thread, size_t *first, size
  * (its sum with a used chunk is a copy). */
 float *t2i_reduce_leaf(t2i_reduce *reduce, int thread, uint8_t **used);
 void t2i_reduce_add(t2i_reduce *reduce, int thread, const t2i_leaf *leaf);
+
+/* The same in sections, for each shard of a bundle in ascending order the first section, then for
+ * each of them the second, and so on to the last. The number of shards of the thread's next bundle;
+ * the place of a shard's floats from .. to - 1, as if the whole gradient were there; then
+ * t2i_reduce_add, with leaf NULL for all sections but the last. */
+size_t t2i_reduce_bundle(const t2i_reduce *reduce, int thread);
+float *t2i_reduce_section(t2i_reduce *reduce, int thread, size_t from, size_t to, uint8_t **used);
 
 /* Collective. After all leaves: adds up the tree. *total: sums of the shards' quantities;
  * *step_status: that of this rank on entry, the combination on return; *squares: sum of squares of

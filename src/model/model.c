@@ -182,6 +182,20 @@ void t2i_model_free(t2i_model *model)
     *model = (t2i_model){0};
 }
 
+size_t t2i_model_sections(const t2i_config *config)
+{
+    return config->n_layers + 2;
+}
+
+t2i_section t2i_model_section(const t2i_model *model, size_t number)
+{
+    size_t L = model->config.n_layers, layer = L - number;
+    if (number == 0) return (t2i_section){model->final_weight, model->layout.floats};
+    if (number > L) return (t2i_section){0, model->layer[0].ln1_weight};
+    return (t2i_section){model->layer[layer].ln1_weight,
+                         layer + 1 < L ? model->layer[layer + 1].ln1_weight : model->final_weight};
+}
+
 static int ends_with(const char *text, const char *end)
 {
     size_t size = strlen(text), more = strlen(end);

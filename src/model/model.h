@@ -51,6 +51,15 @@ typedef struct {
 T2I_CHECKED t2i_status t2i_model_new(t2i_model *out, const t2i_config *config, t2i_error *err);
 void t2i_model_free(t2i_model *model);
 
+/* A block in parts, in the order in which a backward pass computes their gradients: 0: what follows
+ * the layers; 1 .. n_layers: the layers from the last to the first; n_layers + 1: the embedding.
+ * With n-grams the last part is not all that is computed last. */
+typedef struct {
+    size_t begin, end; /* floats */
+} t2i_section;
+size_t t2i_model_sections(const t2i_config *config);
+t2i_section t2i_model_section(const t2i_model *model, size_t number);
+
 /* Does a tensor belong to what a model of the tutorial does not have? */
 int t2i_model_is_addition(const t2i_tensor *tensor);
 

@@ -6,9 +6,9 @@
 #include "kernels/ops.h"
 
 void t2i_ngrams_carve(t2i_ngrams *ngrams, t2i_carver *from, const t2i_config *config, size_t rows,
-                      size_t longest)
+                      size_t N)
 {
-    size_t N = rows * longest, d = config->d_model, units = config->ngram_hidden;
+    size_t d = config->d_model, units = config->ngram_hidden;
     ngrams->row = t2i_carve(from, N * T2I_PIECES);
     ngrams->end_row = t2i_carve(from, rows * T2I_PIECES);
     ngrams->sum = t2i_carve(from, N * d);

@@ -46,7 +46,7 @@ typedef struct {
 } t2i_ngrams;
 
 void t2i_ngrams_carve(t2i_ngrams *ngrams, t2i_carver *from, const t2i_config *config, size_t rows,
-                      size_t longest);
+                      size_t N);
 
 /* Row of the table with `buckets` rows for a piece of `count` code points; word: 1 for the word so
  * far, 0 for an n-gram of T2I_NGRAM_LEAST to T2I_NGRAM_MOST characters. The unknown character has

@@ -31,35 +31,48 @@ typedef struct {
     float *mask1, *mask2; /* without dropout */
 } t2i_layer_work;
 
-struct t2i_work {
+/* What a shard keeps from its forward pass to its backward pass. */
+typedef struct {
     t2i_trie trie;
-    int share, drops;
-    const t2i_dropout *dropout; /* of the current pass; borrowed, NULL: none */
-    uint64_t *prefix;           /* (N) hashes, with dropout */
-    float *dbranch;             /* (N, d), with dropout: gradient of what a layer adds */
+    const t2i_dropout *dropout; /* drop, or NULL: none */
+    t2i_dropout drop;
     size_t pairs; /* rows of ln1, queries, keys and values in the first layer where these are
                      computed once for each pair (trie.h); else 0 */
-    t2i_layer_work *layer;
-    float *pair_x; /* (pairs, d) */
+    t2i_layer_work *layer; /* owned: n_layers */
+    uint64_t *prefix;      /* (N) hashes, with dropout */
+    float *pair_x;         /* (pairs, d) */
     /* the last layer's: */
-    float *end;                    /* (P, d) h of the last positions */
-    float *query;                  /* (P, d) */
-    float *query_proj;             /* (P, H, d) Wk^T query */
-    float *context;                /* (P, H, d) softmax-weighted sums of h */
+    float *end;        /* (P, d) h of the last positions */
+    float *query;      /* (P, d) */
+    float *query_proj; /* (P, H, d) Wk^T query */
+    float *context;    /* (P, H, d) softmax-weighted sums of h */
+    float *top;        /* (P, d) output of the last layer */
+    t2i_ngrams ngrams;
+    float *dx;     /* (N, d) */
+    size_t end_at; /* where the memory of the next pass begins */
+} pass;
+
+struct t2i_work {
+    pass *pass; /* owned: passes */
+    pass *now;  /* the one that is computed */
+    size_t passes;
+    int share, drops;
+    /* one layer of one pass at a time: */
+    float *dbranch;                /* (N, d), with dropout: gradient of what a layer adds */
     float *dquery, *dend;          /* (P, d) */
     float *dquery_proj, *dcontext; /* (P, H, d) */
-    float *top;                    /* (P, d) output of the last layer */
     float *mean, *rstd, *normal;   /* the final norm */
     float *path_features;          /* (P, D) */
     float *path_query;             /* (P, E) */
     t2i_outputs outputs;           /* (rows, D), (rows, E) */
-    t2i_ngrams ngrams;
-    float *dx, *dy;    /* (N, d) */
-    float *dqkv;       /* (N, 3d) */
-    float *df;         /* (MOST, d_ff), wide_row apart */
-    float *transposed; /* (d_ff, d): gradient of ffn2's weight, transposed */
-    float *scratch;    /* of attention */
-    float *floats;     /* owned: memory of all of the above */
+    float *dy;                     /* (N, d) */
+    float *dqkv;                   /* (N, 3d) */
+    float *df;                     /* (MOST, d_ff), wide_row apart */
+    float *transposed;             /* (d_ff, d): gradient of ffn2's weight, transposed */
+    float *scratch;                /* of attention */
+    t2i_packed_layer packed;       /* with T2I_TO_TRAIN_BY_LAYER */
+    float *floats;                 /* owned: memory of all of the above */
+    size_t first_pass, size;       /* floats: where that of the passes begins and ends */
 };
 
 /* Rows per block of the feed-forward layers (at most MOST): their activations of width d_ff stay in
@@ -85,20 +98,45 @@ static size_t wide_row(const t2i_config *c)
     return ((c->d_ff + 15) / 16 | 1) * 16;
 }
 
-static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver *from, size_t rows,
-                         size_t longest, int drops)
+/* The sizes of a pass. */
+typedef struct {
+    size_t rows, P, N; /* N and P as above */
+    size_t prob;       /* floats of the softmax weights of a head in a layer other than the last, */
+    size_t ends;       /* and in the last */
+    size_t longest;
+} pass_sizes;
+
+static pass_sizes largest_pass(size_t rows, size_t longest)
 {
-    size_t N = rows * longest, d = c->d_model;
+    size_t N = rows * longest, row = t2i_attention_row(longest);
+    return (pass_sizes){rows, rows, N, N * row, rows * row, longest};
+}
+
+static pass_sizes sizes_of(const t2i_trie *t)
+{
+    pass_sizes sizes = {.rows = t->rows, .P = t->paths, .N = t->nodes, .longest = t->longest};
+    for (size_t p = 0; p < t->paths; p++) {
+        size_t row = t2i_attention_row(t->length[p]);
+        sizes.prob += (t->length[p] - t->shared[p]) * row;
+        sizes.ends += row;
+    }
+    return sizes;
+}
+
+static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver *from,
+                         const pass_sizes *sizes, int drops)
+{
+    size_t N = sizes->N, d = c->d_model;
     for (size_t i = 0; i < c->n_layers; i++) {
         int last = i + 1 == c->n_layers;
-        size_t Q = last ? rows : N;
+        size_t Q = last ? sizes->P : N, prob = c->n_heads * (last ? sizes->ends : sizes->prob);
         t2i_layer_work unused, *l = layer == NULL ? &unused : &layer[i];
         l->x = t2i_carve(from, N * d);
         l->mean1 = t2i_carve(from, N);
         l->rstd1 = t2i_carve(from, N);
         l->h = t2i_carve(from, N * d);
         l->qkv = last ? NULL : t2i_carve(from, N * 3 * d);
-        l->prob = t2i_carve(from, c->n_heads * Q * t2i_attention_row(longest));
+        l->prob = t2i_carve(from, prob);
         l->o = t2i_carve(from, Q * d);
         l->mid = t2i_carve(from, Q * d);
         l->mean2 = t2i_carve(from, Q);
@@ -109,34 +147,43 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver 
         l->zeros = t2i_carve(from, blocks * sizeof *l->zeros / sizeof(float));
         l->words = t2i_carve(from, blocks * words * sizeof *l->words / sizeof(float));
         if (!drops) continue;
-        l->mask = t2i_carve(from, c->n_heads * Q * t2i_attention_row(longest));
+        l->mask = t2i_carve(from, prob);
         l->mask1 = t2i_carve(from, Q * d);
         l->mask2 = t2i_carve(from, Q * d);
     }
 }
 
-static void carve_all(const t2i_config *c, t2i_work *w, t2i_carver *from, size_t rows,
-                      size_t longest, int drops)
+/* The memory of a pass, without gaps: it touches no more than it needs. */
+static void carve_pass(const t2i_config *c, pass *p, t2i_carver *from, const pass_sizes *sizes,
+                       int drops)
 {
-    size_t N = rows * longest, d = c->d_model, H = c->n_heads;
+    size_t N = sizes->N, P = sizes->P, d = c->d_model, H = c->n_heads;
+    pass unused, *o = p == NULL ? &unused : p;
+    carve_layers(c, p == NULL ? NULL : p->layer, from, sizes, drops);
+    if (drops) o->prefix = t2i_carve(from, 2 * N);
+    o->pair_x = t2i_carve(from, N * d);
+    o->end = t2i_carve(from, P * d);
+    o->query = t2i_carve(from, P * d);
+    o->query_proj = t2i_carve(from, P * H * d);
+    o->context = t2i_carve(from, P * H * d);
+    o->top = t2i_carve(from, P * d);
+    if (c->ngram_buckets > 0) t2i_ngrams_carve(&o->ngrams, from, c, P, N);
+    o->dx = t2i_carve(from, N * d);
+}
+
+static void carve_shared(const t2i_config *c, t2i_work *w, t2i_carver *from,
+                         const pass_sizes *sizes, int drops)
+{
+    size_t N = sizes->N, rows = sizes->rows, longest = sizes->longest, d = c->d_model,
+           H = c->n_heads;
     size_t attention = t2i_attention_scratch(longest, d / H),
            reach = t2i_attention_reach_scratch(longest, H, d);
     t2i_work unused, *o = w == NULL ? &unused : w;
-    carve_layers(c, w == NULL ? NULL : w->layer, from, rows, longest, drops);
-    if (drops) {
-        o->prefix = t2i_carve(from, 2 * N);
-        o->dbranch = t2i_carve(from, N * d);
-    }
-    o->pair_x = t2i_carve(from, N * d);
-    o->end = t2i_carve(from, rows * d);
-    o->query = t2i_carve(from, rows * d);
-    o->query_proj = t2i_carve(from, rows * H * d);
-    o->context = t2i_carve(from, rows * H * d);
+    if (drops) o->dbranch = t2i_carve(from, N * d);
     o->dquery = t2i_carve(from, rows * d);
     o->dend = t2i_carve(from, rows * d);
     o->dquery_proj = t2i_carve(from, rows * H * d);
     o->dcontext = t2i_carve(from, rows * H * d);
-    o->top = t2i_carve(from, rows * d);
     o->mean = t2i_carve(from, rows);
     o->rstd = t2i_carve(from, rows);
     o->normal = t2i_carve(from, rows * d);
@@ -144,8 +191,6 @@ static void carve_all(const t2i_config *c, t2i_work *w, t2i_carver *from, size_t
     o->outputs.features = t2i_carve(from, rows * c->vision_feature_dim);
     o->path_query = t2i_carve(from, rows * c->embed_dim);
     o->outputs.query = c->embed_dim == 0 ? NULL : t2i_carve(from, rows * c->embed_dim);
-    if (c->ngram_buckets > 0) t2i_ngrams_carve(&o->ngrams, from, c, rows, longest);
-    o->dx = t2i_carve(from, N * d);
     o->dy = t2i_carve(from, N * d);
     o->dqkv = t2i_carve(from, N * 3 * d);
     o->df = t2i_carve(from, MOST * wide_row(c));
@@ -153,56 +198,106 @@ static void carve_all(const t2i_config *c, t2i_work *w, t2i_carver *from, size_t
     o->scratch = t2i_carve(from, attention > reach ? attention : reach);
 }
 
-size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest, int drops)
+/* Floats of the passes. */
+static size_t floats_of_passes(const t2i_config *c, const t2i_work_sizes *sizes)
 {
-    t2i_carver count = {0};
-    carve_all(&model->config, NULL, &count, rows, longest == 0 ? 1 : longest, drops);
-    return count.used * sizeof(float);
+    t2i_carver one = {0}, alone = {0};
+    size_t longest = sizes->longest == 0 ? 1 : sizes->longest;
+    const pass_sizes many = largest_pass(sizes->rows, longest),
+                     most = largest_pass(sizes->most_rows, longest);
+    carve_pass(c, NULL, &one, &many, sizes->drops);
+    carve_pass(c, NULL, &alone, &most, sizes->drops);
+    return sizes->passes * one.used > alone.used ? sizes->passes * one.used : alone.used;
+}
+
+static size_t floats_of_shared(const t2i_config *c, t2i_work *w, const t2i_work_sizes *sizes,
+                               float *base)
+{
+    t2i_carver from = {.base = base};
+    const pass_sizes most =
+        largest_pass(sizes->most_rows, sizes->longest == 0 ? 1 : sizes->longest);
+    carve_shared(c, w, &from, &most, sizes->drops);
+    return from.used;
+}
+
+size_t t2i_transformer_work_bytes(const t2i_model *model, const t2i_work_sizes *sizes)
+{
+    const t2i_config *c = &model->config;
+    return (floats_of_shared(c, NULL, sizes, NULL) + floats_of_passes(c, sizes)) * sizeof(float) +
+           (sizes->by_layer ? t2i_packed_layer_bytes(model) : 0);
+}
+
+static t2i_status begin_work(t2i_work *w, const t2i_model *model, const t2i_work_sizes *sizes,
+                             t2i_error *err)
+{
+    const t2i_config *c = &model->config;
+    size_t longest = sizes->longest == 0 ? 1 : sizes->longest; /* an empty prompt is one token */
+    w->share = sizes->share;
+    w->drops = sizes->drops;
+    w->first_pass = floats_of_shared(c, NULL, sizes, NULL);
+    w->size = w->first_pass + floats_of_passes(c, sizes);
+    w->floats = t2i_alloc_untouched(w->size, sizeof *w->floats);
+    w->pass = t2i_alloc(sizes->passes, sizeof *w->pass);
+    if (w->floats == NULL || w->pass == NULL)
+        return t2i_fail_memory(err, w->size * sizeof *w->floats,
+                               "the activations of a shard; use more shards or a smaller batch");
+    w->passes = sizes->passes;
+    floats_of_shared(c, w, sizes, w->floats);
+    for (size_t k = 0; k < w->passes; k++) {
+        pass *p = &w->pass[k];
+        p->layer = t2i_alloc(c->n_layers, sizeof *p->layer);
+        if (p->layer == NULL)
+            return t2i_fail_memory(err, c->n_layers * sizeof *p->layer, "a shard's buffers");
+        T2I_TRY(t2i_trie_new(&p->trie, k == 0 ? sizes->most_rows : sizes->rows, longest, err));
+    }
+    return sizes->by_layer ? t2i_packed_layer_new(&w->packed, model, err) : T2I_OK;
 }
 
 t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
                                     size_t longest, int share, int drops, t2i_error *err)
 {
-    if (longest == 0) longest = 1; /* an empty prompt is one token */
-    size_t bytes = t2i_transformer_work_bytes(model, rows, longest, drops);
+    const t2i_work_sizes sizes = {.passes = 1,
+                                  .rows = rows,
+                                  .most_rows = rows,
+                                  .longest = longest,
+                                  .share = share,
+                                  .drops = drops};
+    return t2i_transformer_work_new_of(out, model, &sizes, err);
+}
+
+t2i_status t2i_transformer_work_new_of(t2i_work **out, const t2i_model *model,
+                                       const t2i_work_sizes *sizes, t2i_error *err)
+{
     t2i_work *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "a shard's buffers");
-    w->share = share;
-    w->drops = drops;
-    t2i_status status = t2i_trie_new(&w->trie, rows, longest, err);
-    if (status == T2I_OK) {
-        w->layer = t2i_alloc(model->config.n_layers, sizeof *w->layer);
-        w->floats = t2i_alloc(bytes, 1);
-        if (w->layer == NULL || w->floats == NULL)
-            status = t2i_fail_memory(
-                err, bytes, "the activations of a shard; use more shards or a smaller batch");
-    }
-    if (status == T2I_OK) {
-        carve_all(&model->config, w, &(t2i_carver){.base = w->floats}, rows, longest, drops);
-    } else {
-        t2i_transformer_work_free(w);
-        *out = NULL;
-    }
+    t2i_status status = begin_work(w, model, sizes, err);
+    if (status == T2I_OK) return T2I_OK;
+    t2i_transformer_work_free(w);
+    *out = NULL;
     return status;
 }
 
 void t2i_transformer_work_free(t2i_work *work)
 {
     if (work == NULL) return;
-    t2i_trie_free(&work->trie);
-    t2i_free(work->layer);
+    for (size_t k = 0; k < work->passes; k++) {
+        t2i_trie_free(&work->pass[k].trie);
+        t2i_free(work->pass[k].layer);
+    }
+    t2i_packed_layer_free(&work->packed);
+    t2i_free(work->pass);
     t2i_free(work->floats);
     t2i_free(work);
 }
 
 size_t t2i_transformer_work_tokens(const t2i_work *work)
 {
-    return work->trie.tokens;
+    return work->now->trie.tokens;
 }
 
 size_t t2i_transformer_work_prefixes(const t2i_work *work)
 {
-    return work->trie.nodes;
+    return work->now->trie.nodes;
 }
 
 static const float *at(const float *weights, size_t offset)
@@ -215,7 +310,7 @@ static const float *at(const float *weights, size_t offset)
 /* The dropout of the softmax weights at prob, which lie in l->prob. */
 static const float *mask_of(const t2i_work *w, const t2i_layer_work *l, const float *prob)
 {
-    return w->dropout == NULL ? NULL : l->mask + (prob - l->prob);
+    return w->now->dropout == NULL ? NULL : l->mask + (prob - l->prob);
 }
 
 /* Attention of every head and path of a layer other than the last; backward if dout is not NULL. An
@@ -223,16 +318,17 @@ static const float *mask_of(const t2i_work *w, const t2i_layer_work *l, const fl
 static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const float *dout,
                    float *dqkv)
 {
-    size_t d = c->d_model, dk = d / c->n_heads, longest = w->trie.longest;
+    size_t d = c->d_model, dk = d / c->n_heads, longest = w->now->trie.longest;
     float *prob = l->prob;
     for (size_t head = 0; head < c->n_heads; head++)
-        for (size_t p = 0; p < w->trie.paths; p++) {
-            t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
+        for (size_t p = 0; p < w->now->trie.paths; p++) {
+            t2i_path path = {t2i_trie_walk(&w->now->trie, p), w->now->trie.length[p],
+                             w->now->trie.shared[p]};
             const float *qkv = l->qkv + head * 3 * dk;
-            size_t node = w->trie.first[p];
-            if (w->trie.none[p] && dout == NULL)
+            size_t node = w->now->trie.first[p];
+            if (w->now->trie.none[p] && dout == NULL)
                 memset(l->o + node * d + head * dk, 0, dk * sizeof(float));
-            else if (w->trie.none[p])
+            else if (w->now->trie.none[p])
                 memset(dqkv + node * 3 * d + head * 3 * dk, 0, 3 * dk * sizeof(float));
             else if (dout == NULL)
                 t2i_attention(l->o + head * dk, prob, mask_of(w, l, prob), qkv, w->scratch, &path,
@@ -263,35 +359,37 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
                         const t2i_layer_at *offset)
 {
     const t2i_config *c = &packed->model->config;
-    const t2i_layer_operands *operand = &packed->layer[c->n_layers - 1];
+    const t2i_layer_operands *operand =
+        t2i_packed_weights_layer(packed, c->n_layers - 1, 0, &w->packed);
     const float *bias = at(packed->weights, offset->qkv_bias);
-    size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->trie.paths;
+    size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->now->trie.paths;
     float *prob = l->prob;
-    gather_ends(w->end, l->h, &w->trie, d);
-    t2i_gemm(w->query, d, w->end, d, operand->query.forward, P, d, d, NULL);
+    gather_ends(w->now->end, l->h, &w->now->trie, d);
+    t2i_gemm(w->now->query, d, w->now->end, d, operand->query.forward, P, d, d, NULL);
     for (size_t a = 0; a < H; a++) {
         if (bias != NULL)
             for (size_t p = 0; p < P; p++)
                 for (size_t i = 0; i < dk; i++)
-                    w->query[p * d + a * dk + i] += bias[a * 3 * dk + i];
-        t2i_gemm(w->query_proj + a * d, H * d, w->query + a * dk, d, operand->key[a].back, P, d, dk,
-                 NULL);
+                    w->now->query[p * d + a * dk + i] += bias[a * 3 * dk + i];
+        t2i_gemm(w->now->query_proj + a * d, H * d, w->now->query + a * dk, d, operand->key[a].back,
+                 P, d, dk, NULL);
     }
     for (size_t p = 0; p < P; p++) {
-        t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
-        if (!w->trie.none[p])
-            t2i_attention_reach(w->context + p * H * d, prob, mask_of(w, l, prob),
-                                w->query_proj + p * H * d, l->h, w->scratch, &path, H, d,
+        t2i_path path = {t2i_trie_walk(&w->now->trie, p), w->now->trie.length[p],
+                         w->now->trie.shared[p]};
+        if (!w->now->trie.none[p])
+            t2i_attention_reach(w->now->context + p * H * d, prob, mask_of(w, l, prob),
+                                w->now->query_proj + p * H * d, l->h, w->scratch, &path, H, d,
                                 score_scale(dk));
         prob += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         t2i_gemm_end end = {.bias = bias == NULL ? NULL : bias + a * 3 * dk + 2 * dk};
-        t2i_gemm(l->o + a * dk, d, w->context + a * d, H * d, operand->value[a].forward, P, dk, d,
-                 &end);
+        t2i_gemm(l->o + a * dk, d, w->now->context + a * d, H * d, operand->value[a].forward, P, dk,
+                 d, &end);
     }
     for (size_t p = 0; p < P; p++)
-        if (w->trie.none[p]) memset(l->o + p * d, 0, d * sizeof(float));
+        if (w->now->trie.none[p]) memset(l->o + p * d, 0, d * sizeof(float));
 }
 
 /* dh (N, d) and the gradients of the query, key and value weights from dout (P, d), which is
@@ -300,35 +398,37 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
                              const t2i_layer_at *offset, float *dout, float *dh, float *gradient)
 {
     const t2i_config *c = &packed->model->config;
-    const t2i_layer_operands *operand = &packed->layer[c->n_layers - 1];
-    size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->trie.paths;
+    const t2i_layer_operands *operand =
+        t2i_packed_weights_layer(packed, c->n_layers - 1, 1, &w->packed);
+    size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->now->trie.paths;
     const float *prob = l->prob;
     for (size_t p = 0; p < P; p++)
-        if (w->trie.none[p]) memset(dout + p * d, 0, d * sizeof *dout);
+        if (w->now->trie.none[p]) memset(dout + p * d, 0, d * sizeof *dout);
     for (size_t a = 0; a < H; a++)
         t2i_gemm(w->dcontext + a * d, H * d, dout + a * dk, d, operand->value[a].back, P, d, dk,
                  NULL);
-    memset(dh, 0, w->trie.nodes * d * sizeof *dh);
+    memset(dh, 0, w->now->trie.nodes * d * sizeof *dh);
     for (size_t p = 0; p < P; p++) {
-        t2i_path path = {t2i_trie_walk(&w->trie, p), w->trie.length[p], w->trie.shared[p]};
+        t2i_path path = {t2i_trie_walk(&w->now->trie, p), w->now->trie.length[p],
+                         w->now->trie.shared[p]};
         size_t own = p * H * d;
-        if (w->trie.none[p])
+        if (w->now->trie.none[p])
             memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
             t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob,
-                                     mask_of(w, l, prob), w->query_proj + own, l->h, w->scratch,
-                                     &path, H, d, score_scale(dk));
+                                     mask_of(w, l, prob), w->now->query_proj + own, l->h,
+                                     w->scratch, &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         float *head = gradient + offset->qkv_weight + a * 3 * dk * d;
         t2i_gemm(w->dquery + a * dk, d, w->dquery_proj + a * d, H * d, operand->key[a].forward, P,
                  dk, d, NULL);
-        t2i_gemm_outer(head, d, w->dquery + a * dk, d, w->end, d, dk, d, P, 0, NULL);
-        t2i_gemm_outer(head + dk * d, d, w->query + a * dk, d, w->dquery_proj + a * d, H * d, dk, d,
-                       P, 0, NULL);
-        t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->context + a * d, H * d, dk, d, P,
-                       0, NULL);
+        t2i_gemm_outer(head, d, w->dquery + a * dk, d, w->now->end, d, dk, d, P, 0, NULL);
+        t2i_gemm_outer(head + dk * d, d, w->now->query + a * dk, d, w->dquery_proj + a * d, H * d,
+                       dk, d, P, 0, NULL);
+        t2i_gemm_outer(head + 2 * dk * d, d, dout + a * dk, d, w->now->context + a * d, H * d, dk,
+                       d, P, 0, NULL);
         if (offset->qkv_bias == T2I_ABSENT) continue;
         float *bias = gradient + offset->qkv_bias + a * 3 * dk;
         memset(bias, 0, 3 * dk * sizeof *bias);
@@ -340,43 +440,44 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
     }
     t2i_gemm(w->dend, d, w->dquery, d, operand->query.back, P, d, d, NULL);
     for (size_t p = 0; p < P; p++)
-        for (size_t i = 0; i < d; i++) dh[w->trie.last[p] * d + i] += w->dend[p * d + i];
+        for (size_t i = 0; i < d; i++) dh[w->now->trie.last[p] * d + i] += w->dend[p * d + i];
 }
 
 /* ---- dropout ---- */
 
 static void hash_prefixes(t2i_work *w)
 {
-    t2i_trie *t = &w->trie;
+    t2i_trie *t = &w->now->trie;
     for (size_t p = 0; p < t->paths; p++) {
         const uint32_t *node = t2i_trie_walk(t, p);
         for (size_t i = t->shared[p]; i < t->length[p]; i++)
-            w->prefix[node[i]] =
-                t2i_dropout_prefix(i > 0 ? w->prefix[node[i - 1]] : T2I_NO_PREFIX, t->id[node[i]]);
+            w->now->prefix[node[i]] = t2i_dropout_prefix(
+                i > 0 ? w->now->prefix[node[i - 1]] : T2I_NO_PREFIX, t->id[node[i]]);
     }
 }
 
 /* The masks of a layer, in the layouts of prob and of (Q, d). */
 static void draw_masks(const t2i_config *c, t2i_work *w, size_t number)
 {
-    t2i_layer_work *l = &w->layer[number];
-    const t2i_trie *t = &w->trie;
+    t2i_layer_work *l = &w->now->layer[number];
+    const t2i_trie *t = &w->now->trie;
     int last = number + 1 == c->n_layers;
     size_t Q = last ? t->paths : t->nodes, d = c->d_model, H = c->n_heads,
            place = number * T2I_DROP_PLACES;
     float *mask = l->mask;
     for (size_t q = 0; q < Q; q++) {
-        uint64_t prefix = w->prefix[last ? t->last[q] : q];
-        t2i_dropout_mask(w->dropout, place + T2I_DROP_AFTER_ATTENTION, prefix, l->mask1 + q * d, d);
-        t2i_dropout_mask(w->dropout, place + T2I_DROP_AFTER_FFN, prefix, l->mask2 + q * d, d);
+        uint64_t prefix = w->now->prefix[last ? t->last[q] : q];
+        t2i_dropout_mask(w->now->dropout, place + T2I_DROP_AFTER_ATTENTION, prefix,
+                         l->mask1 + q * d, d);
+        t2i_dropout_mask(w->now->dropout, place + T2I_DROP_AFTER_FFN, prefix, l->mask2 + q * d, d);
     }
     /* heads come first in prob; in the last layer they lie side by side for each path */
     for (size_t head = 0; head < (last ? 1 : H); head++)
         for (size_t p = 0; p < t->paths; p++) {
             size_t row = t2i_attention_row(t->length[p]) * (last ? H : 1);
             for (size_t n = last ? t->last[p] : t->first[p]; n <= t->last[p]; n++, mask += row)
-                t2i_dropout_mask(w->dropout, place + T2I_DROP_ATTENTION,
-                                 w->prefix[n] + ((uint64_t)head << 32), mask, row);
+                t2i_dropout_mask(w->now->dropout, place + T2I_DROP_ATTENTION,
+                                 w->now->prefix[n] + ((uint64_t)head << 32), mask, row);
         }
 }
 
@@ -384,14 +485,14 @@ static void draw_masks(const t2i_config *c, t2i_work *w, size_t number)
 static void add_dropped(const t2i_work *w, float *x, const float *mask, const float *residual,
                         size_t count)
 {
-    if (w->dropout != NULL) t2i_ops_mask_add(x, mask, residual, count);
+    if (w->now->dropout != NULL) t2i_ops_mask_add(x, mask, residual, count);
 }
 
 /* The gradient of what a layer added, from dx (Q, d), that of the sum. */
 static const float *branch_back(const t2i_work *w, const float *mask, size_t count)
 {
-    if (w->dropout == NULL) return w->dx;
-    t2i_ops_mask(w->dbranch, w->dx, mask, count);
+    if (w->now->dropout == NULL) return w->now->dx;
+    t2i_ops_mask(w->dbranch, w->now->dx, mask, count);
     return w->dbranch;
 }
 
@@ -403,29 +504,30 @@ static void pairs_forward(const t2i_packed_weights *packed, t2i_work *w)
     const t2i_model *m = packed->model;
     const t2i_layer_at *p = &m->layer[0];
     const float *weights = packed->weights;
-    const t2i_trie *t = &w->trie;
-    t2i_layer_work *l = &w->layer[0];
+    const t2i_trie *t = &w->now->trie;
+    t2i_layer_work *l = &w->now->layer[0];
     t2i_gemm_end end = {.bias = at(weights, p->qkv_bias)};
     size_t d = m->config.d_model, row = 3 * d;
-    t2i_ops_embed(w->pair_x, weights + m->embedding, m->position, t->pair_id, t->pair_pos, w->pairs,
-                  d);
-    t2i_ops_layer_norm(l->h, l->mean1, l->rstd1, w->pair_x, weights + p->ln1_weight,
-                       weights + p->ln1_bias, w->pairs, d);
-    t2i_gemm(w->dqkv, row, l->h, d, packed->layer[0].qkv.forward, w->pairs, row, d, &end);
+    t2i_ops_embed(w->now->pair_x, weights + m->embedding, m->position, t->pair_id, t->pair_pos,
+                  w->now->pairs, d);
+    t2i_ops_layer_norm(l->h, l->mean1, l->rstd1, w->now->pair_x, weights + p->ln1_weight,
+                       weights + p->ln1_bias, w->now->pairs, d);
+    t2i_gemm(w->dqkv, row, l->h, d, t2i_packed_weights_layer(packed, 0, 0, &w->packed)->qkv.forward,
+             w->now->pairs, row, d, &end);
     for (size_t n = 0; n < t->nodes; n++)
         memcpy(l->qkv + n * row, w->dqkv + t->pair_of[n] * row, row * sizeof(float));
 }
 
 /* out (Q, d) = mid + ffn2(ReLU(ffn1(h2))). */
-static void ffn_forward(const t2i_packed_weights *packed, const t2i_work *w, size_t number,
-                        float *out, size_t Q)
+static void ffn_forward(const t2i_packed_weights *packed, t2i_work *w, size_t number, float *out,
+                        size_t Q)
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
-    const t2i_layer_operands *operand = &packed->layer[number];
+    const t2i_layer_operands *operand = t2i_packed_weights_layer(packed, number, 0, &w->packed);
     size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c),
            words = t2i_gemm_zeros_words(MOST, ff);
-    t2i_layer_work *l = &w->layer[number];
+    t2i_layer_work *l = &w->now->layer[number];
     t2i_gemm_end first = {.bias = at(packed->weights, p->ffn1_bias), .relu = 1};
     for (size_t i = 0; i < blocks_of(Q); i++) {
         size_t r = block_begin(i, Q), rows = block_begin(i + 1, Q) - r;
@@ -435,7 +537,7 @@ static void ffn_forward(const t2i_packed_weights *packed, const t2i_work *w, siz
         if (d >= T2I_WIDE) /* otherwise no product skips zeros */
             t2i_gemm_zeros_find(&l->zeros[i], l->words + i * words, f, ff_row, rows, ff);
         t2i_gemm_end second = {.bias = at(packed->weights, p->ffn2_bias),
-                               .residual = w->dropout != NULL ? NULL : l->mid + r * d,
+                               .residual = w->now->dropout != NULL ? NULL : l->mid + r * d,
                                .zeros = &l->zeros[i]};
         t2i_gemm(out + r * d, d, f, ff_row, operand->ffn2.forward, rows, d, ff, &second);
     }
@@ -446,30 +548,30 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
-    const t2i_layer_operands *operand = &packed->layer[number];
+    const t2i_layer_operands *operand = t2i_packed_weights_layer(packed, number, 0, &w->packed);
     const float *weights = packed->weights, *residual;
-    t2i_layer_work *l = &w->layer[number];
+    t2i_layer_work *l = &w->now->layer[number];
     int last = number + 1 == c->n_layers;
-    size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
-    if (w->dropout != NULL) draw_masks(c, w, number);
-    if (number == 0 && w->pairs > 0)
+    size_t N = w->now->trie.nodes, Q = last ? w->now->trie.paths : N, d = c->d_model;
+    if (w->now->dropout != NULL) draw_masks(c, w, number);
+    if (number == 0 && w->now->pairs > 0)
         pairs_forward(packed, w);
     else
         t2i_ops_layer_norm(l->h, l->mean1, l->rstd1, l->x, weights + p->ln1_weight,
                            weights + p->ln1_bias, N, d);
     if (last) {
         attend_last(packed, w, l, p);
-        gather_ends(w->dx, l->x, &w->trie, d);
-        residual = w->dx;
+        gather_ends(w->now->dx, l->x, &w->now->trie, d);
+        residual = w->now->dx;
     } else {
         t2i_gemm_end end = {.bias = at(weights, p->qkv_bias)};
-        if (number > 0 || w->pairs == 0)
+        if (number > 0 || w->now->pairs == 0)
             t2i_gemm(l->qkv, 3 * d, l->h, d, operand->qkv.forward, N, 3 * d, d, &end);
         attend(c, w, l, NULL, NULL);
         residual = l->x;
     }
     t2i_gemm_end first = {.bias = at(weights, p->out_bias),
-                          .residual = w->dropout != NULL ? NULL : residual};
+                          .residual = w->now->dropout != NULL ? NULL : residual};
     t2i_gemm(l->mid, d, l->o, d, operand->out.forward, Q, d, d, &first);
     add_dropped(w, l->mid, l->mask1, residual, Q * d);
     t2i_ops_layer_norm(l->h2, l->mean2, l->rstd2, l->mid, weights + p->ln2_weight,
@@ -489,7 +591,7 @@ static void heads_forward(const t2i_packed_weights *packed, t2i_work *w)
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
-    size_t d = c->d_model, D = c->vision_feature_dim, E = c->embed_dim, P = w->trie.paths;
+    size_t d = c->d_model, D = c->vision_feature_dim, E = c->embed_dim, P = w->now->trie.paths;
     t2i_gemm_end end = {.bias = at(packed->weights, model->head_bias)};
     t2i_gemm(w->path_features, D, w->normal, d, packed->head.forward, P, D, d, &end);
     if (E > 0) {
@@ -497,38 +599,66 @@ static void heads_forward(const t2i_packed_weights *packed, t2i_work *w)
         t2i_gemm(w->path_query, E, w->normal, d, packed->query_head.forward, P, E, d, &end);
     }
     if (c->ngram_buckets > 0)
-        t2i_ngrams_direct(&w->ngrams, packed, P, w->path_features, w->path_query);
-    spread_paths(w->outputs.features, w->path_features, &w->trie, D);
-    if (E > 0) spread_paths(w->outputs.query, w->path_query, &w->trie, E);
+        t2i_ngrams_direct(&w->now->ngrams, packed, P, w->path_features, w->path_query);
+    spread_paths(w->outputs.features, w->path_features, &w->now->trie, D);
+    if (E > 0) spread_paths(w->outputs.query, w->path_query, &w->now->trie, E);
+}
+
+void t2i_transformer_begin(const t2i_packed_weights *packed, t2i_work *w, size_t number,
+                           const t2i_row *row, size_t rows, const t2i_vocab *vocab,
+                           const t2i_dropout *dropout)
+{
+    const t2i_model *model = packed->model;
+    const t2i_config *c = &model->config;
+    int ngrams = c->ngram_buckets > 0;
+    T2I_ASSERT(number < w->passes && (dropout == NULL || w->drops));
+    pass *p = w->now = &w->pass[number];
+    t2i_trie_fill(&p->trie, row, rows, vocab->pad, w->share);
+    const pass_sizes sizes = sizes_of(&p->trie);
+    t2i_carver from = {w->floats, number == 0 ? w->first_pass : p[-1].end_at};
+    carve_pass(c, p, &from, &sizes, w->drops);
+    p->end_at = from.used;
+    T2I_ASSERT(p->end_at <= w->size);
+    p->dropout = dropout == NULL ? NULL : &p->drop;
+    if (dropout != NULL) {
+        p->drop = *dropout;
+        hash_prefixes(w);
+    }
+    /* with more than nine tenths distinct pairs it does not pay; with n-grams the input depends on
+     * more than the pair */
+    p->pairs =
+        !ngrams && c->n_layers > 1 && 10 * p->trie.pairs <= 9 * p->trie.nodes ? p->trie.pairs : 0;
+    t2i_ops_embed(p->layer[0].x, packed->weights + model->embedding, model->position, p->trie.id,
+                  p->trie.pos, p->trie.nodes, c->d_model);
+    if (ngrams)
+        t2i_ngrams_forward(&p->ngrams, packed, &p->trie, vocab, dropout, p->prefix, p->layer[0].x);
+}
+
+void t2i_transformer_layer(const t2i_packed_weights *packed, t2i_work *w, size_t number, size_t i)
+{
+    pass *p = w->now = &w->pass[number];
+    layer_forward(packed, w, i,
+                  i + 1 < packed->model->config.n_layers ? p->layer[i + 1].x : p->top);
+}
+
+t2i_outputs t2i_transformer_heads(const t2i_packed_weights *packed, t2i_work *w, size_t number)
+{
+    const t2i_model *model = packed->model;
+    const pass *p = w->now = &w->pass[number];
+    t2i_ops_layer_norm(w->normal, w->mean, w->rstd, p->top, packed->weights + model->final_weight,
+                       packed->weights + model->final_bias, p->trie.paths, model->config.d_model);
+    heads_forward(packed, w);
+    return w->outputs;
 }
 
 t2i_outputs t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *w,
                                     const t2i_row *row, size_t rows, const t2i_vocab *vocab,
                                     const t2i_dropout *dropout)
 {
-    const t2i_model *model = packed->model;
-    const t2i_config *c = &model->config;
-    const float *weights = packed->weights;
-    size_t d = c->d_model;
-    int ngrams = c->ngram_buckets > 0;
-    T2I_ASSERT(dropout == NULL || w->drops);
-    t2i_trie_fill(&w->trie, row, rows, vocab->pad, w->share);
-    w->dropout = dropout;
-    if (dropout != NULL) hash_prefixes(w);
-    /* with more than nine tenths distinct pairs it does not pay; with n-grams the input depends on
-     * more than the pair */
-    w->pairs =
-        !ngrams && c->n_layers > 1 && 10 * w->trie.pairs <= 9 * w->trie.nodes ? w->trie.pairs : 0;
-    t2i_ops_embed(w->layer[0].x, weights + model->embedding, model->position, w->trie.id,
-                  w->trie.pos, w->trie.nodes, d);
-    if (ngrams)
-        t2i_ngrams_forward(&w->ngrams, packed, &w->trie, vocab, dropout, w->prefix, w->layer[0].x);
-    for (size_t i = 0; i < c->n_layers; i++)
-        layer_forward(packed, w, i, i + 1 < c->n_layers ? w->layer[i + 1].x : w->top);
-    t2i_ops_layer_norm(w->normal, w->mean, w->rstd, w->top, weights + model->final_weight,
-                       weights + model->final_bias, w->trie.paths, d);
-    heads_forward(packed, w);
-    return w->outputs;
+    t2i_transformer_begin(packed, w, 0, row, rows, vocab, dropout);
+    for (size_t i = 0; i < packed->model->config.n_layers; i++)
+        t2i_transformer_layer(packed, w, 0, i);
+    return t2i_transformer_heads(packed, w, 0);
 }
 
 /* ---- backward ---- */
@@ -551,8 +681,8 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
     enum { WORTH = 128 }; /* rows from which transposing saves time */
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
-    const t2i_layer_operands *operand = &packed->layer[number];
-    const t2i_layer_work *l = &w->layer[number];
+    const t2i_layer_operands *operand = t2i_packed_weights_layer(packed, number, 1, &w->packed);
+    const t2i_layer_work *l = &w->now->layer[number];
     size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c);
     float *weight = gradient + p->ffn2_weight;
     int turn = d >= T2I_WIDE && Q >= WORTH;
@@ -579,10 +709,10 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
 /* Scatters dx (P, d) of the paths to their last nodes (N, d). top is no longer needed. */
 static void scatter_ends(t2i_work *w, size_t d)
 {
-    memcpy(w->top, w->dx, w->trie.paths * d * sizeof(float));
-    memset(w->dx, 0, w->trie.nodes * d * sizeof(float));
-    for (size_t p = 0; p < w->trie.paths; p++)
-        memcpy(w->dx + w->trie.last[p] * d, w->top + p * d, d * sizeof(float));
+    memcpy(w->now->top, w->now->dx, w->now->trie.paths * d * sizeof(float));
+    memset(w->now->dx, 0, w->now->trie.nodes * d * sizeof(float));
+    for (size_t p = 0; p < w->now->trie.paths; p++)
+        memcpy(w->now->dx + w->now->trie.last[p] * d, w->now->top + p * d, d * sizeof(float));
 }
 
 /* Reduces x (N, width) to (pairs, width) in place: adds up the rows of a pair's nodes in order. The
@@ -598,21 +728,21 @@ static void add_pairs(float *x, const t2i_trie *trie, size_t width)
     }
 }
 
-/* w->dx: gradient of the layer's output (Q, d) on entry, of its input (N, d) on return; in the
+/* w->now->dx: gradient of the layer's output (Q, d) on entry, of its input (N, d) on return; in the
  * first layer (pairs, d), where there are pairs. */
 static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t number,
                        float *gradient)
 {
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
-    const t2i_layer_operands *operand = &packed->layer[number];
-    t2i_layer_work *l = &w->layer[number];
+    const t2i_layer_operands *operand = t2i_packed_weights_layer(packed, number, 1, &w->packed);
+    t2i_layer_work *l = &w->now->layer[number];
     const float *weights = packed->weights, *x = l->x;
     int last = number + 1 == c->n_layers;
-    size_t N = w->trie.nodes, Q = last ? w->trie.paths : N, d = c->d_model;
+    size_t N = w->now->trie.nodes, Q = last ? w->now->trie.paths : N, d = c->d_model;
     ffn_back(packed, w, number, branch_back(w, l->mask2, Q * d), gradient, Q);
-    t2i_ops_layer_norm_back(w->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy, l->mid,
-                            l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
+    t2i_ops_layer_norm_back(w->now->dx, gradient + p->ln2_weight, gradient + p->ln2_bias, w->dy,
+                            l->mid, l->mean2, l->rstd2, weights + p->ln2_weight, Q, d);
     const float *dbranch = branch_back(w, l->mask1, Q * d);
     linear_back(gradient, p->out_weight, p->out_bias, dbranch, l->o, Q, d, d);
     float *dout = last ? w->normal : w->dy; /* the buffer of the final norm is no longer needed */
@@ -622,16 +752,16 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
         scatter_ends(w, d);
     } else {
         attend(c, w, l, dout, w->dqkv);
-        if (number == 0 && w->pairs > 0) {
-            add_pairs(w->dqkv, &w->trie, 3 * d);
-            add_pairs(w->dx, &w->trie, d);
-            x = w->pair_x;
-            N = w->pairs;
+        if (number == 0 && w->now->pairs > 0) {
+            add_pairs(w->dqkv, &w->now->trie, 3 * d);
+            add_pairs(w->now->dx, &w->now->trie, d);
+            x = w->now->pair_x;
+            N = w->now->pairs;
         }
         linear_back(gradient, p->qkv_weight, p->qkv_bias, w->dqkv, l->h, N, 3 * d, d);
         t2i_gemm(w->dy, d, w->dqkv, 3 * d, operand->qkv.back, N, d, 3 * d, NULL);
     }
-    t2i_ops_layer_norm_back(w->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x,
+    t2i_ops_layer_norm_back(w->now->dx, gradient + p->ln1_weight, gradient + p->ln1_bias, w->dy, x,
                             l->mean1, l->rstd1, weights + p->ln1_weight, N, d);
 }
 
@@ -676,18 +806,19 @@ static void tables_back(const t2i_packed_weights *packed, t2i_work *w, float *gr
     memset(used, 1, model->layout.floats / T2I_CHUNK);
     begin_table(&characters, used);
     begin_table(&pieces, used);
-    for (size_t n = 0; n < w->trie.nodes; n++) use_row(&characters, w->trie.id[n], used);
-    const uint32_t *const rows[] = {w->ngrams.row, w->ngrams.end_row};
-    const size_t of[] = {w->trie.nodes * T2I_PIECES, w->trie.paths * T2I_PIECES};
+    for (size_t n = 0; n < w->now->trie.nodes; n++) use_row(&characters, w->now->trie.id[n], used);
+    const uint32_t *const rows[] = {w->now->ngrams.row, w->now->ngrams.end_row};
+    const size_t of[] = {w->now->trie.nodes * T2I_PIECES, w->now->trie.paths * T2I_PIECES};
     for (size_t k = 0; c->ngram_buckets > 0 && k < 2; k++)
         for (size_t i = 0; i < of[k]; i++)
             if (rows[k][i] != T2I_NO_ROW) use_row(&pieces, rows[k][i], used);
     clear_table(&characters, gradient, used);
     clear_table(&pieces, gradient, used);
-    t2i_ops_embed_back(gradient + model->embedding, w->dx,
-                       w->pairs > 0 ? w->trie.pair_id : w->trie.id,
-                       w->pairs > 0 ? w->pairs : w->trie.nodes, d);
-    if (c->ngram_buckets > 0) t2i_ngrams_back(&w->ngrams, packed, &w->trie, w->dx, gradient);
+    t2i_ops_embed_back(gradient + model->embedding, w->now->dx,
+                       w->now->pairs > 0 ? w->now->trie.pair_id : w->now->trie.id,
+                       w->now->pairs > 0 ? w->now->pairs : w->now->trie.nodes, d);
+    if (c->ngram_buckets > 0)
+        t2i_ngrams_back(&w->now->ngrams, packed, &w->now->trie, w->now->dx, gradient);
 }
 
 /* out (P, width): gradients of the rows, added up for each path. */
@@ -704,34 +835,70 @@ static void heads_back(const t2i_packed_weights *packed, t2i_work *w, const t2i_
 {
     const t2i_model *model = packed->model;
     const t2i_config *c = &model->config;
-    size_t d = c->d_model, D = c->vision_feature_dim, E = c->embed_dim, P = w->trie.paths;
-    gather_paths(w->path_features, doutputs->features, &w->trie, D);
+    size_t d = c->d_model, D = c->vision_feature_dim, E = c->embed_dim, P = w->now->trie.paths;
+    gather_paths(w->path_features, doutputs->features, &w->now->trie, D);
     linear_back(gradient, model->head_weight, model->head_bias, w->path_features, w->normal, P, D,
                 d);
     t2i_gemm(w->dy, d, w->path_features, D, packed->head.back, P, d, D, NULL);
     if (E > 0) {
         t2i_gemm_end add = {.add = 1};
-        gather_paths(w->path_query, doutputs->query, &w->trie, E);
+        gather_paths(w->path_query, doutputs->query, &w->now->trie, E);
         linear_back(gradient, model->query_weight, model->query_bias, w->path_query, w->normal, P,
                     E, d);
         t2i_gemm(w->dy, d, w->path_query, E, packed->query_head.back, P, d, E, &add);
     }
     if (c->ngram_buckets > 0)
-        t2i_ngrams_direct_back(&w->ngrams, packed, P, w->path_features, w->path_query, gradient);
+        t2i_ngrams_direct_back(&w->now->ngrams, packed, P, w->path_features, w->path_query,
+                               gradient);
+}
+
+/* Gradients of the final norm and of the heads, and w->now->dx (P, d): that of the last layer's
+ * output. */
+static void end_back(const t2i_packed_weights *packed, t2i_work *w, const t2i_outputs *doutputs,
+                     float *gradient)
+{
+    const t2i_model *model = packed->model;
+    size_t d = model->config.d_model, P = w->now->trie.paths;
+    heads_back(packed, w, doutputs, gradient);
+    memset(w->now->dx, 0, P * d * sizeof *w->now->dx);
+    t2i_ops_layer_norm_back(w->now->dx, gradient + model->final_weight,
+                            gradient + model->final_bias, w->dy, w->now->top, w->mean, w->rstd,
+                            packed->weights + model->final_weight, P, d);
+}
+
+/* Clears what lies between the tensors of a section, and behind them. */
+static void clear_gaps(const t2i_layout *layout, const t2i_section *section, float *gradient)
+{
+    for (size_t i = 0; i < layout->tensors; i++) {
+        const t2i_tensor *t = &layout->tensor[i];
+        size_t from = t->offset + t2i_tensor_count(t),
+               to = i + 1 < layout->tensors ? t[1].offset : layout->floats;
+        if (t->offset >= section->begin && t->offset < section->end && from < to)
+            memset(gradient + from, 0, (to - from) * sizeof *gradient);
+    }
+}
+
+void t2i_transformer_section_back(const t2i_packed_weights *packed, t2i_work *w, size_t number,
+                                  size_t section, const t2i_outputs *doutputs, float *gradient,
+                                  uint8_t *used)
+{
+    const t2i_model *model = packed->model;
+    size_t L = model->config.n_layers;
+    const t2i_section part = t2i_model_section(model, section);
+    T2I_ASSERT(packed->purpose != T2I_TO_PREDICT);
+    w->now = &w->pass[number];
+    if (section == 0)
+        end_back(packed, w, doutputs, gradient);
+    else if (section <= L)
+        layer_back(packed, w, L - section, gradient);
+    else
+        tables_back(packed, w, gradient, used);
+    clear_gaps(&model->layout, &part, gradient);
 }
 
 void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *w,
                               const t2i_outputs *doutputs, float *gradient, uint8_t *used)
 {
-    const t2i_model *model = packed->model;
-    const t2i_config *c = &model->config;
-    size_t d = c->d_model, P = w->trie.paths;
-    T2I_ASSERT(packed->training);
-    heads_back(packed, w, doutputs, gradient);
-    memset(w->dx, 0, P * d * sizeof *w->dx);
-    t2i_ops_layer_norm_back(w->dx, gradient + model->final_weight, gradient + model->final_bias,
-                            w->dy, w->top, w->mean, w->rstd, packed->weights + model->final_weight,
-                            P, d);
-    for (size_t i = c->n_layers; i-- > 0;) layer_back(packed, w, i, gradient);
-    tables_back(packed, w, gradient, used);
+    for (size_t i = 0; i < t2i_model_sections(&packed->model->config); i++)
+        t2i_transformer_section_back(packed, w, 0, i, doutputs, gradient, used);
 }

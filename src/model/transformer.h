@@ -26,17 +26,26 @@
 #include "model/trie.h"
 #include "model/vocab.h"
 
-/* Buffers for one shard at a time, allocated once for the largest shard. Each thread needs its own.
- */
+/* Buffers for the passes of one thread, allocated once for the largest: activations from the
+ * forward to the backward pass, and what one layer of one pass needs. */
 typedef struct t2i_work t2i_work;
-/* Buffers for `rows` prompts of `longest` characters each (at most block_size). share 0: common
- * prefixes are computed per prompt, for comparison. drops: 1 if passes may have dropout.
+/* Buffers for one pass of `rows` prompts of `longest` characters each (at most block_size). share
+ * 0: common prefixes are computed per prompt, for comparison. drops: 1 if passes may have dropout.
  * T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
                                                 size_t longest, int share, int drops,
                                                 t2i_error *err);
+/* The same for several passes, whose activations are kept side by side: `passes` of `rows` prompts
+ * each, or pass 0 alone with most_rows. by_layer: for weights packed by layer. */
+typedef struct {
+    size_t passes, rows, most_rows, longest;
+    int share, drops, by_layer;
+} t2i_work_sizes;
+T2I_CHECKED t2i_status t2i_transformer_work_new_of(t2i_work **out, const t2i_model *model,
+                                                   const t2i_work_sizes *sizes, t2i_error *err);
 void t2i_transformer_work_free(t2i_work *work);
-size_t t2i_transformer_work_bytes(const t2i_model *model, size_t rows, size_t longest, int drops);
+/* Bytes allocated, all of which are used only if all prompts are of the longest. */
+size_t t2i_transformer_work_bytes(const t2i_model *model, const t2i_work_sizes *sizes);
 
 /* What the heads predict for a number of prompts, or the gradient of it. */
 typedef struct {
@@ -57,7 +66,22 @@ t2i_outputs t2i_transformer_forward(const t2i_packed_weights *packed, t2i_work *
 void t2i_transformer_backward(const t2i_packed_weights *packed, t2i_work *work,
                               const t2i_outputs *doutputs, float *gradient, uint8_t *used);
 
-/* Of the last forward pass. tokens: characters, and one per empty prompt; prefixes: the number of
+/* The same in stages, for several passes (0, 1, ...) at a time: all are begun in order, then their
+ * layers computed in order, then for each the heads and section 0 of the backward pass
+ * (t2i_model_section; the outputs are valid until the heads of another pass), then the other
+ * sections in order. A section's part of the gradient is set, as above, with what lies between its
+ * tensors; the rest is not touched. */
+void t2i_transformer_begin(const t2i_packed_weights *packed, t2i_work *work, size_t pass,
+                           const t2i_row *row, size_t rows, const t2i_vocab *vocab,
+                           const t2i_dropout *dropout);
+void t2i_transformer_layer(const t2i_packed_weights *packed, t2i_work *work, size_t pass,
+                           size_t layer);
+t2i_outputs t2i_transformer_heads(const t2i_packed_weights *packed, t2i_work *work, size_t pass);
+void t2i_transformer_section_back(const t2i_packed_weights *packed, t2i_work *work, size_t pass,
+                                  size_t section, const t2i_outputs *doutputs, float *gradient,
+                                  uint8_t *used);
+
+/* Of the pass begun last. tokens: characters, and one per empty prompt; prefixes: the number of
  * tokens that were computed. */
 size_t t2i_transformer_work_tokens(const t2i_work *work);
 size_t t2i_transformer_work_prefixes(const t2i_work *work);

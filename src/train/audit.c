@@ -134,13 +134,15 @@ void t2i_audit_batch_open(t2i_audit_batch *p)
     }
 }
 
-uint64_t t2i_audit_hash(double loss, const float *gradient, const uint8_t *used, size_t chunks)
+uint64_t t2i_audit_hash(uint64_t before, double loss, const float *gradient, const uint8_t *used,
+                        size_t from, size_t to)
 {
-    uint64_t word[3] = {t2i_hash_64(&loss, sizeof loss)};
-    for (size_t c = 0; c < chunks; c++) {
+    uint64_t word[3] = {t2i_hash_64(&loss, sizeof loss) ^ before};
+    for (size_t c = from / T2I_CHUNK, next; from < to; from = next, c++) {
+        next = (c + 1) * T2I_CHUNK < to ? (c + 1) * T2I_CHUNK : to;
         if (!used[c]) continue;
         word[1] = c;
-        word[2] = t2i_hash_64(gradient + c * T2I_CHUNK, T2I_CHUNK * sizeof *gradient);
+        word[2] = t2i_hash_64(gradient + from, (next - from) * sizeof *gradient);
         word[0] = t2i_hash_64(word, sizeof word);
     }
     return word[0] == 0 ? 1 : word[0];

@@ -53,8 +53,10 @@ void t2i_audit_batch_pack(t2i_audit_batch *batch, const t2i_row *row, size_t cou
                           const float *target, const t2i_rights *rights, const size_t *index);
 void t2i_audit_batch_open(t2i_audit_batch *batch);
 
-/* Hash of a shard's loss and gradient (chunks of T2I_CHUNK floats; used: one byte per chunk, see
- * reduce.h). Never 0. */
-uint64_t t2i_audit_hash(double loss, const float *gradient, const uint8_t *used, size_t chunks);
+/* Hash of a shard's loss and of floats from .. to - 1 of its gradient (used: one byte per chunk of
+ * T2I_CHUNK floats, see reduce.h), and of `before`: the hash of its sections before, or 0. Never 0.
+ */
+uint64_t t2i_audit_hash(uint64_t before, double loss, const float *gradient, const uint8_t *used,
+                        size_t from, size_t to);
 
 #endif

@@ -3,7 +3,8 @@
  * Writing a gigabyte takes seconds. The weights of a large checkpoint are therefore copied (the
  * moments are gathered on rank 0 for checkpoints only), and a thread writes the file; it counts as
  * saved only when t2i_checkpoint_writer_end has returned T2I_OK. A small checkpoint is written
- * synchronously, so that a killed run repeats at most one interval. Nothing here is collective.
+ * synchronously, so that a killed run repeats at most one interval; that of a large model at one
+ * rank, too, which has no second copy (step_plan.h). Nothing here is collective.
  */
 #ifndef T2I_CHECKPOINT_WRITER_H
 #define T2I_CHECKPOINT_WRITER_H

@@ -69,11 +69,14 @@ static double far_subtrees(const t2i_run_sizes *run, int node_ranks)
     int nodes = (run->size + node_ranks - 1) / node_ranks;
     double all = 0;
     for (int n = 0; n < nodes; n++) {
-        size_t published;
-        t2i_reduce_buffers(run->sampler->shards, n, nodes, &published);
-        all += (double)published;
+        all += (double)t2i_reduce_count(run->sampler->shards, n, nodes, 1).published;
     }
     return all * (nodes - 1) / nodes;
+}
+
+t2i_step_plan t2i_resource_estimate_plan(const t2i_run_sizes *run)
+{
+    return t2i_step_plan_make(run->model, run->sampler, run->size, run->threads, run->prompt_bytes);
 }
 
 t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank, int node_ranks)
@@ -88,24 +91,30 @@ t2i_rank_estimate t2i_resource_estimate_rank(const t2i_run_sizes *run, int rank,
                             t2i_comm_share(chunks, rank, run->size)) *
                    T2I_CHUNK * FLOAT;
     int averages = run->options->ema > 0, workers = run->size * run->threads;
+    const t2i_step_plan plan = t2i_resource_estimate_plan(run);
     t2i_rank_estimate estimate = {.own = process + t2i_resource_estimate_rows(run, rank) +
                                          bytes_of_audits(run, rows),
                                   .rows = rows_of_rank(run, rank)};
-    estimate.own += slice * (2.0 + averages) + block * averages;
-    estimate.own += block; /* the initial weights, until they are moved to the shared memory of the
-                          node; on rank 0 later the copy that is saved */
-    if (rank == 0)         /* a checkpoint is gathered there */
-        estimate.own += block * (2.0 + averages) + bytes_of_samples(run);
-    if (rows < T2I_VALIDATION_ROWS) rows = T2I_VALIDATION_ROWS;
+    estimate.own += slice * (2.0 + averages);
+    if (!plan.in_place) {
+        estimate.own += block * averages;
+        estimate.own += block; /* the initial weights, until they are moved to the shared memory of
+                                  the node; on rank 0 later the copy that is saved */
+        if (rank == 0)         /* a checkpoint is gathered there */
+            estimate.own += block * (2.0 + averages);
+    }
+    if (rank == 0) estimate.own += bytes_of_samples(run);
+    const size_t most = rows < T2I_VALIDATION_ROWS ? T2I_VALIDATION_ROWS : rows;
+    const t2i_work_sizes work = t2i_step_work_sizes(&plan, rows, most, run->longest, run->options);
     for (int w = 0; w < workers; w++) {
-        size_t published,
-            buffers = t2i_reduce_buffers(run->sampler->shards, w, workers, &published);
         if (w / run->threads != rank) continue;
-        estimate.own += (double)(buffers - published) * block;
-        estimate.shared += (double)published * block;
+        const t2i_reduce_buffers b =
+            t2i_reduce_count(run->sampler->shards, w, workers, plan.bundle);
+        estimate.own += (double)(b.blocks - b.published) * block +
+                        (double)((b.all - b.blocks) * plan.section) * FLOAT;
+        estimate.shared += (double)b.published * block;
         estimate.own +=
-            (double)t2i_transformer_work_bytes(m, rows, run->longest, run->options->dropout > 0) +
-            (double)rows * outputs * FLOAT;
+            (double)t2i_transformer_work_bytes(m, &work) + (double)most * outputs * FLOAT;
     }
     estimate.own += far_subtrees(run, node_ranks) * slice + bytes_of_contrastive(run, rank);
     return estimate;
@@ -126,8 +135,10 @@ static double pictures_of_node(const t2i_run_sizes *run, double rows)
 
 double t2i_resource_estimate_node(const t2i_run_sizes *run, double rows)
 {
+    int by_layer = t2i_resource_estimate_plan(run).by_layer;
     return (double)run->model->layout.floats * FLOAT +
-           (double)t2i_packed_weights_bytes(run->model, 1) +
+           (double)t2i_packed_weights_bytes(run->model,
+                                            by_layer ? T2I_TO_TRAIN_BY_LAYER : T2I_TO_TRAIN) +
            pictures_of_node(run, rows) * (double)run->model->config.vision_feature_dim * FLOAT;
 }
 

@@ -11,6 +11,7 @@
 #include "train/train_options.h"
 #include "model/model.h"
 #include "train/sampler.h"
+#include "train/step_plan.h"
 
 typedef struct {
     const t2i_train_options *options; /* all borrowed */
@@ -22,6 +23,9 @@ typedef struct {
     double pictures;     /* of the dataset */
     double validation;   /* rows of the validation split */
 } t2i_run_sizes;
+
+/* How the run's steps are computed. */
+t2i_step_plan t2i_resource_estimate_plan(const t2i_run_sizes *run);
 
 /* Peak bytes of a rank: private memory, and its part of the shared memory of its node, which has
  * node_ranks ranks of the job. */

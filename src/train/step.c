@@ -26,6 +26,7 @@ typedef struct {
 /* The buffers of a thread. */
 typedef struct {
     t2i_work *work;
+    t2i_leaf *leaf; /* owned: of the shards of a bundle */
     uint64_t *draw; /* owned: most_rows each */
     size_t *index;  /* of the rows of a shard's batch, in rows */
     t2i_row *batch;
@@ -45,9 +46,10 @@ struct t2i_step {
     worker *worker;      /* owned: threads */
     size_t work_bytes;
     size_t chunks, first_chunk, slice_floats; /* chunks in total; the first of this rank's slice */
-    float *m, *v;                             /* owned: moments of this rank's slice */
-    float *ema;      /* owned: averaged weights of this rank's slice; NULL: no averaging */
-    float *averaged; /* owned: all averaged weights, of the last call of t2i_step_model */
+    /* owned, but in place: those of the state */
+    float *m, *v;    /* moments of this rank's slice */
+    float *ema;      /* averaged weights of this rank's slice; NULL: no averaging */
+    float *averaged; /* all averaged weights, of the last call of t2i_step_model */
     t2i_augment_options augment;
     size_t batch_most; /* with negatives = batch: maximum rows of a shard; */
     uint32_t
@@ -80,6 +82,18 @@ int t2i_step_threads(const t2i_sampler *sampler, int size, int threads)
     return (size_t)threads < most ? threads : (int)most;
 }
 
+t2i_work_sizes t2i_step_work_sizes(const t2i_step_plan *plan, size_t rows, size_t most_rows,
+                                   size_t longest, const t2i_train_options *options)
+{
+    return (t2i_work_sizes){.passes = plan->bundle,
+                            .rows = rows,
+                            .most_rows = most_rows,
+                            .longest = longest,
+                            .share = options->trie,
+                            .drops = options->dropout > 0,
+                            .by_layer = plan->by_layer};
+}
+
 size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size)
 {
     size_t most = 1;
@@ -94,8 +108,10 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
     const t2i_model *model = &s->in.state->model;
     size_t D = model->config.vision_feature_dim, E = model->config.embed_dim,
            most = s->in.most_rows;
-    T2I_TRY(t2i_transformer_work_new(&w->work, model, most, s->in.longest, s->in.options->trie,
-                                     s->in.options->dropout > 0, err));
+    const t2i_work_sizes sizes =
+        t2i_step_work_sizes(&s->in.plan, s->in.own_rows, most, s->in.longest, s->in.options);
+    T2I_TRY(t2i_transformer_work_new_of(&w->work, model, &sizes, err));
+    w->leaf = t2i_alloc(sizes.passes, sizeof *w->leaf);
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);
     w->batch = t2i_alloc(most, sizeof *w->batch);
@@ -104,12 +120,11 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
     if (E > 0) w->doutputs.query = t2i_alloc(most * E, sizeof *w->doutputs.query);
     size_t ids = s->in.options->augment > 0 ? most * s->in.rows->longest : 0;
     if (s->in.options->augment > 0) w->changed = t2i_alloc(ids, sizeof *w->changed);
-    if (w->draw == NULL || w->index == NULL || w->batch == NULL || w->target == NULL ||
-        w->doutputs.features == NULL || (E > 0 && w->doutputs.query == NULL) ||
+    if (w->leaf == NULL || w->draw == NULL || w->index == NULL || w->batch == NULL ||
+        w->target == NULL || w->doutputs.features == NULL || (E > 0 && w->doutputs.query == NULL) ||
         (s->in.options->augment > 0 && w->changed == NULL))
         return t2i_fail_memory(err, most * D * 8 + ids * 2, "a batch");
-    s->work_bytes +=
-        t2i_transformer_work_bytes(model, most, s->in.longest, s->in.options->dropout > 0);
+    s->work_bytes += t2i_transformer_work_bytes(model, &sizes);
     return T2I_OK;
 }
 
@@ -145,8 +160,14 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
                                        .unknown = state->vocab.unknown};
     T2I_TRY(t2i_thread_pool_new(&s->pool, s->threads, !t2i_comm_crowded(comm), err));
     s->worker = t2i_alloc((size_t)s->threads, sizeof *s->worker);
-    s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
-    s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
+    if (s->in.plan.in_place) {
+        s->m = state->m;
+        s->v = state->v;
+        s->ema = s->averaged = state->ema;
+    } else {
+        s->m = t2i_alloc(s->slice_floats, sizeof *s->m);
+        s->v = t2i_alloc(s->slice_floats, sizeof *s->v);
+    }
     if (s->worker == NULL || s->m == NULL || s->v == NULL)
         return t2i_fail_memory(err, s->slice_floats * 8, "the moments");
     for (int t = 0; t < s->threads; t++) T2I_TRY(begin_worker(s, &s->worker[t], err));
@@ -167,7 +188,7 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
             return t2i_fail_memory(err, shards * s->batch_most * D * sizeof(float),
                                    "the pictures of a batch");
     }
-    if (options->ema <= 0) return T2I_OK;
+    if (options->ema <= 0 || s->in.plan.in_place) return T2I_OK;
     s->ema = t2i_alloc(s->slice_floats, sizeof *s->ema);
     s->averaged = t2i_block_new(&state->model.layout);
     if (s->ema == NULL || s->averaged == NULL)
@@ -180,7 +201,8 @@ static t2i_status begin(t2i_step *s, t2i_comm *comm, t2i_error *err)
 static t2i_status move_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
 {
     t2i_train_state *state = s->in.state;
-    size_t bytes = t2i_packed_weights_bytes(&state->model, 1);
+    int purpose = s->in.plan.by_layer ? T2I_TO_TRAIN_BY_LAYER : T2I_TO_TRAIN;
+    size_t bytes = t2i_packed_weights_bytes(&state->model, purpose);
     float *weights = t2i_reduce_weights(s->reduce);
     void *memory;
     if (t2i_reduce_first(s->reduce))
@@ -188,8 +210,8 @@ static t2i_status move_weights(t2i_step *s, t2i_comm *comm, t2i_error *err)
     t2i_train_state_move(state, weights);
     s->work_bytes += bytes;
     T2I_TRY(t2i_comm_node_memory(comm, bytes, &memory, &s->packer, &s->packers, err));
-    return t2i_comm_agree(comm, t2i_packed_weights_new(&s->packed, &state->model, 1, memory, err),
-                          err);
+    return t2i_comm_agree(
+        comm, t2i_packed_weights_new(&s->packed, &state->model, purpose, memory, err), err);
 }
 
 t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *input, t2i_error *err)
@@ -203,8 +225,9 @@ t2i_status t2i_step_new(t2i_step **out, t2i_comm *comm, const t2i_step_input *in
     }
     t2i_status status = t2i_comm_agree(comm, mine, err);
     if (status == T2I_OK)
-        status = t2i_reduce_new(&s->reduce, comm, s->pool, input->sampler->shards,
-                                input->state->model.layout.floats, err);
+        status = t2i_reduce_new_by_section(
+            &s->reduce, comm, s->pool, input->sampler->shards, input->state->model.layout.floats,
+            (t2i_reduce_sections){s->in.plan.bundle, s->in.plan.section}, err);
     if (status == T2I_OK) status = move_weights(s, comm, err);
     for (size_t first = 0, end = 0; status == T2I_OK && s->auditor < s->threads; s->auditor++) {
         t2i_reduce_shards(s->reduce, s->auditor, &first, &end);
@@ -222,6 +245,7 @@ void t2i_step_free(t2i_step *s)
     for (int t = 0; s->worker != NULL && t < s->threads; t++) {
         worker *w = &s->worker[t];
         t2i_transformer_work_free(w->work);
+        t2i_free(w->leaf);
         t2i_free(w->draw);
         t2i_free(w->index);
         t2i_free(w->batch);
@@ -236,10 +260,12 @@ void t2i_step_free(t2i_step *s)
     t2i_reduce_free(s->reduce);
     t2i_thread_pool_free(s->pool);
     t2i_free(s->worker);
-    t2i_free(s->m);
-    t2i_free(s->v);
-    t2i_free(s->ema);
-    t2i_free(s->averaged);
+    if (!s->in.plan.in_place) {
+        t2i_free(s->m);
+        t2i_free(s->v);
+        t2i_free(s->ema);
+        t2i_free(s->averaged);
+    }
     t2i_free(s->batch_image);
     t2i_free(s->batch_feature);
     t2i_free(s->replica);
@@ -275,6 +301,7 @@ void t2i_step_scatter(t2i_step *s, t2i_comm *comm)
 {
     const t2i_train_state *state = s->in.state;
     size_t chunk = T2I_CHUNK * sizeof(float);
+    if (s->in.plan.in_place) return;
     t2i_comm_scatter(comm, state->m, s->m, chunk, s->chunks);
     t2i_comm_scatter(comm, state->v, s->v, chunk, s->chunks);
     if (s->ema != NULL) t2i_comm_scatter(comm, state->ema, s->ema, chunk, s->chunks);
@@ -284,6 +311,7 @@ void t2i_step_gather(t2i_step *s, t2i_comm *comm)
 {
     t2i_train_state *state = s->in.state;
     size_t chunk = T2I_CHUNK * sizeof(float);
+    if (s->in.plan.in_place) return;
     t2i_comm_gather(comm, s->m, state->m, chunk, s->chunks);
     t2i_comm_gather(comm, s->v, state->v, chunk, s->chunks);
     if (s->ema != NULL) t2i_comm_gather(comm, s->ema, state->ema, chunk, s->chunks);
@@ -302,6 +330,7 @@ static void pack(t2i_step *s, t2i_comm *comm, const float *weights)
     s->unpacked = weights;
     t2i_thread_pool_run(s->pool, pack_slice, s);
     s->packed.weights = weights;
+    s->packed.fills++;
     if (s->packers > 1) t2i_comm_node_barrier(comm);
 }
 
@@ -312,8 +341,10 @@ float *t2i_step_model(t2i_step *s, t2i_comm *comm)
         if (s->packed.weights != weights) pack(s, comm, weights);
         return weights;
     }
-    memcpy(s->averaged + s->first_chunk * T2I_CHUNK, s->ema, s->slice_floats * sizeof *s->ema);
-    t2i_comm_allgather(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
+    if (!s->in.plan.in_place) {
+        memcpy(s->averaged + s->first_chunk * T2I_CHUNK, s->ema, s->slice_floats * sizeof *s->ema);
+        t2i_comm_allgather(comm, s->averaged, T2I_CHUNK * sizeof(float), s->chunks);
+    }
     pack(s, comm, s->averaged);
     return s->averaged;
 }
@@ -353,43 +384,93 @@ static batch fetch_rows(const t2i_step *s, worker *w, size_t shard)
     return (batch){w->batch, rows, w->target, in->rights, w->index};
 }
 
-/* Computes loss and gradient; the gradient is stored in the thread's next leaf. hash (NULL: not
- * wanted) receives their hash.
- */
-static t2i_leaf compute_shard(const t2i_step *s, int thread, size_t shard, const batch *b,
-                              uint64_t *hash)
+/* The forward pass of a shard up to the first layer. */
+static void begin_shard(const t2i_step *s, worker *w, size_t pass, size_t shard, const batch *b)
 {
-    worker *w = &s->worker[thread];
     const t2i_step_input *in = &s->in;
-    const t2i_train_state *state = in->state;
-    const t2i_model *model = &state->model;
-    size_t D = model->config.vision_feature_dim, E = model->config.embed_dim;
-    double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
-    uint8_t *used;
-    float *gradient = t2i_reduce_leaf(s->reduce, thread, &used);
     const t2i_dropout dropout = {.rate = in->options->dropout,
                                  .seed = (uint64_t)in->options->seed,
                                  .step = (uint64_t)s->number,
                                  .shard = shard};
-    const t2i_outputs outputs = t2i_transformer_forward(
-        &s->packed, w->work, b->row, b->rows, &state->vocab, dropout.rate > 0 ? &dropout : NULL);
+    t2i_transformer_begin(&s->packed, w->work, pass, b->row, b->rows, &in->state->vocab,
+                          dropout.rate > 0 ? &dropout : NULL);
+    w->leaf[pass] = (t2i_leaf){.rows = (double)b->rows,
+                               .tokens = (double)t2i_transformer_work_tokens(w->work),
+                               .prefixes = (double)t2i_transformer_work_prefixes(w->work)};
+}
+
+/* The end of the forward pass of a shard: its loss, into w->leaf, and the gradients of the outputs,
+ * into w->doutputs. */
+static void compute_loss(const t2i_step *s, int thread, size_t pass, const batch *b,
+                         float *gradient)
+{
+    worker *w = &s->worker[thread];
+    const t2i_step_input *in = &s->in;
+    const t2i_model *model = &in->state->model;
+    size_t D = model->config.vision_feature_dim, E = model->config.embed_dim;
+    double weight = in->options->contrastive_weight, all = (double)in->sampler->batch;
+    const t2i_outputs outputs = t2i_transformer_heads(&s->packed, w->work, pass);
     const t2i_contrastive_batch pictures = {b->rights, b->index, b->rows, b->target};
-    t2i_leaf leaf = {.rows = (double)b->rows,
-                     .tokens = (double)t2i_transformer_work_tokens(w->work),
-                     .prefixes = (double)t2i_transformer_work_prefixes(w->work)};
-    leaf.loss = t2i_ops_squared_error(w->doutputs.features, outputs.features, b->target,
-                                      (float)(2.0 / (all * (double)D)), b->rows * D);
+    t2i_leaf *leaf = &w->leaf[pass];
+    leaf->loss = t2i_ops_squared_error(w->doutputs.features, outputs.features, b->target,
+                                       (float)(2.0 / (all * (double)D)), b->rows * D);
     /* in units of the squared error, which is divided by D at the end */
     if (E > 0) memset(w->doutputs.query, 0, b->rows * E * sizeof(float));
     if (in->contrastive != NULL)
-        leaf.loss += weight * (double)D *
-                     t2i_contrastive_loss_add(
-                         in->contrastive, thread, &pictures, t2i_search_space_output(&outputs),
-                         (float)(weight / all), t2i_search_space_output(&w->doutputs),
-                         gradient + model->picture_weight);
-    t2i_transformer_backward(&s->packed, w->work, &w->doutputs, gradient, used);
-    if (hash != NULL) *hash = t2i_audit_hash(leaf.loss, gradient, used, s->chunks);
-    return leaf;
+        leaf->loss += weight * (double)D *
+                      t2i_contrastive_loss_add(
+                          in->contrastive, thread, &pictures, t2i_search_space_output(&outputs),
+                          (float)(weight / all), t2i_search_space_output(&w->doutputs),
+                          gradient + model->picture_weight);
+    else if (E > 0)
+        memset(gradient + model->picture_weight, 0, E * D * sizeof *gradient);
+}
+
+/* Computes losses and gradients of `count` shards from `first` and adds them to the tree. given
+ * (NULL: the rows that they draw): the rows of a single shard, whose gradient is stored in the
+ * thread's next leaf and not added. hash (NULL: not wanted) receives the hash of one of the
+ * shards. */
+static void compute_bundle(t2i_step *s, int thread, size_t first, size_t count, const batch *given,
+                           size_t hashed, uint64_t *hash)
+{
+    worker *w = &s->worker[thread];
+    const t2i_model *model = &s->in.state->model;
+    size_t layers = model->config.n_layers, sections = t2i_model_sections(&model->config),
+           floats = model->layout.floats;
+    int whole = s->in.plan.section == floats, timed = thread == 0 && given == NULL;
+    batch b = {0};
+    float *gradient = NULL;
+    uint8_t *used = NULL;
+    uint64_t so_far = 0;
+    for (size_t k = 0; k < count; k++) {
+        b = given != NULL ? *given : fetch_rows(s, w, first + k);
+        if (timed) clock_into(s, &s->spent->data);
+        begin_shard(s, w, k, first + k, &b);
+        if (timed) clock_into(s, &s->spent->compute);
+    }
+    for (size_t i = 0; i < layers; i++)
+        for (size_t k = 0; k < count; k++) t2i_transformer_layer(&s->packed, w->work, k, i);
+    for (size_t i = 0; i < sections; i++) {
+        int last = i + 1 == sections;
+        t2i_section part = t2i_model_section(model, i);
+        for (size_t k = 0; k < count; k++) {
+            if (whole && i == 0)
+                gradient = t2i_reduce_leaf(s->reduce, thread, &used);
+            else if (!whole)
+                gradient = t2i_reduce_section(s->reduce, thread, part.begin, part.end, &used);
+            if (i == 0 && count > 1) b = fetch_rows(s, w, first + k);
+            if (i == 0) compute_loss(s, thread, k, &b, gradient);
+            t2i_transformer_section_back(&s->packed, w->work, k, i, &w->doutputs, gradient, used);
+            if (hash != NULL && first + k == hashed && (last || !whole))
+                so_far = t2i_audit_hash(so_far, w->leaf[k].loss, gradient, used,
+                                        whole ? 0 : part.begin, whole ? floats : part.end);
+            if (given == NULL && (last || !whole))
+                t2i_reduce_add(s->reduce, thread, last ? &w->leaf[k] : NULL);
+        }
+        if (last || !whole) t2i_heartbeat_beat();
+    }
+    if (hash != NULL && so_far != 0) *hash = so_far;
+    if (timed) clock_into(s, &s->spent->compute);
 }
 
 /* ---- audits ---- */
@@ -426,13 +507,12 @@ static void begin_audit(t2i_step *s, t2i_comm *comm)
 
 /* Recomputes the shard of another rank in the auditor's next leaf, which is not added to the
  * sum. */
-static uint64_t compute_theirs(const t2i_step *s, size_t shard)
+static uint64_t compute_theirs(t2i_step *s, size_t shard)
 {
     const t2i_audit_batch *p = &s->theirs;
     const batch b = {p->row, *p->count, p->target, &p->right, p->index};
-    uint64_t hash;
-    compute_shard(s, s->auditor, shard, &b, &hash);
-    t2i_heartbeat_beat();
+    uint64_t hash = 0;
+    compute_bundle(s, s->auditor, shard, 1, &b, shard, &hash);
     return hash;
 }
 
@@ -537,18 +617,13 @@ static void choose_negatives(t2i_step *s, t2i_comm *comm)
 static void compute_shards(void *context, int thread)
 {
     t2i_step *s = context;
-    worker *w = &s->worker[thread];
     size_t first, end;
     t2i_reduce_shards(s->reduce, thread, &first, &end);
     if (thread == s->auditor && s->turn.takes_part) s->again = compute_theirs(s, s->turn.other);
-    for (size_t v = first; v < end; v++) {
-        batch b = fetch_rows(s, w, v);
-        if (thread == 0) clock_into(s, &s->spent->data);
-        int audited = s->turn.takes_part && v == s->turn.own;
-        t2i_leaf leaf = compute_shard(s, thread, v, &b, audited ? &s->shard : NULL);
-        t2i_reduce_add(s->reduce, thread, &leaf);
-        if (thread == 0) clock_into(s, &s->spent->compute);
-        t2i_heartbeat_beat();
+    for (size_t v = first, count; v < end; v += count) {
+        count = t2i_reduce_bundle(s->reduce, thread);
+        compute_bundle(s, thread, v, count, NULL, s->turn.own,
+                       s->turn.takes_part ? &s->shard : NULL);
     }
 }
 

@@ -15,11 +15,13 @@
 #include "base/error.h"
 #include "comm/reduce.h"
 #include "train/train_options.h"
+#include "model/transformer.h"
 #include "train/sampler.h"
 #include "base/thread_pool.h"
 #include "train/rows.h"
 #include "record/runlog.h"
 #include "train/shared_features.h"
+#include "train/step_plan.h"
 #include "train/train_state.h"
 
 /* The inputs of a step. All are borrowed; all except state are read-only. */
@@ -33,8 +35,11 @@ typedef struct {
     t2i_contrastive_loss *contrastive; /* NULL: squared error only */
     const t2i_rights *rights;
     int threads;
-    size_t most_rows, longest; /* size of a thread's buffers: at least t2i_step_rows and
-                                  rows->longest; with audit-every the maximum over all ranks */
+    t2i_step_plan plan;
+    size_t own_rows; /* maximum rows of a shard: t2i_step_rows; with audit-every the maximum over
+                        all ranks */
+    size_t most_rows, longest; /* size of a thread's buffers: at least own_rows and rows->longest;
+                                  with audit-every the maximum over all ranks */
     size_t
         most_rights; /* with audit-every: maximum matching pictures per row (contrastive_loss.h) */
 } t2i_step_input;
@@ -53,6 +58,9 @@ typedef struct t2i_step t2i_step;
 
 /* Returns min(threads, maximum number of shards per rank). */
 int t2i_step_threads(const t2i_sampler *sampler, int size, int threads);
+/* The sizes of a thread's buffers: for shards of `rows`, and a single pass of most_rows. */
+t2i_work_sizes t2i_step_work_sizes(const t2i_step_plan *plan, size_t rows, size_t most_rows,
+                                   size_t longest, const t2i_train_options *options);
 /* Number of rows of this rank's largest shard, at least 1. */
 size_t t2i_step_rows(const t2i_sampler *sampler, int rank, int size);
 

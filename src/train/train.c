@@ -142,13 +142,14 @@ static void print_memory(const t2i_train *t)
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->features.held * t->features.dim * sizeof(float);
+    int in_place = t2i_resource_estimate_plan(&t->sizes).in_place;
     size_t work = t2i_step_work_bytes(t->step) +
                   (t->contrastive == NULL ? 0 : t2i_contrastive_loss_bytes(t->contrastive)),
            reduce = t2i_step_reduce_bytes(t->step);
     t2i_log_note("memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
                  "activations %.1f MB, rows %.1f MB; picture features on its node %.1f MB; "
                  "checkpoint %.1f MB%s",
-                 (double)block / 1e6, (double)block * 2e-6 * (1.0 + 1.0 / t->size),
+                 (double)block / 1e6, (double)block * 2e-6 * (in_place ? 1.0 : 1.0 + 1.0 / t->size),
                  (double)reduce / 1e6, (double)work / 1e6, (double)rows / 1e6,
                  (double)features / 1e6, (double)block * 3e-6,
                  t->aside ? ", written in the background from a copy of the weights" : "");
@@ -160,7 +161,9 @@ static t2i_status open_checkpoint_writer(t2i_train *t, t2i_error *err)
     const t2i_train_state *state = &t->state;
     size_t blocks = t->options->ema > 0 ? 4 : 3,
            bytes = state->model.layout.floats * sizeof(float) * blocks;
-    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
+    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 &&
+                                              !t2i_resource_estimate_plan(&t->sizes).in_place &&
+                                              t2i_checkpoint_writer_aside(bytes));
     t2i_status mine = T2I_OK;
     if (t->rank == 0)
         mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, state, t->options->out,

@@ -156,10 +156,11 @@ static t2i_status open_step(t2i_train *t, t2i_error *err)
 {
     size_t validated = t->validation.rows.count > 0 ? T2I_VALIDATION_ROWS : 1,
            longest = t->validation.rows.longest;
-    t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
+    size_t own_rows = t->most_rows = t2i_step_rows(&t->sampler, t->rank, t->size);
     if (validated > t->most_rows) t->most_rows = validated;
     if (t->rows.longest > longest) longest = t->rows.longest;
     if (t->options->audit_every > 0) { /* a rank may be sent a shard of any other */
+        own_rows = (size_t)t2i_comm_max(t->comm, (int64_t)own_rows);
         t->most_rows = (size_t)t2i_comm_max(t->comm, (int64_t)t->most_rows);
         longest = (size_t)t2i_comm_max(t->comm, (int64_t)longest);
     }
@@ -177,6 +178,8 @@ static t2i_status open_step(t2i_train *t, t2i_error *err)
                                   .contrastive = t->contrastive,
                                   .rights = &t->rights,
                                   .threads = t->threads,
+                                  .plan = t2i_resource_estimate_plan(&t->sizes),
+                                  .own_rows = own_rows,
                                   .most_rows = t->most_rows,
                                   .longest = longest,
                                   .most_rights = rights};

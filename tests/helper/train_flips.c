@@ -20,15 +20,16 @@
 #include "comm/reduce.h"
 #include "model/transformer.h"
 
-static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
-                              const t2i_outputs *doutputs, float *gradient, uint8_t *used);
+static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work, size_t pass,
+                              size_t section, const t2i_outputs *doutputs, float *gradient,
+                              uint8_t *used);
 static void update_and_flip(t2i_reduce *reduce, t2i_comm *comm, t2i_reduce_change *update,
                             void *context);
-#define t2i_reduce_update        update_and_flip
-#define t2i_transformer_backward backward_and_flip
+#define t2i_reduce_update            update_and_flip
+#define t2i_transformer_section_back backward_and_flip
 #include "train/step.c"
 #undef t2i_reduce_update
-#undef t2i_transformer_backward
+#undef t2i_transformer_section_back
 
 static void flip(float *x)
 {
@@ -48,16 +49,18 @@ static void wish_for(const t2i_step *s, char what[16])
     if (rank != t2i_comm_rank_before_start() || step != s->number) what[0] = '\0';
 }
 
-static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work,
-                              const t2i_outputs *doutputs, float *gradient, uint8_t *used)
+static void backward_and_flip(const t2i_packed_weights *packed, t2i_work *work, size_t pass,
+                              size_t section, const t2i_outputs *doutputs, float *gradient,
+                              uint8_t *used)
 {
     const t2i_step *s =
         (const t2i_step *)(const void *)((const char *)packed - offsetof(t2i_step, packed));
     char what[16] = "";
     wish_for(s, what);
     int again = s->turn.takes_part && work == s->worker[s->auditor].work && s->again == 0;
-    if (strcmp(what, "query") == 0 && !again) flip(doutputs->query);
-    t2i_transformer_backward(packed, work, doutputs, gradient, used);
+    if (section == 0 && strcmp(what, "query") == 0 && !again) flip(doutputs->query);
+    t2i_transformer_section_back(packed, work, pass, section, doutputs, gradient, used);
+    if (section + 1 < t2i_model_sections(&packed->model->config)) return;
     if (strcmp(what, "core") == 0 || strcmp(what, again ? "other" : "own") == 0) flip(gradient + 5);
     if (strcmp(what, "picture") == 0 && !again) flip(gradient + packed->model->picture_weight + 5);
     if (strcmp(what, "ngram") == 0 && !again) flip(gradient + packed->model->ngram_head_weight + 5);

@@ -57,23 +57,56 @@ static double loss_tree(size_t first, size_t size)
 
 typedef struct {
     t2i_reduce *reduce;
+    size_t bundle;  /* 0: the whole gradient of a shard at a time */
     float *changes; /* of the slice: how often a chunk was changed */
 } setting;
+
+/* Sections, the last first; one cut is within a chunk that every shard uses. */
+static const size_t cut[] = {FLOATS, 3 * T2I_CHUNK, T2I_CHUNK + 48, 0};
+enum { SECTIONS = sizeof cut / sizeof *cut - 1, MOST = FLOATS - 3 * T2I_CHUNK };
+
+static void fill_floats(float *leaf, uint8_t *used, size_t shard, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        int here = used[i / T2I_CHUNK] = (uint8_t)is_used(shard, i / T2I_CHUNK);
+        leaf[i] = here ? value(shard, i) : NAN; /* nothing may read it */
+    }
+}
+
+static t2i_leaf leaf_of(size_t shard)
+{
+    return (t2i_leaf){.loss = (double)value(shard, 99), .rows = 2, .tokens = (double)shard};
+}
+
+static void fill_bundle(const setting *s, int thread, size_t first, size_t count)
+{
+    uint8_t *used;
+    for (size_t i = 0; i < SECTIONS; i++)
+        for (size_t v = first; v < first + count; v++) {
+            t2i_leaf leaf = leaf_of(v);
+            float *floats = t2i_reduce_section(s->reduce, thread, cut[i + 1], cut[i], &used);
+            fill_floats(floats, used, v, cut[i + 1], cut[i]);
+            t2i_reduce_add(s->reduce, thread, i + 1 < SECTIONS ? NULL : &leaf);
+        }
+}
 
 static void fill_leaves(void *context, int thread)
 {
     const setting *s = context;
     size_t first, end;
     t2i_reduce_shards(s->reduce, thread, &first, &end);
-    for (size_t v = first; v < end; v++) {
-        uint8_t *used;
-        float *leaf = t2i_reduce_leaf(s->reduce, thread, &used);
-        for (size_t i = 0; i < FLOATS; i++) {
-            int here = used[i / T2I_CHUNK] = (uint8_t)is_used(v, i / T2I_CHUNK);
-            leaf[i] = here ? value(v, i) : NAN; /* nothing may read it */
+    for (size_t v = first, count = 1; v < end; v += count) {
+        if (s->bundle > 0) {
+            count = t2i_reduce_bundle(s->reduce, thread);
+            T2I_ASSERT(count <= s->bundle && v + count <= end);
+            fill_bundle(s, thread, v, count);
+            continue;
         }
-        t2i_reduce_add(s->reduce, thread,
-                       &(t2i_leaf){.loss = (double)value(v, 99), .rows = 2, .tokens = (double)v});
+        uint8_t *used;
+        t2i_leaf leaf = leaf_of(v);
+        float *floats = t2i_reduce_leaf(s->reduce, thread, &used);
+        fill_floats(floats, used, v, 0, FLOATS);
+        t2i_reduce_add(s->reduce, thread, &leaf);
     }
 }
 
@@ -120,16 +153,19 @@ static void check_sent(t2i_comm *comm, t2i_traffic before, size_t shards)
     CHECK(messages <= 4 * (nodes - 1));
 }
 
-static void run(t2i_comm *comm, size_t shards, int threads)
+static void run(t2i_comm *comm, size_t shards, int threads, size_t bundle)
 {
     int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
     t2i_thread_pool *pool;
-    setting s;
+    setting s = {.bundle = bundle};
     t2i_error err = {0};
     t2i_status status = t2i_comm_agree(comm, t2i_thread_pool_new(&pool, threads, 0, &err), &err);
     CHECK(status == T2I_OK);
     if (status != T2I_OK) return;
-    status = t2i_reduce_new(&s.reduce, comm, pool, shards, FLOATS, &err);
+    const t2i_reduce_sections sections = {bundle, MOST};
+    status = bundle == 0
+                 ? t2i_reduce_new(&s.reduce, comm, pool, shards, FLOATS, &err)
+                 : t2i_reduce_new_by_section(&s.reduce, comm, pool, shards, FLOATS, sections, &err);
     CHECK(status == T2I_OK);
     if (status != T2I_OK) return;
     CHECK(t2i_reduce_shares(s.reduce) == (shares && t2i_comm_node_size(comm) > 1));
@@ -167,6 +203,9 @@ int main(int argc, char **argv)
     shares = getenv("T2I_NODE_MEMORY") == NULL;
     const size_t shards[] = {1, 2, 8, 16};
     for (size_t i = 0; i < sizeof shards / sizeof *shards; i++) /* with idle ranks too */
-        for (int threads = 1; threads <= 3; threads++) run(comm, shards[i], threads);
+        for (int threads = 1; threads <= 3; threads++) {
+            run(comm, shards[i], threads, 0);
+            run(comm, shards[i], threads, (size_t)1 << (i + (size_t)threads) % 4);
+        }
     return mpi_test_end(comm);
 }

@@ -328,12 +328,11 @@ static void test_need(void)
 /* Worker 1 of 3 has shards 2, 3, 4 of 8: the subtrees 2..3 and 4. */
 static void test_tables(void)
 {
-    size_t published;
     t2i_text text = {0};
-    CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 1, 3, &published), 2);
-    CU_ASSERT_EQUAL(published, 2);
-    CU_ASSERT_EQUAL(t2i_reduce_buffers(8, 0, 1, &published), 4);
-    CU_ASSERT_EQUAL(published, 1);
+    CU_ASSERT_EQUAL(t2i_reduce_count(8, 1, 3, 1).all, 2);
+    CU_ASSERT_EQUAL(t2i_reduce_count(8, 1, 3, 1).published, 2);
+    CU_ASSERT_EQUAL(t2i_reduce_count(8, 0, 1, 1).all, 4);
+    CU_ASSERT_EQUAL(t2i_reduce_count(8, 0, 1, 1).published, 1);
     OK(t2i_dry_run_shards(&text, 4, 5, &err));
     CU_ASSERT_STRING_EQUAL(text.data, "rank 0: none, rank 1: 0, rank 2: 1, rank 3: 2, rank 4: 3");
     text.size = 0;

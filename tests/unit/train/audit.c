@@ -91,24 +91,35 @@ static void test_parcel(void)
     t2i_audit_batch_free(&to);
 }
 
+enum { CHUNKS = 3 };
+
+/* In two sections, which meet within the second or the third chunk. */
+static uint64_t hash_of(double loss, const float *x, const uint8_t *used)
+{
+    size_t cut = used[1] ? T2I_CHUNK + 16 : 2 * T2I_CHUNK + 16;
+    uint64_t late = t2i_audit_hash(0, loss, x, used, cut, CHUNKS * T2I_CHUNK);
+    CU_ASSERT_NOT_EQUAL(t2i_audit_hash(late + 1, loss, x, used, 0, cut),
+                        t2i_audit_hash(late, loss, x, used, 0, cut));
+    return t2i_audit_hash(late, loss, x, used, 0, cut);
+}
+
 /* Every bit of what is used counts, and nothing else. */
 static void test_hash(void)
 {
-    enum { CHUNKS = 3 };
     float *x = t2i_alloc(CHUNKS * T2I_CHUNK, sizeof *x);
     uint8_t used[CHUNKS] = {1, 0, 1};
     CU_ASSERT_PTR_NOT_NULL_FATAL(x);
     for (size_t i = 0; i < CHUNKS * T2I_CHUNK; i++) x[i] = (float)i;
-    uint64_t hash = t2i_audit_hash(1.5, x, used, CHUNKS);
+    uint64_t hash = hash_of(1.5, x, used);
     x[T2I_CHUNK + 3] = -1;
-    CU_ASSERT_EQUAL(t2i_audit_hash(1.5, x, used, CHUNKS), hash);
-    CU_ASSERT_NOT_EQUAL(t2i_audit_hash(1.25, x, used, CHUNKS), hash);
+    CU_ASSERT_EQUAL(hash_of(1.5, x, used), hash);
+    CU_ASSERT_NOT_EQUAL(hash_of(1.25, x, used), hash);
     x[0] = -0.0f;
-    CU_ASSERT_NOT_EQUAL(t2i_audit_hash(1.5, x, used, CHUNKS), hash);
+    CU_ASSERT_NOT_EQUAL(hash_of(1.5, x, used), hash);
     x[0] = 0.0f;
-    CU_ASSERT_EQUAL(t2i_audit_hash(1.5, x, used, CHUNKS), hash);
+    CU_ASSERT_EQUAL(hash_of(1.5, x, used), hash);
     used[1] = 1;
-    CU_ASSERT_NOT_EQUAL(t2i_audit_hash(1.5, x, used, CHUNKS), hash);
+    CU_ASSERT_NOT_EQUAL(hash_of(1.5, x, used), hash);
     t2i_free(x);
 }
 

@@ -1,0 +1,47 @@
+#!/bin/bash
+# CORES: 2
+# TIMEOUT: 300
+# A large model is computed layer by layer, for several shards at a time, with weights packed by layer, and at one rank with one
+# copy of the moments: the same bits as when it is computed as a small one, at any number of ranks and threads.
+. tests/e2e/lib.sh.inc
+"$B/tests/helper/eval_set" "$scratch/set" 600 8 24
+base="--data $scratch/set/set.h5 --d-model 32 --heads 2 --d-ff 48 --block-size 40 --batch 256 --lr 1e-3 --clip 1 --shards 8
+    --verify-every 2 --audit-every 2 --log-every 1 --validate-every 5 --checkpoint-every 4 --keep 3"
+last=checkpoints/step-9.safetensors
+losses() { sed -n -e '/val_loss/s/,"chain".*//p' -e 's/^{"step":\([0-9]*\),"loss":\([^,}]*\).*/\1 \2/p' "$1/log.jsonl"; }
+# gradients: MB of the gradients of a dry run
+gradients() { sed -n 's/.*gradients \([0-9.]*\) MB.*/\1/p' "$scratch/train.log"; }
+
+number=0
+for options in "--layers 3" "--layers 1 --dropout 0.1 --trie off" \
+    "--layers 2 --loss contrastive --negatives 20 --embed-dim 16 --dropout 0.1 --augment 0.5 --ema 0.9" \
+    "--layers 2 --loss contrastive --negatives batch --embed-dim 16 --ngram-buckets 500 --ngram-hidden 20 --ema 0.9"; do
+    number=$((number + 1)) small=$scratch/small$number out=$scratch/large
+    train 1 $base $options --steps 9 --out "$small"
+    export T2I_LARGE_MB=0
+    for case in "A=1 1 1" "A=1 1 2" "A=1 1 3" "A=1 2 1" "A=1 3 2" "T2I_NODE_RANKS=1 3 1" "T2I_NODE_MEMORY=0 2 1"; do
+        read -r variable np threads <<<"$case"
+        export "${variable?}"
+        train "$np" $base $options --threads "$threads" --steps 9 --out "$out"
+        unset "${variable%=*}"
+        for file in $last best.safetensors model.safetensors; do
+            cmp "$small/$file" "$out/$file" || fail "$options: $case (a variable, np, threads): another $file"
+        done
+        diff <(losses "$small") <(losses "$out") >/dev/null || fail "$options: $case: another log"
+        rm -r "$out"
+    done
+    # one rank, stopped and resumed; then as a small model at two
+    train 1 $base $options --steps 5 --out "$out"
+    train 1 $base $options --steps 7 --out "$out"
+    unset T2I_LARGE_MB
+    train 2 $base $options --steps 9 --out "$out"
+    cmp "$small/$last" "$out/$last" || fail "$options: other bits after a resume"
+    rm -r "$out"
+done
+
+# what is not kept: without sections one worker has 4 gradients of its 8 shards
+train 1 $base --layers 8 --threads 1 --dry-run
+whole=$(gradients)
+T2I_LARGE_MB=0 train 1 $base --layers 8 --threads 1 --dry-run
+awk "BEGIN { exit !($(gradients) < 0.95 * $whole) }" || fail "gradients of $(gradients) MB in sections, $whole MB without"
+finish
