@@ -171,6 +171,7 @@ help:
 	@echo "make arm64      cross-build programs for aarch64, in build/arm64 (SYSROOT: see tests/helper/arm64_sysroot)"
 	@echo "make install    install programs, library, job files, Slurm scripts below PREFIX=/usr/local (staged below DESTDIR); make uninstall"
 	@echo "make dist       source archive build/t2i-train-$(VERSION).tar.gz, reproducible"
+	@echo "make deb        Debian packages, in build/deb (needs debhelper)"
 	@echo "make scaling    simulate the messages of 4 to 512 ranks (needs libsimgrid-dev)"
 	@echo "make scaling-model  predict the time of a step on 1 to 1,024 ranks from measurements"
 	@echo "make format     format all sources with clang-format; make clean"
@@ -179,11 +180,16 @@ help:
 # ---- installing ----
 
 PREFIX ?= /usr/local
-INSTALL = B=$B PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) sh packaging/install.sh
+LIBDIR ?= $(PREFIX)/lib
+INSTALLER = B=$B PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR) VERSION=$(VERSION) sh packaging/install.sh
 install: all
-	@$(INSTALL) install
+	@$(INSTALLER) install
 uninstall:
-	@$(INSTALL) uninstall
+	@$(INSTALLER) uninstall
+
+# Debian packages, in build/deb.
+deb:
+	@VERSION=$(VERSION) sh packaging/deb.sh build/deb
 
 dist:
 	@VERSION=$(VERSION) sh packaging/dist.sh build/t2i-train-$(VERSION).tar.gz
@@ -205,14 +211,17 @@ tutorial: all
 # ---- tests ----
 
 RUN = B=$B MPIRUN="$(MPIRUN)" tests/run.sh
-check: test-programs $(TESTS)
+check: cunit test-programs $(TESTS)
 	@$(RUN) $(filter-out tests/run.sh,$(wildcard tests/*.sh)) $(TESTS) $(call scripts,mpi) $(call scripts,e2e) $(call scripts,fault) $(call scripts,slurm)
-check-unit check-golden check-fuzz check-mpi: check-%: all $(TESTS)
+check-unit check-golden check-fuzz check-mpi: check-%: cunit all $(TESTS)
 	@$(RUN) $(call programs,$*) $(call scripts,$*)
 check-e2e check-fault check-slurm: check-%: test-programs
 	@$(RUN) $(call scripts,$*)
+cunit:
+	@echo '#include <CUnit/CUnit.h>' | $(CC) $(STD) -E - >/dev/null 2>&1 || \
+	    { echo "CUnit is missing, which only the tests need: run ./bootstrap --tests" >&2; exit 1; }
 # What the scripts start.
-test-programs: all $(HELPERS) $(FAULTS) $(SHIMS) $B/tests/unit/kernels/vectors
+test-programs: cunit all $(HELPERS) $(FAULTS) $(SHIMS) $B/tests/unit/kernels/vectors
 # Does each protection that tests/fault/README.md promises have a test that notices its loss?
 MUTATION ?=
 mutations: test-programs $(TESTS)
@@ -263,6 +272,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all man arm64 always help test-programs mutations goodput install uninstall dist demo score taste showcase tutorial check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
+.PHONY: all man arm64 always help test-programs mutations goodput install uninstall dist deb demo score taste showcase tutorial cunit check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
         fuzz bench scaling scaling-model soak format clean
 .SECONDARY:

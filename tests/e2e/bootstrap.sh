@@ -1,8 +1,11 @@
 #!/bin/bash
 # ./bootstrap --prefix: with some packages taken for missing, they are unpacked in a folder, and a program is built from there and
-# runs with the libraries there; a second call fetches nothing. Needs apt-get and a mirror of Debian.
+# runs with the libraries there; a second call fetches nothing. make check says what it lacks
+# without --tests. Needs apt-get and a mirror of Debian.
 # TIMEOUT: 600
 . tests/e2e/lib.sh.inc
+make -s -j2 B="$scratch/b" CC="cc -nostdinc" check >"$scratch/said" 2>&1 && fail "make check without CUnit"
+grep -q '^CUnit is missing.*: run ./bootstrap --tests$' "$scratch/said" || fail "make check without CUnit: $(cat "$scratch/said")"
 command -v apt-get >/dev/null || { echo "no apt-get here"; exit 77; }
 ./bootstrap --nonsense >"$scratch/said" && fail "an unknown option is taken"
 grep -q -- '--prefix DIR' "$scratch/said" || fail "an unknown option: no usage"
