@@ -2,8 +2,8 @@
 # make taste: asks the small trained model that comes with the source (jobs/shapes-small.ini).
 set -eu
 B=${B:-build/release}
+mkdir -p data runs
 [ -e data/shapes.h5 ] || "$B/t2i-data" shapes --out data/shapes.h5 # the gallery
-mkdir -p runs
 "$B/t2i-generate" jobs/shapes-small.safetensors --data data/shapes.h5 --top 3 --out runs/taste.png --force \
     "a large purple star on the left"
 cat <<TEXT

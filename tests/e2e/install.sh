@@ -37,6 +37,14 @@ timeout 60 $MPIRUN -np 2 t2i-train "$home/jobs/seed.ini" --steps 6 --threads 1 >
 t2i-generate runs/seed "a red square" >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "t2i-generate from the installation"; }
 [ -e runs/seed/model.safetensors ] || fail "no model in the folder where it was started"
 
+# the small model of make taste, from any folder; jobs/demo.sh is run by packaging/debian/tests
+mkdir elsewhere
+(cd elsewhere && ln -s ../data data && env -u B sh "$home/jobs/taste.sh") >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "taste.sh from the installation"; }
+[ -s elsewhere/runs/taste.png ] && grep -q "^  $root/bin/t2i-generate $home/jobs/" "$scratch/log" || { cat "$scratch/log"; fail "taste.sh: another path"; }
+for script in "$home"/jobs/*.sh; do
+    [ -x "$script" ] && sh -n "$script" && ! grep -q -e build/release -e '[^/]jobs/' "$script" || { cat "$script"; fail "$script"; }
+done
+
 # the library: by pkg-config, shared and static
 export PKG_CONFIG_PATH=$root/lib/pkgconfig
 [ "$(pkg-config --modversion t2i)" = "$(t2i-model --version | sed -n '1s/.* //p')" ] || fail "t2i.pc has another version"
@@ -76,17 +84,17 @@ grep -q 'nothing was installed below' "$scratch/said" || fail "no word of what i
 trap 'rm -rf "$scratch"' EXIT
 
 # packed for another place
-make -s B="$B" PREFIX=/opt/t2i DESTDIR="$scratch/pack" install >/dev/null || fail "DESTDIR"
+make -s B="$B" PREFIX=/opt/t2i LIBDIR=/opt/t2i/lib/here DESTDIR="$scratch/pack" install >/dev/null || fail "DESTDIR"
 grep -q '^TRAIN=/opt/t2i/bin/' "$scratch/pack/opt/t2i/share/t2i/slurm/train.sbatch" || fail "DESTDIR is in a file"
 ! grep -rIl "$scratch" "$scratch/pack" || fail "a path of the packing"
-[ -L "$scratch/pack/opt/t2i/lib/libt2i.so" ] && [ -e "$scratch/pack/opt/t2i/lib/libt2i.so" ] || fail "libt2i.so is no link to what is beside it"
-pc() { PKG_CONFIG_PATH=$scratch/pack/opt/t2i/lib/pkgconfig pkg-config "$@" t2i; }
+[ -L "$scratch/pack/opt/t2i/lib/here/libt2i.so" ] && [ -e "$scratch/pack/opt/t2i/lib/here/libt2i.so" ] || fail "libt2i.so is no link to what is beside it"
+pc() { PKG_CONFIG_PATH=$scratch/pack/opt/t2i/lib/here/pkgconfig pkg-config "$@" t2i; }
 [ "$(pc --variable=prefix)" = /opt/t2i ] || fail "t2i.pc has another prefix"
 # used from where it is packed
 mkdir "$scratch/use"
 # shellcheck disable=SC2046
 ${CC:-cc} $sanitizers examples/nearest.c $(pc --cflags --libs --define-variable=prefix="$scratch/pack/opt/t2i") -o "$scratch/use/nearest" || fail "nearest.c, packed"
-LD_LIBRARY_PATH=$scratch/pack/opt/t2i/lib "$scratch/use/nearest" "$scratch/work/runs/seed" "$scratch/work/data/seed.h5" "a red square" |
+LD_LIBRARY_PATH=$scratch/pack/opt/t2i/lib/here "$scratch/use/nearest" "$scratch/work/runs/seed" "$scratch/work/data/seed.h5" "a red square" |
     cmp - "$scratch/shared" || fail "the example, packed"
 
 # variables: each in each command that it belongs to
