@@ -32,7 +32,9 @@ quietly -o APT::Update::Error-Mode=any update || echo "   had errors; what was f
 get -s install --no-install-recommends "$@" >"$apt/plan" 2>&1 || { cat "$apt/plan" >&2; fail "apt-get cannot install $*"; }
 awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }' "$apt/plan" | grep -vxFf "$prefix/packages" >"$apt/names" || true
 if [ -s "$apt/names" ]; then
-    echo "2. apt-get download of $(wc -l <"$apt/names") packages"
+    # shellcheck disable=SC2046
+    size=$(get --print-uris download $(cat "$apt/names") 2>/dev/null | awk '{ sum += $3 } END { printf "%.0f", sum / 1e6 }')
+    echo "2. apt-get download of $(wc -l <"$apt/names") packages, $size MB; about five times that when unpacked"
     # shellcheck disable=SC2046
     (cd "$apt/archives" && quietly download $(cat "$apt/names")) ||
         fail "apt-get could not download them (see above). Check the network and http_proxy, then run this again."
