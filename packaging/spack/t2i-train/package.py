@@ -23,7 +23,7 @@ class T2iTrain(MakefilePackage):
     depends_on("giflib")
     depends_on("libwebp+libwebpdemux")
     depends_on("zlib-api")
-    depends_on("inih")
+    depends_on("libinih")
     depends_on("jansson")
     depends_on("xxhash")
     depends_on("freetype")
