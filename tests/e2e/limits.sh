@@ -59,8 +59,17 @@ says '^warning  threads  *1 rank x 1 thread share 0.5 of [0-9]* cores* on .* (cp
 says '^warning  memory .*300.0 MB free of 300.0 MB that memory.max of /sys/fs/cgroup allows' "$scratch/report"
 inside "$B/t2i-train --data $scratch/d.h5 $small_model --steps 3 --out $scratch/half" 2>"$scratch/log" || fail "$(cat "$scratch/log")"
 says '1 core available to each), 1 thread each' "$scratch/log"
+[ "$(inside sh jobs/cores.sh)" = 1 ] || fail "cores.sh: $(inside sh jobs/cores.sh) cores of a half"
 rc=0
 inside "$B/t2i-train $big --out $scratch/big" 2>"$scratch/log" || rc=$?
 [ $rc -eq 71 ] || fail "exit code $rc, not 71"
 says 'this job may use 300.0 MB on this machine (memory.max of /sys/fs/cgroup)' "$scratch/log"
+# the same of version 1
+rm "$scratch/group/cpu.max"
+mkdir "$scratch/group/cpu"
+echo 50000 >"$scratch/group/cpu/cpu.cfs_quota_us"
+echo 100000 >"$scratch/group/cpu/cpu.cfs_period_us"
+[ "$(inside sh jobs/cores.sh)" = 1 ] || fail "cores.sh: $(inside sh jobs/cores.sh) cores of a half, version 1"
+echo -1 >"$scratch/group/cpu/cpu.cfs_quota_us"
+[ "$(inside sh jobs/cores.sh)" = "$(sh jobs/cores.sh)" ] || fail "cores.sh: a quota of -1 is a limit"
 finish
