@@ -167,6 +167,7 @@ help:
 	@echo "make mutations  take one protection out at a time and see its test fail (MUTATION=zip-crc for one)"
 	@echo "make fuzz       run libFuzzer on every reader of foreign files (FUZZ=torchfile SECONDS_EACH=600)"
 	@echo "make bench      benchmarks, with PyTorch if PYTHON has it (WHAT='large emoji' ROUNDS=3; 25 minutes in all)"
+	@echo "make sweep      84 sizes of model, batch, prompts and shards beside PyTorch (PYTHON; 35 minutes)"
 	@echo "make goodput    kill ranks of a run every minute and every five, and see what is kept (MINUTES=20 a cell)"
 	@echo "make arm64      cross-build programs for aarch64, in build/arm64 (SYSROOT: see tests/helper/arm64_sysroot)"
 	@echo "make install    install programs, library, job files, Slurm scripts below PREFIX=/usr/local (staged below DESTDIR); make uninstall"
@@ -254,6 +255,10 @@ fuzz-%: $B/tests/fuzz/%.o $B/libt2i-internal.a
 bench: all $(BENCH) $(HELPERS)
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/bench.sh
 
+# Samples per second beside PyTorch over sizes of model, batch, prompts and shards, on one core.
+sweep: all $(BENCH)
+	@B=$B tests/bench/sweep.sh && awk -f tests/bench/sweep_plot.awk $B/sweep.txt >$B/sweep.svg && echo "$B/sweep.txt, $B/sweep.svg"
+
 # What is kept of a run whose ranks are killed, by itself and under Slurm: 20 minutes per cell (MINUTES, CELLS).
 goodput: all
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/goodput.sh
@@ -273,5 +278,5 @@ clean:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 .PHONY: all man arm64 always help test-programs mutations goodput install uninstall dist deb demo score taste showcase tutorial cunit check check-unit check-golden check-fuzz check-mpi check-e2e check-fault check-slurm check-clang clang-syntax asan-check \
-        fuzz bench scaling scaling-model soak format clean
+        fuzz bench sweep scaling scaling-model soak format clean
 .SECONDARY:

@@ -1,9 +1,8 @@
-/* Writes a dataset of random prompts: 8..48 characters out of 100, and a random feature vector a
- * picture. Usage: random_set F.h5 [PAIRS PICTURES FEATURES]
+/* Writes a dataset of random prompts: SHORTEST..LONGEST (8..48) characters out of 100, and a random
+ * feature vector per picture. Usage: random_set F.h5 [PAIRS PICTURES FEATURES [SHORTEST LONGEST]]
  * Without numbers it is that of time_torch.py's `large` and `ddp`: 4,096 prompts, each with a
- * picture of its own, of 512 features. With more pairs than pictures, picture i has the pairs i, i
- * + PICTURES,
- * ... */
+ * picture of its own, of 512 features. With more pairs than pictures, picture i has the pairs
+ * i, i + PICTURES, ... */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,10 +15,15 @@
 
 enum { SYMBOLS = 100, FEATURES_MAX = 4096 };
 
-static t2i_status add_pair(t2i_pair_set *set, t2i_text *prompt, uint64_t i, size_t pictures,
+/* numbers: those of the command line, in its order */
+enum { PAIRS, PICTURES, FEATURES, SHORTEST, LONGEST, NUMBERS };
+
+static t2i_status add_pair(t2i_pair_set *set, t2i_text *prompt, uint64_t i, const size_t *numbers,
                            t2i_error *err)
 {
-    uint64_t length = 8 + t2i_rng_below(1, 1, i, 41);
+    size_t pictures = numbers[PICTURES];
+    uint64_t length =
+        numbers[SHORTEST] + t2i_rng_below(1, 1, i, numbers[LONGEST] - numbers[SHORTEST] + 1);
     char name[32];
     prompt->size = 0;
     for (uint64_t k = 0; k < length; k++) {
@@ -51,16 +55,15 @@ static t2i_status write_features(const char *path, const t2i_pairs *pairs, size_
     return status;
 }
 
-static t2i_status write_set(const char *path, size_t pairs, size_t pictures, size_t features,
-                            t2i_error *err)
+static t2i_status write_set(const char *path, const size_t *numbers, t2i_error *err)
 {
     t2i_pair_set set = {.pairs = 0};
     t2i_text prompt = {0};
     t2i_status status = T2I_OK;
-    for (uint64_t i = 0; status == T2I_OK && i < pairs; i++)
-        status = add_pair(&set, &prompt, i, pictures, err);
+    for (uint64_t i = 0; status == T2I_OK && i < numbers[PAIRS]; i++)
+        status = add_pair(&set, &prompt, i, numbers, err);
     const t2i_pairs view = t2i_pairs_set_view(&set);
-    if (status == T2I_OK) status = write_features(path, &view, features, err);
+    if (status == T2I_OK) status = write_features(path, &view, numbers[FEATURES], err);
     t2i_pairs_set_free(&set);
     t2i_text_free(&prompt);
     return status;
@@ -70,13 +73,17 @@ int main(int argc, char **argv)
 {
     t2i_error err;
     t2i_log_program("random_set");
-    size_t number[3] = {4096, 4096, 512};
-    for (int i = 2; i < argc && i < 5; i++) number[i - 2] = (size_t)strtoull(argv[i], NULL, 10);
-    t2i_status status =
-        (argc == 2 || argc == 5) && number[1] >= 1 && number[1] <= number[0] && number[2] >= 1 &&
-                number[2] <= FEATURES_MAX
-            ? write_set(argv[1], number[0], number[1], number[2], &err)
-            : t2i_fail(&err, T2I_USAGE, "usage: random_set F.h5 [PAIRS PICTURES FEATURES]");
+    size_t number[NUMBERS] = {4096, 4096, 512, 8, 48};
+    for (int i = 2; i < argc && i < 2 + NUMBERS; i++)
+        number[i - 2] = (size_t)strtoull(argv[i], NULL, 10);
+    int sound = (argc == 2 || argc == 5 || argc == 7) && number[PICTURES] >= 1 &&
+                number[PICTURES] <= number[PAIRS] && number[FEATURES] >= 1 &&
+                number[FEATURES] <= FEATURES_MAX && number[SHORTEST] >= 1 &&
+                number[SHORTEST] <= number[LONGEST];
+    t2i_status status = sound ? write_set(argv[1], number, &err)
+                              : t2i_fail(&err, T2I_USAGE,
+                                         "usage: random_set F.h5 [PAIRS PICTURES FEATURES "
+                                         "[SHORTEST LONGEST]]");
     if (status != T2I_OK) t2i_log_error(&err);
     return (int)status;
 }
