@@ -3,6 +3,8 @@
 set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun}
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# For Open MPI, which counts no hardware threads: ranks for these, too; and for containers.
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 mkdir -p data
 [ -e data/shapes.h5 ] || "$B/t2i-data" shapes --out data/shapes.h5
 # shellcheck disable=SC2086
