@@ -199,6 +199,7 @@ const t2i_layer_operands *t2i_packed_weights_layer(const t2i_packed_weights *p, 
                                                    int back, t2i_packed_layer *room)
 {
     if (p->purpose != T2I_TO_TRAIN_BY_LAYER) return &p->layer[number];
+    T2I_ASSERT(room->floats != NULL);
     if (room->fill != p->fills || room->number != number || room->back != back) {
         turn t = {0, 0, 1, !back, back};
         fill_layer(&t, p->model, number, &room->operands, p->weights, room->queries);

@@ -78,10 +78,15 @@ t2i_status t2i_predict_packed(const t2i_packed_weights *packed, const t2i_vocab 
     if (prompts == 0) return T2I_OK;
     T2I_TRY(longest(packed->model, prompt, prompts, &p.limit, err));
     size_t rows = prompts < T2I_PREDICT_BLOCK ? prompts : T2I_PREDICT_BLOCK;
+    const t2i_work_sizes sizes = {.passes = 1,
+                                  .most_rows = rows,
+                                  .longest = p.limit,
+                                  .share = 1,
+                                  .by_layer = packed->purpose == T2I_TO_TRAIN_BY_LAYER};
     p.ids = t2i_alloc(rows * p.limit, sizeof *p.ids);
-    t2i_status status =
-        p.ids == NULL ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
-                      : t2i_transformer_work_new(&p.work, packed->model, rows, p.limit, 1, 0, err);
+    t2i_status status = p.ids == NULL
+                            ? t2i_fail_memory(err, rows * p.limit * sizeof *p.ids, "the prompts")
+                            : t2i_transformer_work_new(&p.work, packed->model, &sizes, err);
     for (size_t first = 0; status == T2I_OK && first < prompts; first += rows)
         status = predict_block(&p, prompt + first, prompts - first < rows ? prompts - first : rows,
                                features == NULL ? NULL : features + first * D,

@@ -253,20 +253,8 @@ static t2i_status begin_work(t2i_work *w, const t2i_model *model, const t2i_work
     return sizes->by_layer ? t2i_packed_layer_new(&w->packed, model, err) : T2I_OK;
 }
 
-t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
-                                    size_t longest, int share, int drops, t2i_error *err)
-{
-    const t2i_work_sizes sizes = {.passes = 1,
-                                  .rows = rows,
-                                  .most_rows = rows,
-                                  .longest = longest,
-                                  .share = share,
-                                  .drops = drops};
-    return t2i_transformer_work_new_of(out, model, &sizes, err);
-}
-
-t2i_status t2i_transformer_work_new_of(t2i_work **out, const t2i_model *model,
-                                       const t2i_work_sizes *sizes, t2i_error *err)
+t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model,
+                                    const t2i_work_sizes *sizes, t2i_error *err)
 {
     t2i_work *w = *out = t2i_alloc(1, sizeof *w);
     if (w == NULL) return t2i_fail_memory(err, sizeof *w, "a shard's buffers");

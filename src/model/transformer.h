@@ -29,20 +29,18 @@
 /* Buffers for the passes of one thread, allocated once for the largest: activations from the
  * forward to the backward pass, and what one layer of one pass needs. */
 typedef struct t2i_work t2i_work;
-/* Buffers for one pass of `rows` prompts of `longest` characters each (at most block_size). share
- * 0: common prefixes are computed per prompt, for comparison. drops: 1 if passes may have dropout.
- * T2I_SYSTEM. */
-T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model, size_t rows,
-                                                size_t longest, int share, int drops,
-                                                t2i_error *err);
-/* The same for several passes, whose activations are kept side by side: `passes` of `rows` prompts
- * each, or pass 0 alone with most_rows. by_layer: for weights packed by layer. */
+/* Buffers for several passes, whose activations are kept side by side: `passes` of `rows` prompts
+ * each, or pass 0 alone with most_rows (then rows may be 0), of `longest` characters each (at most
+ * block_size). */
 typedef struct {
     size_t passes, rows, most_rows, longest;
-    int share, drops, by_layer;
+    int share;    /* 0: common prefixes are computed per prompt, for comparison */
+    int drops;    /* passes may have dropout */
+    int by_layer; /* weights are packed T2I_TO_TRAIN_BY_LAYER */
 } t2i_work_sizes;
-T2I_CHECKED t2i_status t2i_transformer_work_new_of(t2i_work **out, const t2i_model *model,
-                                                   const t2i_work_sizes *sizes, t2i_error *err);
+/* T2I_SYSTEM. */
+T2I_CHECKED t2i_status t2i_transformer_work_new(t2i_work **out, const t2i_model *model,
+                                                const t2i_work_sizes *sizes, t2i_error *err);
 void t2i_transformer_work_free(t2i_work *work);
 /* Bytes allocated, all of which are used only if all prompts are of the longest. */
 size_t t2i_transformer_work_bytes(const t2i_model *model, const t2i_work_sizes *sizes);

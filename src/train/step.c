@@ -110,7 +110,7 @@ static t2i_status begin_worker(t2i_step *s, worker *w, t2i_error *err)
            most = s->in.most_rows;
     const t2i_work_sizes sizes =
         t2i_step_work_sizes(&s->in.plan, s->in.own_rows, most, s->in.longest, s->in.options);
-    T2I_TRY(t2i_transformer_work_new_of(&w->work, model, &sizes, err));
+    T2I_TRY(t2i_transformer_work_new(&w->work, model, &sizes, err));
     w->leaf = t2i_alloc(sizes.passes, sizeof *w->leaf);
     w->draw = t2i_alloc(most, sizeof *w->draw);
     w->index = t2i_alloc(most, sizeof *w->index);

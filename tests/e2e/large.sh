@@ -5,17 +5,22 @@
 # copy of the moments: the same bits as when it is computed as a small one, at any number of ranks and threads.
 . tests/e2e/lib.sh.inc
 "$B/tests/helper/eval_set" "$scratch/set" 600 8 24
-base="--data $scratch/set/set.h5 --d-model 32 --heads 2 --d-ff 48 --block-size 40 --batch 256 --lr 1e-3 --clip 1 --shards 8
+base="--data $scratch/set/set.h5 --heads 2 --block-size 40 --lr 1e-3 --clip 1 --shards 8
     --verify-every 2 --audit-every 2 --log-every 1 --validate-every 5 --checkpoint-every 4 --keep 3"
 last=checkpoints/step-9.safetensors
 losses() { sed -n -e '/val_loss/s/,"chain".*//p' -e 's/^{"step":\([0-9]*\),"loss":\([^,}]*\).*/\1 \2/p' "$1/log.jsonl"; }
 # gradients: MB of the gradients of a dry run
 gradients() { sed -n 's/.*gradients \([0-9.]*\) MB.*/\1/p' "$scratch/train.log"; }
 
+# prompts have 8 characters: packed by layer are those with 512 and more in a bundle; one rank computes 1, 1, 1, 2, and 4 shards
+# side by side
+narrow="--d-model 32 --d-ff 48"
 number=0
-for options in "--layers 3" "--layers 1 --dropout 0.1 --trie off" \
-    "--layers 2 --loss contrastive --negatives 20 --embed-dim 16 --dropout 0.1 --augment 0.5 --ema 0.9" \
-    "--layers 2 --loss contrastive --negatives batch --embed-dim 16 --ngram-buckets 500 --ngram-hidden 20 --ema 0.9"; do
+for options in "$narrow --layers 3 --batch 1024" \
+    "$narrow --layers 1 --batch 256 --dropout 0.1 --trie off" \
+    "$narrow --layers 2 --batch 600 --loss contrastive --negatives batch --embed-dim 16 --ngram-buckets 500 --ngram-hidden 20 --ema 0.9" \
+    "--d-model 64 --d-ff 128 --layers 2 --batch 30 --loss contrastive --negatives 20 --embed-dim 16 --dropout 0.1 --augment 0.5 --ema 0.9" \
+    "--d-model 128 --d-ff 1024 --layers 4 --batch 128 --loss contrastive --negatives batch --embed-dim 16"; do
     number=$((number + 1)) small=$scratch/small$number out=$scratch/large
     train 1 $base $options --steps 9 --out "$small"
     export T2I_LARGE_MB=0
@@ -40,8 +45,8 @@ for options in "--layers 3" "--layers 1 --dropout 0.1 --trie off" \
 done
 
 # what is not kept: without sections one worker has 4 gradients of its 8 shards
-train 1 $base --layers 8 --threads 1 --dry-run
+train 1 $base $narrow --batch 256 --layers 8 --threads 1 --dry-run
 whole=$(gradients)
-T2I_LARGE_MB=0 train 1 $base --layers 8 --threads 1 --dry-run
+T2I_LARGE_MB=0 train 1 $base $narrow --batch 256 --layers 8 --threads 1 --dry-run
 awk "BEGIN { exit !($(gradients) < 0.95 * $whole) }" || fail "gradients of $(gradients) MB in sections, $whole MB without"
 finish

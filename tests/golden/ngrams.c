@@ -177,7 +177,10 @@ static void check_run(const char *name, size_t negatives, int share)
     t2i_st *st = NULL;
     OK(t2i_contrastive_loss_new(&r.contrastive, dataset, trains, &store, &options, BATCH, 1, &err));
     OK(t2i_contrastive_loss_rights_new(&r.rights, r.contrastive, &rows, &range, PAIRS, &err));
-    OK(t2i_transformer_work_new(&r.work, &model.model, BATCH, rows.longest, share, 0, &err));
+    OK(t2i_transformer_work_new(
+        &r.work, &model.model,
+        &(t2i_work_sizes){.passes = 1, .most_rows = BATCH, .longest = rows.longest, .share = share},
+        &err));
     OK(t2i_packed_weights_new(&r.packed, &model.model, 1, NULL, &err));
     snprintf(path, sizeof path, FOLDER "%s.txt", name);
     OK(t2i_fs_read(path, 1 << 20, &text, &err));

@@ -124,7 +124,9 @@ static void test_run(void)
     const t2i_layout *layout = &model.model.layout;
     t2i_work *work = NULL;
     t2i_packed_weights packed;
-    OK(t2i_transformer_work_new(&work, &model.model, BATCH, 64, 1, 0, &err));
+    OK(t2i_transformer_work_new(
+        &work, &model.model,
+        &(t2i_work_sizes){.passes = 1, .most_rows = BATCH, .longest = 64, .share = 1}, &err));
     OK(t2i_packed_weights_new(&packed, &model.model, 1, NULL, &err));
     uint8_t *used = t2i_alloc(layout->floats / T2I_CHUNK, 1);
     float *g = t2i_block_new(layout), *m = t2i_block_new(layout), *v = t2i_block_new(layout);

@@ -206,7 +206,13 @@ static void check_model(const t2i_config *config, int share)
     OK(t2i_model_new(&m, config, &err));
     t2i_packed_weights packed;
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, share, drop != NULL, &err));
+    OK(t2i_transformer_work_new(&work, &m,
+                                &(t2i_work_sizes){.passes = 1,
+                                                  .most_rows = ROWS,
+                                                  .longest = LONGEST,
+                                                  .share = share,
+                                                  .drops = drop != NULL},
+                                &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout);
     uint8_t *used = t2i_alloc(m.layout.floats / T2I_CHUNK, 1);
     double *exact = t2i_alloc(m.layout.floats, sizeof *exact);
@@ -406,7 +412,9 @@ static void test_rows_stand_alone(void)
     OK(t2i_model_new(&m, &c, &err));
     t2i_packed_weights packed;
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, ROWS, LONGEST, 1, 0, &err));
+    OK(t2i_transformer_work_new(
+        &work, &m,
+        &(t2i_work_sizes){.passes = 1, .most_rows = ROWS, .longest = LONGEST, .share = 1}, &err));
     float *w = t2i_block_new(&m.layout), first[ROWS * D];
     for (size_t i = 0; i < m.layout.tensors; i++)
         t2i_model_init_tensor(&m, &m.layout.tensor[i], 7, w);
@@ -470,7 +478,10 @@ static void three_ways(size_t d_model, size_t buckets)
     for (size_t i = 0; i < MANY * D; i++) dprediction[i] = (float)t2i_rng_normal(1, 3, i);
     for (int share = 0; share < 2; share++) {
         t2i_work *work = NULL;
-        OK(t2i_transformer_work_new(&work, &m, MANY, LENGTH, share, 0, &err));
+        OK(t2i_transformer_work_new(
+            &work, &m,
+            &(t2i_work_sizes){.passes = 1, .most_rows = MANY, .longest = LENGTH, .share = share},
+            &err));
         g[share] = t2i_block_new(&m.layout);
         const float *p = t2i_transformer_forward(&packed, work, rows, MANY, &vocab, NULL).features;
         for (size_t i = 0; share == 1 && i < MANY * D; i++)
@@ -483,7 +494,9 @@ static void three_ways(size_t d_model, size_t buckets)
         t2i_transformer_work_free(work);
     }
     t2i_work *alone = NULL;
-    OK(t2i_transformer_work_new(&alone, &m, 1, LENGTH, 1, 0, &err));
+    OK(t2i_transformer_work_new(
+        &alone, &m, &(t2i_work_sizes){.passes = 1, .most_rows = 1, .longest = LENGTH, .share = 1},
+        &err));
     g[2] = t2i_block_new(&m.layout);
     for (size_t r = 0; r < MANY; r++) {
         memset(one, 0, m.layout.floats * sizeof *one); /* unused chunks are not written */
@@ -543,7 +556,8 @@ static void test_large_vocabulary(void)
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, 2, 2, 1, 0, &err));
+    OK(t2i_transformer_work_new(
+        &work, &m, &(t2i_work_sizes){.passes = 1, .most_rows = 2, .longest = 2, .share = 1}, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dprediction[2 * D];
     uint8_t used[16] = {0};
     for (size_t i = 0; i < m.layout.tensors; i++)
@@ -592,7 +606,8 @@ static void test_large_table(void)
     t2i_work *work = NULL;
     OK(t2i_model_new(&m, &c, &err));
     OK(t2i_packed_weights_new(&packed, &m, 1, NULL, &err));
-    OK(t2i_transformer_work_new(&work, &m, 1, 2, 1, 0, &err));
+    OK(t2i_transformer_work_new(
+        &work, &m, &(t2i_work_sizes){.passes = 1, .most_rows = 1, .longest = 2, .share = 1}, &err));
     float *w = t2i_block_new(&m.layout), *g = t2i_block_new(&m.layout), dfeatures[D];
     uint8_t used[64] = {0}, *wanted = t2i_alloc(m.layout.floats, 1);
     for (size_t i = 0; i < m.layout.tensors; i++)
