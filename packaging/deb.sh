@@ -2,6 +2,7 @@
 # deb.sh DIR [argument of dpkg-buildpackage...]: builds the source archive, and from it the Debian source package and packages, in DIR.
 # VERSION is set by the Makefile.
 set -eu
+umask 022 # the modes of the archives
 mkdir -p "$1"
 out=$(cd "$1" && pwd) name=t2i-train
 shift
