@@ -448,8 +448,10 @@ static void compute_bundle(t2i_step *s, int thread, size_t first, size_t count, 
         begin_shard(s, w, k, first + k, &b);
         if (timed) clock_into(s, &s->spent->compute);
     }
-    for (size_t i = 0; i < layers; i++)
+    for (size_t i = 0; i < layers; i++) {
         for (size_t k = 0; k < count; k++) t2i_transformer_layer(&s->packed, w->work, k, i);
+        if (!whole) t2i_heartbeat_beat();
+    }
     for (size_t i = 0; i < sections; i++) {
         int last = i + 1 == sections;
         t2i_section part = t2i_model_section(model, i);

@@ -142,16 +142,19 @@ static void print_memory(const t2i_train *t)
     size_t block = model->layout.floats * sizeof(float);
     size_t rows = t->rows.count * (sizeof(t2i_row) + 40),
            features = t->features.held * t->features.dim * sizeof(float);
-    int in_place = t2i_resource_estimate_plan(&t->sizes).in_place;
+    int in_place = t2i_resource_estimate_plan(&t->sizes).in_place, averages = t->options->ema > 0;
+    double moments =
+        (2.0 + averages) * (in_place ? 1.0 : 1.0 + 1.0 / t->size) + (in_place ? 0.0 : averages);
     size_t work = t2i_step_work_bytes(t->step) +
                   (t->contrastive == NULL ? 0 : t2i_contrastive_loss_bytes(t->contrastive)),
            reduce = t2i_step_reduce_bytes(t->step);
-    t2i_log_note("memory of rank 0: weights %.1f MB, moments %.1f MB, gradients %.1f MB, "
+    t2i_log_note("memory of rank 0: weights %.1f MB, moments%s %.1f MB, gradients %.1f MB, "
                  "activations %.1f MB, rows %.1f MB; picture features on its node %.1f MB; "
                  "checkpoint %.1f MB%s",
-                 (double)block / 1e6, (double)block * 2e-6 * (in_place ? 1.0 : 1.0 + 1.0 / t->size),
-                 (double)reduce / 1e6, (double)work / 1e6, (double)rows / 1e6,
-                 (double)features / 1e6, (double)block * 3e-6,
+                 (double)block / 1e6, averages ? " and averages" : "",
+                 (double)block * moments / 1e6, (double)reduce / 1e6, (double)work / 1e6,
+                 (double)rows / 1e6, (double)features / 1e6,
+                 t2i_resource_estimate_checkpoint(&t->sizes) / 1e6,
                  t->aside ? ", written in the background from a copy of the weights" : "");
 }
 

@@ -9,8 +9,8 @@ base="--data $scratch/set/set.h5 --heads 2 --block-size 40 --lr 1e-3 --clip 1 --
     --verify-every 2 --audit-every 2 --log-every 1 --validate-every 5 --checkpoint-every 4 --keep 3"
 last=checkpoints/step-9.safetensors
 losses() { sed -n -e '/val_loss/s/,"chain".*//p' -e 's/^{"step":\([0-9]*\),"loss":\([^,}]*\).*/\1 \2/p' "$1/log.jsonl"; }
-# gradients: MB of the gradients of a dry run
-gradients() { sed -n 's/.*gradients \([0-9.]*\) MB.*/\1/p' "$scratch/train.log"; }
+# megabytes WHAT: of the last dry run
+megabytes() { sed -n "s/.*$1 \([0-9.]*\) MB.*/\1/p" "$scratch/train.log" | head -n 1; }
 
 # prompts have 8 characters: packed by layer are those with 512 and more in a bundle; one rank computes 1, 1, 1, 2, and 4 shards
 # side by side
@@ -44,9 +44,14 @@ for options in "$narrow --layers 3 --batch 1024" \
     rm -r "$out"
 done
 
-# what is not kept: without sections one worker has 4 gradients of its 8 shards
-train 1 $base $narrow --batch 256 --layers 8 --threads 1 --dry-run
-whole=$(gradients)
-T2I_LARGE_MB=0 train 1 $base $narrow --batch 256 --layers 8 --threads 1 --dry-run
-awk "BEGIN { exit !($(gradients) < 0.95 * $whole) }" || fail "gradients of $(gradients) MB in sections, $whole MB without"
+# what is not kept: without sections one worker has 4 gradients of its 8 shards; a small model has moments and averages twice,
+# and the averages once more for validations
+dry="$base --d-model 128 --d-ff 48 --batch 256 --layers 8 --threads 1 --ema 0.9 --dry-run"
+train 1 $dry
+whole=$(megabytes gradients) twice=$(megabytes "moments and averages")
+T2I_LARGE_MB=0 train 1 $dry
+awk "BEGIN { exit !($(megabytes gradients) < 0.95 * $whole) }" || fail "gradients of $(megabytes gradients) MB in sections, $whole MB without"
+once=$(megabytes "moments and averages") weights=$(megabytes weights)
+awk "BEGIN { exit !($once > 2.8 * $weights && $once < 3.2 * $weights && $twice > 6.8 * $weights && $twice < 7.2 * $weights) }" ||
+    fail "moments and averages of $once MB in place, $twice MB otherwise, with weights of $weights MB"
 finish

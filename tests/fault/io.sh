@@ -83,8 +83,9 @@ check_run() {
 one() {
     rm -rf "$below"
     mkdir "$below"
-    unset T2I_ASIDE_MB # every other time checkpoints are written while training goes on
-    [ $((cases % 2)) -eq 0 ] || export T2I_ASIDE_MB=0
+    unset T2I_ASIDE_MB T2I_LARGE_MB # in turn: as ever, checkpoints written while training goes on, a large model
+    [ $((cases % 3)) -ne 1 ] || export T2I_ASIDE_MB=0
+    [ $((cases % 3)) -ne 2 ] || export T2I_LARGE_MB=0
     [ -z "$old" ] || cp -r "$base/run" "$out"
     local rc=0
     fault "$@" >"$scratch/said" 2>&1 || rc=$?

@@ -1,6 +1,8 @@
 /* What a run will take: by its options, and never less than what it really takes. */
 #include "test.h"
 
+#include <stdlib.h>
+
 #include "train/contrastive_loss.h"
 #include "train/resource_estimate.h"
 #include "train/validation.h"
@@ -133,6 +135,19 @@ static void test_features_of_node(void)
     t2i_model_free(&model);
 }
 
+/* A large model at one rank: no second copy of moments and averages, none of weights and averages
+ * to save and to validate. */
+static void test_large(void)
+{
+    const t2i_train_options options = {.keep = 2, .ngram_buckets = 100000, .ema = 0.9};
+    const double block = 100000 * 16.0 * sizeof(float), small = estimate(&options, 1, 0).own,
+                 two = estimate(&options, 2, 1).own;
+    setenv("T2I_LARGE_MB", "0", 1);
+    CU_ASSERT_TRUE(small - estimate(&options, 1, 0).own > 5 * block);
+    CU_ASSERT_DOUBLE_EQUAL(two, estimate(&options, 2, 1).own, block / 10);
+    unsetenv("T2I_LARGE_MB");
+}
+
 /* The rows of all ranks are those of the dataset. */
 static void test_rows(void)
 {
@@ -147,6 +162,7 @@ int main(void)
         {"contrastive loss", test_contrastive},
         {"averaged weights and audits", test_averages},
         {"n-grams", test_ngrams},
+        {"a large model", test_large},
         {"pictures of batches and samples", test_pictures},
         {"features of a node", test_features_of_node},
         {"rows of a rank", test_rows},
