@@ -453,23 +453,21 @@ static void compute_bundle(t2i_step *s, int thread, size_t first, size_t count, 
         if (!whole) t2i_heartbeat_beat();
     }
     for (size_t i = 0; i < sections; i++) {
-        int last = i + 1 == sections;
-        t2i_section part = t2i_model_section(model, i);
+        int last = i + 1 == sections, complete = last || !whole;
+        t2i_section part = whole ? (t2i_section){0, floats} : t2i_model_section(model, i);
         for (size_t k = 0; k < count; k++) {
-            if (whole && i == 0)
-                gradient = t2i_reduce_leaf(s->reduce, thread, &used);
-            else if (!whole)
+            if (i == 0 || !whole)
                 gradient = t2i_reduce_section(s->reduce, thread, part.begin, part.end, &used);
             if (i == 0 && count > 1) b = fetch_rows(s, w, first + k);
             if (i == 0) compute_loss(s, thread, k, &b, gradient);
             t2i_transformer_section_back(&s->packed, w->work, k, i, &w->doutputs, gradient, used);
-            if (hash != NULL && first + k == hashed && (last || !whole))
-                so_far = t2i_audit_hash(so_far, w->leaf[k].loss, gradient, used,
-                                        whole ? 0 : part.begin, whole ? floats : part.end);
-            if (given == NULL && (last || !whole))
-                t2i_reduce_add(s->reduce, thread, last ? &w->leaf[k] : NULL);
+            if (!complete) continue;
+            if (hash != NULL && first + k == hashed)
+                so_far =
+                    t2i_audit_hash(so_far, w->leaf[k].loss, gradient, used, part.begin, part.end);
+            if (given == NULL) t2i_reduce_add(s->reduce, thread, last ? &w->leaf[k] : NULL);
         }
-        if (last || !whole) t2i_heartbeat_beat();
+        if (complete) t2i_heartbeat_beat();
     }
     if (hash != NULL && so_far != 0) *hash = so_far;
     if (timed) clock_into(s, &s->spent->compute);
