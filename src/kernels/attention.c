@@ -11,6 +11,11 @@
  * so that few masked scores are computed. */
 enum { ROWS = 8 };
 
+/* Softmax weights of paths longer than SHORT are computed again in the backward pass, for QUERIES
+ * queries at a time. Few of their scores are masked, so they are computed TALL queries at a time: as
+ * many rows as whole tiles have. */
+enum { SHORT = T2I_ATTENTION_SHORT, TALL = 24, QUERIES = 2 * TALL };
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -115,10 +120,25 @@ size_t t2i_attention_row(size_t T)
     return t2i_padded(T);
 }
 
+size_t t2i_attention_kept(size_t T)
+{
+    return T <= SHORT ? t2i_padded(T) : 0;
+}
+
+/* Distance of rows of T floats: an odd number of cache lines, so that a column uses all sets of the
+ * cache. */
+static size_t long_row(size_t T)
+{
+    return (t2i_padded(T) / LANES | 1) * LANES;
+}
+
 size_t t2i_attention_scratch(size_t longest, size_t dk)
 {
-    size_t width = whole_panels(longest), wide = whole_panels(dk);
-    return width * dk + 3 * longest * wide + 2 * longest * t2i_padded(longest) + ROWS * dk;
+    size_t width = whole_panels(longest), wide = whole_panels(dk),
+           some = least(longest, SHORT), rooms = 2 * some * t2i_padded(some);
+    size_t long_rooms = longest > SHORT ? 2 * QUERIES * long_row(longest) : 0;
+    return 2 * width * dk + 3 * longest * wide + (rooms > long_rooms ? rooms : long_rooms) +
+           TALL * dk;
 }
 
 /* Transposes the dk floats at `from` of the path's own positions to across (dk, T), in panels. */
@@ -186,13 +206,14 @@ void t2i_attention(float *out, float *prob, const float *mask, const float *qkv,
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T);
     float *keys = scratch, *values = keys + whole_panels(longest) * dk,
-          *kept = values + longest * whole_panels(dk);
+          *kept = values + longest * whole_panels(dk), *again = kept + TALL * P;
+    const size_t most = T <= SHORT ? ROWS : TALL;
     float scale = 1.0f / sqrtf((float)dk);
     put_across(keys, qkv + dk, path, dk, stride);
     put_along(values, qkv + 2 * dk, path, first, longest, dk, stride);
-    for (size_t i = first; i < T; i += ROWS) {
-        size_t rows = least(ROWS, T - i), node = path->node[i]; /* own nodes are consecutive */
-        float *p = prob + (i - first) * P;
+    for (size_t i = first; i < T; i += most) {
+        size_t rows = least(most, T - i), node = path->node[i]; /* own nodes are consecutive */
+        float *p = T <= SHORT ? prob + (i - first) * P : again;
         score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
         soften(p, rows, i + 1, P, scale);
         if (mask != NULL) t2i_ops_mask(kept, p, mask + (i - first) * P, rows * P);
@@ -223,21 +244,87 @@ static void give_back(float *to, size_t stride, const float *weight, const float
     }
 }
 
+/* The operands of a backward pass in the scratch memory. */
+typedef struct {
+    float *values, *keys_across;   /* (dk, T) */
+    float *keys, *query, *dresult; /* (T, dk) */
+    float *room;                   /* (TALL, dk) */
+    float *rooms;                  /* the rest */
+} operands;
+
+/* Gradients of a path longer than SHORT: a few queries at a time. Their softmax weights are computed
+ * as in the forward pass. */
+static void long_back(float *dqkv, const float *dout, const float *mask, const float *qkv,
+                      const operands *o, const t2i_path *path, size_t longest, size_t dk,
+                      size_t stride, size_t out_stride)
+{
+    size_t T = path->T, P = t2i_padded(T), S = long_row(T);
+    float scale = 1.0f / sqrtf((float)dk), *prob = o->rooms, *dscore = prob + QUERIES * S;
+    for (size_t i = path->shared, queries; i < T; i += queries) {
+        queries = least(QUERIES, T - i);
+        for (size_t r = 0, rows; r < queries; r += rows) {
+            rows = least(TALL, queries - r);
+            size_t node = path->node[i + r], sees = i + r + rows;
+            float *p = prob + r * S, *ds = dscore + r * S;
+            const float *drop = mask == NULL ? NULL : mask + (i + r - path->shared) * P;
+            score(p, S, qkv + node * stride, stride, o->keys_across, dk, rows, sees);
+            soften(p, rows, i + r + 1, S, scale);
+            score(ds, S, dout + node * out_stride, out_stride, o->values, dk, rows, sees);
+            for (size_t k = 0; drop != NULL && k < rows; k++)
+                t2i_ops_mask(ds + k * S, ds + k * S, drop + k * P, P);
+            soften_back(ds, p, rows, i + r + 1, S, scale);
+            for (size_t k = 0; drop != NULL && k < rows; k++)
+                t2i_ops_mask(p + k * S, p + k * S, drop + k * P, P);
+            gather(dqkv + node * stride, stride, ds, S, 1, o->keys, 0, longest, dk, rows, sees);
+        }
+        /* keys and values of these queries' own positions are set, others accumulated */
+        for (size_t j = 0, rows; j < i + queries; j += rows) {
+            size_t from = j > i ? j - i : 0, own = i - path->shared + from;
+            const float *const weight[] = {dscore + from * S + j, prob + from * S + j},
+                        *const along[] = {o->query, o->dresult};
+            rows = least(TALL, (j < i ? i : i + queries) - j);
+            for (size_t k = 0; k < 2; k++) {
+                float *to = dqkv + (k + 1) * dk;
+                if (j >= i) {
+                    gather(to + path->node[j] * stride, stride, weight[k], 1, S, along[k], own,
+                           longest, dk, rows, queries - from);
+                    continue;
+                }
+                gather(o->room, dk, weight[k], 1, S, along[k], own, longest, dk, rows,
+                       queries - from);
+                for (size_t r = 0; r < rows; r++)
+                    t2i_ops_add(to + path->node[j + r] * stride, o->room + r * dk, dk);
+            }
+        }
+    }
+}
+
 void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *mask,
                         const float *qkv, float *scratch, const t2i_path *path, size_t longest,
                         size_t dk, size_t stride, size_t out_stride)
 {
-    size_t T = path->T, first = path->shared, P = t2i_padded(T), wide = whole_panels(dk);
-    float *values = scratch, *keys = values + whole_panels(longest) * dk,
-          *query = keys + longest * wide, *dresult = query + longest * wide,
-          *dscore = dresult + longest * wide, *kept = dscore + longest * t2i_padded(longest),
-          *room = kept + longest * t2i_padded(longest);
+    size_t T = path->T, first = path->shared, P = t2i_padded(T), wide = whole_panels(dk),
+           across = whole_panels(longest) * dk, most = least(longest, SHORT);
+    operands o = {.values = scratch};
+    o.keys = o.values + across;
+    o.query = o.keys + longest * wide;
+    o.dresult = o.query + longest * wide;
+    o.keys_across = o.dresult + longest * wide;
+    o.room = o.keys_across + across;
+    o.rooms = o.room + TALL * dk;
+    float *values = o.values, *keys = o.keys, *query = o.query, *dresult = o.dresult,
+          *dscore = o.rooms, *kept = dscore + most * t2i_padded(most), *room = o.room;
     const float *weight = mask != NULL ? kept : prob; /* of the values */
     float scale = 1.0f / sqrtf((float)dk);
     put_across(values, qkv + 2 * dk, path, dk, stride);
     put_along(keys, qkv + dk, path, first, longest, dk, stride);
     put_along(query, qkv, path, 0, longest, dk, stride);
     put_along(dresult, dout, path, 0, longest, dk, out_stride);
+    if (longest > SHORT) put_across(o.keys_across, qkv + dk, path, dk, stride);
+    if (T > SHORT) {
+        long_back(dqkv, dout, mask, qkv, &o, path, longest, dk, stride, out_stride);
+        return;
+    }
     if (mask != NULL) t2i_ops_mask(kept, prob, mask, (T - first) * P);
     for (size_t i = first; i < T; i += ROWS) {
         size_t rows = least(ROWS, T - i), node = path->node[i];

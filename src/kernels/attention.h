@@ -6,7 +6,7 @@
  * positions up to its own. Keys and values stay in the scratch memory from one path to the next, so
  * paths must be visited in order, beginning with one that shares nothing.
  *
- * Dropout of the softmax weights: mask has the layout of prob and multiplies it; NULL: none. prob
+ * Dropout of the softmax weights: mask has a row per query and multiplies them; NULL: none. prob
  * stays as before the dropout.
  *
  * Functions take raw pointers and sizes, allocate nothing, and have no state except the scratch
@@ -25,13 +25,19 @@ typedef struct {
 
 /* Floats of a row of softmax weights: T, padded. There is one such row per query and head. */
 size_t t2i_attention_row(size_t T);
+/* Floats of a row that t2i_attention keeps for the backward pass: as many for paths of up to
+ * T2I_ATTENTION_SHORT positions; 0 for longer ones, whose weights are computed again, so that memory
+ * grows as T does. */
+enum { T2I_ATTENTION_SHORT = 128 };
+size_t t2i_attention_kept(size_t T);
 /* Floats of scratch memory of t2i_attention and t2i_attention_back (one head at a time) for paths
  * of up to `longest` positions. */
 size_t t2i_attention_scratch(size_t longest, size_t dk);
 
 /* Forward pass of one head and one path. qkv: [q k v] of this head for node 0, each dk wide; the
  * nodes are `stride` floats apart. out: dk floats per node, out_stride apart, from node 0; those of
- * the queries are set. prob: (T - shared) rows, needed by the backward pass. */
+ * the queries are set. prob: (T - shared) rows of t2i_attention_kept, needed by the backward pass;
+ * mask: as many of t2i_attention_row. */
 void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
                    const t2i_path *path, size_t longest, size_t dk, size_t stride,
                    size_t out_stride);

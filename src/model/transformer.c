@@ -102,22 +102,26 @@ static size_t wide_row(const t2i_config *c)
 typedef struct {
     size_t rows, P, N; /* N and P as above */
     size_t prob;       /* floats of the softmax weights of a head in a layer other than the last, */
-    size_t ends;       /* and in the last */
+    size_t mask;       /* and of their masks; */
+    size_t ends;       /* of both in the last */
     size_t longest;
 } pass_sizes;
 
 static pass_sizes largest_pass(size_t rows, size_t longest)
 {
-    size_t N = rows * longest, row = t2i_attention_row(longest);
-    return (pass_sizes){rows, rows, N, N * row, rows * row, longest};
+    size_t N = rows * longest, row = t2i_attention_row(longest),
+           some = longest < T2I_ATTENTION_SHORT ? longest : T2I_ATTENTION_SHORT;
+    return (pass_sizes){
+        rows, rows, N, N * t2i_attention_kept(some), N * row, rows * row, longest};
 }
 
 static pass_sizes sizes_of(const t2i_trie *t)
 {
     pass_sizes sizes = {.rows = t->rows, .P = t->paths, .N = t->nodes, .longest = t->longest};
     for (size_t p = 0; p < t->paths; p++) {
-        size_t row = t2i_attention_row(t->length[p]);
-        sizes.prob += (t->length[p] - t->shared[p]) * row;
+        size_t T = t->length[p], row = t2i_attention_row(T);
+        sizes.prob += (T - t->shared[p]) * t2i_attention_kept(T);
+        sizes.mask += (T - t->shared[p]) * row;
         sizes.ends += row;
     }
     return sizes;
@@ -129,14 +133,14 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver 
     size_t N = sizes->N, d = c->d_model;
     for (size_t i = 0; i < c->n_layers; i++) {
         int last = i + 1 == c->n_layers;
-        size_t Q = last ? sizes->P : N, prob = c->n_heads * (last ? sizes->ends : sizes->prob);
+        size_t Q = last ? sizes->P : N, H = c->n_heads;
         t2i_layer_work unused, *l = layer == NULL ? &unused : &layer[i];
         l->x = t2i_carve(from, N * d);
         l->mean1 = t2i_carve(from, N);
         l->rstd1 = t2i_carve(from, N);
         l->h = t2i_carve(from, N * d);
         l->qkv = last ? NULL : t2i_carve(from, N * 3 * d);
-        l->prob = t2i_carve(from, prob);
+        l->prob = t2i_carve(from, H * (last ? sizes->ends : sizes->prob));
         l->o = t2i_carve(from, Q * d);
         l->mid = t2i_carve(from, Q * d);
         l->mean2 = t2i_carve(from, Q);
@@ -147,7 +151,7 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver 
         l->zeros = t2i_carve(from, blocks * sizeof *l->zeros / sizeof(float));
         l->words = t2i_carve(from, blocks * words * sizeof *l->words / sizeof(float));
         if (!drops) continue;
-        l->mask = t2i_carve(from, prob);
+        l->mask = t2i_carve(from, H * (last ? sizes->ends : sizes->mask));
         l->mask1 = t2i_carve(from, Q * d);
         l->mask2 = t2i_carve(from, Q * d);
     }
@@ -295,18 +299,13 @@ static const float *at(const float *weights, size_t offset)
 
 /* ---- attention ---- */
 
-/* The dropout of the softmax weights at prob, which lie in l->prob. */
-static const float *mask_of(const t2i_work *w, const t2i_layer_work *l, const float *prob)
-{
-    return w->now->dropout == NULL ? NULL : l->mask + (prob - l->prob);
-}
-
 /* Attention of every head and path of a layer other than the last; backward if dout is not NULL. An
  * empty prompt attends to nothing. */
 static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const float *dout,
                    float *dqkv)
 {
     size_t d = c->d_model, dk = d / c->n_heads, longest = w->now->trie.longest;
+    const float *mask = w->now->dropout == NULL ? NULL : l->mask;
     float *prob = l->prob;
     for (size_t head = 0; head < c->n_heads; head++)
         for (size_t p = 0; p < w->now->trie.paths; p++) {
@@ -319,13 +318,13 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
             else if (w->now->trie.none[p])
                 memset(dqkv + node * 3 * d + head * 3 * dk, 0, 3 * dk * sizeof(float));
             else if (dout == NULL)
-                t2i_attention(l->o + head * dk, prob, mask_of(w, l, prob), qkv, w->scratch, &path,
+                t2i_attention(l->o + head * dk, prob, mask, qkv, w->scratch, &path,
                               longest, dk, 3 * d, d);
             else
-                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob,
-                                   mask_of(w, l, prob), qkv, w->scratch, &path, longest, dk, 3 * d,
-                                   d);
-            prob += (path.T - path.shared) * t2i_attention_row(path.T);
+                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob, mask, qkv,
+                                   w->scratch, &path, longest, dk, 3 * d, d);
+            prob += (path.T - path.shared) * t2i_attention_kept(path.T);
+            if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
         }
 }
 
@@ -351,6 +350,7 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
         t2i_packed_weights_layer(packed, c->n_layers - 1, 0, &w->packed);
     const float *bias = at(packed->weights, offset->qkv_bias);
     size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->now->trie.paths;
+    const float *mask = w->now->dropout == NULL ? NULL : l->mask;
     float *prob = l->prob;
     gather_ends(w->now->end, l->h, &w->now->trie, d);
     t2i_gemm(w->now->query, d, w->now->end, d, operand->query.forward, P, d, d, NULL);
@@ -366,10 +366,11 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
         t2i_path path = {t2i_trie_walk(&w->now->trie, p), w->now->trie.length[p],
                          w->now->trie.shared[p]};
         if (!w->now->trie.none[p])
-            t2i_attention_reach(w->now->context + p * H * d, prob, mask_of(w, l, prob),
+            t2i_attention_reach(w->now->context + p * H * d, prob, mask,
                                 w->now->query_proj + p * H * d, l->h, w->scratch, &path, H, d,
                                 score_scale(dk));
         prob += H * t2i_attention_row(path.T);
+        if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         t2i_gemm_end end = {.bias = bias == NULL ? NULL : bias + a * 3 * dk + 2 * dk};
@@ -389,7 +390,7 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
     const t2i_layer_operands *operand =
         t2i_packed_weights_layer(packed, c->n_layers - 1, 1, &w->packed);
     size_t d = c->d_model, H = c->n_heads, dk = d / H, P = w->now->trie.paths;
-    const float *prob = l->prob;
+    const float *prob = l->prob, *mask = w->now->dropout == NULL ? NULL : l->mask;
     for (size_t p = 0; p < P; p++)
         if (w->now->trie.none[p]) memset(dout + p * d, 0, d * sizeof *dout);
     for (size_t a = 0; a < H; a++)
@@ -404,9 +405,10 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
             memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
             t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob,
-                                     mask_of(w, l, prob), w->now->query_proj + own, l->h,
+                                     mask, w->now->query_proj + own, l->h,
                                      w->scratch, &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
+        if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
     for (size_t a = 0; a < H; a++) {
         float *head = gradient + offset->qkv_weight + a * 3 * dk * d;

@@ -8,7 +8,7 @@
 #include "kernels/attention.h"
 #include "base/rng.h"
 
-enum { PATHS = 4, MOST_NODES = 200, MOST_LENGTH = 50 };
+enum { PATHS = 4, MOST_LENGTH = 280 };
 
 /* What each path has in common with the one before it, and its length. */
 typedef struct {
@@ -18,6 +18,10 @@ static const shape shapes[] = {
     {{0, 0, 0, 0}, {1, 1, 1, 2}},      {{0, 1, 3, 2}, {3, 5, 4, 3}},
     {{0, 15, 16, 4}, {16, 17, 33, 5}}, {{0, 16, 20, 19}, {17, 21, 22, 20}},
     {{0, 1, 0, 31}, {50, 2, 32, 34}},
+    /* paths whose weights are computed again, beside others */
+    {{0, 100, 133, 40}, {150, 200, 280, 60}},
+    {{0, 70, 129, 128}, {90, 130, 161, 128 + 1}},
+    {{0, 0, 128, 1}, {128, 129, 180, 2}},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -84,7 +88,7 @@ static void weigh_back(double *dscore, size_t seen, const double *p, const doubl
 
 typedef struct {
     size_t nodes, dk, stride, out_stride;
-    float *qkv, *out, *dout, *dqkv, *prob, *scratch;
+    float *qkv, *out, *dout, *dqkv, *prob, *mask, *scratch; /* mask NULL: no dropout */
     double *rout, *rdqkv;
 } state;
 
@@ -93,6 +97,7 @@ static void reference(const state *a, const shape *s, const uint32_t *node)
     size_t dk = a->dk, st = a->stride;
     double scale = 1 / sqrt((double)dk), score[MOST_LENGTH], p[MOST_LENGTH], dp[MOST_LENGTH],
            ds[MOST_LENGTH];
+    const float *mask = a->mask;
     for (size_t path = 0; path < PATHS; path++)
         for (size_t t = s->shared[path]; t < s->length[path]; t++) {
             const uint32_t *n = node + path * MOST_LENGTH;
@@ -105,7 +110,10 @@ static void reference(const state *a, const shape *s, const uint32_t *node)
                 }
             }
             weigh(p, t + 1, score);
+            for (size_t j = 0; mask != NULL && j <= t; j++) dp[j] *= (double)mask[j];
             weigh_back(ds, t + 1, p, dp);
+            for (size_t j = 0; mask != NULL && j <= t; j++) p[j] *= (double)mask[j];
+            if (mask != NULL) mask += t2i_attention_row(s->length[path]);
             for (size_t j = 0; j <= t; j++)
                 for (size_t c = 0; c < dk; c++) {
                     a->rout[n[t] * a->out_stride + c] +=
@@ -119,23 +127,27 @@ static void reference(const state *a, const shape *s, const uint32_t *node)
 
 static void run(const state *a, const shape *s, const uint32_t *node)
 {
+    const float *mask = a->mask;
     float *prob = a->prob;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention(a->out, prob, NULL, a->qkv, a->scratch, &path, longest(s), a->dk, a->stride,
+        t2i_attention(a->out, prob, mask, a->qkv, a->scratch, &path, longest(s), a->dk, a->stride,
                       a->out_stride);
-        prob += (path.T - path.shared) * t2i_attention_row(path.T);
+        if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
+        prob += (path.T - path.shared) * t2i_attention_kept(path.T);
     }
     prob = a->prob;
+    mask = a->mask;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention_back(a->dqkv, a->dout, prob, NULL, a->qkv, a->scratch, &path, longest(s),
+        t2i_attention_back(a->dqkv, a->dout, prob, mask, a->qkv, a->scratch, &path, longest(s),
                            a->dk, a->stride, a->out_stride);
-        prob += (path.T - path.shared) * t2i_attention_row(path.T);
+        if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
+        prob += (path.T - path.shared) * t2i_attention_kept(path.T);
     }
 }
 
-static void check(const shape *s, size_t dk)
+static void check(const shape *s, size_t dk, int drops)
 {
     static uint32_t node[PATHS * MOST_LENGTH];
     state a = {.dk = dk, .stride = 3 * dk + 5, .out_stride = dk + 3};
@@ -153,6 +165,8 @@ static void check(const shape *s, size_t dk)
     a.rdqkv = t2i_alloc(in, sizeof(double));
     fill(a.qkv, in, 1);
     fill(a.dout, out, 2);
+    if (drops) a.mask = t2i_alloc(prob, sizeof(float));
+    for (size_t i = 0; drops && i < prob; i++) a.mask[i] = t2i_rng_bits(8, 1, i) % 4 ? 1.25f : 0;
     taint(a.dqkv, in);
     taint(a.out, out);
     taint(a.prob, prob);
@@ -174,8 +188,8 @@ static void check(const shape *s, size_t dk)
     fill(a.scratch, scratch, 3); /* what was there before does not matter */
     run(&a, s, node);
     CU_ASSERT_TRUE(memcmp(a.dqkv, a.dqkv + in, in * sizeof(float)) == 0);
-    float *own[] = {a.qkv, a.dqkv, a.out, a.dout, a.prob, a.scratch};
-    for (size_t i = 0; i < 6; i++) t2i_free(own[i]);
+    float *own[] = {a.qkv, a.dqkv, a.out, a.dout, a.prob, a.mask, a.scratch};
+    for (size_t i = 0; i < 7; i++) t2i_free(own[i]);
     t2i_free(a.rout);
     t2i_free(a.rdqkv);
 }
@@ -184,7 +198,19 @@ static void test_attention(void)
 {
     static const size_t widths[] = {1, 3, 16, 17, 32, 33};
     for (size_t i = 0; i < SHAPES; i++)
-        for (size_t d = 0; d < sizeof widths / sizeof *widths; d++) check(&shapes[i], widths[d]);
+        for (size_t d = 0; d < sizeof widths / sizeof *widths; d++)
+            for (int drops = 0; drops < 2; drops++) check(&shapes[i], widths[d], drops);
+}
+
+/* Ten times as many positions take ten times the memory. */
+static void test_memory(void)
+{
+    for (size_t T = 512; T <= 2048; T *= 4) {
+        CU_ASSERT_EQUAL(t2i_attention_kept(T), 0);
+        CU_ASSERT_TRUE((double)t2i_attention_scratch(10 * T, 64) <
+                       10.0 * (double)t2i_attention_scratch(T, 64));
+    }
+    CU_ASSERT_EQUAL(t2i_attention_kept(128), t2i_attention_row(128));
 }
 
 /* Scores of a thousand must not overflow: only their differences count. */
@@ -284,6 +310,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"attention and its gradient", test_attention},
+        {"memory of long paths", test_memory},
         {"large scores", test_large_scores},
         {"the last layer's", test_reach},
     };
