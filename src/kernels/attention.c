@@ -12,8 +12,8 @@
 enum { ROWS = 8 };
 
 /* Softmax weights of paths longer than SHORT are computed again in the backward pass, for QUERIES
- * queries at a time. Few of their scores are masked, so they are computed TALL queries at a time: as
- * many rows as whole tiles have. */
+ * queries at a time. Few of their scores are masked, so they are computed TALL queries at a time:
+ * as many rows as whole tiles have. */
 enum { SHORT = T2I_ATTENTION_SHORT, TALL = 24, QUERIES = 2 * TALL };
 
 static size_t least(size_t a, size_t b)
@@ -134,8 +134,8 @@ static size_t long_row(size_t T)
 
 size_t t2i_attention_scratch(size_t longest, size_t dk)
 {
-    size_t width = whole_panels(longest), wide = whole_panels(dk),
-           some = least(longest, SHORT), rooms = 2 * some * t2i_padded(some);
+    size_t width = whole_panels(longest), wide = whole_panels(dk), some = least(longest, SHORT),
+           rooms = 2 * some * t2i_padded(some);
     size_t long_rooms = longest > SHORT ? 2 * QUERIES * long_row(longest) : 0;
     return 2 * width * dk + 3 * longest * wide + (rooms > long_rooms ? rooms : long_rooms) +
            TALL * dk;
@@ -252,8 +252,8 @@ typedef struct {
     float *rooms;                  /* the rest */
 } operands;
 
-/* Gradients of a path longer than SHORT: a few queries at a time. Their softmax weights are computed
- * as in the forward pass. */
+/* Gradients of a path longer than SHORT: a few queries at a time. Their softmax weights are
+ * computed as in the forward pass. */
 static void long_back(float *dqkv, const float *dout, const float *mask, const float *qkv,
                       const operands *o, const t2i_path *path, size_t longest, size_t dk,
                       size_t stride, size_t out_stride)
@@ -281,7 +281,7 @@ static void long_back(float *dqkv, const float *dout, const float *mask, const f
         for (size_t j = 0, rows; j < i + queries; j += rows) {
             size_t from = j > i ? j - i : 0, own = i - path->shared + from;
             const float *const weight[] = {dscore + from * S + j, prob + from * S + j},
-                        *const along[] = {o->query, o->dresult};
+                               *const along[] = {o->query, o->dresult};
             rows = least(TALL, (j < i ? i : i + queries) - j);
             for (size_t k = 0; k < 2; k++) {
                 float *to = dqkv + (k + 1) * dk;

@@ -26,8 +26,8 @@ typedef struct {
 /* Floats of a row of softmax weights: T, padded. There is one such row per query and head. */
 size_t t2i_attention_row(size_t T);
 /* Floats of a row that t2i_attention keeps for the backward pass: as many for paths of up to
- * T2I_ATTENTION_SHORT positions; 0 for longer ones, whose weights are computed again, so that memory
- * grows as T does. */
+ * T2I_ATTENTION_SHORT positions; 0 for longer ones, whose weights are computed again, so that
+ * memory grows as T does. */
 enum { T2I_ATTENTION_SHORT = 128 };
 size_t t2i_attention_kept(size_t T);
 /* Floats of scratch memory of t2i_attention and t2i_attention_back (one head at a time) for paths

@@ -111,8 +111,7 @@ static pass_sizes largest_pass(size_t rows, size_t longest)
 {
     size_t N = rows * longest, row = t2i_attention_row(longest),
            some = longest < T2I_ATTENTION_SHORT ? longest : T2I_ATTENTION_SHORT;
-    return (pass_sizes){
-        rows, rows, N, N * t2i_attention_kept(some), N * row, rows * row, longest};
+    return (pass_sizes){rows, rows, N, N * t2i_attention_kept(some), N * row, rows * row, longest};
 }
 
 static pass_sizes sizes_of(const t2i_trie *t)
@@ -318,8 +317,8 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
             else if (w->now->trie.none[p])
                 memset(dqkv + node * 3 * d + head * 3 * dk, 0, 3 * dk * sizeof(float));
             else if (dout == NULL)
-                t2i_attention(l->o + head * dk, prob, mask, qkv, w->scratch, &path,
-                              longest, dk, 3 * d, d);
+                t2i_attention(l->o + head * dk, prob, mask, qkv, w->scratch, &path, longest, dk,
+                              3 * d, d);
             else
                 t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob, mask, qkv,
                                    w->scratch, &path, longest, dk, 3 * d, d);
@@ -404,9 +403,9 @@ static void attend_last_back(const t2i_packed_weights *packed, t2i_work *w, cons
         if (w->now->trie.none[p])
             memset(w->dquery_proj + own, 0, H * d * sizeof(float));
         else
-            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob,
-                                     mask, w->now->query_proj + own, l->h,
-                                     w->scratch, &path, H, d, score_scale(dk));
+            t2i_attention_reach_back(w->dquery_proj + own, dh, w->dcontext + own, prob, mask,
+                                     w->now->query_proj + own, l->h, w->scratch, &path, H, d,
+                                     score_scale(dk));
         prob += H * t2i_attention_row(path.T);
         if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }

@@ -1,5 +1,5 @@
-/* Times attention of one long prompt, forward and backward, in all heads: attention [T [HEADS [DK]]].
- * Prints one line of JSON; cpu_ms is processor time. */
+/* Times attention of one long prompt, forward and backward, in all heads: attention [T [HEADS
+ * [DK]]]. Prints one line of JSON; cpu_ms is processor time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -32,8 +32,13 @@ int main(int argc, char **argv)
     size_t number[3] = {512, 8, 64};
     for (int i = 1; i < argc && i < 4; i++) number[i - 1] = (size_t)strtoull(argv[i], NULL, 10);
     size_t T = number[0], heads = number[1], dk = number[2], d = heads * dk, repeats = 1;
-    work w = {T, heads, dk, t2i_alloc(T, sizeof *w.node), t2i_alloc(T * 3 * d, sizeof(float)),
-              t2i_alloc(T * d, sizeof(float)), t2i_alloc(T * d, sizeof(float)),
+    work w = {T,
+              heads,
+              dk,
+              t2i_alloc(T, sizeof *w.node),
+              t2i_alloc(T * 3 * d, sizeof(float)),
+              t2i_alloc(T * d, sizeof(float)),
+              t2i_alloc(T * d, sizeof(float)),
               t2i_alloc(T * 3 * d, sizeof(float)),
               t2i_alloc(heads * T * t2i_attention_kept(T) + 1, sizeof(float)),
               t2i_alloc(t2i_attention_scratch(T, dk), sizeof(float))};

@@ -1,7 +1,7 @@
 #!/bin/bash
 # make bench: how fast, beside PyTorch where $PYTHON has it. Measures every work of works.sh.inc in turn, $ROUNDS times, prints
 # one table (median and spread over the rounds, goal, reached?) and writes $B/bench.json.
-#   WHAT="large emoji"  chooses works (first column of rows.txt); encode is measured only by name
+#   WHAT="large emoji"  chooses works (first column of rows.txt); encode, d512 and d768 are measured only by name
 #   CORES="0 1"         the two cores; work on one core runs on the first
 # What was measured so far is printed even when a work fails or it is interrupted.
 set -eu
@@ -10,7 +10,7 @@ here=tests/bench
 unset OPENBLAS_CORETYPE # the sgemm peak is that of the kernels that OpenBLAS itself would pick
 export B=${B:-build/release} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${CORES:-0 1}
-WHAT=${WHAT:-large d512 d768 ddp weak captions emoji tutorial reduce adamw crowd shards threads trie start big}
+WHAT=${WHAT:-large ddp weak captions emoji tutorial long reduce adamw crowd shards threads trie start big}
 one=${CORES%% *} both=${CORES// /,}
 scratch=$(mktemp -d)
 touch "$scratch/values" "$scratch/error"
