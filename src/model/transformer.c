@@ -364,10 +364,12 @@ static void attend_last(const t2i_packed_weights *packed, t2i_work *w, t2i_layer
     for (size_t p = 0; p < P; p++) {
         t2i_path path = {t2i_trie_walk(&w->now->trie, p), w->now->trie.length[p],
                          w->now->trie.shared[p]};
-        if (!w->now->trie.none[p])
-            t2i_attention_reach(w->now->context + p * H * d, prob, mask,
-                                w->now->query_proj + p * H * d, l->h, w->scratch, &path, H, d,
-                                score_scale(dk));
+        float *context = w->now->context + p * H * d;
+        if (w->now->trie.none[p])
+            memset(context, 0, H * d * sizeof *context);
+        else
+            t2i_attention_reach(context, prob, mask, w->now->query_proj + p * H * d, l->h,
+                                w->scratch, &path, H, d, score_scale(dk));
         prob += H * t2i_attention_row(path.T);
         if (mask != NULL) mask += H * t2i_attention_row(path.T);
     }
