@@ -24,7 +24,7 @@ what=HUP
 $run --out "$out" >"$scratch/log" 2>&1 &
 until_steps
 kill -HUP $!
-kill -HUP $! 2>/dev/null
+kill -HUP $! 2>/dev/null || true
 ends 75 $!
 saved
 grep -q '"state": "stopped"' "$out/status.json" || fail "$what: $(cat "$out/status.json")"
@@ -91,7 +91,7 @@ done
 kill -0 $other || fail "another's signal ended the writer"
 what="the writer" # timeout sends TERM twice at once
 kill -TERM $other
-kill -TERM $other 2>/dev/null
+kill -TERM $other 2>/dev/null || true
 ends 75 $other
 saved
 
@@ -117,11 +117,11 @@ for way in alone "to the ranks of mpirun"; do
         long=$!
         for ((i = 0; i < 1200; i++)); do ! grep -s -q "steps [0-9]*\.\." "$scratch/log" || break; sleep 0.05; done
         sleep 1
-        kill -TERM $(cat "$scratch/pids")
+        kill -TERM $(cat "$scratch/pids") || true
         sleep 0.3
         early=""
         for rank in $(cat "$scratch/pids"); do kill -0 "$rank" 2>/dev/null || early="$early $rank"; done
-        kill -TERM $(cat "$scratch/pids") 2>/dev/null
+        kill -TERM $(cat "$scratch/pids") 2>/dev/null || true
         rc=0
         wait $long || rc=$?
         gone
