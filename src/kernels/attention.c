@@ -125,18 +125,11 @@ size_t t2i_attention_kept(size_t T)
     return T <= SHORT ? t2i_padded(T) : 0;
 }
 
-/* Distance of rows of T floats: an odd number of cache lines, so that a column uses all sets of the
- * cache. */
-static size_t long_row(size_t T)
-{
-    return (t2i_padded(T) / LANES | 1) * LANES;
-}
-
 size_t t2i_attention_scratch(size_t longest, size_t dk)
 {
     size_t width = whole_panels(longest), wide = whole_panels(dk), some = least(longest, SHORT),
            rooms = 2 * some * t2i_padded(some);
-    size_t long_rooms = longest > SHORT ? 2 * QUERIES * long_row(longest) : 0;
+    size_t long_rooms = longest > SHORT ? 2 * QUERIES * t2i_gemm_row(longest) : 0;
     return 2 * width * dk + 3 * longest * wide + (rooms > long_rooms ? rooms : long_rooms) +
            TALL * dk;
 }
@@ -222,26 +215,24 @@ void t2i_attention(float *out, float *prob, const float *mask, const float *qkv,
     }
 }
 
-/* Gradients of keys or values of positions j ..: weight (queries, P)^T x along; set for own nodes,
- * accumulated for shared ones. */
-static void give_back(float *to, size_t stride, const float *weight, const float *along,
-                      const t2i_path *path, size_t j, size_t rows, size_t longest, size_t dk,
-                      float *room)
+/* Gradients of keys or values of positions j ..: weight (queries, ..)^T x along, of queries i ..;
+ * rows of weight are S floats apart. Set for these queries' own positions, accumulated for others.
+ */
+static void give_back(float *to, size_t stride, const float *weight, size_t S, const float *along,
+                      const t2i_path *path, size_t i, size_t queries, size_t j, size_t rows,
+                      size_t longest, size_t dk, float *room)
 {
-    size_t first = path->shared, P = t2i_padded(path->T);
-    size_t from = j > first ? j - first : 0; /* queries before j do not attend to it */
-    size_t terms = path->T - first - from;
-    weight += from * P + j;
-    if (j >= first) {
-        gather(to + path->node[j] * stride, stride, weight, 1, P, along, from, longest, dk, rows,
+    size_t from = j > i ? j - i : 0; /* queries before j do not attend to it */
+    size_t own = i - path->shared + from, terms = queries - from;
+    weight += from * S + j;
+    if (j >= i) {
+        gather(to + path->node[j] * stride, stride, weight, 1, S, along, own, longest, dk, rows,
                terms);
         return;
     }
-    gather(room, dk, weight, 1, P, along, from, longest, dk, rows, terms);
-    for (size_t r = 0; r < rows; r++) {
-        float *d = to + path->node[j + r] * stride;
-        for (size_t c = 0; c < dk; c++) d[c] += room[r * dk + c];
-    }
+    gather(room, dk, weight, 1, S, along, own, longest, dk, rows, terms);
+    for (size_t r = 0; r < rows; r++)
+        t2i_ops_add(to + path->node[j + r] * stride, room + r * dk, dk);
 }
 
 /* The operands of a backward pass in the scratch memory. */
@@ -258,7 +249,7 @@ static void long_back(float *dqkv, const float *dout, const float *mask, const f
                       const operands *o, const t2i_path *path, size_t longest, size_t dk,
                       size_t stride, size_t out_stride)
 {
-    size_t T = path->T, P = t2i_padded(T), S = long_row(T);
+    size_t T = path->T, P = t2i_padded(T), S = t2i_gemm_row(T);
     float scale = 1.0f / sqrtf((float)dk), *prob = o->rooms, *dscore = prob + QUERIES * S;
     for (size_t i = path->shared, queries; i < T; i += queries) {
         queries = least(QUERIES, T - i);
@@ -277,24 +268,12 @@ static void long_back(float *dqkv, const float *dout, const float *mask, const f
                 t2i_ops_mask(p + k * S, p + k * S, drop + k * P, P);
             gather(dqkv + node * stride, stride, ds, S, 1, o->keys, 0, longest, dk, rows, sees);
         }
-        /* keys and values of these queries' own positions are set, others accumulated */
         for (size_t j = 0, rows; j < i + queries; j += rows) {
-            size_t from = j > i ? j - i : 0, own = i - path->shared + from;
-            const float *const weight[] = {dscore + from * S + j, prob + from * S + j},
-                               *const along[] = {o->query, o->dresult};
             rows = least(TALL, (j < i ? i : i + queries) - j);
-            for (size_t k = 0; k < 2; k++) {
-                float *to = dqkv + (k + 1) * dk;
-                if (j >= i) {
-                    gather(to + path->node[j] * stride, stride, weight[k], 1, S, along[k], own,
-                           longest, dk, rows, queries - from);
-                    continue;
-                }
-                gather(o->room, dk, weight[k], 1, S, along[k], own, longest, dk, rows,
-                       queries - from);
-                for (size_t r = 0; r < rows; r++)
-                    t2i_ops_add(to + path->node[j + r] * stride, o->room + r * dk, dk);
-            }
+            give_back(dqkv + dk, stride, dscore, S, o->query, path, i, queries, j, rows, longest,
+                      dk, o->room);
+            give_back(dqkv + 2 * dk, stride, prob, S, o->dresult, path, i, queries, j, rows,
+                      longest, dk, o->room);
         }
     }
 }
@@ -336,8 +315,10 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
     }
     for (size_t j = 0, rows; j < T; j += rows) {
         rows = least(ROWS, (j < first ? first : T) - j);
-        give_back(dqkv + dk, stride, dscore, query, path, j, rows, longest, dk, room);
-        give_back(dqkv + 2 * dk, stride, weight, dresult, path, j, rows, longest, dk, room);
+        give_back(dqkv + dk, stride, dscore, P, query, path, first, T - first, j, rows, longest, dk,
+                  room);
+        give_back(dqkv + 2 * dk, stride, weight, P, dresult, path, first, T - first, j, rows,
+                  longest, dk, room);
     }
 }
 

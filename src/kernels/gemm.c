@@ -461,6 +461,12 @@ void t2i_gemm_outer(float *out, size_t out_row, const float *a, size_t a_row, co
 
 /* ---- packing ---- */
 
+size_t t2i_gemm_row(size_t columns)
+{
+    enum { LINE = 16 };
+    return (pieces(columns, LINE) | 1) * LINE;
+}
+
 size_t t2i_gemm_pack_floats(size_t K, size_t N)
 {
     return K * pieces(N, T2I_PANEL) * T2I_PANEL;

@@ -19,6 +19,10 @@
 /* Columns of a panel; columns that are computed together when zeros are skipped (t2i_zeros). */
 enum { T2I_PANEL = 32, T2I_WIDE = 4 * T2I_PANEL };
 
+/* A distance of rows of `columns` floats: an odd number of cache lines, so that a column uses all
+ * sets of the cache. */
+size_t t2i_gemm_row(size_t columns);
+
 /* out (K, N) = b (N, K)^T; rows are out_row and b_row floats apart. They must not overlap. */
 void t2i_gemm_transpose(float *out, size_t out_row, const float *b, size_t b_row, size_t N,
                         size_t K);

@@ -24,7 +24,7 @@ typedef struct {
     float *mid;           /* (Q, d) after the first residual      */
     float *mean2, *rstd2; /* (Q)                                 */
     float *h2;            /* (Q, d) ln2                           */
-    float *f;             /* (Q, d_ff) after ReLU, wide_row apart */
+    float *f;             /* (Q, d_ff) after ReLU, t2i_gemm_row apart */
     t2i_zeros *zeros;     /* of f, for each block of rows */
     uint64_t *words;      /* of these */
     float *mask;          /* of prob; of the output of attention, and of the ffn's (Q, d): NULL */
@@ -67,7 +67,7 @@ struct t2i_work {
     t2i_outputs outputs;           /* (rows, D), (rows, E) */
     float *dy;                     /* (N, d) */
     float *dqkv;                   /* (N, 3d) */
-    float *df;                     /* (MOST, d_ff), wide_row apart */
+    float *df;                     /* (MOST, d_ff), t2i_gemm_row apart */
     float *transposed;             /* (d_ff, d): gradient of ffn2's weight, transposed */
     float *scratch;                /* of attention */
     t2i_packed_layer packed;       /* with T2I_TO_TRAIN_BY_LAYER */
@@ -89,13 +89,6 @@ static size_t blocks_of(size_t Q)
 static size_t block_begin(size_t i, size_t Q)
 {
     return i * Q / blocks_of(Q);
-}
-
-/* Distance of rows of d_ff floats: an odd number of cache lines, so that a column uses all sets of
- * the cache. */
-static size_t wide_row(const t2i_config *c)
-{
-    return ((c->d_ff + 15) / 16 | 1) * 16;
 }
 
 /* The sizes of a pass. */
@@ -145,7 +138,7 @@ static void carve_layers(const t2i_config *c, t2i_layer_work *layer, t2i_carver 
         l->mean2 = t2i_carve(from, Q);
         l->rstd2 = t2i_carve(from, Q);
         l->h2 = t2i_carve(from, Q * d);
-        l->f = t2i_carve(from, Q * wide_row(c));
+        l->f = t2i_carve(from, Q * t2i_gemm_row(c->d_ff));
         size_t blocks = blocks_of(Q), words = t2i_gemm_zeros_words(MOST, c->d_ff);
         l->zeros = t2i_carve(from, blocks * sizeof *l->zeros / sizeof(float));
         l->words = t2i_carve(from, blocks * words * sizeof *l->words / sizeof(float));
@@ -196,7 +189,7 @@ static void carve_shared(const t2i_config *c, t2i_work *w, t2i_carver *from,
     o->outputs.query = c->embed_dim == 0 ? NULL : t2i_carve(from, rows * c->embed_dim);
     o->dy = t2i_carve(from, N * d);
     o->dqkv = t2i_carve(from, N * 3 * d);
-    o->df = t2i_carve(from, MOST * wide_row(c));
+    o->df = t2i_carve(from, MOST * t2i_gemm_row(c->d_ff));
     o->transposed = t2i_carve(from, c->d_ff * d);
     o->scratch = t2i_carve(from, attention > reach ? attention : reach);
 }
@@ -516,7 +509,7 @@ static void ffn_forward(const t2i_packed_weights *packed, t2i_work *w, size_t nu
     const t2i_config *c = &packed->model->config;
     const t2i_layer_at *p = &packed->model->layer[number];
     const t2i_layer_operands *operand = t2i_packed_weights_layer(packed, number, 0, &w->packed);
-    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c),
+    size_t d = c->d_model, ff = c->d_ff, ff_row = t2i_gemm_row(c->d_ff),
            words = t2i_gemm_zeros_words(MOST, ff);
     t2i_layer_work *l = &w->now->layer[number];
     t2i_gemm_end first = {.bias = at(packed->weights, p->ffn1_bias), .relu = 1};
@@ -674,7 +667,7 @@ static void ffn_back(const t2i_packed_weights *packed, t2i_work *w, size_t numbe
     const t2i_layer_at *p = &packed->model->layer[number];
     const t2i_layer_operands *operand = t2i_packed_weights_layer(packed, number, 1, &w->packed);
     const t2i_layer_work *l = &w->now->layer[number];
-    size_t d = c->d_model, ff = c->d_ff, ff_row = wide_row(c);
+    size_t d = c->d_model, ff = c->d_ff, ff_row = t2i_gemm_row(c->d_ff);
     float *weight = gradient + p->ffn2_weight;
     int turn = d >= T2I_WIDE && Q >= WORTH;
     for (size_t i = 0; i < blocks_of(Q); i++) {
