@@ -38,6 +38,12 @@ void *t2i_alloc_untouched(size_t count, size_t size)
     return allocate(count, size, 0);
 }
 
+int t2i_mem_at_least(size_t bytes, size_t millions, const char *variable)
+{
+    const char *told = getenv(variable);
+    return bytes / 1000000 >= (told == NULL ? millions : (size_t)strtoul(told, NULL, 10));
+}
+
 int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size)
 {
     void *old;

@@ -17,6 +17,10 @@ void *t2i_alloc(size_t count, size_t size);
  * memory. */
 void *t2i_alloc_untouched(size_t count, size_t size);
 
+/* Are these at least so many million bytes? The environment variable of that name sets another
+ * number, for tests. */
+int t2i_mem_at_least(size_t bytes, size_t millions, const char *variable);
+
 /* Grows (never shrinks) *pointer from old_count to new_count elements, keeps its contents and
  * zeroes the rest. Returns 0, or -1 with *pointer unchanged. *pointer may be NULL. */
 int t2i_grow(void *pointer, size_t old_count, size_t new_count, size_t size);

@@ -85,6 +85,11 @@ int t2i_utf8_is_control(uint32_t code)
            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
+int t2i_utf8_is_direction_mark(uint32_t code)
+{
+    return code == 0x61c || code == 0x200e || code == 0x200f;
+}
+
 int t2i_utf8_is_visible(uint32_t code)
 {
     static const uint32_t hidden[][2] = {

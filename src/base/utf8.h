@@ -37,6 +37,10 @@ t2i_span t2i_utf8_trim(t2i_span text);
  * C1; U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.) */
 int t2i_utf8_is_control(uint32_t code);
 
+/* Is the character a mark of direction (U+061C, U+200E, U+200F)? In a page or a picture it changes
+ * nothing but the blanks and signs beside it. */
+int t2i_utf8_is_direction_mark(uint32_t code);
+
 /* 0 for characters that have no glyph of their own on a terminal (control, combining, formatting
  * and private use characters, other kinds of space). A plain blank counts as visible. */
 int t2i_utf8_is_visible(uint32_t code);

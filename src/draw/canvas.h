@@ -32,10 +32,9 @@ long t2i_canvas_text(t2i_image *image, long x, long y, const char *utf8, size_t 
 /* Width in pixels of text drawn by t2i_canvas_text. */
 long t2i_canvas_text_width(const char *utf8, size_t scale);
 /* Draws text in at most `lines` lines of at most `width` pixels. A line ends at a blank, after one
- * of
- * "-_/", between characters of scripts without blanks, or, if it has none of these, anywhere. Text
- * that does not fit ends in "...". A text in several lines that begins with Arabic or Hebrew is
- * flush right. Returns the y coordinate below the last line. */
+ * of "-_/", between characters of scripts without blanks, or, if it has none of these, anywhere.
+ * Text that does not fit ends in "...". A text in several lines that begins with Arabic or Hebrew
+ * is flush right. Returns the y coordinate below the last line. */
 long t2i_canvas_text_box(t2i_image *image, long x, long y, long width, size_t lines,
                          const char *utf8, uint32_t colour);
 

@@ -54,9 +54,9 @@ void t2i_html_text(t2i_html *page, const char *bytes, size_t size)
     for (size_t at = 0, length; at<size; at += length> 0 ? length : 1) {
         uint32_t code = 0;
         length = t2i_utf8_decode(bytes + at, size - at, &code);
-        /* Marks of direction are letters' neighbours; what overrides it would turn other text. */
-        int turns = t2i_utf8_is_control(code) && code != 0x200e && code != 0x200f;
-        int plain = length > 0 && !turns && code < 0xfffe;
+        /* What overrides the direction would turn other text. */
+        int harms = t2i_utf8_is_control(code) && !t2i_utf8_is_direction_mark(code);
+        int plain = length > 0 && !harms && code < 0xfffe;
         if (code == '&')
             add(page, "&amp;", 5);
         else if (code == '<')

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/text.h"
 
 enum {
     FOUND = 8192,        /* upper limit of fonts that a search finds */
@@ -62,20 +62,16 @@ static const struct {
 
 /* ---- finding files ---- */
 
-static int ends(const char *name, const char *end)
-{
-    size_t size = strlen(name), length = strlen(end);
-    return size >= length && strcasecmp(name + size - length, end) == 0;
-}
-
 /* -1: not a font of outlines. */
 static int rank_of(const char *name)
 {
     static const char *const styles[] = {"Bold", "Italic", "Oblique", "Black", "Light", "Thin"};
-    if (!ends(name, ".ttf") && !ends(name, ".otf") && !ends(name, ".ttc")) return -1;
+    if (!t2i_text_ends(name, ".ttf") && !t2i_text_ends(name, ".otf") &&
+        !t2i_text_ends(name, ".ttc"))
+        return -1;
     for (size_t i = 0; i < sizeof preferred / sizeof *preferred; i++)
         if (strncmp(name, preferred[i].begin, strlen(preferred[i].begin)) == 0 &&
-            ends(name, preferred[i].end))
+            t2i_text_ends(name, preferred[i].end))
             return RANK_PREFERRED + (int)i;
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++)
         if (strstr(name, styles[i]) != NULL) return RANK_STYLED;

@@ -46,7 +46,7 @@ static size_t next(const char *text, size_t size, uint32_t *code)
     }
     if ((*code >= '\t' && *code <= '\r') || *code == 0x85 || *code == 0x2028 || *code == 0x2029)
         *code = ' ';
-    else if (t2i_utf8_is_control(*code) && *code != 0x200e && *code != 0x200f)
+    else if (t2i_utf8_is_control(*code) && !t2i_utf8_is_direction_mark(*code))
         *code = NO_CHARACTER;
     return length;
 }
@@ -60,7 +60,7 @@ static void decode(t2i_typeset *t, const char *utf8)
         i += next(utf8 + i, size - i, &code);
         int mark = is_mark(code);
         marks = mark ? marks + 1 : 0;
-        if (marks > MARKS_MAX || code == 0x200e || code == 0x200f || code == 0x61c) continue;
+        if (marks > MARKS_MAX || t2i_utf8_is_direction_mark(code)) continue;
         /* An accent that was written apart, as in names of files of macOS. */
         if (mark && t->codes > 0 &&
             hb_unicode_compose(hb_unicode_funcs_get_default(), t->code[t->codes - 1], code,
@@ -123,16 +123,22 @@ static hb_script_t script_of(uint32_t code, hb_script_t before)
                : script;
 }
 
+/* Character i in the built-in font. */
+static t2i_glyph built_in(const t2i_typeset *t, size_t i, size_t scale)
+{
+    return (t2i_glyph){.face = T2I_TYPEFACE_NONE,
+                       .id = t->code[i],
+                       .at = (uint32_t)i,
+                       .advance = (long)scale * T2I_FONT_WIDTH * 64};
+}
+
 /* Marks that no font has are left out. */
 static void add_built_in(t2i_typeset *t, size_t from, size_t to, size_t scale)
 {
     uint8_t rows[T2I_FONT_HEIGHT];
     for (size_t i = from; i < to && t->glyphs < T2I_TYPESET_MAX; i++)
         if (!is_mark(t->code[i]) || t2i_font_rows(t->code[i], rows))
-            t->glyph[t->glyphs++] = (t2i_glyph){.face = T2I_TYPEFACE_NONE,
-                                                .id = t->code[i],
-                                                .at = (uint32_t)i,
-                                                .advance = (long)scale * T2I_FONT_WIDTH * 64};
+            t->glyph[t->glyphs++] = built_in(t, i, scale);
 }
 
 /* What a font turns out to lack, such as a mark. */
@@ -142,12 +148,7 @@ static void replace_missing(t2i_typeset *t, size_t first, size_t scale)
     for (size_t i = first; i < t->glyphs; i++) {
         t2i_glyph g = t->glyph[i];
         if (g.id == 0 && is_mark(t->code[g.at])) continue;
-        if (g.id == 0)
-            g = (t2i_glyph){.face = T2I_TYPEFACE_NONE,
-                            .id = t->code[g.at],
-                            .at = g.at,
-                            .advance = (long)scale * T2I_FONT_WIDTH * 64};
-        t->glyph[kept++] = g;
+        t->glyph[kept++] = g.id == 0 ? built_in(t, g.at, scale) : g;
     }
     t->glyphs = kept;
 }

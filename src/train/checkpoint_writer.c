@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,9 +30,7 @@ struct t2i_checkpoint_writer {
 
 int t2i_checkpoint_writer_aside(size_t bytes)
 {
-    static const size_t large = 64;
-    const char *told = getenv("T2I_ASIDE_MB");
-    return bytes / 1000000 >= (told == NULL ? large : (size_t)strtoul(told, NULL, 10));
+    return t2i_mem_at_least(bytes, 64, "T2I_ASIDE_MB");
 }
 
 t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_train_state *state,

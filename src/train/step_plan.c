@@ -1,18 +1,9 @@
 #include "train/step_plan.h"
 
-#include <stdlib.h>
-
+#include "base/mem.h"
 #include "comm/reduce.h"
 #include "model/packed_weights.h"
 #include "model/transformer.h"
-
-/* Is a model with gradients of this size large? */
-static int is_large(size_t bytes)
-{
-    static const size_t large = 32;
-    const char *told = getenv("T2I_LARGE_MB");
-    return bytes / 1000000 >= (told == NULL ? large : (size_t)strtoul(told, NULL, 10));
-}
 
 /* Tokens of a bundle for which a layer is packed again: packing it in both directions then takes at
  * most a twentieth of the time of the products with it. */
@@ -52,7 +43,7 @@ t2i_step_plan t2i_step_plan_make(const t2i_model *model, const t2i_sampler *samp
                                  int threads, double prompt_bytes)
 {
     size_t whole = model->layout.floats;
-    int workers = size * threads, big = is_large(whole * sizeof(float));
+    int workers = size * threads, big = t2i_mem_at_least(whole * sizeof(float), 32, "T2I_LARGE_MB");
     t2i_step_plan best = {.bundle = 1, .section = whole, .in_place = size == 1 && big};
     if (!big) return best;
     size_t shards = sampler->shards, rows = (sampler->batch + shards - 1) / shards,

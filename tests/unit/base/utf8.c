@@ -24,6 +24,8 @@ static void test_visible(void)
         CU_ASSERT_TRUE(t2i_utf8_is_visible(seen[i]));
     for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
         CU_ASSERT_FALSE(t2i_utf8_is_visible(hidden[i]));
+    CU_ASSERT(t2i_utf8_is_direction_mark(0x61c) && t2i_utf8_is_direction_mark(0x200e));
+    CU_ASSERT(t2i_utf8_is_direction_mark(0x200f) && !t2i_utf8_is_direction_mark(0x202e));
 }
 
 /* Length of the character by the table of RFC 3629, section 4; 0 when there is none. */

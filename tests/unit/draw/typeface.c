@@ -51,7 +51,7 @@ static void widths(void)
     t2i_typeset_text(&t, "WWWW", 1);
     CU_ASSERT(t.glyph[0].face != T2I_TYPEFACE_NONE);
     CU_ASSERT_EQUAL(t2i_canvas_text_width("", 1), 0);
-    /* No code point of Unicode's private use beyond the planes of fonts: the built-in box. */
+    /* A byte that is not UTF-8: the built-in box. */
     t2i_typeset_text(&t,
                      "a\xff"
                      "a",
