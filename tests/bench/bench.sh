@@ -8,19 +8,16 @@ set -eu
 shopt -s inherit_errexit
 here=tests/bench
 unset OPENBLAS_CORETYPE # the sgemm peak is that of the kernels that OpenBLAS itself would pick
-export B=${B:-build/release} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+export B=${B:-build/release}
 PYTHON=${PYTHON:-python3} MPIRUN=${MPIRUN:-mpirun} ROUNDS=${ROUNDS:-7} CORES=${CORES:-0 1}
 WHAT=${WHAT:-large ddp weak captions emoji tutorial long reduce adamw crowd shards threads trie start big}
 one=${CORES%% *} both=${CORES// /,}
 scratch=$(mktemp -d)
 touch "$scratch/values" "$scratch/error"
+. $here/measure.sh.inc
 
 # Prints seconds since 1970.
 now() { date +%s.%N; }
-# calc EXPRESSION
-calc() { awk "BEGIN { print $1 }"; }
-# number KEY <JSON
-number() { sed -n "s/.*\"$1\": *\([-+.0-9eE]*\).*/\1/p"; }
 fail() { echo "bench: $1" >&2 && sed 's/^/    /' "$scratch/error" >&2 && exit 1; }
 
 # ---- what was measured ----
@@ -42,29 +39,12 @@ skip() {
 
 # ---- our side ----
 
-# on CORES COMMAND...
-on() {
-    local cores=$1
-    shift
-    if command -v taskset >/dev/null; then taskset -c "$cores" "$@"; else "$@"; fi
-}
 # train CORES NP FOLDER [argument...]
 train() {
     local cores=$1 np=$2 folder=$3 launch=()
     shift 3
     [ "$np" = 1 ] || launch=($MPIRUN -np "$np")
     on "$cores" "${launch[@]}" "$B/t2i-train" "$@" --out "$folder" 2>"$folder.err" || { cp "$folder.err" "$scratch/error"; fail "t2i-train failed"; }
-}
-# of_log FOLDER BATCH WARMUP: characters/s, ms a step, and computed positions a step, of the steps after the first WARMUP; and the
-# most memory after any step, in MB
-of_log() {
-    awk -v batch="$2" -v warmup="$3" '
-        function of(key) { return match($0, "\"" key "\":[-+.0-9eE]+") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0 }
-        !/samples_per_s/ { next } # a validation
-        { n = of("step") - before; before += n; memory = (of("own") + of("shared")) / 1048576; if (memory > peak) peak = memory }
-        before > warmup { steps += n; seconds += n * batch / of("samples_per_s") - of("checkpoint")
-                          characters += n * of("tokens"); positions += n * (of("tokens") - of("tokens_saved")) }
-        END { print characters / seconds, 1e3 * seconds / steps, positions / steps, peak }' "$1/log.jsonl"
 }
 # speed CORES NP BATCH [argument...]: prints what of_log does, of 30 steps after 10 (large batches: 16 after 4). Characters and not
 # prompts, since each side draws its own: their mean length differs by a percent or two. Of larger models ($shape): 4 after 2.
@@ -80,11 +60,11 @@ speed() {
     rm -rf "$folder"
 }
 usual_shape="--d-model 128 --layers 4 --heads 4 --d-ff 512" shape=$usual_shape
-# measure ...: as speed, into $rate, $ms, $positions, $peak
+# measure ...: as speed, into $rate, $ms, $positions, $memory
 measure() {
     local line
     line=$(speed "$@")
-    read -r rate ms positions peak <<<"$line"
+    read -r rate ms positions memory <<<"$line"
 }
 # first_step NP [argument...]: prints the seconds from before the launch until the log has step 1, which nothing follows
 first_step() {
@@ -103,7 +83,6 @@ first_step() {
 # KEY_done: without what is skipped. Of the FFN's six products four leave out what the ReLU made 0; that is half of it in these
 # first steps (0.50 to 0.53 of it is not 0), so two thirds of the FFN are done.
 useful() {
-    local peak
     peak=$(on "$one" "$B/tests/bench/peak" | number gflops)
     for of_ffn in 1 2/3; do
         [ $of_ffn = 1 ] && key=$1 || key=$1_done

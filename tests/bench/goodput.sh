@@ -10,22 +10,21 @@ RANDOM=${SEED:-1}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 "$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
-run="$MPIRUN -np 2 $B/t2i-train jobs/shapes.ini --data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant --sample-every 0
+. tests/bench/goodput.sh.inc
+train="$MPIRUN -np 2 $B/t2i-train jobs/shapes.ini --data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant --sample-every 0
     --validate-every 0 --log-every 1"
-now() { echo "${EPOCHREALTIME//[!0-9]/}"; }
-draw_next() { next=$((begun + kills * every * 1000000 + RANDOM * every * 1000000 / 32768)); }
-ranks() { pgrep -f -- "^[^ ]*t2i-train .*--out $out" || true; }
-last_step() { tail -n 5 "$out/log.jsonl" 2>/dev/null | sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' | tail -n 1 | grep . || echo 0; }
+held() { echo $(($(now) - begun)); }
+last_step() { tail -n 5 "$run/log.jsonl" 2>/dev/null | sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' | tail -n 1 | grep . || echo 0; }
 
 # job CHECKPOINT_EVERY: one start, in the background
-job() { $run --checkpoint-every "$1" --out "$out" >>"$scratch/log" 2>&1 & }
+job() { $train --checkpoint-every "$1" --out "$run" >>"$scratch/log" 2>&1 & }
 
-out=$scratch/undisturbed
+run=$scratch/undisturbed
 job 0
 until [ "$(last_step)" -gt 20 ]; do sleep 0.1; done
 first=$(last_step) begun=$(now)
 sleep 60
-rate=$(echo "$(last_step) $first $(now) $begun" | awk '{ printf "%.2f", ($1 - $2) * 1e6 / ($3 - $4) }')
+rate=$(rate_of $(($(last_step) - first)) "$(held)")
 # shellcheck disable=SC2046
 kill -USR1 $(ranks) && wait || true
 echo "undisturbed: $rate steps/s on 2 ranks; $MINUTES minutes per cell"
@@ -33,29 +32,26 @@ echo "| killed every | checkpoint every | kills | steps kept of computed | secon
 echo "|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     every=${cell%:*} seconds=${cell#*:}
-    steps=$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')
-    out=$scratch/run-$every-$seconds kills=0 waiting=0 regained=0 cost=0 computed=0 from=0
-    : >"$scratch/log"
-    begun=$(now)
-    end=$((begun + MINUTES * 60000000))
+    steps=$(steps_in "$seconds") end=$((MINUTES * 60000000))
+    run=$scratch/run-$every-$seconds losses=0 waiting=0 regained=0 cost=0 computed=0 from=0 begun=$(now)
     draw_next
     while :; do
         : >"$scratch/log"
         job "$steps"
-        while jobs -r | grep -q . && [ "$(now)" -lt "$next" ] && [ "$(now)" -lt "$end" ]; do
+        while jobs -r | grep -q . && [ "$(held)" -lt "$next" ] && [ "$(held)" -lt "$end" ]; do
             sleep 0.2
             [ $waiting -gt 0 ] || continue
             step=$(last_step)
             [ "$step" -ge "$before" ] || back=yes # the log was cut
             if [ -n "$back" ] && [ "$step" -ge "$before" ]; then
-                regained=$((regained + waiting)) cost=$((cost + $(now) - killed)) waiting=0
+                regained=$((regained + waiting)) cost=$((cost + $(held) - killed)) waiting=0
             fi
         done
-        [ "$(now)" -lt "$end" ] || break
-        until victim=$(ranks | sort -R --random-source=<(yes "$RANDOM$kills") | head -n 1) && [ -n "$victim" ]; do sleep 0.1; done
+        [ "$(held)" -lt "$end" ] || break
+        until one=$(victim) && [ -n "$one" ]; do sleep 0.1; done
         # a second kill before the step of the first was reached is a part of the same loss
-        [ $waiting -gt 0 ] || before=$(last_step) back='' killed=$(now)
-        kill -KILL "$victim" && kills=$((kills + 1)) waiting=$((waiting + 1))
+        [ $waiting -gt 0 ] || before=$(last_step) back='' killed=$(held)
+        kill -KILL "$one" && losses=$((losses + 1)) waiting=$((waiting + 1))
         draw_next
         wait || true
         from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
@@ -65,8 +61,5 @@ for cell in $CELLS; do
     kill -USR1 $(ranks) && wait || true
     from=$(sed -n 's/.*resuming from .*step-\([0-9]*\)\.safetensors.*/\1/p' "$scratch/log" | grep . || echo 0)
     computed=$((computed + $(last_step) - from))
-    echo "$every $seconds $kills $(last_step) $computed $(now) $begun $rate $cost $regained" | awk '{
-        held = ($6 - $7) / 1e6; kept = $4 / $8
-        printf "| %d s | %d s | %d | %d of %d, %.1f %% | %.0f of %.0f, %.1f %% | %.1f s | %.1f s |\n", $1, $2, $3, $4, $5,
-            100 * $4 / $5, kept, held, 100 * kept / held, $10 ? $9 / $10 / 1e6 : 0, $2 / 2 + 3 }'
+    row "$every s" "$seconds" "$(last_step)" $computed "$(held)"
 done

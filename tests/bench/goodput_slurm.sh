@@ -10,9 +10,7 @@ MINUTES=${MINUTES:-20} CELLS=${CELLS:-rank:60:5 rank:60:30 rank:300:5 rank:300:3
 RANDOM=${SEED:-1}
 "$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
 edited train.sbatch -e "s|^MPI=[^ ]*|MPI=${MPI:-pmix}|" -e "s|^OPTIONS+=()|OPTIONS+=(\$T2I_OPTIONS)|"
-now() { echo "${EPOCHREALTIME//[!0-9]/}"; }
-draw_next() { next=$((losses * every + RANDOM * every / 32768)); }
-ranks() { pgrep -f -- "^[^ ]*t2i-train .*--out $run" || true; }
+. tests/bench/goodput.sh.inc
 
 # start STEPS: a job that writes a checkpoint every so many
 start() {
@@ -27,7 +25,7 @@ start 0
 wait_until 60 "some steps" past "$run" 20
 first=$(step_of "$run") begun=$(now)
 sleep 60
-rate=$(echo "$(step_of "$run") $first $(now) $begun" | awk '{ printf "%.2f", ($1 - $2) * 1e6 / ($3 - $4) }')
+rate=$(rate_of $(($(step_of "$run") - first)) $(($(now) - begun)))
 scancel "$job"
 wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
 echo "undisturbed: $rate steps/s on 2 nodes of one rank; $MINUTES minutes held per cell"
@@ -37,7 +35,7 @@ for cell in $CELLS; do
     IFS=: read -r kind every seconds <<<"$cell"
     run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 last=$(now) waiting=0 before=0 back='' regained=0 cost=0
     draw_next
-    start "$(echo "$rate $seconds" | awk '{ print int($1 * $2 + 0.5) }')"
+    start "$(steps_in "$seconds")"
     while [ $((held / 60000000)) -lt "$MINUTES" ]; do
         sleep 0.2
         at=$(now)
@@ -48,14 +46,13 @@ for cell in $CELLS; do
             if [ -n "$back" ] && [ "$step" -ge $before ]; then
                 regained=$((regained + waiting)) cost=$((cost + held - at_loss)) waiting=0 before=0 back=''
             fi
-            victim=$(ranks | sort -R --random-source=<(yes "$RANDOM$losses") | head -n 1)
-            [ $((held / 1000000)) -lt $next ] || [ -z "$victim" ] || {
+            [ "$held" -lt "$next" ] || ! one=$(victim) || [ -z "$one" ] || {
                 # a second loss before the step of the first was reached is a part of the same loss
                 [ $waiting -gt 0 ] || before=$step at_loss=$held
                 losses=$((losses + 1)) waiting=$((waiting + 1)) lost=$((lost + step - $(newest "$run")))
                 draw_next
                 case $kind in
-                rank) kill -KILL "$victim" ;;
+                rank) kill -KILL "$one" ;;
                 node) testbed kill n2 && sleep 1 && held=$((held + 1000000)) && testbed revive n2 ;;
                 esac
             }
@@ -65,9 +62,6 @@ for cell in $CELLS; do
     kept=$(step_of "$run")
     scancel "$job"
     wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
-    echo "$kind $every $seconds $losses $kept $((kept + lost)) $held $rate $cost $regained" | awk '{
-        held = $7 / 1e6; kept = $5 / $8
-        printf "| a %s every %d s | %d s | %d | %d of %d, %.1f %% | %.0f of %.0f, %.1f %% | %.1f s | %.1f s |\n", $1, $2, $3, $4, $5, $6,
-            100 * $5 / $6, kept, held, 100 * kept / held, $10 ? $9 / $10 / 1e6 : 0, $3 / 2 + 3 }'
+    row "a $kind every $every s" "$seconds" "$kept" $((kept + lost)) "$held"
 done
 finish

@@ -5,7 +5,7 @@
 # best. sweep_plot.awk makes the picture of the table.
 set -eu
 B=${B:-build/release} CORE=${CORE:-1} table=${1:-$B/sweep.txt}
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+. tests/bench/measure.sh.inc
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -34,7 +34,6 @@ points() {
         echo "V 64 2 2 256 512 8..48 $V"
     done
 }
-number() { sed -n "s/.*\"$1\": *\([-+.0-9eE]*\).*/\1/p"; }
 
 : >"$table"
 points >"$scratch/points"
@@ -46,16 +45,13 @@ while read -r varied d heads layers ff batch lengths V; do
         print (n < 2 ? 2 : n > 400 ? 400 : int(n)) }")
     warmup=$((steps / 4 + 1))
     rm -rf "$scratch/run"
-    taskset -c "$CORE" "$B/t2i-train" --data "$data" --d-model "$d" --heads "$heads" --layers "$layers" --d-ff "$ff" --clip 1 \
+    on "$CORE" "$B/t2i-train" --data "$data" --d-model "$d" --heads "$heads" --layers "$layers" --d-ff "$ff" --clip 1 \
         --batch "$batch" --shards "$V" --threads 1 --block-size $((longest > 64 ? longest : 64)) --steps $((warmup + steps)) --log-every 1 \
         --validate-every 0 --checkpoint-every 0 --sample-every 0 --out "$scratch/run" 2>"$scratch/error" </dev/null || { cat "$scratch/error" >&2 && exit 1; }
-    ours=$(awk -v batch="$batch" -v warmup=$warmup '
-        function of(key) { return match($0, "\"" key "\":[-+.0-9eE]+") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0 }
-        /samples_per_s/ && of("step") > warmup { seconds += batch / of("samples_per_s"); characters += of("tokens") }
-        END { printf "%.0f", characters / seconds }' "$scratch/run/log.jsonl")
+    read -r ours _ <<<"$(of_log "$scratch/run" "$batch" "$warmup")"
     groups=1,4,8
     [ "$batch" -ge 8 ] || groups=1
-    theirs=$(taskset -c "$CORE" "$PYTHON" tests/bench/time_torch.py large --mode varlen --d-model "$d" --heads "$heads" --layers "$layers" \
+    theirs=$(on "$CORE" "$PYTHON" tests/bench/time_torch.py large --mode varlen --d-model "$d" --heads "$heads" --layers "$layers" \
         --d-ff "$ff" --batch "$batch" --lengths "$lengths" --warmup $warmup --steps "$steps" --groups $groups </dev/null | number characters_per_s)
     echo "$varied $d $heads $layers $ff $batch $lengths $V $ours $theirs $(awk "BEGIN { printf \"%.2f\", $ours / $theirs }")" | tee -a "$table"
 done <"$scratch/points"

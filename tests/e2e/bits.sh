@@ -21,8 +21,6 @@ cmp -s "$scratch"/{sharded,uniform}1/$last && fail "two samplers gave the same b
 train 8 $common --steps 13 --out "$scratch/resumed"
 train 2 $common --steps 25 --out "$scratch/resumed"
 cmp "$scratch"/{sharded1,resumed}/$last || fail "stopped at np 8, resumed at np 2: other bits"
-# step and loss; of a validation everything but its chain
-losses() { sed -n -e '/val_loss/s/,"chain".*//p' -e 's/^{"step":\([0-9]*\),"loss":\([^,}]*\).*/\1 \2/p' "$1/log.jsonl"; }
 diff <(losses "$scratch/sharded1") <(losses "$scratch/resumed" | grep -v -e '^13 ' -e '"step":13,') >/dev/null || fail "another log after the resume"
 
 # the contrastive loss over a sample of the pictures, changed prompts and averaged weights
@@ -57,10 +55,7 @@ for negatives in 5 batch; do
     train 1 $new --steps 25 --out "$one"
     for case in "A=1 2 1" "A=1 3 2" "A=1 4 1" "A=1 8 1" "T2I_NODE_RANKS=1 2 2" \
         "T2I_NODE_RANKS=2 5 1"; do
-        read -r variable np threads <<<"$case"
-        export "${variable?}"
-        train "$np" $new --threads "$threads" --steps 25 --out "$out"
-        unset "${variable%=*}"
+        train_case "$case" $new --steps 25 --out "$out"
         case="negatives $negatives, $case (a variable, np, threads)"
         for file in $last best.safetensors model.safetensors; do
             cmp "$one/$file" "$out/$file" || fail "$case: another $file"
@@ -98,10 +93,7 @@ done
 # threads; several nodes (as T2I_NODE_RANKS makes them of one); no room to share
 for case in "A=1 1 2" "A=1 1 4" "A=1 2 2" "A=1 3 1" "A=1 3 2" "T2I_NODE_RANKS=1 3 1" "T2I_NODE_RANKS=2 3 2" "T2I_NODE_RANKS=2 5 1" \
     "T2I_NODE_MEMORY=0 2 2"; do
-    read -r variable np threads <<<"$case"
-    export "${variable?}"
-    train "$np" $common $extras --threads "$threads" --shards 8 --steps 25 --out "$scratch/case"
-    unset "${variable%=*}"
+    train_case "$case" $common $extras --shards 8 --steps 25 --out "$scratch/case"
     cmp "$scratch"/{extras1,case}/$last || fail "$case (a variable, np, threads): other bits"
     grep -q "$threads threads\? each" "$scratch/train.log" || fail "$case: the threads were not mentioned"
     case $case in T2I_NODE_MEMORY*) [ "$(grep -c 'has no space for' "$scratch/train.log")" -eq 1 ] || fail "missing room was not said once" ;; esac

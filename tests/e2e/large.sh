@@ -8,7 +8,6 @@
 base="--data $scratch/set/set.h5 --heads 2 --block-size 40 --lr 1e-3 --clip 1 --shards 8
     --verify-every 2 --audit-every 2 --log-every 1 --validate-every 5 --checkpoint-every 4 --keep 3"
 last=checkpoints/step-9.safetensors
-losses() { sed -n -e '/val_loss/s/,"chain".*//p' -e 's/^{"step":\([0-9]*\),"loss":\([^,}]*\).*/\1 \2/p' "$1/log.jsonl"; }
 # megabytes WHAT: of the last dry run
 megabytes() { sed -n "s/.*$1 \([0-9.]*\) MB.*/\1/p" "$scratch/train.log" | head -n 1; }
 
@@ -25,10 +24,7 @@ for options in "$narrow --layers 3 --batch 1024" \
     train 1 $base $options --steps 9 --out "$small"
     export T2I_LARGE_MB=0
     for case in "A=1 1 1" "A=1 1 2" "A=1 1 3" "A=1 2 1" "A=1 3 2" "T2I_NODE_RANKS=1 3 1" "T2I_NODE_MEMORY=0 2 1"; do
-        read -r variable np threads <<<"$case"
-        export "${variable?}"
-        train "$np" $base $options --threads "$threads" --steps 9 --out "$out"
-        unset "${variable%=*}"
+        train_case "$case" $base $options --steps 9 --out "$out"
         for file in $last best.safetensors model.safetensors; do
             cmp "$small/$file" "$out/$file" || fail "$options: $case (a variable, np, threads): another $file"
         done

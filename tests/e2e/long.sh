@@ -20,10 +20,7 @@ for options in "" "--dropout 0.1 --trie off"; do
     train 1 $base $options --block-size 512 --steps 4 --out "$scratch/one"
     grep -q 'truncated' "$scratch/train.log" && grep -q 'block-size 512' "$scratch/train.log" || fail "no prompt has 512 characters"
     for case in "A=1 1 2" "A=1 2 1" "A=1 3 1" "T2I_LARGE_MB=0 1 1" "T2I_LARGE_MB=0 2 1" $(printf ' T2I_VECTORS=%s,1,1' $levels); do
-        read -r variable np threads <<<"${case//,/ }"
-        export "${variable?}"
-        train "$np" $base $options --block-size 512 --threads "$threads" --steps 4 --out "$scratch/case"
-        unset "${variable%=*}"
+        train_case "${case//,/ }" $base $options --block-size 512 --steps 4 --out "$scratch/case"
         cmp "$scratch"/{one,case}/$last || fail "$options $case (a variable, np, threads): other bits"
         rm -r "$scratch/case"
     done
