@@ -15,7 +15,7 @@ ldconfig
 # Packages that stay: of bootstrap's what no build needs, and those whose libraries the programs load.
 {
     cat "$scratch/before"
-    sed -n '/^packages="/,/"$/p' bootstrap | sed 's/packages=//; s/"//g' | tr ' ' '\n' | grep -v -x -e '' -e gcc -e make -e pkg-config -e '.*-dev'
+    ./bootstrap --list | grep -v -x -e gcc -e make -e pkg-config -e '.*-dev'
     ldd /usr/local/bin/t2i-* /usr/local/libexec/t2i/t2i-reader /usr/local/lib/libt2i.so | sed -n 's/.* => \(\/[^ ]*\).*/\1/p' | sort -u |
         while read -r library; do dpkg-query -S "*/$(basename "$(readlink -f "$library")")"; done | sed 's/:.*//'
 } | sort -u >"$scratch/keep"

@@ -11,7 +11,7 @@ debian=packaging/debian
 # ---- names ----
 
 # What is listed with a package, without its version, or ${...}
-sed -n '/^packages="/,/"$/p' bootstrap | sed 's/^packages=//; s/"//g' | tr ' ' '\n' | grep . | sort >"$scratch/bootstrap"
+./bootstrap --list | sort >"$scratch/bootstrap"
 {
     awk '/^[A-Z]/ { on = /^(Build-Depends|Depends|Recommends):/ } on && /^Depends: t2i-train|^Depends: libt2i1/ { on = 0 } on' $debian/control |
         sed 's/^[A-Za-z-]*://; s/([^)]*)//g; s/\${[^}]*}//g' | tr ', ' '\n\n' | grep . | grep -v -x debhelper-compat
