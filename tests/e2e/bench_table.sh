@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # The table of `make bench`: medians, spread, and whether a goal was reached.
 set -eu
 cd "$(dirname "$0")/../.."

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # make dist: the same bytes twice and from the archive itself, all that git knows is in it, and a program builds from it without git.
 . tests/e2e/lib.sh.inc
 VERSION=$("$B/t2i-model" --version | sed -n '1s/.* //p')

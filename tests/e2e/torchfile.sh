@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # TIMEOUT: 300
 # We read whatever PyTorch saves, and it reads what we write. PYTHON names a Python that has torch.
 . tests/e2e/lib.sh.inc
