@@ -18,8 +18,8 @@ struct t2i_checkpoint_writer {
     const t2i_train_state *state;
     const char *run;
     long keep;
-    float
-        *weights; /* owned: the copy that is written; NULL: checkpoints are written synchronously */
+    t2i_write_mode mode;
+    float *weights;      /* owned: the copy that is written; NULL but with T2I_WRITE_COPY */
     t2i_checkpoint copy; /* the checkpoint being written; borrows everything */
     pthread_t thread;
     int begun, threaded;
@@ -34,7 +34,8 @@ int t2i_checkpoint_writer_aside(size_t bytes)
 }
 
 t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_train_state *state,
-                                     const char *run, long keep, int aside, t2i_error *err)
+                                     const char *run, long keep, t2i_write_mode mode,
+                                     t2i_error *err)
 {
     t2i_checkpoint_writer *s = *out = t2i_alloc(1, sizeof *s);
     size_t bytes = state->model.layout.floats * sizeof(float);
@@ -42,8 +43,10 @@ t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_trai
     s->state = state;
     s->run = run;
     s->keep = keep;
-    if (aside) s->weights = t2i_block_new(&state->model.layout);
-    if (!aside || s->weights != NULL) return T2I_OK;
+    s->mode = mode;
+    if (mode != T2I_WRITE_COPY) return T2I_OK;
+    s->weights = t2i_block_new(&state->model.layout);
+    if (s->weights != NULL) return T2I_OK;
     t2i_checkpoint_writer_free(s);
     *out = NULL;
     return t2i_fail_memory(err, bytes, "a copy of the weights");
@@ -96,6 +99,8 @@ void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *s)
     if (s->weights != NULL) {
         memcpy(s->weights, s->copy.weights, s->copy.model.layout.floats * sizeof *s->weights);
         s->copy.weights = s->weights;
+    }
+    if (s->mode != T2I_WRITE_SYNC) {
         sigset_t all, before; /* signals are handled by the main thread */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -110,16 +115,21 @@ int t2i_checkpoint_writer_done(const t2i_checkpoint_writer *s)
     return s->begun && atomic_load(&s->done);
 }
 
-t2i_status t2i_checkpoint_writer_end(t2i_checkpoint_writer *s, t2i_error *err)
+void t2i_checkpoint_writer_wait(const t2i_checkpoint_writer *s)
 {
     unsigned before = t2i_heartbeat_others();
-    T2I_ASSERT(s->begun);
-    while (!atomic_load(&s->done)) {
+    while (s->begun && !atomic_load(&s->done)) {
         t2i_cpu_sleep(1e-3);
         unsigned now = t2i_heartbeat_others();
         if (now != before) t2i_heartbeat_beat();
         before = now;
     }
+}
+
+t2i_status t2i_checkpoint_writer_end(t2i_checkpoint_writer *s, t2i_error *err)
+{
+    T2I_ASSERT(s->begun);
+    t2i_checkpoint_writer_wait(s);
     if (s->threaded) pthread_join(s->thread, NULL);
     s->begun = s->threaded = 0;
     if (s->status != T2I_OK) *err = s->err;

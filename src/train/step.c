@@ -71,7 +71,8 @@ struct t2i_step {
     double clock;              /* of the first thread */
     t2i_loss_spike
         usual; /* statistics of the loss, if skip-spikes is 0 and they need not be in checkpoints */
-    t2i_seconds *spent; /* while a step is taken */
+    t2i_seconds *spent;                  /* while a step is taken */
+    const t2i_checkpoint_writer *writer; /* before an update the step waits for it; or NULL */
 };
 
 /* ---- set-up ---- */
@@ -293,6 +294,11 @@ size_t t2i_step_work_bytes(const t2i_step *s)
 size_t t2i_step_reduce_bytes(const t2i_step *s)
 {
     return t2i_reduce_bytes(s->reduce);
+}
+
+void t2i_step_hold(t2i_step *s, const t2i_checkpoint_writer *writer)
+{
+    s->writer = writer;
 }
 
 /* ---- slices ---- */
@@ -644,6 +650,18 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
     s->sums[chunk] = sums.after;
 }
 
+/* Nothing may change while the checkpoint is written from it. */
+static void wait_for_writer(t2i_step *s)
+{
+    if (s->writer == NULL) return;
+    clock_into(s, &s->spent->sync);
+    t2i_heartbeat_phase(T2I_AT_SAVE, s->number,
+                        4 * s->in.state->model.layout.floats * sizeof(float));
+    t2i_checkpoint_writer_wait(s->writer);
+    t2i_heartbeat_phase(T2I_AT_SYNC, s->number, 0);
+    clock_into(s, &s->spent->checkpoint);
+}
+
 void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_seconds *seconds)
 {
     t2i_train_state *state = s->in.state;
@@ -691,6 +709,7 @@ void t2i_step_take(t2i_step *s, t2i_comm *comm, t2i_step_result *result, t2i_sec
         s->factors = t2i_optim_adamw_begin(&s->adamw,
                                            t2i_optim_clip_factor(result->norm, s->in.options->clip),
                                            (unsigned long)state->run.updates);
+        wait_for_writer(s);
         t2i_reduce_update(s->reduce, comm, update_chunk, s);
         s->packed.weights = NULL;
         s->summed = s->sums != NULL;

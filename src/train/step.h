@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "comm/comm.h"
+#include "train/checkpoint_writer.h"
 #include "train/contrastive_loss.h"
 #include "base/error.h"
 #include "comm/reduce.h"
@@ -87,11 +88,16 @@ void t2i_step_gather(t2i_step *step, t2i_comm *comm);
  * if `ema` is set. Valid until the next call. */
 float *t2i_step_model(t2i_step *step, t2i_comm *comm);
 
+/* Before each update the step waits for this writer, which reads weights and moments in place. It
+ * is borrowed; NULL: no writer. */
+void t2i_step_hold(t2i_step *step, const t2i_checkpoint_writer *writer);
+
 /* Does this rank's slice of weights and moments no longer match its checksums? */
 int t2i_step_damaged(const t2i_step *step);
 
 /* Collective. Computes step state->run.step + 1 and increments state->run.step. Adds the time taken
- * to *seconds: data and compute are those of the first thread, sync is the rest.
+ * to *seconds: data and compute are those of the first thread, checkpoint is the wait for the
+ * writer of t2i_step_hold, sync is the rest.
  *
  * Unless verify-every is 0, each update verifies the checksums of the slice that it modifies, and
  * every verify-every steps the ranks compare hashes of the weights that they compute with. If

@@ -19,7 +19,7 @@ typedef struct {
     size_t section; /* maximum floats of a gradient's section; a whole block: no sections */
     int by_layer;   /* weights are packed by layer (packed_weights.h) */
     int in_place;   /* one rank: the state has the only moments and averages, and checkpoints are
-                       written between steps */
+                       written from it */
 } t2i_step_plan;
 
 /* prompt_bytes: of all training prompts. */

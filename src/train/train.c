@@ -150,12 +150,13 @@ static void print_memory(const t2i_train *t)
            reduce = t2i_step_reduce_bytes(t->step);
     t2i_log_note("memory of rank 0: weights %.1f MB, moments%s %.1f MB, gradients %.1f MB, "
                  "activations %.1f MB, rows %.1f MB; picture features on its node %.1f MB; "
-                 "checkpoint %.1f MB%s",
+                 "checkpoint %.1f MB%s%s",
                  (double)block / 1e6, averages ? " and averages" : "",
                  (double)block * moments / 1e6, (double)reduce / 1e6, (double)work / 1e6,
                  (double)rows / 1e6, (double)features / 1e6,
                  t2i_resource_estimate_checkpoint(&t->sizes) / 1e6,
-                 t->aside ? ", written in the background from a copy of the weights" : "");
+                 t->aside ? ", written in the background" : "",
+                 t->aside && !in_place ? " from a copy of the weights" : "");
 }
 
 /* Collective. */
@@ -164,13 +165,16 @@ static t2i_status open_checkpoint_writer(t2i_train *t, t2i_error *err)
     const t2i_train_state *state = &t->state;
     size_t blocks = t->options->ema > 0 ? 4 : 3,
            bytes = state->model.layout.floats * sizeof(float) * blocks;
-    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 &&
-                                              !t2i_resource_estimate_plan(&t->sizes).in_place &&
-                                              t2i_checkpoint_writer_aside(bytes));
+    int in_place = t2i_resource_estimate_plan(&t->sizes).in_place;
+    t->aside = (int)t2i_comm_max(t->comm, t->rank == 0 && t2i_checkpoint_writer_aside(bytes));
+    t2i_write_mode mode = !t->aside  ? T2I_WRITE_SYNC
+                          : in_place ? T2I_WRITE_IN_PLACE
+                                     : T2I_WRITE_COPY;
     t2i_status mine = T2I_OK;
     if (t->rank == 0)
         mine = t2i_checkpoint_writer_new(&t->checkpoint_writer, state, t->options->out,
-                                         t->options->keep, t->aside, err);
+                                         t->options->keep, mode, err);
+    if (mode == T2I_WRITE_IN_PLACE) t2i_step_hold(t->step, t->checkpoint_writer);
     return t2i_comm_agree(t->comm, mine, err);
 }
 

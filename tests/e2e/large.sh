@@ -2,7 +2,8 @@
 # CORES: 2
 # TIMEOUT: 300
 # A large model is computed layer by layer, for several shards at a time, with weights packed by layer, and at one rank with one
-# copy of the moments: the same bits as when it is computed as a small one, at any number of ranks and threads.
+# copy of the moments: the same bits as when it is computed as a small one, at any number of ranks and threads. Its checkpoints,
+# which a thread writes from that copy, are whole.
 . tests/e2e/lib.sh.inc
 "$B/tests/helper/eval_set" "$scratch/set" 600 8 24
 base="--data $scratch/set/set.h5 --heads 2 --block-size 40 --lr 1e-3 --clip 1 --shards 8
@@ -31,6 +32,15 @@ for options in "$narrow --layers 3 --batch 1024" \
         diff <(losses "$small") <(losses "$out") >/dev/null || fail "$options: $case: another log"
         rm -r "$out"
     done
+    # the disk is slower than the steps: each write comes 30 ms late
+    T2I_ASIDE_MB=0 T2I_SHIM_UNDER=$out/checkpoints T2I_SHIM_FAIL="write 1 wait30 ever" LD_PRELOAD=$PWD/$B/tests/fault/shim.so \
+        "$B/tests/fault/alone" $base $options --threads 1 --steps 9 --out "$out" >"$scratch/train.log" 2>&1 ||
+        { fail "$options: a slow disk"; cat "$scratch/train.log"; }
+    for step in 4 8 9; do
+        cmp "$small/checkpoints/step-$step.safetensors" "$out/checkpoints/step-$step.safetensors" ||
+            fail "$options: a slow disk: another checkpoint of step $step"
+    done
+    rm -r "$out"
     # one rank, stopped and resumed; then as a small model at two
     train 1 $base $options --steps 5 --out "$out"
     train 1 $base $options --steps 7 --out "$out"

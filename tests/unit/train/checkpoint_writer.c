@@ -58,22 +58,24 @@ static void expect(const char *run, long step, float value)
     t2i_free(path);
 }
 
-static void save_some(int aside)
+static void save_some(t2i_write_mode mode)
 {
-    const char *run = in_scratch(aside ? "aside" : "run"), *folder;
+    static const char *const name[] = {"run", "aside", "in-place"};
+    const char *run = in_scratch(name[mode]), *folder;
     t2i_train_state c = sample();
     t2i_checkpoint_writer *checkpoint_writer;
     char path[800];
     snprintf(path, sizeof path, "%s/checkpoints", run);
     folder = path;
     OK(t2i_fs_mkdir(folder, &err));
-    OK(t2i_checkpoint_writer_new(&checkpoint_writer, &c, run, 2, aside, &err));
+    OK(t2i_checkpoint_writer_new(&checkpoint_writer, &c, run, 2, mode, &err));
     CU_ASSERT_FALSE(t2i_checkpoint_writer_done(checkpoint_writer));
     for (long step = 1; step <= 4; step++) {
         c.run.step = step;
         set_weights(&c, (float)step);
         t2i_checkpoint_writer_begin(checkpoint_writer);
-        if (!aside) CU_ASSERT_TRUE(t2i_checkpoint_writer_done(checkpoint_writer));
+        if (mode == T2I_WRITE_IN_PLACE) t2i_checkpoint_writer_wait(checkpoint_writer);
+        if (mode != T2I_WRITE_COPY) CU_ASSERT_TRUE(t2i_checkpoint_writer_done(checkpoint_writer));
         c.run.step = 99; /* training goes on */
         set_weights(&c, -1);
         OK(t2i_checkpoint_writer_end(checkpoint_writer, &err));
@@ -93,12 +95,17 @@ static void save_some(int aside)
 
 static void test_at_once(void)
 {
-    save_some(0);
+    save_some(T2I_WRITE_SYNC);
 }
 
 static void test_aside(void)
 {
-    save_some(1);
+    save_some(T2I_WRITE_COPY);
+}
+
+static void test_in_place(void)
+{
+    save_some(T2I_WRITE_IN_PLACE);
 }
 
 /* Checkpoints of later steps, which are there after a resume from an older one: they do not count,
@@ -114,7 +121,7 @@ static void test_later(void)
     }
     t2i_train_state c = sample();
     t2i_checkpoint_writer *writer;
-    OK(t2i_checkpoint_writer_new(&writer, &c, in_scratch("later"), 2, 0, &err));
+    OK(t2i_checkpoint_writer_new(&writer, &c, in_scratch("later"), 2, T2I_WRITE_SYNC, &err));
     for (long step = 1; step <= 3; step++) {
         c.run.step = step;
         t2i_checkpoint_writer_begin(writer);
@@ -164,7 +171,7 @@ static void test_signals(void)
     t2i_checkpoint_writer *writer;
     snprintf(folder, sizeof folder, "%s/checkpoints", run);
     OK(t2i_fs_mkdir(folder, &err));
-    OK(t2i_checkpoint_writer_new(&writer, &c, run, 1, 1, &err));
+    OK(t2i_checkpoint_writer_new(&writer, &c, run, 1, T2I_WRITE_COPY, &err));
     int seen = 0;
     for (int i = 0; i < 100 && !seen; i++) { /* it may be too fast to be looked at */
         t2i_checkpoint_writer_begin(writer);
@@ -192,6 +199,7 @@ int main(void)
     static const t2i_test tests[] = {
         {"at once", test_at_once},
         {"while training goes on", test_aside},
+        {"from the state itself", test_in_place},
         {"later ones stay, and do not count", test_later},
         {"its thread takes no signals", test_signals},
         {"which are large", test_large},
