@@ -11,10 +11,11 @@
  * so that few masked scores are computed. */
 enum { ROWS = 8 };
 
-/* Softmax weights of paths longer than SHORT are computed again in the backward pass, for QUERIES
- * queries at a time. Few of their scores are masked, so they are computed TALL queries at a time:
- * as many rows as whole tiles have. */
-enum { SHORT = T2I_ATTENTION_SHORT, TALL = 24, QUERIES = 2 * TALL };
+/* Paths longer than SHORT: BLOCK queries meet BLOCK keys at a time, so that all operands are in the
+ * second-level cache; TALL of them where some scores are masked. Both are whole tiles of a product
+ * at every vector level. Rows of scores are SCORES floats apart, an odd number of cache lines,
+ * because columns are read, too. KEPT floats of a query are kept for the backward pass. */
+enum { SHORT = T2I_ATTENTION_SHORT, BLOCK = 96, TALL = 24, SCORES = BLOCK + LANES, KEPT = 2 };
 
 static size_t least(size_t a, size_t b)
 {
@@ -115,6 +116,145 @@ T2I_STATIC_KERNEL(void, soften_back,
     }
 }
 
+/* Scores from `seen` on become -infinity, of which the exponential is 0. */
+T2I_INLINE void hide(float *row, size_t seen, size_t width)
+{
+    const t2i_part nothing = (t2i_part){0} - INFINITY;
+    t2i_part x;
+    t2i_part_int mine;
+    for (size_t j = seen / T2I_PART * T2I_PART; j < width; j += T2I_PART) {
+        memcpy(&x, row + j, sizeof x);
+        first_lanes(&mine, (ptrdiff_t)seen - (ptrdiff_t)j);
+        x = T2I_CHOOSE(t2i_part, mine, x, nothing);
+        memcpy(row + j, &x, sizeof x);
+    }
+}
+
+/* Rows of queries that meet a block of keys. */
+typedef struct {
+    size_t rows, seen,
+        width;         /* row r sees seen + r keys; width: the most that a row sees, padded */
+    const float *mask; /* NULL: none */
+    size_t mask_row;
+} span;
+
+/* The two steps of exp(score - top), for a row and for a part of it. */
+T2I_INLINE void begin_row(float *row, float *power, size_t width, float top)
+{
+    t2i_part x, n;
+    for (size_t j = 0; j < width; j += T2I_PART) {
+        memcpy(&x, row + j, sizeof x);
+        x -= top;
+        t2i_exp_begin(&x, &n);
+        memcpy(row + j, &x, sizeof x);
+        memcpy(power + j, &n, sizeof n);
+    }
+}
+
+T2I_INLINE void end_part(t2i_part *x, const float *row, const float *power)
+{
+    t2i_part n;
+    memcpy(x, row, sizeof *x);
+    memcpy(&n, power, sizeof n);
+    t2i_exp_end(x, &n);
+}
+
+/* The next block of a softmax over blocks of keys (Milakov, Gimelshein, "Online normalizer
+ * calculation for softmax", 2018). Each row of scores becomes exp(score - top), with dropout. top
+ * is the largest score up to here, sum the sum of exponentials; sum and result, the sum of values
+ * (rows, dk), shrink as top grows. */
+T2I_STATIC_KERNEL(void, weigh,
+                  (float *restrict score, const span *s, float *restrict top, float *restrict sum,
+                   float *restrict result, size_t dk),
+                  (score, s, top, sum, result, dk))
+{
+    enum { PARTS = LANES / T2I_PART };
+    float shrink[BLOCK] = {0};
+    t2i_part x, y, total[PARTS];
+    for (size_t r = 0; r < s->rows; r++) {
+        float *row = score + r * SCORES;
+        t2i_part most = (t2i_part){0} + top[r];
+        hide(row, s->seen + r, s->width);
+        for (size_t j = 0; j < s->width; j += T2I_PART) {
+            memcpy(&x, row + j, sizeof x);
+            most = T2I_LARGER(t2i_part, x, most);
+        }
+        float larger = t2i_largest(&most);
+        shrink[r] = top[r] - larger;
+        top[r] = larger;
+    }
+    for (size_t r = 0; r < s->rows; r += T2I_PART) {
+        memcpy(&x, shrink + r, sizeof x);
+        t2i_exp_part(&x);
+        memcpy(shrink + r, &x, sizeof x);
+    }
+    for (size_t r = 0; r < s->rows; r++) {
+        float *row = score + r * SCORES, power[BLOCK];
+        const float *mask = s->mask == NULL ? NULL : s->mask + r * s->mask_row;
+        for (size_t h = 0; h < PARTS; h++) total[h] = (t2i_part){0};
+        begin_row(row, power, s->width, top[r]);
+        for (size_t j = 0; j < s->width; j += LANES)
+            for (size_t h = 0, k = j; h < PARTS; h++, k += T2I_PART) {
+                end_part(&x, row + k, power + k);
+                total[h] += x;
+                if (mask != NULL) {
+                    memcpy(&y, mask + k, sizeof y);
+                    x *= y;
+                }
+                memcpy(row + k, &x, sizeof x);
+            }
+        sum[r] = sum[r] * shrink[r] + t2i_reduce_parts(total);
+        for (size_t c = 0; c < dk; c++) result[r * dk + c] *= shrink[r];
+    }
+}
+
+/* The scores become the softmax weights of the forward pass, with dropout, and the gradients of the
+ * weights, in dscore, those of the scores. kept: of each row, as t2i_attention keeps it; mean: of
+ * each row, the mean gradient of its weights. */
+T2I_STATIC_KERNEL(void, weigh_back,
+                  (float *restrict score, float *restrict dscore, const span *s,
+                   const float *restrict kept, const float *restrict mean),
+                  (score, dscore, s, kept, mean))
+{
+    t2i_part x, d, y;
+    for (size_t r = 0; r < s->rows; r++) {
+        float *p = score + r * SCORES, *ds = dscore + r * SCORES;
+        float inverse = kept[KEPT * r + 1], power[BLOCK];
+        const float *mask = s->mask == NULL ? NULL : s->mask + r * s->mask_row;
+        hide(p, s->seen + r, s->width);
+        begin_row(p, power, s->width, kept[KEPT * r]);
+        for (size_t j = 0; j < s->width; j += T2I_PART) {
+            end_part(&x, p + j, power + j);
+            memcpy(&d, ds + j, sizeof d);
+            x *= inverse;
+            if (mask != NULL) {
+                memcpy(&y, mask + j, sizeof y);
+                d = x * (d * y - mean[r]);
+                x *= y;
+            } else {
+                d = x * (d - mean[r]);
+            }
+            memcpy(p + j, &x, sizeof x);
+            memcpy(ds + j, &d, sizeof d);
+        }
+    }
+}
+
+/* out[r] = a[r] . b[r] */
+T2I_STATIC_KERNEL(void, dots,
+                  (float *out, const float *a, const float *b, size_t row, size_t rows, size_t dk),
+                  (out, a, b, row, rows, dk))
+{
+    for (size_t r = 0; r < rows; r++, a += row, b += row) {
+        float sum[LANES] = {0};
+        size_t c = 0;
+        for (; c + LANES <= dk; c += LANES)
+            for (size_t l = 0; l < LANES; l++) sum[l] += a[c + l] * b[c + l];
+        for (size_t l = 0; c + l < dk; l++) sum[l] += a[c + l] * b[c + l];
+        out[r] = t2i_reduce_lanes(sum);
+    }
+}
+
 size_t t2i_attention_row(size_t T)
 {
     return t2i_padded(T);
@@ -122,16 +262,17 @@ size_t t2i_attention_row(size_t T)
 
 size_t t2i_attention_kept(size_t T)
 {
-    return T <= SHORT ? t2i_padded(T) : 0;
+    return T <= SHORT ? t2i_padded(T) : KEPT;
 }
 
 size_t t2i_attention_scratch(size_t longest, size_t dk)
 {
     size_t width = whole_panels(longest), wide = whole_panels(dk), some = least(longest, SHORT),
            rooms = 2 * some * t2i_padded(some);
-    size_t long_rooms = longest > SHORT ? 2 * QUERIES * t2i_gemm_row(longest) : 0;
+    size_t long_rooms =
+        longest > SHORT ? 2 * BLOCK * SCORES + 3 * BLOCK * dk + 2 * longest * dk : 0;
     return 2 * width * dk + 3 * longest * wide + (rooms > long_rooms ? rooms : long_rooms) +
-           TALL * dk;
+           ROWS * dk;
 }
 
 /* Transposes the dk floats at `from` of the path's own positions to across (dk, T), in panels. */
@@ -180,17 +321,69 @@ static void score(float *out, size_t P, const float *a, size_t a_row, const floa
 {
     for (size_t j = 0; j < sees; j += T2I_PANEL)
         t2i_gemm_panel(out + j, P, a, a_row, 1, across + j * dk, rows,
-                       panel_columns(j, t2i_padded(sees)), dk);
+                       panel_columns(j, t2i_padded(sees)), dk, 0);
 }
 
-/* out (rows, dk) = a (rows, terms), with any strides, x rows of `along` from `first`. */
+/* out (rows, dk) = a (rows, terms), with any strides, x rows of `along` from `first`; add: chains
+ * start from out. */
 static void gather(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
                    const float *along, size_t first, size_t longest, size_t dk, size_t rows,
-                   size_t terms)
+                   size_t terms, int add)
 {
     for (size_t c = 0; c < dk; c += T2I_PANEL)
         t2i_gemm_panel(out + c, out_row, a, a_row, a_step, along + c * longest + first * T2I_PANEL,
-                       rows, panel_columns(c, dk), terms);
+                       rows, panel_columns(c, dk), terms, add);
+}
+
+/* to = factor x from, rows of dk floats, which are to_stride and from_stride apart. */
+T2I_STATIC_KERNEL(void, copy_rows,
+                  (float *to, size_t to_stride, const float *from, size_t from_stride, size_t rows,
+                   size_t dk, float factor),
+                  (to, to_stride, from, from_stride, rows, dk, factor))
+{
+    for (size_t r = 0; r < rows; r++, to += to_stride, from += from_stride)
+        for (size_t c = 0; c < dk; c++) to[c] = factor * from[c];
+}
+
+/* Number of positions from i on in the same block of `most` positions. */
+static size_t block_of(size_t i, size_t most, size_t T)
+{
+    return least(most - i % most, T - i);
+}
+
+/* Forward pass of a path longer than SHORT. */
+static void long_forward(float *out, float *kept, const float *mask, const float *qkv,
+                         const float *keys, const float *values, float *scratch,
+                         const t2i_path *path, size_t longest, size_t dk, size_t stride,
+                         size_t out_stride)
+{
+    size_t T = path->T, first = path->shared, P = t2i_padded(T);
+    float *query = scratch, *result = query + BLOCK * dk, *scores = result + BLOCK * dk;
+    float scale = 1.0f / sqrtf((float)dk);
+    for (size_t i = first, queries; i < T; i += queries) {
+        size_t node = path->node[i];
+        float top[BLOCK], sum[BLOCK] = {0};
+        queries = block_of(i, BLOCK, T);
+        copy_rows(query, dk, qkv + node * stride, stride, queries, dk, scale);
+        memset(result, 0, queries * dk * sizeof *result);
+        for (size_t r = 0; r < queries; r++) top[r] = -INFINITY;
+        for (size_t j = 0; j < i + queries; j += BLOCK)
+            for (size_t r = 0, rows; r < queries; r += rows) {
+                rows = block_of(i + r, j + BLOCK <= i ? BLOCK : TALL, T);
+                size_t sees = least(BLOCK, i + r + rows - j);
+                const span s = {rows, i + r + 1 - j, t2i_padded(sees),
+                                mask == NULL ? NULL : mask + (i + r - first) * P + j, P};
+                score(scores, SCORES, query + r * dk, dk, keys + j * dk, dk, rows, sees);
+                weigh(scores, &s, top + r, sum + r, result + r * dk, dk);
+                gather(result + r * dk, dk, scores, SCORES, 1, values, j, longest, dk, rows, sees,
+                       1);
+            }
+        for (size_t r = 0; r < queries; r++, kept += KEPT) {
+            kept[0] = top[r];
+            kept[1] = 1.0f / sum[r];
+            copy_rows(out + (node + r) * out_stride, 0, result + r * dk, 0, 1, dk, kept[1]);
+        }
+    }
 }
 
 void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
@@ -199,38 +392,41 @@ void t2i_attention(float *out, float *prob, const float *mask, const float *qkv,
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T);
     float *keys = scratch, *values = keys + whole_panels(longest) * dk,
-          *kept = values + longest * whole_panels(dk), *again = kept + TALL * P;
-    const size_t most = T <= SHORT ? ROWS : TALL;
+          *rooms = values + longest * whole_panels(dk);
     float scale = 1.0f / sqrtf((float)dk);
     put_across(keys, qkv + dk, path, dk, stride);
     put_along(values, qkv + 2 * dk, path, first, longest, dk, stride);
-    for (size_t i = first; i < T; i += most) {
-        size_t rows = least(most, T - i), node = path->node[i]; /* own nodes are consecutive */
-        float *p = T <= SHORT ? prob + (i - first) * P : again;
+    if (T > SHORT) {
+        long_forward(out, prob, mask, qkv, keys, values, rooms, path, longest, dk, stride,
+                     out_stride);
+        return;
+    }
+    for (size_t i = first; i < T; i += ROWS) {
+        size_t rows = least(ROWS, T - i), node = path->node[i]; /* own nodes are consecutive */
+        float *p = prob + (i - first) * P;
         score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
         soften(p, rows, i + 1, P, scale);
-        if (mask != NULL) t2i_ops_mask(kept, p, mask + (i - first) * P, rows * P);
-        gather(out + node * out_stride, out_stride, mask != NULL ? kept : p, P, 1, values, 0,
-               longest, dk, rows, i + rows);
+        if (mask != NULL) t2i_ops_mask(rooms, p, mask + (i - first) * P, rows * P);
+        gather(out + node * out_stride, out_stride, mask != NULL ? rooms : p, P, 1, values, 0,
+               longest, dk, rows, i + rows, 0);
     }
 }
 
-/* Gradients of keys or values of positions j ..: weight (queries, ..)^T x along, of queries i ..;
- * rows of weight are S floats apart. Set for these queries' own positions, accumulated for others.
- */
-static void give_back(float *to, size_t stride, const float *weight, size_t S, const float *along,
-                      const t2i_path *path, size_t i, size_t queries, size_t j, size_t rows,
-                      size_t longest, size_t dk, float *room)
+/* Gradients of keys or values of positions j ..: weight (queries, P)^T x along (queries, ..). Set
+ * for the path's own positions, accumulated for others. */
+static void give_back(float *to, size_t stride, const float *weight, size_t P, const float *along,
+                      const t2i_path *path, size_t j, size_t rows, size_t longest, size_t dk,
+                      float *room)
 {
-    size_t from = j > i ? j - i : 0; /* queries before j do not attend to it */
-    size_t own = i - path->shared + from, terms = queries - from;
-    weight += from * S + j;
-    if (j >= i) {
-        gather(to + path->node[j] * stride, stride, weight, 1, S, along, own, longest, dk, rows,
-               terms);
+    size_t first = path->shared, own = j > first ? j - first : 0; /* those before do not see j */
+    size_t terms = path->T - first - own;
+    weight += own * P + j;
+    if (j >= first) {
+        gather(to + path->node[j] * stride, stride, weight, 1, P, along, own, longest, dk, rows,
+               terms, 0);
         return;
     }
-    gather(room, dk, weight, 1, S, along, own, longest, dk, rows, terms);
+    gather(room, dk, weight, 1, P, along, own, longest, dk, rows, terms, 0);
     for (size_t r = 0; r < rows; r++)
         t2i_ops_add(to + path->node[j + r] * stride, room + r * dk, dk);
 }
@@ -239,48 +435,67 @@ static void give_back(float *to, size_t stride, const float *weight, size_t S, c
 typedef struct {
     float *values, *keys_across;   /* (dk, T) */
     float *keys, *query, *dresult; /* (T, dk) */
-    float *room;                   /* (TALL, dk) */
+    float *room;                   /* (ROWS, dk) */
     float *rooms;                  /* the rest */
 } operands;
 
-/* Gradients of a path longer than SHORT: a few queries at a time. Their softmax weights are
- * computed as in the forward pass. */
-static void long_back(float *dqkv, const float *dout, const float *mask, const float *qkv,
-                      const operands *o, const t2i_path *path, size_t longest, size_t dk,
-                      size_t stride, size_t out_stride)
+/* Backward pass of a path longer than SHORT (Dao, "FlashAttention-2", 2023). The mean gradient of a
+ * query's softmax weights is its result times the gradient of that. */
+static void long_back(float *dqkv, const float *out, const float *dout, const float *kept,
+                      const float *mask, const float *qkv, const operands *o, const t2i_path *path,
+                      size_t longest, size_t dk, size_t stride, size_t out_stride)
 {
-    size_t T = path->T, P = t2i_padded(T), S = t2i_gemm_row(T);
-    float scale = 1.0f / sqrtf((float)dk), *prob = o->rooms, *dscore = prob + QUERIES * S;
-    for (size_t i = path->shared, queries; i < T; i += queries) {
-        queries = least(QUERIES, T - i);
-        for (size_t r = 0, rows; r < queries; r += rows) {
-            rows = least(TALL, queries - r);
-            size_t node = path->node[i + r], sees = i + r + rows;
-            float *p = prob + r * S, *ds = dscore + r * S;
-            const float *drop = mask == NULL ? NULL : mask + (i + r - path->shared) * P;
-            score(p, S, qkv + node * stride, stride, o->keys_across, dk, rows, sees);
-            soften(p, rows, i + r + 1, S, scale);
-            score(ds, S, dout + node * out_stride, out_stride, o->values, dk, rows, sees);
-            for (size_t k = 0; drop != NULL && k < rows; k++)
-                t2i_ops_mask(ds + k * S, ds + k * S, drop + k * P, P);
-            soften_back(ds, p, rows, i + r + 1, S, scale);
-            for (size_t k = 0; drop != NULL && k < rows; k++)
-                t2i_ops_mask(p + k * S, p + k * S, drop + k * P, P);
-            gather(dqkv + node * stride, stride, ds, S, 1, o->keys, 0, longest, dk, rows, sees);
+    size_t T = path->T, first = path->shared, P = t2i_padded(T);
+    float *prob = o->rooms, *dscore = prob + BLOCK * SCORES, *query = dscore + BLOCK * SCORES,
+          *dresult = query + BLOCK * dk, *dquery = dresult + BLOCK * dk,
+          *dkeys = dquery + BLOCK * dk, *dvalues = dkeys + T * dk;
+    float scale = 1.0f / sqrtf((float)dk);
+    memset(dkeys, 0, 2 * T * dk * sizeof *dkeys);
+    for (size_t i = first, queries; i < T; i += queries) {
+        size_t node = path->node[i];
+        float mean[BLOCK];
+        queries = block_of(i, BLOCK, T);
+        copy_rows(query, dk, qkv + node * stride, stride, queries, dk, scale);
+        copy_rows(dresult, dk, dout + node * out_stride, out_stride, queries, dk, 1.0f);
+        dots(mean, out + node * out_stride, dout + node * out_stride, out_stride, queries, dk);
+        memset(dquery, 0, queries * dk * sizeof *dquery);
+        for (size_t j = 0; j < i + queries; j += BLOCK) {
+            size_t keys = least(BLOCK, i + queries - j), most = j + BLOCK <= i ? BLOCK : TALL;
+            for (size_t r = 0, rows; r < queries; r += rows) {
+                rows = block_of(i + r, most, T);
+                size_t sees = least(BLOCK, i + r + rows - j), own = i + r - first;
+                const span s = {rows, i + r + 1 - j, t2i_padded(sees),
+                                mask == NULL ? NULL : mask + own * P + j, P};
+                float *p = prob + r * SCORES, *ds = dscore + r * SCORES;
+                score(p, SCORES, query + r * dk, dk, o->keys_across + j * dk, dk, rows, sees);
+                score(ds, SCORES, dresult + r * dk, dk, o->values + j * dk, dk, rows, sees);
+                weigh_back(p, ds, &s, kept + own * KEPT, mean + r);
+                gather(dquery + r * dk, dk, ds, SCORES, 1, o->keys, j, longest, dk, rows, sees, 1);
+            }
+            for (size_t k = 0, rows; k < keys; k += rows) {
+                size_t from = j + k > i ? j + k - i : 0, own = i + from - first;
+                rows = least(most, keys - k);
+                gather(dkeys + (j + k) * dk, dk, dscore + from * SCORES + k, 1, SCORES, o->query,
+                       own, longest, dk, rows, queries - from, 1);
+                gather(dvalues + (j + k) * dk, dk, prob + from * SCORES + k, 1, SCORES, o->dresult,
+                       own, longest, dk, rows, queries - from, 1);
+            }
         }
-        for (size_t j = 0, rows; j < i + queries; j += rows) {
-            rows = least(TALL, (j < i ? i : i + queries) - j);
-            give_back(dqkv + dk, stride, dscore, S, o->query, path, i, queries, j, rows, longest,
-                      dk, o->room);
-            give_back(dqkv + 2 * dk, stride, prob, S, o->dresult, path, i, queries, j, rows,
-                      longest, dk, o->room);
-        }
+        copy_rows(dqkv + node * stride, stride, dquery, dk, queries, dk, scale);
     }
+    copy_rows(dkeys, dk, dkeys, dk, first, dk, scale);
+    for (size_t j = 0; j < first; j++) {
+        t2i_ops_add(dqkv + path->node[j] * stride + dk, dkeys + j * dk, dk);
+        t2i_ops_add(dqkv + path->node[j] * stride + 2 * dk, dvalues + j * dk, dk);
+    }
+    float *to = dqkv + path->node[first] * stride + dk;
+    copy_rows(to, stride, dkeys + first * dk, dk, T - first, dk, scale);
+    copy_rows(to + dk, stride, dvalues + first * dk, dk, T - first, dk, 1.0f);
 }
 
-void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *mask,
-                        const float *qkv, float *scratch, const t2i_path *path, size_t longest,
-                        size_t dk, size_t stride, size_t out_stride)
+void t2i_attention_back(float *dqkv, const float *out, const float *dout, const float *prob,
+                        const float *mask, const float *qkv, float *scratch, const t2i_path *path,
+                        size_t longest, size_t dk, size_t stride, size_t out_stride)
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T), wide = whole_panels(dk),
            across = whole_panels(longest) * dk, most = least(longest, SHORT);
@@ -290,7 +505,7 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
     o.dresult = o.query + longest * wide;
     o.keys_across = o.dresult + longest * wide;
     o.room = o.keys_across + across;
-    o.rooms = o.room + TALL * dk;
+    o.rooms = o.room + ROWS * dk;
     float *values = o.values, *keys = o.keys, *query = o.query, *dresult = o.dresult,
           *dscore = o.rooms, *kept = dscore + most * t2i_padded(most), *room = o.room;
     const float *weight = mask != NULL ? kept : prob; /* of the values */
@@ -301,7 +516,7 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
     put_along(dresult, dout, path, 0, longest, dk, out_stride);
     if (longest > SHORT) put_across(o.keys_across, qkv + dk, path, dk, stride);
     if (T > SHORT) {
-        long_back(dqkv, dout, mask, qkv, &o, path, longest, dk, stride, out_stride);
+        long_back(dqkv, out, dout, prob, mask, qkv, &o, path, longest, dk, stride, out_stride);
         return;
     }
     if (mask != NULL) t2i_ops_mask(kept, prob, mask, (T - first) * P);
@@ -311,14 +526,12 @@ void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const
         score(ds, P, dout + node * out_stride, out_stride, values, dk, rows, i + rows);
         if (mask != NULL) t2i_ops_mask(ds, ds, mask + (i - first) * P, rows * P);
         soften_back(ds, prob + (i - first) * P, rows, i + 1, P, scale);
-        gather(dqkv + node * stride, stride, ds, P, 1, keys, 0, longest, dk, rows, i + rows);
+        gather(dqkv + node * stride, stride, ds, P, 1, keys, 0, longest, dk, rows, i + rows, 0);
     }
     for (size_t j = 0, rows; j < T; j += rows) {
         rows = least(ROWS, (j < first ? first : T) - j);
-        give_back(dqkv + dk, stride, dscore, P, query, path, first, T - first, j, rows, longest, dk,
-                  room);
-        give_back(dqkv + 2 * dk, stride, weight, P, dresult, path, first, T - first, j, rows,
-                  longest, dk, room);
+        give_back(dqkv + dk, stride, dscore, P, query, path, j, rows, longest, dk, room);
+        give_back(dqkv + 2 * dk, stride, weight, P, dresult, path, j, rows, longest, dk, room);
     }
 }
 

@@ -26,8 +26,8 @@ typedef struct {
 /* Floats of a row of softmax weights: T, padded. There is one such row per query and head. */
 size_t t2i_attention_row(size_t T);
 /* Floats of a row that t2i_attention keeps for the backward pass: as many for paths of up to
- * T2I_ATTENTION_SHORT positions; 0 for longer ones, whose weights are computed again, so that
- * memory grows as T does. */
+ * T2I_ATTENTION_SHORT positions; 2 for longer ones, so that memory grows as T does: the largest
+ * score and the inverse of the sum of exponentials, from which weights are computed again. */
 enum { T2I_ATTENTION_SHORT = 128 };
 size_t t2i_attention_kept(size_t T);
 /* Floats of scratch memory of t2i_attention and t2i_attention_back (one head at a time) for paths
@@ -41,11 +41,11 @@ size_t t2i_attention_scratch(size_t longest, size_t dk);
 void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
                    const t2i_path *path, size_t longest, size_t dk, size_t stride,
                    size_t out_stride);
-/* Backward pass. dqkv has the layout of qkv; it is set for the path's own nodes and accumulated for
- * shared ones. */
-void t2i_attention_back(float *dqkv, const float *dout, const float *prob, const float *mask,
-                        const float *qkv, float *scratch, const t2i_path *path, size_t longest,
-                        size_t dk, size_t stride, size_t out_stride);
+/* Backward pass. out: as set by the forward pass. dqkv has the layout of qkv; it is set for the
+ * path's own nodes and accumulated for shared ones. */
+void t2i_attention_back(float *dqkv, const float *out, const float *dout, const float *prob,
+                        const float *mask, const float *qkv, float *scratch, const t2i_path *path,
+                        size_t longest, size_t dk, size_t stride, size_t out_stride);
 
 /* Attention of the last layer, where only the last position of a path has a query. Keys and values
  * need not be formed: q . (Wk h) = (Wk^T q) . h, and Wv applies to the weighted sum of h. All heads

@@ -407,7 +407,7 @@ void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const fl
 }
 
 void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
-                    const float *panel, size_t M, size_t N, size_t K)
+                    const float *panel, size_t M, size_t N, size_t K, int add)
 {
     now()->run(&(strip){.out = out,
                         .out_row = out_row,
@@ -417,7 +417,8 @@ void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, si
                         .b = panel,
                         .rows = M,
                         .columns = N,
-                        .K = K});
+                        .K = K,
+                        .end = {.add = add}});
 }
 
 /* Up to a panel of columns of an outer product; panel is packed from raw on the way. */

@@ -67,9 +67,10 @@ void t2i_gemm(float *out, size_t out_row, const float *a, size_t a_row, const fl
               size_t M, size_t N, size_t K, const t2i_gemm_end *end);
 
 /* A small product, as in attention: out (M, N) = a x panel for N <= T2I_PANEL. Element (m, k) of a
- * is a[m * a_row + k * a_step]; panel has K rows of T2I_PANEL floats, of which N are used. */
+ * is a[m * a_row + k * a_step]; panel has K rows of T2I_PANEL floats, of which N are used. add:
+ * chains start from out. */
 void t2i_gemm_panel(float *out, size_t out_row, const float *a, size_t a_row, size_t a_step,
-                    const float *panel, size_t M, size_t N, size_t K);
+                    const float *panel, size_t M, size_t N, size_t K, int add);
 
 /* out (M, N) = a (K, M)^T x b (K, N), b not packed; add: chains start from out. The gradient of a
  * weight, with K tokens. Rows are out_row, a_row and b_row floats apart. zeros: of a (K, M), or of

@@ -313,8 +313,8 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
                 t2i_attention(l->o + head * dk, prob, mask, qkv, w->scratch, &path, longest, dk,
                               3 * d, d);
             else
-                t2i_attention_back(dqkv + head * 3 * dk, dout + head * dk, prob, mask, qkv,
-                                   w->scratch, &path, longest, dk, 3 * d, d);
+                t2i_attention_back(dqkv + head * 3 * dk, l->o + head * dk, dout + head * dk, prob,
+                                   mask, qkv, w->scratch, &path, longest, dk, 3 * d, d);
             prob += (path.T - path.shared) * t2i_attention_kept(path.T);
             if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
         }

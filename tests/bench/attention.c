@@ -23,8 +23,9 @@ static void compute(const work *w)
         t2i_attention(w->out + a * w->dk, w->prob + a * kept, NULL, w->qkv + a * 3 * w->dk,
                       w->scratch, &path, w->T, w->dk, 3 * d, d);
     for (size_t a = 0; a < w->heads; a++)
-        t2i_attention_back(w->dqkv + a * 3 * w->dk, w->dout + a * w->dk, w->prob + a * kept, NULL,
-                           w->qkv + a * 3 * w->dk, w->scratch, &path, w->T, w->dk, 3 * d, d);
+        t2i_attention_back(w->dqkv + a * 3 * w->dk, w->out + a * w->dk, w->dout + a * w->dk,
+                           w->prob + a * kept, NULL, w->qkv + a * 3 * w->dk, w->scratch, &path,
+                           w->T, w->dk, 3 * d, d);
 }
 
 int main(int argc, char **argv)

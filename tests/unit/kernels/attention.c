@@ -24,6 +24,10 @@ static const shape shapes[] = {
     {{0, 100, 133, 40}, {150, 200, 280, 60}},
     {{0, 70, 129, 128}, {90, 130, 161, 128 + 1}},
     {{0, 0, 128, 1}, {128, 129, 180, 2}},
+    /* around the 96 positions of a block and the 24 of a part of it; one new position */
+    {{0, 191, 95, 119}, {192, 193, 191, 216}},
+    {{0, 1, 96, 279}, {145, 97, 280, 280}},
+    {{0, 96, 97, 215}, {280, 217, 241, 264}},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -142,8 +146,8 @@ static void run(const state *a, const shape *s, const uint32_t *node)
     mask = a->mask;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention_back(a->dqkv, a->dout, prob, mask, a->qkv, a->scratch, &path, longest(s),
-                           a->dk, a->stride, a->out_stride);
+        t2i_attention_back(a->dqkv, a->out, a->dout, prob, mask, a->qkv, a->scratch, &path,
+                           longest(s), a->dk, a->stride, a->out_stride);
         if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
         prob += (path.T - path.shared) * t2i_attention_kept(path.T);
     }
@@ -208,7 +212,7 @@ static void test_attention(void)
 static void test_memory(void)
 {
     for (size_t T = 512; T <= 2048; T *= 4) {
-        CU_ASSERT_EQUAL(t2i_attention_kept(T), 0);
+        CU_ASSERT_EQUAL(t2i_attention_kept(T), 2);
         CU_ASSERT_TRUE((double)t2i_attention_scratch(10 * T, 64) <
                        10.0 * (double)t2i_attention_scratch(T, 64));
     }
@@ -224,6 +228,39 @@ static void test_large_scores(void)
     t2i_attention(out, prob, NULL, qkv, scratch, &(t2i_path){node, 3, 0}, 3, 1, 3, 1);
     CU_ASSERT_TRUE(out[0] == 1.0f && out[1] == 2.0f && out[2] == 2.0f);
     CU_ASSERT_TRUE(prob[2 * 16 + 1] == 1.0f && prob[2 * 16] == 0.0f && prob[2 * 16 + 2] == 0.0f);
+}
+
+/* The same over several blocks of keys: with keys that grow every position looks at itself, with
+ * keys that shrink at the first. */
+static void test_long_large_scores(void)
+{
+    enum { T = 250 };
+    static uint32_t node[T];
+    static float qkv[3 * T], out[T], dout[T], dqkv[3 * T], kept[2 * T];
+    float *scratch = t2i_alloc(t2i_attention_scratch(T, 1), sizeof(float));
+    for (int grows = 0; grows < 2; grows++) {
+        size_t wrong = 0, lost = 0;
+        for (size_t t = 0; t < T; t++) {
+            node[t] = (uint32_t)t;
+            qkv[3 * t] = 1000;
+            qkv[3 * t + 1] = (float)(grows ? t : T - t);
+            qkv[3 * t + 2] = (float)t + 1;
+            dout[t] = 1;
+        }
+        const t2i_path path = {node, T, 0};
+        t2i_attention(out, kept, NULL, qkv, scratch, &path, T, 1, 3, 1);
+        t2i_attention_back(dqkv, out, dout, kept, NULL, qkv, scratch, &path, T, 1, 3, 1);
+        for (size_t t = 0; t < T; t++) {
+            wrong += out[t] != (grows ? (float)t + 1 : 1);
+            lost += dqkv[3 * t] != 0 || dqkv[3 * t + 1] != 0 ||
+                    dqkv[3 * t + 2] != (grows    ? 1.0f
+                                        : t == 0 ? (float)T
+                                                 : 0);
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_EQUAL(lost, 0);
+    }
+    t2i_free(scratch);
 }
 
 /* ---- the last layer ---- */
@@ -314,6 +351,7 @@ int main(void)
         {"attention and its gradient", test_attention},
         {"memory of long paths", test_memory},
         {"large scores", test_large_scores},
+        {"large scores, long path", test_long_large_scores},
         {"the last layer's", test_reach},
     };
     return t2i_test_main("attention", tests, sizeof tests / sizeof *tests);

@@ -85,8 +85,8 @@ static void attention(size_t T, size_t C)
     digest("t2i_attention", out, sizeof out);
     digest("t2i_attention's weights", prob, 2 * T * row * sizeof *prob);
     for (size_t p = 0; p < 2; p++)
-        t2i_attention_back(more, y, prob + p * T * row, NULL, x, room, &paths[p], T, dk, stride,
-                           dk + 1);
+        t2i_attention_back(more, out, y, prob + p * T * row, NULL, x, room, &paths[p], T, dk,
+                           stride, dk + 1);
     digest("t2i_attention_back", more, sizeof more);
     t2i_attention_reach(out, prob, NULL, y, x, room, &paths[0], HEADS, dk, 0.3f);
     digest("t2i_attention_reach", out, sizeof out);
@@ -95,6 +95,26 @@ static void attention(size_t T, size_t C)
     digest("t2i_attention_reach_back's dh", more, sizeof more);
     t2i_free(room);
     t2i_free(prob);
+}
+
+/* A path of several blocks of keys, in pieces of 50 floats per position. */
+static void long_attention(size_t T, size_t dk)
+{
+    enum { ROW = 50, LONGEST = 250 };
+    static float qkv[LONGEST * ROW], to[LONGEST * ROW], dto[LONGEST * ROW], dqkv[LONGEST * ROW];
+    uint32_t node[LONGEST];
+    float *room = t2i_alloc(t2i_attention_scratch(T, dk), sizeof *room);
+    float *kept = t2i_alloc(T * t2i_attention_kept(T), sizeof *kept);
+    for (size_t t = 0; t < T; t++) node[t] = (uint32_t)t;
+    fill(qkv, T * ROW);
+    fill(dto, T * ROW);
+    const t2i_path path = {node, T, 0};
+    t2i_attention(to, kept, NULL, qkv, room, &path, T, dk, ROW, ROW);
+    digest("t2i_attention, long", to, sizeof to);
+    t2i_attention_back(dqkv, to, dto, kept, NULL, qkv, room, &path, T, dk, ROW, ROW);
+    digest("t2i_attention_back, long", dqkv, sizeof dqkv);
+    t2i_free(room);
+    t2i_free(kept);
 }
 
 static void optimiser(size_t T, size_t C)
@@ -130,6 +150,11 @@ static void write_digests(void)
                 begin(number++);
                 part[p](tokens[t], sizes[c]);
             }
+    for (size_t T = 129; T <= 250; T += 121)
+        for (size_t dk = 5; dk <= 16; dk += 11) {
+            printf("%zu tokens, %zu columns\n", T, dk);
+            long_attention(T, dk);
+        }
 }
 
 static void test_levels(void)
