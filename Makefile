@@ -34,16 +34,20 @@ MPIRUN ?= $(MPIRUN.$(MPI))
 export HWLOC_COMPONENTS ?= -gl
 
 # Package names differ between distributions: the first one that pkg-config knows, or the first for its error message.
-pick     = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))) $(1))
+known    = $(firstword $(foreach p,$(1),$(shell pkg-config --exists $(p) && echo $(p))))
+pick     = $(or $(call known,$(1)),$(firstword $(1)))
 MPI_PKG.openmpi = $(call pick,ompi-c ompi mpich)
 MPI_PKG.mpich   = mpich
-PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(call pick,openblas openblas-pthread) $(call pick,hdf5-serial hdf5) \
+# Fedora and RHEL have no .pc file of OpenBLAS; HDF5 has none where autoconf built it.
+BLAS    := $(call known,openblas openblas-pthread)
+HDF5    := $(call known,hdf5-serial hdf5)
+PKGS    := $(if $(WRAPS),,$(MPI_PKG.$(MPI))) $(BLAS) $(HDF5) \
            libpng libjpeg libtiff-4 libwebp libwebpdemux zlib inih jansson libxxhash freetype2 harfbuzz expat libarchive
 # giflib has no .pc file in many distributions.
-LIBS     = $(shell pkg-config --libs $(PKGS)) -lgif -lm
+LIBS     = $(shell pkg-config --libs $(PKGS)) $(if $(BLAS),,-lopenblas) $(if $(HDF5),,-lhdf5) -lgif -lm
 # Optional; for t2i-reader. Sanitizers make system calls that its filter does not allow.
 SECCOMP := $(if $(filter asan fuzz,$(MODE)),,$(shell pkg-config --libs libseccomp 2>/dev/null))
-INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g') $(if $(BLAS),,-isystem /usr/include/openblas)
 # errno of sqrtf is not used; without it loops with sqrtf are vectorised.
 STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Itests -Iinclude $(INCLUDES) $(WARN)
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
