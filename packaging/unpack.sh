@@ -1,7 +1,7 @@
 #!/bin/sh
 # unpack.sh DIR PACKAGE...: the part of ./bootstrap --prefix. Without root, fetches these Debian packages and the
 # dependencies that are not installed, unpacks them below DIR, and writes
-#   DIR/env.sh  for a shell: `. DIR/env.sh` before mpirun and make
+#   DIR/env.sh  for a shell: `. DIR/env.sh` before make and the programs
 #   config.mk   for the Makefile, which then needs no such thing
 # No script of a package is run; what they would set up and is needed here is done below.
 set -eu
@@ -98,4 +98,4 @@ TEXT
 cat "$apt/names" >>"$prefix/packages"
 rm -rf "$apt"
 echo "4. wrote $prefix/env.sh, and config.mk for the Makefile; $(du -sm "$prefix" | cut -f1) MB in all"
-echo "ready: . $prefix/env.sh && make demo"
+echo "ready (the first command in every new shell): . $prefix/env.sh && make demo"

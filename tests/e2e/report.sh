@@ -62,4 +62,22 @@ for page in "$out/report.html" "$scratch/both.html"; do
     grep -q 'data-ready="yes"' "$scratch/dom" || fail "$page: the script did not come to its end"
     grep -q 'class="tip" hidden' "$scratch/dom" || fail "$page: no value under the pointer"
 done
+
+# on a narrow screen rows of a comparison are cards: each value has the name of its column, nothing is cut off
+cat >"$scratch/look.js" <<'END'
+var cell = document.querySelector('.cards td[data-name]');
+document.documentElement.dataset.seen = [getComputedStyle(cell.parentNode).display,
+    getComputedStyle(cell, '::before').content.replace(/"/g, ''),
+    getComputedStyle(cell.closest('table').rows[0]).display,
+    document.documentElement.scrollWidth > innerWidth].join(' ');
+END
+sed "/^document.documentElement.dataset.ready/r $scratch/look.js" "$scratch/both.html" >"$scratch/narrow.html"
+# looks_as WIDTH TEXT
+looks_as() {
+    timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$scratch/browser" --virtual-time-budget=2000 \
+        --window-size="$1,900" --dump-dom "file://$scratch/narrow.html" 2>/dev/null >"$scratch/dom" || fail "chromium"
+    grep -q "data-seen=\"$2\"" "$scratch/dom" || fail "$1 wide: $(grep -o 'data-seen="[^"]*"' "$scratch/dom"), not $2"
+}
+looks_as 500 'block state none false'
+looks_as 1200 'table-row none table-row false'
 finish

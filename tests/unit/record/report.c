@@ -315,6 +315,10 @@ static void compares(void)
     t2i_text_free(&page);
 }
 
+#define VALIDATION(n, loss, mrr, best)                                                             \
+    "{\"step\":" #n ",\"val_loss\":" #loss ",\"r1\":0,\"r10\":0,\"mrr\":" #mrr ",\"best\":" #best  \
+    "}\n"
+
 /* Only what means the same is drawn on one axis. */
 static void keeps_apart(void)
 {
@@ -327,12 +331,12 @@ static void keeps_apart(void)
         {"loss = mse\n", "{\"dataset\":\"b\"}", 2, 2, 1},
     };
     new_run("one");
-    put("one/log.jsonl", STEP(10, 0.5));
+    put("one/log.jsonl", STEP(10, 0.5) VALIDATION(10, 0.5, 0.5, 10));
     put("one/job.ini", "loss = mse\ntemperature = 0.05\n");
     put("one/status.json", known[0].status);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         new_run("two");
-        put("two/log.jsonl", STEP(10, 0.25));
+        put("two/log.jsonl", STEP(10, 0.25) VALIDATION(10, 0.25, 0.5, 10));
         put("two/job.ini", known[i].job);
         put("two/status.json", known[i].status);
         const char *const run[] = {in_scratch("one"), in_scratch("two")};
@@ -340,8 +344,11 @@ static void keeps_apart(void)
         t2i_text page = contents("both.html");
         well_formed(&page);
         CU_ASSERT_EQUAL(times(&page, "<b>Training loss</b>"), known[i].losses);
+        CU_ASSERT_EQUAL(times(&page, "<b>Validation loss</b>"), known[i].losses);
         CU_ASSERT_EQUAL(times(&page, "per batch, contrastive<"), i == 1);
+        CU_ASSERT_EQUAL(times(&page, "all rows, contrastive<"), i == 1);
         CU_ASSERT_EQUAL(times(&page, "<b>Validation MRR</b>"), known[i].scores);
+        CU_ASSERT_EQUAL(times(&page, "<b>Validation R@10</b>"), known[i].scores);
         CU_ASSERT_EQUAL(times(&page, "<b>Throughput</b>"), 1);
         CU_ASSERT_EQUAL(times(&page, "class=\"notice\""), known[i].notices);
         t2i_text_free(&page);
@@ -356,10 +363,6 @@ static void keeps_apart(void)
     CU_ASSERT_EQUAL(times(&page, "<b>Training loss</b>"), 2);
     t2i_text_free(&page);
 }
-
-#define VALIDATION(n, loss, mrr, best)                                                             \
-    "{\"step\":" #n ",\"val_loss\":" #loss ",\"r1\":0,\"r10\":0,\"mrr\":" #mrr ",\"best\":" #best  \
-    "}\n"
 
 /* The best step is that of best.safetensors, whatever was validated besides. */
 static void names_the_best(void)
