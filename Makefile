@@ -52,7 +52,9 @@ INCLUDES := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem
 STD      = -std=c11 -pthread -ffp-contract=off -fno-math-errno -D_POSIX_C_SOURCE=200809L -Isrc -Itests -Iinclude $(INCLUDES) $(WARN)
 ALL      = $(STD) $(OPT.$(MODE)) -MMD -MP $(CFLAGS)
 
-LIB_SRC := $(filter-out src/tools/t2i-%,$(wildcard src/*/*.c))
+# wildcard goes by the alphabet of the locale; what is linked has one order.
+files    = $(sort $(wildcard $(1)))
+LIB_SRC := $(filter-out src/tools/t2i-%,$(call files,src/*/*.c))
 # t2i-reader is started by the others: no page, no options.
 READER  := $B/t2i-reader
 TOOLS   := $(filter-out t2i-reader,$(basename $(notdir $(wildcard src/tools/t2i-*.c))))
@@ -75,7 +77,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$@")
 
 # The library: t2i.h over these modules, with no other name to be seen (objcopy makes them local in libt2i.a, too).
-LIBRARY_SRC := $(wildcard $(foreach f,base kernels model formats protobuf checkpoint dataset library,src/$f/*.c)) $(patsubst %,src/retrieval/%.c,gallery drawing)
+LIBRARY_SRC := $(call files,$(foreach f,base kernels model formats protobuf checkpoint dataset library,src/$f/*.c)) $(patsubst %,src/retrieval/%.c,gallery drawing)
 LIBRARY     := $B/libt2i.a $B/libt2i.so.1 $B/libt2i.so
 OBJCOPY ?= objcopy
 
@@ -117,7 +119,7 @@ $B/pic/%.o: %.c
 	$Q$(CC) $(ALL) -fPIC -fvisibility=hidden -c -o $@ $<
 $B/pic/modules.a: $(LIBRARY_SRC:%.c=$B/pic/%.o)
 	$Qrm -f $@ && $(AR) rcs $@ $^
-$B/pic/libt2i.o: $(patsubst %.c,$B/pic/%.o,$(wildcard src/library/*.c)) $B/pic/modules.a
+$B/pic/libt2i.o: $(patsubst %.c,$B/pic/%.o,$(call files,src/library/*.c)) $B/pic/modules.a
 	$Q$(LD) -r -o $@ $^ && $(OBJCOPY) --localize-hidden $@
 $B/libt2i.a: $B/pic/libt2i.o
 	$(call say,AR)

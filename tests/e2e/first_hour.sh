@@ -39,13 +39,7 @@ photos() {
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 
 if [ -n "${SOAK:-}" ] && [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/null; then
-    bare=$scratch/debian
-    trap 'for m in sys proc dev/shm dev; do umount "$bare/$m"; done; rm -rf --one-file-system "$scratch"' EXIT
-    debootstrap --variant=minbase bookworm "$bare" ${MIRROR:-} >/dev/null || { echo "debootstrap has no Debian to unpack here"; exit 77; }
-    cp /etc/resolv.conf "$bare/etc/"
-    cp -r /etc/apt/apt.conf.d /etc/apt/sources.list* "$bare/etc/apt/"
-    mount -t proc none "$bare/proc" && mount -t sysfs none "$bare/sys"
-    mount --bind /dev "$bare/dev" && mount --bind /dev/shm "$bare/dev/shm"
+    bare_debian "$scratch/debian"
     git clone -q . "$bare/project"
     photos "$bare/project"
     sed -i 's/^steps = .*/steps = 20/' "$bare"/project/jobs/*.ini

@@ -2,7 +2,8 @@
 # CORES: 2, TIMEOUT: 1800
 # The Debian packages: control names the packages that ./bootstrap does, and changelog the version of the source; where
 # dpkg-buildpackage, debhelper and lintian are, they are built, lintian finds nothing, they hold what they should and no
-# path or user of the build, and their programs find a picture. With SOAK=1 they are built again elsewhere: equal bits.
+# path or user of the build, and their programs find a picture. With SOAK=1 they are built again elsewhere: equal bits. As
+# root, where these are, also by reprotest (equal bits) and autopkgtest (debian/tests pass on a bare Debian 12, by debootstrap).
 . tests/e2e/lib.sh.inc
 VERSION=$("$B/t2i-model" --version | sed -n '1s/.* //p')
 export VERSION
@@ -53,10 +54,23 @@ sed "s|/usr/|$usr/|g" "$usr/share/t2i/jobs/taste.sh" >"$scratch/taste.sh"
 (cd "$scratch/work" && env -u B sh "$scratch/taste.sh") >"$scratch/said" 2>&1 || { cat "$scratch/said"; fail "the small model"; }
 grep -q '^ *1 .*large_purple_star_left.png$' "$scratch/said" && [ -s "$scratch/work/runs/taste.png" ] || { cat "$scratch/said"; fail "the small model: another answer"; }
 
-if [ -n "${SOAK:-}" ]; then
-    (umask 077 && TZ=Pacific/Kiritimati LC_ALL=C.UTF-8 HOME=/nonexistent CCACHE_DISABLE=1 build "$scratch/another")
-    for package in "$scratch"/deb/*.deb "$scratch"/deb/*.dsc "$scratch"/deb/*.debian.tar.xz; do
-        cmp "$package" "$scratch/another/${package##*/}" || fail "built elsewhere, ${package##*/} has other bits"
-    done
+[ -n "${SOAK:-}" ] || { finish; exit; }
+
+# ---- equal bits, and debian/tests ----
+
+# in Estonian z comes before t
+locale=$(locale -a | grep -m 1 -i '^et_EE.utf-*8' || echo C.UTF-8)
+(umask 077 && TZ=Pacific/Kiritimati LC_ALL=$locale HOME=/nonexistent CCACHE_DISABLE=1 build "$scratch/another")
+for package in "$scratch"/deb/*.deb "$scratch"/deb/*.dsc "$scratch"/deb/*.debian.tar.xz; do
+    cmp "$package" "$scratch/another/${package##*/}" || fail "built elsewhere, ${package##*/} has other bits"
+done
+if [ "$(id -u)" -eq 0 ] && type reprotest disorderfs faketime >/dev/null 2>&1; then
+    CCACHE_DISABLE=1 reprotest --no-diffoscope --vary=-user_group "$scratch"/deb/t2i-train_*.dsc -- null >"$scratch/log" 2>&1 ||
+        { tail -n 30 "$scratch/log"; fail "reprotest"; }
+fi
+if [ "$(id -u)" -eq 0 ] && type autopkgtest debootstrap >/dev/null 2>&1; then
+    bare_debian "$scratch/debian"
+    autopkgtest --no-built-binaries --setup-commands "apt-get -q update" "$scratch"/deb/*.changes -- chroot "$bare" >"$scratch/log" 2>&1 ||
+        { grep -E '^[a-z]+ +(PASS|FAIL|SKIP)' "$scratch/log" || tail -n 30 "$scratch/log"; fail "autopkgtest"; }
 fi
 finish
