@@ -1,6 +1,7 @@
 #!/bin/bash
-# ./bootstrap on a system without apt-get and make there: libraries without a .pc file (OpenBLAS on Fedora, HDF5, the MPI of
-# openSUSE) are found by their headers and mpicc; what is missing is named, with packages of other distributions.
+# ./bootstrap on a system without apt-get and make there: libraries without a .pc file (OpenBLAS on
+# Fedora, HDF5, the MPI of openSUSE) are found by their headers and mpicc; what is missing is named,
+# with packages of other distributions.
 . tests/e2e/lib.sh.inc
 case $B in *mpich*) echo "mpicc is that of Open MPI"; exit 77 ;; esac
 
@@ -42,7 +43,7 @@ mkdir -p "$scratch/build"
 cp -p "$B/libt2i-internal.a" "$scratch/build/"
 cp -rp "$B/src" "$scratch/build/"
 for test in tests/unit/kernels/ridge tests/unit/dataset/dataset_hostile; do
-    PATH=$scratch/bin:$PATH make -s B="$scratch/build" CC=mpicc "$scratch/build/$test" >"$scratch/said" 2>&1 && "$scratch/build/$test" >"$scratch/said" 2>&1 ||
-        { cat "$scratch/said"; fail "$test, without .pc files"; }
+    PATH=$scratch/bin:$PATH make -s B="$scratch/build" CC=mpicc "$scratch/build/$test" >"$scratch/said" 2>&1 &&
+        "$scratch/build/$test" >"$scratch/said" 2>&1 || { cat "$scratch/said"; fail "$test, without .pc files"; }
 done
 finish
