@@ -11,8 +11,9 @@ for seed in "$@"; do
     # shellcheck disable=SC2086
     $MPIRUN "$B/t2i-train" jobs/emoji-en.ini --data "$data" --out "$run"
     echo "== split seed $seed"
-    [ "$seed" != 1 ] || "$B/t2i-generate" "$run" "smiling cat" "birthday cake" "blue car" "snow mountain" "sad face" \
-        --out docs/images/emoji-en.png --force
+    "$B/t2i-generate" "$run" "smiling cat" "birthday cake" "blue car" "snow mountain" "sad face" \
+        --out "$run/sheet.png" --force # and the drawings beside it
+    [ "$seed" != 1 ] || cp "$run/sheet.png" docs/images/emoji-en.png
     # shellcheck disable=SC2086
     $MPIRUN "$B/t2i-eval" "$run" --split all --ranks "$run/ranks.tsv"
     awk -F'\t' '$1 == "unseen prompts" && $2 !~ / / && $2 !~ /^-/ { n++; model += $3 == 1; words += $5 == 1; both += $6 == 1 }
