@@ -270,7 +270,7 @@ size_t t2i_attention_scratch(size_t longest, size_t dk)
     size_t width = whole_panels(longest), wide = whole_panels(dk), some = least(longest, SHORT),
            rooms = 2 * some * t2i_padded(some);
     size_t long_rooms =
-        longest > SHORT ? 2 * BLOCK * SCORES + 3 * BLOCK * dk + 2 * longest * dk : 0;
+        longest > SHORT ? 2 * BLOCK * SCORES + 3 * BLOCK * dk + 2 * BLOCK * wide : 0;
     return 2 * width * dk + 3 * longest * wide + (rooms > long_rooms ? rooms : long_rooms) +
            ROWS * dk;
 }
@@ -433,10 +433,11 @@ static void give_back(float *to, size_t stride, const float *weight, size_t P, c
 
 /* The operands of a backward pass in the scratch memory. */
 typedef struct {
-    float *values, *keys_across;   /* (dk, T) */
-    float *keys, *query, *dresult; /* (T, dk) */
-    float *room;                   /* (ROWS, dk) */
-    float *rooms;                  /* the rest */
+    float *values, *keys_across; /* (dk, T) */
+    float *keys;                 /* (T, dk) */
+    float *query, *dresult;      /* (T, dk); of a long path dkeys and dvalues */
+    float *room;                 /* (ROWS, dk) */
+    float *rooms;                /* the rest */
 } operands;
 
 /* Backward pass of a path longer than SHORT (Dao, "FlashAttention-2", 2023). The mean gradient of a
@@ -448,15 +449,20 @@ static void long_back(float *dqkv, const float *out, const float *dout, const fl
     size_t T = path->T, first = path->shared, P = t2i_padded(T);
     float *prob = o->rooms, *dscore = prob + BLOCK * SCORES, *query = dscore + BLOCK * SCORES,
           *dresult = query + BLOCK * dk, *dquery = dresult + BLOCK * dk,
-          *dkeys = dquery + BLOCK * dk, *dvalues = dkeys + T * dk;
+          *queries_along = dquery + BLOCK * dk,
+          *dresults_along = queries_along + BLOCK * whole_panels(dk), *dkeys = o->query,
+          *dvalues = o->dresult;
     float scale = 1.0f / sqrtf((float)dk);
-    memset(dkeys, 0, 2 * T * dk * sizeof *dkeys);
+    memset(dkeys, 0, T * dk * sizeof *dkeys);
+    memset(dvalues, 0, T * dk * sizeof *dvalues);
     for (size_t i = first, queries; i < T; i += queries) {
         size_t node = path->node[i];
         float mean[BLOCK];
         queries = block_of(i, BLOCK, T);
         copy_rows(query, dk, qkv + node * stride, stride, queries, dk, scale);
         copy_rows(dresult, dk, dout + node * out_stride, out_stride, queries, dk, 1.0f);
+        t2i_gemm_pack(queries_along, query, dk, queries, dk);
+        t2i_gemm_pack(dresults_along, dresult, dk, queries, dk);
         dots(mean, out + node * out_stride, dout + node * out_stride, out_stride, queries, dk);
         memset(dquery, 0, queries * dk * sizeof *dquery);
         for (size_t j = 0; j < i + queries; j += BLOCK) {
@@ -473,23 +479,22 @@ static void long_back(float *dqkv, const float *out, const float *dout, const fl
                 gather(dquery + r * dk, dk, ds, SCORES, 1, o->keys, j, longest, dk, rows, sees, 1);
             }
             for (size_t k = 0, rows; k < keys; k += rows) {
-                size_t from = j + k > i ? j + k - i : 0, own = i + from - first;
+                size_t from = j + k > i ? j + k - i : 0; /* those before do not see these keys */
                 rows = least(most, keys - k);
-                gather(dkeys + (j + k) * dk, dk, dscore + from * SCORES + k, 1, SCORES, o->query,
-                       own, longest, dk, rows, queries - from, 1);
-                gather(dvalues + (j + k) * dk, dk, prob + from * SCORES + k, 1, SCORES, o->dresult,
-                       own, longest, dk, rows, queries - from, 1);
+                gather(dkeys + (j + k) * dk, dk, dscore + from * SCORES + k, 1, SCORES,
+                       queries_along, from, queries, dk, rows, queries - from, 1);
+                gather(dvalues + (j + k) * dk, dk, prob + from * SCORES + k, 1, SCORES,
+                       dresults_along, from, queries, dk, rows, queries - from, 1);
             }
         }
         copy_rows(dqkv + node * stride, stride, dquery, dk, queries, dk, scale);
     }
-    copy_rows(dkeys, dk, dkeys, dk, first, dk, scale);
     for (size_t j = 0; j < first; j++) {
         t2i_ops_add(dqkv + path->node[j] * stride + dk, dkeys + j * dk, dk);
         t2i_ops_add(dqkv + path->node[j] * stride + 2 * dk, dvalues + j * dk, dk);
     }
     float *to = dqkv + path->node[first] * stride + dk;
-    copy_rows(to, stride, dkeys + first * dk, dk, T - first, dk, scale);
+    copy_rows(to, stride, dkeys + first * dk, dk, T - first, dk, 1.0f);
     copy_rows(to + dk, stride, dvalues + first * dk, dk, T - first, dk, 1.0f);
 }
 
@@ -512,13 +517,13 @@ void t2i_attention_back(float *dqkv, const float *out, const float *dout, const 
     float scale = 1.0f / sqrtf((float)dk);
     put_across(values, qkv + 2 * dk, path, dk, stride);
     put_along(keys, qkv + dk, path, first, longest, dk, stride);
-    put_along(query, qkv, path, 0, longest, dk, stride);
-    put_along(dresult, dout, path, 0, longest, dk, out_stride);
     if (longest > SHORT) put_across(o.keys_across, qkv + dk, path, dk, stride);
     if (T > SHORT) {
         long_back(dqkv, out, dout, prob, mask, qkv, &o, path, longest, dk, stride, out_stride);
         return;
     }
+    put_along(query, qkv, path, 0, longest, dk, stride);
+    put_along(dresult, dout, path, 0, longest, dk, out_stride);
     if (mask != NULL) t2i_ops_mask(kept, prob, mask, (T - first) * P);
     for (size_t i = first; i < T; i += ROWS) {
         size_t rows = least(ROWS, T - i), node = path->node[i];
