@@ -148,6 +148,40 @@ static void test_large(void)
     unsetenv("T2I_LARGE_MB");
 }
 
+/* A large model whose layers are computed one by one: a worker has one whole gradient, and of the
+ * others a section. */
+static void test_sections(void)
+{
+    static const t2i_config config = {.vocab_size = 20,
+                                      .d_model = 64,
+                                      .n_heads = 2,
+                                      .n_layers = 30,
+                                      .d_ff = 256,
+                                      .block_size = 16,
+                                      .vision_feature_dim = D};
+    const t2i_train_options options = {.keep = 2};
+    t2i_model model;
+    t2i_sampler sampler = {.shards = 8, .batch = 8, .rows = 4000};
+    OK(t2i_model_new(&model, &config, &err));
+    const t2i_run_sizes run = {.options = &options,
+                               .model = &model,
+                               .sampler = &sampler,
+                               .size = 2,
+                               .threads = THREADS,
+                               .longest = 16,
+                               .prompt_bytes = 40000,
+                               .pictures = PICTURES};
+    const double block = (double)model.layout.floats * sizeof(float),
+                 small = t2i_resource_estimate_rank(&run, 1, 2).own;
+    setenv("T2I_LARGE_MB", "0", 1);
+    const size_t section = t2i_resource_estimate_plan(&run).section;
+    CU_ASSERT_TRUE(section * 20 < model.layout.floats);
+    CU_ASSERT_DOUBLE_EQUAL(small - t2i_resource_estimate_rank(&run, 1, 2).own,
+                           THREADS * (block - (double)section * sizeof(float)), block / 10);
+    unsetenv("T2I_LARGE_MB");
+    t2i_model_free(&model);
+}
+
 /* The rows of all ranks are those of the dataset. */
 static void test_rows(void)
 {
@@ -163,6 +197,7 @@ int main(void)
         {"averaged weights and audits", test_averages},
         {"n-grams", test_ngrams},
         {"a large model", test_large},
+        {"gradients in sections", test_sections},
         {"pictures of batches and samples", test_pictures},
         {"features of a node", test_features_of_node},
         {"rows of a rank", test_rows},
