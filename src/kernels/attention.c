@@ -132,10 +132,8 @@ T2I_INLINE void hide(float *row, size_t seen, size_t width)
 
 /* Rows of queries that meet a block of keys. */
 typedef struct {
-    size_t rows, seen,
-        width;         /* row r sees seen + r keys; width: the most that a row sees, padded */
-    const float *mask; /* NULL: none */
-    size_t mask_row;
+    size_t rows, seen, width; /* row r sees seen + r keys; width: the last row's, padded */
+    const float *mask;        /* rows SCORES floats apart; NULL: none */
 } span;
 
 /* The two steps of exp(score - top), for a row and for a part of it. */
@@ -190,7 +188,7 @@ T2I_STATIC_KERNEL(void, weigh,
     }
     for (size_t r = 0; r < s->rows; r++) {
         float *row = score + r * SCORES, power[BLOCK];
-        const float *mask = s->mask == NULL ? NULL : s->mask + r * s->mask_row;
+        const float *mask = s->mask == NULL ? NULL : s->mask + r * SCORES;
         for (size_t h = 0; h < PARTS; h++) total[h] = (t2i_part){0};
         begin_row(row, power, s->width, top[r]);
         for (size_t j = 0; j < s->width; j += LANES)
@@ -220,7 +218,7 @@ T2I_STATIC_KERNEL(void, weigh_back,
     for (size_t r = 0; r < s->rows; r++) {
         float *p = score + r * SCORES, *ds = dscore + r * SCORES;
         float inverse = kept[KEPT * r + 1], power[BLOCK];
-        const float *mask = s->mask == NULL ? NULL : s->mask + r * s->mask_row;
+        const float *mask = s->mask == NULL ? NULL : s->mask + r * SCORES;
         hide(p, s->seen + r, s->width);
         begin_row(p, power, s->width, kept[KEPT * r]);
         for (size_t j = 0; j < s->width; j += T2I_PART) {
@@ -270,7 +268,7 @@ size_t t2i_attention_scratch(size_t longest, size_t dk)
     size_t width = whole_panels(longest), wide = whole_panels(dk), some = least(longest, SHORT),
            rooms = 2 * some * t2i_padded(some);
     size_t long_rooms =
-        longest > SHORT ? 2 * BLOCK * SCORES + 3 * BLOCK * dk + 2 * BLOCK * wide : 0;
+        longest > SHORT ? 3 * BLOCK * SCORES + 3 * BLOCK * dk + 2 * BLOCK * wide : 0;
     return 2 * width * dk + 3 * longest * wide + (rooms > long_rooms ? rooms : long_rooms) +
            ROWS * dk;
 }
@@ -351,14 +349,25 @@ static size_t block_of(size_t i, size_t most, size_t T)
     return least(most - i % most, T - i);
 }
 
+/* The masks of `rows` queries from `own` on, for `width` keys from j on; NULL: none. */
+static const float *draw(float *room, const t2i_attention_mask *mask, size_t own, size_t rows,
+                         size_t j, size_t width)
+{
+    if (mask == NULL) return NULL;
+    for (size_t r = 0; r < rows; r++)
+        mask->draw(mask->source, own + r, j, room + r * SCORES, width);
+    return room;
+}
+
 /* Forward pass of a path longer than SHORT. */
-static void long_forward(float *out, float *kept, const float *mask, const float *qkv,
+static void long_forward(float *out, float *kept, const t2i_attention_mask *mask, const float *qkv,
                          const float *keys, const float *values, float *scratch,
                          const t2i_path *path, size_t longest, size_t dk, size_t stride,
                          size_t out_stride)
 {
-    size_t T = path->T, first = path->shared, P = t2i_padded(T);
-    float *query = scratch, *result = query + BLOCK * dk, *scores = result + BLOCK * dk;
+    size_t T = path->T, first = path->shared;
+    float *query = scratch, *result = query + BLOCK * dk, *scores = result + BLOCK * dk,
+          *masks = scores + BLOCK * SCORES;
     float scale = 1.0f / sqrtf((float)dk);
     for (size_t i = first, queries; i < T; i += queries) {
         size_t node = path->node[i];
@@ -370,9 +379,9 @@ static void long_forward(float *out, float *kept, const float *mask, const float
         for (size_t j = 0; j < i + queries; j += BLOCK)
             for (size_t r = 0, rows; r < queries; r += rows) {
                 rows = block_of(i + r, j + BLOCK <= i ? BLOCK : TALL, T);
-                size_t sees = least(BLOCK, i + r + rows - j);
-                const span s = {rows, i + r + 1 - j, t2i_padded(sees),
-                                mask == NULL ? NULL : mask + (i + r - first) * P + j, P};
+                size_t sees = least(BLOCK, i + r + rows - j), width = t2i_padded(sees);
+                const span s = {rows, i + r + 1 - j, width,
+                                draw(masks, mask, i + r - first, rows, j, width)};
                 score(scores, SCORES, query + r * dk, dk, keys + j * dk, dk, rows, sees);
                 weigh(scores, &s, top + r, sum + r, result + r * dk, dk);
                 gather(result + r * dk, dk, scores, SCORES, 1, values, j, longest, dk, rows, sees,
@@ -386,8 +395,8 @@ static void long_forward(float *out, float *kept, const float *mask, const float
     }
 }
 
-void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
-                   const t2i_path *path, size_t longest, size_t dk, size_t stride,
+void t2i_attention(float *out, float *prob, const t2i_attention_mask *mask, const float *qkv,
+                   float *scratch, const t2i_path *path, size_t longest, size_t dk, size_t stride,
                    size_t out_stride)
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T);
@@ -406,7 +415,7 @@ void t2i_attention(float *out, float *prob, const float *mask, const float *qkv,
         float *p = prob + (i - first) * P;
         score(p, P, qkv + node * stride, stride, keys, dk, rows, i + rows);
         soften(p, rows, i + 1, P, scale);
-        if (mask != NULL) t2i_ops_mask(rooms, p, mask + (i - first) * P, rows * P);
+        if (mask != NULL) t2i_ops_mask(rooms, p, mask->rows + (i - first) * P, rows * P);
         gather(out + node * out_stride, out_stride, mask != NULL ? rooms : p, P, 1, values, 0,
                longest, dk, rows, i + rows, 0);
     }
@@ -443,14 +452,16 @@ typedef struct {
 /* Backward pass of a path longer than SHORT (Dao, "FlashAttention-2", 2023). The mean gradient of a
  * query's softmax weights is its result times the gradient of that. */
 static void long_back(float *dqkv, const float *out, const float *dout, const float *kept,
-                      const float *mask, const float *qkv, const operands *o, const t2i_path *path,
-                      size_t longest, size_t dk, size_t stride, size_t out_stride)
+                      const t2i_attention_mask *mask, const float *qkv, const operands *o,
+                      const t2i_path *path, size_t longest, size_t dk, size_t stride,
+                      size_t out_stride)
 {
-    size_t T = path->T, first = path->shared, P = t2i_padded(T);
+    size_t T = path->T, first = path->shared;
     float *prob = o->rooms, *dscore = prob + BLOCK * SCORES, *query = dscore + BLOCK * SCORES,
           *dresult = query + BLOCK * dk, *dquery = dresult + BLOCK * dk,
           *queries_along = dquery + BLOCK * dk,
-          *dresults_along = queries_along + BLOCK * whole_panels(dk), *dkeys = o->query,
+          *dresults_along = queries_along + BLOCK * whole_panels(dk),
+          *masks = dresults_along + BLOCK * whole_panels(dk), *dkeys = o->query,
           *dvalues = o->dresult;
     float scale = 1.0f / sqrtf((float)dk);
     memset(dkeys, 0, T * dk * sizeof *dkeys);
@@ -469,9 +480,9 @@ static void long_back(float *dqkv, const float *out, const float *dout, const fl
             size_t keys = least(BLOCK, i + queries - j), most = j + BLOCK <= i ? BLOCK : TALL;
             for (size_t r = 0, rows; r < queries; r += rows) {
                 rows = block_of(i + r, most, T);
-                size_t sees = least(BLOCK, i + r + rows - j), own = i + r - first;
-                const span s = {rows, i + r + 1 - j, t2i_padded(sees),
-                                mask == NULL ? NULL : mask + own * P + j, P};
+                size_t sees = least(BLOCK, i + r + rows - j), own = i + r - first,
+                       width = t2i_padded(sees);
+                const span s = {rows, i + r + 1 - j, width, draw(masks, mask, own, rows, j, width)};
                 float *p = prob + r * SCORES, *ds = dscore + r * SCORES;
                 score(p, SCORES, query + r * dk, dk, o->keys_across + j * dk, dk, rows, sees);
                 score(ds, SCORES, dresult + r * dk, dk, o->values + j * dk, dk, rows, sees);
@@ -499,8 +510,9 @@ static void long_back(float *dqkv, const float *out, const float *dout, const fl
 }
 
 void t2i_attention_back(float *dqkv, const float *out, const float *dout, const float *prob,
-                        const float *mask, const float *qkv, float *scratch, const t2i_path *path,
-                        size_t longest, size_t dk, size_t stride, size_t out_stride)
+                        const t2i_attention_mask *mask, const float *qkv, float *scratch,
+                        const t2i_path *path, size_t longest, size_t dk, size_t stride,
+                        size_t out_stride)
 {
     size_t T = path->T, first = path->shared, P = t2i_padded(T), wide = whole_panels(dk),
            across = whole_panels(longest) * dk, most = least(longest, SHORT);
@@ -524,12 +536,12 @@ void t2i_attention_back(float *dqkv, const float *out, const float *dout, const 
     }
     put_along(query, qkv, path, 0, longest, dk, stride);
     put_along(dresult, dout, path, 0, longest, dk, out_stride);
-    if (mask != NULL) t2i_ops_mask(kept, prob, mask, (T - first) * P);
+    if (mask != NULL) t2i_ops_mask(kept, prob, mask->rows, (T - first) * P);
     for (size_t i = first; i < T; i += ROWS) {
         size_t rows = least(ROWS, T - i), node = path->node[i];
         float *ds = dscore + (i - first) * P;
         score(ds, P, dout + node * out_stride, out_stride, values, dk, rows, i + rows);
-        if (mask != NULL) t2i_ops_mask(ds, ds, mask + (i - first) * P, rows * P);
+        if (mask != NULL) t2i_ops_mask(ds, ds, mask->rows + (i - first) * P, rows * P);
         soften_back(ds, prob + (i - first) * P, rows, i + 1, P, scale);
         gather(dqkv + node * stride, stride, ds, P, 1, keys, 0, longest, dk, rows, i + rows, 0);
     }

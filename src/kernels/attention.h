@@ -6,7 +6,7 @@
  * positions up to its own. Keys and values stay in the scratch memory from one path to the next, so
  * paths must be visited in order, beginning with one that shares nothing.
  *
- * Dropout of the softmax weights: mask has a row per query and multiplies them; NULL: none. prob
+ * Dropout of the softmax weights: a mask has a row per query and multiplies them; NULL: none. prob
  * stays as before the dropout.
  *
  * Functions take raw pointers and sizes, allocate nothing, and have no state except the scratch
@@ -30,22 +30,34 @@ size_t t2i_attention_row(size_t T);
  * score and the inverse of the sum of exponentials, from which weights are computed again. */
 enum { T2I_ATTENTION_SHORT = 128 };
 size_t t2i_attention_kept(size_t T);
+
+/* Masks of a path. rows: t2i_attention_row floats per query, for paths of up to T2I_ATTENTION_SHORT
+ * positions. draw, for longer ones: writes `count` elements of the row of a query, from element
+ * `begin` on, a multiple of 32. Queries are counted from the first of the path's own. Both passes
+ * call it for all that they use. */
+typedef struct {
+    const float *rows;
+    void (*draw)(const void *source, size_t query, size_t begin, float *out, size_t count);
+    const void *source;
+} t2i_attention_mask;
+
 /* Floats of scratch memory of t2i_attention and t2i_attention_back (one head at a time) for paths
  * of up to `longest` positions. */
 size_t t2i_attention_scratch(size_t longest, size_t dk);
 
 /* Forward pass of one head and one path. qkv: [q k v] of this head for node 0, each dk wide; the
  * nodes are `stride` floats apart. out: dk floats per node, out_stride apart, from node 0; those of
- * the queries are set. prob: (T - shared) rows of t2i_attention_kept, needed by the backward pass;
- * mask: as many of t2i_attention_row. */
-void t2i_attention(float *out, float *prob, const float *mask, const float *qkv, float *scratch,
-                   const t2i_path *path, size_t longest, size_t dk, size_t stride,
+ * the queries are set. prob: (T - shared) rows of t2i_attention_kept, needed by the backward pass.
+ */
+void t2i_attention(float *out, float *prob, const t2i_attention_mask *mask, const float *qkv,
+                   float *scratch, const t2i_path *path, size_t longest, size_t dk, size_t stride,
                    size_t out_stride);
 /* Backward pass. out: as set by the forward pass. dqkv has the layout of qkv; it is set for the
  * path's own nodes and accumulated for shared ones. */
 void t2i_attention_back(float *dqkv, const float *out, const float *dout, const float *prob,
-                        const float *mask, const float *qkv, float *scratch, const t2i_path *path,
-                        size_t longest, size_t dk, size_t stride, size_t out_stride);
+                        const t2i_attention_mask *mask, const float *qkv, float *scratch,
+                        const t2i_path *path, size_t longest, size_t dk, size_t stride,
+                        size_t out_stride);
 
 /* Attention of the last layer, where only the last position of a path has a query. Keys and values
  * need not be formed: q . (Wk h) = (Wk^T q) . h, and Wv applies to the weighted sum of h. All heads

@@ -11,7 +11,7 @@ uint64_t t2i_dropout_prefix(uint64_t prefix, uint16_t id)
 void t2i_dropout_mask(const t2i_dropout *dropout, size_t place, uint64_t prefix, float *mask,
                       size_t count)
 {
-    enum { EACH = 8 }; /* elements per block of random bits, 16 bits each */
+    enum { EACH = T2I_DROP_EACH }; /* elements per block of random bits, 16 bits each */
     uint32_t below = (uint32_t)(dropout->rate * 65536.0 + 0.5), random[4];
     float kept = (float)(1.0 / (1.0 - dropout->rate));
     uint64_t stream = dropout->step << 32 ^ dropout->shard << 12 ^ place;

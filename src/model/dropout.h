@@ -22,7 +22,9 @@ enum { T2I_DROP_ATTENTION, T2I_DROP_AFTER_ATTENTION, T2I_DROP_AFTER_FFN, T2I_DRO
 #define T2I_NO_PREFIX ((uint64_t)0)
 uint64_t t2i_dropout_prefix(uint64_t prefix, uint16_t id);
 
-/* mask (count): 0 with probability `rate`, else 1 / (1 - rate). */
+/* mask (count): 0 with probability `rate`, else 1 / (1 - rate). From element i on, a multiple of
+ * T2I_DROP_EACH, it is the mask of prefix + i / T2I_DROP_EACH. */
+enum { T2I_DROP_EACH = 8 };
 void t2i_dropout_mask(const t2i_dropout *dropout, size_t place, uint64_t prefix, float *mask,
                       size_t count);
 

@@ -95,7 +95,7 @@ static size_t block_begin(size_t i, size_t Q)
 typedef struct {
     size_t rows, P, N; /* N and P as above */
     size_t prob;       /* floats of the softmax weights of a head in a layer other than the last, */
-    size_t mask;       /* and of their masks; */
+    size_t mask;       /* and of their masks that are kept; */
     size_t ends;       /* of both in the last */
     size_t longest;
 } pass_sizes;
@@ -103,8 +103,9 @@ typedef struct {
 static pass_sizes largest_pass(size_t rows, size_t longest)
 {
     size_t N = rows * longest, row = t2i_attention_row(longest),
-           some = longest < T2I_ATTENTION_SHORT ? longest : T2I_ATTENTION_SHORT;
-    return (pass_sizes){rows, rows, N, N * t2i_attention_kept(some), N * row, rows * row, longest};
+           some = longest < T2I_ATTENTION_SHORT ? longest : T2I_ATTENTION_SHORT,
+           kept = N * t2i_attention_kept(some);
+    return (pass_sizes){rows, rows, N, kept, kept, rows * row, longest};
 }
 
 static pass_sizes sizes_of(const t2i_trie *t)
@@ -113,7 +114,7 @@ static pass_sizes sizes_of(const t2i_trie *t)
     for (size_t p = 0; p < t->paths; p++) {
         size_t T = t->length[p], row = t2i_attention_row(T);
         sizes.prob += (T - t->shared[p]) * t2i_attention_kept(T);
-        sizes.mask += (T - t->shared[p]) * row;
+        if (T <= T2I_ATTENTION_SHORT) sizes.mask += (T - t->shared[p]) * row;
         sizes.ends += row;
     }
     return sizes;
@@ -291,13 +292,28 @@ static const float *at(const float *weights, size_t offset)
 
 /* ---- attention ---- */
 
+/* Where the masks of a path's softmax weights come from. */
+typedef struct {
+    const t2i_dropout *dropout;
+    size_t place, head;
+    const uint64_t *prefix; /* of the path's own nodes */
+} mask_source;
+
+static void draw_mask(const void *source, size_t query, size_t begin, float *out, size_t count)
+{
+    const mask_source *s = source;
+    t2i_dropout_mask(s->dropout, s->place,
+                     s->prefix[query] + ((uint64_t)s->head << 32) + begin / T2I_DROP_EACH, out,
+                     count);
+}
+
 /* Attention of every head and path of a layer other than the last; backward if dout is not NULL. An
  * empty prompt attends to nothing. */
-static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const float *dout,
-                   float *dqkv)
+static void attend(const t2i_config *c, t2i_work *w, size_t number, const float *dout, float *dqkv)
 {
     size_t d = c->d_model, dk = d / c->n_heads, longest = w->now->trie.longest;
-    const float *mask = w->now->dropout == NULL ? NULL : l->mask;
+    t2i_layer_work *l = &w->now->layer[number];
+    const float *rows = l->mask;
     float *prob = l->prob;
     for (size_t head = 0; head < c->n_heads; head++)
         for (size_t p = 0; p < w->now->trie.paths; p++) {
@@ -305,6 +321,11 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
                              w->now->trie.shared[p]};
             const float *qkv = l->qkv + head * 3 * dk;
             size_t node = w->now->trie.first[p];
+            const mask_source source = {w->now->dropout,
+                                        number * T2I_DROP_PLACES + T2I_DROP_ATTENTION, head,
+                                        w->now->dropout == NULL ? NULL : w->now->prefix + node};
+            const t2i_attention_mask all = {rows, draw_mask, &source},
+                                     *mask = w->now->dropout == NULL ? NULL : &all;
             if (w->now->trie.none[p] && dout == NULL)
                 memset(l->o + node * d + head * dk, 0, dk * sizeof(float));
             else if (w->now->trie.none[p])
@@ -316,7 +337,8 @@ static void attend(const t2i_config *c, t2i_work *w, t2i_layer_work *l, const fl
                 t2i_attention_back(dqkv + head * 3 * dk, l->o + head * dk, dout + head * dk, prob,
                                    mask, qkv, w->scratch, &path, longest, dk, 3 * d, d);
             prob += (path.T - path.shared) * t2i_attention_kept(path.T);
-            if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
+            if (mask != NULL && path.T <= T2I_ATTENTION_SHORT)
+                rows += (path.T - path.shared) * t2i_attention_row(path.T);
         }
 }
 
@@ -440,7 +462,7 @@ static void hash_prefixes(t2i_work *w)
     }
 }
 
-/* The masks of a layer, in the layouts of prob and of (Q, d). */
+/* The masks of a layer that are kept, in the layouts of prob and of (Q, d). */
 static void draw_masks(const t2i_config *c, t2i_work *w, size_t number)
 {
     t2i_layer_work *l = &w->now->layer[number];
@@ -459,6 +481,7 @@ static void draw_masks(const t2i_config *c, t2i_work *w, size_t number)
     for (size_t head = 0; head < (last ? 1 : H); head++)
         for (size_t p = 0; p < t->paths; p++) {
             size_t row = t2i_attention_row(t->length[p]) * (last ? H : 1);
+            if (!last && t->length[p] > T2I_ATTENTION_SHORT) continue; /* draw_mask */
             for (size_t n = last ? t->last[p] : t->first[p]; n <= t->last[p]; n++, mask += row)
                 t2i_dropout_mask(w->now->dropout, place + T2I_DROP_ATTENTION,
                                  w->now->prefix[n] + ((uint64_t)head << 32), mask, row);
@@ -551,7 +574,7 @@ static void layer_forward(const t2i_packed_weights *packed, t2i_work *w, size_t 
         t2i_gemm_end end = {.bias = at(weights, p->qkv_bias)};
         if (number > 0 || w->now->pairs == 0)
             t2i_gemm(l->qkv, 3 * d, l->h, d, operand->qkv.forward, N, 3 * d, d, &end);
-        attend(c, w, l, NULL, NULL);
+        attend(c, w, number, NULL, NULL);
         residual = l->x;
     }
     t2i_gemm_end first = {.bias = at(weights, p->out_bias),
@@ -735,7 +758,7 @@ static void layer_back(const t2i_packed_weights *packed, t2i_work *w, size_t num
         attend_last_back(packed, w, l, p, dout, w->dy, gradient);
         scatter_ends(w, d);
     } else {
-        attend(c, w, l, dout, w->dqkv);
+        attend(c, w, number, dout, w->dqkv);
         if (number == 0 && w->now->pairs > 0) {
             add_pairs(w->dqkv, &w->now->trie, 3 * d);
             add_pairs(w->now->dx, &w->now->trie, d);

@@ -27,11 +27,13 @@ for options in "" "--dropout 0.1 --trie off"; do
     rm -r "$scratch/one"
 done
 
-# activations LENGTH: MB of a dry run
+# activations LENGTH OPTIONS...: MB of a dry run
 activations() {
-    train 1 $base --threads 1 --block-size "$1" --dry-run
+    train 1 $base --threads 1 --block-size "$@" --dry-run
     sed -n 's/.*activations \([0-9.]*\) MB.*/\1/p' "$scratch/train.log"
 }
-short=$(activations 160) long=$(activations 480)
-awk "BEGIN { exit !($long < 3.1 * $short) }" || fail "activations of $short MB for 160 characters, $long MB for 480"
+for options in "" "--dropout 0.1"; do
+    short=$(activations 160 $options) long=$(activations 480 $options)
+    awk "BEGIN { exit !($long < 3.1 * $short) }" || fail "$options activations of $short MB for 160 characters, $long MB for 480"
+done
 finish

@@ -131,14 +131,28 @@ static void reference(const state *a, const shape *s, const uint32_t *node)
         }
 }
 
+/* Rows of masks of a path as t2i_attention_row has them. */
+typedef struct {
+    const float *rows;
+    size_t row;
+} drawn;
+
+static void draw(const void *source, size_t query, size_t begin, float *out, size_t count)
+{
+    const drawn *from = source;
+    memcpy(out, from->rows + query * from->row + begin, count * sizeof *out);
+}
+
 static void run(const state *a, const shape *s, const uint32_t *node)
 {
     const float *mask = a->mask;
     float *prob = a->prob;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention(a->out, prob, mask, a->qkv, a->scratch, &path, longest(s), a->dk, a->stride,
-                      a->out_stride);
+        const drawn from = {mask, t2i_attention_row(path.T)};
+        const t2i_attention_mask all = {path.T <= T2I_ATTENTION_SHORT ? mask : NULL, draw, &from};
+        t2i_attention(a->out, prob, mask == NULL ? NULL : &all, a->qkv, a->scratch, &path,
+                      longest(s), a->dk, a->stride, a->out_stride);
         if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
         prob += (path.T - path.shared) * t2i_attention_kept(path.T);
     }
@@ -146,8 +160,10 @@ static void run(const state *a, const shape *s, const uint32_t *node)
     mask = a->mask;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        t2i_attention_back(a->dqkv, a->out, a->dout, prob, mask, a->qkv, a->scratch, &path,
-                           longest(s), a->dk, a->stride, a->out_stride);
+        const drawn from = {mask, t2i_attention_row(path.T)};
+        const t2i_attention_mask all = {path.T <= T2I_ATTENTION_SHORT ? mask : NULL, draw, &from};
+        t2i_attention_back(a->dqkv, a->out, a->dout, prob, mask == NULL ? NULL : &all, a->qkv,
+                           a->scratch, &path, longest(s), a->dk, a->stride, a->out_stride);
         if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
         prob += (path.T - path.shared) * t2i_attention_kept(path.T);
     }
