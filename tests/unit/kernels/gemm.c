@@ -125,10 +125,14 @@ static void any_shape(void)
         for (size_t k = 0; k < K; k++) at[k * ROWS + m] = a[m * K + k];
     for (size_t N = 0; N <= COLUMNS; N++) {
         float *chain = t2i_alloc(ROWS * N, sizeof *chain);
+        float *start = numbers(ROWS * N, 8), *added = numbers(ROWS * N, 8);
         guarded g = new_out(ROWS, N, N + N % 3);
         packed = t2i_alloc(t2i_gemm_pack_floats(K, N), sizeof *packed);
         t2i_gemm_pack(packed, b, COLUMNS, K, N);
-        for (size_t k = 0; k < K; k++) step(chain, a + k, K, b + k * COLUMNS, ROWS, N);
+        for (size_t k = 0; k < K; k++) {
+            step(chain, a + k, K, b + k * COLUMNS, ROWS, N);
+            step(added, a + k, K, b + k * COLUMNS, ROWS, N);
+        }
         for (size_t M = 0; M <= ROWS; M++) {
             set_out(&g, M, NULL);
             t2i_gemm(g.out, g.row, a, K, packed, M, N, K, NULL);
@@ -138,13 +142,18 @@ static void any_shape(void)
             expect(wrong(&g, chain), "outer product", M, N, K);
             if (N > T2I_PANEL) continue;
             set_out(&g, M, NULL);
-            t2i_gemm_panel(g.out, g.row, a, K, 1, packed, M, N, K);
+            t2i_gemm_panel(g.out, g.row, a, K, 1, packed, M, N, K, 0);
             expect(wrong(&g, chain), "panel", M, N, K);
             set_out(&g, M, NULL);
-            t2i_gemm_panel(g.out, g.row, at, 1, ROWS, packed, M, N, K);
+            t2i_gemm_panel(g.out, g.row, at, 1, ROWS, packed, M, N, K, 0);
             expect(wrong(&g, chain), "panel, a transposed", M, N, K);
+            set_out(&g, M, start);
+            t2i_gemm_panel(g.out, g.row, a, K, 1, packed, M, N, K, 1);
+            expect(wrong(&g, added), "added panel", M, N, K);
         }
         t2i_free(chain);
+        t2i_free(start);
+        t2i_free(added);
         t2i_free(packed);
         t2i_free(g.memory);
     }
