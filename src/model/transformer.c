@@ -104,8 +104,14 @@ static pass_sizes largest_pass(size_t rows, size_t longest)
 {
     size_t N = rows * longest, row = t2i_attention_row(longest),
            some = longest < T2I_ATTENTION_SHORT ? longest : T2I_ATTENTION_SHORT,
-           kept = N * t2i_attention_kept(some);
-    return (pass_sizes){rows, rows, N, kept, kept, rows * row, longest};
+           shorts = rows * some * t2i_attention_row(some), longs = N * t2i_attention_kept(longest);
+    return (pass_sizes){.rows = rows,
+                        .P = rows,
+                        .N = N,
+                        .prob = shorts > longs ? shorts : longs,
+                        .mask = shorts,
+                        .ends = rows * row,
+                        .longest = longest};
 }
 
 static pass_sizes sizes_of(const t2i_trie *t)
@@ -481,10 +487,11 @@ static void draw_masks(const t2i_config *c, t2i_work *w, size_t number)
     for (size_t head = 0; head < (last ? 1 : H); head++)
         for (size_t p = 0; p < t->paths; p++) {
             size_t row = t2i_attention_row(t->length[p]) * (last ? H : 1);
-            if (!last && t->length[p] > T2I_ATTENTION_SHORT) continue; /* draw_mask */
+            if (!last && t->length[p] > T2I_ATTENTION_SHORT) continue; /* drawn by attend */
+            const mask_source source = {w->now->dropout, place + T2I_DROP_ATTENTION, head,
+                                        w->now->prefix};
             for (size_t n = last ? t->last[p] : t->first[p]; n <= t->last[p]; n++, mask += row)
-                t2i_dropout_mask(w->now->dropout, place + T2I_DROP_ATTENTION,
-                                 w->now->prefix[n] + ((uint64_t)head << 32), mask, row);
+                draw_mask(&source, n, 0, mask, row);
         }
 }
 

@@ -110,6 +110,11 @@ void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *s)
     if (!s->threaded) write_it(s);
 }
 
+int t2i_checkpoint_writer_busy(const t2i_checkpoint_writer *s)
+{
+    return s->begun && !atomic_load(&s->done);
+}
+
 int t2i_checkpoint_writer_done(const t2i_checkpoint_writer *s)
 {
     return s->begun && atomic_load(&s->done);
@@ -118,7 +123,7 @@ int t2i_checkpoint_writer_done(const t2i_checkpoint_writer *s)
 void t2i_checkpoint_writer_wait(const t2i_checkpoint_writer *s)
 {
     unsigned before = t2i_heartbeat_others();
-    while (s->begun && !atomic_load(&s->done)) {
+    while (t2i_checkpoint_writer_busy(s)) {
         t2i_cpu_sleep(1e-3);
         unsigned now = t2i_heartbeat_others();
         if (now != before) t2i_heartbeat_beat();

@@ -37,6 +37,8 @@ void t2i_checkpoint_writer_free(t2i_checkpoint_writer *checkpoint_writer);
 
 /* Starts to write the current state. Each begin must be followed by end before the next begin. */
 void t2i_checkpoint_writer_begin(t2i_checkpoint_writer *checkpoint_writer);
+/* Is a checkpoint being written? */
+int t2i_checkpoint_writer_busy(const t2i_checkpoint_writer *checkpoint_writer);
 /* Has the write completed, so that end does not wait? 0 if none was begun. */
 int t2i_checkpoint_writer_done(const t2i_checkpoint_writer *checkpoint_writer);
 /* Waits until nothing is being written, passing on the heartbeats of the writing thread. */

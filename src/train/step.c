@@ -653,7 +653,7 @@ static void update_chunk(void *context, size_t chunk, float *weights, const floa
 /* Nothing may change while the checkpoint is written from it. */
 static void wait_for_writer(t2i_step *s)
 {
-    if (s->writer == NULL) return;
+    if (s->writer == NULL || !t2i_checkpoint_writer_busy(s->writer)) return;
     clock_into(s, &s->spent->sync);
     t2i_heartbeat_phase(T2I_AT_SAVE, s->number,
                         4 * s->in.state->model.layout.floats * sizeof(float));

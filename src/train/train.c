@@ -473,7 +473,7 @@ static t2i_status check_memory(t2i_train *t, const t2i_step_status *step_status,
     char why[200];
     int unknown = step_status->culprit == T2I_UNKNOWN;
     if (step_status->culprit == T2I_NOBODY) return T2I_OK;
-    try_end_save(t); /* it was written before the error */
+    try_end_save(t); /* begun before the error */
     snprintf(
         why, sizeof why, "a bit flipped in memory before step %ld: %s", t->state.run.step + 1,
         unknown

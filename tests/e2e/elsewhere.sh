@@ -43,7 +43,7 @@ mkdir -p "$scratch/build"
 cp -p "$B/libt2i-internal.a" "$scratch/build/"
 cp -rp "$B/src" "$scratch/build/"
 for test in tests/unit/kernels/ridge tests/unit/dataset/dataset_hostile; do
-    PATH=$scratch/bin:$PATH make -s B="$scratch/build" CC=mpicc "$scratch/build/$test" >"$scratch/said" 2>&1 &&
+    PATH=$scratch/bin:$PATH make -s B="$scratch/build" MODE="${B##*/}" CC=mpicc "$scratch/build/$test" >"$scratch/said" 2>&1 &&
         "$scratch/build/$test" >"$scratch/said" 2>&1 || { cat "$scratch/said"; fail "$test, without .pc files"; }
 done
 finish

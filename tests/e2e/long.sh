@@ -36,4 +36,7 @@ for options in "" "--dropout 0.1"; do
     short=$(activations 160 $options) long=$(activations 480 $options)
     awk "BEGIN { exit !($long < 3.1 * $short) }" || fail "$options activations of $short MB for 160 characters, $long MB for 480"
 done
+# of a head a long path keeps two numbers per position, not a row of weights
+few=$(activations 480 --dropout 0.1 --heads 2) many=$(activations 480 --dropout 0.1 --heads 8)
+awk "BEGIN { exit !($many < 1.8 * $few) }" || fail "activations of $few MB with 2 heads, $many MB with 8"
 finish
