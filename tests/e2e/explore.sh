@@ -47,15 +47,13 @@ grep -q '_<wbr/>[a-z]*_<wbr/>[a-z]*\.png' "$page" || fail "names of files cannot
 [ "$failures" -eq 0 ] && command -v chromium >/dev/null || { finish; echo "no chromium here: the page was not looked at by a browser"; exit 77; }
 # as if somebody had typed: the answers without both words are hidden ("right picture" is a note, not the prompt)
 sed 's|^document.documentElement.dataset.ready|var box = document.querySelector("input"); box.value = "red RIGHT"; box.dispatchEvent(new Event("input"));\n&|' "$page" >"$scratch/typed.html"
-timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$scratch/browser" --virtual-time-budget=2000 \
-    --enable-logging=stderr --dump-dom "file://$scratch/typed.html" >"$scratch/dom" 2>"$scratch/console" || { fail "chromium"; cat "$scratch/console"; }
+browse "$scratch/typed.html"
 grep -i 'CONSOLE' "$scratch/console" && fail "an error in the console"
 shown=$(grep 'class="answer"' "$scratch/dom" | grep -v 'hidden=""' | grep -c .)
 [ "$shown" -gt 0 ] && [ "$shown" -eq "$(grep 'class="answer"' "$page" | sed 's/<small>.*//' | grep red | grep -c right)" ] || fail "$shown answers for two words"
 # no answer has them: what to type
 sed 's|^document.documentElement.dataset.ready|var box = document.querySelector("input"); box.value = "red \\"unicorn"; box.dispatchEvent(new Event("input"));\n&|' "$page" >"$scratch/typed.html"
-timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$scratch/browser" --virtual-time-budget=2000 \
-    --dump-dom "file://$scratch/typed.html" >"$scratch/dom" 2>/dev/null || fail "chromium"
+browse "$scratch/typed.html"
 grep -q '<p id="none">No prompt .*ask the model: <code>t2i-generate .*/run "<span id="asked">red \\"unicorn</span>"</code>' "$scratch/dom" ||
     { fail "not what to type"; grep 'id="none"' "$scratch/dom"; }
 grep -q '<p id="none" hidden="hidden">' "$page" || fail "said where all answers are shown"

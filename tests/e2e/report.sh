@@ -56,8 +56,7 @@ ls "$scratch/other" | grep -q tmp && fail "a temporary file was left"
 
 [ "$failures" -eq 0 ] && command -v chromium >/dev/null || { finish; echo "no chromium here: the pages were not looked at by a browser"; exit 77; }
 for page in "$out/report.html" "$scratch/both.html"; do
-    timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$scratch/browser" --virtual-time-budget=2000 \
-        --enable-logging=stderr --dump-dom "file://$page" >"$scratch/dom" 2>"$scratch/console" || { fail "chromium"; cat "$scratch/console"; }
+    browse "$page"
     grep -i 'CONSOLE' "$scratch/console" && fail "$page: an error in the console"
     grep -q 'data-ready="yes"' "$scratch/dom" || fail "$page: the script did not come to its end"
     grep -q 'class="tip" hidden' "$scratch/dom" || fail "$page: no value under the pointer"
@@ -74,8 +73,7 @@ END
 sed "/^document.documentElement.dataset.ready/r $scratch/look.js" "$scratch/both.html" >"$scratch/narrow.html"
 # looks_as WIDTH TEXT
 looks_as() {
-    timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$scratch/browser" --virtual-time-budget=2000 \
-        --window-size="$1,900" --dump-dom "file://$scratch/narrow.html" 2>/dev/null >"$scratch/dom" || fail "chromium"
+    browse "$scratch/narrow.html" --window-size="$1,900"
     grep -q "data-seen=\"$2\"" "$scratch/dom" || fail "$1 wide: $(grep -o 'data-seen="[^"]*"' "$scratch/dom"), not $2"
 }
 looks_as 500 'block state none false'

@@ -143,30 +143,30 @@ static void draw(const void *source, size_t query, size_t begin, float *out, siz
     memcpy(out, from->rows + query * from->row + begin, count * sizeof *out);
 }
 
-static void run(const state *a, const shape *s, const uint32_t *node)
+static void pass(const state *a, const shape *s, const uint32_t *node, int back)
 {
     const float *mask = a->mask;
     float *prob = a->prob;
     for (size_t p = 0; p < PATHS; p++) {
         t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
         const drawn from = {mask, t2i_attention_row(path.T)};
-        const t2i_attention_mask all = {path.T <= T2I_ATTENTION_SHORT ? mask : NULL, draw, &from};
-        t2i_attention(a->out, prob, mask == NULL ? NULL : &all, a->qkv, a->scratch, &path,
-                      longest(s), a->dk, a->stride, a->out_stride);
+        const t2i_attention_mask all = {path.T <= T2I_ATTENTION_SHORT ? mask : NULL, draw, &from},
+                                 *given = mask == NULL ? NULL : &all;
+        if (back)
+            t2i_attention_back(a->dqkv, a->out, a->dout, prob, given, a->qkv, a->scratch, &path,
+                               longest(s), a->dk, a->stride, a->out_stride);
+        else
+            t2i_attention(a->out, prob, given, a->qkv, a->scratch, &path, longest(s), a->dk,
+                          a->stride, a->out_stride);
         if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
         prob += (path.T - path.shared) * t2i_attention_kept(path.T);
     }
-    prob = a->prob;
-    mask = a->mask;
-    for (size_t p = 0; p < PATHS; p++) {
-        t2i_path path = {node + p * MOST_LENGTH, s->length[p], s->shared[p]};
-        const drawn from = {mask, t2i_attention_row(path.T)};
-        const t2i_attention_mask all = {path.T <= T2I_ATTENTION_SHORT ? mask : NULL, draw, &from};
-        t2i_attention_back(a->dqkv, a->out, a->dout, prob, mask == NULL ? NULL : &all, a->qkv,
-                           a->scratch, &path, longest(s), a->dk, a->stride, a->out_stride);
-        if (mask != NULL) mask += (path.T - path.shared) * t2i_attention_row(path.T);
-        prob += (path.T - path.shared) * t2i_attention_kept(path.T);
-    }
+}
+
+static void run(const state *a, const shape *s, const uint32_t *node)
+{
+    pass(a, s, node, 0);
+    pass(a, s, node, 1);
 }
 
 static void check(const shape *s, size_t dk, int drops)

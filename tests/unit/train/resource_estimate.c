@@ -11,6 +11,19 @@ static t2i_error err;
 
 enum { D = 64, PICTURES = 5000, NEGATIVES = 2000, THREADS = 2 };
 
+static t2i_run_sizes sizes_of(const t2i_train_options *options, const t2i_model *model,
+                              const t2i_sampler *sampler, int size)
+{
+    return (t2i_run_sizes){.options = options,
+                           .model = model,
+                           .sampler = sampler,
+                           .size = size,
+                           .threads = THREADS,
+                           .longest = 16,
+                           .prompt_bytes = 40000,
+                           .pictures = PICTURES};
+}
+
 static t2i_rank_estimate estimate(const t2i_train_options *options, int size, int rank)
 {
     size_t buckets = (size_t)options->ngram_buckets;
@@ -27,14 +40,7 @@ static t2i_rank_estimate estimate(const t2i_train_options *options, int size, in
     t2i_model model;
     t2i_sampler sampler = {.shards = 8, .batch = 512, .rows = 4000};
     OK(t2i_model_new(&model, &config, &err));
-    const t2i_run_sizes run = {.options = options,
-                               .model = &model,
-                               .sampler = &sampler,
-                               .size = size,
-                               .threads = THREADS,
-                               .longest = 16,
-                               .prompt_bytes = 40000,
-                               .pictures = PICTURES};
+    const t2i_run_sizes run = sizes_of(options, &model, &sampler, size);
     t2i_rank_estimate need = t2i_resource_estimate_rank(&run, rank, size);
     t2i_model_free(&model);
     return need;
@@ -163,14 +169,7 @@ static void test_sections(void)
     t2i_model model;
     t2i_sampler sampler = {.shards = 8, .batch = 8, .rows = 4000};
     OK(t2i_model_new(&model, &config, &err));
-    const t2i_run_sizes run = {.options = &options,
-                               .model = &model,
-                               .sampler = &sampler,
-                               .size = 2,
-                               .threads = THREADS,
-                               .longest = 16,
-                               .prompt_bytes = 40000,
-                               .pictures = PICTURES};
+    const t2i_run_sizes run = sizes_of(&options, &model, &sampler, 2);
     const double block = (double)model.layout.floats * sizeof(float),
                  small = t2i_resource_estimate_rank(&run, 1, 2).own;
     setenv("T2I_LARGE_MB", "0", 1);
