@@ -15,7 +15,7 @@ victim() { # a rank's process on n3
         [ "$(nsenter -t "$pid" --uts hostname)" = n3 ] && echo "$pid"
     done | head -n 1 # its reader comes after it
 }
-for launcher in "srun --mpi=pmix --kill-on-bad-exit=0 --wait=2" "$mpirun"; do
+for launcher in "srun --mpi=pmix --kill-on-bad-exit=0 --wait=1" "$mpirun"; do
     for fault in KILL STOP kill cut; do
         run=$scratch/run
         rm -rf "$run"
