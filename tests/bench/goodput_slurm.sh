@@ -9,13 +9,12 @@ set +e
 MINUTES=${MINUTES:-20} CELLS=${CELLS:-rank:60:5 rank:60:30 rank:300:5 rank:300:30 node:300:5 node:300:30}
 RANDOM=${SEED:-1}
 "$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
-edited train.sbatch -e "s|^MPI=[^ ]*|MPI=${MPI:-pmix}|" -e "s|^OPTIONS+=()|OPTIONS+=(\$T2I_OPTIONS)|"
 . tests/bench/goodput.sh.inc
-
+edited train.sbatch -e "s|^TRAIN=[^ ]*|TRAIN=$(program)|" -e "s|^MPI=[^ ]*|MPI=${MPI:-pmix}|" -e "s|^OPTIONS+=()|OPTIONS+=(\$T2I_OPTIONS)|"
 # start STEPS: a job that writes a checkpoint every so many
 start() {
     job=$(JOB=jobs/shapes.ini OUT=$run T2I_OPTIONS="--data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant
-        --sample-every 0 --validate-every 0 --log-every 1 --keep 3 --checkpoint-every $1" \
+        --sample-every 0 --validate-every 0 --log-every 1 --keep 3 ${DELAY:+--batch 8} --checkpoint-every $1" \
         submit --nodes=2 --ntasks=2 --ntasks-per-node=1 --mincpus=1 "$scratch/train.sbatch")
 }
 running() { is_state "$job" RUNNING; }
