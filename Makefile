@@ -265,7 +265,7 @@ bench: all $(BENCH) $(HELPERS)
 sweep: all $(BENCH)
 	@B=$B tests/bench/sweep.sh && awk -f tests/bench/sweep_plot.awk $B/sweep.txt >$B/sweep.svg && echo "$B/sweep.txt, $B/sweep.svg"
 
-# What is kept of a run whose ranks are killed, by itself and under Slurm: 20 minutes per cell (MINUTES, CELLS, DELAY).
+# What is kept of a run whose ranks are killed, by itself and under Slurm: 20 minutes per cell (MINUTES, CELLS, SLOW).
 goodput: test-programs
 	@B=$B MPIRUN="$(MPIRUN)" bash tests/bench/goodput.sh
 	@B=$B tests/bench/goodput_slurm.sh

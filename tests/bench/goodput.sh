@@ -3,9 +3,8 @@
 # (make goodput). Trains captioned shapes on two ranks in the loop of docs/cluster.md. In a cell K:C one of the ranks, drawn at
 # random, gets SIGKILL once in every K seconds, at a random moment of them (kills exactly K seconds apart would all fall into the
 # same phase of the checkpoints), and a checkpoint is written about every C seconds. The speed of an undisturbed minute turns
-# steps into seconds. What a kill costs is the time until the run has reached the step of the kill again. With DELAY=50 each
-# message between ranks is sent 50 ms later, as on a slow network; cells then leave the cores nearly idle, and several of these
-# scripts, with a cell each, can run side by side.
+# steps into seconds. What a kill costs is the time until the run has reached the step of the kill again. With SLOW=50 a step
+# takes 50 ms more, in which the cores are idle, so that several of these scripts, with a cell each, can run side by side.
 set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun} MINUTES=${MINUTES:-20} CELLS=${CELLS:-60:5 60:30 300:5 300:30}
 RANDOM=${SEED:-1}
@@ -14,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 "$B/t2i-data" shapes --out "$scratch/d.h5" >/dev/null 2>&1
 . tests/bench/goodput.sh.inc
 train="$MPIRUN -np 2 $(program) jobs/shapes.ini --data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant --sample-every 0
-    --validate-every 0 --log-every 1 ${DELAY:+--batch 8}"
+    --validate-every 0 --log-every 1 ${SLOW:+--batch 8}"
 held() { echo $(($(now) - begun)); }
 last_step() { tail -n 5 "$run/log.jsonl" 2>/dev/null | sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' | tail -n 1 | grep . || echo 0; }
 

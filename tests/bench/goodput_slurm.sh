@@ -14,7 +14,7 @@ edited train.sbatch -e "s|^TRAIN=[^ ]*|TRAIN=$(program)|" -e "s|^MPI=[^ ]*|MPI=$
 # start STEPS: a job that writes a checkpoint every so many
 start() {
     job=$(JOB=jobs/shapes.ini OUT=$run T2I_OPTIONS="--data $scratch/d.h5 --threads 1 --steps 100000000 --schedule constant
-        --sample-every 0 --validate-every 0 --log-every 1 --keep 3 ${DELAY:+--batch 8} --checkpoint-every $1" \
+        --sample-every 0 --validate-every 0 --log-every 1 --keep 3 ${SLOW:+--batch 8} --checkpoint-every $1" \
         submit --nodes=2 --ntasks=2 --ntasks-per-node=1 --mincpus=1 "$scratch/train.sbatch")
 }
 running() { is_state "$job" RUNNING; }
@@ -52,7 +52,7 @@ for cell in $CELLS; do
                 draw_next
                 case $kind in
                 rank) kill -KILL "$one" ;;
-                node) testbed kill n2 && sleep 1 && held=$((held + 1000000)) && testbed revive n2 ;;
+                node) testbed kill n2 && (sleep 20 && testbed revive n2) & ;;
                 esac
             }
         fi

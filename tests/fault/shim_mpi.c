@@ -7,13 +7,11 @@
  *                         status 74, "made to fail"
  * T2I_MPI_SKIP="N RANK"   RANK leaves out its N-th collective call on the first copy of
  *                         MPI_COMM_WORLD
- * T2I_MPI_DELAY=MS        each message is sent so many milliseconds later, as on a slow network
  */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 
@@ -25,14 +23,14 @@ static struct {
     int first[COMMS];     /* lowest rank of each */
     int comms, rank;
     FILE *log;
-    long agreements, fail, calls, skip, delay;
+    long agreements, fail, calls, skip;
     int failing; /* the error is next to be sent */
 } shim;
 
 static void begin(void)
 {
     const char *log = getenv("T2I_MPI_LOG"), *fail = getenv("T2I_MPI_FAIL"),
-               *skip = getenv("T2I_MPI_SKIP"), *delay = getenv("T2I_MPI_DELAY");
+               *skip = getenv("T2I_MPI_SKIP");
     char name[4096];
     int who = -1;
     PMPI_Comm_rank(MPI_COMM_WORLD, &shim.rank);
@@ -42,7 +40,6 @@ static void begin(void)
         shim.fail = 0;
     if (skip != NULL && (sscanf(skip, "%ld %d", &shim.skip, &who) != 2 || who != shim.rank))
         shim.skip = 0;
-    if (delay != NULL) shim.delay = atol(delay);
 }
 
 /* ---- communicators ---- */
@@ -190,7 +187,6 @@ int MPI_Isend(const void *bytes, int count, MPI_Datatype type, int to, int tag, 
               MPI_Request *request)
 {
     note(comm, "send", bytes_of(count, type), to);
-    if (shim.delay > 0) nanosleep(&(struct timespec){.tv_nsec = shim.delay * 1000000}, NULL);
     return PMPI_Isend(bytes, count, type, to, tag, comm, request);
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The job scripts on a real Slurm with two nodes: a preemption, a killed rank, a node's loss after which the run goes on at half
+# The job scripts on a real Slurm with two nodes: a preemption, a killed rank, a node that is reset, the loss of one after which the run goes on at half
 # its size, an array; each run ends in the bits of one that nobody disturbed. A job that is lost at the same step again and again ends; a dataset
 # is built. The long form is night.sh.
 nodes=2
@@ -31,7 +31,7 @@ d-ff = 48
 block-size = 40
 batch = 12
 lr = 1e-3
-steps = 1500
+steps = 2500
 checkpoint-every = 100
 validate-every = 0
 keep = 99
@@ -68,6 +68,13 @@ wait_until 20 "the ranks again after one was killed" again
 saved=$(newest "$run")
 wait_until 30 "steps after a rank was killed" past "$run" $((saved + 120))
 note "a rank was killed, at step $(step_of "$run") again"
+testbed kill n2 # and is back before Slurm notices: what ran there never ends for Slurm
+testbed revive n2
+wait_until 60 "a requeue after a node was reset" is_state "$job" PENDING
+grep -q 'a node does not end what ran there; requeueing' "$scratch/shapes-$job.log" || fail "the job was not requeued by the script"
+saved=$(newest "$run")
+wait_until 60 "the third start" past "$run" $((saved + 120))
+note "n2 was reset, at step $(step_of "$run") again"
 testbed kill n2
 note "n2 lost at step $(step_of "$run")"
 array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
@@ -87,12 +94,12 @@ scontrol -o show job "$lost" | grep -q ' ExitCode=70:0 ' && grep -q 'three start
     { fail "three lost starts"; cat "$scratch/lost-$lost.log"; }
 "$B/t2i-data" build --pairs jobs/tutorial/pairs.tsv --images jobs/tutorial --out "$scratch/alone.h5" >/dev/null 2>&1
 cmp "$scratch"/{alone,built}.h5 || fail "build.sbatch made something else"
-cmp "$scratch"/{whole,run}/checkpoints/step-1500.safetensors || fail "other bits"
-cmp "$scratch"/{whole,sweep/job-seed1}/checkpoints/step-1500.safetensors || fail "other bits in task 0"
-cmp "$scratch"/{seed2,sweep/job-seed2}/checkpoints/step-1500.safetensors || fail "other bits in task 1"
+cmp "$scratch"/{whole,run}/checkpoints/step-2500.safetensors || fail "other bits"
+cmp "$scratch"/{whole,sweep/job-seed1}/checkpoints/step-2500.safetensors || fail "other bits in task 0"
+cmp "$scratch"/{seed2,sweep/job-seed2}/checkpoints/step-2500.safetensors || fail "other bits in task 1"
 grep -q "^train.sbatch: .* start 2: .*seed2" "$scratch/sweep-$array-1.log" || fail "task 1 was not requeued"
 grep '^train.sbatch: .* start [1-9]:' "$scratch/shapes-$job.log" | sed 's/.*start \([0-9]*: [0-9]* ranks on [^;]*\);.*/\1/' >"$scratch/starts"
-printf '%s\n' "1: 4 ranks on n[1-2]" "2: 4 ranks on n[1-2]" "3: 2 ranks on n1" | cmp - "$scratch/starts" || { fail "starts:"; cat "$scratch/starts"; }
+printf '%s\n' "1: 4 ranks on n[1-2]" "2: 4 ranks on n[1-2]" "3: 4 ranks on n[1-2]" "4: 2 ranks on n1" | cmp - "$scratch/starts" || { fail "starts:"; cat "$scratch/starts"; }
 note "ended"
 [ "$failures" -eq 0 ] || show
 finish
