@@ -1,8 +1,8 @@
 #!/bin/bash
 # TIMEOUT: 300
-# The job scripts on a real Slurm with two nodes: a preemption, a killed rank, a node that is reset, the loss of one after which the run goes on at half
-# its size, an array; each run ends in the bits of one that nobody disturbed. A job that is lost at the same step again and again ends; a dataset
-# is built. The long form is night.sh.
+# The job scripts on a real Slurm with two nodes: a preemption, a killed rank, a node that is reset, the loss of one after which the
+# run goes on at half its size, an array; each run ends in the bits of one that nobody disturbed. A job that is lost at the same step
+# again and again ends; a dataset is built. The long form is night.sh.
 nodes=2
 . tests/slurm/slurm.sh.inc
 for script in slurm/{train,array,build} examples/sweep; do
