@@ -659,20 +659,28 @@ void t2i_comm_allgather(t2i_comm *comm, void *all, size_t item_bytes, size_t ite
     MPI_Type_free(&type);
 }
 
+/* In pieces: while a long message goes through shared memory, every poll moves a part of it, and
+ * naps between polls (pause_polling) would be most of the time. A piece ends before the first. */
 void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_bytes, size_t items)
 {
+    static const size_t piece_bytes = 4u << 20;
+    const char *from = mine;
     char *place = all; /* rank 0's share comes first */
-    if (comm->rank == 0 && place != mine)
-        memcpy(place, mine, t2i_comm_share(items, 1, comm->size) * item_bytes);
-    if (comm->rank == 0)
+    size_t piece = item_bytes < piece_bytes ? piece_bytes / item_bytes : 1;
+    if (comm->rank == 0 && place != from)
+        memcpy(place, from, t2i_comm_share(items, 1, comm->size) * item_bytes);
+    for (size_t done = 0; done <= items / (size_t)comm->size; done += piece) {
         for (int r = 1; r < comm->size; r++) {
-            size_t first = t2i_comm_share(items, r, comm->size);
-            t2i_comm_receive(comm, r, place + first * item_bytes, item_bytes,
-                             share_size(items, r, comm->size));
+            size_t first = t2i_comm_share(items, r, comm->size) + done;
+            size_t left = share_size(items, r, comm->size), count = 0;
+            if (left > done) count = left - done < piece ? left - done : piece;
+            if (comm->rank == 0)
+                t2i_comm_receive(comm, r, place + first * item_bytes, item_bytes, count);
+            else if (comm->rank == r)
+                t2i_comm_send(comm, 0, from + done * item_bytes, item_bytes, count);
         }
-    else
-        t2i_comm_send(comm, 0, mine, item_bytes, share_size(items, comm->rank, comm->size));
-    t2i_comm_wait(comm);
+        t2i_comm_wait(comm);
+    }
 }
 
 void t2i_comm_scatter(t2i_comm *comm, const void *all, void *mine, size_t item_bytes, size_t items)

@@ -53,6 +53,23 @@ static void test_bytes(t2i_comm *comm)
     CHECK(t2i_comm_same(comm, &differs, 1) == (size == 1));
 }
 
+/* A gather of shares longer than its pieces, of different lengths, at the ends of pieces. */
+static void test_gather(t2i_comm *comm)
+{
+    enum { BYTES = 1 << 20, MOST = 43 };
+    int rank = t2i_comm_rank(comm), size = t2i_comm_size(comm);
+    unsigned char *all = t2i_alloc(MOST, BYTES), *right = t2i_alloc(MOST, BYTES);
+    for (size_t i = 0; i < (size_t)MOST * BYTES; i++) right[i] = (unsigned char)(i * i >> 9);
+    for (size_t items = 0; items <= MOST; items += items < 18 ? 1 : 5) {
+        size_t mine = t2i_comm_share(items, rank, size) * BYTES;
+        memset(all, 0, items * BYTES);
+        t2i_comm_gather(comm, right + mine, all, BYTES, items);
+        CHECK(rank != 0 || memcmp(all, right, items * BYTES) == 0);
+    }
+    t2i_free(all);
+    t2i_free(right);
+}
+
 /* A ring of messages larger than any eager limit, many at once. */
 static void test_messages(t2i_comm *comm)
 {
@@ -117,6 +134,7 @@ int main(int argc, char **argv)
     }
     test_agree(comm);
     test_bytes(comm);
+    test_gather(comm);
     test_messages(comm);
     test_node_memory(comm);
     return mpi_test_end(comm);
