@@ -1,4 +1,4 @@
-/* CPU affinity is not in POSIX. This is the only file that needs _GNU_SOURCE. */
+/* CPU affinity is not in POSIX. */
 #define _GNU_SOURCE
 #include "base/cpu.h"
 

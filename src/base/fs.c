@@ -1,3 +1,5 @@
+/* O_DIRECT is not in POSIX. */
+#define _GNU_SOURCE
 #include "base/fs.h"
 
 #include <dirent.h>
@@ -14,6 +16,10 @@
 #include "base/hash.h"
 #include "base/heartbeat.h"
 #include "base/mem.h"
+
+/* Direct writes: bytes of one write; what its place in file and memory, and its size, are multiples
+ * of. */
+enum { PIECE = 4 << 20, BLOCK = 4096 };
 
 static char *checked(char *path, size_t size, t2i_error *err)
 {
@@ -136,20 +142,74 @@ t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size, t2i_error *err)
+/* Switches direct writes on or off; 0 with errno if that is refused. */
+static int set_direct(t2i_fs_out *out, int on)
+{
+    int flags = fcntl(out->fd, F_GETFL);
+    if (flags < 0) return 0;
+    if (fcntl(out->fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) != 0) return 0;
+    out->direct = on;
+    return 1;
+}
+
+void t2i_fs_out_expect(t2i_fs_out *out, uint64_t bytes)
+{
+    if (!t2i_mem_at_least(bytes, 64, "T2I_ASIDE_MB")) return;
+    out->memory = t2i_alloc_untouched(PIECE + BLOCK, 1);
+    if (out->memory == NULL) return;
+    if (set_direct(out, 1)) {
+        out->piece = out->memory + (BLOCK - (uintptr_t)out->memory % BLOCK) % BLOCK;
+        return;
+    }
+    t2i_free(out->memory);
+    out->memory = NULL;
+}
+
+/* A direct write that is refused is made as an ordinary one, as are all after it. Other errors of
+ * one are errors of the disk. */
+static t2i_status write_all(t2i_fs_out *out, const char *at, size_t size, t2i_error *err)
 {
     static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
-    const char *at = bytes;
     while (size > 0) {
         t2i_heartbeat_beat();
         ssize_t wrote = write(out->fd, at, size < most ? size : most);
         if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0 && out->direct && (errno == EINVAL || errno == EOPNOTSUPP) &&
+            set_direct(out, 0))
+            continue;
         if (wrote < 0)
             return t2i_fail(err, T2I_IO, "cannot write %s: %s", out->path, strerror(errno));
         at += wrote;
         size -= (size_t)wrote;
     }
     return T2I_OK;
+}
+
+t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size, t2i_error *err)
+{
+    const char *at = bytes;
+    if (out->piece == NULL) return write_all(out, at, size, err);
+    while (size > 0) {
+        size_t part = PIECE - out->held < size ? PIECE - out->held : size;
+        memcpy(out->piece + out->held, at, part);
+        out->held += part;
+        at += part;
+        size -= part;
+        if (out->held < PIECE) continue;
+        T2I_TRY(write_all(out, out->piece, PIECE, err));
+        out->held = 0;
+    }
+    return T2I_OK;
+}
+
+/* Writes what is held: whole blocks directly, the rest, shorter than a block, as usual. */
+static t2i_status write_held(t2i_fs_out *out, t2i_error *err)
+{
+    size_t whole = out->held / BLOCK * BLOCK;
+    T2I_TRY(write_all(out, out->piece, whole, err));
+    if (out->direct && !set_direct(out, 0))
+        return t2i_fail(err, T2I_IO, "cannot write %s: %s", out->path, strerror(errno));
+    return write_all(out, out->piece + whole, out->held - whole, err);
 }
 
 /* Makes the name of a file durable by an fsync of its folder. Allocates nothing: after a rename
@@ -175,6 +235,10 @@ static t2i_status sync_folder_of(const char *path, t2i_error *err)
 
 t2i_status t2i_fs_out_close(t2i_fs_out *out, t2i_error *err)
 {
+    if (out->piece != NULL && write_held(out, err) != T2I_OK) {
+        t2i_fs_out_drop(out);
+        return T2I_IO;
+    }
     const char *step = "fsync";
     int failed = fsync(out->fd) != 0, why = errno;
     if (!failed) {
@@ -211,6 +275,7 @@ void t2i_fs_out_drop(t2i_fs_out *out)
     if (out->temp != NULL) unlink(out->temp);
     t2i_free(out->temp);
     t2i_free(out->path);
+    t2i_free(out->memory);
     *out = (t2i_fs_out){.fd = -1};
 }
 

@@ -23,12 +23,23 @@ typedef struct {
     int fd;     /* holds the lock; -1 when there is no file */
     char *temp; /* owned: the temporary name */
     char *path; /* owned: final name */
+    /* Direct writes only (t2i_fs_out_expect): */
+    char *memory; /* owned; NULL: bytes are written as they come */
+    char *piece;  /* in memory: bytes that are not yet written */
+    size_t held;  /* how many */
+    int direct;   /* 0: they were refused */
 } t2i_fs_out;
 
 /* Creates the temporary file, with mode 0666 less the umask, and removes those that killed writers
  * of the same path left. T2I_CANTCREATE. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err);
-/* T2I_IO. After a failure the only legal call is t2i_fs_out_drop. */
+/* Before the first write: so many bytes will come. From 64 MB on (T2I_ASIDE_MB in the environment
+ * sets another limit, for tests) they go past the page cache (O_DIRECT) in pieces of 4 MiB, if
+ * there is memory for one and as long as the file system does not refuse; otherwise as usual. That
+ * changes no byte, and makes nothing durable without t2i_fs_out_close. */
+void t2i_fs_out_expect(t2i_fs_out *out, uint64_t bytes);
+/* T2I_IO, at the latest from t2i_fs_out_close. After a failure the only legal call is
+ * t2i_fs_out_drop. */
 T2I_CHECKED t2i_status t2i_fs_out_write(t2i_fs_out *out, const void *bytes, size_t size,
                                         t2i_error *err);
 /* The two halves of t2i_commit (commit.h), which programs call instead: fsync and close; then

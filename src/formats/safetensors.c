@@ -502,7 +502,12 @@ t2i_status t2i_st_make_header(const t2i_st_part *part, size_t parts, const t2i_j
 t2i_status t2i_st_write(t2i_fs_out *out, const char *header, size_t header_size,
                         const t2i_st_part *part, size_t parts, t2i_error *err)
 {
-    uint64_t length = header_size, bytes;
+    uint64_t length = header_size, bytes, all = LENGTH + header_size;
+    for (size_t i = 0; i < parts; i++) {
+        T2I_TRY(part_bytes(&part[i], &bytes, err));
+        all += bytes;
+    }
+    t2i_fs_out_expect(out, all);
     T2I_TRY(t2i_fs_out_write(out, &length, LENGTH, err));
     T2I_TRY(t2i_fs_out_write(out, header, header_size, err));
     for (size_t i = 0; i < parts; i++) {

@@ -32,8 +32,8 @@ for options in "$narrow --layers 3 --batch 1024" \
         diff <(losses "$small") <(losses "$out") >/dev/null || fail "$options: $case: another log"
         rm -r "$out"
     done
-    # the disk is slower than the steps: each write comes 10 ms late
-    T2I_ASIDE_MB=0 T2I_SHIM_UNDER=$out/checkpoints T2I_SHIM_FAIL="write 1 wait10 ever" LD_PRELOAD=$PWD/$B/tests/fault/shim.so \
+    # the disk is slower than the steps: a file is opened late, after its digests were taken
+    T2I_ASIDE_MB=0 T2I_SHIM_UNDER=$out/checkpoints T2I_SHIM_FAIL="open 1 wait500 ever" LD_PRELOAD=$PWD/$B/tests/fault/shim.so \
         "$B/tests/fault/alone" $base $options --threads 1 --steps 9 --out "$out" >"$scratch/train.log" 2>&1 ||
         { fail "$options: a slow disk"; cat "$scratch/train.log"; }
     for step in 4 8 9; do

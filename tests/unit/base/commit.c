@@ -1,6 +1,6 @@
 /* Files that are whole or not there: on success only the final name, on failure what was there
  * before. */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE /* O_DIRECT */
 #include "test.h"
 
 #include <errno.h>
@@ -45,6 +45,38 @@ int flock(int fd, int operation)
     }
     if (no_locks) errno = ENOLCK;
     return no_locks ? -1 : (int)syscall(SYS_flock, fd, operation);
+}
+
+/* What happens to the direct writes of a file, counted from 1. */
+static struct {
+    const t2i_fs_out *out; /* NULL: of none */
+    int number, count;     /* from which one on; how many there were */
+    int why;               /* errno of these; 0: one is short, of so many bytes: */
+    size_t size;
+    int misplaced; /* of them were not whole blocks in whole blocks */
+} direct;
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    if (direct.out != NULL && direct.out->fd == fd && direct.out->direct) {
+        off_t at = lseek(fd, 0, SEEK_CUR);
+        direct.count++;
+        direct.misplaced += ((uintptr_t)bytes | (uintptr_t)at | size) % 4096 != 0;
+        if (direct.why != 0 && direct.count >= direct.number) {
+            errno = direct.why;
+            return -1;
+        }
+        if (direct.why == 0 && direct.count == direct.number) size = direct.size;
+    }
+    return syscall(SYS_write, fd, bytes, size);
+}
+
+static int no_memory;
+
+void *aligned_alloc(size_t align, size_t size)
+{
+    void *pointer = NULL;
+    return no_memory || posix_memalign(&pointer, align, size) != 0 ? NULL : pointer;
 }
 
 static mode_t mode_of(const char *path)
@@ -168,6 +200,101 @@ static void test_failed_fsync(void)
     close(ends[0]);
     CU_ASSERT_TRUE(holds(path, "old"));
     CU_ASSERT_EQUAL(entries(scratch), 1);
+    unlink(path);
+}
+
+/* Writes a file of so many bytes, expected, in parts of odd sizes. */
+static t2i_status write_expected(const char *path, const char *bytes, size_t size, int number,
+                                 int why, size_t part)
+{
+    t2i_fs_out out;
+    OK(t2i_fs_out_open(&out, path, &err));
+    t2i_fs_out_expect(&out, size);
+    direct.out = &out;
+    direct.number = number;
+    direct.count = direct.misplaced = 0;
+    direct.why = why;
+    direct.size = part;
+    t2i_status status = T2I_OK;
+    for (size_t done = 0; status == T2I_OK && done < size;) {
+        size_t some = (done * 7 + 1000003) % 3000017;
+        if (some > size - done) some = size - done;
+        status = t2i_fs_out_write(&out, bytes + done, some, &err);
+        done += some;
+    }
+    if (status == T2I_OK) status = t2i_commit(&out, &err);
+    t2i_fs_out_drop(&out);
+    direct.out = NULL;
+    return status;
+}
+
+static int is_file(const char *path, const char *bytes, size_t size)
+{
+    t2i_text text = {0};
+    OK(t2i_fs_read(path, (size_t)1 << 26, &text, &err));
+    int same = text.size == size && (size == 0 || memcmp(text.data, bytes, size) == 0);
+    t2i_text_free(&text);
+    return same;
+}
+
+/* Past the page cache: the same bytes, at any size; refused, short and failing writes. */
+static void test_direct(void)
+{
+    enum { PIECE = 4 << 20, MOST = 3 * PIECE };
+    static const size_t sizes[] = {
+        0, 1, 4095, 4096, 4097, 10000, PIECE - 1, PIECE, PIECE + 1, PIECE + 4096, 2 * PIECE + 9000};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+    const char *path = in_scratch("direct"), *old = "old";
+    char *bytes = malloc(MOST);
+    for (size_t i = 0; i < MOST; i++) bytes[i] = (char)(i * i >> 7);
+    int fd = open(in_scratch("probe"), O_WRONLY | O_CREAT | O_DIRECT, 0666), there = fd >= 0;
+    if (there) close(fd);
+    unlink(in_scratch("probe"));
+    OK(write_expected(path, bytes, MOST, 0, 0, 0)); /* too small for it */
+    CU_ASSERT_EQUAL(direct.count, 0);
+    setenv("T2I_ASIDE_MB", "0", 1);
+    for (size_t i = 0; i < SIZES; i++) {
+        size_t size = sizes[i];
+        int writes = (int)((size + PIECE - 1) / PIECE) - (size % PIECE > 0 && size % PIECE < 4096);
+        OK(write_expected(path, bytes, size, 0, 0, 0));
+        CU_ASSERT_TRUE(is_file(path, bytes, size));
+        CU_ASSERT_EQUAL(direct.count, there ? writes : 0);
+        CU_ASSERT_EQUAL(direct.misplaced, 0);
+        for (int n = 1; there && n <= writes; n++) {
+            OK(write_expected(path, bytes, size, n, EINVAL, 0));
+            CU_ASSERT_TRUE(is_file(path, bytes, size));
+            CU_ASSERT_EQUAL(direct.count, n); /* not tried again */
+            OK(write_expected(path, bytes, size, n, EOPNOTSUPP, 0));
+            CU_ASSERT_TRUE(is_file(path, bytes, size));
+            OK(write_expected(path, bytes, size, n, 0, 512)); /* short ones; then out of place */
+            CU_ASSERT_TRUE(is_file(path, bytes, size));
+            OK(write_expected(path, bytes, size, n, 0, 4096));
+            CU_ASSERT_TRUE(is_file(path, bytes, size));
+            OK(t2i_commit_file(path, old, 3, &err));
+            FAILS(write_expected(path, bytes, size, n, EIO, 0), T2I_IO, "direct: Input/output");
+            CU_ASSERT_EQUAL(direct.count, n);
+            CU_ASSERT_TRUE(is_file(path, old, 3));
+            FAILS(write_expected(path, bytes, size, n, ENOSPC, 0), T2I_IO, "direct: No space");
+            CU_ASSERT_TRUE(is_file(path, old, 3));
+            CU_ASSERT_EQUAL(entries(scratch), 1);
+        }
+    }
+    t2i_fs_out out; /* without memory for a piece: as usual */
+    OK(t2i_fs_out_open(&out, path, &err));
+    no_memory = 1;
+    t2i_fs_out_expect(&out, MOST);
+    no_memory = 0;
+    CU_ASSERT_TRUE(out.piece == NULL && !out.direct);
+    OK(t2i_fs_out_write(&out, bytes, MOST, &err));
+    OK(t2i_commit(&out, &err));
+    CU_ASSERT_TRUE(is_file(path, bytes, MOST));
+    out = (t2i_fs_out){.fd = open("/dev/null", O_WRONLY)}; /* has no direct writes */
+    t2i_fs_out_expect(&out, MOST);
+    CU_ASSERT_TRUE(out.piece == NULL && out.memory == NULL && !out.direct);
+    OK(t2i_fs_out_write(&out, bytes, MOST, &err));
+    close(out.fd);
+    unsetenv("T2I_ASIDE_MB");
+    free(bytes);
     unlink(path);
 }
 
@@ -334,6 +461,7 @@ int main(void)
         {"what cannot be created", test_cannot_create},
         {"what cannot be written leaves the old file", test_cannot_write},
         {"a failed fsync is a failed write", test_failed_fsync},
+        {"files past the page cache", test_direct},
         {"two writers of one file", test_two_writers},
         {"what killed writers left", test_left_over},
         {"the umask holds", test_umask},
