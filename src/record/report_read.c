@@ -1,6 +1,7 @@
 /* report_read.c - reads the files of a run folder, whose contents are not trusted. */
 #include "record/report_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -174,7 +175,9 @@ static t2i_status hear_lines(t2i_report *r, int log, report_file *file, int fd, 
     int skip = 0; /* inside a line that is too long */
     for (;;) {
         ssize_t got = pread(fd, piece + held, PIECE - held, file->at + (off_t)held);
-        if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s", file->path);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            return t2i_fail(err, T2I_IO, "cannot read %s: %s", file->path, strerror(errno));
         if (got == 0) return T2I_OK;
         t2i_heartbeat_beat();
         held += (size_t)got;
