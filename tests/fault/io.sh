@@ -104,14 +104,14 @@ all() {
 cases=0 codes=()
 for old in yes ""; do
     begun=$cases
-    for how in EIO "ENOSPC ever" EINTR short torn kill; do
+    for how in EIO "ENOSPC ever" "EDQUOT ever" EINTR short torn kill; do
         aside=0 && all write "$how" "$(long_or 1 149)"
         aside=1 && all write "$how" "$(long_or 1 19)" # there are fewer
     done
     aside=
     all fsync EIO "$(long_or 1 7)"
     for call in fsync fsync-folder close rename; do
-        for how in EIO "EIO ever" EINTR kill; do all $call "$how" "$(long_or 1 37)"; done
+        for how in EIO "EIO ever" EDQUOT EINTR kill; do all $call "$how" "$(long_or 1 37)"; done
     done
     all open EMFILE "$(long_or 1 31)"
     all open "EIO ever" "$(long_or 1 31)"
