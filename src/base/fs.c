@@ -173,12 +173,13 @@ static t2i_status write_all(t2i_fs_out *out, const char *at, size_t size, t2i_er
     while (size > 0) {
         t2i_heartbeat_beat();
         ssize_t wrote = write(out->fd, at, size < most ? size : most);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0 && out->direct && (errno == EINVAL || errno == EOPNOTSUPP) &&
+        int why = wrote == 0 ? EIO : errno; /* FUSE may take nothing */
+        if (wrote < 0 && why == EINTR) continue;
+        if (wrote <= 0 && out->direct && (wrote == 0 || why == EINVAL || why == EOPNOTSUPP) &&
             set_direct(out, 0))
             continue;
-        if (wrote < 0)
-            return t2i_fail(err, T2I_IO, "cannot write %s: %s", out->path, strerror(errno));
+        if (wrote <= 0)
+            return t2i_fail(err, T2I_IO, "cannot write %s: %s", out->path, strerror(why));
         at += wrote;
         size -= (size_t)wrote;
     }

@@ -660,7 +660,8 @@ void t2i_comm_allgather(t2i_comm *comm, void *all, size_t item_bytes, size_t ite
 }
 
 /* In pieces: while a long message goes through shared memory, every poll moves a part of it, and
- * naps between polls (pause_polling) would be most of the time. A piece ends before the first. */
+ * naps between polls (pause_polling) would be most of the time. Pieces of a few ranks end before
+ * the first nap. */
 void t2i_comm_gather(t2i_comm *comm, const void *mine, void *all, size_t item_bytes, size_t items)
 {
     static const size_t piece_bytes = 4u << 20;

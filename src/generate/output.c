@@ -92,8 +92,12 @@ static t2i_status choose_folder(const char *run, char **folder, t2i_error *err)
     t2i_error why;
     *folder = t2i_fs_join(run == NULL ? "" : run, run == NULL ? "" : "generated", err);
     if (*folder == NULL) return T2I_SYSTEM;
-    if (run == NULL || (t2i_fs_mkdir(*folder, &why) == T2I_OK && access(*folder, W_OK | X_OK) == 0))
-        return T2I_OK;
+    t2i_status made = run == NULL ? T2I_OK : t2i_fs_mkdir(*folder, &why);
+    if (made == T2I_SYSTEM) {
+        t2i_free(*folder);
+        return t2i_fail(err, made, "%s", why.text);
+    }
+    if (run == NULL || (made == T2I_OK && access(*folder, W_OK | X_OK) == 0)) return T2I_OK;
     t2i_log_note("%s cannot be written: pictures go to the current folder", *folder);
     (*folder)[0] = '\0';
     return T2I_OK;

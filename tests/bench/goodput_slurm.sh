@@ -32,7 +32,7 @@ echo "| loss | checkpoint every | losses | steps kept of computed | seconds kept
 echo "|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     IFS=: read -r kind every seconds <<<"$cell"
-    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 last=$(now) waiting=0 before=0 back='' regained=0 cost=0
+    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 last=$(now) waiting=0 before=0 back='' regained=0 cost=0 back_again=''
     draw_next
     start "$(steps_in "$seconds")"
     while [ $((held / 60000000)) -lt "$MINUTES" ]; do
@@ -52,7 +52,12 @@ for cell in $CELLS; do
                 draw_next
                 case $kind in
                 rank) kill -KILL "$one" ;;
-                node) testbed kill n2 && (sleep 20 && testbed revive n2) & ;;
+                node)
+                    wait $back_again
+                    testbed kill n2
+                    (sleep 20 && testbed revive n2) &
+                    back_again=$!
+                    ;;
                 esac
             }
         fi
@@ -61,6 +66,7 @@ for cell in $CELLS; do
     kept=$(step_of "$run")
     scancel "$job"
     wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
+    wait $back_again
     row "a $kind every $every s" "$seconds" "$kept" $((kept + lost)) "$held"
 done
 finish

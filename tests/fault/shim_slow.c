@@ -9,7 +9,7 @@
 
 static void nap(long milliseconds)
 {
-    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
+    nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
 }
 
 int sched_yield(void);
