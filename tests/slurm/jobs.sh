@@ -78,7 +78,8 @@ note "n2 was reset, at step $(step_of "$run") again"
 testbed kill n2
 note "n2 lost at step $(step_of "$run")"
 array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
-wait_until 60 "the array" past "$scratch/sweep/job-seed2" 150
+wait_until 60 "task 0" past "$scratch/sweep/job-seed1" 50
+wait_until 60 "task 1" past "$scratch/sweep/job-seed2" 50
 kill -KILL "$(pgrep -f -- "t2i-train .*--out $scratch/sweep/job-seed2" | head -n 1)" # the steps of task 0 are not those of task 1
 again_in_task() { grep -q 'starting the ranks again on the same nodes' "$scratch/sweep-$array-1.log"; }
 wait_until 20 "task 1 again after its rank was killed" again_in_task
