@@ -35,6 +35,8 @@ for cell in $CELLS; do
     run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 last=$(now) waiting=0 before=0 back='' regained=0 cost=0 back_again=''
     draw_next
     start "$(steps_in "$seconds")"
+    wait_until 60 "the first step" past "$run" 1 # a start that fails before it is not made again
+    last=$(now)
     while [ $((held / 60000000)) -lt "$MINUTES" ]; do
         sleep 0.2
         at=$(now)
@@ -55,7 +57,7 @@ for cell in $CELLS; do
                 node)
                     wait $back_again
                     testbed kill n2
-                    (sleep 20 && testbed revive n2) &
+                    (sleep 60 && testbed revive n2) &
                     back_again=$!
                     ;;
                 esac
