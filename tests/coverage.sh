@@ -2,6 +2,7 @@
 # coverage.sh: every module src/FOLDER/MODULE.c has a test tests/unit/FOLDER/MODULE.c, or a line in
 # tests/unit/covered.txt: module, the test that covers it, and how, with tabs between. That test
 # must exist and include the module's header, or be a script that runs a program with the module.
+# Every mutation of tests/fault/mutations applies to the source exactly.
 # Usage: [B=build/MODE] tests/coverage.sh [ROOT], after make
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -59,4 +60,11 @@ while IFS='	' read -r module test how; do
     esac
 done <"$list"
 cut -f1 "$list" | sort | uniq -d | sed "s|.*|$list: & stands there twice|" | grep . && bad=1
+
+# A mutation that is applied elsewhere, or not at all, says nothing.
+command -v patch >/dev/null || echo "mutations are not checked: there is no patch"
+for patch in tests/fault/mutations/*.patch; do
+    command -v patch >/dev/null || break
+    patch -p1 -s --fuzz=0 --dry-run <"$patch" >/dev/null || wrong "$patch does not apply as it is"
+done
 exit $bad

@@ -55,11 +55,11 @@ killed=0 lives=0
 for name in "${@%.patch}"; do
     what=$(head -n 1 "$patches/$name.patch")
     by=""
-    if ! patch -p1 -s --dry-run <"$patches/$name.patch" >"$log/make" 2>&1; then
+    if ! patch -p1 -s --fuzz=0 --dry-run <"$patches/$name.patch" >"$log/make" 2>&1; then
         echo "OLD  $name: the patch does not apply" && lives=$((lives + 1))
         continue
     fi
-    patch -p1 -s --no-backup-if-mismatch <"$patches/$name.patch"
+    patch -p1 -s --fuzz=0 --no-backup-if-mismatch <"$patches/$name.patch"
     # shellcheck disable=SC2046
     if build $(tests_of "$name"); then
         for test in $(tests_of "$name"); do
@@ -75,7 +75,7 @@ for name in "${@%.patch}"; do
     else
         echo "OLD  $name: it does not compile: $(grep -m 1 error "$log/make")" && lives=$((lives + 1))
     fi
-    patch -p1 -s -R --no-backup-if-mismatch <"$patches/$name.patch" || exit 1
+    patch -p1 -s -R --fuzz=0 --no-backup-if-mismatch <"$patches/$name.patch" || exit 1
 done
 echo "$killed mutants noticed, $lives not"
 [ $lives -eq 0 ] && [ $killed -gt 0 ] && [ -z "$useless" ]
