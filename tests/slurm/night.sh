@@ -12,7 +12,7 @@ echo "seed $SEED"
 set +e # a run that goes wrong is counted, and the night goes on
 
 small_dataset "$scratch/d.h5"
-steps=3000
+steps=40000
 cat >"$scratch/job.ini" <<END
 data = $scratch/d.h5
 d-model = 32
