@@ -12,7 +12,7 @@ echo "seed $SEED"
 set +e # a run that goes wrong is counted, and the night goes on
 
 small_dataset "$scratch/d.h5"
-steps=40000
+steps=20000
 cat >"$scratch/job.ini" <<END
 data = $scratch/d.h5
 d-model = 32
@@ -102,7 +102,7 @@ while [ $done_cycles -lt "$cycles" ]; do
     for kind in $(printf '%s\n' signal walltime requeue kill cut | sort -R --random-source=<(yes "$SEED $runs")); do
         soon 120 "some steps" past "$run" $(($(newest "$run") + RANDOM % 250 + 1)) && cycle "$kind" || { whole=; break; }
     done
-    [ -n "$whole" ] && soon 400 "the end" gone "$job" && soon 400 "the array's end" gone "$array" || { restore; continue; }
+    [ -n "$whole" ] && soon 900 "the end" gone "$job" && soon 900 "the array's end" gone "$array" || { restore; continue; }
     cmp "$scratch/whole1/checkpoints/step-$steps.safetensors" "$run/checkpoints/step-$steps.safetensors" &&
         cmp "$scratch"/{whole1,run}/model.safetensors || { fail "other bits"; cat "$scratch/shapes-$job.log"; }
     for seed in 2 3; do
