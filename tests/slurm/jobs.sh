@@ -62,7 +62,7 @@ saved=$(newest "$run")
 grep -q '"exit": 75' "$run/status.json" && [ "$saved" -ge 150 ] && [ $((saved % 100)) -ne 0 ] || fail "no checkpoint after USR1: $(cat "$run/status.json")"
 note "requeued, saved at step $saved"
 wait_until 60 "the second start" past "$run" $((saved + 200))
-kill -KILL "$(pgrep -f -- "t2i-train .*--out $run" | head -n 1)"
+kill -KILL "$(pgrep -f -- "^[^ ]*t2i-train .*--out $run" | head -n 1)"
 again() { grep -q 'starting the ranks again on the same nodes' "$scratch/shapes-$job.log"; }
 wait_until 20 "the ranks again after one was killed" again
 saved=$(newest "$run")
@@ -80,7 +80,7 @@ note "n2 lost at step $(step_of "$run")"
 array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
 wait_until 60 "task 0" past "$scratch/sweep/job-seed1" 50
 wait_until 60 "task 1" past "$scratch/sweep/job-seed2" 50
-kill -KILL "$(pgrep -f -- "t2i-train .*--out $scratch/sweep/job-seed2" | head -n 1)" # the steps of task 0 are not those of task 1
+kill -KILL "$(pgrep -f -- "^[^ ]*t2i-train .*--out $scratch/sweep/job-seed2" | head -n 1)" # the steps of task 0 are not those of task 1
 again_in_task() { grep -q 'starting the ranks again on the same nodes' "$scratch/sweep-$array-1.log"; }
 wait_until 20 "task 1 again after its rank was killed" again_in_task
 wait_until 30 "steps of task 1" past "$scratch/sweep/job-seed2" 300
