@@ -51,6 +51,7 @@ exit 71
 END
 chmod +x "$scratch/lost"
 sed "s|^TRAIN=[^ ]*|TRAIN=$scratch/lost|" "$scratch/train.sbatch" >"$scratch/lost.sbatch"
+rank_of() { pgrep -f -- "^[^ ]*t2i-train .*--out $1" | head -n 1; }
 array_ended() { [ -z "$(squeue -h -j "$array" 2>/dev/null)" ]; }
 run=$scratch/run
 job=$(JOB=$scratch/job.ini OUT=$run submit --nodes=1-2 --mincpus=2 "$scratch/elastic.sbatch")
@@ -62,7 +63,7 @@ saved=$(newest "$run")
 grep -q '"exit": 75' "$run/status.json" && [ "$saved" -ge 150 ] && [ $((saved % 100)) -ne 0 ] || fail "no checkpoint after USR1: $(cat "$run/status.json")"
 note "requeued, saved at step $saved"
 wait_until 60 "the second start" past "$run" $((saved + 200))
-kill -KILL "$(pgrep -f -- "^[^ ]*t2i-train .*--out $run" | head -n 1)"
+kill -KILL "$(rank_of "$run")"
 again() { grep -q 'starting the ranks again on the same nodes' "$scratch/shapes-$job.log"; }
 wait_until 20 "the ranks again after one was killed" again
 saved=$(newest "$run")
@@ -78,11 +79,14 @@ note "n2 was reset, at step $(step_of "$run") again"
 testbed kill n2
 note "n2 lost at step $(step_of "$run")"
 array=$(submit --array=0-1 "$scratch/array.sbatch") # meanwhile, on n1
-wait_until 60 "task 0" past "$scratch/sweep/job-seed1" 50
-wait_until 60 "task 1" past "$scratch/sweep/job-seed2" 50
-kill -KILL "$(pgrep -f -- "^[^ ]*t2i-train .*--out $scratch/sweep/job-seed2" | head -n 1)" # the steps of task 0 are not those of task 1
+wait_until 60 "task 0" past "$scratch/sweep/job-seed1" 20
+held=$(rank_of "$scratch/sweep/job-seed1")
+[ -z "$held" ] || kill -STOP "$held" # the steps of task 0 are not those of task 1
+wait_until 60 "task 1" past "$scratch/sweep/job-seed2" 20
+kill -KILL "$(rank_of "$scratch/sweep/job-seed2")"
 again_in_task() { grep -q 'starting the ranks again on the same nodes' "$scratch/sweep-$array-1.log"; }
 wait_until 20 "task 1 again after its rank was killed" again_in_task
+[ -z "$held" ] || kill -CONT "$held"
 wait_until 30 "steps of task 1" past "$scratch/sweep/job-seed2" 300
 scancel --signal=USR1 --batch "${array}_1"
 lost=$(JOB=$scratch/job.ini OUT=$scratch/never submit --job-name=lost --nodes=1 --ntasks=1 "$scratch/lost.sbatch")
