@@ -152,9 +152,14 @@ static int set_direct(t2i_fs_out *out, int on)
     return 1;
 }
 
+int t2i_fs_is_large(uint64_t bytes)
+{
+    return t2i_mem_at_least(bytes, 64, "T2I_ASIDE_MB");
+}
+
 void t2i_fs_out_expect(t2i_fs_out *out, uint64_t bytes)
 {
-    if (!t2i_mem_at_least(bytes, 64, "T2I_ASIDE_MB")) return;
+    if (!t2i_fs_is_large(bytes)) return;
     out->memory = t2i_alloc_untouched(PIECE + BLOCK, 1);
     if (out->memory == NULL) return;
     if (set_direct(out, 1)) {

@@ -33,10 +33,13 @@ typedef struct {
 /* Creates the temporary file, with mode 0666 less the umask, and removes those that killed writers
  * of the same path left. T2I_CANTCREATE. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err);
-/* Before the first write: so many bytes will come. From 64 MB on (T2I_ASIDE_MB in the environment
- * sets another limit, for tests) they go past the page cache (O_DIRECT) in pieces of 4 MiB, if
- * there is memory for one and as long as the file system does not refuse; otherwise as usual. That
- * changes no byte, and makes nothing durable without t2i_fs_out_close. */
+/* Is a file of this size large? True from 64 MB on. T2I_ASIDE_MB in the environment sets another
+ * limit, for tests. */
+int t2i_fs_is_large(uint64_t bytes);
+/* Before the first write: so many bytes will come. Those of a large file go past the page cache
+ * (O_DIRECT) in pieces of 4 MiB, if there is memory for one and as long as the file system does not
+ * refuse; otherwise as usual. That changes no byte, and makes nothing durable without
+ * t2i_fs_out_close. */
 void t2i_fs_out_expect(t2i_fs_out *out, uint64_t bytes);
 /* T2I_IO, at the latest from t2i_fs_out_close. After a failure the only legal call is
  * t2i_fs_out_drop. */

@@ -9,6 +9,7 @@
 
 #include "base/writer_lease.h"
 #include "base/cpu.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "checkpoint/run_folder.h"
@@ -30,7 +31,7 @@ struct t2i_checkpoint_writer {
 
 int t2i_checkpoint_writer_aside(size_t bytes)
 {
-    return t2i_mem_at_least(bytes, 64, "T2I_ASIDE_MB");
+    return t2i_fs_is_large(bytes);
 }
 
 t2i_status t2i_checkpoint_writer_new(t2i_checkpoint_writer **out, const t2i_train_state *state,

@@ -14,8 +14,7 @@
 #include "base/error.h"
 #include "train/train_state.h"
 
-/* Is a checkpoint of this size written in the background? True from 64 MB on. T2I_ASIDE_MB in the
- * environment sets another limit, for tests. */
+/* Is a checkpoint of this size written in the background? True if it is large (t2i_fs_is_large). */
 int t2i_checkpoint_writer_aside(size_t bytes);
 
 typedef enum {

@@ -3,8 +3,8 @@
 # (make goodput). Trains captioned shapes on two ranks in the loop of docs/cluster.md. In a cell K:C one of the ranks, drawn at
 # random, gets SIGKILL once in every K seconds, at a random moment of them (kills exactly K seconds apart would all fall into the
 # same phase of the checkpoints), and a checkpoint is written about every C seconds. The speed of an undisturbed minute turns
-# steps into seconds. What a kill costs is the time until the run has reached the step of the kill again. With SLOW=50 a step
-# takes 50 ms more, in which the cores are idle, so that several of these scripts, with a cell each, can run side by side.
+# steps into seconds. What a kill costs is the time until the run has reached the step of the kill again. With SLOW=200 a step
+# has 8 prompts and takes 200 ms more, in which the cores are idle: several of these scripts, with a cell each, can run side by side.
 set -eu
 B=${B:-build/release} MPIRUN=${MPIRUN:-mpirun} MINUTES=${MINUTES:-20} CELLS=${CELLS:-60:5 60:30 300:5 300:30}
 RANDOM=${SEED:-1}
