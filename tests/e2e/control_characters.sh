@@ -62,6 +62,14 @@ clean "doctor --json" 0 "$B/t2i-doctor" --data d.h5 $small --out "other${rlo}run
 clean generate 0 "$B/t2i-generate" run "p3 $esc[31m$rlo" "p4 $csi" --out "g$rlo.png"
 clean "generate --json" 0 "$B/t2i-generate" run "p3 $esc$del$csi$rlo" --json --out g.png
 mv out generate.json
+# on a terminal: pictures of coloured blocks, but no other sequence
+if command -v script >/dev/null; then
+    env -u NO_COLOR -u KITTY_WINDOW_ID -u TMUX -u STY TERM=xterm timeout 60 \
+        script -qec "$B/t2i-generate run 'p3 $esc[31m$rlo' --top 7 --out t.png 2>/dev/null" /dev/null >drawn || { fail "on a terminal"; cat -v drawn; }
+    grep -q "48;2;" drawn || { fail "no picture on a terminal"; cat -v drawn; }
+    sed "s/$esc\[[34]8;2;[0-9;]*m//g; s/$esc\[0m//g; s/\r//g" drawn >told
+    clean "generate on a terminal" 0 cat told
+fi
 clean eval 0 "$B/t2i-eval" run
 clean "eval --json" 0 "$B/t2i-eval" run --json
 cp run/model.safetensors "m${esc}[31m$rlo"$'\n'"forged.safetensors"
