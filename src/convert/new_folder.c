@@ -1,5 +1,5 @@
-/* sync() is an extension of POSIX. */
-#define _XOPEN_SOURCE 700
+/* syncfs is not in POSIX. */
+#define _GNU_SOURCE
 #include "convert/new_folder.h"
 
 #include <dirent.h>
@@ -57,7 +57,9 @@ static t2i_status check_path(const char *path, t2i_error *err)
     if (*last == '\0' || strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
         return t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: give another --out",
                         path);
-    if (!t2i_fs_exists(path) || is_empty_folder(path)) return T2I_OK;
+    struct stat there; /* a folder replaces no link, not even one to an empty folder */
+    if (lstat(path, &there) != 0 || (S_ISDIR(there.st_mode) && is_empty_folder(path)))
+        return T2I_OK;
     return t2i_fail(err, T2I_CANTCREATE,
                     "%s exists and is not an empty folder: give another --out, or remove it", path);
 }
@@ -67,8 +69,9 @@ static t2i_status create(t2i_new_folder *out, const char *lock, t2i_error *err)
 {
     if (mkdir(out->temp, 0777) != 0 && errno != EEXIST)
         return cannot(T2I_CANTCREATE, "create the folder", out->path, err);
-    int there = t2i_fs_exists(lock);
-    if (!there && !is_empty_folder(out->temp))
+    struct stat made; /* a link may lead to a folder of which nothing is to be removed */
+    int is_folder = lstat(out->temp, &made) == 0 && S_ISDIR(made.st_mode);
+    if (!is_folder || (!t2i_fs_exists(lock) && !is_empty_folder(out->temp)))
         return t2i_fail(err, T2I_CANTCREATE, "%s is in the way: remove it, or give another --out",
                         out->temp);
     out->lock = t2i_fs_lock(lock);
@@ -176,9 +179,10 @@ t2i_status t2i_new_folder_write(const t2i_new_folder *folder, const char *name, 
 
 t2i_status t2i_new_folder_commit(t2i_new_folder *folder, t2i_error *err)
 {
-    sync();
-    if (rename(folder->temp, folder->path) != 0) {
-        cannot(T2I_IO, "create the folder", folder->path, err);
+    /* tells of a failed write to the file system since the lock was opened */
+    int failed = syncfs(folder->lock) != 0;
+    if (failed || rename(folder->temp, folder->path) != 0) {
+        cannot(T2I_IO, failed ? "write" : "create the folder", folder->path, err);
         t2i_new_folder_drop(folder);
         return T2I_IO;
     }

@@ -1,8 +1,8 @@
 /* new_folder.h - a folder of files that gets its name when it is complete.
  *
  * The files are written into PATH.tmp, which is renamed at the end. Single files are not fsynced:
- * one sync precedes the rename. A PATH.tmp that a killed program left is recognised by its lock
- * file, and replaced.
+ * one syncfs, which tells of failed writes since the folder was opened, precedes the rename. A
+ * PATH.tmp that a killed program left is recognised by its lock file, and replaced.
  */
 #ifndef T2I_NEW_FOLDER_H
 #define T2I_NEW_FOLDER_H
@@ -15,8 +15,8 @@ typedef struct {
     int lock;          /* descriptor of the lock file; -1: none */
 } t2i_new_folder;
 
-/* T2I_CANTCREATE if `path` exists and is not an empty folder, or if PATH.tmp is in use or was not
- * made by this module. *out is empty on failure. */
+/* T2I_CANTCREATE if `path` exists and is not an empty folder (a link to one is none), or if
+ * PATH.tmp is in use or was not made by this module. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_new_folder_open(t2i_new_folder *out, const char *path, t2i_error *err);
 /* Path of a file of the folder, whose subfolders are created. The caller frees it. name: relative,
  * without ".." . T2I_CANTCREATE. */

@@ -1,6 +1,8 @@
 /* new_folder - a folder is there when it is complete, and never replaces what is not empty. */
 #include "convert/new_folder.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/fs.h"
@@ -8,6 +10,16 @@
 #include "test.h"
 
 static t2i_error err;
+
+static int disk_fails;
+
+/* In front of the system's own: a write that failed behind the program's back. */
+int syncfs(int fd)
+{
+    CU_ASSERT_TRUE(fcntl(fd, F_GETFD) >= 0);
+    if (disk_fails) errno = EIO;
+    return disk_fails ? -1 : 0;
+}
 
 static void put(const char *path)
 {
@@ -69,6 +81,38 @@ static void replaces_what_was_left(void)
     t2i_free(folder.temp);
 }
 
+/* Links are no folders: what they lead to stays, and no work is done in vain. */
+static void follows_no_link(void)
+{
+    t2i_new_folder folder;
+    CU_ASSERT_EQUAL(mkdir(in_scratch("precious"), 0777), 0);
+    CU_ASSERT_EQUAL(mkdir(in_scratch("empty"), 0777), 0);
+    put(in_scratch("precious/letter"));
+    put(in_scratch("precious/.t2i-lock"));
+    CU_ASSERT_EQUAL(symlink("precious", in_scratch("linked.tmp")), 0);
+    CU_ASSERT_EQUAL(symlink("empty", in_scratch("to-empty")), 0);
+    CU_ASSERT_EQUAL(symlink("nowhere", in_scratch("to-none")), 0);
+    FAILS(t2i_new_folder_open(&folder, in_scratch("linked"), &err), T2I_CANTCREATE,
+          "linked.tmp is in the way");
+    FAILS(t2i_new_folder_open(&folder, in_scratch("to-empty"), &err), T2I_CANTCREATE,
+          "is not an empty folder");
+    FAILS(t2i_new_folder_open(&folder, in_scratch("to-none/"), &err), T2I_CANTCREATE,
+          "is not an empty folder");
+    CU_ASSERT_EQUAL(entries(in_scratch("precious")), 2);
+    CU_ASSERT_TRUE(entries(in_scratch("to-empty.tmp")) == -1);
+}
+
+static void reports_lost_writes(void)
+{
+    t2i_new_folder folder;
+    OK(t2i_new_folder_open(&folder, in_scratch("lost"), &err));
+    OK(t2i_new_folder_write(&folder, "x.txt", "abc", 3, &err));
+    disk_fails = 1;
+    FAILS(t2i_new_folder_commit(&folder, &err), T2I_IO, "cannot write");
+    disk_fails = 0;
+    CU_ASSERT_TRUE(entries(in_scratch("lost")) == -1 && entries(in_scratch("lost.tmp")) == -1);
+}
+
 static void spares_what_is_there(void)
 {
     t2i_new_folder folder;
@@ -95,6 +139,8 @@ int main(void)
         {"a dropped folder leaves nothing", drops_all},
         {"what a killed program left is replaced", replaces_what_was_left},
         {"what is there stays", spares_what_is_there},
+        {"links stay, and what they lead to", follows_no_link},
+        {"a write that is lost is an error", reports_lost_writes},
     };
     if (scratch_begin("new-folder") != 0) return 1;
     int failed = t2i_test_main("new_folder", tests, sizeof tests / sizeof *tests);
