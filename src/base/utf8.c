@@ -81,7 +81,7 @@ t2i_span t2i_utf8_trim(t2i_span text)
 
 int t2i_utf8_is_control(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || t2i_utf8_is_direction_mark(code) ||
            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 

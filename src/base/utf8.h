@@ -34,7 +34,7 @@ t2i_span t2i_utf8_without_mark(t2i_span text);
 t2i_span t2i_utf8_trim(t2i_span text);
 
 /* Does the character control a terminal, end a line, or change the direction of writing? (C0, DEL,
- * C1; U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.) */
+ * C1; U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.) */
 int t2i_utf8_is_control(uint32_t code);
 
 /* Is the character a mark of direction (U+061C, U+200E, U+200F)? In a page or a picture it changes

@@ -155,19 +155,6 @@ t2i_status t2i_checkpoint_digest(const t2i_checkpoint *c, char out[T2I_HEX], t2i
     return T2I_OK;
 }
 
-t2i_status t2i_checkpoint_network(const t2i_checkpoint *c, char out[T2I_HEX], t2i_error *err)
-{
-    char *text = NULL;
-    t2i_json *json = t2i_json_object();
-    t2i_json_set(json, "config", t2i_checkpoint_config_json(&c->model.config));
-    t2i_json_set(json, "vocab", t2i_checkpoint_vocab_json(&c->vocab));
-    t2i_status status = t2i_json_text(json, 0, &text, err);
-    if (status == T2I_OK) t2i_hash_hex(text, strlen(text), out);
-    t2i_free(text);
-    t2i_json_free(json);
-    return status;
-}
-
 /* Describes a block's tensors under a prefix; returns how many. */
 static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_checkpoint *c,
                         const char *prefix, const float *block)
@@ -384,7 +371,7 @@ static t2i_status read_run(const source *s, t2i_run_state *run, t2i_error *err)
         updates > step || !t2i_json_as_integer(t2i_json_get(json, "skipped"), &skipped) ||
         skipped < 0 || !t2i_json_as_integer(t2i_json_get(json, "shards"), &shards) || shards < 1 ||
         shards > 1 << 20 || !t2i_json_as_string(t2i_json_get(json, "dataset"), &dataset, NULL) ||
-        strlen(dataset) >= T2I_HEX)
+        strlen(dataset) >= T2I_HEX || dataset[strspn(dataset, "0123456789abcdef")] != '\0')
         status = t2i_fail(err, T2I_DATA,
                           "%s: t2i.run lacks a valid step, updates, skipped, shards or dataset",
                           s->path);

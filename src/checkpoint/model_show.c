@@ -264,7 +264,9 @@ static t2i_status add_run(const t2i_model_file *file, t2i_text *out, t2i_error *
         T2I_TRY(t2i_text_addf(out, err, ", %ld validations since the best", run->waited));
     if (run->index_weight > 0.0)
         T2I_TRY(t2i_text_addf(out, err, ", index weight %.6g", run->index_weight));
-    T2I_TRY(t2i_text_addf(out, err, "\n  dataset        %s\n", run->dataset));
+    T2I_TRY(t2i_text_addf(out, err, "\n  dataset        "));
+    T2I_TRY(t2i_text_add_plain(out, run->dataset, strlen(run->dataset), err));
+    T2I_TRY(t2i_text_addf(out, err, "\n"));
     return add_options(run, out, err);
 }
 

@@ -5,9 +5,9 @@
 . tests/e2e/lib.sh.inc
 here=$PWD B=$PWD/$B
 cd "$scratch"
-lrm=$'\342\200\216' rlm=$'\342\200\217' bad=$'\377' line=$'\n'
+alm=$'\330\234' lrm=$'\342\200\216' rlm=$'\342\200\217' bad=$'\377' line=$'\n'
 esc=$'\e' bel=$'\a' del=$'\177' csi=$'\302\233' rlo=$'\342\200\256' lri=$'\342\201\246' separator=$'\342\200\250'
-raw='[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]'
+raw='[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xd8\x9c'
 
 # clean NAME CODE COMMAND...: the exit code, or "failure" for any of ours, and nothing raw in what it prints; it is in said
 clean() {
@@ -37,7 +37,7 @@ done
         k=$((i % 7)) split=train
         [ $((i % 6)) -ne 5 ] || split=validation
         [ $i -lt 40 ] || split="unseen prompts"
-        echo "p$i $esc]0;owned$bel $del $csi $rlo$lri x,${names[k]},train" | sed "s/,train$/,$split/"
+        echo "p$i $esc]0;owned$bel $del $csi $rlo$lri$alm x,${names[k]},train" | sed "s/,train$/,$split/"
     done
 } | sed 's/,unseen prompts$/,train/' >pairs.csv
 
@@ -83,7 +83,7 @@ clean "no file" 66 "$B/t2i-model" show "none$esc$rlo"$'\n'"forged"
 clean report 0 "$B/t2i-model" report run
 
 # what else comes from elsewhere: keys, columns, names of tensors and tools, values of options and of the environment
-foreign="x$esc[2J$bel$del$csi$rlo$lri$lrm$rlm$separator$bad${line}forged"
+foreign="x$esc[2J$bel$del$csi$rlo$lri$alm$lrm$rlm$separator$bad${line}forged"
 printf '{"prompt": "a", "image": "%s.png", "x\\u001b[2J\\u009b\\u202e\\u200f\\nforged": 1}\n' red >keys.jsonl
 clean "keys of JSON" 65 "$B/t2i-data" build --pairs keys.jsonl --images pictures --out k.h5
 printf '{"info": 1, "images": [{"id": 1, "file_name": "\\u001b\\u202e\\nforged.png"}], "annotations": [{"image_id": 1, "id": 1, "caption": "a\\u001b"}, {"image_id": 7, "id": 2, "caption": "b"}]}' >coco.json
@@ -125,7 +125,8 @@ END
     clean "a tool's name" 0 "$B/t2i-data" info tool.h5
 fi
 
-for file in run/status.json run/log.jsonl run/job.ini bad.h5.bad.tsv; do
+for file in run/{status.json,{log,events}.jsonl,job.ini} other*run/events.jsonl bad.h5.bad.tsv; do
+    [ -s "$file" ] || fail "no $file"
     ! LC_ALL=C grep -n -a -P "$raw" "$file" >found || fail "$file holds raw: $(head -n 3 found | cat -v)"
 done
 

@@ -168,6 +168,8 @@ static void test_impossible_state(void)
         {.step = 3, .updates = 3, .skipped = -1, .shards = 8},
         {.step = 3, .updates = 3, .shards = 0},
         {.step = 3, .updates = 3, .shards = (1 << 20) + 1},
+        {.step = 3, .updates = 3, .shards = 8, .dataset = "x\nforged: all is sound"},
+        {.step = 3, .updates = 3, .shards = 8, .dataset = "0123456789ABCDEF0123456789abcdef"},
     };
     char path[800];
     snprintf(path, sizeof path, "%s", in_scratch("impossible"));
@@ -177,6 +179,7 @@ static void test_impossible_state(void)
         c.run.updates = bad[i].updates;
         c.run.skipped = bad[i].skipped;
         c.run.shards = bad[i].shards;
+        strcpy(c.run.dataset, bad[i].dataset);
         OK(t2i_checkpoint_save(&c, path, &err));
         t2i_checkpoint_free(&c);
         expect_refused(path, 1, 0, T2I_DATA, "t2i.run lacks a valid step");
