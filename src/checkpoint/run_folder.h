@@ -24,9 +24,9 @@ T2I_CHECKED t2i_status t2i_run_folder_samples(const char *run, long **steps, siz
 /* Returns "RUN/checkpoints/step-N.safetensors", which the caller frees; NULL without memory. */
 char *t2i_run_folder_checkpoint(const char *run, long step, t2i_error *err);
 
-/* Removes all temporary files of runs in the folder: those that killed ones left, and those of an
- * owner that was thought dead, so that no rename of its own comes later. Right after the folder was
- * taken (writer_lease.h), before it is looked at. */
+/* Removes all temporary files of runs in the folder, except of report.html: those that killed ones
+ * left, and those of an owner that was thought dead, so that no rename of its own comes later.
+ * Right after the folder was taken (writer_lease.h), before it is looked at. */
 void t2i_run_folder_sweep(const char *run);
 
 /* *path: the value of `data` in RUN/job.ini, for programs whose only operand is a run. *start: the
@@ -35,8 +35,5 @@ void t2i_run_folder_sweep(const char *run);
 #define T2I_STARTED_IN "; started in "
 T2I_CHECKED t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start,
                                               t2i_error *err);
-/* *path: the value of `init` there, from the root if the folder of the start is known; NULL: it has
- * none. The caller frees it. T2I_NOINPUT. */
-T2I_CHECKED t2i_status t2i_run_folder_init(const char *run, char **path, t2i_error *err);
 
 #endif
