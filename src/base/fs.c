@@ -20,6 +20,8 @@
 /* Direct writes: bytes of one write; what its place in file and memory, and its size, are multiples
  * of. */
 enum { PIECE = 4 << 20, BLOCK = 4096 };
+/* Bytes of a name that its temporary names begin with: names of files have at most 255. */
+enum { NAME_KEPT = 220 };
 
 static char *checked(char *path, size_t size, t2i_error *err)
 {
@@ -32,6 +34,17 @@ char *t2i_fs_copy_path(const char *path, t2i_error *err)
     return checked(t2i_strdup(path), strlen(path), err);
 }
 
+/* How much of a path its temporary names begin with; no character of UTF-8 is cut. */
+static size_t kept_size(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = strlen(path), folder = slash == NULL ? 0 : (size_t)(slash + 1 - path);
+    if (size - folder <= NAME_KEPT) return size;
+    size = folder + NAME_KEPT;
+    for (int i = 0; i < 3 && ((unsigned char)path[size] & 0xc0) == 0x80; i++) size--;
+    return size;
+}
+
 /* A name that no other process has had: pid and time differ, or else the host. */
 static char *temporary_name(const char *path, t2i_error *err)
 {
@@ -40,7 +53,7 @@ static char *temporary_name(const char *path, t2i_error *err)
     char *name = checked(t2i_alloc(size, 1), size, err);
     clock_gettime(CLOCK_REALTIME, &now);
     if (name != NULL)
-        snprintf(name, size, "%s.%ld-%08x.tmp", path, (long)getpid(),
+        snprintf(name, size, "%.*s.%ld-%08x.tmp", (int)kept_size(path), path, (long)getpid(),
                  (unsigned)t2i_hash_64(&now, sizeof now));
     return name;
 }
@@ -53,11 +66,15 @@ static int ends_temporary_name(const char *end)
            strcmp(end + 2 + pid + 8, ".tmp") == 0;
 }
 
+static int is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 int t2i_fs_is_named(int fd, const char *path)
 {
     struct stat opened, named;
-    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
-           opened.st_ino == named.st_ino;
+    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && is_same(&opened, &named);
 }
 
 /* Locks a file: TAKEN, HELD by another process, or UNKNOWN without locks in the file system. */
@@ -95,13 +112,13 @@ static void sweep_file(const char *path)
 static void sweep_path(const char *path)
 {
     const char *slash = strrchr(path, '/'), *begin = slash == NULL ? path : slash + 1;
+    size_t kept = kept_size(begin);
     char *folder = t2i_strdup(slash == NULL ? "." : path);
     if (folder != NULL && slash != NULL) folder[slash - path + 1] = '\0';
     DIR *dir = folder == NULL ? NULL : opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         const char *name = entry->d_name;
-        if (strncmp(name, begin, strlen(begin)) != 0 || !ends_temporary_name(name + strlen(begin)))
-            continue;
+        if (strncmp(name, begin, kept) != 0 || !ends_temporary_name(name + kept)) continue;
         char *file = t2i_fs_join(folder, name, NULL);
         if (file != NULL) sweep_file(file);
         t2i_free(file);
@@ -110,13 +127,65 @@ static void sweep_path(const char *path)
     t2i_free(folder);
 }
 
+/* What a new file would replace; *mode is 0 if there is nothing. */
+static t2i_status look(const char *path, mode_t *mode, t2i_error *err)
+{
+    const char *why = NULL;
+    struct stat there, standard;
+    *mode = 0;
+    if (stat(path, &there) != 0) {
+        if (errno == ENOENT) return T2I_OK;
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: %s", path, strerror(errno));
+    }
+    *mode = there.st_mode;
+    if (S_ISDIR(there.st_mode))
+        why = "is a folder";
+    else if (!S_ISREG(there.st_mode))
+        why = "is not a regular file";
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && why == NULL; fd++)
+        if (fstat(fd, &standard) == 0 && is_same(&there, &standard))
+            why = "is where the program's messages go";
+    if (why == NULL) return T2I_OK;
+    return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it %s", path, why);
+}
+
+t2i_status t2i_fs_may_replace(const char *path, const char *begin, const char *what, t2i_error *err)
+{
+    char first[32];
+    mode_t mode;
+    T2I_TRY(look(path, &mode, err));
+    int fd = mode == 0 ? -1 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, first, strlen(begin));
+    if (fd >= 0) close(fd);
+    if (got == 0 || (got == (ssize_t)strlen(begin) && memcmp(first, begin, strlen(begin)) == 0))
+        return T2I_OK;
+    return t2i_fail(err, T2I_CANTCREATE, "%s exists and is not %s: give another name, or remove it",
+                    path, what);
+}
+
+/* Follows links, so that a file is written where they end, there or not. */
+static char *follow(const char *path, t2i_error *err)
+{
+    char target[PATH_MAX], *at = t2i_fs_copy_path(path, err);
+    for (int left = 40; at != NULL && left > 0; left--) { /* stat has refused a loop */
+        ssize_t size = readlink(at, target, sizeof target - 1);
+        if (size < 0) break;
+        target[size] = '\0';
+        char *link = at, *slash = strrchr(link, '/');
+        link[slash == NULL ? 0 : slash + 1 - link] = '\0';
+        at = t2i_fs_join(link, target, err);
+        t2i_free(link);
+    }
+    return at;
+}
+
 /* Creates and locks the temporary file. T2I_SYSTEM, T2I_CANTCREATE. */
-static t2i_status create(t2i_fs_out *out, t2i_error *err)
+static t2i_status create(t2i_fs_out *out, mode_t mode, t2i_error *err)
 {
     for (int left = 100;; left--) {
         out->temp = temporary_name(out->path, err);
         if (out->temp == NULL) return T2I_SYSTEM;
-        out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         int why = errno;
         if (out->fd >= 0 && take_lock(out->fd) != HELD && t2i_fs_is_named(out->fd, out->temp))
             return T2I_OK;
@@ -133,11 +202,13 @@ static t2i_status create(t2i_fs_out *out, t2i_error *err)
 
 t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err)
 {
+    mode_t old;
     *out = (t2i_fs_out){.fd = -1};
-    out->path = t2i_fs_copy_path(path, err);
+    T2I_TRY(look(path, &old, err));
+    out->path = follow(path, err);
     if (out->path == NULL) return T2I_SYSTEM;
-    sweep_path(path);
-    t2i_status status = create(out, err);
+    sweep_path(out->path);
+    t2i_status status = create(out, old == 0 ? 0666 : 0666 & (old | 0600), err);
     if (status != T2I_OK) t2i_fs_out_drop(out);
     return status;
 }
@@ -370,6 +441,12 @@ int t2i_fs_exists(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0;
+}
+
+int t2i_fs_is_same(const char *path, const char *other)
+{
+    struct stat a, b;
+    return stat(path, &a) == 0 && stat(other, &b) == 0 && is_same(&a, &b);
 }
 
 int t2i_fs_is_folder(const char *path)

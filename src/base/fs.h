@@ -8,7 +8,12 @@
  * A temporary name, FILE.PID-RANDOM.tmp, is never used twice, so that programs which write one file
  * at the same time each rename what they wrote themselves; the last one wins. The writer holds a
  * lock (flock) on its temporary file. The kernel releases it at the end of the process, by which
- * the next writer of FILE recognises and removes what a killed one left.
+ * the next writer of FILE recognises and removes what a killed one left. Of a long name of a file
+ * its temporary names have the first 220 bytes.
+ *
+ * Only regular files are replaced. A link is followed and stays: the file where it ends is
+ * replaced. The new file gives group and others no more than the old one did, and than the umask
+ * allows; its owner may read and write it.
  */
 #ifndef T2I_FS_H
 #define T2I_FS_H
@@ -30,9 +35,15 @@ typedef struct {
     int direct;   /* 0: they were refused */
 } t2i_fs_out;
 
-/* Creates the temporary file, with mode 0666 less the umask, and removes those that killed writers
- * of the same path left. T2I_CANTCREATE. *out is empty on failure. */
+/* Creates the temporary file and removes those that killed writers of the same path left.
+ * T2I_CANTCREATE, also where the path is a folder, a device, a pipe or a socket, or the file that
+ * standard output or error goes to. *out is empty on failure. */
 T2I_CHECKED t2i_status t2i_fs_out_open(t2i_fs_out *out, const char *path, t2i_error *err);
+/* May a file that begins with this text (at most 32 bytes) get the name? T2I_CANTCREATE where
+ * t2i_fs_out_open refuses it, and if there is a file that is neither empty nor begins so: it would
+ * be lost. what: such files, for the error ("a dataset"). */
+T2I_CHECKED t2i_status t2i_fs_may_replace(const char *path, const char *begin, const char *what,
+                                          t2i_error *err);
 /* Is a file of this size large? True from 64 MB on. T2I_ASIDE_MB in the environment sets another
  * limit, for tests. */
 int t2i_fs_is_large(uint64_t bytes);
@@ -82,6 +93,8 @@ T2I_CHECKED int t2i_fs_lock(const char *path);
 int t2i_fs_is_named(int fd, const char *path);
 
 int t2i_fs_exists(const char *path);
+/* Are both there and one file or folder, by whatever names? Links are followed. */
+int t2i_fs_is_same(const char *path, const char *other);
 int t2i_fs_is_folder(const char *path);
 /* Size in bytes of a regular file; T2I_NOINPUT for anything else. */
 T2I_CHECKED t2i_status t2i_fs_size(const char *path, uint64_t *size, t2i_error *err);

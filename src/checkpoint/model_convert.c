@@ -1,7 +1,6 @@
 #include "checkpoint/model_convert.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/run_folder.h"
@@ -35,12 +34,6 @@ static int find_kind(const char *to, target_kind *out)
     return 0;
 }
 
-static int is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* True if the file has moments, so that replacing it by a model would lose them. */
 static int is_checkpoint(const char *path)
 {
@@ -54,10 +47,8 @@ static int is_checkpoint(const char *path)
 
 static t2i_status check_target(const char *from, const char *to, t2i_error *err)
 {
-    if (is_same_file(from, to))
+    if (t2i_fs_is_same(from, to))
         return t2i_fail(err, T2I_USAGE, "%s is the input: give --to another name", to);
-    if (t2i_fs_is_folder(to))
-        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it is a folder", to);
     if (is_checkpoint(to))
         return t2i_fail(err, T2I_USAGE,
                         "%s is a checkpoint that a run can resume from: give --to another name",

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -287,10 +287,9 @@ static t2i_status write_merged(merger *m, const char *out, size_t dim, t2i_error
 
 static t2i_status check_out(const merger *m, const char *out, t2i_error *err)
 {
-    struct stat to, from;
     T2I_TRY(t2i_dataset_writer_may_replace(out, err));
-    for (size_t i = 0; stat(out, &to) == 0 && i < m->parts; i++)
-        if (stat(m->path[i], &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+    for (size_t i = 0; i < m->parts; i++)
+        if (t2i_fs_is_same(m->path[i], out))
             return t2i_fail(err, T2I_USAGE, "--out would overwrite the input %s: name another file",
                             m->path[i]);
     return T2I_OK;

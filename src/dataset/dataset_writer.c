@@ -274,14 +274,7 @@ static t2i_status create_all(t2i_dataset_writer *out, const t2i_pairs *pairs, t2
 
 t2i_status t2i_dataset_writer_may_replace(const char *path, t2i_error *err)
 {
-    static const char signature[8] = "\x89HDF\r\n\x1a\n";
-    char first[8] = "";
-    FILE *file = t2i_fs_exists(path) && !t2i_fs_is_folder(path) ? fopen(path, "rb") : NULL;
-    size_t got = file == NULL ? 0 : fread(first, 1, sizeof first, file);
-    if (file != NULL) fclose(file);
-    if (got == 0 || memcmp(first, signature, sizeof first) == 0) return T2I_OK;
-    return t2i_fail(err, T2I_CANTCREATE,
-                    "%s exists and is not a dataset: give another --out, or remove it", path);
+    return t2i_fs_may_replace(path, "\x89HDF\r\n\x1a\n", "a dataset", err);
 }
 
 t2i_status t2i_dataset_writer_create(t2i_dataset_writer **result, const char *path,

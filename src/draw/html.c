@@ -7,6 +7,7 @@
 
 #include "draw/html_style.h"
 #include "base/commit.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "image/image_png.h"
 
@@ -130,7 +131,8 @@ t2i_status t2i_html_write(t2i_html *page, const char *path, t2i_error *err)
     if (status != T2I_OK)
         *err = page->err;
     else
-        status = t2i_commit_file(path, page->text.data, page->text.size, err);
+        status = t2i_fs_may_replace(path, "<!DOCTYPE html>", "an HTML page", err);
+    if (status == T2I_OK) status = t2i_commit_file(path, page->text.data, page->text.size, err);
     t2i_html_free(page);
     return status;
 }

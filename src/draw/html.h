@@ -41,7 +41,7 @@ void t2i_html_picture(t2i_html *page, const t2i_image *image);
 void t2i_html_fail(t2i_html *page, t2i_status status, const t2i_error *err);
 
 /* Writes the page atomically and frees it, also on failure. Returns the first failure of the page.
- */
+ * T2I_CANTCREATE if the path has a file that is no HTML page (t2i_fs_may_replace). */
 T2I_CHECKED t2i_status t2i_html_write(t2i_html *page, const char *path, t2i_error *err);
 void t2i_html_free(t2i_html *page);
 

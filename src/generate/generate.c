@@ -550,6 +550,8 @@ t2i_status t2i_generate(const t2i_generate_options *options, t2i_error *err)
     t2i_status status = t2i_output_check(&s.output, err);
     if (status == T2I_OK && options->vectors != NULL)
         status = t2i_output_is_free(options->vectors, options->force, err);
+    if (status == T2I_OK && options->vectors != NULL)
+        status = t2i_fs_may_replace(options->vectors, "\x93NUMPY", "a .npy file", err);
     if (status == T2I_OK) status = open_session(&s, err);
     if (status == T2I_OK) status = answer_prompts(&s, err);
     close_session(&s);

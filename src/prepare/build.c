@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dataset/dataset_writer.h"
@@ -77,7 +76,6 @@ static int has_journals(const builder *b)
 /* Refuses an output that is an input too, and one that cannot be created. */
 static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
 {
-    struct stat out, in;
     const char *inputs[] = {options->pairs, options->features, options->weights};
     char *folder = t2i_fs_copy_path(options->out, err),
          *slash = folder == NULL ? NULL : strrchr(folder, '/');
@@ -88,12 +86,8 @@ static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
     if (!there)
         return t2i_fail(err, T2I_CANTCREATE,
                         "cannot create %s: its folder does not exist; make it first", options->out);
-    if (stat(options->out, &out) != 0) return T2I_OK;
-    if (S_ISDIR(out.st_mode))
-        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: it is a folder", options->out);
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-        if (inputs[i] != NULL && stat(inputs[i], &in) == 0 && in.st_dev == out.st_dev &&
-            in.st_ino == out.st_ino)
+        if (inputs[i] != NULL && t2i_fs_is_same(inputs[i], options->out))
             return t2i_fail(err, T2I_USAGE, "--out would overwrite the input %s: name another file",
                             inputs[i]);
     return T2I_OK;

@@ -186,13 +186,6 @@ static t2i_status use_kind(t2i_source *source, const char *from, t2i_error *err)
 
 /* ---- where the pictures are ---- */
 
-static int same_folder(const char *a, const char *b)
-{
-    struct stat one, other;
-    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
-           one.st_ino == other.st_ino;
-}
-
 /* Names in a list are relative to the list's folder, names in a folder to that folder. */
 static t2i_status find_images(t2i_source *source, const char *images, t2i_error *err)
 {
@@ -205,7 +198,7 @@ static t2i_status find_images(t2i_source *source, const char *images, t2i_error 
                               "their list with --pairs"
                             : "--images %s: no such folder",
                         images);
-    if (images != NULL && is_folder_kind(source->kind) && !same_folder(images, source->path))
+    if (images != NULL && is_folder_kind(source->kind) && !t2i_fs_is_same(images, source->path))
         return t2i_fail(err, T2I_USAGE,
                         "--images is for lists: the folder %s holds its pictures itself",
                         source->path);
@@ -274,7 +267,7 @@ static void choose_folder(search *s)
     const char *folders = s->folders.data;
     for (size_t at = 0; at < s->folders.size; at += strlen(folders + at) + 1) {
         size_t there = count_there(s->list, folders + at);
-        int same = there == s->most && there > 0 && same_folder(folders + at, folders + s->at);
+        int same = there == s->most && there > 0 && t2i_fs_is_same(folders + at, folders + s->at);
         if (there > s->most || (same && strcmp(folders + at, folders + s->at) < 0)) {
             if (!same || s->other == s->at) s->other = at;
             s->at = at;

@@ -106,6 +106,9 @@ typedef struct {
     t2i_text ranks;
 } t2i_eval_report;
 
+/* How the table of ranks begins. */
+#define T2I_EVAL_RANKS "split\tprompt\tcosine\teuclidean\t"
+
 /* Collective. Every rank has opened the same model and dataset. All ranks get the same report.
  * T2I_DATA when the split has no rows, the gallery has one picture, or the ranks opened different
  * files; T2I_SYSTEM. *out is empty on failure. */

@@ -36,8 +36,8 @@ static t2i_status add_query(const t2i_evaluation *e, size_t s, const t2i_eval_qu
 t2i_status t2i_eval_ranks(const t2i_evaluation *e, t2i_text *out, t2i_error *err)
 {
     t2i_text prompt = {0};
-    t2i_status status = t2i_text_addf(
-        out, err, "split\tprompt\tcosine\teuclidean\ttext_index\thybrid\tright\tfirst\n");
+    t2i_status status =
+        t2i_text_addf(out, err, T2I_EVAL_RANKS "text_index\thybrid\tright\tfirst\n");
     for (size_t s = 0; s < e->splits; s++)
         for (size_t i = 0; status == T2I_OK && i < e->sampled[s]; i++)
             status = add_query(e, s, &e->query[e->begin[s] + i], &prompt, out, err);

@@ -6,6 +6,7 @@
 #include "comm/comm.h"
 #include "base/commit.h"
 #include "base/cpu.h"
+#include "base/fs.h"
 #include "retrieval/eval.h"
 #include "kernels/blas.h"
 #include "base/log.h"
@@ -67,6 +68,8 @@ static t2i_status evaluate(t2i_comm *comm, const char *source, const settings *s
     t2i_loaded_model trained;
     t2i_eval_report report = {0};
     t2i_status status = t2i_loaded_model_open(&trained, source, s->data, err);
+    if (status == T2I_OK && s->ranks != NULL && t2i_comm_rank(comm) == 0)
+        status = t2i_fs_may_replace(s->ranks, T2I_EVAL_RANKS, "a list of ranks", err);
     status = t2i_comm_agree(comm, status, err);
     if (status == T2I_OK) status = t2i_eval(comm, &trained, &options, &report, err);
     t2i_loaded_model_close(&trained);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # TIMEOUT: 200
-# Outputs of programs: two that write one name at the same time, the umask, and what a killed one leaves.
+# Outputs of programs: two that write one name at the same time, the umask, what a killed one leaves, what is not replaced.
 . tests/fault/fault.sh.inc
 out=$scratch/f
 mkdir "$out"
@@ -76,9 +76,58 @@ for program in data build export import onnx generate preview list; do
     [ -n "$(left)" ] || fail "$program: nothing is left of the killed one"
     $command >"$scratch/said" 2>&1 || { fail "$program: after a kill"; cat "$scratch/said"; }
     [ "$(sum)" = "${right[2]}" ] && [ -z "$(left)" ] || fail "$program: after a kill: $(left)"
+
+    # a pipe is refused, without waiting for its reader, and stays; a link stays, and its target is written, or it is refused
+    rm -rf "$scratch/whole" "$scratch/target"
+    mv "$file" "$scratch/whole"
+    mkfifo "$file"
+    rc=0
+    timeout 60 $command >"$scratch/said" 2>&1 || rc=$?
+    [ $rc -eq 73 ] && [ -p "$file" ] || fail "$program: a pipe: exit code $rc: $(cat "$scratch/said")"
+    rm "$file"
+    ln -s "$scratch/target" "$file"
+    rc=0
+    $command >"$scratch/said" 2>&1 || rc=$?
+    [ -L "$file" ] || fail "$program: a link is replaced"
+    case $program in
+    list) [ $rc -eq 73 ] && [ ! -e "$scratch/target" ] ;;
+    *) [ $rc -eq 0 ] && cmp "$scratch/target" "$scratch/whole" ;;
+    esac || fail "$program: a link: exit code $rc: $(cat "$scratch/said")"
+    [ -z "$(left)" ] || fail "$program: a link: left: $(left)"
+    rm "$file"
+    mv "$scratch/whole" "$file"
 done
 # only where a whole build or folder is locked, one of two is refused
 [ "$codes" = " data 0 build 73 export 0 import 0 onnx 0 generate 0 preview 0 list 73" ] || fail "exit codes:$codes"
+# no input is taken for an output, nor another file that would be lost
+run=$scratch/run1 input=$scratch/input.h5
+for name in png npy html; do ln -s "$input" "$scratch/input.$name"; done
+cp "$scratch/seed.h5" "$input"
+kept() {
+    expect 73 "exists and is not" "$@"
+    cmp "$input" "$scratch/seed.h5" || { fail "$*: the input is lost"; cp "$scratch/seed.h5" "$input"; }
+}
+kept "$B/t2i-eval" "$run" --data "$input" --ranks "$input"
+kept "$B/t2i-model" report "$run" --out "$input"
+kept "$B/t2i-model" report "$run" "$scratch/run2" --out "$input"
+kept "$B/t2i-data" preview "$input" --out "$scratch/input.png"
+kept "$B/t2i-generate" "$run" red --data "$input" --force --out "$scratch/input.png"
+kept "$B/t2i-generate" "$run" red --data "$input" --force --vectors "$scratch/input.npy"
+kept "$B/t2i-generate" "$run" red --data "$input" --force --html "$scratch/input.html"
+cp "$run/log.jsonl" "$scratch/log"
+expect 73 "exists and is not" "$B/t2i-model" report "$run" --out "$run/log.jsonl"
+expect 73 "exists and is not" "$B/t2i-eval" "$run" --data "$input" --ranks "$run/log.jsonl"
+cmp "$run/log.jsonl" "$scratch/log" || fail "the log of a run is lost"
+for i in 1 2; do # what a program wrote itself is replaced
+    "$B/t2i-eval" "$run" --data "$input" --ranks "$out/ranks" >"$scratch/said" 2>&1 &&
+        "$B/t2i-model" report "$run" --out "$out/page" >"$scratch/said" 2>&1 &&
+        "$B/t2i-generate" "$run" red --data "$input" --force --vectors "$out/v.npy" >"$scratch/said" 2>&1 ||
+        { fail "written again: $i"; cat "$scratch/said"; }
+done
+# nor what standard output goes to
+ln -s /proc/self/fd/1 "$out/so" # as /dev/stdout, which is never at risk here
+"$B/t2i-data" seed --out "$out/so" >"$out/said" 2>"$scratch/said" && fail "a dataset in standard output"
+grep -q "so: it is where the program's messages go" "$scratch/said" || fail "standard output: $(cat "$scratch/said")"
 # a run folder: all of it
 (umask 027 && fault "none 0 none" $B/tests/fault/alone $tiny --batch 4 --steps 4 --checkpoint-every 2 --out "$out/run") >/dev/null 2>&1 || fail "a run"
 wrong=$(find "$out/run" -type f ! -perm 640 -o -type d ! -perm 750)

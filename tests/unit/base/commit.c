@@ -7,13 +7,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "scratch.h"
 #include "base/commit.h"
 #include "base/fs.h"
+#include "base/utf8.h"
 #include "base/writer_lease.h"
 
 static t2i_error err;
@@ -130,10 +133,90 @@ static void test_cannot_create(void)
     CU_ASSERT_TRUE(out.fd == -1 && out.temp == NULL && out.path == NULL);
     FAILS(t2i_commit_file(in_scratch("none/c.txt"), "x", 1, &err), T2I_CANTCREATE, "none/c.txt");
     OK(t2i_fs_mkdir(in_scratch("folder/kept"), &err)); /* where the final name should be */
-    FAILS(t2i_commit_file(in_scratch("folder"), "x", 1, &err), T2I_IO, "folder: rename");
+    FAILS(t2i_commit_file(in_scratch("folder"), "x", 1, &err), T2I_CANTCREATE, "it is a folder");
+    OK(t2i_fs_out_open(&out, in_scratch("late"), &err)); /* one that comes while it is written */
+    CU_ASSERT_EQUAL(mkdir(in_scratch("late"), 0777), 0);
+    FAILS(t2i_commit(&out, &err), T2I_IO, "late: rename");
+    CU_ASSERT_EQUAL(rmdir(in_scratch("late")), 0);
     CU_ASSERT_TRUE(t2i_fs_is_folder(in_scratch("folder/kept")));
     CU_ASSERT_EQUAL(entries(scratch), 1);
     scratch_remove(in_scratch("folder"));
+}
+
+/* What is no regular file stays as it is, also behind a link. */
+static void test_special(void)
+{
+    static const char *const names[] = {"fifo", "socket",    "fifo link",
+                                        "loop", "/dev/null", "/dev/full"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CU_ASSERT_EQUAL_FATAL(chdir(scratch), 0); /* the name of a socket is short */
+    strcpy(address.sun_path, "socket");
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    CU_ASSERT_EQUAL(mkfifo("fifo", 0666), 0);
+    CU_ASSERT_EQUAL(symlink("fifo", "fifo link"), 0);
+    CU_ASSERT_EQUAL(symlink("loop", "loop"), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        t2i_fs_out out; /* not committed: the test may be run by root */
+        struct stat before, after;
+        CU_ASSERT_EQUAL(lstat(names[i], &before), 0);
+        FAILS(t2i_fs_out_open(&out, names[i], &err), T2I_CANTCREATE,
+              strcmp(names[i], "loop") == 0 ? "symbolic links" : "it is not a regular file");
+        CU_ASSERT_TRUE(out.fd == -1 && out.temp == NULL && out.path == NULL);
+        t2i_fs_out_drop(&out);
+        FAILS(t2i_fs_may_replace(names[i], "x", "an x", &err), T2I_CANTCREATE, "cannot create");
+        CU_ASSERT_EQUAL(lstat(names[i], &after), 0);
+        CU_ASSERT_TRUE(before.st_ino == after.st_ino && before.st_mode == after.st_mode);
+    }
+    close(fd);
+    CU_ASSERT_EQUAL(entries(scratch), 4);
+    for (size_t i = 0; i < 4; i++) unlink(names[i]);
+}
+
+/* The file that standard output or error goes to. */
+static void test_standard(void)
+{
+    for (int standard = 1; standard <= 2; standard++) {
+        fflush(NULL);
+        int kept = dup(standard), fd = open("said", O_WRONLY | O_CREAT, 0666);
+        CU_ASSERT_TRUE(dup2(fd, standard) == standard && close(fd) == 0);
+        t2i_fs_out out[2];
+        t2i_status one = t2i_fs_out_open(&out[0], "said", &err),
+                   other = t2i_fs_out_open(&out[1], "/dev/fd/1", &err);
+        for (int i = 0; i < 2; i++) t2i_fs_out_drop(&out[i]);
+        CU_ASSERT_TRUE(dup2(kept, standard) == standard && close(kept) == 0);
+        CU_ASSERT_EQUAL(one, T2I_CANTCREATE);
+        if (standard == 1) CU_ASSERT_EQUAL(other, T2I_CANTCREATE);
+    }
+    unlink("said");
+}
+
+/* A link stays, and the file where it ends is replaced, there or not. */
+static void test_links(void)
+{
+    static const char *const link[][2] = {{"relative", "in/file"}, {"again", "relative"},
+                                          {"in/up", "../again"},   {"in/beside", "file"},
+                                          {"none", "in/new"},      {"in/absolute", NULL}};
+    char absolute[700];
+    snprintf(absolute, sizeof absolute, "%s/in/file", scratch);
+    OK(t2i_fs_mkdir("in", &err));
+    enum { LINKS = sizeof link / sizeof *link };
+    for (size_t i = 0; i < LINKS; i++)
+        CU_ASSERT_EQUAL(symlink(link[i][1] == NULL ? absolute : link[i][1], link[i][0]), 0);
+    for (size_t i = 0; i < LINKS; i++) {
+        const char *name = link[i][0], *end = strcmp(name, "none") == 0 ? "in/new" : "in/file";
+        struct stat info;
+        OK(t2i_commit_file(name, name, strlen(name), &err));
+        CU_ASSERT_TRUE(lstat(name, &info) == 0 && S_ISLNK(info.st_mode));
+        CU_ASSERT_TRUE(holds(end, name) && lstat(end, &info) == 0 && S_ISREG(info.st_mode));
+    }
+    CU_ASSERT_TRUE(entries("in") == 5 && entries(scratch) == 4);
+    for (size_t i = 0; i < LINKS; i++) CU_ASSERT_EQUAL(unlink(link[i][0]), 0);
+    CU_ASSERT_EQUAL(symlink("nowhere/x", "dangling"), 0);
+    FAILS(t2i_commit_file("dangling", "x", 1, &err), T2I_CANTCREATE, "nowhere/x: No such file");
+    unlink("dangling");
+    scratch_remove(in_scratch("in"));
+    CU_ASSERT_EQUAL(entries(scratch), 0);
 }
 
 /* In a process of its own, as the limit holds for all its files. */
@@ -404,6 +487,52 @@ static void test_umask(void)
     }
 }
 
+/* A file that is replaced gives no more to group and others than it did. */
+static void test_mode(void)
+{
+    static const mode_t modes[][3] = {/* umask, of the old file, of the new one */
+                                      {022, 0600, 0600}, {022, 0640, 0640}, {022, 0664, 0644},
+                                      {077, 0644, 0600}, {022, 0444, 0644}, {022, 07711, 0600},
+                                      {0, 0, 0600},      {027, 0666, 0640}};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        t2i_fs_out out;
+        OK(t2i_commit_file("mode", "old", 3, &err));
+        CU_ASSERT_EQUAL(chmod("mode", modes[i][1]), 0);
+        mode_t before = umask(modes[i][0]);
+        OK(t2i_fs_out_open(&out, "mode", &err));
+        CU_ASSERT_EQUAL(mode_of(out.temp), modes[i][2]); /* from the first byte on */
+        OK(t2i_commit(&out, &err));
+        umask(before);
+        CU_ASSERT_EQUAL(mode_of("mode"), modes[i][2]);
+    }
+    unlink("mode");
+}
+
+/* Names up to the limit of file systems; what a killed writer of one left goes too. */
+static void test_long_names(void)
+{
+    char name[256];
+    for (size_t size = 215; size <= 255; size++) {
+        memset(name, 'x', size);
+        name[size] = '\0';
+        for (size_t at = 214; at + 2 < size; at += 3) memcpy(name + at, "\xe2\x82\xac", 3);
+        killed_writer(name);
+        CU_ASSERT_EQUAL(entries(scratch), 1);
+        t2i_fs_out out;
+        OK(t2i_fs_out_open(&out, name, &err));
+        if (out.temp == NULL) break;
+        CU_ASSERT_EQUAL(t2i_utf8_valid(out.temp, strlen(out.temp)), strlen(out.temp));
+        OK(t2i_commit(&out, &err));
+        CU_ASSERT_TRUE(entries(scratch) == 1 && holds(name, ""));
+        unlink(name);
+    }
+    memset(name, 0x80, 255); /* no UTF-8 */
+    OK(t2i_commit_file(name, "x", 1, &err));
+    CU_ASSERT_TRUE(holds(name, "x"));
+    unlink(name);
+    CU_ASSERT_EQUAL(entries(scratch), 0);
+}
+
 /* The holder of a lock file may remove it; who waited with the removed one has no lock. */
 static void test_lock(void)
 {
@@ -463,12 +592,17 @@ int main(void)
         {"a committed file has its final name only", test_commit},
         {"a dropped one leaves nothing", test_drop},
         {"what cannot be created", test_cannot_create},
+        {"devices, pipes and sockets stay", test_special},
+        {"so does the file of standard output", test_standard},
+        {"links are followed, and stay", test_links},
         {"what cannot be written leaves the old file", test_cannot_write},
         {"a failed fsync is a failed write", test_failed_fsync},
         {"files past the page cache", test_direct},
         {"two writers of one file", test_two_writers},
         {"what killed writers left", test_left_over},
         {"the umask holds", test_umask},
+        {"a replaced file is not opened to others", test_mode},
+        {"names of 255 bytes", test_long_names},
         {"locks whose file is removed", test_lock},
         {"a lost lease", test_lost_lease},
     };

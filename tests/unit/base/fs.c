@@ -73,6 +73,29 @@ static void test_questions(void)
     unlink(in_scratch("n"));
 }
 
+static void test_may_replace(void)
+{
+    const char *path = in_scratch("r"), *link = in_scratch("l");
+    char name[700];
+    OK(t2i_fs_may_replace(path, "abc", "a list", &err)); /* nothing */
+    OK(t2i_commit_file(path, "", 0, &err));
+    OK(t2i_fs_may_replace(path, "abc", "a list", &err)); /* nothing to lose */
+    OK(t2i_commit_file(path, "abcd", 4, &err));
+    OK(t2i_fs_may_replace(path, "abcd", "a list", &err));
+    FAILS(t2i_fs_may_replace(path, "abd", "a list", &err), T2I_CANTCREATE,
+          "r exists and is not a list");
+    FAILS(t2i_fs_may_replace(path, "abcde", "a list", &err), T2I_CANTCREATE, "is not a list");
+    FAILS(t2i_fs_may_replace(scratch, "abc", "a list", &err), T2I_CANTCREATE, "it is a folder");
+    CU_ASSERT_EQUAL(symlink("r", link), 0);
+    FAILS(t2i_fs_may_replace(link, "abd", "a list", &err), T2I_CANTCREATE, "is not a list");
+    snprintf(name, sizeof name, "%s/../%s", scratch, strrchr(path, '/') + 1);
+    CU_ASSERT_TRUE(t2i_fs_is_same(path, link) && t2i_fs_is_same(path, path));
+    CU_ASSERT_FALSE(t2i_fs_is_same(path, scratch) || t2i_fs_is_same(path, name) ||
+                    t2i_fs_is_same(name, name));
+    unlink(link);
+    unlink(path);
+}
+
 static void test_join(void)
 {
     static const char *const known[][3] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"},
@@ -115,6 +138,7 @@ int main(void)
         {"reading, up to a limit", test_read},
         {"folders and their parents", test_mkdir},
         {"size, folder, there or not", test_questions},
+        {"what a new file may replace", test_may_replace},
         {"joined names", test_join},
         {"a line that does not fit is taken back", test_append},
     };
