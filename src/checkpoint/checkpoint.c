@@ -155,6 +155,19 @@ t2i_status t2i_checkpoint_digest(const t2i_checkpoint *c, char out[T2I_HEX], t2i
     return T2I_OK;
 }
 
+t2i_status t2i_checkpoint_network(const t2i_checkpoint *c, char out[T2I_HEX], t2i_error *err)
+{
+    char *text = NULL;
+    t2i_json *json = t2i_json_object();
+    t2i_json_set(json, "config", t2i_checkpoint_config_json(&c->model.config));
+    t2i_json_set(json, "vocab", t2i_checkpoint_vocab_json(&c->vocab));
+    t2i_status status = t2i_json_text(json, 0, &text, err);
+    if (status == T2I_OK) t2i_hash_hex(text, strlen(text), out);
+    t2i_free(text);
+    t2i_json_free(json);
+    return status;
+}
+
 /* Describes a block's tensors under a prefix; returns how many. */
 static size_t add_parts(t2i_st_part *part, part_name *name, const t2i_checkpoint *c,
                         const char *prefix, const float *block)

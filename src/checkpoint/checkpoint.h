@@ -87,6 +87,10 @@ void t2i_checkpoint_log(const t2i_checkpoint *checkpoint, const char *path);
 T2I_CHECKED t2i_status t2i_checkpoint_digest(const t2i_checkpoint *checkpoint, char out[T2I_HEX],
                                              t2i_error *err);
 
+/* The XXH3-128 of configuration and vocabulary, which the values do not tell: heads, say. */
+T2I_CHECKED t2i_status t2i_checkpoint_network(const t2i_checkpoint *checkpoint, char out[T2I_HEX],
+                                              t2i_error *err);
+
 /* The sizes of a configuration as a JSON object, without further ones that are 0. Owned by the
  * caller. */
 t2i_json *t2i_checkpoint_config_json(const t2i_config *config);

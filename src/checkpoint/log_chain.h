@@ -27,10 +27,15 @@ T2I_CHECKED t2i_status t2i_log_chain_line(const char *text, size_t size,
  * it has no chain. */
 size_t t2i_log_chain_split(const char *line, size_t size, char chain[T2I_CHAIN]);
 
+/* Reads RUN/log.jsonl into *text, which is empty; it stays so if there is none. T2I_DATA: it is no
+ * regular file. */
+T2I_CHECKED t2i_status t2i_log_chain_read(const char *run, t2i_text *text, t2i_error *err);
+
 /* Verifies RUN/log.jsonl: the chain; that its checkpoints are the files of the folder, with their
- * dataset and options; that model.safetensors has the weights of the checkpoint of its step. Adds
- * one line about it to *said; nothing if there is no log. T2I_DATA: the first line that does not
- * follow from those before it, or the first file that differs. */
+ * dataset, options and network; the same of model.safetensors and best.safetensors, whose weights
+ * are those of the checkpoint of their step. Adds lines about it to *said; nothing if there is
+ * neither a log nor a checkpoint. T2I_DATA: the first line that does not follow from those before
+ * it, a log without its chain, lines that were lost, or the first file that differs. */
 T2I_CHECKED t2i_status t2i_log_chain_verify(const char *run, t2i_text *said, t2i_error *err);
 
 #endif

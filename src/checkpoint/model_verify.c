@@ -111,12 +111,17 @@ static t2i_status add_paths(const char *given, t2i_string_table *paths, t2i_erro
     size_t number, count = 0;
     long *steps = NULL;
     if (!t2i_fs_is_folder(given)) return t2i_string_table_add(paths, given, &number, err);
+    static const char *const models[] = {"model.safetensors", "best.safetensors"};
     size_t before = paths->count;
-    char *path = t2i_fs_join(given, "model.safetensors", err);
-    t2i_status status = path == NULL          ? T2I_SYSTEM
-                        : t2i_fs_exists(path) ? t2i_string_table_add(paths, path, &number, err)
-                                              : T2I_OK;
-    t2i_free(path);
+    char *path;
+    t2i_status status = T2I_OK;
+    for (size_t i = 0; status == T2I_OK && i < sizeof models / sizeof *models; i++) {
+        path = t2i_fs_join(given, models[i], err);
+        if (path == NULL) status = T2I_SYSTEM;
+        if (path != NULL && t2i_fs_exists(path))
+            status = t2i_string_table_add(paths, path, &number, err);
+        t2i_free(path);
+    }
     if (status == T2I_OK) status = t2i_run_folder_checkpoints(given, &steps, &count, err);
     for (size_t i = 0; status == T2I_OK && i < count; i++) {
         path = t2i_run_folder_checkpoint(given, steps[i], err);
@@ -157,8 +162,12 @@ t2i_status t2i_model_verify(const char *const *files, size_t count, t2i_error *e
             all++;
         }
         for (size_t k = 0; status == T2I_OK && k < paths.count; k++, all++) {
+            const char *path = t2i_string_table_at(&paths, k);
             line.size = 0;
-            if (verify_file(t2i_string_table_at(&paths, k), &line, &why) != T2I_OK)
+            t2i_status is = verify_file(path, &line, &why);
+            if (is == T2I_NOINPUT && t2i_fs_is_folder(files[i]) && !t2i_fs_exists(path))
+                all--; /* it was removed since: the run trains */
+            else if (is != T2I_OK)
                 status = note_failure(&first, &failed, &why, count == 1 && paths.count == 1, err);
             else
                 status = t2i_log_print(line.data, err);

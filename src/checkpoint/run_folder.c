@@ -182,18 +182,16 @@ static t2i_status find_line(const char *text, const char *begin, char **value, t
     return T2I_OK;
 }
 
-t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start, t2i_error *err)
+/* *path: the value of an option in RUN/job.ini; *start as in run_folder.h. Both NULL if absent. */
+static t2i_status find_option(const char *run, const char *option, char **path, char **start,
+                              t2i_error *err)
 {
     char *job = t2i_fs_join(run, "job.ini", err);
     t2i_text text = {0};
     *path = NULL;
     if (start != NULL) *start = NULL;
     t2i_status status = job == NULL ? T2I_SYSTEM : t2i_fs_read(job, 1 << 20, &text, err);
-    if (status == T2I_OK) status = find_line(text.data, "data = ", path, err);
-    if (status == T2I_OK && *path == NULL)
-        status =
-            t2i_fail(err, T2I_DATA,
-                     "%s does not name the run's dataset (data = ...); give it with --data", job);
+    if (status == T2I_OK) status = find_line(text.data, option, path, err);
     if (status == T2I_OK && start != NULL)
         status = find_line(text.data, T2I_STARTED_IN, start, err);
     if (status != T2I_OK) {
@@ -202,5 +200,31 @@ t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start, t2
     }
     t2i_text_free(&text);
     t2i_free(job);
+    return status;
+}
+
+t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start, t2i_error *err)
+{
+    T2I_TRY(find_option(run, "data = ", path, start, err));
+    if (*path != NULL) return T2I_OK;
+    if (start != NULL) {
+        t2i_free(*start);
+        *start = NULL;
+    }
+    return t2i_fail(err, T2I_DATA,
+                    "%s/job.ini does not name the run's dataset (data = ...); give it with --data",
+                    run);
+}
+
+t2i_status t2i_run_folder_init(const char *run, char **path, t2i_error *err)
+{
+    char *name, *start;
+    *path = NULL;
+    T2I_TRY(find_option(run, "init = ", &name, &start, err));
+    if (name != NULL && name[0] != '\0')
+        *path = start != NULL ? t2i_fs_join(start, name, err) : t2i_fs_copy_path(name, err);
+    t2i_status status = *path == NULL && name != NULL && name[0] != '\0' ? T2I_SYSTEM : T2I_OK;
+    t2i_free(name);
+    t2i_free(start);
     return status;
 }

@@ -35,5 +35,8 @@ void t2i_run_folder_sweep(const char *run);
 #define T2I_STARTED_IN "; started in "
 T2I_CHECKED t2i_status t2i_run_folder_dataset(const char *run, char **path, char **start,
                                               t2i_error *err);
+/* *path: the value of `init` there, from the root if the folder of the start is known; NULL: it has
+ * none. The caller frees it. T2I_NOINPUT. */
+T2I_CHECKED t2i_status t2i_run_folder_init(const char *run, char **path, t2i_error *err);
 
 #endif

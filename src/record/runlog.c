@@ -29,6 +29,7 @@ struct t2i_runlog {
     int fd;
     char chain[T2I_CHAIN]; /* of the last line */
     int chained;           /* has the last line one? */
+    int64_t last;          /* step of the last line */
     int64_t checkpoint;    /* step of the last line of a checkpoint, -1: none */
     int64_t best;          /* step of best.safetensors, -1: unknown */
     curve train, validation;
@@ -79,6 +80,7 @@ static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_ste
         if (t2i_json_as_integer(t2i_json_get(line, "step"), &step) && step <= last_step) {
             status = t2i_text_add(kept, at, (size_t)(newline + 1 - at), err);
             log->chained = t2i_log_chain_split(at, (size_t)(newline - at), log->chain) > 0;
+            log->last = step;
             if (t2i_json_get(line, "checkpoint") != NULL) log->checkpoint = step;
             t2i_json_as_integer(t2i_json_get(line, "best"), &log->best);
             if (status == T2I_OK && t2i_json_as_real(t2i_json_get(line, "loss"), &loss))
@@ -151,20 +153,29 @@ static t2i_status append(t2i_runlog *log, t2i_json *json, t2i_error *err)
     return status;
 }
 
-t2i_status t2i_runlog_begin(t2i_runlog *log, const t2i_run_state *run, t2i_error *err)
+static t2i_status append_head(t2i_runlog *log, const t2i_checkpoint *start, t2i_error *err)
 {
-    t2i_json *json, *options;
-    if (log->chained) return T2I_OK;
+    const t2i_run_state *run = &start->run;
+    t2i_checkpoint model = *start;
+    char network[T2I_HEX], weights[T2I_HEX];
+    t2i_json *options;
+    model.m = model.v = model.ema = NULL;
+    T2I_TRY(t2i_checkpoint_network(&model, network, err));
+    T2I_TRY(t2i_checkpoint_digest(&model, weights, err));
     T2I_TRY(t2i_json_parse(&options, run->options, strlen(run->options), "the options", err));
-    json = t2i_json_object();
+    t2i_json *json = t2i_json_object();
     t2i_json_set_integer(json, "step", run->step);
     t2i_json_set_string(json, "dataset", run->dataset);
     t2i_json_set_integer(json, "shards", run->shards);
     t2i_json_set(json, "options", options);
+    t2i_json_set_string(json, "network", network);
+    t2i_json_set_string(json, "weights", weights);
     return append(log, json, err);
 }
 
-t2i_status t2i_runlog_checkpoint(t2i_runlog *log, const t2i_checkpoint *c, t2i_error *err)
+/* lost: the line says that those after the last one were lost. */
+static t2i_status append_checkpoint(t2i_runlog *log, const t2i_checkpoint *c, int lost,
+                                    t2i_error *err)
 {
     char digest[T2I_HEX];
     if (log->checkpoint == c->run.step) return T2I_OK;
@@ -172,11 +183,28 @@ t2i_status t2i_runlog_checkpoint(t2i_runlog *log, const t2i_checkpoint *c, t2i_e
     t2i_json *json = t2i_json_object();
     t2i_json_set_integer(json, "step", c->run.step);
     t2i_json_set_string(json, "checkpoint", digest);
+    if (lost) t2i_json_set_integer(json, "lost_after", log->last);
     T2I_TRY(append(log, json, err));
-    log->checkpoint = c->run.step;
     if (fsync(log->fd) != 0)
         return t2i_fail(err, T2I_IO, "cannot write %s: %s", log->path, strerror(errno));
+    log->checkpoint = c->run.step;
     return T2I_OK;
+}
+
+t2i_status t2i_runlog_begin(t2i_runlog *log, const t2i_checkpoint *start, t2i_error *err)
+{
+    int lost = log->chained && start->run.step > 0 && log->checkpoint != start->run.step;
+    if (lost)
+        t2i_log_warn("%s has no line of the checkpoint of step %ld: its lines after step %ld were "
+                     "lost, which the log says from now on",
+                     log->path, start->run.step, (long)log->last);
+    if (!log->chained) T2I_TRY(append_head(log, start, err));
+    return start->run.step > 0 ? append_checkpoint(log, start, lost, err) : T2I_OK;
+}
+
+t2i_status t2i_runlog_checkpoint(t2i_runlog *log, const t2i_checkpoint *checkpoint, t2i_error *err)
+{
+    return append_checkpoint(log, checkpoint, 0, err);
 }
 
 t2i_status t2i_runlog_tensorboard(t2i_runlog *log, long last_step, t2i_error *err)

@@ -10,8 +10,10 @@
  * has `skipped` (number so far) and no loss. A validation: step, val_loss, r1, r10, mrr
  * (validation_recall.h), best (the step of the model in best.safetensors, once there is one) and
  * waited (validations since then, if the run counts them). The first line, the head: step (those
- * taken before), dataset, shards, options. A checkpoint: step, checkpoint (its digest). Every line
- * ends in its chain (log_chain.h).
+ * taken before), dataset, shards, options, network and weights (digests of the model and of the
+ * weights at that step). A checkpoint: step, checkpoint (its digest), lost_after (the last step
+ * whose lines were there when the run resumed from it, if the log had been cut). Every line ends in
+ * its chain (log_chain.h).
  */
 #ifndef T2I_RUNLOG_H
 #define T2I_RUNLOG_H
@@ -44,8 +46,11 @@ typedef struct t2i_runlog t2i_runlog;
 T2I_CHECKED t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step,
                                        t2i_error *err);
 void t2i_runlog_close(t2i_runlog *log);
-/* Writes the head, unless the log has one. */
-T2I_CHECKED t2i_status t2i_runlog_begin(t2i_runlog *log, const t2i_run_state *run, t2i_error *err);
+/* Writes the head, unless the log has one. start: the state in which the session begins. If it is
+ * resumed and the log has a head, but no line of this checkpoint, lines were lost: warns, and the
+ * line that is appended says so. */
+T2I_CHECKED t2i_status t2i_runlog_begin(t2i_runlog *log, const t2i_checkpoint *start,
+                                        t2i_error *err);
 
 /* From here on, logged values and samples are also written to RUN/tensorboard (tfevents.h).
  * last_step: as above. */

@@ -11,6 +11,7 @@
 #include "checkpoint/model_diff.h"
 #include "checkpoint/model_show.h"
 #include "checkpoint/model_verify.h"
+#include "checkpoint/run_folder.h"
 #include "base/opts.h"
 #include "record/report.h"
 #include "base/fs.h"
@@ -22,7 +23,7 @@
 #define PROGRAM "t2i-model"
 
 typedef struct {
-    char *to, *out, *replay, *data;
+    char *to, *out, *replay, *data, *init;
     int json;
     t2i_comm *comm; /* NULL until MPI or its substitute is started */
 } settings;
@@ -67,11 +68,20 @@ static t2i_status run_replay(const t2i_opts *opts, settings *s, t2i_error *err)
     T2I_TRY(t2i_replay_range(s->replay, &from, &to, err));
     if (opts->operands > 1) return t2i_fail(err, T2I_USAGE, "--replay takes one RUN");
     T2I_TRY(t2i_cpu_check_vectors(err));
-    char *job = t2i_fs_join(run, "job.ini", err);
-    char *argv[] = {PROGRAM, job, "--threads", "0", "--data", s->data, NULL};
-    t2i_status status = job == NULL
-                            ? T2I_SYSTEM
-                            : t2i_train_options_parse(&options, s->data != NULL ? 6 : 4, argv, err);
+    char *init, *job = t2i_fs_join(run, "job.ini", err);
+    char *argv[9] = {PROGRAM, job, "--threads", "0"};
+    int argc = 4;
+    t2i_status status = job == NULL ? T2I_SYSTEM : t2i_run_folder_init(run, &init, err);
+    if (status != T2I_OK) init = NULL;
+    if (s->data != NULL) {
+        argv[argc++] = "--data";
+        argv[argc++] = s->data;
+    }
+    if (s->init != NULL || (init != NULL && t2i_fs_exists(init))) {
+        argv[argc++] = "--init";
+        argv[argc++] = s->init != NULL ? s->init : init;
+    }
+    if (status == T2I_OK) status = t2i_train_options_parse(&options, argc, argv, err);
     if (status == T2I_OK)
         status = t2i_comm_launched() ? t2i_comm_open(&s->comm, NULL, NULL, err)
                                      : t2i_comm_alone(&s->comm, err);
@@ -80,6 +90,7 @@ static t2i_status run_replay(const t2i_opts *opts, settings *s, t2i_error *err)
         status = replay_run(s->comm, run, from, to, &options, err);
     }
     t2i_train_options_free(&options);
+    t2i_free(init);
     t2i_free(job);
     return status;
 }
@@ -87,8 +98,9 @@ static t2i_status run_replay(const t2i_opts *opts, settings *s, t2i_error *err)
 static t2i_status run_verify(const t2i_opts *opts, void *settings_, t2i_error *err)
 {
     settings *s = settings_;
-    if (s->replay == NULL && s->data != NULL)
-        return t2i_fail(err, T2I_USAGE, "--data is for --replay: which run shall be replayed?");
+    if (s->replay == NULL && (s->data != NULL || s->init != NULL))
+        return t2i_fail(err, T2I_USAGE, "--%s is for --replay: which run shall be replayed?",
+                        s->data != NULL ? "data" : "init");
     if (s->replay != NULL) return run_replay(opts, s, err);
     if (t2i_comm_rank_before_start() > 0) return T2I_OK;
     return t2i_model_verify(opts->operand, opts->operands, err);
@@ -145,7 +157,7 @@ static const t2i_command commands[] = {
      "Shows the contents of model files. For a model: configuration, vocabulary, run state and "
      "tensors; for any other .safetensors, .pt or .pth file: its tensors.",
      run_show, 0},
-    {"verify", "FILE|RUN...", 1, 100000, "replay data", NULL,
+    {"verify", "FILE|RUN...", 1, 100000, "replay data init", NULL,
      "Verifies the integrity of model files. For a RUN, of all its models and checkpoints, and of "
      "its log, in which the first edited line is named. A damaged file gives exit code 65. With "
      "--replay a stretch of the RUN is computed again, also under mpirun or srun; nothing is "
@@ -181,10 +193,13 @@ static t2i_status read_command(int argc, char **argv, settings *s, t2i_error *er
         {"replay", T2I_OPT_TEXT, &s->replay, .argument = "FROM..TO",
          .help = "verify: compute these steps of a run again and compare the bits. From the "
                  "checkpoint of step FROM, or from 0, the beginning; at any number of ranks. Every "
-                 "logged loss, norm and validation and the checkpoint of step TO are compared; the "
-                 "first step that differs is named."},
+                 "logged loss, norm and validation and the checkpoint and models of step TO are "
+                 "compared; the first step that differs is named."},
         {"data", T2I_OPT_TEXT, &s->data, .argument = "F.h5",
          .help = "verify --replay: the dataset, by default the one in the run's job.ini."},
+        {"init", T2I_OPT_TEXT, &s->init, .argument = "FILE|RUN",
+         .help = "verify --replay 0..TO: the model from which the run was started, by default the "
+                 "one in its job.ini."},
         {"json", T2I_OPT_SWITCH, &s->json,
          .help = "Print only a JSON array, with one object per file, on standard output."},
     };

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -227,6 +228,38 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
     return load_state(out, named, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
+/* A log is cut back at a resume, so that later checkpoints would stay without their lines, and the
+ * next start would go on from them. */
+static t2i_status check_not_back(const t2i_train_options *options, const char *path, long step,
+                                 t2i_error *err)
+{
+    struct stat named, own;
+    long *steps = NULL;
+    size_t count = 0;
+    char *its = t2i_run_folder_checkpoint(options->out, step, err);
+    t2i_status status = its == NULL ? T2I_SYSTEM : T2I_OK;
+    if (status == T2I_OK && stat(path, &named) == 0 && stat(its, &own) == 0 &&
+        named.st_dev == own.st_dev && named.st_ino == own.st_ino)
+        status = t2i_run_folder_checkpoints(options->out, &steps, &count, err);
+    if (count > 0 && steps[0] > step)
+        status = t2i_fail(err, T2I_USAGE,
+                          "%s is not the newest checkpoint of its run, which has one of step %ld: "
+                          "give another out for a run from step %ld on, or remove the newer ones",
+                          path, steps[0], step);
+    t2i_free(steps);
+    t2i_free(its);
+    return status;
+}
+
+/* In a replay, an option that does not fit is one of job.ini: what to do for a resume is left out.
+ */
+static t2i_status refuse_job(t2i_error *err)
+{
+    char why[sizeof err->text];
+    snprintf(why, sizeof why, "%.*s", (int)strcspn(err->text, ";"), err->text);
+    return t2i_fail(err, T2I_DATA, "job.ini was edited, or is of another run: %s", why);
+}
+
 static t2i_status resume(t2i_initial_state *out, const t2i_train_options *options,
                          const t2i_dataset *dataset, const char *result_options, t2i_error *err)
 {
@@ -239,6 +272,8 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
         found = status == T2I_OK;
         if (found && options->out != NULL)
             status = check_owner(options->out, dataset, result_options, err);
+        if (status == T2I_OK && options->out != NULL && !t2i_fs_is_folder(options->resume_path))
+            status = check_not_back(options, path, c->run.step, err);
     } else if (options->out != NULL && t2i_fs_is_folder(options->out)) {
         status = find_newest(c, options->out, &path, &found, err);
         if (never && (found || status == T2I_DATA))
@@ -253,6 +288,7 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
     }
     if (status == T2I_OK && found) {
         status = check_same_run(options, c, dataset, result_options, path, err);
+        if (status == T2I_USAGE && options->replay != NULL) status = refuse_job(err);
         out->resumed = 1;
         out->finished = status == T2I_OK && t2i_train_options_ended(options, &c->run) &&
                         has_model(options, c->run.step) && t2i_runlog_ended(options->out);

@@ -18,10 +18,19 @@
 #include "formats/json.h"
 
 /* What a line of the log is about. */
-typedef enum { NOTHING, STEP, VALIDATION, CHECKPOINT } line_kind;
+typedef enum { NOTHING, HEAD, STEP, VALIDATION, CHECKPOINT, KINDS } line_kind;
+/* The keys of each, beside step and chain; the first tells the kind. */
+static const char *const keys[KINDS][12] = {
+    [HEAD] = {"dataset", "shards", "options", "network", "weights"},
+    [STEP] = {"lr", "loss", "skipped", "spike", "grad_norm", "samples_per_s", "seconds", "tokens",
+              "tokens_saved", "memory", "sent"},
+    [VALIDATION] = {"val_loss", "r1", "r10", "mrr", "best", "waited"},
+    [CHECKPOINT] = {"checkpoint", "lost_after"},
+};
 
 struct t2i_replay {
-    const char *run; /* borrowed */
+    const char *run;  /* borrowed */
+    const char *init; /* borrowed: where the run began, by its options; NULL: a new model */
     long from, to;
     int64_t shards;   /* from the beginning: V of the run */
     char *checkpoint; /* owned: the file to begin from; NULL: the beginning */
@@ -61,20 +70,18 @@ void t2i_replay_free(t2i_replay *r)
 
 /* ---- the log ---- */
 
-/* Makes the next complete line r->line. Returns 0 at the end. Lines that are no JSON are none. */
+/* Makes the next complete line r->line, NULL if it is no JSON. Returns 0 at the end. */
 static int next_line(t2i_replay *r)
 {
     t2i_error ignored;
-    const char *end = r->log.data + r->log.size, *newline;
-    while (r->at != NULL && (newline = memchr(r->at, '\n', (size_t)(end - r->at))) != NULL) {
-        const char *line = r->at;
-        r->at = newline + 1;
-        t2i_json_free(r->line);
-        if (t2i_json_parse(&r->line, line, (size_t)(newline - line), "a line", &ignored) == T2I_OK)
-            return 1;
+    const char *end = r->log.data + r->log.size, *line = r->at,
+               *newline = line == NULL ? NULL : memchr(line, '\n', (size_t)(end - line));
+    if (newline == NULL) return 0;
+    r->at = newline + 1;
+    t2i_json_free(r->line);
+    if (t2i_json_parse(&r->line, line, (size_t)(newline - line), "a line", &ignored) != T2I_OK)
         r->line = NULL;
-    }
-    return 0;
+    return 1;
 }
 
 static long line_step(const t2i_replay *r)
@@ -83,12 +90,23 @@ static long line_step(const t2i_replay *r)
     return t2i_json_as_integer(t2i_json_get(r->line, "step"), &step) ? (long)step : -1;
 }
 
+static int is_of_kind(const char *key, line_kind kind)
+{
+    if (strcmp(key, "step") == 0 || strcmp(key, "chain") == 0) return 1;
+    for (const char *const *k = keys[kind]; *k != NULL; k++)
+        if (strcmp(key, *k) == 0) return 1;
+    return 0;
+}
+
+/* NOTHING: it has a key that lines of its kind do not have, or is of no kind. */
 static line_kind kind_of(const t2i_json *line)
 {
-    return t2i_json_get(line, "val_loss") != NULL     ? VALIDATION
-           : t2i_json_get(line, "checkpoint") != NULL ? CHECKPOINT
-           : t2i_json_get(line, "lr") != NULL         ? STEP
-                                                      : NOTHING;
+    line_kind kind = HEAD;
+    while (kind < KINDS && t2i_json_get(line, keys[kind][0]) == NULL) kind++;
+    if (kind == KINDS) return NOTHING;
+    for (const char *key = NULL; (key = t2i_json_next_key(line, key)) != NULL;)
+        if (!is_of_kind(key, kind)) return NOTHING;
+    return kind;
 }
 
 /* Makes the next line about this step r->line. NOTHING: there is none. */
@@ -99,7 +117,7 @@ static line_kind next_of(t2i_replay *r, long step)
             r->at = before;
             return NOTHING;
         }
-        if (line_step(r) == step && kind_of(r->line) != NOTHING) return kind_of(r->line);
+        if (line_step(r) == step && kind_of(r->line) != HEAD) return kind_of(r->line);
     }
     return NOTHING;
 }
@@ -120,16 +138,16 @@ static t2i_status refuse_from(const t2i_replay *r, t2i_error *err)
     t2i_text list = {0};
     long *steps;
     size_t count;
+    const char *why = r->from > 0       ? "there is no such checkpoint"
+                      : r->head == NULL ? "its log has no head, as an older version began it"
+                                        : "its log does not begin there";
     T2I_TRY(t2i_run_folder_checkpoints(r->run, &steps, &count, err));
-    t2i_status status = t2i_text_addf(&list, err, "%s", r->head != NULL ? "0 (the beginning)" : "");
+    t2i_status status = t2i_text_addf(&list, err, "%s", r->shards > 0 ? "0 (the beginning)" : "");
     for (size_t i = count; status == T2I_OK && i-- > 0;)
         status = t2i_text_addf(&list, err, "%s%ld", list.size > 0 ? ", " : "", steps[i]);
     if (status == T2I_OK)
         status = t2i_fail(err, T2I_USAGE, "%s cannot be replayed from step %ld: %s; there is %s",
-                          r->run, r->from,
-                          r->from == 0 ? "its log has no head, as an older version began it"
-                                       : "there is no such checkpoint",
-                          list.size > 0 ? list.data : "none");
+                          r->run, r->from, why, list.size > 0 ? list.data : "none");
     t2i_text_free(&list);
     t2i_free(steps);
     return status;
@@ -146,39 +164,43 @@ static t2i_status check_chain(t2i_replay *r, t2i_error *err)
     return T2I_OK;
 }
 
-/* Finds the head, counts the lines to compare, and the last step that was logged. */
-static void look_through(t2i_replay *r, long *last)
+/* Finds the head, counts the lines to compare, and the last step that was logged. Every other line
+ * is one that training writes, so that none is passed over. */
+static t2i_status look_through(t2i_replay *r, long *last, t2i_error *err)
 {
-    int64_t zero;
+    size_t number = 1;
     *last = 0;
-    for (r->at = r->log.data; next_line(r);) {
-        if (t2i_json_get(r->line, "dataset") != NULL && r->head == NULL) {
+    for (r->at = r->log.data; next_line(r); number++) {
+        long step = line_step(r);
+        line_kind kind = kind_of(r->line);
+        if (kind == HEAD && r->head == NULL) {
             r->head = r->line;
             r->line = NULL;
             /* the head of a log that did not begin at 0 is about its later steps */
-            if (!t2i_json_as_integer(t2i_json_get(r->head, "step"), &zero) || zero != 0 ||
-                !t2i_json_as_integer(t2i_json_get(r->head, "shards"), &r->shards) || r->shards < 1)
+            if (step != 0 || !t2i_json_as_integer(t2i_json_get(r->head, "shards"), &r->shards) ||
+                r->shards < 1)
                 r->shards = 0;
             continue;
         }
-        long step = line_step(r);
+        if (kind == NOTHING || kind == HEAD || step < 1)
+            return t2i_fail(err, T2I_DATA,
+                            "%s: line %zu of its log was edited or damaged: training writes no "
+                            "such line",
+                            r->run, number);
         if (step > *last) *last = step;
-        r->lines += step > r->from && step <= r->to && kind_of(r->line) != NOTHING;
+        r->lines += step > r->from && step <= r->to;
     }
     r->at = r->log.data;
+    return T2I_OK;
 }
 
 /* Rank 0. */
 static t2i_status open_log(t2i_replay *r, t2i_error *err)
 {
-    static const size_t most = (size_t)1 << 32;
     long last;
-    char *path = t2i_fs_join(r->run, "log.jsonl", err);
-    t2i_status status = path == NULL ? T2I_SYSTEM : t2i_fs_read(path, most, &r->log, err);
-    t2i_free(path);
-    T2I_TRY(status);
+    T2I_TRY(t2i_log_chain_read(r->run, &r->log, err));
     T2I_TRY(check_chain(r, err));
-    look_through(r, &last);
+    T2I_TRY(look_through(r, &last, err));
     if (r->from == 0 ? r->shards == 0 : !has_checkpoint(r->run, r->from))
         return refuse_from(r, err);
     if (r->to > last && !has_checkpoint(r->run, r->to))
@@ -216,6 +238,7 @@ t2i_status t2i_replay_open(t2i_replay **out, t2i_comm *comm, const char *run, lo
 void t2i_replay_set(t2i_replay *r, t2i_train_options *options)
 {
     options->replay = r;
+    r->init = options->init;
     options->out = NULL;
     options->dry_run = 0;
     options->resume = r->checkpoint == NULL ? T2I_RESUME_NEVER : T2I_RESUME_NAMED;
@@ -269,6 +292,32 @@ t2i_status t2i_replay_check(const t2i_replay *r, t2i_comm *comm, const char *dat
     t2i_status mine =
         t2i_comm_rank(comm) == 0 ? check_head(r, dataset, result_options, err) : T2I_OK;
     return t2i_comm_agree(comm, mine, err);
+}
+
+/* Rank 0. Are network and, at the beginning, weights those of the head? */
+static t2i_status check_start(const t2i_replay *r, const t2i_train_state *state, t2i_error *err)
+{
+    const t2i_checkpoint model = t2i_train_state_model(state, state->weights);
+    char network[T2I_HEX], weights[T2I_HEX];
+    const char *its_network, *its_weights; /* absent in older heads */
+    T2I_TRY(t2i_checkpoint_network(&model, network, err));
+    if (!t2i_json_as_string(t2i_json_get(r->head, "network"), &its_network, NULL))
+        its_network = network;
+    if (r->from > 0)
+        return strcmp(network, its_network) == 0
+                   ? T2I_OK
+                   : t2i_fail(err, T2I_DATA,
+                              "%s: its checkpoint of step %ld has another network (sizes, "
+                              "vocabulary) than the head of its log",
+                              r->run, r->from);
+    T2I_TRY(t2i_checkpoint_digest(&model, weights, err));
+    if (!t2i_json_as_string(t2i_json_get(r->head, "weights"), &its_weights, NULL))
+        its_weights = weights;
+    if (strcmp(network, its_network) == 0 && strcmp(weights, its_weights) == 0) return T2I_OK;
+    return t2i_fail(err, T2I_DATA,
+                    "%s: the initial weights are not those of the run (init = %s): give the model "
+                    "from which it was started as --init, or job.ini was edited",
+                    r->run, r->init != NULL ? r->init : "none");
 }
 
 static t2i_status differ(const t2i_replay *r, long step, const char *what, const char *logged,
@@ -342,25 +391,57 @@ static t2i_status compare_checkpoint(const t2i_replay *r, const t2i_train_state 
     return differ(r, state->run.step, "the digest of the checkpoint", said, digest, err);
 }
 
-/* The file of the last step. */
-static t2i_status compare_file(const t2i_replay *r, const t2i_train_state *state, t2i_error *err)
+/* A file of the last step, if it is there and of this step. like: what it has to hold; *same: it
+ * was compared. */
+static t2i_status compare_file(const t2i_replay *r, const char *path, const t2i_checkpoint *like,
+                               int *same, t2i_error *err)
 {
-    const t2i_checkpoint checkpoint = t2i_train_state_checkpoint(state);
-    t2i_checkpoint saved = {0};
-    char digest[T2I_HEX], again[T2I_HEX];
-    char *path = t2i_run_folder_checkpoint(r->run, state->run.step, err);
-    t2i_status status = path == NULL ? T2I_SYSTEM : t2i_checkpoint_load(&saved, path, 1, 0, err);
-    if (status == T2I_OK) status = t2i_checkpoint_digest(&saved, digest, err);
-    if (status == T2I_OK) status = t2i_checkpoint_digest(&checkpoint, again, err);
-    if (status == T2I_OK && strcmp(digest, again) != 0)
-        status =
-            differ(r, state->run.step, "the digest of the checkpoint's file", digest, again, err);
-    if (status == T2I_OK &&
-        (saved.run.updates != state->run.updates || saved.run.skipped != state->run.skipped))
-        status =
-            t2i_fail(err, T2I_DATA, "%s differs: it has other counts of updates or skips", path);
+    t2i_checkpoint saved;
+    char digest[T2I_HEX], network[T2I_HEX], again[T2I_HEX], what[300];
+    snprintf(what, sizeof what, "the digest of %.280s", path);
+    *same = 0;
+    if (!t2i_fs_exists(path)) return T2I_OK;
+    T2I_TRY(t2i_checkpoint_load(&saved, path, like->m != NULL, 0, err));
+    t2i_status status = T2I_OK;
+    if (saved.run.step == r->to) {
+        *same = 1;
+        status = t2i_checkpoint_digest(&saved, digest, err);
+        if (status == T2I_OK) status = t2i_checkpoint_digest(like, again, err);
+        if (status == T2I_OK && strcmp(digest, again) != 0)
+            status = differ(r, r->to, what, digest, again, err);
+        if (status == T2I_OK) status = t2i_checkpoint_network(&saved, network, err);
+        if (status == T2I_OK) status = t2i_checkpoint_network(like, again, err);
+        if (status == T2I_OK && strcmp(network, again) != 0)
+            status = t2i_fail(err, T2I_DATA,
+                              "%s differs: it has another network (sizes, vocabulary)", path);
+        if (status == T2I_OK &&
+            (saved.run.updates != like->run.updates || saved.run.skipped != like->run.skipped))
+            status = t2i_fail(err, T2I_DATA, "%s differs: it has other counts of updates or skips",
+                              path);
+    }
     t2i_checkpoint_free(&saved);
+    return status;
+}
+
+/* Adds the names of what was compared. */
+static t2i_status compare_files(const t2i_replay *r, const t2i_train_state *state, t2i_text *said,
+                                t2i_error *err)
+{
+    static const char *const models[] = {"model.safetensors", "best.safetensors"};
+    const t2i_checkpoint all = t2i_train_state_checkpoint(state),
+                         model = t2i_train_state_model(state, state->ema != NULL ? state->ema
+                                                                                 : state->weights);
+    int same = 0;
+    char *path = t2i_run_folder_checkpoint(r->run, r->to, err);
+    t2i_status status = path == NULL ? T2I_SYSTEM : compare_file(r, path, &all, &same, err);
     t2i_free(path);
+    if (same && status == T2I_OK) status = t2i_text_addf(said, err, ", checkpoint %ld", r->to);
+    for (size_t i = 0; status == T2I_OK && i < sizeof models / sizeof *models; i++) {
+        path = t2i_fs_join(r->run, models[i], err);
+        status = path == NULL ? T2I_SYSTEM : compare_file(r, path, &model, &same, err);
+        t2i_free(path);
+        if (same && status == T2I_OK) status = t2i_text_addf(said, err, ", %s", models[i]);
+    }
     return status;
 }
 
@@ -396,23 +477,20 @@ static t2i_status compare_lines(t2i_replay *r, t2i_comm *comm, t2i_step *step,
 static t2i_status conclude(const t2i_replay *r, const t2i_train_state *state, t2i_error *err)
 {
     t2i_text said = {0};
-    int saved = has_checkpoint(r->run, r->to);
-    if (saved) T2I_TRY(compare_file(r, state, err));
-    if (r->done != r->lines)
-        return t2i_fail(err, T2I_DATA, "%s: %ld lines of its log are not in the order of steps",
-                        r->run, r->lines - r->done);
-    if (r->edited)
-        return t2i_fail(err, T2I_DATA,
-                        "%s: steps %ld..%ld agree, but the log or a file was edited (see the "
-                        "warning)",
-                        r->run, r->from, r->to);
     t2i_status status = t2i_text_add_plain(&said, r->run, strlen(r->run), err);
     if (status == T2I_OK)
         status = t2i_text_addf(&said, err, ": the bits agree: steps %ld..%ld, %ld line%s", r->from,
                                r->to, r->done, r->done == 1 ? "" : "s");
-    if (status == T2I_OK)
-        status = saved ? t2i_text_addf(&said, err, ", checkpoint %ld\n", r->to)
-                       : t2i_text_addf(&said, err, "\n");
+    if (status == T2I_OK) status = compare_files(r, state, &said, err);
+    if (status == T2I_OK && r->done != r->lines)
+        status = t2i_fail(err, T2I_DATA, "%s: %ld lines of its log are not in the order of steps",
+                          r->run, r->lines - r->done);
+    if (status == T2I_OK && r->edited)
+        status = t2i_fail(err, T2I_DATA,
+                          "%s: steps %ld..%ld agree, but the log or a file was edited (see the "
+                          "warning)",
+                          r->run, r->from, r->to);
+    if (status == T2I_OK) status = t2i_text_addf(&said, err, "\n");
     if (status == T2I_OK) status = t2i_log_print(said.data, err);
     t2i_text_free(&said);
     return status;
@@ -424,6 +502,8 @@ t2i_status t2i_replay_steps(t2i_replay *r, t2i_comm *comm, t2i_step *step, t2i_t
     t2i_seconds ignored = {0};
     t2i_progress progress;
     t2i_status status = T2I_OK;
+    t2i_status mine = t2i_comm_rank(comm) == 0 ? check_start(r, state, err) : T2I_OK;
+    T2I_TRY(t2i_comm_agree(comm, mine, err));
     t2i_log_note("replaying steps %ld..%ld of %s on %d rank%s, %ld shards", r->from, r->to, r->run,
                  t2i_comm_size(comm), t2i_comm_size(comm) == 1 ? "" : "s", state->run.shards);
     t2i_step_scatter(step, comm);
@@ -445,6 +525,6 @@ t2i_status t2i_replay_steps(t2i_replay *r, t2i_comm *comm, t2i_step *step, t2i_t
     T2I_TRY(status);
     t2i_heartbeat_phase(T2I_AT_SAVE, r->to, 4 * state->model.layout.floats * sizeof(float));
     t2i_step_gather(step, comm);
-    t2i_status mine = t2i_comm_rank(comm) == 0 ? conclude(r, state, err) : T2I_OK;
+    mine = t2i_comm_rank(comm) == 0 ? conclude(r, state, err) : T2I_OK;
     return t2i_comm_agree(comm, mine, err);
 }

@@ -34,8 +34,9 @@ T2I_CHECKED t2i_status t2i_replay_check(const t2i_replay *replay, t2i_comm *comm
                                         const char *dataset, const char *result_options,
                                         t2i_error *err);
 
-/* Collective. Computes the steps and compares each logged line: loss, norm, learning rate, tokens,
- * validation, digest of a checkpoint, and the checkpoint of the last step if it is there. Prints a
+/* Collective. Compares network and, from the beginning, weights with the digests in the head;
+ * computes the steps and compares each logged line: loss, norm, learning rate, tokens, validation,
+ * digest of a checkpoint; and the checkpoint and models of the last step that are there. Prints a
  * line if all bits agree. T2I_DATA: the first line that differs; T2I_SYSTEM: this machine computes
  * wrongly. The same on all ranks. */
 T2I_CHECKED t2i_status t2i_replay_steps(t2i_replay *replay, t2i_comm *comm, t2i_step *step,

@@ -29,18 +29,20 @@ static const double logged_spike = 8.0;
 
 /* ---- set-up ---- */
 
-/* Rank 0, which has the moments. */
-static t2i_status log_checkpoint(t2i_train *t, t2i_error *err)
+/* The init that counted at the first start of the run; NULL: none. */
+static t2i_status first_init(const t2i_train *t, char **init, t2i_error *err)
 {
-    const t2i_checkpoint checkpoint = t2i_train_state_checkpoint(&t->state);
-    return t2i_runlog_checkpoint(t->log, &checkpoint, err);
+    *init = NULL;
+    t2i_status status = t2i_run_folder_init(t->options->out, init, err);
+    return status == T2I_NOINPUT ? T2I_OK : status; /* no job.ini yet */
 }
 
 /* The options, and where the run was started: data = ... may be relative to that folder. */
 static t2i_status write_job(const t2i_train *t, t2i_error *err)
 {
-    char folder[PATH_MAX], clean[PATH_MAX];
+    char folder[PATH_MAX], clean[PATH_MAX], *init = NULL;
     t2i_text text = {0};
+    int resumed = t->initial.resumed;
     char *path = t2i_fs_join(t->options->out, "job.ini", err);
     t2i_status status = path == NULL ? T2I_SYSTEM : T2I_OK;
     /* a job file has neither control characters nor bytes that are not UTF-8 */
@@ -50,9 +52,12 @@ static t2i_status write_job(const t2i_train *t, t2i_error *err)
             memcmp(clean, folder, size) == 0)
             status = t2i_text_addf(&text, err, T2I_STARTED_IN "%s\n", folder);
     }
+    if (status == T2I_OK && resumed) status = first_init(t, &init, err);
     if (status == T2I_OK)
-        status = t2i_train_options_echo(t->options, &t->state.model.config, &text, err);
+        status =
+            t2i_train_options_echo(t->options, &t->state.model.config, resumed, init, &text, err);
     if (status == T2I_OK) status = t2i_commit_file(path, text.data, text.size, err);
+    t2i_free(init);
     t2i_free(path);
     t2i_text_free(&text);
     return status;
@@ -61,6 +66,7 @@ static t2i_status write_job(const t2i_train *t, t2i_error *err)
 /* The folder is this process's own since t2i_train_setup_run. */
 static t2i_status begin_folder(t2i_train *t, t2i_error *err)
 {
+    const t2i_checkpoint start = t2i_train_state_checkpoint(&t->state);
     t2i_status status = t2i_writer_lease_check(err);
     static const char *const folders[] = {"checkpoints", "samples"};
     for (size_t i = 0; status == T2I_OK && i < 2; i++) {
@@ -70,8 +76,7 @@ static t2i_status begin_folder(t2i_train *t, t2i_error *err)
     }
     if (status == T2I_OK)
         status = t2i_runlog_open(&t->log, t->options->out, t->state.run.step, err);
-    if (status == T2I_OK) status = t2i_runlog_begin(t->log, &t->state.run, err);
-    if (status == T2I_OK && t->initial.resumed) status = log_checkpoint(t, err);
+    if (status == T2I_OK) status = t2i_runlog_begin(t->log, &start, err);
     if (status == T2I_OK && t->options->tensorboard)
         status = t2i_runlog_tensorboard(t->log, t->state.run.step, err);
     return status == T2I_OK ? write_job(t, err) : status;
@@ -310,8 +315,9 @@ static void try_end_save(t2i_train *t)
     if (!t->lost) t2i_runlog_warn_failed(saved, &err);
 }
 
-/* Collective. Gathers the moments and starts the write on rank 0. A checkpoint that is not written
- * in the background is complete on return. */
+/* Collective. Gathers the moments, logs the checkpoint and starts the write on rank 0; what could
+ * not be logged is not written. A checkpoint that is not written in the background is complete on
+ * return. */
 static t2i_status begin_save(t2i_train *t, t2i_error *err)
 {
     long step = t->state.run.step;
@@ -326,10 +332,11 @@ static t2i_status begin_save(t2i_train *t, t2i_error *err)
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     t2i_step_gather(t->step, t->comm);
     if (t->rank == 0) {
-        t2i_error why = {0};
-        t2i_runlog_warn_failed(log_checkpoint(t, &why), &why);
-        t2i_checkpoint_writer_begin(t->checkpoint_writer);
+        const t2i_checkpoint checkpoint = t2i_train_state_checkpoint(&t->state);
+        mine = t2i_runlog_checkpoint(t->log, &checkpoint, err);
     }
+    T2I_TRY(t2i_comm_agree(t->comm, mine, err));
+    if (t->rank == 0) t2i_checkpoint_writer_begin(t->checkpoint_writer);
     t->saving = step;
     t->seconds.checkpoint += t2i_cpu_seconds() - clock;
     return t->aside ? T2I_OK : end_save(t, err);

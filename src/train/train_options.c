@@ -490,7 +490,7 @@ t2i_status t2i_train_options_same_result(const char *old_options, const char *ne
 }
 
 t2i_status t2i_train_options_echo(const t2i_train_options *options, const t2i_config *config,
-                                  t2i_text *out, t2i_error *err)
+                                  int resumed, char *init, t2i_text *out, t2i_error *err)
 {
     t2i_opt rows[T2I_TRAIN_OPTIONS];
     t2i_opts opts = options->opts;
@@ -509,5 +509,10 @@ t2i_status t2i_train_options_echo(const t2i_train_options *options, const t2i_co
     opts.opt = rows;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         rows[t2i_opts_find(&options->opts, keys[i]) - options->opt].value = &sizes[i];
+    t2i_opt *row = &rows[t2i_opts_find(&options->opts, "init") - options->opt];
+    if (resumed) {
+        row->value = &init;
+        row->origin = init != NULL ? T2I_FROM_JOB : T2I_FROM_DEFAULT;
+    }
     return t2i_opts_echo(&opts, out, err);
 }

@@ -71,9 +71,9 @@ T2I_CHECKED t2i_status t2i_train_options_same_result(const char *old_options,
                                                      const char *init, t2i_error *err);
 
 /* Adds the effective options as a job file (t2i_opts_echo). The sizes are those of the model, which
- * may come from a file. */
+ * may come from a file. resumed: init is *init, which counted at the first start (NULL: none). */
 T2I_CHECKED t2i_status t2i_train_options_echo(const t2i_train_options *options,
-                                              const t2i_config *config, t2i_text *out,
-                                              t2i_error *err);
+                                              const t2i_config *config, int resumed, char *init,
+                                              t2i_text *out, t2i_error *err);
 
 #endif

@@ -98,6 +98,13 @@ expect 64 "steps is" "$B/t2i-train" $common --schedule cosine --steps 20 --out "
 # resume from a named checkpoint, and init from a run's model
 train 1 $common --steps 40 --resume "$scratch/straight/checkpoints/step-40.safetensors" --out "$scratch/named"
 cmp "$scratch"/{straight,named}/checkpoints/step-40.safetensors || fail "a run that began at its end has no checkpoint"
+cp -r "$scratch/straight" "$scratch/back"
+expect 64 "is not the newest checkpoint of its run, which has one of step 45: give another out" \
+    "$B/t2i-train" $common --steps 50 --resume "$scratch/back/checkpoints/step-40.safetensors" --out "$scratch/back"
+rm "$scratch/back/checkpoints/step-45.safetensors" # as it was told
+train 1 $common --steps 45 --resume "$scratch/back/checkpoints/step-40.safetensors" --out "$scratch/back"
+"$B/t2i-model" verify "$scratch/back" >"$scratch/said" 2>&1 || { fail "a run that went back"; cat "$scratch/said"; }
+cmp "$scratch"/{straight,back}/model.safetensors || fail "a run that went back has other bits"
 train 1 $common --lr 2e-3 --steps 2 --out "$scratch/lr"
 expect 64 "lr is" "$B/t2i-train" $common --steps 45 --resume "$scratch/straight/checkpoints/step-45.safetensors" --out "$scratch/lr"
 train 1 $common --steps 3 --init "$scratch/straight/model.safetensors" --out "$scratch/init"
@@ -108,7 +115,8 @@ sizeless="--data $scratch/d.h5 --batch 12 --lr 1e-3 --threads 1"
 train 1 $sizeless --init "$scratch/straight" --steps 3 --out "$scratch/sized"
 grep -qx 'd-model = 32' "$scratch/sized/job.ini" || fail "job.ini has other sizes than the model: $(grep d-model "$scratch/sized/job.ini")"
 expect 0 "nothing to do" "$B/t2i-train" "$scratch/sized/job.ini"
-train 1 "$scratch/sized/job.ini" --steps 5
+train 1 "$scratch/sized/job.ini" --steps 5 --init "$scratch/named" # which counted at the first start only
+grep -qx "init = $scratch/straight" "$scratch/sized/job.ini" || fail "job.ini has another init: $(grep ^init "$scratch/sized/job.ini")"
 train 1 $sizeless --init "$scratch/straight" --ngram-buckets 64 --ngram-hidden 16 --steps 3 --out "$scratch/parts"
 expect 0 "nothing to do" "$B/t2i-train" "$scratch/parts/job.ini"
 cp "$scratch/sized/job.ini" "$scratch/copy.ini"

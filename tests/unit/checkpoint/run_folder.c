@@ -175,6 +175,29 @@ static void test_run_dataset(void)
     scratch_remove(run);
 }
 
+static void test_run_init(void)
+{
+    static const struct {
+        const char *job, *init;
+    } cases[] = {{"data = x\n", NULL},
+                 {"; started in /a b\ninit = \n", NULL},
+                 {"; started in /a b\ninit = c/d\n", "/a b/c/d"},
+                 {"; started in /a b\ninit = /c/d\n", "/c/d"},
+                 {"init = c/d\n", "c/d"}}; /* of a version that does not say where */
+    char *path = NULL;
+    const char *run = in_scratch("run"), *job = in_scratch("run/job.ini");
+    FAILS(t2i_run_folder_init(run, &path, &err), T2I_NOINPUT, "job.ini");
+    OK(t2i_fs_mkdir(run, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        OK(t2i_commit_file(job, cases[i].job, strlen(cases[i].job), &err));
+        OK(t2i_run_folder_init(run, &path, &err));
+        CU_ASSERT_STRING_EQUAL(path == NULL ? "none" : path,
+                               cases[i].init == NULL ? "none" : cases[i].init);
+        t2i_free(path);
+    }
+    scratch_remove(run);
+}
+
 int main(void)
 {
     static const t2i_test tests[] = {
@@ -183,6 +206,7 @@ int main(void)
         {"temporary files are swept", test_sweep},
         {"the model", test_find},
         {"the dataset", test_run_dataset},
+        {"the model that it began with", test_run_init},
     };
     if (scratch_begin("run_folder") != 0) return 1;
     int failed = t2i_test_main("run_folder", tests, sizeof tests / sizeof *tests);

@@ -16,6 +16,7 @@
 #include "formats/json.h"
 #include "picture.h"
 #include "record/runlog.h"
+#include "unit/checkpoint/tiny_checkpoint.h"
 
 static t2i_error err;
 
@@ -154,46 +155,93 @@ static void log_steps(t2i_runlog *log, long first, long last)
     for (line.step = first; line.step <= last; line.step++) OK(t2i_runlog_step(log, &line, &err));
 }
 
+/* The state in which a session of a run begins. */
+static t2i_checkpoint make_start(void)
+{
+    t2i_checkpoint c = tiny_checkpoint(0);
+    c.run.options = t2i_strdup("{\"lr\":\"0.1\"}");
+    memcpy(c.run.dataset, "0123456789abcdef0123456789abcdef", T2I_HEX);
+    c.weights = t2i_block_new(&c.model.layout);
+    c.m = t2i_block_new(&c.model.layout);
+    return c;
+}
+
 /* The chain of a run goes on after a cut, wherever it is, and begins after lines without one. */
 static void test_chain(void)
 {
-    t2i_run_state run = {.shards = 8, .options = t2i_strdup("{\"lr\":\"0.1\"}")};
-    memcpy(run.dataset, "0123456789abcdef0123456789abcdef", T2I_HEX);
+    t2i_checkpoint start = make_start();
+    char head[400], network[T2I_HEX], weights[T2I_HEX];
     t2i_runlog *log = open_log(0);
-    OK(t2i_runlog_begin(log, &run, &err));
-    OK(t2i_runlog_begin(log, &run, &err)); /* there is one */
+    OK(t2i_runlog_begin(log, &start, &err));
+    OK(t2i_runlog_begin(log, &start, &err)); /* there is one */
     log_steps(log, 1, 5);
     t2i_runlog_close(log);
     t2i_text text = contents("log.jsonl");
-    const char *head = "{\"step\":0,\"dataset\":\"0123456789abcdef0123456789abcdef\",\"shards\":8,"
-                       "\"options\":{\"lr\":\"0.1\"},\"chain\":\"";
+    OK(t2i_checkpoint_network(&start, network, &err));
+    t2i_checkpoint model = start;
+    model.m = NULL;
+    OK(t2i_checkpoint_digest(&model, weights, &err)); /* without moments */
+    snprintf(head, sizeof head,
+             "{\"step\":0,\"dataset\":\"0123456789abcdef0123456789abcdef\",\"shards\":8,"
+             "\"options\":{\"lr\":\"0.1\"},\"network\":\"%s\",\"weights\":\"%s\",\"chain\":\"",
+             network, weights);
     CU_ASSERT_EQUAL(strncmp(text.data, head, strlen(head)), 0);
     chain_is_whole(6);
     for (long cut = 5; cut >= 1; cut--) {
         text.data[text.size - 7] ^= (char)(cut % 2); /* the last line is cut off: nothing is told */
         OK(t2i_commit_file(in_scratch("log.jsonl"), text.data, text.size, &err));
         log = open_log(cut - 1);
-        OK(t2i_runlog_begin(log, &run, &err));
+        OK(t2i_runlog_begin(log, &start, &err));
         log_steps(log, cut, 8);
         t2i_runlog_close(log);
         chain_is_whole(9);
     }
     t2i_text_free(&text);
     write_log("{\"step\":1,\"loss\":3.0}\n{\"step\":2,\"loss\":2.5}\n"); /* of an older version */
-    run.step = 2;
+    start.run.step = 2;
     log = open_log(2);
-    OK(t2i_runlog_begin(log, &run, &err));
+    OK(t2i_runlog_begin(log, &start, &err));
     log_steps(log, 3, 4);
     t2i_runlog_close(log);
-    chain_is_whole(5);
+    chain_is_whole(6);
     text = contents("log.jsonl");
+    CU_ASSERT_PTR_NULL(strstr(text.data, "lost_after"));
     text.data[8] = '2'; /* from there on it covers the old lines, too */
     OK(t2i_commit_file(in_scratch("log.jsonl"), text.data, text.size, &err));
     t2i_text said = {0};
     FAILS(t2i_log_chain_verify(scratch, &said, &err), T2I_DATA, "line 3 does not follow");
     t2i_text_free(&said);
     t2i_text_free(&text);
-    t2i_free(run.options);
+    t2i_checkpoint_free(&start);
+    unlink(in_scratch("log.jsonl"));
+}
+
+/* The line of the checkpoint from which a run resumes was cut off, with those before it. */
+static void test_lost(void)
+{
+    t2i_checkpoint start = make_start();
+    t2i_text said = {0};
+    t2i_runlog *log = open_log(0);
+    OK(t2i_runlog_begin(log, &start, &err));
+    log_steps(log, 1, 3);
+    start.run.step = 3;
+    OK(t2i_runlog_checkpoint(log, &start, &err));
+    t2i_runlog_close(log);
+    log = open_log(3);
+    OK(t2i_runlog_begin(log, &start, &err)); /* it is there */
+    t2i_runlog_close(log);
+    chain_is_whole(5);
+    log = open_log(2); /* as if it was cut after step 2 */
+    OK(t2i_runlog_begin(log, &start, &err));
+    t2i_runlog_close(log);
+    t2i_text text = contents("log.jsonl");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\n{\"step\":3,\"checkpoint\":\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\",\"lost_after\":2,\"chain\":\""));
+    FAILS(t2i_log_chain_verify(scratch, &said, &err), T2I_DATA,
+          "between steps 2 and 3 are missing");
+    t2i_text_free(&said);
+    t2i_text_free(&text);
+    t2i_checkpoint_free(&start);
     unlink(in_scratch("log.jsonl"));
 }
 
@@ -344,6 +392,7 @@ int main(void)
         {"a line a step, in JSON", test_lines},
         {"a resumed run cuts the log back", test_cut_back},
         {"the chain goes on after a cut", test_chain},
+        {"a resume tells that lines were lost", test_lost},
         {"torn lines go", test_torn},
         {"no folder, no room", test_failures},
         {"the loss is drawn, also after a resume", test_plot},
