@@ -400,9 +400,9 @@ static t2i_status compare_file(const t2i_replay *r, const char *path, const t2i_
     char digest[T2I_HEX], network[T2I_HEX], again[T2I_HEX], what[300];
     snprintf(what, sizeof what, "the digest of %.280s", path);
     *same = 0;
-    if (!t2i_fs_exists(path)) return T2I_OK;
-    T2I_TRY(t2i_checkpoint_load(&saved, path, like->m != NULL, 0, err));
-    t2i_status status = T2I_OK;
+    t2i_status status = t2i_checkpoint_load(&saved, path, like->m != NULL, 0, err);
+    if (status == T2I_NOINPUT && !t2i_fs_exists(path)) return T2I_OK;
+    T2I_TRY(status);
     if (saved.run.step == r->to) {
         *same = 1;
         status = t2i_checkpoint_digest(&saved, digest, err);
