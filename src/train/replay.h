@@ -21,8 +21,8 @@ T2I_CHECKED t2i_status t2i_replay_range(const char *text, long *from, long *to, 
 
 /* Collective. Rank 0 reads the log of the run. from: the step of a checkpoint, or 0: the beginning.
  * run is borrowed. Warns if the log or a checkpoint was edited; the replay is then made, but fails.
- * T2I_USAGE: there is no such checkpoint, or nothing to compare; T2I_DATA: a line that training does
- * not write. *out is NULL on failure. */
+ * T2I_USAGE: there is no such checkpoint, or nothing to compare; T2I_DATA: a line that training
+ * does not write. *out is NULL on failure. */
 T2I_CHECKED t2i_status t2i_replay_open(t2i_replay **out, t2i_comm *comm, const char *run, long from,
                                        long to, t2i_error *err);
 void t2i_replay_free(t2i_replay *replay);
