@@ -613,13 +613,15 @@ static int read_limited(const sample *s, const char *path, size_t size)
 {
     const size_t most = s->each * size + s->and_more, library = 64u << 20;
     t2i_error why = {0};
-    size_t before = t2i_alloc_bytes(), pages = 0, resident = 0;
+    struct rusage begun, use;
+    size_t before = t2i_alloc_bytes(), pages = 0;
     FILE *self = fopen("/proc/self/statm", "r");
-    if (self == NULL || fscanf(self, "%zu %zu", &pages, &resident) != 2) return NOT_LIMITED;
+    if (self == NULL || fscanf(self, "%zu", &pages) != 1) return NOT_LIMITED;
     fclose(self);
     const struct rlimit seconds = {20, 20};
     const rlim_t address = (rlim_t)(pages * 4096 + most + library);
-    if (setrlimit(RLIMIT_CPU, &seconds) != 0) return NOT_LIMITED;
+    if (setrlimit(RLIMIT_CPU, &seconds) != 0 || getrusage(RUSAGE_SELF, &begun) != 0)
+        return NOT_LIMITED;
 #ifndef __SANITIZE_ADDRESS__
     if (setrlimit(RLIMIT_AS, &(struct rlimit){address, address}) != 0) return NOT_LIMITED;
 #endif
@@ -633,14 +635,13 @@ static int read_limited(const sample *s, const char *path, size_t size)
         fprintf(stderr, "%s: status %d: %s\n", s->name, (int)status, why.text);
         return OTHERWISE;
     }
-#ifndef __SANITIZE_ADDRESS__ /* what a library took and has given back */
+#ifndef __SANITIZE_ADDRESS__ /* what a library took, even if it has given it back */
     const size_t noise = 8u << 20;
-    struct rusage use;
     if (getrusage(RUSAGE_SELF, &use) != 0) return NOT_LIMITED;
-    size_t peak = (size_t)use.ru_maxrss * 1024, begun = resident * 4096 + noise;
-    if (peak > begun && peak - begun > taken) taken = peak - begun;
+    size_t touched = (size_t)(use.ru_maxrss - begun.ru_maxrss) * 1024;
+    if (touched > noise && touched - noise > taken) taken = touched - noise;
 #endif
-    (void)resident;
+    (void)use;
     if (taken <= most) return FINE;
     fprintf(stderr, "%s: %zu bytes took %zu: %zu each\n", s->name, size, taken, taken / size);
     return TOO_MUCH;
