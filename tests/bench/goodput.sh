@@ -52,6 +52,7 @@ for cell in $CELLS; do
         until one=$(victim) && [ -n "$one" ]; do sleep 0.1; done
         # a second kill before the step of the first was reached is a part of the same loss
         [ $waiting -gt 0 ] || before=$(last_step) back='' killed=$(held)
+        [ "$before" -gt 0 ] || before=1 # killed before the first step
         kill -KILL "$one" && losses=$((losses + 1)) waiting=$((waiting + 1))
         draw_next
         wait || true
