@@ -41,17 +41,36 @@ static void on_signal(int number)
     received = number;
 }
 
+static int is_ignored(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* HUP under nohup, and INT in the background of a script, are not for this process. */
 static void set_all(void (*handler)(int))
 {
-    struct sigaction hup;
     set_one(SIGUSR1, handler);
     set_one(SIGTERM, handler);
-    set_one(SIGINT, handler);
-    if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN) set_one(SIGHUP, handler);
+    if (!is_ignored(SIGINT)) set_one(SIGINT, handler);
+    if (!is_ignored(SIGHUP)) set_one(SIGHUP, handler);
+}
+
+/* Who starts a program may have blocked them, which every program inherits. */
+static void unblock_all(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 void t2i_stop_signal_begin(void)
 {
+    unblock_all();
     for (int fd = 0; fd <= 2; fd++) /* open takes the lowest number that is free */
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0) break;
     set_one(SIGXFSZ, SIG_IGN);

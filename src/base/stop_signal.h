@@ -1,18 +1,17 @@
 /* stop_signal.h - requests to stop: the signals USR1, TERM, INT and HUP set a flag, which a run
  * checks between steps.
  *
- * HUP, which a terminal sends when it closes, stays ignored if it was ignored at the start, as
- * under nohup.
+ * HUP and INT stay ignored if they were ignored at the start: HUP, which a terminal sends when it
+ * closes, under nohup, and INT, which it sends for Ctrl-C, in the background of a script.
  */
 #ifndef T2I_STOP_SIGNAL_H
 #define T2I_STOP_SIGNAL_H
 
 /* Called first in main. Opens /dev/null in place of each of the descriptors 0, 1 and 2 that is
  * closed, so that no file of ours gets its number. Ignores SIGXFSZ and SIGPIPE, so that exceeding a
- * file size limit and a pipe without a reader are write errors. */
+ * file size limit and a pipe without a reader are write errors. Unblocks the four signals. */
 void t2i_stop_signal_begin(void);
-/* For a run before its first step: USR1 sets the flag; the others end the process (INT also if it
- * was ignored at the start, as in the background of a script). */
+/* For a run before its first step: USR1 sets the flag; the others end the process. */
 void t2i_stop_signal_prepare(void);
 /* All four set the flag. A second TERM or INT, more than 0.1 s after the first, ends the process:
  * `timeout` sends TERM twice at once. A terminal and its shell may send HUP once each. */

@@ -4,7 +4,8 @@
 . tests/e2e/lib.sh.inc
 small_dataset "$scratch/d.h5"
 
-run="$B/t2i-train --data $scratch/d.h5 $small_model --threads 1 --steps 100000000 --checkpoint-every 0 --log-every 1"
+few="--data $scratch/d.h5 $small_model --threads 1"
+run="env --default-signal=INT $B/t2i-train $few --steps 100000000 --checkpoint-every 0 --log-every 1" # a script ignores INT in its background
 out=$scratch/run
 
 lines() { cat "$out/log.jsonl" 2>/dev/null | wc -l; }
@@ -38,6 +39,23 @@ sleep 0.5
 [ "$(lines)" -gt "$before" ] || fail "$what: the run ended"
 kill -TERM $!
 ends 75 $!
+what="INT in the background of a script"
+rm -rf "$out"
+${run#* * } --out "$out" >"$scratch/log" 2>&1 &
+until_steps
+kill -INT $!
+before=$(lines)
+sleep 0.5
+[ "$(lines)" -gt "$before" ] || fail "$what: the run ended"
+kill -TERM $!
+ends 75 $!
+what="signals that were blocked at the start"
+rm -rf "$out"
+env --block-signal $run --out "$out" >"$scratch/log" 2>&1 &
+until_steps
+kill -TERM $!
+ends 75 $!
+saved
 what="HUP to a rank"
 rm -rf "$out"
 timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $run --out $out" >"$scratch/log" 2>&1 &
@@ -150,7 +168,7 @@ done
 # closed descriptors: no file of ours gets the number of one of them
 what="closed descriptors"
 straight=$scratch/straight closed=$scratch/closed
-few="--data $scratch/d.h5 $small_model --threads 1 --steps 5"
+few="$few --steps 5"
 "$B/t2i-train" $few --out "$straight" >"$scratch/log" 2>&1 || fail "$what: $(cat "$scratch/log")"
 for redirect in '<&-' '>&-' '2>&-' '<&- >&-' '<&- >&- 2>&-'; do
     rm -rf "$closed"
