@@ -18,6 +18,9 @@
 #include "protobuf/tfevents.h"
 #include "image/image_file.h"
 
+/* Bytes of a log. */
+static const size_t limit = (size_t)1 << 32;
+
 /* A growing list of (step, loss). */
 typedef struct {
     double *x, *y; /* owned */
@@ -96,10 +99,10 @@ static t2i_status keep_lines(t2i_runlog *log, const t2i_text *old, long last_ste
 
 static t2i_status cut_back(t2i_runlog *log, long last_step, t2i_error *err)
 {
-    static const size_t most = (size_t)1 << 32;
     t2i_text old = {0}, kept = {0};
     t2i_status status = T2I_OK;
-    if (t2i_fs_exists(log->path) && last_step > 0) status = t2i_fs_read(log->path, most, &old, err);
+    if (t2i_fs_exists(log->path) && last_step > 0)
+        status = t2i_fs_read(log->path, limit, &old, err);
     if (status == T2I_OK && old.size > 0) status = keep_lines(log, &old, last_step, &kept, err);
     if (!log->chained) t2i_log_chain_begin(kept.data, kept.size, log->chain);
     if (status == T2I_OK)
@@ -107,6 +110,16 @@ static t2i_status cut_back(t2i_runlog *log, long last_step, t2i_error *err)
     t2i_text_free(&old);
     t2i_text_free(&kept);
     return status;
+}
+
+static t2i_status open_file(t2i_runlog *log, t2i_error *err)
+{
+    int fd = open(log->path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", log->path, strerror(errno));
+    if (log->fd >= 0) close(log->fd);
+    log->fd = fd;
+    return T2I_OK;
 }
 
 t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2i_error *err)
@@ -119,17 +132,27 @@ t2i_status t2i_runlog_open(t2i_runlog **out, const char *run, long last_step, t2
     log->path = t2i_fs_join(run, "log.jsonl", err);
     t2i_status status =
         log->run == NULL || log->path == NULL ? T2I_SYSTEM : cut_back(log, last_step, err);
-    if (status == T2I_OK) {
-        log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-        if (log->fd < 0)
-            status =
-                t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", log->path, strerror(errno));
-    }
+    if (status == T2I_OK) status = open_file(log, err);
     if (status != T2I_OK) {
         t2i_runlog_close(log);
         *out = NULL;
     }
     return status;
+}
+
+/* Somebody may move the log away, or put another in its place, while the run writes it: what was
+ * written is still in the open file, and gets its name again. */
+static t2i_status write_anew(t2i_runlog *log, t2i_error *err)
+{
+    t2i_text all = {0};
+    t2i_log_warn("%s was moved or replaced while the run writes it: it is written anew", log->path);
+    t2i_status status =
+        lseek(log->fd, 0, SEEK_SET) == 0
+            ? t2i_fs_read_open(log->fd, log->path, limit, &all, err)
+            : t2i_fail(err, T2I_IO, "cannot read %s: %s", log->path, strerror(errno));
+    if (status == T2I_OK) status = t2i_commit_file(log->path, all.data, all.size, err);
+    t2i_text_free(&all);
+    return status == T2I_OK ? open_file(log, err) : status;
 }
 
 /* Takes ownership of json, an object. */
@@ -178,6 +201,7 @@ static t2i_status append_checkpoint(t2i_runlog *log, const t2i_checkpoint *c, in
                                     t2i_error *err)
 {
     char digest[T2I_HEX];
+    if (!t2i_fs_is_named(log->fd, log->path)) T2I_TRY(write_anew(log, err));
     if (log->checkpoint == c->run.step) return T2I_OK;
     T2I_TRY(t2i_checkpoint_digest(c, digest, err));
     t2i_json *json = t2i_json_object();

@@ -68,7 +68,8 @@ T2I_CHECKED t2i_status t2i_runlog_validation(t2i_runlog *log, long step, double 
 long t2i_runlog_best(const t2i_runlog *log);
 
 /* Appends a line about a checkpoint that is about to be written, unless there is one of its step,
- * and fsyncs the log: it is not shorter than its checkpoints say, even after a power loss. */
+ * and fsyncs the log: it is not shorter than its checkpoints say, even after a power loss. A log
+ * that was moved away or replaced is written anew, with a warning. */
 T2I_CHECKED t2i_status t2i_runlog_checkpoint(t2i_runlog *log, const t2i_checkpoint *checkpoint,
                                              t2i_error *err);
 

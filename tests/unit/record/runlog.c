@@ -245,6 +245,30 @@ static void test_lost(void)
     unlink(in_scratch("log.jsonl"));
 }
 
+/* The log is moved away, or another put in its place, while it is written: no line is lost. */
+static void test_moved(void)
+{
+    t2i_checkpoint checkpoint = {.run = {.shards = 8, .options = t2i_strdup("{}")}};
+    t2i_runlog *log = open_log(0);
+    OK(t2i_runlog_begin(log, &checkpoint, &err));
+    log_steps(log, 1, 3);
+    CU_ASSERT_EQUAL(rename(in_scratch("log.jsonl"), in_scratch("moved")), 0);
+    log_steps(log, 4, 5);
+    checkpoint.run.step = 5;
+    OK(t2i_runlog_checkpoint(log, &checkpoint, &err));
+    chain_is_whole(7);
+    log_steps(log, 6, 6);
+    write_log("");
+    CU_ASSERT_EQUAL(rename(in_scratch("moved"), in_scratch("log.jsonl")), 0);
+    checkpoint.run.step = 6;
+    OK(t2i_runlog_checkpoint(log, &checkpoint, &err));
+    log_steps(log, 7, 7);
+    t2i_runlog_close(log);
+    chain_is_whole(10);
+    t2i_free(checkpoint.run.options);
+    unlink(in_scratch("log.jsonl"));
+}
+
 /* A line that a killed program left, wherever it was torn, and lines that are none. */
 static void test_torn(void)
 {
@@ -393,6 +417,7 @@ int main(void)
         {"a resumed run cuts the log back", test_cut_back},
         {"the chain goes on after a cut", test_chain},
         {"a resume tells that lines were lost", test_lost},
+        {"a log that is moved away is written anew", test_moved},
         {"torn lines go", test_torn},
         {"no folder, no room", test_failures},
         {"the loss is drawn, also after a resume", test_plot},
