@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -228,29 +227,6 @@ static t2i_status load_named(t2i_checkpoint *out, const char *named, const t2i_d
     return load_state(out, named, (size_t)t2i_dataset_get_info(dataset)->features, err);
 }
 
-/* A log is cut back at a resume, so that later checkpoints would stay without their lines, and the
- * next start would go on from them. */
-static t2i_status check_not_back(const t2i_train_options *options, const char *path, long step,
-                                 t2i_error *err)
-{
-    struct stat named, own;
-    long *steps = NULL;
-    size_t count = 0;
-    char *its = t2i_run_folder_checkpoint(options->out, step, err);
-    t2i_status status = its == NULL ? T2I_SYSTEM : T2I_OK;
-    if (status == T2I_OK && stat(path, &named) == 0 && stat(its, &own) == 0 &&
-        named.st_dev == own.st_dev && named.st_ino == own.st_ino)
-        status = t2i_run_folder_checkpoints(options->out, &steps, &count, err);
-    if (count > 0 && steps[0] > step)
-        status = t2i_fail(err, T2I_USAGE,
-                          "%s is not the newest checkpoint of its run, which has one of step %ld: "
-                          "give another out for a run from step %ld on, or remove the newer ones",
-                          path, steps[0], step);
-    t2i_free(steps);
-    t2i_free(its);
-    return status;
-}
-
 /* In a replay, an option that does not fit is one of job.ini: what to do for a resume is left out.
  */
 static t2i_status refuse_job(t2i_error *err)
@@ -260,20 +236,49 @@ static t2i_status refuse_job(t2i_error *err)
     return t2i_fail(err, T2I_DATA, "job.ini was edited, or is of another run: %s", why);
 }
 
+/* Is the run to begin at the checkpoint that `resume` names? That counts at the first start only,
+ * as `init` does, so that the same command goes on: not where out has checkpoints, unless it is the
+ * newest of them. An older one is refused: as a log is cut back at a resume, later checkpoints
+ * would stay without their lines, and the next start would go on from them. */
+static t2i_status begins_at_named(const t2i_train_options *options, int *named, t2i_error *err)
+{
+    const char *path = options->resume_path;
+    long *steps = NULL;
+    size_t count = 0;
+    t2i_status status = T2I_OK;
+    *named = options->resume == T2I_RESUME_NAMED;
+    if (!*named || options->out == NULL) return T2I_OK;
+    T2I_TRY(t2i_run_folder_checkpoints(options->out, &steps, &count, err));
+    *named = count == 0;
+    for (size_t i = 0; i < count && !*named && status == T2I_OK; i++) {
+        char *own = t2i_run_folder_checkpoint(options->out, steps[i], err);
+        if (own == NULL) status = T2I_SYSTEM;
+        *named = own != NULL && t2i_fs_is_same(own, path);
+        if (*named && i > 0)
+            status = t2i_fail(err, T2I_USAGE,
+                              "%s is not the newest checkpoint of its run, which has one of step "
+                              "%ld: give another out for a run from step %ld on, or remove the "
+                              "newer ones",
+                              path, steps[0], steps[i]);
+        t2i_free(own);
+    }
+    t2i_free(steps);
+    return status;
+}
+
 static t2i_status resume(t2i_initial_state *out, const t2i_train_options *options,
                          const t2i_dataset *dataset, const char *result_options, t2i_error *err)
 {
     t2i_checkpoint *c = &out->checkpoint;
     char *path = NULL;
     t2i_status status = T2I_OK;
-    int never = options->resume == T2I_RESUME_NEVER, found = 0;
-    if (options->resume == T2I_RESUME_NAMED) {
+    int never = options->resume == T2I_RESUME_NEVER, found = 0, named;
+    T2I_TRY(begins_at_named(options, &named, err));
+    if (named) {
         status = load_named(c, options->resume_path, dataset, &path, err);
         found = status == T2I_OK;
         if (found && options->out != NULL)
             status = check_owner(options->out, dataset, result_options, err);
-        if (status == T2I_OK && options->out != NULL && !t2i_fs_is_folder(options->resume_path))
-            status = check_not_back(options, path, c->run.step, err);
     } else if (options->out != NULL && t2i_fs_is_folder(options->out)) {
         status = find_newest(c, options->out, &path, &found, err);
         if (never && (found || status == T2I_DATA))
@@ -290,10 +295,14 @@ static t2i_status resume(t2i_initial_state *out, const t2i_train_options *option
         status = check_same_run(options, c, dataset, result_options, path, err);
         if (status == T2I_USAGE && options->replay != NULL) status = refuse_job(err);
         out->resumed = 1;
+        out->own = !named;
         out->finished = status == T2I_OK && t2i_train_options_ended(options, &c->run) &&
                         has_model(options, c->run.step) && t2i_runlog_ended(options->out);
         if (status == T2I_OK && !out->finished && options->replay == NULL)
-            t2i_log_note("resuming from %s", path);
+            t2i_log_note("resuming from %s%s", path,
+                         out->own && options->resume == T2I_RESUME_NAMED
+                             ? "; resume counts at the first start only"
+                             : "");
     }
     t2i_free(path);
     return status;
@@ -472,7 +481,7 @@ static t2i_status unpack_names(t2i_vocab *vocab, const char *names, size_t count
 /* The part of fixed size. */
 typedef struct {
     t2i_config config;
-    int resumed, finished;
+    int resumed, own, finished;
     long step, updates, skipped, shards, waited;
     double best, best_mrr;
     t2i_loss_spike usual;
@@ -488,6 +497,7 @@ static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *e
     t2i_status mine = root ? pack_names(&c->vocab, &names, err) : T2I_OK;
     head h = {.config = c->model.config,
               .resumed = out->resumed,
+              .own = out->own,
               .finished = out->finished,
               .step = c->run.step,
               .updates = c->run.updates,
@@ -508,6 +518,7 @@ static t2i_status broadcast(t2i_initial_state *out, t2i_comm *comm, t2i_error *e
         t2i_comm_bcast(comm, 0, names.data, h.names);
         if (!root) {
             out->resumed = h.resumed;
+            out->own = h.own;
             out->finished = h.finished;
             c->run = (t2i_run_state){.step = h.step,
                                      .updates = h.updates,

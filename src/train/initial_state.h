@@ -12,6 +12,7 @@
 typedef struct {
     t2i_checkpoint checkpoint; /* rank 0: with moments; other ranks: weights only */
     int resumed;               /* resumed from a checkpoint: its shards and step apply */
+    int own;                   /* ... which is in the run folder */
     int finished; /* all steps are done, and the model and final status are written: nothing to do
                    */
 } t2i_initial_state;

@@ -698,9 +698,7 @@ t2i_status t2i_train_run(t2i_train *t, t2i_comm *comm, t2i_error *err)
         t2i_log_note("dry run: everything is in order");
         return T2I_OK;
     }
-    int own =
-        t->options->resume == T2I_RESUME_AUTO; /* a named checkpoint may be in another folder */
-    if (t->initial.resumed && own) t->saved_step = t->sound_step = t->state.run.step;
+    if (t->initial.own) t->saved_step = t->sound_step = t->state.run.step;
     t2i_status status = run_steps(t, &stopped, err);
     return finish(t, status, stopped, err);
 }

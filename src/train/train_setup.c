@@ -1,6 +1,8 @@
 #include "train/train_internal.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/heartbeat.h"
 #include "base/log.h"
@@ -8,6 +10,7 @@
 #include "base/writer_lease.h"
 #include "checkpoint/run_folder.h"
 #include "comm/job_limits.h"
+#include "record/runlog.h"
 #include "train/replay.h"
 
 /* Collective. Each rank reads the command line and the job file by itself; ranks with different
@@ -220,9 +223,16 @@ static t2i_status take_folder(const char *out, t2i_error *err)
     return T2I_OK;
 }
 
+/* Is it a finished run in a folder that cannot be written, which can only be looked at? */
+static int is_read_only(const char *out)
+{
+    return access(out, W_OK) != 0 && (errno == EACCES || errno == EROFS) && t2i_runlog_ended(out);
+}
+
 t2i_status t2i_train_setup_run(t2i_train *t, t2i_error *err)
 {
     const t2i_train_options *options = t->options;
+    int looks = 0;
     T2I_TRY(check_options(t->comm, options, err));
     t2i_status mine = t2i_dataset_open(&t->dataset, options->data, err);
     if (mine == T2I_OK) mine = t2i_rows_count(t->dataset, t->split_rows, err);
@@ -234,15 +244,20 @@ t2i_status t2i_train_setup_run(t2i_train *t, t2i_error *err)
     if (options->replay != NULL)
         T2I_TRY(t2i_replay_check(options->replay, t->comm, t2i_dataset_get_info(t->dataset)->digest,
                                  t->result_options, err));
-    if (t->rank == 0 && !options->dry_run && options->replay == NULL)
-        mine = take_folder(options->out, err);
+    if (t->rank == 0 && !options->dry_run && options->replay == NULL) {
+        looks = is_read_only(options->out);
+        if (!looks) mine = take_folder(options->out, err);
+    }
     T2I_TRY(t2i_comm_agree(t->comm, mine, err));
     T2I_TRY(
         t2i_initial_state_make(&t->initial, t->comm, options, t->dataset, t->result_options, err));
     t2i_train_state_take(&t->state, &t->initial);
     if (t->initial.finished) return T2I_OK;
     t->threads = t2i_comm_threads(t->comm, (int)options->threads);
-    mine = make_sampler(t, err);
+    if (looks)
+        mine =
+            t2i_fail(err, T2I_CANTCREATE, "cannot write to %s: %s", options->out, strerror(EACCES));
+    if (mine == T2I_OK) mine = make_sampler(t, err);
     t2i_heartbeat_phase(T2I_AT_DATA, 0, 0);
     t->sizes = sizes_of(t);
     if (mine == T2I_OK)

@@ -10,7 +10,7 @@ out=$scratch/run
 train 2 $common --steps 40 --out "$scratch/whole"
 for signal in USR1 TERM INT HUP; do
     rm -rf "$out"
-    timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $B/t2i-train $common --steps 1000000 --out $out" >"$scratch/log" 2>&1 &
+    timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec env --default-signal=INT $B/t2i-train $common --steps 1000000 --out $out" >"$scratch/log" 2>&1 &
     job=$!
     until [ -e "$out/log.jsonl" ] && [ "$(wc -l <"$out/log.jsonl")" -gt 3 ]; do sleep 0.05; done
     kill -$signal "$(tail -n 1 "$scratch/pids")"
@@ -38,6 +38,11 @@ cmp "$scratch/whole/model.safetensors" "$out/model.safetensors" || fail "other b
 before=$(find "$out" -type f -exec md5sum {} + | sort)
 expect 0 "nothing to do" $MPIRUN -np 2 "$B/t2i-train" $common --steps 40 --out "$out"
 [ "$before" = "$(find "$out" -type f -exec md5sum {} + | sort)" ] || fail "a finished run was changed"
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then # also where nothing can be written
+    chmod 755 "$scratch"
+    expect 0 "nothing to do" setpriv --reuid 65534 --clear-groups "$B/t2i-train" $common --steps 40 --out "$out"
+    expect 73 "cannot write to" setpriv --reuid 65534 --clear-groups "$B/t2i-train" $common --steps 41 --out "$out" --quiet
+fi
 
 # a run that has grown, killed between its last checkpoint and its model: the old model does not make it finished
 train 2 $common --steps 42 --out "$out"
@@ -98,6 +103,18 @@ expect 64 "steps is" "$B/t2i-train" $common --schedule cosine --steps 20 --out "
 # resume from a named checkpoint, and init from a run's model
 train 1 $common --steps 40 --resume "$scratch/straight/checkpoints/step-40.safetensors" --out "$scratch/named"
 cmp "$scratch"/{straight,named}/checkpoints/step-40.safetensors || fail "a run that began at its end has no checkpoint"
+# which counts at the first start only: the same command goes on
+again="$common --checkpoint-every 0 --keep 1 --steps 45 --max-time 0.001 --resume $scratch/straight/checkpoints/step-40.safetensors --out $scratch/again"
+n=0
+until "$B/t2i-train" $again >"$scratch/log" 2>&1; do
+    n=$((n + 1))
+    [ $n -lt 20 ] || { fail "the same command with a named checkpoint does not come to an end"; break; }
+done
+[ $n -ge 1 ] || fail "max-time did not stop it"
+grep -q "resuming from .*again.*; resume counts at the first start only" "$scratch/log" || { fail "a named checkpoint is passed over in silence"; cat "$scratch/log"; }
+cmp "$scratch"/{straight,again}/model.safetensors || fail "other bits after a named checkpoint and $n stops"
+expect 0 "nothing to do" "$B/t2i-train" $again
+"$B/t2i-model" verify "$scratch/again" >"$scratch/said" 2>&1 || { fail "a run from a named checkpoint"; cat "$scratch/said"; }
 cp -r "$scratch/straight" "$scratch/back"
 expect 64 "is not the newest checkpoint of its run, which has one of step 45: give another out" \
     "$B/t2i-train" $common --steps 50 --resume "$scratch/back/checkpoints/step-40.safetensors" --out "$scratch/back"
