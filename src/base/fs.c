@@ -431,9 +431,11 @@ t2i_status t2i_fs_mkdir(const char *path, t2i_error *err)
         if (kept == '\0') break;
     }
     t2i_free(part);
+    errno = ENOTDIR;
     if (status == T2I_OK && !t2i_fs_is_folder(path))
         status = t2i_fail(err, T2I_CANTCREATE, "cannot create the folder %s: %s", path,
-                          strerror(ENOTDIR));
+                          errno == ENOENT ? "it is a link to a folder that does not exist"
+                                          : strerror(errno));
     return status;
 }
 

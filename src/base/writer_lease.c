@@ -23,6 +23,9 @@ enum {
     NAME = 256     /* bytes of a file's name */
 };
 
+/* The boot of a kernel that does not tell it, as in a container that hides it. */
+#define NO_BOOT "0"
+
 /* A process: its host, the boot of its kernel, its PID namespace, its pid there, and its start time
  * in clock ticks, because pids are reused. locked: it holds a lock of its file, so that its kernel
  * tells other PID namespaces, and users who do not see its processes, whether it lives. */
@@ -39,8 +42,8 @@ static struct {
     char *run;    /* owned: the same, absolute */
     char *notes;  /* owned: RUN/.writer */
     char *mine;   /* owned: the file there that is named after this process */
-    int fd;       /* of this file, with its lock; -1: none */
-    int created;  /* did this process create the folder? */
+    char *above; /* owned: the nearest folder above that is not of this process; NULL: RUN is not */
+    int fd;      /* of this file, with its lock; -1: none */
 } lease;
 
 /* ---- processes ---- */
@@ -76,7 +79,7 @@ static writer myself(void)
     for (char *c = me.host; *c != '\0'; c++)
         if (*c == ',' || *c == '/') *c = '_';
     read_line("/proc/sys/kernel/random/boot_id", me.boot, sizeof me.boot);
-    if (me.boot[0] == '\0') strcpy(me.boot, "0");
+    if (me.boot[0] == '\0') strcpy(me.boot, NO_BOOT);
     if (readlink("/proc/self/ns/pid", link, sizeof link - 1) > 0)
         (void)sscanf(link, "pid:[%23[0-9]", me.space);
     return me;
@@ -96,13 +99,19 @@ static int names(const char *name, writer *w)
                   w->space, w->boot, &w->locked) == 6;
 }
 
-/* Is it another process of this host that still exists? held: is its file locked? */
-static int lives(const writer *w, int held)
+/* The lock of a file: this process has it, another one has it, or there are no locks. */
+typedef enum { FREE, HELD, UNKNOWN } lock_state;
+
+/* Is it another process of this host that still exists? lock: of its file. Who has a lock and does
+ * not hold that of this file is dead, or the file is a copy. */
+static int lives(const writer *w, lock_state lock)
 {
     const writer *me = &lease.me;
-    int here = strcmp(w->boot, me->boot) == 0, seen = strcmp(w->space, me->space) == 0;
+    int here = strcmp(w->boot, me->boot) == 0, seen = strcmp(w->space, me->space) == 0,
+        somewhere = strcmp(w->boot, NO_BOOT) == 0 || strcmp(me->boot, NO_BOOT) == 0;
+    if (w->locked && lock != UNKNOWN) return lock == HELD && (here || somewhere);
     if (!here || (seen && w->pid == me->pid && w->began == me->began)) return 0;
-    return (seen && w->began != 0 && began(w->pid) == w->began) || (w->locked && held);
+    return seen && w->began != 0 && began(w->pid) == w->began;
 }
 
 /* ---- the file that names the owner ---- */
@@ -114,15 +123,51 @@ static t2i_status cannot_read(const char *notes, t2i_error *err)
                     strerror(errno));
 }
 
-/* The name of the file; "" without one. T2I_IO. */
-static t2i_status read_owner(const char *notes, char name[NAME], t2i_error *err)
+/* A lock of NFS wants a file that is open for writing, which another user's may not be. */
+static int open_named(const char *path)
 {
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 || (errno != EACCES && errno != EPERM && errno != EROFS)) return fd;
+    return open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static lock_state take_lock(int fd)
+{
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return FREE;
+    return fd >= 0 && errno == EWOULDBLOCK ? HELD : UNKNOWN;
+}
+
+/* What a file's name may be. */
+typedef enum { NOTHING, STRANGER, NOBODY, OWNER, LIVES } name_kind;
+
+/* LIVES only where another file names an owner, too: else who takes the file will see. */
+static name_kind kind_of(const char *notes, const char *name, name_kind other)
+{
+    writer w;
+    if (!names(name, &w)) return strcmp(name, "nobody") == 0 ? NOBODY : STRANGER;
+    if (other < OWNER) return OWNER;
+    char *path = t2i_fs_join(notes, name, NULL);
+    int fd = path == NULL ? -1 : open_named(path);
+    lock_state lock = take_lock(fd);
+    if (fd >= 0) close(fd);
+    t2i_free(path);
+    return lives(&w, lock) ? LIVES : OWNER;
+}
+
+/* The name of the file; "" without one. Other programs leave files anywhere: of several, the one
+ * that names a process, one that lives if there is one. T2I_IO. */
+static t2i_status read_owner(const char *notes, char name[NAME], name_kind *kind, t2i_error *err)
+{
+    *kind = NOTHING;
     DIR *dir = opendir(notes);
     name[0] = '\0';
     if (dir == NULL) return errno == ENOENT || errno == ENOTDIR ? T2I_OK : cannot_read(notes, err);
-    for (struct dirent *entry; name[0] == '\0' && (entry = readdir(dir)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            snprintf(name, NAME, "%s", entry->d_name);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        name_kind is = kind_of(notes, entry->d_name, *kind);
+        if (is > *kind) snprintf(name, NAME, "%s", entry->d_name);
+        if (is > *kind) *kind = is;
+    }
     closedir(dir);
     return T2I_OK;
 }
@@ -174,6 +219,17 @@ typedef struct {
     int held;
 } obstacle;
 
+/* Removes a file that no process of ours made, so that .writer becomes empty. Renamed to an owner,
+ * two of them would make two. One that cannot be removed is in the way like a lock. */
+static t2i_status remove_stranger(const char *name, obstacle *why, t2i_error *err)
+{
+    char *path = t2i_fs_join(lease.notes, name, err);
+    if (path == NULL) return T2I_SYSTEM;
+    why->held = unlink(path) != 0 && errno != ENOENT && rmdir(path) != 0 && errno != ENOENT;
+    t2i_free(path);
+    return T2I_OK;
+}
+
 /* Renames the file from the name that was seen to the own one, with a lock of it if there can be
  * one. Who is patient waits for a lock that another process holds. Who is not goes without one
  * where an owner is named, whose lock a server may have kept; nobody's is held by a live one. */
@@ -184,12 +240,13 @@ static t2i_status take_from(const char *seen, int patient, obstacle *why, t2i_er
     t2i_status status = T2I_OK;
     char *mine = NULL, *from = t2i_fs_join(lease.notes, seen, err);
     if (from == NULL) return T2I_SYSTEM;
-    int fd = open(from, O_RDWR | O_NOFOLLOW | O_CLOEXEC), gone = fd < 0 && errno == ENOENT;
-    me.locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-    why->held = fd >= 0 && !me.locked && errno == EWOULDBLOCK;
+    int fd = open_named(from), gone = fd < 0 && errno == ENOENT;
+    lock_state lock = take_lock(fd);
+    me.locked = lock == FREE;
+    why->held = lock == HELD;
     name_of(&me, name);
     int named = names(seen, &w);
-    if (named && lives(&w, why->held))
+    if (named && lives(&w, lock))
         why->owner = w;
     else if (!gone && !(why->held && (patient || !named)) &&
              (fd < 0 || t2i_fs_is_named(fd, from))) {
@@ -214,10 +271,12 @@ static t2i_status take_from(const char *seen, int patient, obstacle *why, t2i_er
 static t2i_status attempt(int patient, obstacle *why, t2i_error *err)
 {
     char seen[NAME], own[NAME], name[NAME + 16];
+    name_kind kind;
     *why = (obstacle){0};
     if (!t2i_fs_is_folder(lease.run)) T2I_TRY(t2i_fs_mkdir(lease.run, err));
-    T2I_TRY(read_owner(lease.notes, seen, err));
-    if (seen[0] != '\0') return take_from(seen, patient, why, err);
+    T2I_TRY(read_owner(lease.notes, seen, &kind, err));
+    if (kind == STRANGER) return remove_stranger(seen, why, err);
+    if (kind != NOTHING) return take_from(seen, patient, why, err);
     name_of(&lease.me, own);
     snprintf(name, sizeof name, ".writer.%s.tmp", own);
     char *draft = t2i_fs_join(lease.run, name, err);
@@ -259,17 +318,39 @@ static void forget(void)
 {
     t2i_free(lease.folder);
     free(lease.run);
+    free(lease.above);
     t2i_free(lease.notes);
     t2i_free(lease.mine);
     memset(&lease, 0, sizeof lease);
+}
+
+/* The nearest folder above a path that exists, which the caller frees; NULL without memory. */
+static char *folder_above(const char *path)
+{
+    char *part = t2i_strdup(path), *above = NULL;
+    while (part != NULL && above == NULL) {
+        char *slash = strrchr(part, '/');
+        if (slash == NULL || slash == part) {
+            above = realpath(slash == NULL ? "." : "/", NULL);
+            break;
+        }
+        *slash = '\0';
+        above = realpath(part, NULL);
+    }
+    t2i_free(part);
+    return above;
 }
 
 t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
 {
     T2I_ASSERT(lease.folder == NULL);
     lease.me = myself();
-    lease.created = !t2i_fs_exists(folder);
-    if (lease.created) T2I_TRY(t2i_fs_mkdir(folder, err));
+    if (!t2i_fs_exists(folder)) {
+        lease.above = folder_above(folder);
+        t2i_status status = t2i_fs_mkdir(folder, err);
+        if (status != T2I_OK) forget();
+        T2I_TRY(status);
+    }
     lease.folder = t2i_fs_copy_path(folder, err);
     lease.run = realpath(folder, NULL);
     if (lease.run != NULL) lease.notes = t2i_fs_join(lease.run, ".writer", err);
@@ -286,19 +367,42 @@ t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
     return status;
 }
 
+/* Is the file with the own name there, and no copy of it? 0 with errno. */
+static int is_mine(void)
+{
+    if (lease.fd < 0) return access(lease.mine, F_OK) == 0;
+    errno = ENOENT;
+    return t2i_fs_is_named(lease.fd, lease.mine);
+}
+
+/* Does the path by which the caller writes, which may have a link in it, still lead to the folder
+ * that was taken? */
+static int is_same_folder(void)
+{
+    struct stat spelled, taken;
+    return stat(lease.folder, &spelled) != 0 || stat(lease.run, &taken) != 0 ||
+           (spelled.st_dev == taken.st_dev && spelled.st_ino == taken.st_ino);
+}
+
 t2i_status t2i_writer_lease_check(t2i_error *err)
 {
     char name[NAME];
+    name_kind kind;
     writer now;
     if (lease.mine == NULL) return T2I_OK;
     DIR *dir = opendir(lease.notes); /* what is opened anew is as NFS's server has it */
-    int held = dir != NULL && access(lease.mine, F_OK) == 0, why = errno;
+    int held = dir != NULL && is_mine(), why = errno;
     if (dir != NULL) closedir(dir);
+    if (!is_same_folder())
+        return t2i_fail(err, T2I_CANTCREATE,
+                        "%s is another folder than it was, which is %s: this process writes "
+                        "nothing more",
+                        lease.folder, lease.run);
     if (held) return T2I_OK;
     errno = why;
     if (why != ENOENT && why != ENOTDIR) return cannot_read(lease.notes, err);
-    T2I_TRY(read_owner(lease.notes, name, err));
-    if (!names(name, &now))
+    T2I_TRY(read_owner(lease.notes, name, &kind, err));
+    if (!names(name, &now) || strcmp(name, strrchr(lease.mine, '/') + 1) == 0) /* a copy */
         return t2i_fail(
             err, T2I_CANTCREATE,
             "%s no longer names this process as writer of %s: this process writes nothing more",
@@ -308,10 +412,19 @@ t2i_status t2i_writer_lease_check(t2i_error *err)
                     lease.folder, now.pid, now.host);
 }
 
+/* Those that this process created, as far as they are empty. */
+static void remove_folders(void)
+{
+    while (strlen(lease.run) > strlen(lease.above) && rmdir(lease.run) == 0)
+        *strrchr(lease.run, '/') = '\0';
+}
+
 void t2i_writer_lease_end(void)
 {
     if (lease.mine == NULL) return;
+    int mine = is_mine();
     if (lease.fd >= 0) close(lease.fd); /* first: NFS keeps open files under another name */
-    if (unlink(lease.mine) == 0 && rmdir(lease.notes) == 0 && lease.created) rmdir(lease.run);
+    if (mine && unlink(lease.mine) == 0 && rmdir(lease.notes) == 0 && lease.above != NULL)
+        remove_folders();
     forget();
 }

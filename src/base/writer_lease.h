@@ -8,8 +8,12 @@
  *   take     .writer does not exist or is empty: a new one, with the file `nobody`, is renamed to
  *            it, which fails unless that is still so. Then nobody, or the name of an owner that is
  *            dead or cannot be seen from here, is renamed to the own name. Fails: look again.
- *   check    does the file with the own name still exist?
+ *   check    is the file with the own name still there, the same one and no copy, and does the path
+ *            by which the caller writes still lead to it?
  *   end      the file with the own name is removed; then .writer, if it is empty.
+ *
+ * Other programs leave files anywhere (.DS_Store). They hide no owner: one that lives counts before
+ * all others. Where nobody is named they are removed, one by one, until .writer is empty.
  *
  * A job that was assumed to be dead (its node came back, its launcher lost a rank) may still write
  * while its successor continues from its checkpoint. Therefore t2i_commit (commit.h) checks before
@@ -32,8 +36,8 @@ T2I_CHECKED t2i_status t2i_writer_lease_take(const char *folder, t2i_error *err)
  * T2I_OK if this process has no lease. May be called by several threads. */
 T2I_CHECKED t2i_status t2i_writer_lease_check(t2i_error *err);
 
-/* Returns the lease, if it is still held. A folder that t2i_writer_lease_take created is removed if
- * it is empty. */
+/* Returns the lease, if it is still held. Folders that t2i_writer_lease_take created are removed if
+ * they are empty. */
 void t2i_writer_lease_end(void);
 
 #endif

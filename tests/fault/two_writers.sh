@@ -90,7 +90,7 @@ wait $old || rc=$?
 [ $rc -eq 73 ] || { fail "exit code $rc after a takeover in a save"; cat "$scratch/old.log"; }
 [ -e "$scratch/slow/checkpoints/step-5.safetensors" ] || fail "a process that was thought dead removed a checkpoint"
 
-# ---- waited: what the predecessor saves meanwhile counts ----
+# ---- another folder in its place ----
 
 # start LOG OPTIONS...; its process is $new
 start() {
@@ -99,9 +99,62 @@ start() {
     "$B/t2i-train" $common "$@" >"$log" 2>&1 &
     new=$!
 }
+# lost PROCESS LOG TEXT
+lost() {
+    local rc=0
+    wait "$1" || rc=$?
+    [ $rc -eq 73 ] && grep -q "$3" "$2" || { fail "exit code $rc, not 73 and '$3'"; cat "$2"; }
+}
+
+# a link that is turned to another run: that one is not touched
+mkdir "$scratch/one"
+train 1 $common --steps 10 --out "$scratch/two"
+ln -s one "$scratch/turned"
+start "$scratch/old.log" --steps 400000 --max-time 60 --out "$scratch/turned"
+until_true 60 has_checkpoint "$scratch/one"
+everything "$scratch/two" >"$scratch/before"
+ln -sfn two "$scratch/turned"
+lost $new "$scratch/old.log" "is another folder than it was"
+everything "$scratch/two" >"$scratch/after"
+cmp "$scratch/before" "$scratch/after" || { fail "a run changed another one's folder"; diff "$scratch/before" "$scratch/after" || true; }
+[ ! -e "$scratch/one/.writer" ] || fail "the folder that was left is still owned"
+
+# a copy: it is nobody's; in the place of the run it ends the run
+start "$scratch/old.log" --steps 400000 --max-time 60 --out "$scratch/copied"
+until_true 60 has_checkpoint "$scratch/copied"
+cp -r "$scratch/copied" "$scratch/copy"
+rc=0
+timeout 10 "$B/t2i-train" $common --steps 400000 --max-time 1 --out "$scratch/copy" >"$scratch/new.log" 2>&1 || rc=$?
+[ $rc -eq 75 ] || { fail "a copy of a live run: exit code $rc, not 75"; cat "$scratch/new.log"; }
+cp -r "$scratch/copied" "$scratch/copy2"
+mv "$scratch/copied" "$scratch/moved" && mv "$scratch/copy2" "$scratch/copied"
+lost $new "$scratch/old.log" "no longer names this process"
+
+# its log alone: nothing is lost
+start "$scratch/old.log" --steps 400000 --max-time 60 --out "$scratch/logged"
+until_true 60 has_checkpoint "$scratch/logged"
+mv "$scratch/logged/log.jsonl" "$scratch/log.jsonl"
+until_true 60 '[ -e "$scratch/logged/log.jsonl" ]'
+kill -TERM $new
+wait $new || true
+[ "$(grep -c 'log.jsonl was moved or replaced' "$scratch/old.log")" -eq 1 ] || { fail "a log that was moved away is not told once"; cat "$scratch/old.log"; }
+"$B/t2i-model" verify "$scratch/logged" >"$scratch/said" 2>&1 || { fail "a log that was moved away"; cat "$scratch/said"; }
+
+# a file of another program in .writer hides no owner
+start "$scratch/old.log" --steps 400000 --max-time 60 --out "$scratch/mac"
+until_true 60 has_checkpoint "$scratch/mac"
+touch "$scratch/mac/.writer/.DS_Store" "$scratch/mac/.writer/zzz"
+expect 73 "is being written by process $new of this host" "$B/t2i-train" $common --steps 400 --out "$scratch/mac" --quiet
+kill -TERM $new
+wait $new || true
+train 1 $common --max-time 0.001 --steps 400000 --out "$scratch/mac" >/dev/null || [ $? -eq 75 ] || fail "a start after it: $?"
+[ ! -e "$scratch/mac/.writer" ] || fail "files of another program stay"
+
+# ---- waited: what the predecessor saves meanwhile counts ----
+
 "$B/t2i-train" $common --checkpoint-every 0 --steps 400000 --max-time 60 --out "$scratch/late" >"$scratch/old.log" 2>&1 &
 old=$!
-until_true 60 'grep -q "^{\"step\":" "$scratch/late/log.jsonl"' # before the first step a signal ends it at once
+until_true 60 'grep -s -q "^{\"step\":[1-9]" "$scratch/late/log.jsonl"' # before the first step a signal ends it at once
 kill -STOP $old
 start "$scratch/new.log" --steps 400000 --max-time 1 --checkpoint-every 0 --out "$scratch/late/"
 until_true 20 'grep -q "waiting for its end" "$scratch/new.log"'
@@ -130,7 +183,7 @@ for i in 1 2 3 4 5; do
 done
 
 # a start that is refused for its options makes no folder
-expect 66 "there is no such run folder" "$B/t2i-train" $common --steps 5 --init "$scratch/missing" --out "$scratch/fresh" --quiet
+expect 66 "there is no such run folder" "$B/t2i-train" $common --steps 5 --init "$scratch/missing" --out "$scratch/fresh/a/b" --quiet
 [ ! -e "$scratch/fresh" ] || fail "a refused start made a folder"
 
 # ---- containers: processes that do not see each other, on one host ----

@@ -61,12 +61,18 @@ typedef enum {
     LOOK_THEN_UNLINK /* the end looks for the own file, and removes whatever is there */
 } bug;
 
+enum {
+    DEAD = 1,      /* the folder has a dead owner, a checkpoint and what it was writing */
+    STRANGERS = 2, /* another program has left files in .writer */
+    LOCKLESS = 4   /* there are no locks */
+};
+
 /* What is tried. */
 typedef struct {
     bug bug;
-    int dead_owner; /* the folder has a dead owner, a checkpoint and what it was writing */
-    int kills;      /* the first process may be killed, once */
-    long goal[2];   /* steps */
+    int has;      /* of the above */
+    int kills;    /* the first process may be killed, once */
+    long goal[2]; /* steps */
     const char *boot[2], *space[2];
 } scene;
 
@@ -215,7 +221,7 @@ static int is_owner(const process *p)
 
 static int of_hosts(void)
 {
-    return strcmp(now->boot[0], now->boot[1]) != 0;
+    return now->boot[1][0] != '\0' && strcmp(now->boot[0], now->boot[1]) != 0;
 }
 
 /* A change of the folder by the process whose turn it is. */
@@ -366,18 +372,23 @@ int mkdir(const char *path, mode_t mode)
     return result(syscall(SYS_mkdirat, AT_FDCWD, path, mode));
 }
 
+/* Only of the owner's file. */
+int lstat(const char *path, struct stat *info)
+{
+    if (is_below(path) && is_lease(path) && lease.mine != NULL && gives_way()) return dead();
+    return result(fstatat(AT_FDCWD, path, info, AT_SYMLINK_NOFOLLOW));
+}
+
 int access(const char *path, int mode)
 {
-    if (is_below(path)) {
-        if (gives_way()) return dead();
-    }
+    if (is_below(path) && gives_way()) return dead();
     return result(syscall(SYS_faccessat, AT_FDCWD, path, mode));
 }
 
 DIR *opendir(const char *path)
 {
     if (is_below(path)) {
-        /* the owner opens .writer only to look for its file in it: access, below */
+        /* the owner opens .writer only to look for its file in it: lstat, below */
         int shared = is_lease(path) ? lease.mine == NULL : strstr(path, "/checkpoints") != NULL;
         if (self->killed || (shared && gives_way())) {
             errno = EIO;
@@ -408,7 +419,8 @@ int open(const char *path, int flags, ...)
 int flock(int fd, int operation)
 {
     if (self != NULL && self->killed) return dead();
-    return result(syscall(SYS_flock, fd, operation));
+    errno = ENOLCK;
+    return result((now->has & LOCKLESS) != 0 ? -1 : syscall(SYS_flock, fd, operation));
 }
 
 ssize_t write(int fd, const void *bytes, size_t size)
@@ -491,6 +503,7 @@ FILE *fopen(const char *path, const char *mode)
 static t2i_status take_by_writing(t2i_error *err)
 {
     char seen[NAME], name[NAME];
+    name_kind kind;
     writer w;
     double since = t2i_cpu_seconds();
     lease.me = myself();
@@ -500,8 +513,8 @@ static t2i_status take_by_writing(t2i_error *err)
     lease.notes = t2i_fs_join(run, ".writer", err);
     name_of(&lease.me, name);
     for (;;) {
-        if (read_owner(lease.notes, seen, err) != T2I_OK) return T2I_IO;
-        if (!names(seen, &w) || !lives(&w, 0)) break;
+        if (read_owner(lease.notes, seen, &kind, err) != T2I_OK) return T2I_IO;
+        if (!names(seen, &w) || !lives(&w, UNKNOWN)) break;
         if (t2i_cpu_seconds() - since > PATIENCE) return t2i_fail(err, T2I_CANTCREATE, "refused");
         t2i_cpu_sleep(0.1);
     }
@@ -579,7 +592,7 @@ static void live(void)
     if (status != T2I_OK) forget();
     self->refused = status != T2I_OK;
     if (now->bug != LOOK_FIRST) { /* nothing else is kept of how it was taken */
-        self->seen = (uint64_t)self->pid + 20 + (uint64_t)lease.created;
+        self->seen = (uint64_t)self->pid + 20 + (uint64_t)(lease.above != NULL);
         learn((uint64_t)status);
         if (lease.mine != NULL) learn(t2i_hash_64(lease.mine, strlen(lease.mine)));
     }
@@ -607,7 +620,13 @@ static void prepare(void)
     t2i_error err;
     char path[700];
     scratch_remove(run);
-    if (now->dead_owner) {
+    if ((now->has & STRANGERS) != 0) {
+        snprintf(path, sizeof path, "%s/.writer/folder", run);
+        OK(t2i_fs_mkdir(path, &err));
+        snprintf(path, sizeof path, "%s/.writer/.DS_Store", run);
+        close(open(path, O_WRONLY | O_CREAT, 0666));
+    }
+    if ((now->has & DEAD) != 0) {
         const t2i_run_status failed = {.state = "running", .message = ""};
         t2i_runlog *log;
         snprintf(path, sizeof path, "%s/checkpoints", run);
@@ -710,6 +729,11 @@ static int is_right(const char *what, const scene *s)
     {                                                                                              \
         "1", "2"                                                                                   \
     }
+#define UNTOLD                                                                                     \
+    {"boot", ""},                                                                                  \
+    {                                                                                              \
+        "1", "2"                                                                                   \
+    }
 #define HOSTS                                                                                      \
     {"boot", "other"},                                                                             \
     {                                                                                              \
@@ -719,23 +743,31 @@ static int is_right(const char *what, const scene *s)
 static void test_one_host(void)
 {
     CU_ASSERT_TRUE(is_right("a new run", &(scene){NONE, 0, 1, {1, 1}, HERE}));
-    CU_ASSERT_TRUE(is_right("a dead owner", &(scene){NONE, 1, 1, {2, 2}, HERE}));
+    CU_ASSERT_TRUE(is_right("a dead owner", &(scene){NONE, DEAD, 1, {2, 2}, HERE}));
     CU_ASSERT_TRUE(is_right("one with more steps", &(scene){NONE, 0, 1, {1, 2}, HERE}));
     CU_ASSERT_TRUE(is_right("two containers", &(scene){NONE, 0, 1, {1, 1}, CONTAINERS}));
+}
+
+/* What else may be, without a process that is killed. */
+static void test_also(void)
+{
+    CU_ASSERT_TRUE(is_right("no boot is told", &(scene){NONE, 0, 0, {1, 1}, UNTOLD}));
+    CU_ASSERT_TRUE(is_right("no locks", &(scene){NONE, LOCKLESS, 0, {1, 1}, HERE}));
+    CU_ASSERT_TRUE(is_right("others' files", &(scene){NONE, STRANGERS, 0, {1, 1}, HERE}));
 }
 
 static void test_two_hosts(void)
 {
     CU_ASSERT_TRUE(is_right("a new run", &(scene){NONE, 0, 0, {1, 1}, HOSTS}));
     if (getenv("SOAK") == NULL) return;
-    CU_ASSERT_TRUE(is_right("a dead owner", &(scene){NONE, 1, 0, {2, 2}, HOSTS}));
+    CU_ASSERT_TRUE(is_right("a dead owner", &(scene){NONE, DEAD, 0, {2, 2}, HOSTS}));
     CU_ASSERT_TRUE(is_right("one is killed", &(scene){NONE, 0, 1, {1, 1}, HOSTS}));
 }
 
 static void test_errors(void)
 {
     CU_ASSERT_FALSE(is_right("look, then take", &(scene){LOOK_FIRST, 0, 0, {1, 1}, HERE}));
-    CU_ASSERT_FALSE(is_right("refused, sweeps", &(scene){SWEEP_REFUSED, 1, 0, {2, 2}, HERE}));
+    CU_ASSERT_FALSE(is_right("refused, sweeps", &(scene){SWEEP_REFUSED, DEAD, 0, {2, 2}, HERE}));
     CU_ASSERT_FALSE(is_right("look, then write", &(scene){WRITE_OVER, 0, 0, {1, 1}, HERE}));
     CU_ASSERT_FALSE(is_right("look, then unlink", &(scene){LOOK_THEN_UNLINK, 0, 0, {1, 2}, HOSTS}));
     CU_ASSERT_FALSE(is_right("no sweep", &(scene){NO_SWEEP, 0, 0, {1, 1}, HOSTS}));
@@ -745,6 +777,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"one host: one at a time, of which one may be killed", test_one_host},
+        {"one host, without boot or locks, with files of others", test_also},
         {"two hosts: the later one takes over", test_two_hosts},
         {"errors of earlier versions are found", test_errors},
     };
