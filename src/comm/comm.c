@@ -332,13 +332,27 @@ void t2i_comm_library(char running[T2I_MPI_NAME], char built[T2I_MPI_NAME])
 
 /* ---- threads ---- */
 
+/* A number of threads in the environment, of a list "4,2" the first. What is none is ignored. */
+static int threads_in_environment(const t2i_comm *comm, const char *name, int otherwise)
+{
+    const char *text = getenv(name);
+    if (text == NULL || *text == '\0') return otherwise;
+    long long number = strtoll(text, NULL, 10);
+    if (number > 0 && number <= INT_MAX) return (int)number;
+    if (comm->rank == 0)
+        t2i_log_warn(
+            "%s=%s is no number of threads and is ignored; set it to 1 or more, or unset it", name,
+            text);
+    return otherwise;
+}
+
 /* Threads according to environment and machine; at least 1. */
 static int own_threads(const t2i_comm *comm)
 {
-    int omp = number_in_environment("OMP_NUM_THREADS", 0); /* of a list "4,2" the first */
+    int omp = threads_in_environment(comm, "OMP_NUM_THREADS", 0);
     if (omp > 0) return omp;
     int share = (int)(comm->node_cores / comm->node_size); /* of half a core: 0 */
-    int slurm = number_in_environment("SLURM_CPUS_PER_TASK", share);
+    int slurm = threads_in_environment(comm, "SLURM_CPUS_PER_TASK", share);
     int threads = slurm < share ? slurm : share; /* mpirun within a job may bind to fewer */
     return threads > 0 ? threads : 1;
 }

@@ -1,5 +1,6 @@
 #include "comm/job_limits.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static void limit_cores(t2i_job_limits *l, double cores, const char *name, const
 {
     if (l->cores > 0 && cores >= l->cores) return;
     l->cores = cores;
-    snprintf(l->cores_by, sizeof l->cores_by, "%s of %s", name, folder);
+    snprintf(l->cores_by, sizeof l->cores_by, "%s%s%s", name, *folder != '\0' ? " of " : "",
+             folder);
 }
 
 /* used: of these bytes. */
@@ -37,7 +39,7 @@ static void limit_memory(t2i_job_limits *l, double bytes, double used, const cha
                          const char *folder)
 {
     double left = bytes > used ? bytes - used : 1;
-    if (bytes <= 0) return;
+    if (!(bytes > 0)) return; /* also not a number */
     if (l->memory <= 0 || left < l->memory_free) l->memory_free = left;
     if (l->memory > 0 && bytes >= l->memory) return;
     l->memory = bytes;
@@ -80,7 +82,7 @@ static void look_at(t2i_job_limits *l, const char *root, const char *folder)
         if (read_numbers(root, folder, memory[i].limit, a) <= 0) continue;
         double used = read_numbers(root, folder, memory[i].usage, b) > 0 ? b[0] : 0;
         used -= cached_files(root, folder, memory[i].active, memory[i].inactive);
-        limit_memory(l, a[0], used > 0 ? used : 0, memory[i].limit, folder);
+        limit_memory(l, a[0] == 0 ? 1 : a[0], used > 0 ? used : 0, memory[i].limit, folder);
     }
 }
 
@@ -143,19 +145,37 @@ static void find_memory(t2i_job_limits *l, const char *root)
     if (file != NULL) fclose(file);
 }
 
+/* A number, in MiB also with K, G or T behind it, as in --mem; 0 if there is none. */
 static double number_of(const char *name)
 {
     const char *text = getenv(name);
-    return text == NULL ? 0 : atof(text);
+    char *end = NULL;
+    double number = text == NULL ? 0 : strtod(text, &end);
+    if (!isfinite(number) || number <= 0) return 0;
+    switch (*end) {
+    case 'K':
+    case 'k':
+        return number / 1024;
+    case 'G':
+    case 'g':
+        return number * 1024;
+    case 'T':
+    case 't':
+        return number * 1024 * 1024;
+    default:
+        return number;
+    }
 }
 
-/* In MiB, whether or not Slurm enforces them; 0: all of the node. */
+/* Whether or not Slurm enforces them. Memory is in MiB; 0: all of the node. CPUs are those of the
+ * job or step on the node where Slurm started this process or its launcher: srun, and mpirun
+ * through it, give each node its own; a launcher by ssh gives none. */
 static void limit_by_slurm(t2i_job_limits *l)
 {
-    const double mib = 1 << 20;
+    const double mib = 1 << 20, cores = number_of("SLURM_CPUS_ON_NODE");
     limit_memory(l, mib * number_of("SLURM_MEM_PER_NODE"), 0, "SLURM_MEM_PER_NODE", "");
-    limit_memory(l, mib * number_of("SLURM_MEM_PER_CPU") * number_of("SLURM_CPUS_ON_NODE"), 0,
-                 "SLURM_MEM_PER_CPU", "");
+    limit_memory(l, mib * number_of("SLURM_MEM_PER_CPU") * cores, 0, "SLURM_MEM_PER_CPU", "");
+    if (cores > 0) limit_cores(l, cores, "SLURM_CPUS_ON_NODE", "");
 }
 
 void t2i_job_limits_look(t2i_job_limits *l, const char *root)

@@ -29,6 +29,18 @@ expect 71 "the weights and moments need" env SLURM_MEM_PER_NODE=0.1 "$B/t2i-trai
 expect 71 "the weights and moments need" env SLURM_MEM_PER_NODE=0.1 "$B/t2i-train" $job --init "$out" --out "$scratch/init"
 expect 0 "where the job may use 2097.2 MB (SLURM_MEM_PER_NODE)" env SLURM_MEM_PER_NODE=2000 "$B/t2i-train" $job --steps 9 --out "$out" --dry-run
 
+# numbers that are none
+expect 0 "SLURM_CPUS_PER_TASK=x is no number of threads and is ignored" \
+    env SLURM_CPUS_PER_TASK=x "$B/t2i-train" --data "$scratch/d.h5" $small_model --dry-run
+expect 0 "OMP_NUM_THREADS=99999999999 is no number of threads and is ignored" \
+    env OMP_NUM_THREADS=99999999999 "$B/t2i-train" --data "$scratch/d.h5" $small_model --dry-run
+
+# the CPUs of Slurm, also where nothing binds to them
+SLURM_CPUS_ON_NODE=1 "$B/t2i-doctor" --json --out "$scratch" >"$scratch/report" 2>"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+grep -q '"cores_limit": "SLURM_CPUS_ON_NODE"' "$scratch/report" || fail "the CPUs of Slurm are no limit: $(cat "$scratch/report")"
+SLURM_CPUS_ON_NODE=1 "$B/t2i-train" --data "$scratch/d.h5" $small_model --steps 3 --out "$scratch/one" 2>"$scratch/log" || fail "$(cat "$scratch/log")"
+grep -q '1 core available to each), 1 thread each' "$scratch/log" || fail "more threads than CPUs of Slurm: $(cat "$scratch/log")"
+
 # four ranks have their weights four times; three times, with the moments, is what one rank says
 three=$(sed -n 's/.* moments need \([0-9.]*\) MB.*/\1/p' "$scratch/four" | head -n 1)
 mib=$(awk -v three="$three" 'BEGIN { print three * 1.15e6 / 1048576 }')

@@ -156,9 +156,13 @@ static void test_slurm(void)
     setenv("SLURM_MEM_PER_CPU", "512", 1);
     look(0, "", 16 * GIB, 12 * GIB, ""); /* of how many? */
     setenv("SLURM_CPUS_ON_NODE", "4", 1);
-    look(0, "", 2 * GIB, 2 * GIB, "SLURM_MEM_PER_CPU");
+    look(4, "SLURM_CPUS_ON_NODE", 2 * GIB, 2 * GIB, "SLURM_MEM_PER_CPU");
+    put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
     put("/sys/fs/cgroup/memory.max", "1073741824\n");
-    look(0, "", GIB, GIB, "memory.max of /sys/fs/cgroup");
+    look(2.5, "cpu.max of /sys/fs/cgroup", GIB, GIB, "memory.max of /sys/fs/cgroup");
+    setenv("SLURM_CPUS_ON_NODE", "2", 1);
+    look(2, "SLURM_CPUS_ON_NODE", GIB, GIB, "memory.max of /sys/fs/cgroup");
+    setenv("SLURM_CPUS_ON_NODE", "4", 1);
     setenv("SLURM_MEM_PER_CPU", "1", 1);
     OK(t2i_job_limits_check_memory(4 << 20, "they", &err));
     FAILS(t2i_job_limits_check_memory(4.1 * (1 << 20), "they", &err), T2I_SYSTEM,
@@ -167,6 +171,31 @@ static void test_slurm(void)
     unsetenv("SLURM_CPUS_ON_NODE");
     OK(t2i_job_limits_check_memory(1, "they", &err));
     FAILS(t2i_job_limits_check_memory(1e18, "they", &err), T2I_SYSTEM, "1000000000000.0 MB");
+}
+
+/* What Slurm does not write, but a script may. */
+static void test_odd_numbers(void)
+{
+    static const char *const none[] = {"nan", "-nan", "inf", "1e999", "-1", "x", "", "0x", "K"};
+    static const struct {
+        const char *text;
+        double bytes;
+    } odd[] = {{"2G", 2.0 * (1 << 30)}, {"1048576K", 1 << 30}, {"0.001T", 1024 * 1.024 * (1 << 20)},
+               {"512M", 1 << 29},     {"512 ", 1 << 29},     {"512x", 1 << 29}};
+    machine("0::/\n");
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        setenv("SLURM_MEM_PER_NODE", none[i], 1);
+        setenv("SLURM_CPUS_ON_NODE", none[i], 1);
+        look(0, "", 16 * GIB, 12 * GIB, "");
+    }
+    unsetenv("SLURM_CPUS_ON_NODE");
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        setenv("SLURM_MEM_PER_NODE", odd[i].text, 1);
+        look(0, "", odd[i].bytes, odd[i].bytes, "SLURM_MEM_PER_NODE");
+    }
+    unsetenv("SLURM_MEM_PER_NODE");
+    put("/sys/fs/cgroup/memory.max", "0\n");
+    look(0, "", 1, 1, "memory.max of /sys/fs/cgroup");
 }
 
 /* A path as long as the kernel has them. */
@@ -193,6 +222,7 @@ int main(void)
         {"groups of version 1", test_version_1},
         {"the root of a container", test_container},
         {"Slurm", test_slurm},
+        {"odd numbers", test_odd_numbers},
         {"a long path", test_long_path},
         {"cores of this process", test_cores},
     };
