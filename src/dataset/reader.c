@@ -189,18 +189,20 @@ static t2i_status died(const char *path, ssize_t came, t2i_error *err)
     kill_it();
     pid_t known = waitpid(reader.pid, &end, 0);
     forget();
-    int number = came <= 0 && known > 0 && WIFSIGNALED(end) ? WTERMSIG(end) : 0;
+    char how[64];
+    const int ended = came <= 0 && known > 0;
+    int number = ended && WIFSIGNALED(end) ? WTERMSIG(end) : 0;
     if (number == SIGKILL)
         return t2i_fail(err, T2I_IO,
                         "cannot read %s: the process that reads it was killed (is there too little "
                         "memory?)",
                         path);
-    if (came <= 0 && known > 0 && WIFEXITED(end) && WEXITSTATUS(end) == T2I_USAGE)
+    if (ended && WIFEXITED(end) && WEXITSTATUS(end) == T2I_USAGE)
         return t2i_fail(
             err, T2I_SYSTEM,
             "cannot read %s: t2i-reader is not of version %s; install both from one build", path,
             T2I_VERSION);
-    if (came <= 0 && known > 0 && WIFEXITED(end) && WEXITSTATUS(end) == CANNOT_RUN)
+    if (ended && WIFEXITED(end) && WEXITSTATUS(end) == CANNOT_RUN)
         return t2i_fail(err, T2I_SYSTEM,
                         "cannot read %s: t2i-reader does not start (exit code %d); are its shared "
                         "libraries installed?",
@@ -211,10 +213,14 @@ static t2i_status died(const char *path, ssize_t came, t2i_error *err)
             "%s is damaged: HDF5 does not finish reading it; restore the file or build it "
             "again",
             path);
-    return t2i_fail(err, T2I_DATA,
-                    "%s is damaged: HDF5 crashes on it (signal %d); restore the file or build it "
-                    "again",
-                    path, number);
+    if (number != 0)
+        snprintf(how, sizeof how, "HDF5 crashes on it (signal %d)", number);
+    else if (ended && WIFEXITED(end))
+        snprintf(how, sizeof how, "its reader ends (exit code %d)", WEXITSTATUS(end));
+    else
+        snprintf(how, sizeof how, "its reader answers what cannot be");
+    return t2i_fail(err, T2I_DATA, "%s is damaged: %s; restore the file or build it again", path,
+                    how);
 }
 
 /* ---- requests ---- */

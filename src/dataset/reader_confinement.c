@@ -80,11 +80,11 @@ static int allow_arguments(scmp_filter_ctx filter)
         {SCMP_SYS(recvmsg), 1, {SCMP_A0(SCMP_CMP_EQ, READER_SOCKET)}},
         {SCMP_SYS(recvfrom), 1, {SCMP_A0(SCMP_CMP_EQ, READER_SOCKET)}},
         {SCMP_SYS(sendto), 2, {SCMP_A0(SCMP_CMP_EQ, READER_SOCKET), SCMP_A4(SCMP_CMP_EQ, 0)}},
-        /* memory of its own, which RLIMIT_DATA counts and nobody executes */
+        /* memory of its own, which RLIMIT_DATA counts (not as a stack) and nobody executes */
         {SCMP_SYS(mmap),
          2,
          {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-          SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS,
+          SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN,
                   MAP_PRIVATE | MAP_ANONYMOUS)}},
         {SCMP_SYS(mprotect), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
         /* limit_time in reader_server.c */

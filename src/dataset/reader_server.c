@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/opts.h"
@@ -30,10 +31,15 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+enum { CLOSE_RANGE = 436 };                                     /* Linux 5.9 */
+enum { FILES_MOST = 1 << 20, GIB = 1 << 30, STACK = 64 << 20 }; /* STACK: bytes */
+
 /* Closes inherited files, so that the reader does not keep a pipe open. */
 static void close_files(void)
 {
+    if (syscall(CLOSE_RANGE, READER_SOCKET + 1, ~0u, 0) == 0) return;
     DIR *folder = opendir("/proc/self/fd");
+    for (int fd = READER_SOCKET + 1; folder == NULL && fd < FILES_MOST; fd++) close(fd);
     if (folder == NULL) return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         int fd = atoi(entry->d_name);
@@ -42,17 +48,21 @@ static void close_files(void)
     closedir(folder);
 }
 
-/* The limit is relative to the initial use: sanitizers reserve terabytes of address space. */
+/* The limit is relative to the initial use, as far as it is known: sanitizers reserve terabytes of
+ * address space. The stack is counted apart, and is often not limited on clusters. */
 static void limit_memory(void)
 {
     unsigned long pages = 0;
+    rlim_t most = 2 * (rlim_t)GIB;
+    struct rlimit stack;
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL) return;
-    if (fscanf(file, "%*s %*s %*s %*s %*s %lu", &pages) == 1) {
-        rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)1 << 30);
-        setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
-    }
-    fclose(file);
+    if (file != NULL && fscanf(file, "%*s %*s %*s %*s %*s %lu", &pages) == 1)
+        most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + GIB;
+    if (file != NULL) fclose(file);
+    setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
+    if (getrlimit(RLIMIT_STACK, &stack) != 0) return;
+    most = stack.rlim_cur < STACK ? stack.rlim_cur : STACK;
+    setrlimit(RLIMIT_STACK, &(struct rlimit){most, most});
 }
 
 /* Limits the processor time from now on; SIGXCPU then ends the process. */

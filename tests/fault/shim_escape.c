@@ -238,6 +238,33 @@ static long make_code(void)
     static _Alignas(4096) char page[4096];
     return TRY(mprotect, page, sizeof page, PROT_READ | PROT_WRITE | PROT_EXEC, 0, 0);
 }
+static long get_stack(void)
+{
+    return syscall(SYS_mmap, 0L, 4096L, (long)PROT_READ,
+                   (long)(MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN), -1L, 0L);
+}
+/* Three GiB, in pieces, which are given back. */
+static long take_memory(void)
+{
+    enum { PIECES = 48 };
+    const size_t piece = (size_t)64 << 20;
+    void *at[PIECES];
+    int count = 0;
+    while (count < PIECES && (at[count] = mmap(NULL, piece, PROT_READ | PROT_WRITE,
+                                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED)
+        count++;
+    for (int i = 0; i < count; i++) munmap(at[i], piece);
+    errno = EACCES;
+    return count < PIECES ? -1 : count;
+}
+/* The test has opened it. */
+static long read_inherited(void)
+{
+    char byte;
+    long got = syscall(SYS_pread64, 9L, &byte, 1L, 0L);
+    if (got == -1 && errno == EBADF) errno = EACCES;
+    return got;
+}
 static long map_file(void)
 {
     return syscall(SYS_mmap, 0L, 4096L, (long)PROT_READ, (long)MAP_PRIVATE, (long)dataset, 0L);
@@ -320,6 +347,9 @@ static const struct {
     {"limit its parent", limit_parent, 0},
     {"get memory to execute", get_code, 0},
     {"make memory executable", make_code, 0},
+    {"get a stack", get_stack, 0},
+    {"take three GiB", take_memory, 0},
+    {"read a descriptor of its parent", read_inherited, 0},
     {"map a file", map_file, 0},
     {"share memory", share_memory, 0},
     {"make a file in memory", make_memory_file, 0},

@@ -129,7 +129,7 @@ static void refuses_answers_of_another_size(void)
         t2i_dataset *dataset = open_one(lie[i]);
         uint32_t images[PAIRS];
         FAILS(t2i_dataset_pairs(dataset, 0, PAIRS, images, NULL, NULL, &err), T2I_DATA,
-              "is damaged: HDF5 crashes on it");
+              "is damaged: its reader answers what cannot be");
         t2i_dataset_close(dataset);
         sound();
     }
@@ -142,9 +142,9 @@ static const struct {
 } deaths[] = {
     {"crash", T2I_DATA, "is damaged: HDF5 crashes on it (signal 11)"},
     {"abort", T2I_DATA, "is damaged: HDF5 crashes on it (signal 6)"},
-    {"leave", T2I_DATA, "is damaged: HDF5 crashes on it (signal 0)"},
-    {"unknown", T2I_DATA, "is damaged: HDF5 crashes on it (signal 0)"},
-    {"bug", T2I_DATA, "is damaged: HDF5 crashes on it (signal 0)"},
+    {"leave", T2I_DATA, "is damaged: its reader ends (exit code "},
+    {"unknown", T2I_DATA, "is damaged: its reader answers what cannot be"},
+    {"bug", T2I_DATA, "is damaged: its reader answers what cannot be"},
     {"killed", T2I_IO, "was killed"},
     {"stopped", T2I_IO, "no answer for 4 s"},
     {"endless", T2I_DATA, "is damaged: HDF5 does not finish"},
