@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <xxhash.h>
 
 #include "base/mem.h"
@@ -31,6 +32,18 @@ void t2i_hash_128(const void *bytes, size_t size, uint8_t out[T2I_HASH_BYTES])
 uint64_t t2i_hash_64(const void *bytes, size_t size)
 {
     return XXH3_64bits(bytes, size);
+}
+
+uint64_t t2i_hash_seed(void)
+{
+    uint64_t seed = (uintptr_t)&seed; /* early at boot only; addresses are random, too */
+    (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK);
+    return seed;
+}
+
+uint64_t t2i_hash_seeded(const void *bytes, size_t size, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, size, seed);
 }
 
 t2i_status t2i_hash_new(t2i_hash **out, t2i_error *err)

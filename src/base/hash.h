@@ -20,6 +20,11 @@ void t2i_hash_hex(const void *bytes, size_t size, char out[T2I_HEX]);
 void t2i_hash_128(const void *bytes, size_t size, uint8_t out[T2I_HASH_BYTES]);
 uint64_t t2i_hash_64(const void *bytes, size_t size);
 
+/* For hash tables in memory: by a random number, so that no file can be full of keys that collide.
+ * Nothing that is written may depend on it. */
+uint64_t t2i_hash_seed(void);
+uint64_t t2i_hash_seeded(const void *bytes, size_t size, uint64_t seed);
+
 /* The same digest computed incrementally; it does not depend on how the bytes are split. */
 T2I_CHECKED t2i_status t2i_hash_new(t2i_hash **out, t2i_error *err);
 void t2i_hash_add(t2i_hash *hash, const void *bytes, size_t size);

@@ -13,7 +13,7 @@ const char *t2i_string_table_at(const t2i_string_table *names, size_t number)
 /* The slot of the name, or the free slot where it belongs. At least one slot is free. */
 static size_t slot_of(const t2i_string_table *names, const char *name)
 {
-    size_t slot = (size_t)t2i_hash_64(name, strlen(name)) & (names->slots - 1);
+    size_t slot = (size_t)t2i_hash_seeded(name, strlen(name), names->seed) & (names->slots - 1);
     while (names->slot[slot] != 0 &&
            strcmp(t2i_string_table_at(names, names->slot[slot] - 1), name) != 0)
         slot = (slot + 1) & (names->slots - 1);
@@ -37,6 +37,7 @@ static t2i_status make_room(t2i_string_table *names, t2i_error *err)
     }
     if (2 * (names->count + 1) <= names->slots) return T2I_OK;
     size_t slots = names->slots == 0 ? 128 : 2 * names->slots;
+    if (names->slots == 0) names->seed = t2i_hash_seed();
     uint32_t *slot = t2i_alloc(slots, sizeof *slot);
     if (slot == NULL) return t2i_fail_memory(err, slots * sizeof *slot, "names");
     t2i_free(names->slot);

@@ -1,6 +1,7 @@
 /* string_table.h - distinct strings, numbered from 0 in order of first use (a hash table).
  *
- * Why: pictures, groups and given features are looked up by name among up to millions.
+ * Why: pictures, groups and given features are looked up by name among up to millions. Each table
+ * hashes by a random number, so that a file cannot be full of names that collide.
  */
 #ifndef T2I_STRING_TABLE_H
 #define T2I_STRING_TABLE_H
@@ -18,6 +19,7 @@ typedef struct {
     size_t room;    /* capacity of at */
     uint32_t *slot; /* owned: hash table of number + 1; 0: free */
     size_t slots;   /* a power of two */
+    uint64_t seed;  /* of the hashes */
 } t2i_string_table;
 
 /* Finds or adds a string (count grows if it is new). T2I_SYSTEM; T2I_DATA if there are too many. */

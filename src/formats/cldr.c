@@ -136,6 +136,14 @@ static void XMLCALL on_entity(void *context, const XML_Char *name, int is_parame
     stop(context, T2I_DATA, "declares entities, which CLDR annotations do not use");
 }
 
+/* Each element would be given them, one after the other. */
+static void XMLCALL on_attributes(void *context, const XML_Char *element, const XML_Char *name,
+                                  const XML_Char *type, const XML_Char *value, int required)
+{
+    (void)element, (void)name, (void)type, (void)value, (void)required;
+    stop(context, T2I_DATA, "declares attributes, which CLDR annotations do not use");
+}
+
 static void XMLCALL on_unknown_entity(void *context, const XML_Char *name, int is_parameter)
 {
     (void)name;
@@ -148,6 +156,7 @@ static t2i_status parse(reader *r, const char *bytes, size_t size)
     XML_SetElementHandler(r->parser, on_begin, on_end);
     XML_SetCharacterDataHandler(r->parser, on_text);
     XML_SetEntityDeclHandler(r->parser, on_entity);
+    XML_SetAttlistDeclHandler(r->parser, on_attributes);
     XML_SetSkippedEntityHandler(r->parser, on_unknown_entity);
     enum XML_Status status = XML_Parse(r->parser, bytes, (int)size, 1);
     if (r->status != T2I_OK || status == XML_STATUS_OK) return r->status;

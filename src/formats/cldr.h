@@ -3,7 +3,8 @@
  *
  * A folder has annotations/LOCALE.xml and annotationsDerived/LOCALE.xml (sequences: skin tones,
  * flags, families), as described in UTS #35, part 2, "Annotations". The files are XML, read by
- * Expat. They are untrusted: entities are refused, and every text is bounded.
+ * Expat. They are untrusted: declarations of entities and attributes are refused, and every text is
+ * bounded.
  */
 #ifndef T2I_CLDR_H
 #define T2I_CLDR_H

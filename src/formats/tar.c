@@ -11,17 +11,19 @@
 
 #include "base/mem.h"
 
-enum { BLOCK = 256 << 10 };
+enum { BLOCK = 256 << 10, PIECE = 32 << 10, HEAD_MAX = 64 << 10 };
 
 struct t2i_tar {
     struct archive *archive;
     gzFile file; /* plain files pass through it unchanged */
     uint64_t bytes;
-    size_t got;        /* bytes in block */
+    size_t got, given; /* bytes in block; of these libarchive has got */
     uint64_t unpacked; /* bytes of all blocks */
     t2i_tar_member member;
-    int sparse;    /* the present member has holes, which take no bytes of the file */
-    t2i_error why; /* why the last read of the file failed */
+    uint64_t may_get; /* bytes that libarchive may get until it returns */
+    int begun;        /* there is a present member */
+    int sparse;       /* the present member has holes, which take no bytes of the file */
+    t2i_error why;    /* why the last read of the file failed */
     char block[BLOCK], content[BLOCK];
 };
 
@@ -31,6 +33,7 @@ static int read_block(t2i_tar *tar)
     int got = gzread(tar->file, tar->block, BLOCK), code = Z_OK;
     const char *message = gzerror(tar->file, &code);
     tar->got = got > 0 ? (size_t)got : 0;
+    tar->given = 0;
     tar->unpacked += tar->got;
     if (got > 0 || (got == 0 && code != Z_BUF_ERROR)) return got; /* truncated: told at the end */
     if (code == Z_ERRNO)
@@ -42,13 +45,27 @@ static int read_block(t2i_tar *tar)
     return -1;
 }
 
-static la_ssize_t read_file(struct archive *archive, void *context, const void **block)
+/* In pieces, so that little of a member's head comes with what was before. */
+static la_ssize_t read_file(struct archive *archive, void *context, const void **piece)
 {
     t2i_tar *tar = context;
-    int got = read_block(tar);
-    *block = tar->block;
-    if (got < 0) archive_set_error(archive, EIO, "%s", tar->why.text);
-    return got;
+    int got = tar->given < tar->got ? 1 : read_block(tar);
+    size_t size = tar->got - tar->given < PIECE ? tar->got - tar->given : PIECE;
+    *piece = tar->block + tar->given;
+    if (got == 0) return 0;
+    if (got > 0 && size > tar->may_get) {
+        t2i_fail(&tar->why, T2I_DATA,
+                 "the attributes of a member are longer than 64 KB: make it without them (tar "
+                 "--no-acls --no-xattrs)");
+        got = -1;
+    }
+    if (got < 0) {
+        archive_set_error(archive, EIO, "%s", tar->why.text);
+        return -1;
+    }
+    tar->given += size;
+    tar->may_get -= size;
+    return (la_ssize_t)size;
 }
 
 static t2i_status open_file(t2i_tar *tar, const char *path, t2i_error *err)
@@ -89,6 +106,7 @@ t2i_status t2i_tar_open(t2i_tar **out, const char *path, t2i_error *err)
 {
     t2i_tar *tar = *out = t2i_alloc(1, sizeof *tar);
     if (tar == NULL) return t2i_fail_memory(err, sizeof *tar, "an archive");
+    tar->may_get = UINT64_MAX;
     t2i_status status = open_file(tar, path, err);
     if (status == T2I_OK &&
         archive_read_open(tar->archive, tar, NULL, read_file, NULL) != ARCHIVE_OK)
@@ -133,11 +151,25 @@ static t2i_status read_rest(t2i_tar *tar, t2i_error *err)
     }
 }
 
+/* Goes past the present member, and reads the head of the next one: libarchive compares each access
+ * right that a head lists with all before it, so that few bytes may come. */
+static int read_head(t2i_tar *tar, struct archive_entry **entry)
+{
+    int code = tar->begun ? archive_read_data_skip(tar->archive) : ARCHIVE_OK;
+    tar->begun = 0;
+    if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return ARCHIVE_FATAL;
+    tar->may_get = HEAD_MAX;
+    code = archive_read_next_header(tar->archive, entry);
+    tar->may_get = UINT64_MAX;
+    tar->begun = code == ARCHIVE_OK || code == ARCHIVE_WARN;
+    return code;
+}
+
 t2i_status t2i_tar_next(t2i_tar *tar, t2i_tar_member *out, t2i_error *err)
 {
     struct archive_entry *entry;
     *out = (t2i_tar_member){.kind = T2I_TAR_END};
-    int code = archive_read_next_header(tar->archive, &entry);
+    int code = read_head(tar, &entry);
     if (code == ARCHIVE_EOF) {
         /* libarchive takes the end of the file for the end of the archive */
         if (archive_filter_bytes(tar->archive, 0) > archive_read_header_position(tar->archive))

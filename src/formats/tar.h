@@ -3,6 +3,7 @@
  * libarchive reads the tar format (ustar, GNU, pax); none of its other formats and filters is
  * enabled. zlib decompresses, because it compares the checksum of gzip, which libarchive ignores.
  * Nothing is extracted: names, links and devices in the archive are never resolved on this machine.
+ * The headers of a member (its long name, attributes, access rights) have at most 64 KB.
  */
 #ifndef T2I_TAR_H
 #define T2I_TAR_H
@@ -27,9 +28,8 @@ T2I_CHECKED t2i_status t2i_tar_open(t2i_tar **out, const char *path, t2i_error *
 void t2i_tar_close(t2i_tar *tar); /* NULL is legal */
 
 /* Moves to the next member. T2I_DATA when the archive is damaged, truncated (also between two
- * members, where the mark of its end is missing), or followed by other data; then only close is
- * legal.
- * T2I_IO, T2I_SYSTEM. */
+ * members, where the mark of its end is missing), or followed by other data, or the headers of the
+ * member are too long; then only close is legal. T2I_IO, T2I_SYSTEM. */
 T2I_CHECKED t2i_status t2i_tar_next(t2i_tar *tar, t2i_tar_member *out, t2i_error *err);
 /* Appends the content of the present member, a file, to *text. T2I_DATA when it is longer than
  * limit or sparse, and as t2i_tar_next. Memory: twice the bytes of the member, which are in the

@@ -19,18 +19,40 @@ static uint32_t number(const data *d, size_t at, int bytes)
     return value;
 }
 
+/* The entries of the first directory that are within the data; *at: where they begin. */
+static size_t find_entries(data *d, size_t *at)
+{
+    if (d->size < HEAD) return 0;
+    d->big = d->bytes[0] == 'M';
+    if ((memcmp(d->bytes, "II", 2) != 0 && memcmp(d->bytes, "MM", 2) != 0) || number(d, 2, 2) != 42)
+        return 0;
+    *at = number(d, 4, 4);
+    if (*at > d->size - 2) return 0;
+    size_t entries = number(d, *at, 2);
+    *at += 2;
+    return entries < (d->size - *at) / ENTRY ? entries : (d->size - *at) / ENTRY;
+}
+
+size_t t2i_exif_tags(const void *tiff, size_t size, uint64_t *bytes)
+{
+    static const unsigned size_of[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4}; /* of types */
+    data d = {tiff, size, 0};
+    size_t at = 0, entries = find_entries(&d, &at);
+    *bytes = 0;
+    for (size_t i = 0; i < entries; i++, at += ENTRY) {
+        uint32_t type = number(&d, at + 2, 2);
+        uint64_t values = number(&d, at + 4, 4);
+        values *= type < sizeof size_of / sizeof *size_of ? size_of[type] : 8;
+        if (values <= size) *bytes += values;
+    }
+    return entries;
+}
+
 uint32_t t2i_exif_value(const void *tiff, size_t size, unsigned tag, uint32_t missing)
 {
     data d = {tiff, size, 0};
-    if (size < HEAD) return missing;
-    d.big = d.bytes[0] == 'M';
-    if ((memcmp(tiff, "II", 2) != 0 && memcmp(tiff, "MM", 2) != 0) || number(&d, 2, 2) != 42)
-        return missing;
-    size_t at = number(&d, 4, 4);
-    if (at > size - 2) return missing;
-    size_t entries = number(&d, at, 2);
-    at += 2;
-    for (size_t i = 0; i < entries && at <= size && size - at >= ENTRY; i++, at += ENTRY) {
+    size_t at = 0, entries = find_entries(&d, &at);
+    for (size_t i = 0; i < entries; i++, at += ENTRY) {
         if (number(&d, at, 2) != tag) continue;
         uint32_t type = number(&d, at + 2, 2), count = number(&d, at + 4, 4);
         if (type == LONG && count == 1) return number(&d, at + 8, 4);

@@ -6,7 +6,8 @@
  * Bounds: a picture has at most T2I_IMAGE_CODEC_MOST pixels for each byte of its file. No picture
  * of a camera or a program comes near, but formats allow a picture of any size in 40 bytes.
  * Decoders take at most 12 bytes of memory for a pixel, and time in proportion to pixels and bytes
- * (JPEG: and scans, which are limited).
+ * (JPEG: and scans, which are limited), besides 8 times the bytes of the file: tags of a TIFF that
+ * share their values are refused.
  */
 #ifndef T2I_IMAGE_CODEC_H
 #define T2I_IMAGE_CODEC_H

@@ -34,6 +34,8 @@ typedef struct {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     const t2i_image_codec_source *file;
+    const uint8_t *exif; /* the content of the first EXIF marker, within the file */
+    size_t exif_size;
     t2i_image image;
     int cut, endless, repaired;
     jmp_buf back;
@@ -86,6 +88,25 @@ static void on_skip(j_decompress_ptr jpeg, long count)
     jpeg->src->bytes_in_buffer -= size;
 }
 
+/* Keeps the first EXIF marker, which counts, as in Pillow. libjpeg itself would keep all, and walk
+ * along those that it has at each. FALSE: the file ends within it. */
+static boolean on_exif(j_decompress_ptr jpeg)
+{
+    codec *c = jpeg->client_data;
+    const uint8_t *at = jpeg->src->next_input_byte;
+    const size_t left = jpeg->src->bytes_in_buffer;
+    if (left < 2) return FALSE;
+    size_t size = (size_t)at[0] << 8 | at[1]; /* with its own two bytes */
+    if (size < 2) size = 2;
+    if (size > left) return FALSE;
+    if (c->exif == NULL && size >= 8 && memcmp(at + 2, "Exif\0", 6) == 0) {
+        c->exif = at + 2;
+        c->exif_size = size - 2;
+    }
+    on_skip(jpeg, (long)size);
+    return TRUE;
+}
+
 /* Returns 0, or -1 with the reason in c. */
 static int read_header(codec *c)
 {
@@ -106,21 +127,12 @@ static int read_header(codec *c)
                                          .resync_to_restart = jpeg_resync_to_restart,
                                          .term_source = on_begin};
     c->jpeg.src = &c->source;
-    jpeg_save_markers(&c->jpeg, JPEG_APP0 + 1, 0xffff);
+    jpeg_set_marker_processor(&c->jpeg, JPEG_APP0 + 1, on_exif);
     int found;
     do found = jpeg_read_header(&c->jpeg, FALSE);
     while (found == JPEG_HEADER_TABLES_ONLY);
     c->cut = found == JPEG_SUSPENDED;
     return c->cut ? -1 : 0;
-}
-
-/* The first EXIF marker counts, as in Pillow. */
-static unsigned find_orientation(const codec *c)
-{
-    for (jpeg_saved_marker_ptr m = c->jpeg.marker_list; m != NULL; m = m->next)
-        if (m->data_length >= 6 && memcmp(m->data, "Exif\0", 6) == 0)
-            return t2i_exif_orientation(m->data, m->data_length);
-    return 1;
 }
 
 /* a * b / 255, rounded */
@@ -206,7 +218,7 @@ t2i_status t2i_image_jpeg_decode(t2i_image *out, const t2i_image_codec_source *f
     t2i_status status = T2I_OK;
     int failed = read_header(&c);
     if (!failed) {
-        file->notes->orientation = find_orientation(&c); /* libjpeg frees it at the end */
+        file->notes->orientation = c.exif == NULL ? 1 : t2i_exif_orientation(c.exif, c.exif_size);
         status = t2i_image_codec_check_size(file, c.jpeg.image_width, c.jpeg.image_height, err);
         if (status == T2I_OK)
             status = t2i_image_new(&c.image, c.jpeg.image_width, c.jpeg.image_height, err);

@@ -16,6 +16,7 @@
 #include "image/image_file.h"
 
 #define EXPANSION_MAX 3000u /* more bytes per byte than any of these compressions gives */
+#define TAGS_MAX      512u  /* a camera's file has about 60 */
 #define TILE_MAX      ((size_t)1 << 22) /* pixels */
 
 enum { NO_ALPHA, ALPHA, PREMULTIPLIED };
@@ -136,6 +137,22 @@ static t2i_status check_compression(const codec *c, uint32_t *compression, t2i_e
         *compression != COMPRESSION_PACKBITS)
         return refuse(c, "with an unusual compression", err);
     return T2I_OK;
+}
+
+/* Before libtiff sees the file: it keeps the values of every tag, also of those that it does not
+ * know, and compares each tag with all others. */
+static t2i_status check_tags(const codec *c, t2i_error *err)
+{
+    char why[80];
+    uint64_t bytes;
+    size_t tags = t2i_exif_tags(c->file->bytes, c->file->size, &bytes);
+    if (tags > TAGS_MAX) {
+        snprintf(why, sizeof why, "it has more than %u tags", TAGS_MAX);
+        return t2i_image_codec_damaged(c->file, "TIFF", why, err);
+    }
+    if (bytes <= 2 * (uint64_t)c->file->size) return T2I_OK;
+    return t2i_image_codec_damaged(c->file, "TIFF", "the values of its tags are larger than it is",
+                                   err);
 }
 
 static t2i_status read_alpha(codec *c, int colours, t2i_error *err)
@@ -294,6 +311,7 @@ static t2i_status decode(codec *c, t2i_error *err)
     uint32_t compression = 0;
     uint16_t orientation = 1;
     T2I_TRY(check_compression(c, &compression, err));
+    T2I_TRY(check_tags(c, err));
     c->tiff = TIFFClientOpen(c->file->name, "r", c, on_read, on_write, on_seek, on_close, on_size,
                              on_map, on_unmap);
     if (c->tiff == NULL) return failed(c, err);

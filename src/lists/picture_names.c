@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -10,12 +11,14 @@
 #include "base/string_table.h"
 #include "lists/unicode_form.h"
 
+enum { PART_MAX = 1024 }; /* bytes of a name, which has 255 in its folder, in any normalisation */
+
 typedef struct {
     const char *folder;
-    t2i_string_table listed; /* folders whose entries are in `normal` */
-    t2i_string_table normal; /* path of each entry that is not ASCII, composed (NFC) */
+    t2i_string_table listed; /* folders whose entries are in `normal`, each by its inode */
+    t2i_string_table normal; /* "inode/name" of each entry that is not ASCII, composed (NFC) */
     t2i_text entries;        /* its name as it is, NUL-terminated */
-    size_t *entry;           /* of each path in `normal`: offset in `entries` */
+    size_t *entry;           /* of each in `normal`: offset in `entries` */
     size_t room;
     size_t spelled, normalised; /* names that were found in another form */
 } finder;
@@ -51,42 +54,60 @@ static t2i_status add_entry(finder *f, const char *folder, const char *name, t2i
     return t2i_text_add(&f->entries, name, strlen(name) + 1, err);
 }
 
-/* Collects the entries of a folder, once. */
-static t2i_status list_folder(finder *f, const char *folder, t2i_error *err)
+/* Collects the entries of a folder, once, whatever its path. *inode: its number; "" if there is no
+ * such folder. */
+static t2i_status list_folder(finder *f, const char *folder, t2i_text *inode, t2i_error *err)
 {
+    struct stat info;
     size_t number, before = f->listed.count;
     t2i_text key = {0};
-    T2I_TRY(t2i_string_table_add(&f->listed, folder, &number, err));
+    if (*folder == '\0') folder = ".";
+    if (stat(folder, &info) != 0) return t2i_text_addf(inode, err, "%s", "");
+    T2I_TRY(t2i_text_addf(inode, err, "%llx:%llx", (unsigned long long)info.st_dev,
+                          (unsigned long long)info.st_ino));
+    T2I_TRY(t2i_string_table_add(&f->listed, inode->data, &number, err));
     if (f->listed.count == before) return T2I_OK;
-    DIR *dir = opendir(*folder == '\0' ? "." : folder);
+    DIR *dir = opendir(folder);
     t2i_status status = T2I_OK;
     for (struct dirent *e; status == T2I_OK && dir != NULL && (e = readdir(dir)) != NULL;)
-        if (!is_ascii(e->d_name)) status = add_entry(f, folder, e->d_name, &key, err);
+        if (!is_ascii(e->d_name)) status = add_entry(f, inode->data, e->d_name, &key, err);
     if (dir != NULL) closedir(dir);
     t2i_text_free(&key);
     return status;
 }
 
-/* Appends to *path, which names a folder, the entry that is `part` in some normalisation, or `part`
- * itself. */
-static t2i_status add_part(finder *f, t2i_text *path, const char *part, t2i_error *err)
+/* The entry of the folder that is `part` in some normalisation; *found is NULL if there is none. */
+static t2i_status find_part(finder *f, const char *folder, const char *part, const char **found,
+                            t2i_error *err)
 {
-    t2i_text key = {0};
-    char *as_written = t2i_fs_join(path->data, part, err);
+    t2i_text inode = {0}, key = {0};
+    *found = NULL;
+    char *as_written = t2i_fs_join(folder, part, err);
     if (as_written == NULL) return T2I_SYSTEM;
-    int there = is_ascii(part) || t2i_fs_exists(as_written);
+    if (t2i_fs_exists(as_written)) *found = part;
     t2i_free(as_written);
-    t2i_status status = there ? T2I_OK : list_folder(f, path->data, err);
-    if (status == T2I_OK && !there) status = compose(&key, path->data, part, err);
-    if (status == T2I_OK && !there) {
-        size_t found = t2i_string_table_find(&f->normal, key.data);
-        if (found != SIZE_MAX) part = f->entries.data + f->entry[found];
+    if (*found != NULL || strlen(part) > PART_MAX) return T2I_OK;
+    t2i_status status = list_folder(f, folder, &inode, err);
+    if (status == T2I_OK && inode.size > 0) {
+        status = compose(&key, inode.data, part, err);
+        size_t at = status == T2I_OK ? t2i_string_table_find(&f->normal, key.data) : SIZE_MAX;
+        if (at != SIZE_MAX) *found = f->entries.data + f->entry[at];
     }
-    if (status == T2I_OK && path->size > 0 && path->data[path->size - 1] != '/')
-        status = t2i_text_add(path, "/", 1, err);
-    if (status == T2I_OK) status = t2i_text_add(path, part, strlen(part), err);
+    t2i_text_free(&inode);
     t2i_text_free(&key);
     return status;
+}
+
+/* Appends to *path, which names a folder, the entry that is `part`. *there is 0 if there is none;
+ * parts in ASCII are not looked for. */
+static t2i_status add_part(finder *f, t2i_text *path, const char *part, int *there, t2i_error *err)
+{
+    if (!is_ascii(part)) T2I_TRY(find_part(f, path->data, part, &part, err));
+    *there = part != NULL;
+    if (part == NULL) return T2I_OK;
+    if (path->size > 0 && path->data[path->size - 1] != '/')
+        T2I_TRY(t2i_text_add(path, "/", 1, err));
+    return t2i_text_add(path, part, strlen(part), err);
 }
 
 /* Is the file there under this name? */
@@ -99,8 +120,8 @@ static t2i_status exists(const finder *f, const char *name, int *there, t2i_erro
     return T2I_OK;
 }
 
-/* The name with each part as it is in its folder. */
-static t2i_status normalise(finder *f, const char *name, t2i_text *out, t2i_error *err)
+/* The name with each part as it is in its folder; *there is 0 if one is not. */
+static t2i_status normalise(finder *f, const char *name, t2i_text *out, int *there, t2i_error *err)
 {
     t2i_text path = {0}, parts = {0};
     const int absolute = *name == '/';
@@ -108,9 +129,10 @@ static t2i_status normalise(finder *f, const char *name, t2i_text *out, t2i_erro
     const size_t prefix = absolute ? 0 : path.size;
     if (status == T2I_OK) status = t2i_text_add(&parts, name, strlen(name), err);
     char *rest = NULL;
+    *there = 1;
     for (char *part = status == T2I_OK ? strtok_r(parts.data, "/", &rest) : NULL;
-         status == T2I_OK && part != NULL; part = strtok_r(NULL, "/", &rest))
-        status = add_part(f, &path, part, err);
+         status == T2I_OK && *there && part != NULL; part = strtok_r(NULL, "/", &rest))
+        status = add_part(f, &path, part, there, err);
     out->size = 0;
     if (status == T2I_OK) {
         const char *found = path.data + prefix;
@@ -146,8 +168,8 @@ static t2i_status find_other(finder *f, t2i_text *name, t2i_error *err)
     if (status == T2I_OK) status = exists(f, other.data, &there, err);
     f->spelled += (size_t)there;
     if (status == T2I_OK && !there && !is_ascii(other.data)) {
-        status = normalise(f, other.data, &found, err);
-        if (status == T2I_OK) status = exists(f, found.data, &there, err);
+        status = normalise(f, other.data, &found, &there, err);
+        if (status == T2I_OK && there) status = exists(f, found.data, &there, err);
         f->normalised += (size_t)there;
     }
     if (status == T2I_OK && there) {

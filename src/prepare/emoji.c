@@ -305,13 +305,22 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The group into which this one was merged. */
+static uint32_t merged(uint32_t *into, uint32_t group)
+{
+    for (; into[group] != group; group = into[group]) into[group] = into[into[group]];
+    return group;
+}
+
 /* Merges the groups of equal pictures (the flags of France and of Saint Martin) into the smaller
  * number, so that no held-out picture is in training under another name. */
 static t2i_status merge_equal_pictures(builder *b, t2i_error *err)
 {
     t2i_string_table digests = {0};
     uint32_t *first = t2i_alloc(b->images, sizeof *first);
-    t2i_status status = first == NULL ? no_memory(err) : T2I_OK;
+    uint32_t *into = t2i_alloc(b->groups.count, sizeof *into);
+    t2i_status status = first == NULL || into == NULL ? no_memory(err) : T2I_OK;
+    for (size_t g = 0; status == T2I_OK && g < b->groups.count; g++) into[g] = (uint32_t)g;
     for (size_t i = 0; status == T2I_OK && i < b->images; i++) {
         char hex[T2I_HEX];
         size_t number, before = digests.count;
@@ -322,11 +331,13 @@ static t2i_status merge_equal_pictures(builder *b, t2i_error *err)
             first[number] = (uint32_t)i;
             continue;
         }
-        uint32_t one = b->group[first[number]], other = b->group[i];
-        for (size_t k = 0; k < b->images && one != other; k++)
-            if (b->group[k] == one || b->group[k] == other) b->group[k] = one < other ? one : other;
+        uint32_t one = merged(into, b->group[first[number]]), other = merged(into, b->group[i]);
+        into[one < other ? other : one] = one < other ? one : other;
     }
+    for (size_t i = 0; status == T2I_OK && i < b->images; i++)
+        b->group[i] = merged(into, b->group[i]);
     t2i_string_table_free(&digests);
+    t2i_free(into);
     t2i_free(first);
     return status;
 }

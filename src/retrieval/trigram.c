@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 /* Symbols beyond Unicode: the marks, and bytes that are not UTF-8. A symbol takes 21 bits of a key;
@@ -80,11 +81,11 @@ void t2i_trigram_index_free(t2i_trigram_index *index)
     *index = (t2i_trigram_index){0};
 }
 
-/* Slot of the key, or the free slot where it belongs. At least one slot is free. */
+/* Slot of the key, or the free slot where it belongs. At least one slot is free. The highest bits
+ * of the product depend on all of the key. */
 static size_t slot_of(const t2i_trigram_index *index, uint64_t key)
 {
-    uint64_t mixed = key * 0x9E3779B97F4A7C15u; /* 2^64 / the golden ratio */
-    size_t slot = (size_t)(mixed ^ mixed >> 32) & (index->slots - 1);
+    size_t slot = (size_t)(key * index->factor >> (__builtin_clzll(index->slots) + 1));
     while (index->key[slot] != 0 && index->key[slot] != key) slot = (slot + 1) & (index->slots - 1);
     return slot;
 }
@@ -95,6 +96,7 @@ static t2i_status make_room(t2i_trigram_index *index, t2i_error *err)
     if (2 * (index->keys + 1) <= index->slots) return T2I_OK;
     t2i_trigram_index old = *index;
     size_t slots = old.slots == 0 ? 4096 : 2 * old.slots;
+    if (old.slots == 0) index->factor = t2i_hash_seed() | 1;
     index->key = t2i_alloc(slots, sizeof *index->key);
     index->number = t2i_alloc(slots, sizeof *index->number);
     if (index->key == NULL || index->number == NULL ||

@@ -36,6 +36,7 @@ typedef struct {
     uint64_t *key;    /* owned: (slots) hash table of trigrams; 0: free slot */
     uint32_t *number; /* owned: (slots) number of the trigram */
     size_t slots, keys;
+    uint64_t factor;    /* of the hashes: odd, random (hash.h) */
     uint64_t *first;    /* owned: (keys + 1) where the texts of each trigram begin in `has` */
     uint32_t *has;      /* owned: texts of each trigram, ascending */
     t2i_trigrams query; /* trigrams of the current query */

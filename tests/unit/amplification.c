@@ -8,21 +8,27 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 #include "scratch.h"
 #include "tar_out.h"
 #include "base/fs.h"
+#include "base/string_table.h"
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
+#include "formats/cldr.h"
 #include "formats/json.h"
 #include "formats/npy.h"
 #include "formats/tar.h"
 #include "formats/tensors.h"
 #include "formats/torchfile.h"
 #include "image/image_file.h"
+#include "image/image_jpeg.h"
 #include "lists/caption_json.h"
 #include "lists/list.h"
+#include "lists/picture_names.h"
+#include "retrieval/trigram.h"
 
 static t2i_error err;
 
@@ -367,6 +373,119 @@ static void tiff_tiles(t2i_text *file, size_t n)
     for (size_t i = 0; i < n; i++) add_number(file, packed, 4);
 }
 
+/* A picture of 16 x 16 pixels by 8 bits, with so many unknown tags of the same `size` bytes. */
+static void tiff_of(t2i_text *file, size_t tags, size_t size)
+{
+    enum { SIDE = 16, KNOWN = 9, DATA = 8 + SIDE * SIDE };
+    static const unsigned known[KNOWN][2] = {{256, SIDE}, {257, SIDE}, {258, 8},
+                                             {259, 1},    {262, 1},    {273, 8},
+                                             {277, 1},    {278, SIDE}, {279, SIDE * SIDE}};
+    add(file, B("II*\0"));
+    add_number(file, DATA + size, 4);
+    add_times(file, SIDE * SIDE + size, "x", 1);
+    add_number(file, KNOWN + tags, 2);
+    for (size_t i = 0; i < KNOWN + tags; i++) {
+        add_number(file, i < KNOWN ? known[i][0] : 1000 + i, 2);
+        add_number(file, i < KNOWN ? 4 : 1, 2); /* LONG, BYTE */
+        add_number(file, i < KNOWN ? 1 : size, 4);
+        add_number(file, i < KNOWN ? known[i][1] : DATA, 4);
+    }
+    add_number(file, 0, 4);
+}
+static void tiff_tags(t2i_text *file, size_t n)
+{
+    tiff_of(file, 200, n);
+}
+static void tiff_camera(t2i_text *file, size_t n)
+{
+    tiff_of(file, 300, n);
+}
+static void tiff_many_tags(t2i_text *file, size_t n)
+{
+    tiff_of(file, n, 1);
+}
+/* Markers without content, of the kind that has EXIF. */
+static void jpeg_markers(t2i_text *file, size_t n)
+{
+    t2i_text plain = {0};
+    t2i_image image = {0};
+    if (t2i_image_new(&image, 16, 16, &err) != T2I_OK ||
+        t2i_image_jpeg_encode(&image, &plain, &err) != T2I_OK)
+        abort();
+    add(file, plain.data, 2);
+    add_times(file, n, B("\xff\xe1\0\2"));
+    add(file, plain.data + 2, plain.size - 2);
+    t2i_image_free(&image);
+    t2i_text_free(&plain);
+}
+
+/* Elements that have n attributes by default. */
+static void cldr_defaults(t2i_text *file, size_t n)
+{
+    add(file, B("<!DOCTYPE ldml [<!ATTLIST a"));
+    for (size_t i = 0; i < n; i++)
+        if (t2i_text_addf(file, &err, " a%zu CDATA ''", i) != T2I_OK) abort();
+    add(file, B(">]><ldml>"));
+    add_times(file, 4 * n, B("<a/>"));
+    add(file, B("</ldml>"));
+}
+
+/* Names of pictures in folders that are not there, each of many parts. */
+static void csv_folders(t2i_text *file, size_t n)
+{
+    add(file, B("prompt,image\n"));
+    for (size_t i = 0; i < n; i++) {
+        if (t2i_text_addf(file, &err, "a,%zu\xc3\xa9/", i) != T2I_OK) abort();
+        add_times(file, 1300, B("\xc3\xa9/"));
+        add(file, B("x\n"));
+    }
+}
+/* Names of 8 bytes for which XXH3 without a seed gives numbers whose lowest 24 bits are 0. */
+static void colliding(t2i_text *file, size_t n)
+{
+    const uint64_t prime = 0x9FB21C651E98DF25u;
+    uint64_t inverse = prime;
+    for (int i = 0; i < 6; i++) inverse *= 2 - prime * inverse;
+    for (uint64_t i = 1; file->size < 8 * n; i++) {
+        uint64_t h = i << 24; /* XXH3_len_4to8_64b, backwards */
+        h ^= h >> 28 ^ h >> 56;
+        h *= inverse;
+        h ^= (h >> 35) + 8;
+        h *= inverse;
+        for (int k = 0; k < 6; k++) {
+            int a = 49 << k & 63, b = 24 << k & 63;
+            h ^= (a > 0 ? h << a | h >> (64 - a) : h) ^ (b > 0 ? h << b | h >> (64 - b) : h);
+        }
+        h ^= 0xC73AB174C5ECD5A2u; /* of its secret */
+        char name[9] = "";
+        for (int k = 0; k < 8; k++) name[k] = (char)(h >> 8 * ((k + 4) % 8));
+        if (strlen(name) < 8) continue;
+        if ((XXH3_64bits(name, 8) & 0xffffff) != 0) abort();
+        add(file, name, 8);
+    }
+}
+enum { RECORD = 12 };
+/* Three characters each, which a fixed factor, 2^64 / the golden ratio, put at one place of 2^24.
+ */
+static void colliding_trigrams(t2i_text *file, size_t n)
+{
+    const uint64_t factor = 0x9E3779B97F4A7C15u;
+    uint64_t inverse = factor;
+    for (int i = 0; i < 6; i++) inverse *= 2 - factor * inverse;
+    for (uint64_t i = 1; file->size < RECORD * n; i++) {
+        uint64_t high = i * 2654435761u & 0xffffffff;
+        uint64_t key = (high << 32 | (i & 255) << 24 | (high & 0xffffff)) * inverse;
+        char record[RECORD] = "", *end = record;
+        int good = key >> 63 == 0;
+        for (int at = 42; at >= 0; at -= 21) {
+            uint32_t code = (uint32_t)(key >> at & 0x1fffff) - 1;
+            good = good && code > 0 && code < 0x110000 && code >> 11 != 0x1b; /* surrogates */
+            if (good) end += t2i_utf8_encode(code, end);
+        }
+        if (good) add(file, record, RECORD);
+    }
+}
+
 static void csv_rows(t2i_text *file, size_t n)
 {
     add(file, B("prompt,image\n"));
@@ -445,6 +564,33 @@ static void tar_members(t2i_text *file, size_t n)
 {
     for (size_t i = 0; i < n; i++) tar_put(file, "a.png", '0', "", 0);
     add_times(file, 1024, "", 1);
+}
+/* Access rights of n users in the head of a member, in the ways of pax and of Solaris. */
+static void tar_rights(t2i_text *file, size_t n, char type)
+{
+    t2i_text rights = {0}, head = {0};
+    for (size_t i = 0; i < n; i++)
+        if (t2i_text_addf(&rights, &err, "%suser:%zu:rwx:%zu", i > 0 ? "," : "", i, i) != T2I_OK)
+            abort();
+    if (type == 'A') add(&head, B("1000000\0"));
+    if (type == 'x' && /* 7 digits and a blank, 18 bytes of key, a line end */
+        t2i_text_addf(&head, &err, "%07zu SCHILY.acl.access=", rights.size + 27) != T2I_OK)
+        abort();
+    add(&head, rights.data, rights.size);
+    add(&head, type == 'x' ? "\n" : "", 1);
+    tar_put(file, "head", type, head.data, head.size);
+    tar_put(file, "a.png", '0', "", 0);
+    add_times(file, 1024, "", 1);
+    t2i_text_free(&rights);
+    t2i_text_free(&head);
+}
+static void tar_pax_rights(t2i_text *file, size_t n)
+{
+    tar_rights(file, n, 'x');
+}
+static void tar_solaris_rights(t2i_text *file, size_t n)
+{
+    tar_rights(file, n, 'A');
 }
 static void npy_empty(t2i_text *file, size_t n)
 {
@@ -542,6 +688,61 @@ static t2i_status read_tar(const char *path, t2i_error *why)
     t2i_text_free(&text);
     return status;
 }
+static t2i_status take_nothing(void *context, const t2i_cldr_note *note, t2i_error *why)
+{
+    (void)context;
+    (void)note;
+    (void)why;
+    return T2I_OK;
+}
+static t2i_status read_cldr(const char *path, t2i_error *why)
+{
+    t2i_text text = {0};
+    t2i_status status = t2i_fs_read(path, 1 << 30, &text, why);
+    if (status == T2I_OK)
+        status = t2i_cldr_parse(text.data, text.size, path, take_nothing, NULL, why);
+    t2i_text_free(&text);
+    return status;
+}
+static t2i_status find_pictures(const char *path, t2i_error *why)
+{
+    t2i_pair_list list;
+    t2i_status status = t2i_list_read(&list, path, NULL, why);
+    if (status == T2I_OK) status = t2i_picture_names_find(&list, path, ".", why);
+    t2i_pairs_free(&list);
+    return status;
+}
+static t2i_status read_names(const char *path, t2i_error *why)
+{
+    t2i_text text = {0};
+    t2i_string_table names = {0};
+    t2i_status status = t2i_fs_read(path, 1 << 30, &text, why);
+    for (size_t at = 0, number; status == T2I_OK && at < text.size; at += 8) {
+        char name[9] = "";
+        memcpy(name, text.data + at, 8);
+        status = t2i_string_table_add(&names, name, &number, why);
+    }
+    t2i_string_table_free(&names);
+    t2i_text_free(&text);
+    return status;
+}
+static t2i_status nth_record(void *context, size_t i, t2i_text *out, t2i_error *why)
+{
+    const t2i_text *file = context;
+    out->size = 0;
+    return t2i_text_addf(out, why, "%.*s", RECORD, file->data + i * RECORD);
+}
+static t2i_status read_trigrams(const char *path, t2i_error *why)
+{
+    t2i_text text = {0};
+    t2i_trigram_index index = {0};
+    t2i_status status = t2i_fs_read(path, 1 << 30, &text, why);
+    if (status == T2I_OK)
+        status = t2i_trigram_index_new(&index, text.size / RECORD, nth_record, &text, why);
+    t2i_trigram_index_free(&index);
+    t2i_text_free(&text);
+    return status;
+}
 static t2i_status read_npy(const char *path, t2i_error *why)
 {
     t2i_byte_source source;
@@ -592,6 +793,14 @@ static const sample samples[] = {
     {"canvas of a GIF", gif_canvas, 1, read_picture, "cannot hold", 8, 1 << 20},
     {"canvas of a WebP", webp_canvas, 1, read_picture, "cannot hold", 8, 1 << 20},
     {"tiles of a TIFF", tiff_tiles, 8, read_picture, "larger than its bytes", 512, 1 << 20},
+    {"tags of a TIFF", tiff_tags, 500000, read_picture, "values of its tags", 8, 2 << 20},
+    {"tags of a camera", tiff_camera, 5, read_picture, NULL, 8, 1 << 20},
+    {"many tags of a TIFF", tiff_many_tags, 1000, read_picture, "more than 512 tags", 8, 1 << 20},
+    {"markers of a JPEG", jpeg_markers, 40000, read_picture, NULL, 8, 1 << 20},
+    {"attributes by default", cldr_defaults, 20000, read_cldr, "declares attributes", 8, 1 << 20},
+    {"names of pictures", csv_folders, 100, find_pictures, NULL, 128, 1 << 20},
+    {"colliding names", colliding, 40000, read_names, NULL, 64, 1 << 20},
+    {"colliding trigrams", colliding_trigrams, 150000, read_trigrams, NULL, 64, 1 << 20},
     {"rows of a table", csv_rows, 200000, read_list, NULL, 128, 1 << 20},
     {"quotes of a table", csv_quotes, 200000, read_list, NULL, 128, 1 << 20},
     {"open quotes of a table", csv_open_quotes, 200000, read_list, NULL, 128, 1 << 20},
@@ -601,6 +810,9 @@ static const sample samples[] = {
     {"captions", captions_junk, 200000, read_captions, NULL, 128, 40 << 20},
     {"a list of gzip", list_gzip, 1000, read_list, NULL, 128 * 1032, 1 << 20},
     {"a sparse member of a tar", tar_sparse, 1, read_tar, "sparse", 8, 1 << 20},
+    {"few access rights in a tar", tar_pax_rights, 500, read_tar, NULL, 8, 2 << 20},
+    {"access rights in a tar", tar_pax_rights, 8000, read_tar, "64 KB", 8, 2 << 20},
+    {"access rights of Solaris", tar_solaris_rights, 8000, read_tar, "64 KB", 8, 2 << 20},
     {"members of a tar", tar_members, 5000, read_tar, NULL, 8, 2 << 20},
     {"rows of no columns", npy_empty, 10000, read_npy, NULL, 8, 1 << 20},
     {"an array that is not there", npy_shape, 1, read_npy, "truncated", 8, 1 << 20},
