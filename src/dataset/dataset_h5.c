@@ -115,9 +115,10 @@ static int has_kind(hid_t id, t2i_kind kind)
     return fits;
 }
 
+/* Each at most once: data deflated twice expand by 1,032 times 1,032. */
 static int has_known_filters(hid_t plist)
 {
-    int filters = H5Pget_nfilters(plist);
+    int filters = H5Pget_nfilters(plist), had[H5Z_FILTER_FLETCHER32 + 1] = {0};
     for (int i = 0; i < filters; i++) {
         unsigned flags, config;
         size_t values = 0;
@@ -126,6 +127,7 @@ static int has_known_filters(hid_t plist)
         if (filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_DEFLATE &&
             filter != H5Z_FILTER_FLETCHER32)
             return 0;
+        if (had[filter]++) return 0;
     }
     return filters >= 0;
 }
@@ -148,7 +150,7 @@ static const char *check_storage(hid_t id, int rank, hsize_t chunk[RANK_MAX])
     else if (H5Pget_external_count(plist) != 0)
         problem = "keeps its values in other files, which is not allowed";
     else if (!has_known_filters(plist))
-        problem = "uses a filter other than shuffle, deflate and fletcher32";
+        problem = "uses a filter other than shuffle, deflate and fletcher32, or one twice";
     else if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
         problem = OTHER_LAYOUT;
     else if (layout == H5D_CHUNKED && H5Pget_chunk(plist, rank, chunk) != rank)

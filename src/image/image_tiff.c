@@ -168,6 +168,21 @@ static t2i_status read_alpha(codec *c, int colours, t2i_error *err)
     return T2I_OK;
 }
 
+/* libtiff copies each strip or tile whose bits are in the other order as a whole. */
+static int copies_too_much(const codec *c)
+{
+    const int tiles = TIFFIsTiled(c->tiff);
+    uint64_t *bytes = NULL, sum = 0;
+    uint16_t order = FILLORDER_MSB2LSB;
+    TIFFGetFieldDefaulted(c->tiff, TIFFTAG_FILLORDER, &order);
+    if (order == FILLORDER_MSB2LSB ||
+        !TIFFGetField(c->tiff, tiles ? TIFFTAG_TILEBYTECOUNTS : TIFFTAG_STRIPBYTECOUNTS, &bytes))
+        return 0;
+    uint32_t count = tiles ? TIFFNumberOfTiles(c->tiff) : TIFFNumberOfStrips(c->tiff);
+    for (uint32_t i = 0; i < count; i++) sum += bytes[i] < c->file->size ? bytes[i] : c->file->size;
+    return sum > 2 * (uint64_t)c->file->size;
+}
+
 static t2i_status check_kind(codec *c, uint32_t compression, t2i_error *err)
 {
     uint16_t planar, format, used;
@@ -197,6 +212,8 @@ static t2i_status check_kind(codec *c, uint32_t compression, t2i_error *err)
         return refuse(c, "with channels stored apart", err);
     if (palette && !TIFFGetField(c->tiff, TIFFTAG_COLORMAP, &c->red, &c->green, &c->blue))
         return t2i_image_codec_damaged(c->file, "TIFF", "its palette is missing", err);
+    if (copies_too_much(c))
+        return t2i_image_codec_damaged(c->file, "TIFF", "its strips are larger than it is", err);
     if ((uint64_t)c->width * c->height * c->samples * c->bits / 8 / EXPANSION_MAX > c->file->size)
         return t2i_image_codec_cut(c->file, err);
     return read_alpha(c, rgb ? 3 : 1, err);

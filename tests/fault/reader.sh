@@ -56,13 +56,18 @@ hurt KILL "was killed"
 hurt STOP "no answer for 3 s"
 
 # a rank is killed: its reader goes at once
-"$B/tests/fault/alone" --data "$scratch/d.h5" --out "$scratch/killed" --steps 1000000 --batch 12 >"$scratch/log" 2>&1 &
+(
+    ulimit -s unlimited 2>/dev/null || true # as on clusters; the reader's is limited all the same
+    exec "$B/tests/fault/alone" --data "$scratch/d.h5" --out "$scratch/killed" --steps 1000000 --batch 12 >"$scratch/log" 2>&1
+) &
 for _ in $(seq 100); do
     reader=$(readers)
     [ -n "$reader" ] && break
     sleep 0.1
 done
 kill -0 $reader || { fail "no reader at work"; cat "$scratch/log"; }
+sleep 1
+grep -q '^Max stack size  *[0-9]' /proc/$reader/limits || fail "the stack of the reader has no limit"
 kill -9 $!
 none_left "the death of its parent"
 

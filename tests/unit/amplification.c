@@ -404,6 +404,27 @@ static void tiff_many_tags(t2i_text *file, size_t n)
 {
     tiff_of(file, n, 1);
 }
+/* Strips of a row of 8 pixels, which name the same 50 n bytes, in the other order of bits. */
+static void tiff_strips(t2i_text *file, size_t n)
+{
+    enum { TAGS = 10 };
+    const size_t data = 8 + 2 + TAGS * 12 + 4, offsets = data + 50 * n;
+    const size_t tags[TAGS][3] = {
+        {256, 8, 1}, {257, n, 1},       {258, 8, 1}, {259, 1, 1}, {262, 1, 1},
+        {266, 2, 1}, {273, offsets, n}, {277, 1, 1}, {278, 1, 1}, {279, offsets + 4 * n, n}};
+    add(file, B("II*\0\10\0\0\0"));
+    add_number(file, TAGS, 2);
+    for (int i = 0; i < TAGS; i++) {
+        add_number(file, tags[i][0], 2);
+        add_number(file, 4, 2); /* LONG */
+        add_number(file, tags[i][2], 4);
+        add_number(file, tags[i][1], 4);
+    }
+    add_number(file, 0, 4);
+    add_times(file, 50 * n, "", 1);
+    for (size_t i = 0; i < n; i++) add_number(file, data, 4);
+    for (size_t i = 0; i < n; i++) add_number(file, 50 * n, 4);
+}
 /* Markers without content, of the kind that has EXIF. */
 static void jpeg_markers(t2i_text *file, size_t n)
 {
@@ -794,6 +815,7 @@ static const sample samples[] = {
     {"canvas of a WebP", webp_canvas, 1, read_picture, "cannot hold", 8, 1 << 20},
     {"tiles of a TIFF", tiff_tiles, 8, read_picture, "larger than its bytes", 512, 1 << 20},
     {"tags of a TIFF", tiff_tags, 500000, read_picture, "values of its tags", 8, 2 << 20},
+    {"strips of a TIFF", tiff_strips, 6000, read_picture, "its strips are larger", 8, 2 << 20},
     {"tags of a camera", tiff_camera, 5, read_picture, NULL, 8, 1 << 20},
     {"many tags of a TIFF", tiff_many_tags, 1000, read_picture, "more than 512 tags", 8, 1 << 20},
     {"markers of a JPEG", jpeg_markers, 40000, read_picture, NULL, 8, 1 << 20},

@@ -329,6 +329,11 @@ static void refuses_other_types(void)
     replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 1, &seven, NULL, plist);
     refused_after(file, "a filter other than");
     plist = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(plist, 1, &seven);
+    for (int i = 0; i < 2; i++) H5Pset_filter(plist, H5Z_FILTER_DEFLATE, 0, 1, &(unsigned){9});
+    replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 1, &seven, NULL, plist);
+    refused_after(file, "or one twice");
+    plist = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_external(plist, other_path, 0, 4 * PAIRS);
     replace(file = fresh(), "/pairs/image", H5T_STD_U32LE, 1, &seven, NULL, plist);
     refused_after(file, "/pairs/image keeps its values in other files");
