@@ -74,7 +74,7 @@ libm='src/draw/axis.c src/draw/plot.c src/draw/canvas.c src/retrieval/psnr.c src
 system='complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
 stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time
 uchar wchar wctype dirent dlfcn fcntl fnmatch ftw glob grp libgen poll pthread pwd regex sched
-semaphore spawn syslog termios unistd utime sys/file sys/ioctl sys/mman sys/prctl sys/resource
+semaphore spawn syslog termios unistd utime sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource
 sys/select sys/sendfile sys/socket sys/stat sys/statvfs sys/syscall sys/sysinfo sys/time sys/times
 sys/types sys/uio sys/un sys/utsname sys/vfs sys/wait sys/xattr linux/magic
 immintrin emmintrin xmmintrin pmmintrin x86intrin cpuid arm_neon'

@@ -181,7 +181,7 @@ static void test_odd_numbers(void)
         const char *text;
         double bytes;
     } odd[] = {{"2G", 2.0 * (1 << 30)}, {"1048576K", 1 << 30}, {"0.001T", 1024 * 1.024 * (1 << 20)},
-               {"512M", 1 << 29},     {"512 ", 1 << 29},     {"512x", 1 << 29}};
+               {"512M", 1 << 29},       {"512 ", 1 << 29},     {"512x", 1 << 29}};
     machine("0::/\n");
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         setenv("SLURM_MEM_PER_NODE", none[i], 1);
