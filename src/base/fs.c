@@ -451,6 +451,13 @@ int t2i_fs_is_same(const char *path, const char *other)
     return stat(path, &a) == 0 && stat(other, &b) == 0 && is_same(&a, &b);
 }
 
+t2i_status t2i_fs_keep_input(const char *input, const char *option, const char *out, t2i_error *err)
+{
+    if (input == NULL || out == NULL || !t2i_fs_is_same(input, out)) return T2I_OK;
+    return t2i_fail(err, T2I_USAGE, "%s would overwrite the input %s: name another file", option,
+                    input);
+}
+
 int t2i_fs_is_folder(const char *path)
 {
     struct stat info;

@@ -95,6 +95,9 @@ int t2i_fs_is_named(int fd, const char *path);
 int t2i_fs_exists(const char *path);
 /* Are both there and one file or folder, by whatever names? Links are followed. */
 int t2i_fs_is_same(const char *path, const char *other);
+/* Refuses an output, given by an option, that is an input, too; each may be NULL. T2I_USAGE. */
+T2I_CHECKED t2i_status t2i_fs_keep_input(const char *input, const char *option, const char *out,
+                                         t2i_error *err);
 int t2i_fs_is_folder(const char *path);
 /* Size in bytes of a regular file; T2I_NOINPUT for anything else. */
 T2I_CHECKED t2i_status t2i_fs_size(const char *path, uint64_t *size, t2i_error *err);

@@ -288,10 +288,7 @@ static t2i_status write_merged(merger *m, const char *out, size_t dim, t2i_error
 static t2i_status check_out(const merger *m, const char *out, t2i_error *err)
 {
     T2I_TRY(t2i_dataset_writer_may_replace(out, err));
-    for (size_t i = 0; i < m->parts; i++)
-        if (t2i_fs_is_same(m->path[i], out))
-            return t2i_fail(err, T2I_USAGE, "--out would overwrite the input %s: name another file",
-                            m->path[i]);
+    for (size_t i = 0; i < m->parts; i++) T2I_TRY(t2i_fs_keep_input(m->path[i], "--out", out, err));
     return T2I_OK;
 }
 

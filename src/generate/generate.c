@@ -543,15 +543,24 @@ static t2i_status answer_prompts(session *s, t2i_error *err)
     return status;
 }
 
+static t2i_status keep_inputs(const t2i_generate_options *o, t2i_error *err)
+{
+    const char *const inputs[] = {o->source, o->data};
+    for (int i = 0; i < 2; i++) {
+        T2I_TRY(t2i_fs_keep_input(inputs[i], "--out", o->out, err));
+        T2I_TRY(t2i_fs_keep_input(inputs[i], "--vectors", o->vectors, err));
+    }
+    return T2I_OK;
+}
+
 t2i_status t2i_generate(const t2i_generate_options *options, t2i_error *err)
 {
     T2I_ASSERT(options->top >= 1 && options->prompts >= 1);
     session s = {.options = options, .output = output_options(options, 0)};
-    t2i_status status = t2i_output_check(&s.output, err);
+    t2i_status status = keep_inputs(options, err);
+    if (status == T2I_OK) status = t2i_output_check(&s.output, err);
     if (status == T2I_OK && options->vectors != NULL)
         status = t2i_output_is_free(options->vectors, options->force, err);
-    if (status == T2I_OK && options->vectors != NULL)
-        status = t2i_fs_may_replace(options->vectors, "\x93NUMPY", "a .npy file", err);
     if (status == T2I_OK) status = open_session(&s, err);
     if (status == T2I_OK) status = answer_prompts(&s, err);
     close_session(&s);

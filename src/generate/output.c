@@ -69,12 +69,10 @@ t2i_status t2i_output_is_free(const char *path, int force, t2i_error *err)
 static t2i_status all_free(const t2i_output_options *o, const char *sheet, t2i_error *err)
 {
     T2I_TRY(t2i_output_is_free(sheet, o->force, err));
-    T2I_TRY(t2i_image_file_may_replace(sheet, err));
     for (size_t i = 1; i <= o->drawings; i++) {
         char *drawing = t2i_output_drawing(sheet, i, err);
         if (drawing == NULL) return T2I_SYSTEM;
         t2i_status status = t2i_output_is_free(drawing, o->force, err);
-        if (status == T2I_OK) status = t2i_image_file_may_replace(drawing, err);
         t2i_free(drawing);
         T2I_TRY(status);
     }

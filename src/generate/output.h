@@ -29,8 +29,7 @@ typedef struct {
 } t2i_output_options;
 
 /* Refuses an `out` that cannot be written: T2I_USAGE for another suffix; T2I_CANTCREATE if it or
- * one of its drawings exists, unless it is numbered or replaced; no file is replaced that is not a
- * picture. */
+ * one of its drawings exists, unless it is numbered or replaced. */
 T2I_CHECKED t2i_status t2i_output_check(const t2i_output_options *options, t2i_error *err);
 
 /* *sheet: the path of the sheet, newly allocated. Creates the run's folder for it. */

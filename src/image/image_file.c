@@ -97,16 +97,6 @@ t2i_status t2i_image_file_check_suffix(const char *path, t2i_error *err)
                     path);
 }
 
-t2i_status t2i_image_file_may_replace(const char *path, t2i_error *err)
-{
-    format wanted = format_of(path);
-    return t2i_fs_may_replace(path,
-                              wanted == JPEG   ? "\xff\xd8\xff"
-                              : wanted == WEBP ? "RIFF"
-                                               : "\x89PNG\r\n\x1a\n",
-                              "a picture of the format that its name says", err);
-}
-
 t2i_status t2i_image_file_write(const t2i_image *image, const char *path, t2i_error *err)
 {
     t2i_text file = {0};

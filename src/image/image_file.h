@@ -49,9 +49,6 @@ T2I_CHECKED t2i_status t2i_image_file_load(t2i_text *out, const char *path, t2i_
  * .webp. T2I_USAGE. */
 T2I_CHECKED t2i_status t2i_image_file_check_suffix(const char *path, t2i_error *err);
 
-/* Refuses a name that has a file other than such a picture (t2i_fs_may_replace). T2I_CANTCREATE. */
-T2I_CHECKED t2i_status t2i_image_file_may_replace(const char *path, t2i_error *err);
-
 /* Writes a picture atomically (fs.h): JPEG of high quality or lossless WebP by the suffix, else an
  * RGB PNG without timestamps. T2I_USAGE for a picture that is too large for the format. */
 T2I_CHECKED t2i_status t2i_image_file_write(const t2i_image *image, const char *path,

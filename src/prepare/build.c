@@ -87,9 +87,7 @@ static t2i_status check_out(const t2i_build_options *options, t2i_error *err)
         return t2i_fail(err, T2I_CANTCREATE,
                         "cannot create %s: its folder does not exist; make it first", options->out);
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-        if (inputs[i] != NULL && t2i_fs_is_same(inputs[i], options->out))
-            return t2i_fail(err, T2I_USAGE, "--out would overwrite the input %s: name another file",
-                            inputs[i]);
+        T2I_TRY(t2i_fs_keep_input(inputs[i], "--out", options->out, err));
     return T2I_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "draw/canvas.h"
 #include "dataset/dataset.h"
 #include "image/image.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -226,7 +227,7 @@ static t2i_status write_sheet(const preview *p, const char *path, const char *ou
         T2I_TRY(t2i_text_addf(&name, err, "%.*s.png", stem, path));
     }
     const char *target = out == NULL ? name.data : out;
-    t2i_status status = t2i_image_file_may_replace(target, err);
+    t2i_status status = t2i_fs_keep_input(path, "--out", target, err);
     if (status == T2I_OK) status = t2i_image_file_write(&p->sheet, target, err);
     if (status == T2I_OK) t2i_log_note("wrote %s", target);
     t2i_text_free(&name);

@@ -104,16 +104,16 @@ run=$scratch/run1 input=$scratch/input.h5
 for name in png npy html; do ln -s "$input" "$scratch/input.$name"; done
 cp "$scratch/seed.h5" "$input"
 kept() {
-    expect 73 "exists and is not" "$@"
+    expect "$@"
     cmp "$input" "$scratch/seed.h5" || { fail "$*: the input is lost"; cp "$scratch/seed.h5" "$input"; }
 }
-kept "$B/t2i-eval" "$run" --data "$input" --ranks "$input"
-kept "$B/t2i-model" report "$run" --out "$input"
-kept "$B/t2i-model" report "$run" "$scratch/run2" --out "$input"
-kept "$B/t2i-data" preview "$input" --out "$scratch/input.png"
-kept "$B/t2i-generate" "$run" red --data "$input" --force --out "$scratch/input.png"
-kept "$B/t2i-generate" "$run" red --data "$input" --force --vectors "$scratch/input.npy"
-kept "$B/t2i-generate" "$run" red --data "$input" --force --html "$scratch/input.html"
+kept 73 "exists and is not" "$B/t2i-eval" "$run" --data "$input" --ranks "$input"
+kept 73 "exists and is not" "$B/t2i-model" report "$run" --out "$input"
+kept 73 "exists and is not" "$B/t2i-model" report "$run" "$scratch/run2" --out "$input"
+kept 64 "would overwrite the input" "$B/t2i-data" preview "$input" --out "$scratch/input.png"
+kept 64 "would overwrite the input" "$B/t2i-generate" "$run" red --data "$input" --force --out "$scratch/input.png"
+kept 64 "would overwrite the input" "$B/t2i-generate" "$run" red --data "$input" --force --vectors "$scratch/input.npy"
+kept 73 "exists and is not" "$B/t2i-generate" "$run" red --data "$input" --force --html "$scratch/input.html"
 cp "$run/log.jsonl" "$scratch/log"
 expect 73 "exists and is not" "$B/t2i-model" report "$run" --out "$run/log.jsonl"
 expect 73 "exists and is not" "$B/t2i-eval" "$run" --data "$input" --ranks "$run/log.jsonl"

@@ -47,8 +47,7 @@ static void names(void)
 
 static void touch(const char *name)
 {
-    const char *begin = strstr(name, ".jpg") != NULL ? "\xff\xd8\xff" : "\x89PNG\r\n\x1a\n";
-    OK(t2i_commit_file(in_scratch(name), begin, strlen(begin), &err));
+    OK(t2i_commit_file(in_scratch(name), "x", 1, &err));
 }
 
 static void chosen(const t2i_output_options *options, const char *wanted)
@@ -94,10 +93,6 @@ static void given(void)
     options.force = 1;
     OK(t2i_output_check(&options, &err));
     chosen(&options, in_scratch("x.jpg"));
-    OK(t2i_commit_file(in_scratch("x-drawn-2.jpg"), "no picture", 10, &err));
-    FAILS(t2i_output_check(&options, &err), T2I_CANTCREATE, "x-drawn-2.jpg exists and is not a");
-    OK(t2i_commit_file(in_scratch("x.jpg"), "\x89PNG\r\n\x1a\n", 8, &err));
-    FAILS(t2i_output_check(&options, &err), T2I_CANTCREATE, "x.jpg exists and is not a picture");
     options.out = in_scratch("x");
     FAILS(t2i_output_check(&options, &err), T2I_USAGE, "let the name end in .png");
     options.out = in_scratch("a.png/x");
