@@ -154,9 +154,14 @@ t2i_status t2i_fs_may_replace(const char *path, const char *begin, const char *w
     char first[32];
     mode_t mode;
     T2I_TRY(look(path, &mode, err));
-    int fd = mode == 0 ? -1 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    ssize_t got = fd < 0 ? 0 : read(fd, first, strlen(begin));
+    if (mode == 0) return T2I_OK;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, first, strlen(begin));
+    int why = errno;
     if (fd >= 0) close(fd);
+    if (got < 0)
+        return t2i_fail(err, T2I_CANTCREATE, "cannot create %s: cannot read what it replaces: %s",
+                        path, strerror(why));
     if (got == 0 || (got == (ssize_t)strlen(begin) && memcmp(first, begin, strlen(begin)) == 0))
         return T2I_OK;
     return t2i_fail(err, T2I_CANTCREATE, "%s exists and is not %s: give another name, or remove it",

@@ -86,6 +86,14 @@ static void test_may_replace(void)
           "r exists and is not a list");
     FAILS(t2i_fs_may_replace(path, "abcde", "a list", &err), T2I_CANTCREATE, "is not a list");
     FAILS(t2i_fs_may_replace(scratch, "abc", "a list", &err), T2I_CANTCREATE, "it is a folder");
+    struct rlimit usual, none; /* a file that cannot be looked into */
+    getrlimit(RLIMIT_NOFILE, &usual);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = usual.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    t2i_status status = t2i_fs_may_replace(path, "abcd", "a list", &err);
+    setrlimit(RLIMIT_NOFILE, &usual);
+    CU_ASSERT_EQUAL(status, T2I_CANTCREATE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "cannot read what it replaces"));
     CU_ASSERT_EQUAL(symlink("r", link), 0);
     FAILS(t2i_fs_may_replace(link, "abd", "a list", &err), T2I_CANTCREATE, "is not a list");
     snprintf(name, sizeof name, "%s/../%s", scratch, strrchr(path, '/') + 1);
