@@ -129,8 +129,8 @@ static t2i_status run(int argc, char **argv, t2i_error *err)
         {.name = "force",
          .kind = T2I_OPT_SWITCH,
          .value = &s.force,
-         .help = "Replace existing files of the same kind. Otherwise a given name that exists is "
-                 "refused, and names made from prompts get -2, -3, ..."},
+         .help = "Replace existing files. Otherwise a given name that exists is refused, and names "
+                 "made from prompts get -2, -3, ..."},
         {.name = "vectors",
          .kind = T2I_OPT_TEXT,
          .value = &s.vectors,

@@ -129,7 +129,6 @@ echo "$cases faults in one rank; exit codes: $(for c in "${!codes[@]}"; do print
 file() {
     local name=$1 n call how rc before=$cases old=old
     [ "${1%.h5}" = "$1" ] || old=
-    [ "${1%.png}" = "$1" ] || old=$'\x89PNG\r\n\x1a\nold' # a picture: nothing else is replaced
     shift
     "$@" >"$scratch/said" 2>&1 || { fail "$name cannot be made"; cat "$scratch/said"; }
     cp "$below/$name" "$scratch/new"
