@@ -41,19 +41,13 @@ static void on_signal(int number)
     received = number;
 }
 
-static int is_ignored(int number)
-{
-    struct sigaction action;
-    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-/* HUP under nohup, and INT in the background of a script, are not for this process. */
 static void set_all(void (*handler)(int))
 {
+    struct sigaction hup;
     set_one(SIGUSR1, handler);
     set_one(SIGTERM, handler);
-    if (!is_ignored(SIGINT)) set_one(SIGINT, handler);
-    if (!is_ignored(SIGHUP)) set_one(SIGHUP, handler);
+    set_one(SIGINT, handler);
+    if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN) set_one(SIGHUP, handler);
 }
 
 /* Who starts a program may have blocked them, which every program inherits. */
