@@ -10,7 +10,7 @@ out=$scratch/run
 train 2 $common --steps 40 --out "$scratch/whole"
 for signal in USR1 TERM INT HUP; do
     rm -rf "$out"
-    timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec env --default-signal=INT $B/t2i-train $common --steps 1000000 --out $out" >"$scratch/log" 2>&1 &
+    timeout 60 $MPIRUN -np 2 sh -c "echo \$\$ >>$scratch/pids; exec $B/t2i-train $common --steps 1000000 --out $out" >"$scratch/log" 2>&1 &
     job=$!
     until [ -e "$out/log.jsonl" ] && [ "$(wc -l <"$out/log.jsonl")" -gt 3 ]; do sleep 0.05; done
     kill -$signal "$(tail -n 1 "$scratch/pids")"
