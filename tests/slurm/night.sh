@@ -72,7 +72,7 @@ cycle() { # KIND: disturbs $job, whose run folder is $run, and waits until it go
         soon 120 "$kind: that Slurm notices" not_running "$job"
         # On a node that comes back what ran there lives on until Slurm has ended it. It has two minutes for that, as a requeued job
         # is held so long by default (10 s on the testbed); a start before then finds a "duplicate jobid" and drains the node.
-        case $kind in cut*) for held in "$job" "$array"; do scontrol update JobId="$held" StartTime=now+45 2>/dev/null; done ;; esac
+        for held in "$job" "$array"; do scontrol update JobId="$held" StartTime=now+45 2>/dev/null; done
         case $kind in kill*) testbed revive $node ;; *) testbed mend $node ;; esac ;;
     esac
     soon 240 "$kind: another start" started "$log" "$had" || return 1
