@@ -340,6 +340,21 @@ static void webp_canvas(t2i_text *file, size_t n)
     add(file, B("RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f\x3f\xdf\xcf\x07\7\x10\x11\x11\x88\x88"
                 "\x88\x88\x08\0\0\0\0"));
 }
+
+/* The head of a TIFF and its directory. tags: number, value and count of each, a LONG. */
+static void add_directory(t2i_text *file, const size_t tags[][3], size_t count)
+{
+    add(file, B("II*\0\10\0\0\0"));
+    add_number(file, count, 2);
+    for (size_t i = 0; i < count; i++) {
+        add_number(file, tags[i][0], 2);
+        add_number(file, 4, 2); /* LONG */
+        add_number(file, tags[i][2], 4);
+        add_number(file, tags[i][1], 4);
+    }
+    add_number(file, 0, 4);
+}
+
 /* Tiles of 1,024 x 4,096 pixels, all at one place, for a picture of 16 rows. */
 static void tiff_tiles(t2i_text *file, size_t n)
 {
@@ -359,15 +374,7 @@ static void tiff_tiles(t2i_text *file, size_t n)
                                   {324, n > 1 ? offsets : data, n},
                                   {325, n > 1 ? counts : packed, n},
                                   {339, 1, 1}};
-    add(file, B("II*\0\10\0\0\0"));
-    add_number(file, TAGS, 2);
-    for (int i = 0; i < TAGS; i++) {
-        add_number(file, tags[i][0], 2);
-        add_number(file, 4, 2); /* LONG */
-        add_number(file, tags[i][2], 4);
-        add_number(file, tags[i][1], 4);
-    }
-    add_number(file, 0, 4);
+    add_directory(file, tags, TAGS);
     add(file, to, packed);
     for (size_t i = 0; i < n; i++) add_number(file, data, 4);
     for (size_t i = 0; i < n; i++) add_number(file, packed, 4);
@@ -412,15 +419,7 @@ static void tiff_strips(t2i_text *file, size_t n)
     const size_t tags[TAGS][3] = {
         {256, 8, 1}, {257, n, 1},       {258, 8, 1}, {259, 1, 1}, {262, 1, 1},
         {266, 2, 1}, {273, offsets, n}, {277, 1, 1}, {278, 1, 1}, {279, offsets + 4 * n, n}};
-    add(file, B("II*\0\10\0\0\0"));
-    add_number(file, TAGS, 2);
-    for (int i = 0; i < TAGS; i++) {
-        add_number(file, tags[i][0], 2);
-        add_number(file, 4, 2); /* LONG */
-        add_number(file, tags[i][2], 4);
-        add_number(file, tags[i][1], 4);
-    }
-    add_number(file, 0, 4);
+    add_directory(file, tags, TAGS);
     add_times(file, 50 * n, "", 1);
     for (size_t i = 0; i < n; i++) add_number(file, data, 4);
     for (size_t i = 0; i < n; i++) add_number(file, 50 * n, 4);
