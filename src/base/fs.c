@@ -378,6 +378,17 @@ t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t siz
     return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", path, strerror(why), and);
 }
 
+static t2i_status refuse_kind(const char *path, t2i_error *err)
+{
+    return t2i_fail(err, T2I_NOINPUT, "%s is not a regular file", path);
+}
+
+static t2i_status refuse_size(const char *path, size_t limit, t2i_error *err)
+{
+    return t2i_fail(err, T2I_DATA, "%s is larger than %zu bytes, the limit for such a file", path,
+                    limit);
+}
+
 t2i_status t2i_fs_read_open(int fd, const char *path, size_t limit, t2i_text *text, t2i_error *err)
 {
     char piece[1 << 16];
@@ -391,18 +402,49 @@ t2i_status t2i_fs_read_open(int fd, const char *path, size_t limit, t2i_text *te
                             strerror(errno));
         if (got == 0) return t2i_text_add(text, "", 0, err);
         total += (size_t)got;
-        if (total > limit)
-            return t2i_fail(err, T2I_DATA, "%s is larger than %zu bytes, the limit for such a file",
-                            path, limit);
+        if (total > limit) return refuse_size(path, limit, err);
         T2I_TRY(t2i_text_add(text, piece, (size_t)got, err));
     }
 }
 
-t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err)
+t2i_status t2i_fs_read_stream(const char *path, size_t limit, t2i_text *text, t2i_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(errno));
     t2i_status status = t2i_fs_read_open(fd, path, limit, text, err);
+    close(fd);
+    return status;
+}
+
+/* At once, as a growing text takes up to four times as much. */
+static t2i_status make_room(t2i_text *text, uint64_t bytes, t2i_error *err)
+{
+    static const size_t more = 1 << 16; /* for a file that grows */
+    const size_t room = text->size + (size_t)bytes + more;
+    if (room <= text->room) return T2I_OK;
+    if (t2i_grow(&text->data, text->room, room, 1) != 0)
+        return t2i_fail_memory(err, room, "the bytes of a file");
+    text->room = room;
+    return T2I_OK;
+}
+
+t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO is not waited for */
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        const char *why = strerror(errno);
+        if (fd >= 0) close(fd);
+        return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, why);
+    }
+    t2i_status status = T2I_OK;
+    if (!S_ISREG(info.st_mode))
+        status = refuse_kind(path, err);
+    else if ((uint64_t)info.st_size > limit)
+        status = refuse_size(path, limit, err);
+    else
+        status = make_room(text, (uint64_t)info.st_size, err);
+    if (status == T2I_OK) status = t2i_fs_read_open(fd, path, limit, text, err);
     close(fd);
     return status;
 }
@@ -474,7 +516,7 @@ t2i_status t2i_fs_size(const char *path, uint64_t *size, t2i_error *err)
     struct stat info;
     if (stat(path, &info) != 0)
         return t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) return t2i_fail(err, T2I_NOINPUT, "%s is not a regular file", path);
+    if (!S_ISREG(info.st_mode)) return refuse_kind(path, err);
     *size = (uint64_t)info.st_size;
     return T2I_OK;
 }

@@ -71,10 +71,14 @@ void t2i_fs_out_drop(t2i_fs_out *out);
 T2I_CHECKED t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t size,
                                      t2i_error *err);
 
-/* Appends the whole file to *text. T2I_NOINPUT if it cannot be opened or is a folder, T2I_DATA if
- * it is larger than limit bytes, T2I_IO if reading fails. */
+/* Appends the whole file to *text. T2I_NOINPUT if it cannot be opened or is no regular file,
+ * T2I_DATA if it is larger than limit bytes, T2I_IO if reading fails. */
 T2I_CHECKED t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err);
-/* The same from an open descriptor, to its end; path is its name in errors. */
+/* The same of what may also be a pipe or a device, to its end: inputs that a user names. A FIFO is
+ * waited for. */
+T2I_CHECKED t2i_status t2i_fs_read_stream(const char *path, size_t limit, t2i_text *text,
+                                          t2i_error *err);
+/* The same from an open descriptor; path is its name in errors. */
 T2I_CHECKED t2i_status t2i_fs_read_open(int fd, const char *path, size_t limit, t2i_text *text,
                                         t2i_error *err);
 

@@ -756,7 +756,7 @@ static t2i_status read_job(t2i_opts *opts, t2i_error *err)
 {
     t2i_text text = {0};
     job j = {.opts = opts, .from = {T2I_FROM_JOB, T2I_USAGE, ""}, .err = err};
-    t2i_status status = t2i_fs_read(opts->job, JOB_LIMIT, &text, err);
+    t2i_status status = t2i_fs_read_stream(opts->job, JOB_LIMIT, &text, err);
     if (status == T2I_OK) status = check_bytes(opts->job, &text, err);
     j.seen = t2i_alloc(opts->opts, sizeof *j.seen);
     if (status == T2I_OK && j.seen == NULL) status = t2i_fail_memory(err, opts->opts, opts->job);

@@ -1,11 +1,7 @@
 #include "checkpoint/log_chain.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -56,26 +52,10 @@ size_t t2i_log_chain_split(const char *line, size_t size, char chain[T2I_CHAIN])
 
 t2i_status t2i_log_chain_read(const char *run, t2i_text *text, t2i_error *err)
 {
-    static const size_t most = (size_t)1 << 32, more = 1 << 17;
-    struct stat is;
-    t2i_status status = T2I_OK;
+    static const size_t most = (size_t)1 << 32;
     char *path = t2i_fs_join(run, "log.jsonl", err);
     if (path == NULL) return T2I_SYSTEM;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO is not waited for */
-    if (fd < 0) {
-        if (errno != ENOENT)
-            status = t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(errno));
-    } else if (fstat(fd, &is) != 0 || !S_ISREG(is.st_mode))
-        status = t2i_fail(err, T2I_DATA, "%s is no regular file", path);
-    else if ((uint64_t)is.st_size > most)
-        status = t2i_fail(err, T2I_DATA, "%s is larger than %zu bytes", path, most);
-    else if (t2i_grow(&text->data, 0, (size_t)is.st_size + more, 1) != 0)
-        status = t2i_fail_memory(err, (size_t)is.st_size, path);
-    else { /* at once, as a growing text takes up to four times as much */
-        text->room = (size_t)is.st_size + more;
-        status = t2i_fs_read_open(fd, path, most, text, err);
-    }
-    if (fd >= 0) close(fd);
+    t2i_status status = t2i_fs_exists(path) ? t2i_fs_read(path, most, text, err) : T2I_OK;
     t2i_free(path);
     return status;
 }

@@ -27,8 +27,8 @@ T2I_CHECKED t2i_status t2i_log_chain_line(const char *text, size_t size,
  * it has no chain. */
 size_t t2i_log_chain_split(const char *line, size_t size, char chain[T2I_CHAIN]);
 
-/* Reads RUN/log.jsonl into *text, which is empty; it stays so if there is none. T2I_DATA: it is no
- * regular file. */
+/* Reads RUN/log.jsonl into *text, which is empty; it stays so if there is none. T2I_NOINPUT: it is
+ * no regular file. */
 T2I_CHECKED t2i_status t2i_log_chain_read(const char *run, t2i_text *text, t2i_error *err);
 
 /* Verifies RUN/log.jsonl: the chain; that its checkpoints are the files of the folder, with their

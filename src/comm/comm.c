@@ -778,7 +778,8 @@ static void send_heartbeat(const watching *w, peer *p, int last)
     MPI_Isend(&p->out, sizeof p->out, MPI_BYTE, p->rank, 0, w->heartbeats, &p->send);
 }
 
-/* Called with each heartbeat. A phase with a longer limit is announced before it begins. */
+/* Called with each heartbeat. A longer limit is announced before its phase begins, a shorter one
+ * within a tenth of a second: a rank that dies is waited for as long as the last one says. */
 static void exchange_heartbeats(void *context)
 {
     static const double often = 0.1, every = 0.5;
@@ -787,7 +788,7 @@ static void exchange_heartbeats(void *context)
     unsigned allowed = atomic_load_explicit(&w->record->allowed, memory_order_relaxed);
     if (since < often && allowed <= w->allowed) return;
     for (size_t i = 0; i < w->peers; i++) receive_heartbeats(w, &w->peer[i]);
-    if (since < every && allowed <= w->allowed) return;
+    if (since < every && allowed == w->allowed) return;
     for (size_t i = 0; i < w->peers; i++) send_heartbeat(w, &w->peer[i], 0);
     w->sent = now;
     w->allowed = allowed;

@@ -193,7 +193,7 @@ static char *file_path(const char *folder, const char *part, const char *locale,
 static t2i_status read_file(const char *path, t2i_cldr_take take, void *context, t2i_error *err)
 {
     t2i_text file = {0};
-    t2i_status status = t2i_fs_read(path, FILE_MAX, &file, err);
+    t2i_status status = t2i_fs_read_stream(path, FILE_MAX, &file, err);
     if (status == T2I_OK && file.size == 0) status = t2i_fail(err, T2I_DATA, "%s is empty", path);
     if (status == T2I_OK) status = t2i_cldr_parse(file.data, file.size, path, take, context, err);
     t2i_text_free(&file);

@@ -70,7 +70,7 @@ static t2i_status add_lines(t2i_prompt_list *list, const char *name, t2i_error *
 static t2i_status read_file(t2i_text *out, const char *path, const char *name, t2i_error *err)
 {
     static const char wanted[] = "a list of prompts, one per line";
-    T2I_TRY(path == name ? t2i_fs_read(path, FILE_MAX, out, err)
+    T2I_TRY(path == name ? t2i_fs_read_stream(path, FILE_MAX, out, err)
                          : t2i_fs_read_open(STDIN_FILENO, name, FILE_MAX, out, err));
     if (out->size == 0 || memchr(out->data, '\0', out->size) != NULL)
         return t2i_file_kind_refuse(out->data, out->size, name, wanted, err);

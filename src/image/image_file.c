@@ -73,8 +73,6 @@ t2i_status t2i_image_file_decode(t2i_image *out, const void *bytes, size_t size,
 
 t2i_status t2i_image_file_load(t2i_text *out, const char *path, t2i_error *err)
 {
-    uint64_t bytes; /* a pipe or a device might never end */
-    T2I_TRY(t2i_fs_size(path, &bytes, err));
     return t2i_fs_read(path, FILE_MAX, out, err);
 }
 

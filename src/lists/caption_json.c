@@ -94,7 +94,7 @@ static t2i_status open_file(caption_file *file, t2i_pair_list *list, const char 
 {
     t2i_error why = {0};
     *file = (caption_file){.path = path, .list = list};
-    T2I_TRY(t2i_fs_read(path, FILE_MAX, &file->text, err));
+    T2I_TRY(t2i_fs_read_stream(path, FILE_MAX, &file->text, err));
     if (t2i_gzip_is(file->text.data, file->text.size)) {
         t2i_text packed = file->text;
         file->text = (t2i_text){0};

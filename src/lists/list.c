@@ -184,7 +184,7 @@ t2i_status t2i_list_read(t2i_pair_list *out, const char *path, const t2i_list_co
                          .columns = columns == NULL ? &usual : columns,
                          .line = 1,
                          .part = "column"};
-    t2i_status status = t2i_fs_read(path, FILE_MAX, &file, err);
+    t2i_status status = t2i_fs_read_stream(path, FILE_MAX, &file, err);
     if (status == T2I_OK) status = unpack(&file, path, err);
     if (status == T2I_OK) status = read_text(&r, &file, err);
     t2i_text_free(&file);

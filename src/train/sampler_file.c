@@ -79,7 +79,7 @@ t2i_status t2i_sampler_file_read(t2i_sampler_file *out, const t2i_train_options 
                         "cannot open %s: there is no such file (sampler = %s; sharded and uniform "
                         "need none)",
                         options->sampler_path, options->sampler_path);
-    t2i_status status = t2i_fs_read(options->sampler_path, (size_t)1 << 34, &text, err);
+    t2i_status status = t2i_fs_read_stream(options->sampler_path, (size_t)1 << 34, &text, err);
     if (status == T2I_OK) status = parse(out, &text, options, err);
     if (status == T2I_OK) {
         char hex[T2I_HEX];

@@ -103,6 +103,16 @@ for ((i = 0; i < stops; i++)); do
     ended 71 "rank $rank on .* has given no sign of life for [0-9]* s in .*step.* (process $(pid_of $rank) $state);"
     [ $rank -eq 0 ] || [ $nodes -ne 0 ] || failed_status "no sign of life"
 done
+what="SIGSTOP after the first save, whose limit was longer"
+rm -rf "$out"
+with=(T2I_NODE_RANKS=1)
+begin 2 --steps 100000000 --watchdog 2
+until_step 6
+sleep 0.35 # heartbeats come twice a second
+begun=$(now)
+kill -STOP "$(pid_of 0)"
+ended 71 "rank 0 on .* has given no sign of life for [2-6] s in .*step.* (process $(pid_of 0) is there);"
+
 with=()
 what="the same command"
 train 2 $options --steps $(($(last_step) + 3)) --out "$out" || fail "does not go on"

@@ -28,6 +28,16 @@ static void test_read(void)
     FAILS(t2i_fs_read(path, 4, &text, &err), T2I_DATA, "larger than 4 bytes");
     FAILS(t2i_fs_read(in_scratch("none"), 4, &text, &err), T2I_NOINPUT, "none: No such file");
     FAILS(t2i_fs_read(scratch, 4, &text, &err), T2I_NOINPUT, scratch);
+    CU_ASSERT_EQUAL(mkfifo(in_scratch("fifo"), 0600), 0); /* nobody writes to it */
+    FAILS(t2i_fs_read(in_scratch("fifo"), 4, &text, &err), T2I_NOINPUT, "fifo is not a regular");
+    FAILS(t2i_fs_read("/dev/zero", 4, &text, &err), T2I_NOINPUT, "zero is not a regular file");
+    FAILS(t2i_fs_read_stream(path, 4, &text, &err), T2I_DATA, "larger than 4 bytes");
+    OK(t2i_fs_read_stream("/dev/null", 4, &text, &err));
+    unlink(in_scratch("fifo"));
+    OK(t2i_commit_file(in_scratch("sparse"), "", 0, &err));
+    CU_ASSERT_EQUAL(truncate(in_scratch("sparse"), (off_t)1 << 43), 0); /* no memory is taken */
+    FAILS(t2i_fs_read(in_scratch("sparse"), 4, &text, &err), T2I_DATA, "larger than 4 bytes");
+    unlink(in_scratch("sparse"));
     if (access("/proc/self/mem", R_OK) == 0) /* opens, but its first bytes cannot be read */
         FAILS(t2i_fs_read("/proc/self/mem", 4, &text, &err), T2I_IO, "/proc/self/mem");
     t2i_text_free(&text);

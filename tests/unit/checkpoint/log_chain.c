@@ -149,10 +149,10 @@ static void test_stripped(void)
     }
     unlink(in_scratch("log.jsonl"));
     OK(t2i_fs_mkdir(in_scratch("log.jsonl"), &err));
-    FAILS(verify(), T2I_DATA, "log.jsonl is no regular file");
+    FAILS(verify(), T2I_NOINPUT, "log.jsonl is not a regular file");
     rmdir(in_scratch("log.jsonl"));
     CU_ASSERT_EQUAL(mkfifo(in_scratch("log.jsonl"), 0600), 0); /* nobody writes to it */
-    FAILS(verify(), T2I_DATA, "log.jsonl is no regular file");
+    FAILS(verify(), T2I_NOINPUT, "log.jsonl is not a regular file");
     unlink(in_scratch("log.jsonl"));
 }
 
