@@ -2,7 +2,7 @@
 # ALONE
 # TIMEOUT: 300
 # A rank dies or stops: the job ends, one line names the rank and its phase, no process remains, and the same command
-# resumes. A rank that is only slow, or waits for a slow disk, does not end the job. N=200 for more deaths and stops.
+# resumes. A rank that is only slow, or waits for a slow disk, does not end the job. N=50 for more deaths and stops.
 . tests/fault/fault.sh.inc
 options="$tiny --keep 2 --checkpoint-every 5 --validate-every 0"
 out=$below/run
@@ -85,7 +85,7 @@ begin 2 --steps 100
 ended "1 71" "rank 0 on .* is gone: its process [0-9]* ended in the save of step 5;"
 
 # ---- a rank stops ----
-stops=${N:-5} with=()
+stops=${N:-$(long_or 200 5)} with=()
 for ((i = 0; i < stops; i++)); do
     case $((i % 5)) in
     0) np=3 rank=1 nodes=0 ;; 1) np=2 rank=0 nodes=0 ;; 2) np=3 rank=2 nodes=1 ;; 3) np=2 rank=0 nodes=1 ;; 4) np=4 rank=3 nodes=2 ;;
