@@ -416,20 +416,9 @@ t2i_status t2i_fs_read_stream(const char *path, size_t limit, t2i_text *text, t2
     return status;
 }
 
-/* At once, as a growing text takes up to four times as much. */
-static t2i_status make_room(t2i_text *text, uint64_t bytes, t2i_error *err)
-{
-    static const size_t more = 1 << 16; /* for a file that grows */
-    const size_t room = text->size + (size_t)bytes + more;
-    if (room <= text->room) return T2I_OK;
-    if (t2i_grow(&text->data, text->room, room, 1) != 0)
-        return t2i_fail_memory(err, room, "the bytes of a file");
-    text->room = room;
-    return T2I_OK;
-}
-
 t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error *err)
 {
+    static const size_t more = 1 << 16; /* for a file that grows */
     struct stat info;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO is not waited for */
     if (fd < 0 || fstat(fd, &info) != 0) {
@@ -443,7 +432,7 @@ t2i_status t2i_fs_read(const char *path, size_t limit, t2i_text *text, t2i_error
     else if ((uint64_t)info.st_size > limit)
         status = refuse_size(path, limit, err);
     else
-        status = make_room(text, (uint64_t)info.st_size, err);
+        status = t2i_text_reserve(text, (size_t)info.st_size + more, err);
     if (status == T2I_OK) status = t2i_fs_read_open(fd, path, limit, text, err);
     close(fd);
     return status;

@@ -7,14 +7,22 @@
 
 #include "base/mem.h"
 
-static t2i_status reserve(t2i_text *text, size_t more, t2i_error *err)
+t2i_status t2i_text_reserve(t2i_text *text, size_t more, t2i_error *err)
 {
     if (more < SIZE_MAX / 4 && text->size + more < text->room) return T2I_OK;
-    size_t room = (text->size + more + 32) * 2;
+    size_t room = text->size + more + 1;
     if (more >= SIZE_MAX / 4 || t2i_grow(&text->data, text->size, room, 1) != 0)
         return t2i_fail_memory(err, more, "text");
     text->room = room;
     return T2I_OK;
+}
+
+/* Twice as much as is needed, so that a text that grows is copied rarely. */
+static t2i_status reserve(t2i_text *text, size_t more, t2i_error *err)
+{
+    if (more >= SIZE_MAX / 4 || text->size + more < text->room)
+        return t2i_text_reserve(text, more, err);
+    return t2i_text_reserve(text, text->size + (more + 32) * 2, err);
 }
 
 t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err)

@@ -15,6 +15,8 @@ typedef struct {
     size_t room;
 } t2i_text;
 
+/* Makes room for so many more bytes at once, as a growing text takes up to four times as much. */
+T2I_CHECKED t2i_status t2i_text_reserve(t2i_text *text, size_t more, t2i_error *err);
 T2I_CHECKED t2i_status t2i_text_add(t2i_text *text, const void *bytes, size_t size, t2i_error *err);
 T2I_CHECKED t2i_status t2i_text_addf(t2i_text *text, t2i_error *err, const char *format, ...)
     T2I_PRINTF(3, 4);
