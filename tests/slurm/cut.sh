@@ -6,21 +6,7 @@
 export SLURMD_TIMEOUT=200
 nodes=3
 . tests/slurm/slurm.sh.inc
-small_dataset "$scratch/d.h5"
-cat >"$scratch/job.ini" <<END
-data = $scratch/d.h5
-d-model = 32
-heads = 2
-layers = 2
-d-ff = 48
-block-size = 40
-batch = 12
-lr = 1e-3
-steps = 3000
-checkpoint-every = 100
-validate-every = 0
-watchdog = 5
-END
+small_job "steps = 3000" "validate-every = 0" "watchdog = 5"
 train 1 "$scratch/job.ini" --out "$scratch/whole"
 edited train.sbatch
 run=$scratch/run

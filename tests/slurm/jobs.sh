@@ -9,7 +9,7 @@ for script in slurm/{train,array,build} examples/sweep; do
     sbatch --test-only $script.sbatch 2>"$scratch/log" || { fail "sbatch does not take $script.sbatch"; cat "$scratch/log"; }
 done
 
-small_dataset "$scratch/d.h5"
+small_job "steps = 2500" "validate-every = 0" "keep = 99"
 
 # what t2i-doctor sees from two nodes: a folder that both have, and each one's own /tmp
 doctor() { srun -N2 --ntasks-per-node=2 "$B/t2i-doctor" --threads 1 "$@" >"$scratch/doctor.log" 2>&1 || fail "t2i-doctor $*: $?"; }
@@ -22,20 +22,6 @@ says "ok *clock *at most 0"
 says "ok *dead-links *not detected by mpirun"
 doctor --out /tmp/none
 says "warning *shared-folder */tmp of rank 0 is not visible on n2"
-cat >"$scratch/job.ini" <<END
-data = $scratch/d.h5
-d-model = 32
-heads = 2
-layers = 2
-d-ff = 48
-block-size = 40
-batch = 12
-lr = 1e-3
-steps = 2500
-checkpoint-every = 100
-validate-every = 0
-keep = 99
-END
 train 1 "$scratch/job.ini" --out "$scratch/whole"
 train 1 "$scratch/job.ini" --seed 2 --out "$scratch/seed2"
 edited train.sbatch

@@ -11,23 +11,8 @@ RANDOM=$SEED
 echo "seed $SEED"
 set +e # a run that goes wrong is counted, and the night goes on
 
-small_dataset "$scratch/d.h5"
 steps=20000
-cat >"$scratch/job.ini" <<END
-data = $scratch/d.h5
-d-model = 32
-heads = 2
-layers = 2
-d-ff = 48
-block-size = 40
-batch = 12
-lr = 1e-3
-steps = $steps
-checkpoint-every = 100
-validate-every = 500
-watchdog = ${WATCHDOG:-15}
-keep = 2
-END
+small_job "steps = $steps" "validate-every = 500" "watchdog = ${WATCHDOG:-15}" "keep = 2"
 for seed in 1 2 3; do train 1 "$scratch/job.ini" --seed $seed --out "$scratch/whole$seed" || fail "the undisturbed run"; done
 edited train.sbatch -e "s|^MPI=[^ ]*|MPI=${MPI:-pmix}|"
 edited array.sbatch -e "s|^JOBS=.*|JOBS=($scratch/job.ini)|; s|^SEEDS=.*|SEEDS=(2 3)|; s|^RUNS=[^ ]*|RUNS=$scratch/sweep|"
