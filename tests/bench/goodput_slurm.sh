@@ -28,11 +28,12 @@ rate=$(rate_of $(($(step_of "$run") - first)) $(($(now) - begun)))
 scancel "$job"
 wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
 echo "undisturbed: $rate steps/s on 2 nodes of one rank; $MINUTES minutes held per cell"
-echo "| loss | checkpoint every | losses | steps kept of computed | seconds kept of held | a loss costs | half an interval + 3 s |"
-echo "|---|---|---|---|---|---|---|"
+echo "| loss | checkpoint every | losses | steps kept of computed | seconds kept of held | a loss costs | of it lost steps | bound |"
+echo "|---|---|---|---|---|---|---|---|"
 for cell in $CELLS; do
     IFS=: read -r kind every seconds <<<"$cell"
-    run=$scratch/run-$kind-$every-$seconds losses=0 held=0 lost=0 last=$(now) waiting=0 before=0 back='' regained=0 cost=0 back_again=''
+    run=$scratch/run-$kind-$every-$seconds held=0 last=$(now) back_again=''
+    no_loss
     draw_next
     start "$(steps_in "$seconds")"
     wait_until 60 "the first step" past "$run" 1 # a start that fails before it is not made again
@@ -42,15 +43,9 @@ for cell in $CELLS; do
         at=$(now)
         if running; then
             held=$((held + at - last))
-            step=$(step_of "$run")
-            [ "$step" -ge $before ] || back=yes # the log was cut
-            if [ -n "$back" ] && [ "$step" -ge $before ]; then
-                regained=$((regained + waiting)) cost=$((cost + held - at_loss)) waiting=0 before=0 back=''
-            fi
+            regain $held
             [ "$held" -lt "$next" ] || ! one=$(victim) || [ -z "$one" ] || {
-                # a second loss before the step of the first was reached is a part of the same loss
-                [ $waiting -gt 0 ] || before=$step at_loss=$held
-                losses=$((losses + 1)) waiting=$((waiting + 1)) lost=$((lost + step - $(newest "$run")))
+                lose $held
                 draw_next
                 case $kind in
                 rank) kill -KILL "$one" ;;
@@ -69,6 +64,6 @@ for cell in $CELLS; do
     scancel "$job"
     wait_until 60 "its end" is_state "$job" "COMPLETED FAILED CANCELLED"
     wait $back_again
-    row "a $kind every $every s" "$seconds" "$kept" $((kept + lost)) "$held"
+    row "a $kind every $every s" "$seconds" "$kept" $((kept + $(lost))) "$held"
 done
 finish

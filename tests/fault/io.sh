@@ -118,7 +118,7 @@ for old in yes ""; do
     all open kill "$(long_or 1 31)"
     all unlink EIO "$(long_or 1 7)"
     all unlink kill "$(long_or 1 7)"
-    for how in NULL "NULL ever"; do all alloc "$how" "$(long_or 7 2503)"; done
+    for how in NULL "NULL ever"; do all alloc "$how" "$(long_or 23 2503)"; done
     [ -n "$old" ] && for how in EIO "EIO ever" EINTR short; do all read "$how" "$(long_or 1 61)"; done
     [ -n "$old" ] || for how in ENOSPC kill; do all mkdir "$how" "$(long_or 1 2)"; done
     [ $cases -gt $((begun + 10)) ] || fail "only $((cases - begun)) faults"

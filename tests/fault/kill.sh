@@ -22,9 +22,6 @@ begun=$(now)
 train 2 $options --out "$scratch/whole"
 whole_ms=$(($(now) - begun))
 
-# the newest checkpoint, 0 when there is none; the last step of the log
-newest() { ls "$out/checkpoints" 2>/dev/null | sed -n 's/^step-\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -n 1 | grep . || echo 0; }
-last_step() { sed -n 's/^{"step":\([0-9]*\),"loss".*}$/\1/p' "$out/log.jsonl" 2>/dev/null | tail -n 1 | grep . || echo 0; }
 # mpirun, ranks, and whatever they started; readers, which name the dataset
 alive() { pgrep -f -- "--out $out|^t2i-reader .* $scratch/" || true; }
 
@@ -75,7 +72,7 @@ after_death() {
     (cd /dev/shm && rm -f $left)
     # a start that was killed before it opened the log left the one of the start before
     [ "$out/log.jsonl" -nt "$scratch/begun" ] || return 0
-    local repeated=$(($(last_step) - $(newest)))
+    local repeated=$(($(step_of "$out") - $(newest "$out")))
     [ $repeated -le $(((1 + aside) * every)) ] || fail "$1: $repeated steps would be repeated"
     [ $repeated -le "${most[aside]}" ] || most[aside]=$repeated
 }
@@ -85,7 +82,7 @@ killed=0 finished=0 slowest=0 most=(0 0) resumed=0 stuck=0
 while [ $killed -lt $kills ]; do
     kinds=(${KINDS:-rank mpirun all})
     kind=${kinds[RANDOM % ${#kinds[@]}]} np=$((2 + RANDOM % 3)) delay=$((RANDOM * whole_ms / 32768))
-    from=$(newest) aside=$((RANDOM % 2))
+    from=$(newest "$out") aside=$((RANDOM % 2))
     unset T2I_ASIDE_MB
     [ $aside -eq 0 ] || export T2I_ASIDE_MB=0
     rm -f "$scratch/pids"
@@ -103,7 +100,7 @@ while [ $killed -lt $kills ]; do
         resumed=$((resumed + 1))
         [ "$going" -eq "$from" ] || fail "$what: it went on from $going"
     fi
-    [ "$(newest)" -ge "$from" ] && [ "$(last_step)" -ge "$from" ] || fail "$what: lost; checkpoint $(newest), log $(last_step)"
+    [ "$(newest "$out")" -ge "$from" ] && [ "$(step_of "$out")" -ge "$from" ] || fail "$what: lost; checkpoint $(newest "$out"), log $(step_of "$out")"
     if [ $rc -eq 0 ]; then
         finished=$((finished + 1))
         cmp "$scratch/whole/checkpoints/step-150.safetensors" "$out/checkpoints/step-150.safetensors" || fail "$what: other bits"

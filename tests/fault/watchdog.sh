@@ -30,11 +30,10 @@ alive() { # ranks that are left; zombies are for init to take away
     for pid in $(cat "$scratch"/pid.*); do ! grep -sq '^State:.[^Z]' "/proc/$pid/status" || echo "$pid"; done
 }
 pid_of() { cat "$scratch/pid.$1"; }
-last_step() { sed -n 's/^{"step":\([0-9]*\),"loss".*}$/\1/p' "$out/log.jsonl" 2>/dev/null | tail -n 1 | grep . || echo 0; }
 until_step() {
     local i
     for ((i = 0; i < 400; i++)); do
-        [ "$(last_step)" -lt "$1" ] || return 0
+        [ "$(step_of "$out")" -lt "$1" ] || return 0
         sleep 0.05
     done
     fail "$what: step $1 does not come"
@@ -116,8 +115,8 @@ ended 71 "rank 0 on .* has given no sign of life for [2-6] s in .*step.* (proces
 
 with=()
 what="the same command"
-train 2 $options --steps $(($(last_step) + 3)) --out "$out" || fail "does not go on"
-steps=$(last_step)
+train 2 $options --steps $(($(step_of "$out") + 3)) --out "$out" || fail "does not go on"
+steps=$(step_of "$out")
 
 with=(T2I_SHIM_UNDER="$below" T2I_SHIM_RANK=0 SHIM="$shim")
 for np in 1 $(long_or 2 ""); do
