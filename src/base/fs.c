@@ -156,7 +156,7 @@ t2i_status t2i_fs_may_replace(const char *path, const char *begin, const char *w
     T2I_TRY(look(path, &mode, err));
     if (mode == 0) return T2I_OK;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, first, strlen(begin));
+    ssize_t got = fd < 0 ? -1 : t2i_fs_read_at(fd, first, strlen(begin), 0);
     int why = errno;
     if (fd >= 0) close(fd);
     if (got < 0)
@@ -376,6 +376,23 @@ t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t siz
     const char *and =
         before < 0 || ftruncate(fd, before) != 0 ? "; an incomplete line remains" : "";
     return t2i_fail(err, T2I_IO, "cannot write %s: %s%s", path, strerror(why), and);
+}
+
+ssize_t t2i_fs_read_at(int fd, void *out, size_t size, uint64_t offset)
+{
+    static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
+    size_t done = 0;
+    while (done < size) {
+        t2i_heartbeat_beat();
+        size_t left = size - done;
+        ssize_t got =
+            pread(fd, (char *)out + done, left < most ? left : most, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -1;
+        if (got == 0) break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
 }
 
 static t2i_status refuse_kind(const char *path, t2i_error *err)

@@ -20,6 +20,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/error.h"
 #include "base/text.h"
 
@@ -70,6 +71,10 @@ void t2i_fs_out_drop(t2i_fs_out *out);
  * messages. T2I_IO. */
 T2I_CHECKED t2i_status t2i_fs_append(int fd, const char *path, const void *bytes, size_t size,
                                      t2i_error *err);
+
+/* Reads size bytes at an offset of an open file. Returns their number, which is smaller at the end
+ * of the file only, or -1 with errno; what interrupts a read, or shortens it, is not an error. */
+ssize_t t2i_fs_read_at(int fd, void *out, size_t size, uint64_t offset);
 
 /* Appends the whole file to *text. T2I_NOINPUT if it cannot be opened or is no regular file,
  * T2I_DATA if it is larger than limit bytes, T2I_IO if reading fails. */

@@ -9,6 +9,7 @@
 #include <H5FDdevelop.h>
 #endif
 
+#include "base/fs.h"
 #include "base/mem.h"
 
 static const char own_name[] = "/";
@@ -79,17 +80,12 @@ static herr_t read_bytes(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t 
 {
     (void)type;
     (void)transfer;
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(((descriptor_file *)file)->fd, (char *)out + done, size - done,
-                            (off_t)(at + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            push_error("pread");
-            return -1;
-        }
-        if (got == 0) memset((char *)out + done, 0, size - done);
-        done += got == 0 ? size - done : (size_t)got;
+    ssize_t got = t2i_fs_read_at(((descriptor_file *)file)->fd, out, size, at);
+    if (got < 0) {
+        push_error("pread");
+        return -1;
     }
+    memset((char *)out + got, 0, size - (size_t)got);
     return 0;
 }
 

@@ -8,7 +8,6 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/heartbeat.h"
 
 static t2i_status open_file(t2i_byte_source *source, t2i_error *err)
 {
@@ -48,22 +47,13 @@ void t2i_byte_source_close(t2i_byte_source *source)
     *source = (t2i_byte_source){.fd = -1};
 }
 
-static t2i_status read_file(const t2i_byte_source *source, uint64_t offset, char *at, size_t size,
+static t2i_status read_file(const t2i_byte_source *source, uint64_t offset, void *out, size_t size,
                             t2i_error *err)
 {
-    static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
-    while (size > 0) {
-        t2i_heartbeat_beat();
-        ssize_t got = pread(source->fd, at, size < most ? size : most, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0)
-            return t2i_fail(err, T2I_IO, "cannot read %s: %s", source->name, strerror(errno));
-        if (got == 0)
-            return t2i_fail(err, T2I_DATA, "%s became shorter while it was read", source->name);
-        at += got;
-        size -= (size_t)got;
-        offset += (uint64_t)got;
-    }
+    ssize_t got = t2i_fs_read_at(source->fd, out, size, offset);
+    if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", source->name, strerror(errno));
+    if ((size_t)got < size)
+        return t2i_fail(err, T2I_DATA, "%s became shorter while it was read", source->name);
     return T2I_OK;
 }
 

@@ -479,6 +479,7 @@ static ssize_t read_head(const char *path, unsigned char *bytes)
     while (got > 0 && size < T2I_FILE_KIND_HEAD) {
         got = read(fd, bytes + size, (size_t)(T2I_FILE_KIND_HEAD - size));
         if (got > 0) size += got;
+        if (got < 0 && errno == EINTR) got = 1; /* again */
     }
     int why = errno;
     if (fd >= 0) close(fd);

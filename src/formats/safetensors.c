@@ -12,7 +12,6 @@
 #include "base/commit.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/heartbeat.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as we are");
 
@@ -265,19 +264,10 @@ static t2i_status parse_header(t2i_st *st, t2i_error *err)
 
 static t2i_status read_at(const t2i_st *st, uint64_t offset, void *out, size_t size, t2i_error *err)
 {
-    static const size_t most = 16u << 20; /* bytes between two heartbeats: a disk may be slow */
-    char *at = out;
-    while (size > 0) {
-        t2i_heartbeat_beat();
-        ssize_t got = pread(st->fd, at, size < most ? size : most, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", st->path, strerror(errno));
-        if (got == 0)
-            return t2i_fail(err, T2I_DATA, "%s became shorter while it was read", st->path);
-        at += got;
-        size -= (size_t)got;
-        offset += (uint64_t)got;
-    }
+    ssize_t got = t2i_fs_read_at(st->fd, out, size, offset);
+    if (got < 0) return t2i_fail(err, T2I_IO, "cannot read %s: %s", st->path, strerror(errno));
+    if ((size_t)got < size)
+        return t2i_fail(err, T2I_DATA, "%s became shorter while it was read", st->path);
     return T2I_OK;
 }
 

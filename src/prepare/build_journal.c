@@ -182,13 +182,7 @@ struct t2i_build_journal {
 
 static int read_at(int fd, uint64_t at, void *out, size_t size)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, (char *)out + done, size - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return -1;
-        done += (size_t)got;
-    }
-    return 0;
+    return t2i_fs_read_at(fd, out, size, at) == (ssize_t)size ? 0 : -1;
 }
 
 static int plausible(const t2i_build_journal_kind *kind, const record_head *head)

@@ -1,7 +1,6 @@
 #include "prepare/source.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +54,7 @@ static t2i_status read_head(const char *path, char **head, size_t *size, t2i_err
     int fd =
         stat(path, &info) == 0 && S_ISREG(info.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     for (ssize_t got = 1; status == T2I_OK && fd >= 0 && got > 0 && text.size < HEAD;) {
-        got = read(fd, bytes, sizeof bytes);
+        got = t2i_fs_read_at(fd, bytes, sizeof bytes, text.size);
         if (got > 0) status = t2i_text_add(&text, bytes, (size_t)got, err);
     }
     if (fd >= 0) close(fd);

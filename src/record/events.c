@@ -178,7 +178,7 @@ static t2i_status open_file(t2i_events *events, const char *run, t2i_error *err)
     if (events->fd < 0)
         return t2i_fail(err, T2I_CANTCREATE, "cannot open %s: %s", events->path, strerror(errno));
     off_t size = lseek(events->fd, 0, SEEK_END);
-    if (size > 0 && pread(events->fd, &last, 1, size - 1) == 1 && last != '\n')
+    if (size > 0 && t2i_fs_read_at(events->fd, &last, 1, (uint64_t)size - 1) == 1 && last != '\n')
         T2I_TRY(t2i_fs_append(events->fd, events->path, "\n", 1, err));
     if (events->early.size > 0)
         T2I_TRY(

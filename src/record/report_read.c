@@ -10,7 +10,6 @@
 #include "formats/file_kind.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/heartbeat.h"
 
 enum { PIECE = 1 << 16 }; /* bytes; longer lines are skipped */
 
@@ -174,12 +173,10 @@ static t2i_status hear_lines(t2i_report *r, int log, report_file *file, int fd, 
     size_t held = 0;
     int skip = 0; /* inside a line that is too long */
     for (;;) {
-        ssize_t got = pread(fd, piece + held, PIECE - held, file->at + (off_t)held);
-        if (got < 0 && errno == EINTR) continue;
+        ssize_t got = t2i_fs_read_at(fd, piece + held, PIECE - held, (uint64_t)file->at + held);
         if (got < 0)
             return t2i_fail(err, T2I_IO, "cannot read %s: %s", file->path, strerror(errno));
         if (got == 0) return T2I_OK;
-        t2i_heartbeat_beat();
         held += (size_t)got;
         const char *at = piece, *end = piece + held, *newline;
         while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {

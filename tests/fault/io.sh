@@ -45,7 +45,7 @@ check_run() {
         "write "*" EIO" | "write "*" torn" | "rename "*" EIO" | "fsync "*" EIO")
             [ "$warnings" -eq 1 ] && grep -q '; training continues$\|; the samples of step [48] are missing$' "$scratch/said" || { fail "$what: not said once"; cat "$scratch/said"; }
             ;;
-        *" EINTR" | *" short") case $what in write* | read*) [ "$warnings" -eq 0 ] || fail "$what: a warning" ;; esac ;;
+        *" EINTR" | *" short" | *" EINTR other" | *" short ever") case $what in write* | read*) [ "$warnings" -eq 0 ] || fail "$what: a warning" ;; esac ;;
         esac
         check_end
         ;;
@@ -121,6 +121,10 @@ for old in yes ""; do
     for how in NULL "NULL ever"; do all alloc "$how" "$(long_or 23 2503)"; done
     [ -n "$old" ] && for how in EIO "EIO ever" EINTR short; do all read "$how" "$(long_or 1 61)"; done
     [ -n "$old" ] || for how in ENOSPC kill; do all mkdir "$how" "$(long_or 1 2)"; done
+    # all of them at once
+    for call in read write; do
+        for how in "EINTR other" "short ever"; do one "$call 1 $how" $B/tests/fault/alone $options --out "$out" || fail "no $call"; done
+    done
     [ $cases -gt $((begun + 10)) ] || fail "only $((cases - begun)) faults"
 done
 echo "$cases faults in one rank; exit codes: $(for c in "${!codes[@]}"; do printf '%s: %s times  ' "$c" "${codes[$c]}"; done)"

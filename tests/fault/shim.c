@@ -1,12 +1,12 @@
 /* shim.c - stands between a program and its files (LD_PRELOAD): lets one call fail, or keeps a log.
  *
  * T2I_SHIM_UNDER=DIR  only files below this folder matter (absolute)
- * T2I_SHIM_FAIL="CALL N HOW [ever]"  the N-th call fails (and all after it); CALL is open, read,
- *     write, ftruncate, fsync (of a file), fsync-folder, close, rename, unlink, mkdir, or alloc
- *     (aligned_alloc, which is t2i_alloc's alone); HOW is an errno's name, "short" (half of a write
- *     or read), "torn" (that, and ENOSPC the next time), "flip" (a pwrite stores another bit),
- *     "kill" (SIGKILL in the middle of a write, before any other call), "exit" (with 0), or
- *     "waitMS" (it comes so many milliseconds late, and does not fail)
+ * T2I_SHIM_FAIL="CALL N HOW [ever|other]"  the N-th call fails (and all after it, or every other
+ *     one); CALL is open, read, write, ftruncate, fsync (of a file), fsync-folder, close, rename,
+ *     unlink, mkdir, or alloc (aligned_alloc, which is t2i_alloc's alone); HOW is an errno's name,
+ *     "short" (half of a write or read), "torn" (that, and ENOSPC the next time), "flip" (a pwrite
+ *     stores another bit), "kill" (SIGKILL in the middle of a write, before any other call), "exit"
+ *     (with 0), or "waitMS" (it comes so many milliseconds late, and does not fail)
  * T2I_SHIM_RANK=R     in this rank of Open MPI's alone
  * T2I_SHIM_HIT=FILE   is created when that happens
  * T2I_SHIM_LOG=FILE   every change is appended to it (shim.h)
@@ -36,7 +36,7 @@ static int log_fd = -1;
 static struct {
     char call[16], how[16];
     long number;
-    int ever;
+    char ever[8];
 } plan;
 
 /* The next definition of the caller's own name. A function pointer is no object: it is copied. */
@@ -61,13 +61,11 @@ static int is_watched(int fd)
 __attribute__((constructor)) static void begin(void)
 {
     const char *fail = getenv("T2I_SHIM_FAIL"), *path = getenv("T2I_SHIM_LOG");
-    char ever[8] = "";
     if (fail != NULL &&
-        sscanf(fail, "%15s %ld %15s %7s", plan.call, &plan.number, plan.how, ever) < 3) {
+        sscanf(fail, "%15s %ld %15s %7s", plan.call, &plan.number, plan.how, plan.ever) < 3) {
         fprintf(stderr, "shim: what is '%s'?\n", fail);
         _exit(99);
     }
-    plan.ever = ever[0] != '\0';
     const char *here = getenv("PMIX_RANK"), *wanted = getenv("T2I_SHIM_RANK");
     if (wanted != NULL && (here == NULL || strcmp(here, wanted) != 0)) plan.call[0] = '\0';
     /* the reader of datasets changes no file, and closes what it inherits */
@@ -112,7 +110,9 @@ static int fails(const char *call)
     if (strcmp(call, plan.call) != 0) return 0;
     long turn = atomic_fetch_add(&calls, 1) + 1;
     int torn = strcmp(plan.how, "torn") == 0 && turn == plan.number + 1;
-    if (turn != plan.number && !torn && !(plan.ever && turn > plan.number)) return 0;
+    int again = turn > plan.number && plan.ever[0] != '\0' &&
+                (strcmp(plan.ever, "other") != 0 || (turn - plan.number) % 2 == 0);
+    if (turn != plan.number && !torn && !again) return 0;
     const char *hit = getenv("T2I_SHIM_HIT");
     if (hit != NULL)
         syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, hit, O_WRONLY | O_CREAT, 0666));

@@ -53,6 +53,29 @@ static void test_read(void)
     unlink(path);
 }
 
+static void test_read_at(void)
+{
+    const char *path = in_scratch("at");
+    const size_t large = (33u << 20) + 1; /* bytes: more than one piece */
+    char *bytes = malloc(large);
+    OK(t2i_commit_file(path, "123456", 6, &err));
+    int fd = open(path, O_RDONLY);
+    CU_ASSERT_EQUAL(t2i_fs_read_at(fd, bytes, 4, 1), 4);
+    CU_ASSERT_EQUAL(memcmp(bytes, "2345", 4), 0);
+    CU_ASSERT_EQUAL(t2i_fs_read_at(fd, bytes, 4, 4), 2);
+    CU_ASSERT_EQUAL(memcmp(bytes, "5645", 4), 0); /* no more than that is written */
+    CU_ASSERT_EQUAL(t2i_fs_read_at(fd, bytes, 4, 6), 0);
+    CU_ASSERT_EQUAL(t2i_fs_read_at(fd, bytes, 4, 9), 0);
+    CU_ASSERT_EQUAL(truncate(path, (off_t)large), 0);
+    CU_ASSERT_EQUAL(t2i_fs_read_at(fd, bytes, large, 0), (ssize_t)large);
+    CU_ASSERT_TRUE(bytes[5] == '6' && bytes[large - 1] == '\0');
+    close(fd);
+    CU_ASSERT_EQUAL(t2i_fs_read_at(-1, bytes, 4, 0), -1);
+    CU_ASSERT_EQUAL(errno, EBADF);
+    unlink(path);
+    free(bytes);
+}
+
 static void test_mkdir(void)
 {
     OK(t2i_fs_mkdir(in_scratch("i/j/k"), &err));
@@ -154,6 +177,7 @@ int main(void)
 {
     static const t2i_test tests[] = {
         {"reading, up to a limit", test_read},
+        {"reading at an offset, up to the end", test_read_at},
         {"folders and their parents", test_mkdir},
         {"size, folder, there or not", test_questions},
         {"what a new file may replace", test_may_replace},
