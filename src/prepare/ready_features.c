@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -198,9 +200,9 @@ static int is_npy(const char *path)
     char magic[6] = "";
     if (t2i_fs_is_folder(path) || (!t2i_fs_exists(path) && t2i_webdataset_is_pattern(path)))
         return 1;
-    FILE *file = fopen(path, "rb");
-    size_t got = file == NULL ? 0 : fread(magic, 1, sizeof magic, file);
-    if (file != NULL) fclose(file);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : t2i_fs_read_at(fd, magic, sizeof magic, 0);
+    if (fd >= 0) close(fd);
     return got == sizeof magic && memcmp(magic, "\x93NUMPY", sizeof magic) == 0;
 }
 

@@ -1,9 +1,12 @@
 #include "prepare/resnet_weights.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "formats/tensors.h"
 
@@ -16,19 +19,22 @@ static t2i_status digest_file(const char *path, const char *part, char digest[T2
     static const size_t piece = 1 << 20;
     t2i_hash *hash = NULL;
     char *bytes = t2i_alloc(piece, 1);
-    FILE *file = fopen(path, "rb");
-    int why = errno;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), why = errno;
+    ssize_t got = 0;
     t2i_status status = bytes == NULL ? t2i_fail_memory(err, piece, "reading") : T2I_OK;
-    if (status == T2I_OK && file == NULL)
+    if (status == T2I_OK && fd < 0)
         status = t2i_fail(err, T2I_NOINPUT, "cannot open %s: %s", path, strerror(why));
     if (status == T2I_OK) status = t2i_hash_new(&hash, err);
-    for (size_t got; status == T2I_OK && (got = fread(bytes, 1, piece, file)) > 0;)
-        t2i_hash_add(hash, bytes, got);
-    if (status == T2I_OK && ferror(file))
+    for (uint64_t at = 0; status == T2I_OK; at += (uint64_t)got) {
+        got = t2i_fs_read_at(fd, bytes, piece, at);
+        if (got <= 0) break;
+        t2i_hash_add(hash, bytes, (size_t)got);
+    }
+    if (status == T2I_OK && got < 0)
         status = t2i_fail(err, T2I_IO, "cannot read %s: %s", path, strerror(errno));
     if (status == T2I_OK && part != NULL) t2i_hash_add(hash, part, strlen(part));
     if (status == T2I_OK) t2i_hash_end(hash, digest);
-    if (file != NULL) fclose(file);
+    if (fd >= 0) close(fd);
     t2i_hash_free(hash);
     t2i_free(bytes);
     return status;
