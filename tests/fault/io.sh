@@ -185,6 +185,18 @@ done
 echo "seed.h5: $((n - 1)) other bits"
 [ "$n" -gt 10 ] || fail "only $((n - 1)) writes of a dataset"
 
+# each read of sources is interrupted, or short: their kind, seen in the first bytes, is the same, and what is in them
+rm -rf "$below"
+mkdir "$below"
+echo '{"images": [{"id": 1, "file_name": "red_square.png"}], "annotations": [{"image_id": 1, "caption": "a red one"}]}' >"$below/list.json"
+cp tests/golden/seed/features.safetensors "$below"
+for how in "none 0 none" "read 1 EINTR other" "read 1 short ever"; do
+    fault "$how" "$B/t2i-data" build --pairs "$below/list.json" --features "$below/features.safetensors" --out "$scratch/$how.h5" \
+        >"$scratch/said" 2>&1 || { fail "build, $how"; cat "$scratch/said"; }
+    cmp -s "$scratch/none 0 none.h5" "$scratch/$how.h5" || fail "build, $how: another dataset"
+    [ -e "$hit" ] || [ "$how" = "none 0 none" ] || fail "build, $how: no read"
+done
+
 # on every rank: rank 0 writes, and all agree
 old=yes
 for what in "fsync 3 EIO" "write 25 ENOSPC ever" "rename 8 EIO" "open 30 EMFILE ever" "close 20 EIO"; do
