@@ -32,7 +32,7 @@ until grep -q '^{"step":4[0-9],"checkpoint"' "$log"; do sleep 0.02; done
 while read -r pid; do kill -9 "$pid" 2>/dev/null || true; done <"$scratch/pids"
 wait $job || true
 whole "$out" "a killed run"
-last=$(ls -v "$out/checkpoints" | sed -n "s/^step-\([0-9]*\)\.safetensors\$/\1/p" | tail -n 1) # a killed rank may leave a temporary file
+last=$(newest "$out")
 train 1 $common --steps $((last + 7)) --out "$out"
 whole "$out" "a resumed run"
 [ "$(sed -n 's/^{"step":\([0-9]*\),"loss".*/\1/p' "$log" | sort -n | uniq -d | wc -l)" -eq 0 ] || fail "a step is there twice"

@@ -16,8 +16,7 @@ flipped() {
     [ "$rc" -eq "$5" ] || { fail "exit code $rc, not $5: $what of rank $rank at step $step, np $np"; cat "$scratch/log"; }
     [ "$(grep -c -F -- "$6" "$scratch/log")" -eq 1 ] || { fail "not told once: $6 ($what of rank $rank at step $step, np $np)"; cat "$scratch/log"; }
     [ ! -e "$scratch/run/model.safetensors" ] || fail "a model was saved after a $what flipped"
-    newest=$(ls "$scratch/run/checkpoints" | sed -n 's/^step-\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -1)
-    [ "${newest:-0}" -lt "$step" ] || fail "step $newest was saved after a $what flipped at step $step"
+    [ "$(newest "$scratch/run")" -lt "$step" ] || fail "step $(newest "$scratch/run") was saved after a $what flipped at step $step"
     train "$np" $common $new --out "$scratch/run"
     cmp "$scratch/run/checkpoints/step-20.safetensors" "$right" || fail "other bits after a $what flipped"
 }
